@@ -1,0 +1,1 @@
+//! VNML documents: how a request is read, split and put together again.

@@ -1,3 +1,4 @@
-//! What a request may do: pure, with no async, no clock and no I/O.
+//! What a request may do: pure, with no async of its own, no clock and no I/O.
 
 pub mod document;
+pub mod request;

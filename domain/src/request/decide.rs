@@ -1,0 +1,221 @@
+use jiff::Timestamp;
+
+use super::{
+    Advance, Cancelled, Command, Event, Failed, FailedTask, Failure, Group, GroupStarted, Phase,
+    Received, Redriven, Rejection, Report, Request, Resource, ResourcesCaptured, Rules, State,
+    Status, Step, Succeeded,
+};
+use tally::Tally;
+
+mod tally;
+
+/// What a command makes of a request: the events of one commit. None means that it is already
+/// obeyed.
+pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
+    let request = match (state, command) {
+        (State::Absent, Command::Submit(received)) => return Ok(vec![Event::Received(received)]),
+        (State::Absent, _) => return Err(Rejection::Unknown),
+        (State::Present(request), command) => (request, command),
+    };
+    match request {
+        (request, Command::Submit(received)) => submit_again(request, &received),
+        (request, Command::CaptureResources(resources)) => Ok(capture(request, resources)),
+        (request, Command::Advance(advance)) => self::advance(request, advance),
+        (request, Command::Abort(failure)) => Ok(abort(request, failure)),
+        (request, Command::Cancel { by, reason }) => cancel(request, by, reason),
+        (
+            request,
+            Command::Redrive {
+                by,
+                reason,
+                now,
+                rules,
+            },
+        ) => redrive(request, by, reason, deadline(now, rules)),
+    }
+}
+
+fn submit_again(request: &Request, received: &Received) -> Result<Vec<Event>, Rejection> {
+    if request.fingerprint == received.fingerprint {
+        Ok(Vec::new())
+    } else {
+        Err(Rejection::FingerprintDiffers)
+    }
+}
+
+fn capture(request: &Request, resources: Vec<Resource>) -> Vec<Event> {
+    let known = |uri: &str| request.resources.iter().any(|r| r.uri == uri);
+    let resources: Vec<Resource> = resources.into_iter().filter(|r| !known(&r.uri)).collect();
+    if resources.is_empty() || request.status().is_terminal() {
+        return Vec::new();
+    }
+    vec![Event::ResourcesCaptured(ResourcesCaptured { resources })]
+}
+
+fn abort(request: &Request, failure: Failure) -> Vec<Event> {
+    if request.status().is_terminal() {
+        return Vec::new();
+    }
+    vec![failed(failure)]
+}
+
+fn cancel(request: &Request, by: String, reason: String) -> Result<Vec<Event>, Rejection> {
+    match request.status() {
+        Status::Cancelled => Ok(Vec::new()),
+        Status::Received | Status::Running => Ok(vec![Event::Cancelled(Cancelled { by, reason })]),
+        ended @ (Status::Succeeded | Status::Failed) => Err(Rejection::Ended(ended.as_str())),
+    }
+}
+
+fn redrive(
+    request: &Request,
+    by: String,
+    reason: String,
+    deadline: Timestamp,
+) -> Result<Vec<Event>, Rejection> {
+    let group = match &request.phase {
+        Phase::Failed { group, .. } => group.as_ref(),
+        Phase::Planning | Phase::Running(_) => return Err(Rejection::StillRunning),
+        Phase::Succeeded | Phase::Cancelled { .. } => {
+            return Err(Rejection::NotFailed(request.status().as_str()));
+        }
+    };
+    let tasks = group.map_or_else(Vec::new, |group| {
+        group.without_result().iter().map(|t| t.task).collect()
+    });
+    Ok(vec![Event::Redriven(Redriven {
+        by,
+        reason,
+        group: group.map(|group| group.index),
+        tasks,
+        deadline,
+    })])
+}
+
+fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, Rejection> {
+    let Some(group) = request.group() else {
+        return match request.phase {
+            Phase::Planning if request_timed_out(request, &advance.reports) => {
+                Ok(vec![failed(request_timeout(None))])
+            }
+            Phase::Planning => follow(request.completed.len(), advance),
+            _ => Ok(Vec::new()),
+        };
+    };
+    let mut tally = Tally::of(group);
+    let mut events: Vec<Event> = advance
+        .reports
+        .iter()
+        .filter_map(|report| match report {
+            Report::Outcome(outcome) => tally.take_in(outcome),
+            _ => None,
+        })
+        .collect();
+    if request.running().is_some() {
+        conclude(request, group, &tally, advance, &mut events)?;
+    }
+    Ok(events)
+}
+
+/// What follows from the outcomes for the group that runs.
+fn conclude(
+    request: &Request,
+    group: &Group,
+    tally: &Tally,
+    advance: Advance,
+    events: &mut Vec<Event>,
+) -> Result<(), Rejection> {
+    let index = group.index;
+    if tally.all_ended() && tally.failed() == 0 {
+        events.push(Event::GroupCompleted { group: index });
+        events.extend(follow(request.completed.len() + 1, advance)?);
+    } else if tally.all_ended() || (advance.rules.fail_fast && tally.failed() > 0) {
+        events.push(failed(tally.failure(events)));
+    } else if group_timed_out(group, &advance.reports) {
+        events.push(Event::GroupTimedOut { group: index });
+        let failure = group_timeout(group, tally.without_result(events));
+        events.push(failed(failure));
+    } else if request_timed_out(request, &advance.reports) {
+        let mut failure = request_timeout(Some(index));
+        failure.tasks = tally.without_result(events);
+        events.push(failed(failure));
+    }
+    Ok(())
+}
+
+/// The events of the steps from group `next` on.
+fn follow(next: usize, advance: Advance) -> Result<Vec<Event>, Rejection> {
+    let mut next = u32::try_from(next).unwrap_or(u32::MAX);
+    if advance.steps.is_empty() {
+        return Err(Rejection::StepsNeeded(next));
+    }
+    let deadline = deadline(advance.now, advance.rules);
+    let mut events = Vec::with_capacity(advance.steps.len());
+    for step in advance.steps {
+        match step {
+            Step::Group { name, tasks } => {
+                events.push(Event::GroupStarted(GroupStarted {
+                    group: next,
+                    name,
+                    tasks,
+                    deadline,
+                }));
+                if tasks == 0 {
+                    events.push(Event::GroupCompleted { group: next });
+                }
+                next += 1;
+            }
+            Step::Response(response) => events.push(Event::Succeeded(Succeeded { response })),
+            Step::Failure(failure) => events.push(failed(failure)),
+        }
+    }
+    Ok(events)
+}
+
+fn deadline(now: Timestamp, rules: Rules) -> Timestamp {
+    now.checked_add(rules.group_timeout)
+        .unwrap_or(Timestamp::MAX)
+}
+
+fn failed(failure: Failure) -> Event {
+    Event::Failed(Failed { failure })
+}
+
+fn group_timed_out(group: &Group, reports: &[Report]) -> bool {
+    reports.iter().any(|report| {
+        matches!(report, Report::GroupTimedOut { group: index, deadline }
+            if *index == group.index && *deadline >= group.deadline)
+    })
+}
+
+fn request_timed_out(request: &Request, reports: &[Report]) -> bool {
+    reports
+        .iter()
+        .any(|report| matches!(report, Report::RequestTimedOut { run } if *run == request.redrives))
+}
+
+fn group_timeout(group: &Group, tasks: Vec<FailedTask>) -> Failure {
+    Failure {
+        code: "group-timed-out".into(),
+        message: format!(
+            "group {} was not complete at its deadline, {}: {} of {} tasks have no result",
+            group.index,
+            group.deadline,
+            tasks.len(),
+            group.tasks.len()
+        ),
+        group: Some(group.index),
+        tasks,
+        redrive_may_help: true,
+    }
+}
+
+fn request_timeout(group: Option<u32>) -> Failure {
+    Failure {
+        code: "request-timed-out".into(),
+        message: "the request was not finished within its time limit".into(),
+        group,
+        tasks: Vec::new(),
+        redrive_may_help: true,
+    }
+}

@@ -1,0 +1,119 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Into how many fixed slices the request ids fall. It is part of every subject and never changes.
+pub const PARTITIONS: u8 = 64;
+
+/// The identity of a request: a `UUIDv7`, or a `UUIDv5` of caller and idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(Uuid);
+
+/// The namespace of the ids that follow from an idempotency key.
+const IDEMPOTENCY_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_52b4_9a0c_5f6e_8f4e_fa4f_01d0_0001);
+
+/// A text that is no request id.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "'{0}' is not a request id: a UUID such as 0199e0a1-2b3c-7d4e-8f50-617283940516 is expected"
+)]
+pub struct InvalidId(pub String);
+
+impl RequestId {
+    /// The id that a UUID made elsewhere gives.
+    #[must_use]
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The id that follows from a caller's idempotency key, so that the claim of the key and
+    /// the first event are one write (design, section 4).
+    #[must_use]
+    pub fn of_key(caller: &str, key: &str) -> Self {
+        // The length keeps ("a", "bc") and ("ab", "c") apart.
+        let name = format!("{}:{caller}:{key}", caller.len());
+        Self(Uuid::new_v5(&IDEMPOTENCY_NAMESPACE, name.as_bytes()))
+    }
+
+    /// The UUID itself.
+    #[must_use]
+    pub const fn uuid(&self) -> Uuid {
+        self.0
+    }
+
+    /// The partition of this id: FNV-1a over its bytes. It is written into subjects, so the
+    /// function never changes.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        let hash = self
+            .0
+            .as_bytes()
+            .iter()
+            .fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+            });
+        Partition(u8::try_from(hash % u32::from(PARTITIONS)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for RequestId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        // Only the hyphenated form is an id: one request has one spelling in URLs and subjects.
+        match Uuid::try_parse(text) {
+            Ok(uuid) if text.len() == 36 => Ok(Self(uuid)),
+            _ => Err(InvalidId(text.chars().take(80).collect())),
+        }
+    }
+}
+
+/// One of the [`PARTITIONS`] fixed slices of the request ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition(u8);
+
+impl Partition {
+    /// Its number, from 0.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// The shard that holds it when the log has so many shards.
+    #[must_use]
+    pub const fn shard(self, shards: u8) -> u8 {
+        self.0 % shards
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The identity of a task: the request, the group from 0 and the task from 1 within its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TaskId {
+    /// The request it is part of.
+    pub request: RequestId,
+    /// Its group, from 0.
+    pub group: u32,
+    /// Its number within the group, from 1.
+    pub task: u32,
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.request, self.group, self.task)
+    }
+}

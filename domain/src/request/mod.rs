@@ -1,0 +1,32 @@
+//! One request: its events, the decisions that make them, and what follows from them.
+//!
+//! Four pure functions carry the product: [`decide`], [`evolve`], [`react`], and the
+//! read model's fold, which lives in the crate `projections`.
+
+mod aggregate;
+mod attempt;
+mod command;
+mod decide;
+mod event;
+mod evolve;
+mod failure;
+mod id;
+mod payload;
+mod react;
+mod retry;
+mod state;
+
+pub use attempt::{Attempt, Fault, Next, Outcome, Report, Verdict};
+pub use command::{Advance, Command, Rejection, Rules, Step};
+pub use decide::decide;
+pub use event::{
+    Cancelled, Event, Failed, GroupOutline, GroupStarted, Received, Recorded, Redriven, Resource,
+    ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
+};
+pub use evolve::evolve;
+pub use failure::{FailedTask, Failure};
+pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};
+pub use payload::Payload;
+pub use react::{Effect, react};
+pub use retry::{Retry, RetryPolicy};
+pub use state::{Group, Phase, Request, State, Status, TaskState};

@@ -1,0 +1,128 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a fault asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Trying again cannot help.
+    Never,
+    /// The task type's policy says when.
+    ByPolicy,
+    /// Not before this long; what was called asked for it.
+    After(Duration),
+}
+
+/// When a failed attempt is tried again: exponential back-off with jitter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included.
+    pub attempts: u32,
+    /// Delay before the second attempt, in milliseconds.
+    pub initial_ms: u64,
+    /// By what each further delay grows.
+    pub factor: f64,
+    /// No delay is longer, in milliseconds.
+    pub maximum_ms: u64,
+    /// Share of the delay that is random, from 0 to 1.
+    pub jitter: f64,
+    /// Codes that are tried again even where the fault says never.
+    pub retryable: Vec<String>,
+    /// Codes that are never tried again.
+    pub non_retryable: Vec<String>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            initial_ms: 500,
+            factor: 2.0,
+            maximum_ms: 60_000,
+            jitter: 0.2,
+            retryable: Vec::new(),
+            non_retryable: Vec::new(),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The delay before the attempt after `attempt`, or none where that was the last.
+    /// `chance`, from 0 to 1, places the delay within its jitter.
+    #[must_use]
+    pub fn delay(&self, attempt: u32, code: &str, retry: Retry, chance: f64) -> Option<Duration> {
+        let named = |codes: &[String]| codes.iter().any(|c| c == code);
+        if attempt >= self.attempts || named(&self.non_retryable) {
+            return None;
+        }
+        match retry {
+            Retry::Never if !named(&self.retryable) => None,
+            Retry::After(delay) => Some(delay),
+            Retry::Never | Retry::ByPolicy => Some(self.backoff(attempt, chance)),
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Milliseconds of delays are far below 2^52.
+    fn backoff(&self, attempt: u32, chance: f64) -> Duration {
+        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let full = self.initial_ms as f64 * self.factor.powi(exponent);
+        let capped = full.min(self.maximum_ms as f64).max(0.0);
+        let spread = capped * self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);
+        Duration::try_from_secs_f64((capped - spread) / 1000.0).unwrap_or(Duration::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(delay: Option<Duration>) -> Option<u128> {
+        delay.map(|d| d.as_millis())
+    }
+
+    #[test]
+    fn delays_grow_by_the_factor_up_to_the_maximum_and_end_with_the_attempts() {
+        let policy = RetryPolicy {
+            attempts: 5,
+            initial_ms: 100,
+            factor: 10.0,
+            maximum_ms: 2_000,
+            ..RetryPolicy::default()
+        };
+        let delays: Vec<_> = (1..=5)
+            .map(|n| millis(policy.delay(n, "x", Retry::ByPolicy, 0.0)))
+            .collect();
+        assert_eq!(
+            delays,
+            [Some(100), Some(1000), Some(2000), Some(2000), None]
+        );
+    }
+
+    #[test]
+    fn jitter_only_shortens_a_delay_and_by_its_share_at_the_most() {
+        let policy = RetryPolicy::default();
+        assert_eq!(
+            millis(policy.delay(1, "x", Retry::ByPolicy, 1.0)),
+            Some(400)
+        );
+        assert_eq!(
+            millis(policy.delay(1, "x", Retry::ByPolicy, 0.5)),
+            Some(450)
+        );
+    }
+
+    #[test]
+    fn the_policys_codes_overrule_what_the_fault_asks_for() {
+        let policy = RetryPolicy {
+            retryable: vec!["exit-65".into()],
+            non_retryable: vec!["http-503".into()],
+            ..RetryPolicy::default()
+        };
+        assert!(policy.delay(1, "exit-65", Retry::Never, 0.0).is_some());
+        assert!(policy.delay(1, "exit-64", Retry::Never, 0.0).is_none());
+        let after = Retry::After(Duration::from_secs(7));
+        assert!(policy.delay(1, "http-503", after, 0.0).is_none());
+        assert_eq!(millis(policy.delay(1, "http-429", after, 0.0)), Some(7000));
+    }
+}

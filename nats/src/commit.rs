@@ -1,0 +1,120 @@
+use async_nats::HeaderMap;
+use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use bytes::Bytes;
+use domain::request::{Event, Recorded, RequestId};
+use jiff::Timestamp;
+
+use crate::{Error, subject};
+
+/// The names of a commit's events, for readers that take headers only.
+pub(crate) const EVENTS: &str = "Fanfold-Events";
+/// How the body is encoded, where it is not plain JSON.
+const ENCODING: &str = "Fanfold-Encoding";
+/// A body of this size or more is compressed.
+const COMPRESS_FROM_BYTES: usize = 16 * 1024;
+/// No commit is larger than this once decompressed.
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// The events of one decision: one message in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The request.
+    pub request: RequestId,
+    /// Its sequence in the log.
+    pub sequence: u64,
+    /// The sequence of the commit it was decided on, 0 for the first.
+    pub previous: u64,
+    /// When the log took it in.
+    pub at: Timestamp,
+    /// The events, in order.
+    pub events: Vec<Event>,
+}
+
+impl Commit {
+    /// The events with their places in the log.
+    pub fn recorded(&self) -> impl Iterator<Item = Recorded<Event>> + '_ {
+        (0..).zip(&self.events).map(|(index, event)| Recorded {
+            request: self.request,
+            sequence: self.sequence,
+            index,
+            at: self.at,
+            event: event.clone(),
+        })
+    }
+
+    /// Whether the request ends with it.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.events.last().is_some_and(Event::is_terminal)
+    }
+}
+
+/// A commit as it goes to the broker.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+pub(crate) fn encode(events: &[Event], expected: u64) -> Result<Encoded, Error> {
+    let body = serde_json::to_vec(events).map_err(|e| Error::corrupt("a new commit", e))?;
+    let mut headers = HeaderMap::new();
+    headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
+    headers.insert(EVENTS, names(events));
+    if body.len() < COMPRESS_FROM_BYTES {
+        let body = body.into();
+        return Ok(Encoded { headers, body });
+    }
+    let packed = zstd::bulk::compress(&body, 1).map_err(|e| Error::corrupt("a new commit", e))?;
+    headers.insert(ENCODING, "zstd");
+    let body = packed.into();
+    Ok(Encoded { headers, body })
+}
+
+/// Each event's name once, in order of first appearance.
+fn names(events: &[Event]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in events.iter().map(Event::name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(",")
+}
+
+pub(crate) fn decode(
+    log_subject: &str,
+    sequence: u64,
+    at: Timestamp,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Commit, Error> {
+    let corrupt = |reason: String| Error::Corrupt {
+        what: format!("commit {sequence} at {log_subject}"),
+        reason,
+    };
+    let request = subject::request(log_subject, 2)
+        .ok_or_else(|| corrupt("its subject names no request".into()))?;
+    let unpacked;
+    let json = match headers.get(ENCODING).map(async_nats::HeaderValue::as_str) {
+        None => body,
+        Some("zstd") => {
+            unpacked = zstd::bulk::decompress(body, MAX_BODY_BYTES)
+                .map_err(|error| corrupt(error.to_string()))?;
+            unpacked.as_slice()
+        }
+        Some(other) => return Err(corrupt(format!("its encoding '{other}' is not known"))),
+    };
+    let previous = headers
+        .get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE)
+        .and_then(|value| value.as_str().parse().ok())
+        .ok_or_else(|| corrupt("it does not say on which sequence it was decided".into()))?;
+    let events = serde_json::from_slice(json).map_err(|error| corrupt(error.to_string()))?;
+    Ok(Commit {
+        request,
+        sequence,
+        previous,
+        at,
+        events,
+    })
+}

@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use async_nats::jetstream::{self, context::ContextBuilder};
+use async_nats::{Client, ConnectOptions, Event};
+
+use crate::Error;
+
+/// The oldest server that has everything the topology needs: message schedules, atomic
+/// batches and pinned consumers that work.
+pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
+
+/// How to reach the broker, and how much it is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it is: one or more URLs, separated by commas.
+    pub url: String,
+    /// The name of the connection, for the broker's own listings.
+    pub name: String,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long an answer may take.
+    pub request_timeout: Duration,
+    /// How many publishes may wait for their acks.
+    pub max_in_flight: usize,
+}
+
+impl Options {
+    /// The defaults for a role that connects to `url` under `name`.
+    #[must_use]
+    pub fn new(url: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            name: name.into(),
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(5),
+            max_in_flight: 10_000,
+        }
+    }
+}
+
+/// A connection to a broker that can serve Fanfold.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub(crate) client: Client,
+    pub(crate) jetstream: jetstream::Context,
+}
+
+impl Connection {
+    /// Connects, and checks that the server is new enough and has JetStream.
+    pub async fn open(options: &Options) -> Result<Self, Error> {
+        let unreachable = |reason: String| {
+            Error::Unavailable(format!(
+                "no server answers at {} ({reason}): start one, or set NATS_URL",
+                redacted(&options.url)
+            ))
+        };
+        let servers: Vec<String> = options
+            .url
+            .split(',')
+            .map(|u| u.trim().to_owned())
+            .collect();
+        let connecting = ConnectOptions::new()
+            .name(&options.name)
+            .connection_timeout(options.connect_timeout)
+            .request_timeout(Some(options.request_timeout))
+            .subscription_capacity(65_536)
+            .event_callback(|event| async move { log_event(&event) })
+            .connect(servers);
+        let client = tokio::time::timeout(options.connect_timeout, connecting)
+            .await
+            .map_err(|_| unreachable(format!("waited {:?}", options.connect_timeout)))?
+            .map_err(|error| unreachable(error.to_string()))?;
+        check_version(&client, &options.url)?;
+        let jetstream = ContextBuilder::new()
+            .timeout(options.request_timeout)
+            .ack_timeout(options.request_timeout)
+            .max_ack_inflight(options.max_in_flight)
+            .build(client.clone());
+        jetstream.query_account().await.map_err(|error| {
+            Error::Unsuitable(format!(
+                "the NATS server at {} has no JetStream ({error}): start it with -js",
+                redacted(&options.url)
+            ))
+        })?;
+        Ok(Self { client, jetstream })
+    }
+
+    /// Whether the broker answers now.
+    pub async fn ping(&self) -> Result<(), Error> {
+        if self.client.connection_state() != async_nats::connection::State::Connected {
+            return Err(Error::Unavailable("not connected".into()));
+        }
+        let account = self.jetstream.query_account().await;
+        account.map(|_| ()).map_err(Error::unavailable)
+    }
+
+    /// Sends what is still buffered and closes the connection.
+    pub async fn drain(&self) {
+        if let Err(error) = self.client.drain().await {
+            tracing::debug!(%error, "draining the NATS connection");
+        }
+    }
+}
+
+fn check_version(client: &Client, url: &str) -> Result<(), Error> {
+    let (major, minor, patch) = MINIMUM_SERVER;
+    if client.is_server_compatible(major, minor, patch) {
+        return Ok(());
+    }
+    Err(Error::Unsuitable(format!(
+        "the NATS server at {} is {}, but Fanfold needs {major}.{minor} or newer: upgrade it, or \
+         unset NATS_URL to have `fanfold up` start its own",
+        redacted(url),
+        client.server_info().version
+    )))
+}
+
+/// Denied publishes and lost connections are no errors of a call but events of the connection:
+/// unlogged they would be unseen.
+fn log_event(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("connected to NATS"),
+        Event::Disconnected => tracing::warn!("disconnected from NATS; reconnecting"),
+        Event::SlowConsumer(subscription) => {
+            tracing::error!(subscription, "this process reads slower than NATS delivers");
+        }
+        Event::ServerError(error) => tracing::error!(%error, "NATS refused something"),
+        Event::ClientError(error) => tracing::warn!(%error, "NATS client"),
+        other => tracing::info!(event = %other, "NATS"),
+    }
+}
+
+/// A URL without its password.
+fn redacted(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}***{}", &url[..scheme + 3], &url[at..])
+        }
+        _ => url.to_owned(),
+    }
+}

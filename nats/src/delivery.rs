@@ -1,0 +1,166 @@
+//! What a pinned consumer delivers to the one instance that holds it.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use async_nats::jetstream::{AckKind, Message};
+use futures::{StreamExt, stream::ReadyChunks};
+use jiff::Timestamp;
+
+use crate::topology::{PINNED, REPORTS, report_consumer_name};
+use crate::{Commit, Connection, Error, Topology, commit};
+
+/// How long one pull waits at the broker; well below [`Topology::takeover_after`].
+const PULL_EXPIRY: Duration = Duration::from_secs(2);
+/// The broker's sign of life within a pull.
+const PULL_HEARTBEAT: Duration = Duration::from_millis(900);
+/// How many messages a pull asks for.
+const PULL_BATCH: usize = 1_000;
+/// The most messages handed on at once.
+const CHUNK: usize = 500;
+
+/// The messages of a consumer, handed on in chunks: all that are there, up to some hundreds.
+pub struct Deliveries {
+    chunks: ReadyChunks<pull::Stream>,
+}
+
+impl Deliveries {
+    /// The log of a shard as the orchestrator or the projector reads it.
+    pub async fn of_log(connection: &Connection, shard: u8, consumer: &str) -> Result<Self, Error> {
+        Self::open(connection, &Topology::log_stream(shard), consumer).await
+    }
+
+    /// The reports of a shard.
+    pub async fn of_reports(connection: &Connection, shard: u8) -> Result<Self, Error> {
+        Self::open(connection, REPORTS, &report_consumer_name(shard)).await
+    }
+
+    async fn open(connection: &Connection, stream: &str, consumer: &str) -> Result<Self, Error> {
+        let consumer: PullConsumer = connection
+            .jetstream
+            .get_consumer_from_stream(consumer, stream)
+            .await
+            .map_err(Error::unavailable)?;
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(PULL_BATCH)
+            .expires(PULL_EXPIRY)
+            .heartbeat(PULL_HEARTBEAT)
+            .group(PINNED)
+            .messages()
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(Self {
+            chunks: messages.ready_chunks(CHUNK),
+        })
+    }
+
+    /// The next chunk, at least one message; none when the connection is closed. Faults of the
+    /// connection are logged and waited out: the broker delivers again what was not acked.
+    pub async fn next(&mut self) -> Option<Vec<Delivery>> {
+        loop {
+            let mut deliveries = Vec::new();
+            for message in self.chunks.next().await? {
+                match message {
+                    Ok(message) => deliveries.push(Delivery { message }),
+                    Err(error) => tracing::debug!(%error, "a pull was interrupted"),
+                }
+            }
+            if !deliveries.is_empty() {
+                return Some(deliveries);
+            }
+        }
+    }
+}
+
+/// One delivered message.
+pub struct Delivery {
+    message: Message,
+}
+
+impl Delivery {
+    pub(crate) fn new(message: Message) -> Self {
+        Self { message }
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Its subject.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.message.subject
+    }
+
+    /// Its body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.message.payload
+    }
+
+    /// The commit it is, for a delivery from the log.
+    pub fn commit(&self) -> Result<Commit, Error> {
+        let (sequence, at, _) = self.place()?;
+        let empty = async_nats::HeaderMap::new();
+        let headers = self.message.headers.as_ref().unwrap_or(&empty);
+        commit::decode(self.subject(), sequence, at, headers, self.body())
+    }
+
+    /// Its sequence in its stream, the time it was stored, and how often it was delivered.
+    pub fn place(&self) -> Result<(u64, Timestamp, u32), Error> {
+        let info = self.message.info().map_err(|error| {
+            Error::corrupt(format!("the delivery of {}", self.subject()), error)
+        })?;
+        let at = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos())
+            .map_err(|error| Error::corrupt(format!("the time of {}", self.subject()), error))?;
+        let delivered = u32::try_from(info.delivered).unwrap_or(u32::MAX);
+        Ok((info.stream_sequence, at, delivered))
+    }
+
+    /// Says that it is done.
+    pub async fn ack(&self) -> Result<(), Error> {
+        self.message.ack().await.map_err(Error::unavailable)
+    }
+
+    /// Says that it is done, and waits until the broker has noted it.
+    pub async fn ack_sync(&self) -> Result<(), Error> {
+        self.message.double_ack().await.map_err(Error::unavailable)
+    }
+
+    /// Wants it again, not before `delay`.
+    pub async fn nak(&self, delay: Duration) -> Result<(), Error> {
+        self.answer(AckKind::Nak(Some(delay))).await
+    }
+
+    /// Says that work on it goes on.
+    pub async fn in_progress(&self) -> Result<(), Error> {
+        self.answer(AckKind::Progress).await
+    }
+
+    /// Says that it is never to be delivered again.
+    pub async fn terminate(&self) -> Result<(), Error> {
+        self.answer(AckKind::Term).await
+    }
+
+    async fn answer(&self, kind: AckKind) -> Result<(), Error> {
+        self.message
+            .ack_with(kind)
+            .await
+            .map_err(Error::unavailable)
+    }
+}
+
+/// A delivered message that cannot be read, with the reason.
+pub struct Unreadable {
+    /// The message, to be set aside.
+    pub delivery: Delivery,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+impl Unreadable {
+    pub(crate) fn boxed(delivery: Delivery, error: Error) -> Box<Self> {
+        Box::new(Self { delivery, error })
+    }
+}

@@ -1,0 +1,289 @@
+//! The log: the event store of cqrs-es over JetStream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::message::PublishMessage;
+use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
+use domain::request::{Event, Rejection, RequestId, State, evolve};
+use moka::sync::Cache;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::error::{Refusal, refusal};
+use crate::{Commit, Connection, Error, Topology, commit, read, subject};
+
+/// How many requests' states a process keeps.
+const CACHED_STATES: u64 = 20_000;
+/// How often a commit is tried again when the broker is unsure of the sequence.
+const UNSURE_RETRIES: u32 = 5;
+/// The pause before such a retry.
+const UNSURE_PAUSE: Duration = Duration::from_millis(5);
+
+/// All commits of all requests.
+#[derive(Clone)]
+pub struct Log {
+    connection: Connection,
+    shards: u8,
+    cache: Cache<RequestId, Arc<Mutex<Slot>>>,
+}
+
+/// What the process knows of a request: nothing, or the state at a sequence.
+#[derive(Debug, Default)]
+struct Slot {
+    known: Option<u64>,
+    state: State,
+}
+
+impl Log {
+    /// The log on this connection, spread over so many shards.
+    #[must_use]
+    pub fn new(connection: Connection, shards: u8) -> Self {
+        Self {
+            connection,
+            shards,
+            cache: Cache::new(CACHED_STATES),
+        }
+    }
+
+    /// How many shards it has.
+    #[must_use]
+    pub fn shards(&self) -> u8 {
+        self.shards
+    }
+
+    fn stream(&self, request: RequestId) -> String {
+        Topology::log_stream(request.partition().shard(self.shards))
+    }
+
+    /// The commits of a request after sequence `after`, in order; none where there are none.
+    pub async fn read(&self, request: RequestId, after: u64) -> Result<Vec<Commit>, Error> {
+        read::commits(&self.connection, &self.stream(request), request, after).await
+    }
+
+    /// Appends one commit, decided on the state at sequence `expected` (0 for no events yet),
+    /// and gives its sequence.
+    pub async fn append(
+        &self,
+        request: RequestId,
+        expected: u64,
+        events: &[Event],
+    ) -> Result<u64, Error> {
+        let encoded = commit::encode(events, expected)?;
+        let mut unsure = 0;
+        loop {
+            let message = PublishMessage::build()
+                .headers(encoded.headers.clone())
+                .payload(encoded.body.clone());
+            let answer = match self
+                .connection
+                .jetstream
+                .send_publish(subject::log(request), message)
+                .await
+            {
+                Ok(ack) => ack.await,
+                Err(error) => Err(error),
+            };
+            let refused = match answer {
+                Ok(ack) => return Ok(ack.sequence),
+                Err(error) => refusal(&error),
+            };
+            // After a lost answer it may be our own commit that is there.
+            if let Some(sequence) = self.find_own(request, expected, events).await? {
+                return Ok(sequence);
+            }
+            match refused {
+                Refusal::SequenceUnsure if unsure < UNSURE_RETRIES => {
+                    unsure += 1;
+                    tokio::time::sleep(UNSURE_PAUSE * unsure).await;
+                }
+                Refusal::WrongSequence | Refusal::SequenceUnsure | Refusal::SubjectTaken => {
+                    return Err(Error::Conflict);
+                }
+                Refusal::Other(reason) => return Err(Error::Unavailable(reason)),
+            }
+        }
+    }
+
+    async fn find_own(
+        &self,
+        request: RequestId,
+        expected: u64,
+        events: &[Event],
+    ) -> Result<Option<u64>, Error> {
+        let commits = self.read(request, expected).await?;
+        let first = commits.into_iter().next();
+        Ok(first
+            .filter(|commit| commit.events == events)
+            .map(|commit| commit.sequence))
+    }
+
+    /// Says that this id was just made here, so that its first commit needs no read before.
+    pub fn assume_new(&self, request: RequestId) {
+        let slot = Slot {
+            known: Some(0),
+            state: State::Absent,
+        };
+        self.cache.insert(request, Arc::new(Mutex::new(slot)));
+    }
+
+    /// Takes a commit that was delivered into what the process knows, so that what follows from
+    /// it needs no read.
+    pub async fn observe(&self, commit: &Commit) {
+        let slot = self.slot(commit.request);
+        let mut slot = slot.lock().await;
+        let known = slot.known.or((commit.previous == 0).then_some(0));
+        if known == Some(commit.previous) {
+            let state = std::mem::take(&mut slot.state);
+            slot.state = commit.events.iter().fold(state, evolve);
+            slot.known = Some(commit.sequence);
+        } else if known.is_some_and(|known| known < commit.sequence) {
+            // Something between is not known here: read again when it is needed.
+            *slot = Slot::default();
+        }
+    }
+
+    fn slot(&self, request: RequestId) -> Arc<Mutex<Slot>> {
+        self.cache
+            .get_with(request, || Arc::new(Mutex::new(Slot::default())))
+    }
+
+    /// Drops what the process knows of a request.
+    pub fn forget(&self, request: RequestId) {
+        self.cache.invalidate(&request);
+    }
+
+    /// The state of a request, held until the guard is dropped; read from the log where it is
+    /// not known.
+    pub async fn load(&self, request: RequestId) -> Result<Loaded, Error> {
+        let mut slot = self.slot(request).lock_owned().await;
+        if slot.known.is_none() {
+            let mut sequence = 0;
+            let mut state = State::Absent;
+            for commit in self.read(request, 0).await? {
+                state = commit.events.iter().fold(state, evolve);
+                sequence = commit.sequence;
+            }
+            *slot = Slot {
+                known: Some(sequence),
+                state,
+            };
+        }
+        Ok(Loaded {
+            request,
+            revision: slot.state.revision(),
+            slot,
+        })
+    }
+}
+
+/// A request's state, held.
+pub struct Loaded {
+    request: RequestId,
+    revision: u64,
+    slot: OwnedMutexGuard<Slot>,
+}
+
+impl Loaded {
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.slot.state
+    }
+
+    /// The sequence of the last commit, 0 without one.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.slot.known.unwrap_or(0)
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        // A decision was applied but not committed: what is held here never happened.
+        if self.slot.state.revision() != self.revision {
+            *self.slot = Slot::default();
+        }
+    }
+}
+
+impl AggregateContext<State> for Loaded {
+    fn aggregate(&mut self) -> &mut State {
+        &mut self.slot.state
+    }
+}
+
+type Failure = AggregateError<Rejection>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Conflict => AggregateError::AggregateConflict,
+            Error::Corrupt { .. } => AggregateError::DeserializationError(Box::new(error)),
+            Error::Unavailable(_) => AggregateError::DatabaseConnectionError(Box::new(error)),
+            error => AggregateError::UnexpectedError(Box::new(error)),
+        }
+    }
+}
+
+fn parse_id(aggregate_id: &str) -> Result<RequestId, Failure> {
+    aggregate_id
+        .parse()
+        .map_err(|error| AggregateError::UnexpectedError(Box::new(error)))
+}
+
+fn envelope(id: &str, sequence: u64, event: Event) -> EventEnvelope<State> {
+    EventEnvelope {
+        aggregate_id: id.to_owned(),
+        sequence: usize::try_from(sequence).unwrap_or(usize::MAX),
+        payload: event,
+        metadata: HashMap::new(),
+    }
+}
+
+impl EventStore<State> for Log {
+    type AC = Loaded;
+
+    async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<State>>, Failure> {
+        let commits = self.read(parse_id(id)?, 0).await?;
+        let envelopes = commits.into_iter().flat_map(|commit| {
+            let sequence = commit.sequence;
+            commit
+                .events
+                .into_iter()
+                .map(move |event| envelope(id, sequence, event))
+        });
+        Ok(envelopes.collect())
+    }
+
+    async fn load_aggregate(&self, id: &str) -> Result<Loaded, Failure> {
+        Ok(self.load(parse_id(id)?).await?)
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<Event>,
+        mut context: Loaded,
+        _metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<State>>, Failure> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let expected = context.sequence();
+        let sequence = match self.append(context.request, expected, &events).await {
+            Ok(sequence) => sequence,
+            Err(error) => {
+                *context.slot = Slot::default();
+                context.revision = 0;
+                return Err(error.into());
+            }
+        };
+        context.slot.known = Some(sequence);
+        context.revision = context.slot.state.revision();
+        let id = context.request.to_string();
+        Ok(events
+            .into_iter()
+            .map(|event| envelope(&id, sequence, event))
+            .collect())
+    }
+}

@@ -1,0 +1,128 @@
+//! Documents, results and responses too big to ride inline: an object store, addressed by
+//! content.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use async_nats::jetstream::object_store::{ObjectMetadata, ObjectStore};
+use domain::request::Payload;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+
+use crate::topology::PAYLOADS;
+use crate::{Connection, Error};
+
+/// What is larger goes to the object store.
+pub const INLINE_MAX_BYTES: usize = 64 * 1024;
+/// No payload is larger than this once decompressed.
+const PAYLOAD_MAX_BYTES: usize = 256 * 1024 * 1024;
+/// How long a put or a get may take.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
+/// An object this old is written again when it is wanted again, so that it outlives the new
+/// reference.
+const REFRESH_AFTER: Duration = Duration::from_hours(24);
+
+/// The object store.
+#[derive(Clone)]
+pub struct Payloads {
+    connection: Connection,
+}
+
+impl Payloads {
+    /// On this connection.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    async fn store(&self) -> Result<ObjectStore, Error> {
+        let store = self.connection.jetstream.get_object_store(PAYLOADS).await;
+        store.map_err(Error::unavailable)
+    }
+
+    /// The payload of these bytes: inline where they are small UTF-8, else stored first.
+    pub async fn place(&self, bytes: &[u8]) -> Result<Payload, Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if text.len() <= INLINE_MAX_BYTES => Ok(Payload::from(text)),
+            _ => self.put(bytes).await,
+        }
+    }
+
+    async fn put(&self, bytes: &[u8]) -> Result<Payload, Error> {
+        let sha256 = hex(&Sha256::digest(bytes));
+        let store = self.store().await?;
+        let payload = Payload::Stored {
+            sha256: sha256.clone(),
+            size: bytes.len() as u64,
+        };
+        if let Ok(found) = store.info(&sha256).await {
+            let young = found.modified.is_some_and(|at| {
+                let age = i128::from(REFRESH_AFTER.as_secs()) * 1_000_000_000;
+                jiff::Timestamp::now().as_nanosecond() - at.unix_timestamp_nanos() < age
+            });
+            if young && !found.deleted {
+                return Ok(payload);
+            }
+        }
+        let packed = zstd::bulk::compress(bytes, 3)
+            .map_err(|error| Error::corrupt("a new payload", error))?;
+        let metadata = ObjectMetadata {
+            name: sha256,
+            ..ObjectMetadata::default()
+        };
+        let mut reader = Cursor::new(packed);
+        tokio::time::timeout(TRANSFER_TIMEOUT, store.put(metadata, &mut reader))
+            .await
+            .map_err(|_| Error::Unavailable("storing a payload took too long".into()))?
+            .map_err(Error::unavailable)?;
+        Ok(payload)
+    }
+
+    /// The bytes of a payload, checked against its address.
+    pub async fn fetch(&self, payload: &Payload) -> Result<Vec<u8>, Error> {
+        let (sha256, size) = match payload {
+            Payload::Inline(text) => return Ok(text.as_bytes().to_vec()),
+            Payload::Stored { sha256, size } => (sha256, *size),
+        };
+        let packed = tokio::time::timeout(TRANSFER_TIMEOUT, self.get(sha256))
+            .await
+            .map_err(|_| Error::Unavailable("fetching a payload took too long".into()))??;
+        let room = usize::try_from(size).unwrap_or(usize::MAX);
+        let bytes = zstd::bulk::decompress(&packed, room.min(PAYLOAD_MAX_BYTES))
+            .map_err(|error| Error::corrupt(format!("payload {sha256}"), error))?;
+        if hex(&Sha256::digest(&bytes)) != *sha256 {
+            return Err(Error::corrupt(
+                format!("payload {sha256}"),
+                "its bytes have another hash",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    async fn get(&self, sha256: &str) -> Result<Vec<u8>, Error> {
+        use async_nats::jetstream::object_store::GetErrorKind;
+        let store = self.store().await?;
+        let mut object = store
+            .get(sha256)
+            .await
+            .map_err(|error| match error.kind() {
+                GetErrorKind::NotFound => Error::Missing(format!("payload {sha256}")),
+                _ => Error::unavailable(error),
+            })?;
+        let mut packed = Vec::new();
+        object
+            .read_to_end(&mut packed)
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(packed)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,144 @@
+//! Pulling exactly as many tasks as there is room for, so that no lease runs on a task that
+//! only waits in a buffer.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::pull::BatchConfig;
+use async_nats::{Message, StatusCode, Subject, Subscriber};
+use futures::StreamExt;
+
+use crate::topology::{TASKS, task_consumer_name};
+use crate::{Connection, Delivery, Error, TaskMessage, Unreadable};
+
+/// How long one pull waits at the broker.
+const PULL_EXPIRY: Duration = Duration::from_secs(20);
+/// With no answer at all for this long after a pull expired, the pull is taken for lost.
+const LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// How much a worker pulls.
+#[derive(Clone, Copy, Debug)]
+pub struct PullOptions {
+    /// The most tasks held at once.
+    pub concurrency: usize,
+}
+
+/// The tasks of one type, as one worker gets them.
+pub struct Pull {
+    connection: Connection,
+    consumer: PullConsumer,
+    inbox: Subject,
+    answers: Subscriber,
+    concurrency: usize,
+    /// Tasks handed out and not yet given back.
+    held: usize,
+    /// Tasks asked for and not yet delivered.
+    asked: usize,
+}
+
+impl Pull {
+    /// Opens the tasks of a type.
+    pub async fn open(
+        connection: &Connection,
+        task_type: &str,
+        options: PullOptions,
+    ) -> Result<Self, Error> {
+        let consumer: PullConsumer = connection
+            .jetstream
+            .get_consumer_from_stream(task_consumer_name(task_type), TASKS)
+            .await
+            .map_err(Error::unavailable)?;
+        let inbox: Subject = connection.client.new_inbox().into();
+        let answers = connection
+            .client
+            .subscribe(inbox.clone())
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(Self {
+            connection: connection.clone(),
+            consumer,
+            inbox,
+            answers,
+            concurrency: options.concurrency.max(1),
+            held: 0,
+            asked: 0,
+        })
+    }
+
+    /// Says that so many tasks are done with and there is room again.
+    pub fn release(&mut self, tasks: usize) {
+        self.held = self.held.saturating_sub(tasks);
+    }
+
+    /// Asks the broker for as many tasks as there is room for, unless it is a trickle beside
+    /// what is asked for already.
+    pub async fn ask(&mut self) -> Result<(), Error> {
+        let room = self.concurrency.saturating_sub(self.held + self.asked);
+        if room == 0 || (self.asked > 0 && room < self.concurrency / 4) {
+            return Ok(());
+        }
+        let batch = BatchConfig {
+            batch: room,
+            expires: Some(PULL_EXPIRY),
+            ..BatchConfig::default()
+        };
+        self.consumer
+            .request_batch(batch, self.inbox.clone())
+            .await
+            .map_err(Error::unavailable)?;
+        self.asked += room;
+        Ok(())
+    }
+
+    /// The next task. An error says that a message cannot be read.
+    /// None says that the connection is closed. Safe to drop between messages.
+    pub async fn next(&mut self) -> Option<Result<TaskMessage, Box<Unreadable>>> {
+        loop {
+            let waiting = tokio::time::timeout(PULL_EXPIRY + LOST_AFTER, self.answers.next());
+            let Ok(answer) = waiting.await else {
+                // Every pull ends with an answer; without one the broker has lost it.
+                self.asked = 0;
+                if self.ask().await.is_err() {
+                    tracing::debug!("the broker cannot be asked for tasks");
+                }
+                continue;
+            };
+            let message = answer?;
+            if let Some(task) = self.take(message) {
+                return Some(task);
+            }
+            if self.asked == 0 && self.ask().await.is_err() {
+                tracing::debug!("the broker cannot be asked for tasks");
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Option<Result<TaskMessage, Box<Unreadable>>> {
+        match message.status {
+            None | Some(StatusCode::OK) => {
+                self.asked = self.asked.saturating_sub(1);
+                self.held += 1;
+                let message = async_nats::jetstream::Message {
+                    message,
+                    context: self.connection.jetstream.clone(),
+                };
+                Some(TaskMessage::parse(Delivery::new(message)))
+            }
+            Some(status) => {
+                self.end_of_pull(status, &message);
+                None
+            }
+        }
+    }
+
+    /// A pull ended with less than it asked for.
+    fn end_of_pull(&mut self, status: StatusCode, message: &Message) {
+        let missing = message
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.get("Nats-Pending-Messages"))
+            .and_then(|value| value.as_str().parse::<usize>().ok());
+        tracing::trace!(%status, ?missing, "a pull ended");
+        self.asked = missing.map_or(0, |missing| self.asked.saturating_sub(missing));
+    }
+}

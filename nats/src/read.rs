@@ -1,0 +1,115 @@
+//! Reading the log: a batched direct get by the request's literal subject.
+
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message, StatusCode};
+use futures::StreamExt;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{Commit, Connection, Error, commit, subject};
+use domain::request::RequestId;
+
+/// How long a read may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many commits one request to the broker asks for.
+const READ_BATCH: usize = 1_000;
+
+#[derive(Serialize)]
+struct BatchGet<'a> {
+    batch: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bytes: Option<usize>,
+    seq: u64,
+    next_by_subj: &'a str,
+}
+
+/// The commits of a request after sequence `after`, in order.
+pub(crate) async fn commits(
+    connection: &Connection,
+    stream: &str,
+    request: RequestId,
+    after: u64,
+) -> Result<Vec<Commit>, Error> {
+    let mut commits = Vec::new();
+    let mut next = after + 1;
+    let log_subject = subject::log(request);
+    loop {
+        let page = read_page(connection, stream, &log_subject, next);
+        let page = tokio::time::timeout(READ_TIMEOUT, page)
+            .await
+            .map_err(|_| Error::Unavailable(format!("no answer within {READ_TIMEOUT:?}")))??;
+        let complete = page.len() < READ_BATCH;
+        commits.extend(page);
+        match commits.last() {
+            Some(last) if !complete => next = last.sequence + 1,
+            _ => return Ok(commits),
+        }
+    }
+}
+
+async fn read_page(
+    connection: &Connection,
+    stream: &str,
+    log_subject: &str,
+    from: u64,
+) -> Result<Vec<Commit>, Error> {
+    let ask = serde_json::to_vec(&BatchGet {
+        batch: READ_BATCH,
+        max_bytes: None,
+        seq: from,
+        next_by_subj: log_subject,
+    })
+    .map_err(|error| Error::corrupt("a read", error))?;
+    let inbox = connection.client.new_inbox();
+    let mut answers = connection
+        .client
+        .subscribe(inbox.clone())
+        .await
+        .map_err(Error::unavailable)?;
+    connection
+        .client
+        .publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, ask.into())
+        .await
+        .map_err(Error::unavailable)?;
+    let mut page = Vec::new();
+    while let Some(answer) = answers.next().await {
+        match answer.status {
+            None | Some(StatusCode::OK) => page.push(parse(&answer)?),
+            // End of batch, or nothing there.
+            Some(status) if status.as_u16() == 204 || status.as_u16() == 404 => return Ok(page),
+            Some(StatusCode::NO_RESPONDERS) => {
+                return Err(Error::Unavailable(format!("stream {stream} has no leader")));
+            }
+            Some(status) => {
+                let what = answer.description.unwrap_or_default();
+                return Err(Error::Unavailable(format!("{status} {what}")));
+            }
+        }
+    }
+    Err(Error::Unavailable("the connection closed".into()))
+}
+
+fn parse(answer: &Message) -> Result<Commit, Error> {
+    let empty = HeaderMap::new();
+    let headers = answer.headers.as_ref().unwrap_or(&empty);
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .map(async_nats::HeaderValue::as_str)
+            .ok_or_else(|| Error::corrupt("a direct get's answer", format!("no {name}")))
+    };
+    let sequence = header("Nats-Sequence")?
+        .parse()
+        .map_err(|error| Error::corrupt("Nats-Sequence", error))?;
+    let at: Timestamp = header("Nats-Time-Stamp")?
+        .parse()
+        .map_err(|error| Error::corrupt("Nats-Time-Stamp", error))?;
+    commit::decode(
+        header("Nats-Subject")?,
+        sequence,
+        at,
+        headers,
+        &answer.payload,
+    )
+}

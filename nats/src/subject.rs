@@ -1,0 +1,98 @@
+//! Every subject, in one place.
+
+use domain::request::{Event, RequestId, TaskId};
+
+pub(crate) fn log(id: RequestId) -> String {
+    format!("requests.{}.{id}", id.partition())
+}
+
+pub(crate) fn task(task_type: &str, id: TaskId) -> String {
+    let TaskId {
+        request,
+        group,
+        task,
+    } = id;
+    let partition = request.partition();
+    format!("tasks.{task_type}.{partition}.{request}.{group}.{task}")
+}
+
+/// The tasks of one request, of every type.
+pub(crate) fn tasks_of(request: RequestId) -> String {
+    format!("tasks.*.{}.{request}.>", request.partition())
+}
+
+pub(crate) fn outcome(id: TaskId) -> String {
+    let TaskId {
+        request,
+        group,
+        task,
+    } = id;
+    format!("reports.{}.{request}.{group}.{task}", request.partition())
+}
+
+pub(crate) fn group_timed_out(request: RequestId, group: u32) -> String {
+    format!(
+        "reports.{}.{request}.timed-out.{group}",
+        request.partition()
+    )
+}
+
+pub(crate) fn request_timed_out(request: RequestId) -> String {
+    format!(
+        "reports.{}.{request}.timed-out.request",
+        request.partition()
+    )
+}
+
+pub(crate) fn task_due(id: TaskId) -> String {
+    let TaskId {
+        request,
+        group,
+        task,
+    } = id;
+    format!(
+        "reports.{}.{request}.due.{group}.{task}",
+        request.partition()
+    )
+}
+
+/// The subject of the timer that fires into `report`.
+pub(crate) fn timer(report: &str) -> String {
+    report.replacen("reports.", "timers.", 1)
+}
+
+pub(crate) fn lifecycle(event: &Event, id: RequestId) -> String {
+    format!("lifecycle.{}.{id}", event.name())
+}
+
+pub(crate) fn dead_letter(task_type: &str, id: TaskId) -> String {
+    format!("dead-letters.{task_type}.{id}")
+}
+
+/// Where a message of this subject is set aside when it cannot be read.
+pub(crate) fn unreadable(of: &str) -> String {
+    format!("dead-letters.unreadable.{of}")
+}
+
+/// The notice to workers that a request's tasks are to stop; plain NATS, not stored.
+pub(crate) fn stop(request: RequestId) -> String {
+    format!("stop.{request}")
+}
+
+/// The request named in a subject's third token: log, reports and timers have it there.
+pub(crate) fn request(subject: &str, token: usize) -> Option<RequestId> {
+    subject.split('.').nth(token)?.parse().ok()
+}
+
+/// The task named by the last three tokens of a subject.
+pub(crate) fn task_id(subject: &str) -> Option<TaskId> {
+    let mut tokens = subject.rsplit('.');
+    let task = tokens.next()?.parse().ok()?;
+    let group = tokens.next()?.parse().ok()?;
+    let request = tokens.next()?.parse().ok()?;
+    Some(TaskId {
+        request,
+        group,
+        task,
+    })
+}

@@ -1,0 +1,169 @@
+//! The work queue: one message for each task, until it is done.
+
+use std::str::FromStr;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::message::PublishMessage;
+use bytes::Bytes;
+use domain::request::{Payload, RequestId, TaskId};
+use futures::StreamExt;
+
+use crate::topology::TASKS;
+use crate::{Connection, Delivery, Error, Sent, Unreadable, subject};
+
+/// Attempts of earlier runs: the broker counts deliveries from 1 in each run.
+const ATTEMPTS_BEFORE: &str = "Fanfold-Attempts-Before";
+/// Where the task document is, when it is too big for the message.
+const STORED: &str = "Fanfold-Stored";
+
+/// Publishes tasks.
+#[derive(Clone)]
+pub struct Tasks {
+    connection: Connection,
+}
+
+impl Tasks {
+    /// On this connection.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Sends one task on its way; await what it gives for the broker's answer. At most
+    /// [`crate::Options::max_in_flight`] may be awaited at once.
+    pub async fn send(
+        &self,
+        task_type: &str,
+        id: TaskId,
+        attempts_before: u32,
+        document: &Payload,
+    ) -> Result<Sent, Error> {
+        let mut headers = HeaderMap::new();
+        if attempts_before > 0 {
+            headers.insert(ATTEMPTS_BEFORE, attempts_before.to_string());
+        }
+        let body = match document {
+            Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
+            Payload::Stored { sha256, size } => {
+                headers.insert(STORED, format!("{sha256}:{size}"));
+                Bytes::new()
+            }
+        };
+        let message = PublishMessage::build().headers(headers).payload(body);
+        let ack = self
+            .connection
+            .jetstream
+            .send_publish(subject::task(task_type, id), message)
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(Sent::new(ack))
+    }
+
+    /// Takes back the tasks of a request that wait.
+    pub async fn take_back(&self, request: RequestId) -> Result<u64, Error> {
+        let stream = self
+            .connection
+            .jetstream
+            .get_stream_no_info(TASKS)
+            .await
+            .map_err(Error::unavailable)?;
+        let purged = stream
+            .purge()
+            .filter(subject::tasks_of(request))
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(purged.purged)
+    }
+
+    /// Tells the workers that run tasks of this request to stop. A worker that does not hear it
+    /// does needless work, and its report changes nothing.
+    pub async fn tell_to_stop(&self, request: RequestId) -> Result<(), Error> {
+        self.connection
+            .client
+            .publish(subject::stop(request), Bytes::new())
+            .await
+            .map_err(Error::unavailable)
+    }
+
+    /// The requests whose tasks are to stop, as they are told.
+    pub async fn stops(
+        &self,
+    ) -> Result<impl futures::Stream<Item = RequestId> + Send + Unpin + use<>, Error> {
+        let notices = self
+            .connection
+            .client
+            .subscribe("stop.*")
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(notices
+            .filter_map(|notice| std::future::ready(subject::request(&notice.subject, 1)))
+            .boxed())
+    }
+}
+
+/// A task as it is delivered to a worker.
+pub struct TaskMessage {
+    /// Which task.
+    pub id: TaskId,
+    /// Its type.
+    pub task_type: String,
+    /// The attempt this delivery is, from 1, counted over all runs.
+    pub attempt: u32,
+    /// The attempts of earlier runs.
+    pub attempts_before: u32,
+    /// The task document.
+    pub document: Payload,
+    /// The message, to be answered.
+    pub delivery: Delivery,
+}
+
+impl TaskMessage {
+    pub(crate) fn parse(delivery: Delivery) -> Result<Self, Box<Unreadable>> {
+        match Self::fields(&delivery) {
+            Ok((id, task_type, delivered, attempts_before, document)) => Ok(Self {
+                id,
+                task_type,
+                attempt: attempts_before + delivered,
+                attempts_before,
+                document,
+                delivery,
+            }),
+            Err(reason) => {
+                let what = format!("the task at {}", delivery.subject());
+                Err(Unreadable::boxed(delivery, Error::Corrupt { what, reason }))
+            }
+        }
+    }
+
+    fn fields(delivery: &Delivery) -> Result<(TaskId, String, u32, u32, Payload), String> {
+        let subject = delivery.subject();
+        let id = subject::task_id(subject).ok_or("its subject names no task")?;
+        let task_type = subject
+            .split('.')
+            .nth(1)
+            .ok_or("its subject names no type")?;
+        let (_, _, delivered) = delivery.place().map_err(|error| error.to_string())?;
+        let headers = delivery.message().headers.as_ref();
+        let header = |name| {
+            headers
+                .and_then(|h| h.get(name))
+                .map(async_nats::HeaderValue::as_str)
+        };
+        let before = header(ATTEMPTS_BEFORE)
+            .map_or(Ok(0), u32::from_str)
+            .map_err(|error| format!("{ATTEMPTS_BEFORE}: {error}"))?;
+        let document = match header(STORED) {
+            None => std::str::from_utf8(delivery.body())
+                .map(Payload::from)
+                .map_err(|error| error.to_string())?,
+            Some(stored) => stored
+                .split_once(':')
+                .and_then(|(sha256, size)| {
+                    let (sha256, size) = (sha256.to_owned(), size.parse().ok()?);
+                    Some(Payload::Stored { sha256, size })
+                })
+                .ok_or_else(|| format!("{STORED} is '{stored}'"))?,
+        };
+        Ok((id, task_type.to_owned(), delivered, before, document))
+    }
+}

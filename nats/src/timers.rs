@@ -1,0 +1,99 @@
+//! Time-outs: message schedules of the broker, which fire into the reports.
+
+use async_nats::HeaderMap;
+use async_nats::header::{NATS_SCHEDULE, NATS_SCHEDULE_TARGET};
+use async_nats::jetstream::message::PublishMessage;
+use domain::request::{Report, RequestId, TaskId};
+use jiff::Timestamp;
+
+use crate::topology::REPORTS;
+use crate::{Connection, Error, reports, subject};
+
+/// Sets and clears timers.
+#[derive(Clone)]
+pub struct Timers {
+    connection: Connection,
+}
+
+impl Timers {
+    /// On this connection.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Has the time-out of a group reported at its deadline.
+    pub async fn set_group(
+        &self,
+        request: RequestId,
+        group: u32,
+        deadline: Timestamp,
+    ) -> Result<(), Error> {
+        let report = Report::GroupTimedOut { group, deadline };
+        self.set(subject::group_timed_out(request, group), &report, deadline)
+            .await
+    }
+
+    /// Has the time-out of the whole request reported.
+    pub async fn set_request(
+        &self,
+        request: RequestId,
+        run: u32,
+        deadline: Timestamp,
+    ) -> Result<(), Error> {
+        let report = Report::RequestTimedOut { run };
+        self.set(subject::request_timed_out(request), &report, deadline)
+            .await
+    }
+
+    /// Has a task dispatched again at this time.
+    pub async fn set_task(&self, id: TaskId, due: Timestamp) -> Result<(), Error> {
+        let report = Report::TaskDue {
+            group: id.group,
+            task: id.task,
+        };
+        self.set(subject::task_due(id), &report, due).await
+    }
+
+    /// The group's timer is not needed any more. Best effort: a late time-out changes nothing.
+    pub async fn clear_group(&self, request: RequestId, group: u32) -> Result<(), Error> {
+        self.clear(&subject::group_timed_out(request, group)).await
+    }
+
+    /// The request's timer is not needed any more. Best effort likewise.
+    pub async fn clear_request(&self, request: RequestId) -> Result<(), Error> {
+        self.clear(&subject::request_timed_out(request)).await
+    }
+
+    async fn set(&self, target: String, report: &Report, at: Timestamp) -> Result<(), Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_SCHEDULE, format!("@at {at}"));
+        let timer = subject::timer(&target);
+        headers.insert(NATS_SCHEDULE_TARGET, target);
+        let message = PublishMessage::build()
+            .headers(headers)
+            .payload(reports::encode(report)?);
+        let sent = self
+            .connection
+            .jetstream
+            .send_publish(timer, message)
+            .await
+            .map_err(Error::unavailable)?;
+        sent.await.map(|_| ()).map_err(Error::unavailable)
+    }
+
+    async fn clear(&self, target: &str) -> Result<(), Error> {
+        let stream = self
+            .connection
+            .jetstream
+            .get_stream_no_info(REPORTS)
+            .await
+            .map_err(Error::unavailable)?;
+        stream
+            .purge()
+            .filter(subject::timer(target))
+            .await
+            .map(|_| ())
+            .map_err(Error::unavailable)
+    }
+}

@@ -1,0 +1,289 @@
+//! Every stream and consumer, declared in one place and created or checked at start.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PriorityPolicy, pull};
+use async_nats::jetstream::object_store;
+use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
+use domain::request::PARTITIONS;
+
+use crate::{Connection, Error};
+
+pub(crate) const TASKS: &str = "TASKS";
+pub(crate) const REPORTS: &str = "REPORTS";
+pub(crate) const LIFECYCLE: &str = "LIFECYCLE";
+pub(crate) const DEAD_LETTERS: &str = "DEAD_LETTERS";
+pub(crate) const PAYLOADS: &str = "PAYLOADS";
+/// The one group of a pinned consumer: the name is the broker's to ask for, not ours to vary.
+pub(crate) const PINNED: &str = "active";
+
+/// What the operator decides about the streams.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// How many log streams the partitions are spread over.
+    pub shards: u8,
+    /// How many servers keep each stream.
+    pub replicas: usize,
+    /// How long the log and the feed are kept.
+    pub log_age: Duration,
+    /// How long dead letters are kept.
+    pub dead_letter_age: Duration,
+    /// The closed set of task types.
+    pub task_types: Vec<String>,
+    /// How long a worker holds a task without a sign of life.
+    pub task_lease: Duration,
+    /// How long a pinned instance may be silent before another takes over.
+    pub takeover_after: Duration,
+    /// How long the orchestrator and the projector may hold a message without a sign of life.
+    pub ack_wait: Duration,
+}
+
+impl Default for Topology {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            replicas: 1,
+            log_age: Duration::from_hours(7 * 24),
+            dead_letter_age: Duration::from_hours(30 * 24),
+            task_types: vec!["default".into()],
+            task_lease: Duration::from_secs(30),
+            takeover_after: Duration::from_secs(5),
+            ack_wait: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Topology {
+    /// The name of a shard's log stream.
+    pub(crate) fn log_stream(shard: u8) -> String {
+        format!("REQUESTS_{shard}")
+    }
+
+    /// Creates what is missing and checks what is there. A stream that exists with another
+    /// configuration is an error that names the difference.
+    pub async fn declare(&self, connection: &Connection) -> Result<(), Error> {
+        for config in self.streams() {
+            declare_stream(connection, config).await?;
+        }
+        self.declare_payloads(connection).await?;
+        for shard in 0..self.shards {
+            for name in ["orchestrator", "projector"] {
+                let consumer = self.log_consumer(name);
+                declare_consumer(connection, &Self::log_stream(shard), consumer).await?;
+            }
+            declare_consumer(connection, REPORTS, self.report_consumer(shard)).await?;
+        }
+        for task_type in &self.task_types {
+            declare_consumer(connection, TASKS, self.task_consumer(task_type)).await?;
+        }
+        Ok(())
+    }
+
+    fn streams(&self) -> Vec<stream::Config> {
+        let base = stream::Config {
+            storage: StorageType::File,
+            num_replicas: self.replicas,
+            ..stream::Config::default()
+        };
+        let mut streams: Vec<_> = (0..self.shards)
+            .map(|shard| stream::Config {
+                name: Self::log_stream(shard),
+                subjects: self.partitions("requests", shard, "*"),
+                max_age: self.log_age,
+                allow_direct: true,
+                allow_atomic_publish: true,
+                deny_delete: true,
+                deny_purge: true,
+                ..base.clone()
+            })
+            .collect();
+        streams.push(stream::Config {
+            name: TASKS.into(),
+            subjects: vec!["tasks.>".into()],
+            retention: RetentionPolicy::WorkQueue,
+            max_messages_per_subject: 1,
+            discard: DiscardPolicy::New,
+            discard_new_per_subject: true,
+            allow_direct: true,
+            ..base.clone()
+        });
+        streams.push(stream::Config {
+            name: REPORTS.into(),
+            subjects: vec!["reports.>".into(), "timers.>".into()],
+            retention: RetentionPolicy::WorkQueue,
+            allow_message_schedules: true,
+            allow_direct: true,
+            ..base.clone()
+        });
+        streams.push(stream::Config {
+            name: LIFECYCLE.into(),
+            subjects: vec!["lifecycle.>".into()],
+            max_age: self.log_age,
+            allow_direct: true,
+            ..base.clone()
+        });
+        streams.push(stream::Config {
+            name: DEAD_LETTERS.into(),
+            subjects: vec!["dead-letters.>".into()],
+            max_age: self.dead_letter_age,
+            allow_direct: true,
+            ..base
+        });
+        streams
+    }
+
+    /// The subjects of a shard's partitions.
+    fn partitions(&self, root: &str, shard: u8, rest: &str) -> Vec<String> {
+        if self.shards == 1 {
+            return vec![format!("{root}.*.{rest}")];
+        }
+        (0..PARTITIONS)
+            .filter(|partition| partition % self.shards == shard)
+            .map(|partition| format!("{root}.{partition}.{rest}"))
+            .collect()
+    }
+
+    async fn declare_payloads(&self, connection: &Connection) -> Result<(), Error> {
+        let bucket = object_store::Config {
+            bucket: PAYLOADS.into(),
+            // A payload outlives every event that refers to it.
+            max_age: self.log_age + Duration::from_hours(48),
+            num_replicas: self.replicas,
+            ..object_store::Config::default()
+        };
+        if connection
+            .jetstream
+            .get_object_store(PAYLOADS)
+            .await
+            .is_ok()
+        {
+            return Ok(());
+        }
+        let made = connection.jetstream.create_object_store(bucket).await;
+        made.map(|_| ()).map_err(Error::unavailable)
+    }
+
+    /// The orchestrator and the projector each hold a shard's log one instance at a time.
+    fn log_consumer(&self, name: &str) -> pull::Config {
+        pull::Config {
+            durable_name: Some(name.into()),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: if name == "projector" {
+                // It works through the log in order: one ack for a batch is enough.
+                AckPolicy::All
+            } else {
+                AckPolicy::Explicit
+            },
+            max_ack_pending: 20_000,
+            ..self.pinned()
+        }
+    }
+
+    fn report_consumer(&self, shard: u8) -> pull::Config {
+        pull::Config {
+            durable_name: Some(report_consumer_name(shard)),
+            filter_subjects: self.partitions("reports", shard, ">"),
+            max_ack_pending: 20_000,
+            ..self.pinned()
+        }
+    }
+
+    fn pinned(&self) -> pull::Config {
+        pull::Config {
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.ack_wait,
+            priority_policy: PriorityPolicy::PinnedClient,
+            priority_groups: vec![PINNED.into()],
+            priority_timeout: self.takeover_after,
+            ..pull::Config::default()
+        }
+    }
+
+    fn task_consumer(&self, task_type: &str) -> pull::Config {
+        pull::Config {
+            durable_name: Some(task_consumer_name(task_type)),
+            filter_subject: format!("tasks.{task_type}.>"),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.task_lease,
+            max_ack_pending: 50_000,
+            ..pull::Config::default()
+        }
+    }
+}
+
+pub(crate) fn report_consumer_name(shard: u8) -> String {
+    format!("orchestrator-{shard}")
+}
+
+pub(crate) fn task_consumer_name(task_type: &str) -> String {
+    format!("worker-{task_type}")
+}
+
+async fn declare_stream(connection: &Connection, wanted: stream::Config) -> Result<(), Error> {
+    let name = wanted.name.clone();
+    let existing = connection
+        .jetstream
+        .get_or_create_stream(wanted.clone())
+        .await
+        .map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))?;
+    match difference(&wanted, &existing.cached_info().config) {
+        None => Ok(()),
+        Some(difference) => Err(Error::Unsuitable(format!(
+            "stream {name} exists with another configuration: {difference}. Change the setting, \
+             or the stream with `nats stream edit {name}`"
+        ))),
+    }
+}
+
+/// The first field in which an existing stream is not as wanted.
+fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String> {
+    macro_rules! compare {
+        ($($field:ident),+ $(,)?) => {
+            $(if wanted.$field != found.$field {
+                return Some(format!(
+                    "{} is {:?}, wanted {:?}",
+                    stringify!($field), found.$field, wanted.$field
+                ));
+            })+
+        };
+    }
+    compare!(
+        subjects,
+        retention,
+        storage,
+        num_replicas,
+        max_age,
+        discard,
+        discard_new_per_subject,
+        allow_direct,
+        allow_atomic_publish,
+        allow_message_schedules,
+        deny_delete,
+        deny_purge,
+    );
+    let per_subject = |config: &stream::Config| config.max_messages_per_subject.max(0);
+    (per_subject(wanted) != per_subject(found)).then(|| {
+        format!(
+            "max_messages_per_subject is {}, wanted {}",
+            per_subject(found),
+            per_subject(wanted)
+        )
+    })
+}
+
+async fn declare_consumer(
+    connection: &Connection,
+    stream: &str,
+    config: pull::Config,
+) -> Result<(), Error> {
+    let name = config.durable_name.clone().unwrap_or_default();
+    let made = connection
+        .jetstream
+        .create_consumer_on_stream(config, stream)
+        .await;
+    made.map(|_| ()).map_err(|error| {
+        Error::Unsuitable(format!(
+            "consumer {name} of stream {stream} cannot be made: {error}"
+        ))
+    })
+}

@@ -1,0 +1,163 @@
+use domain::request::{
+    Event, Failed, GroupStarted, Next, Received, Recorded, Redriven, RequestId, Status,
+};
+use jiff::Timestamp;
+
+use crate::view::{FailureView, GroupStatus, GroupView, View};
+
+/// The view after these events, in the order of the log. Commits it has seen before change
+/// nothing, so that a redelivery of any length is harmless.
+#[must_use]
+pub fn fold(view: Option<View>, events: impl IntoIterator<Item = Recorded<Event>>) -> Option<View> {
+    let seen = view.as_ref().map_or(0, |view| view.seq);
+    events
+        .into_iter()
+        .filter(|recorded| recorded.sequence > seen)
+        .fold(view, |view, recorded| project(view, &recorded))
+}
+
+/// The view after one more event. An event it has seen, or that finds no view to change,
+/// changes nothing; a view begins with `received`.
+#[must_use]
+pub fn project(view: Option<View>, recorded: &Recorded<Event>) -> Option<View> {
+    let Recorded {
+        request,
+        sequence,
+        at,
+        event,
+        ..
+    } = recorded;
+    match (view, event) {
+        (None, Event::Received(received)) => Some(begun(*request, *sequence, *at, received)),
+        (None, _) => None,
+        // A commit is folded whole or not at all, so only earlier commits are behind the view.
+        (Some(view), _) if *sequence < view.seq => Some(view),
+        (Some(mut view), event) => {
+            view.seq = *sequence;
+            apply(&mut view, *sequence, *at, event);
+            Some(view)
+        }
+    }
+}
+
+fn begun(request: RequestId, seq: u64, at: Timestamp, received: &Received) -> View {
+    let waiting = |group: &domain::request::GroupOutline| GroupView {
+        name: group.name.clone(),
+        expected: group.valuations,
+        completed: 0,
+        failed: 0,
+        status: GroupStatus::Waiting,
+        started_at: None,
+        completed_at: None,
+        seq,
+    };
+    View {
+        request_id: request,
+        status: Status::Received,
+        seq,
+        group_count: u32::try_from(received.groups.len()).unwrap_or(u32::MAX),
+        current_group: None,
+        received_at: at,
+        started_at: None,
+        completed_at: None,
+        attempts: 0,
+        failed_tasks: 0,
+        groups: received.groups.iter().map(waiting).collect(),
+        failure: None,
+        response: None,
+        metadata: received.metadata.clone(),
+        idempotency_key: received.idempotency_key.clone(),
+    }
+}
+
+fn apply(view: &mut View, seq: u64, at: Timestamp, event: &Event) {
+    match event {
+        Event::Received(_) | Event::ResourcesCaptured(_) | Event::GroupTimedOut { .. } => {}
+        Event::GroupStarted(started) => group_started(view, seq, at, started),
+        Event::TaskSucceeded(task) => {
+            view.attempts += 1;
+            change(view, task.group, seq, |group| group.completed += 1);
+        }
+        Event::TaskFailed(task) => {
+            view.attempts += 1;
+            let given_up = matches!(task.next, Next::DeadLetter(_));
+            view.failed_tasks += u64::from(given_up);
+            change(view, task.group, seq, |group| {
+                group.failed += u32::from(given_up);
+            });
+        }
+        Event::GroupCompleted { group } => change(view, *group, seq, |group| {
+            group.status = GroupStatus::Completed;
+            group.completed_at = Some(at);
+        }),
+        Event::Succeeded(succeeded) => {
+            end(view, seq, at, Status::Succeeded, GroupStatus::Completed);
+            view.response = Some(succeeded.response.clone());
+        }
+        Event::Failed(failed) => {
+            end(view, seq, at, Status::Failed, GroupStatus::Failed);
+            view.failure = Some(failure(seq, at, failed));
+        }
+        Event::Cancelled(_) => end(view, seq, at, Status::Cancelled, GroupStatus::Cancelled),
+        Event::Redriven(redriven) => redrive(view, seq, redriven),
+    }
+}
+
+fn change(view: &mut View, group: u32, seq: u64, change: impl FnOnce(&mut GroupView)) {
+    let index = usize::try_from(group).unwrap_or(usize::MAX);
+    if let Some(group) = view.groups.get_mut(index) {
+        group.seq = seq;
+        change(group);
+    }
+}
+
+fn group_started(view: &mut View, seq: u64, at: Timestamp, started: &GroupStarted) {
+    view.status = Status::Running;
+    view.started_at.get_or_insert(at);
+    view.current_group = Some(started.group);
+    change(view, started.group, seq, |group| {
+        group.expected = started.tasks;
+        group.status = GroupStatus::Running;
+        group.started_at = Some(at);
+    });
+}
+
+fn end(view: &mut View, seq: u64, at: Timestamp, status: Status, running: GroupStatus) {
+    view.status = status;
+    view.completed_at = Some(at);
+    if let Some(group) = view.current_group {
+        change(view, group, seq, |group| {
+            if group.status == GroupStatus::Running {
+                group.status = running;
+                group.completed_at = Some(at);
+            }
+        });
+    }
+}
+
+fn failure(seq: u64, failed_at: Timestamp, failed: &Failed) -> FailureView {
+    FailureView {
+        seq,
+        failed_at,
+        fingerprint: failed.failure.fingerprint(),
+        failure: failed.failure.clone(),
+    }
+}
+
+fn redrive(view: &mut View, seq: u64, redriven: &Redriven) {
+    view.status = if view.started_at.is_some() {
+        Status::Running
+    } else {
+        Status::Received
+    };
+    view.completed_at = None;
+    view.failure = None;
+    if let Some(group) = redriven.group {
+        view.failed_tasks = 0;
+        change(view, group, seq, |group| {
+            group.status = GroupStatus::Running;
+            group.completed_at = None;
+            group.failed = 0;
+        });
+    }
+}

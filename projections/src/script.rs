@@ -1,0 +1,41 @@
+//! The guarded writes: each one script on one key, so that it is atomic on a single server and
+//! on a cluster alike, and writes nothing older than what is there.
+
+/// A hash with its sequence in `seq`. ARGV: sequence, expiry (Unix seconds, 0 for none), then
+/// the other fields and values.
+pub(crate) const PUT_HASH: &str = r"
+local seen = redis.call('HGET', KEYS[1], 'seq')
+if seen and tonumber(seen) > tonumber(ARGV[1]) then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'seq', ARGV[1], unpack(ARGV, 3))
+if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
+return 1
+";
+
+/// A JSON string with its sequence in `seq`. ARGV: sequence, expiry, JSON; without JSON the key
+/// goes.
+pub(crate) const PUT_JSON: &str = r"
+local old = redis.call('GET', KEYS[1])
+if old then
+  local ok, seen = pcall(function() return cjson.decode(old)['seq'] end)
+  if ok and seen and seen > tonumber(ARGV[1]) then return 0 end
+end
+if ARGV[3] == '' then return redis.call('DEL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[3])
+if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
+return 1
+";
+
+/// A value that is the same whenever it is written. ARGV: value, expiry.
+pub(crate) const PUT_ONCE: &str = r"
+redis.call('SET', KEYS[1], ARGV[1])
+if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
+return 1
+";
+
+/// A checkpoint, which only grows. ARGV: sequence. Gives what was there, 0 for nothing.
+pub(crate) const ADVANCE: &str = r"
+local seen = tonumber(redis.call('GET', KEYS[1]) or '0')
+if tonumber(ARGV[1]) > seen then redis.call('SET', KEYS[1], ARGV[1]) end
+return seen
+";

@@ -1,0 +1,327 @@
+//! The views in Redis.
+
+use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
+use std::time::Duration;
+
+use domain::request::{Payload, RequestId, Status};
+use futures::future::try_join_all;
+use redis::{AsyncCommands, Script, ScriptInvocation};
+use serde::de::DeserializeOwned;
+
+use crate::view::{FailureView, GroupView, View};
+use crate::{Connection, Error, key, script};
+
+/// Reads and writes the views.
+#[derive(Clone)]
+pub struct Store {
+    connection: Connection,
+    time_to_live: Duration,
+    scripts: std::sync::Arc<Scripts>,
+}
+
+struct Scripts {
+    hash: Script,
+    json: Script,
+    once: Script,
+    advance: Script,
+}
+
+impl Store {
+    /// On this connection; views of ended requests are kept for `time_to_live`.
+    #[must_use]
+    pub fn new(connection: Connection, time_to_live: Duration) -> Self {
+        Self {
+            connection,
+            time_to_live,
+            scripts: std::sync::Arc::new(Scripts {
+                hash: Script::new(script::PUT_HASH),
+                json: Script::new(script::PUT_JSON),
+                once: Script::new(script::PUT_ONCE),
+                advance: Script::new(script::ADVANCE),
+            }),
+        }
+    }
+
+    /// Whether Redis answers now.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.connection.ping().await
+    }
+
+    /// When a view's keys go, in Unix seconds; 0 while the request has not ended.
+    #[must_use]
+    pub fn expiry(&self, view: &View) -> i64 {
+        view.completed_at.map_or(0, |at| {
+            let keep = i64::try_from(self.time_to_live.as_secs()).unwrap_or(i64::MAX);
+            at.as_second().saturating_add(keep)
+        })
+    }
+
+    /// Writes what of a view is newer than sequence `written` (0: all of it).
+    pub async fn put(&self, view: &View, written: u64) -> Result<(), Error> {
+        let expiry = self.expiry(view);
+        let terminal = view.status.is_terminal();
+        let mut writes = vec![self.put_request(view, expiry)];
+        for (index, group) in (0..).zip(&view.groups) {
+            // The end of a request gives every key its expiry.
+            if group.seq > written || terminal {
+                writes.push(self.put_group(view.request_id, index, group, expiry));
+            }
+        }
+        if written == 0 || terminal {
+            writes.extend(self.put_submission(view, expiry));
+        }
+        if let Some(response) = &view.response {
+            let mut write = self.scripts.once.key(key::response(view.request_id));
+            write.arg(reference(response)).arg(expiry);
+            writes.push(write);
+        }
+        if view.failure.is_some() || view.attempts > 0 {
+            writes.extend(self.put_failure(view, expiry));
+        }
+        try_join_all(writes.iter().map(|write| self.run(write))).await?;
+        Ok(())
+    }
+
+    async fn run(&self, write: &ScriptInvocation<'_>) -> Result<(), Error> {
+        let mut connection = self.connection.clone();
+        let _: i64 = write.invoke_async(&mut connection).await?;
+        Ok(())
+    }
+
+    fn put_request(&self, view: &View, expiry: i64) -> ScriptInvocation<'_> {
+        let mut write = self.scripts.hash.key(key::request(view.request_id));
+        write.arg(view.seq).arg(expiry);
+        let mut field = |name: &str, value: String| {
+            write.arg(name).arg(value);
+        };
+        field("status", view.status.as_str().into());
+        field("groupCount", view.group_count.to_string());
+        field("receivedAt", view.received_at.to_string());
+        field("attempts", view.attempts.to_string());
+        field("failedTasks", view.failed_tasks.to_string());
+        if let Some(group) = view.current_group {
+            field("currentGroup", group.to_string());
+        }
+        if let Some(at) = view.started_at {
+            field("startedAt", at.to_string());
+        }
+        if let Some(at) = view.completed_at {
+            field("completedAt", at.to_string());
+        }
+        if let Some(key) = &view.idempotency_key {
+            field("idempotencyKey", key.clone());
+        }
+        write
+    }
+
+    fn put_group(
+        &self,
+        request: RequestId,
+        index: u32,
+        group: &GroupView,
+        expiry: i64,
+    ) -> ScriptInvocation<'_> {
+        let mut write = self.scripts.hash.key(key::group(request, index));
+        write.arg(group.seq).arg(expiry);
+        let mut field = |name: &str, value: String| {
+            write.arg(name).arg(value);
+        };
+        field("expected", group.expected.to_string());
+        field("completed", group.completed.to_string());
+        field("failed", group.failed.to_string());
+        field("status", group.status.as_str().into());
+        if let Some(name) = &group.name {
+            field("name", name.clone());
+        }
+        if let Some(at) = group.started_at {
+            field("startedAt", at.to_string());
+        }
+        if let Some(at) = group.completed_at {
+            field("completedAt", at.to_string());
+        }
+        write
+    }
+
+    /// What never changes after the submission.
+    fn put_submission(&self, view: &View, expiry: i64) -> Vec<ScriptInvocation<'_>> {
+        let mut writes = Vec::new();
+        if !view.metadata.is_empty() {
+            let mut write = self.scripts.hash.key(key::metadata(view.request_id));
+            write.arg(view.seq).arg(expiry);
+            for (name, value) in &view.metadata {
+                write.arg(name).arg(value);
+            }
+            writes.push(write);
+        }
+        if let Some(idempotency_key) = &view.idempotency_key {
+            let mut write = self.scripts.once.key(key::idempotency(idempotency_key));
+            write.arg(view.request_id.to_string()).arg(expiry);
+            writes.push(write);
+        }
+        writes
+    }
+
+    fn put_failure(&self, view: &View, expiry: i64) -> Option<ScriptInvocation<'_>> {
+        let json = match &view.failure {
+            Some(failure) => serde_json::to_string(failure).ok()?,
+            None if view.status == Status::Running => String::new(),
+            None => return None,
+        };
+        let mut write = self.scripts.json.key(key::failure(view.request_id));
+        write.arg(view.seq).arg(expiry).arg(json);
+        Some(write)
+    }
+
+    /// The view of a request, where Redis has all of it.
+    pub async fn get(&self, id: RequestId) -> Result<Option<View>, Error> {
+        let mut connection = self.connection.clone();
+        let fields: HashMap<String, String> = connection.hgetall(key::request(id)).await?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let hash = Hash {
+            key: key::request(id),
+            fields,
+        };
+        let group_count: u32 = hash.required("groupCount")?;
+        let groups = try_join_all((0..group_count).map(|group| self.get_group(id, group))).await?;
+        let Some(groups) = groups.into_iter().collect() else {
+            return Ok(None);
+        };
+        let status: Status = hash.word("status")?;
+        let failure = match status {
+            Status::Failed => match self.get_failure(id).await? {
+                Some(failure) => Some(failure),
+                None => return Ok(None),
+            },
+            _ => None,
+        };
+        let response = match status {
+            Status::Succeeded => match self.get_response(id).await? {
+                Some(response) => Some(response),
+                None => return Ok(None),
+            },
+            _ => None,
+        };
+        let metadata: BTreeMap<String, String> = connection.hgetall(key::metadata(id)).await?;
+        Ok(Some(View {
+            request_id: id,
+            status,
+            seq: hash.required("seq")?,
+            group_count,
+            current_group: hash.optional("currentGroup")?,
+            received_at: hash.required("receivedAt")?,
+            started_at: hash.optional("startedAt")?,
+            completed_at: hash.optional("completedAt")?,
+            attempts: hash.required("attempts")?,
+            failed_tasks: hash.required("failedTasks")?,
+            groups,
+            failure,
+            response,
+            metadata: metadata
+                .into_iter()
+                .filter(|(name, _)| name != "seq")
+                .collect(),
+            idempotency_key: hash.optional("idempotencyKey")?,
+        }))
+    }
+
+    async fn get_group(&self, id: RequestId, group: u32) -> Result<Option<GroupView>, Error> {
+        let key = key::group(id, group);
+        let mut connection = self.connection.clone();
+        let fields: HashMap<String, String> = connection.hgetall(&key).await?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let hash = Hash { key, fields };
+        Ok(Some(GroupView {
+            name: hash.optional("name")?,
+            expected: hash.required("expected")?,
+            completed: hash.required("completed")?,
+            failed: hash.required("failed")?,
+            status: hash.word("status")?,
+            started_at: hash.optional("startedAt")?,
+            completed_at: hash.optional("completedAt")?,
+            seq: hash.required("seq")?,
+        }))
+    }
+
+    async fn get_failure(&self, id: RequestId) -> Result<Option<FailureView>, Error> {
+        let key = key::failure(id);
+        let mut connection = self.connection.clone();
+        let json: Option<String> = connection.get(&key).await?;
+        json.map(|json| serde_json::from_str(&json))
+            .transpose()
+            .map_err(|error| Error::Corrupt {
+                key,
+                reason: error.to_string(),
+            })
+    }
+
+    async fn get_response(&self, id: RequestId) -> Result<Option<Payload>, Error> {
+        let mut connection = self.connection.clone();
+        let text: Option<String> = connection.get(key::response(id)).await?;
+        Ok(text.map(|text| dereference(&text)))
+    }
+
+    /// Notes that a shard is projected up to this sequence, and gives what was noted before:
+    /// less than was noted from here means that Redis was emptied or set back.
+    pub async fn checkpoint(&self, shard: u8, sequence: u64) -> Result<u64, Error> {
+        let mut connection = self.connection.clone();
+        let mut write = self.scripts.advance.key(key::checkpoint(shard));
+        Ok(write.arg(sequence).invoke_async(&mut connection).await?)
+    }
+}
+
+/// A big response is kept as `sha256:<hex>:<size>`, which no XML document can be.
+fn reference(response: &Payload) -> String {
+    match response {
+        Payload::Inline(text) => text.to_string(),
+        Payload::Stored { sha256, size } => format!("sha256:{sha256}:{size}"),
+    }
+}
+
+fn dereference(text: &str) -> Payload {
+    let mut parts = text.splitn(3, ':');
+    match (parts.next(), parts.next(), parts.next().map(u64::from_str)) {
+        (Some("sha256"), Some(sha256), Some(Ok(size))) => Payload::Stored {
+            sha256: sha256.to_owned(),
+            size,
+        },
+        _ => Payload::from(text),
+    }
+}
+
+struct Hash {
+    key: String,
+    fields: HashMap<String, String>,
+}
+
+impl Hash {
+    fn corrupt(&self, name: &str, reason: impl std::fmt::Display) -> Error {
+        Error::Corrupt {
+            key: self.key.clone(),
+            reason: format!("{name}: {reason}"),
+        }
+    }
+
+    fn optional<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Error> {
+        self.fields
+            .get(name)
+            .map(|value| value.parse().map_err(|error| self.corrupt(name, error)))
+            .transpose()
+    }
+
+    fn required<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Error> {
+        self.optional(name)?
+            .ok_or_else(|| self.corrupt(name, "it is missing"))
+    }
+
+    /// A field that is one of a closed set of words.
+    fn word<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let word: String = self.required(name)?;
+        serde_json::from_value(serde_json::Value::String(word))
+            .map_err(|error| self.corrupt(name, error))
+    }
+}

@@ -1,0 +1,129 @@
+//! Deciding: the reports that are there, and as many steps as follow from them.
+
+use domain::request::{
+    Advance, Command, Payload, Rejection, Report, Request, RequestId, Step, TaskState, Verdict,
+};
+use jiff::Timestamp;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::work::Work;
+
+/// How often the steps are worked out anew because the request went on meanwhile.
+const STEPS_RETRIES: u32 = 5;
+
+/// Goes on with a request as far as its document allows.
+pub async fn without_reports(context: &Context, request: RequestId) -> Result<(), Error> {
+    with_reports(context, request, Vec::new()).await
+}
+
+/// Commits what the reports say, and what follows. The steps are worked out only when the
+/// decision asks for them: most reports end no group.
+pub async fn with_reports(
+    context: &Context,
+    request: RequestId,
+    reports: Vec<Report>,
+) -> Result<(), Error> {
+    let mut advance = Advance {
+        reports,
+        steps: Vec::new(),
+        now: Timestamp::now(),
+        rules: context.rules,
+    };
+    for _ in 0..STEPS_RETRIES {
+        let command = Command::Advance(advance.clone());
+        match context.execute(request, command).await {
+            Err(Error::Refused(Rejection::StepsNeeded(next))) => {
+                let steps = steps(context, request, next, &advance.reports).await;
+                advance.steps = match steps {
+                    Ok(steps) => steps,
+                    Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],
+                    Err(error) => return Err(error),
+                };
+            }
+            Err(Error::Refused(Rejection::Unknown)) => {
+                tracing::warn!(%request, "a report for a request that is not in the log");
+                return Ok(());
+            }
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                // The document may hold results that were not committed.
+                context.forget_work(request);
+                return Err(error);
+            }
+        }
+    }
+    context.forget_work(request);
+    Err(Error::Later("the request kept going on meanwhile".into()))
+}
+
+/// The steps from group `next` on, the group before it ending with these reports.
+async fn steps(
+    context: &Context,
+    request: RequestId,
+    next: u32,
+    reports: &[Report],
+) -> Result<Vec<Step>, Error> {
+    let work = context.work(request);
+    let mut work = work.lock().await;
+    let results = {
+        let loaded = context.log.load(request).await?;
+        let Some(state) = loaded.state().request() else {
+            return Err(Error::Refused(Rejection::Unknown));
+        };
+        work.bring_up(context, request, state).await?;
+        ending_results(state, reports)
+    };
+    if let Some(results) = results {
+        work.put_results(context, &results).await?;
+    }
+    follow(context, request, &mut work, next).await
+}
+
+async fn follow(
+    context: &Context,
+    request: RequestId,
+    work: &mut Work,
+    mut next: u32,
+) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
+    loop {
+        let Some(name) = work.group_name(next) else {
+            let response = work.response()?;
+            let response = context.payloads.place(&response).await?;
+            steps.push(Step::Response(response));
+            return Ok(steps);
+        };
+        let tasks = work.count_tasks(context, request, next).await?;
+        steps.push(Step::Group { name, tasks });
+        if tasks > 0 {
+            return Ok(steps);
+        }
+        work.put_results(context, &[]).await?;
+        next += 1;
+    }
+}
+
+/// The results of the running group in task order, with those that the reports bring; none
+/// where no group runs.
+fn ending_results(request: &Request, reports: &[Report]) -> Option<Vec<Payload>> {
+    let group = request.running()?;
+    let mut results: Vec<Option<&Payload>> = group
+        .tasks
+        .iter()
+        .map(|task| match task {
+            TaskState::Succeeded(result) => Some(result),
+            TaskState::Pending(_) | TaskState::Failed(..) => None,
+        })
+        .collect();
+    for report in reports {
+        if let Report::Outcome(outcome) = report
+            && let Verdict::Succeeded(result) = &outcome.verdict
+            && outcome.group == group.index
+            && let Some(slot) = results.get_mut(outcome.task.wrapping_sub(1) as usize)
+        {
+            slot.get_or_insert(result);
+        }
+    }
+    Some(results.into_iter().flatten().cloned().collect())
+}

@@ -1,0 +1,48 @@
+use cqrs_es::AggregateError;
+use domain::request::{Failure, Rejection};
+
+/// Why something could not be done for a request, by what is to be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Try again later: the broker delivers it again.
+    #[error("{0}")]
+    Later(String),
+    /// The request cannot be taken further: it fails with this.
+    #[error("{}", .0.message)]
+    Fails(Box<Failure>),
+    /// The command is refused; what asked for it is out of date.
+    #[error(transparent)]
+    Refused(#[from] Rejection),
+}
+
+impl From<nats::Error> for Error {
+    fn from(error: nats::Error) -> Self {
+        match error {
+            nats::Error::Missing(what) => Self::failure("payload-missing", format!("{what} any more")),
+            nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
+            error => Self::Later(error.to_string()),
+        }
+    }
+}
+
+impl From<AggregateError<Rejection>> for Error {
+    fn from(error: AggregateError<Rejection>) -> Self {
+        match error {
+            AggregateError::UserError(rejection) => Self::Refused(rejection),
+            error => Self::Later(error.to_string()),
+        }
+    }
+}
+
+impl Error {
+    /// The request fails with this code and message.
+    pub fn failure(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Fails(Box::new(Failure {
+            code: code.into(),
+            message: message.into(),
+            group: None,
+            tasks: Vec::new(),
+            redrive_may_help: false,
+        }))
+    }
+}

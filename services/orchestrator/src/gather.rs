@@ -1,0 +1,166 @@
+//! Taking reports in: all that are there for a request become one commit, so that the last
+//! outcome of a group costs what the first one does.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use domain::request::{Report, RequestId, Verdict};
+use nats::{Deliveries, Delivery, StoredReport};
+use runtime::Shutdown;
+use tokio::task::JoinSet;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::outbox::pause_before;
+use crate::{advance, dispatch};
+
+/// The most reports that become one commit.
+const REPORTS_PER_COMMIT: usize = 500;
+/// The most bytes of inline results that become one commit: the broker's messages end at 1 MiB.
+const BYTES_PER_COMMIT: u64 = 512 * 1024;
+
+/// The reports of the requests that are being decided now, waiting for their turn.
+type Waiting = HashMap<RequestId, VecDeque<StoredReport>>;
+
+/// Takes reports in until nothing new is to be taken, then finishes what is under way.
+pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutdown) {
+    let mut waiting = Waiting::new();
+    let mut deciding = JoinSet::new();
+    loop {
+        tokio::select! {
+            chunk = reports.next() => match chunk {
+                Some(chunk) => take_in(&context, chunk, &mut waiting, &mut deciding).await,
+                None => break,
+            },
+            Some(decided) = deciding.join_next() => {
+                if let Ok(request) = decided {
+                    go_on(&context, request, &mut waiting, &mut deciding);
+                }
+            }
+            () = shutdown.softly() => break,
+        }
+    }
+    let rest = async { while deciding.join_next().await.is_some() {} };
+    shutdown.unless_hard(rest).await;
+}
+
+async fn take_in(
+    context: &Arc<Context>,
+    chunk: Vec<Delivery>,
+    waiting: &mut Waiting,
+    deciding: &mut JoinSet<RequestId>,
+) {
+    let mut new = Vec::new();
+    for delivery in chunk {
+        match StoredReport::parse(delivery) {
+            Ok(report) => match waiting.entry(report.request) {
+                Entry::Occupied(mut reports) => reports.get_mut().push_back(report),
+                Entry::Vacant(place) => {
+                    new.push(report.request);
+                    place.insert(VecDeque::from([report]));
+                }
+            },
+            Err(unreadable) => {
+                tracing::error!(error = %unreadable.error, "a report is set aside");
+                let set_aside = context
+                    .dead_letters
+                    .set_aside(&unreadable.delivery, &unreadable.error);
+                if let Err(error) = set_aside.await {
+                    tracing::warn!(%error, "it could not be set aside; it comes again");
+                } else {
+                    answer(unreadable.delivery.terminate().await);
+                }
+            }
+        }
+    }
+    for request in new {
+        go_on(context, request, waiting, deciding);
+    }
+}
+
+/// Decides what waits for a request, where something does; while it is being decided the
+/// request keeps its place in `waiting`.
+fn go_on(
+    context: &Arc<Context>,
+    request: RequestId,
+    waiting: &mut Waiting,
+    deciding: &mut JoinSet<RequestId>,
+) {
+    let Some(reports) = waiting.get_mut(&request) else {
+        return;
+    };
+    let batch = next_batch(reports);
+    if batch.is_empty() {
+        waiting.remove(&request);
+        return;
+    }
+    let context = context.clone();
+    deciding.spawn(async move {
+        decide(&context, request, batch).await;
+        request
+    });
+}
+
+fn next_batch(reports: &mut VecDeque<StoredReport>) -> Vec<StoredReport> {
+    let mut bytes = 0;
+    let mut batch = Vec::new();
+    while let Some(report) = reports.front() {
+        bytes += inline_bytes(&report.report);
+        if batch.len() == REPORTS_PER_COMMIT || (bytes > BYTES_PER_COMMIT && !batch.is_empty()) {
+            break;
+        }
+        batch.extend(reports.pop_front());
+    }
+    batch
+}
+
+fn inline_bytes(report: &Report) -> u64 {
+    match report {
+        Report::Outcome(outcome) => match &outcome.verdict {
+            Verdict::Succeeded(result) => result.inline().map_or(0, |text| text.len() as u64),
+            Verdict::Failed { fault, .. } => {
+                let causes: usize = fault.causes.iter().map(String::len).sum();
+                (fault.message.len() + causes) as u64
+            }
+        },
+        _ => 0,
+    }
+}
+
+async fn decide(context: &Context, request: RequestId, batch: Vec<StoredReport>) {
+    let (reports, deliveries): (Vec<Report>, Vec<Delivery>) = batch
+        .into_iter()
+        .map(|stored| (stored.report, stored.delivery))
+        .unzip();
+    let done = async {
+        for report in &reports {
+            if let Report::TaskDue { group, task } = report {
+                dispatch::task(context, request, *group, *task).await?;
+            }
+        }
+        advance::with_reports(context, request, reports).await
+    };
+    match done.await {
+        Ok(()) => {
+            for delivery in &deliveries {
+                answer(delivery.ack().await);
+            }
+        }
+        Err(error) => again(request, &error, &deliveries).await,
+    }
+}
+
+async fn again(request: RequestId, error: &Error, deliveries: &[Delivery]) {
+    tracing::warn!(%request, %error, reports = deliveries.len(), "will be tried again");
+    for delivery in deliveries {
+        let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
+        answer(delivery.nak(pause_before(delivered)).await);
+    }
+}
+
+fn answer(answered: Result<(), nats::Error>) {
+    if let Err(error) = answered {
+        tracing::debug!(%error, "a report could not be answered; it comes again");
+    }
+}

@@ -1,0 +1,48 @@
+//! The orchestrator: it takes in what happened and decides what happens next.
+//!
+//! Two loops share it. The [`outbox`] consumes the log and does what follows from each commit;
+//! a commit is acked when that is done, so the log is the only queue of things to do. [`gather`]
+//! takes in the reports of workers and timers, many at once, and commits what they say.
+
+mod advance;
+mod context;
+mod dispatch;
+mod effects;
+mod error;
+mod gather;
+mod outbox;
+mod resources;
+mod work;
+
+use std::sync::Arc;
+
+use nats::{Connection, Deliveries, Log};
+use runtime::{Settings, Shutdown};
+use tokio::task::JoinSet;
+
+use context::Context;
+
+/// Runs the orchestrator until it is asked to end. An error ends the process: another instance
+/// takes over.
+pub async fn run(
+    connection: Connection,
+    log: Log,
+    settings: &Settings,
+    shutdown: Shutdown,
+) -> Result<(), nats::Error> {
+    let context = Arc::new(Context::new(connection.clone(), log, settings));
+    let mut loops = JoinSet::new();
+    for shard in 0..settings.shards {
+        let commits = Deliveries::of_log(&connection, shard, "orchestrator").await?;
+        let reports = Deliveries::of_reports(&connection, shard).await?;
+        loops.spawn(outbox::run(context.clone(), commits, shutdown.clone()));
+        loops.spawn(gather::run(context.clone(), reports, shutdown.clone()));
+    }
+    tracing::info!(shards = settings.shards, "orchestrator runs");
+    while let Some(ended) = loops.join_next().await {
+        if ended.is_err() || !shutdown.is_soft() {
+            return Err(nats::Error::Unavailable("the orchestrator's loop ended".into()));
+        }
+    }
+    Ok(())
+}

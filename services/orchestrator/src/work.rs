@@ -1,0 +1,165 @@
+//! A request's document, as far as its groups are complete.
+
+use domain::document::{CapturedResources, Document, HydrationError, Limits, TaskDocument};
+use domain::request::{Failure, Payload, Request, RequestId};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::resources;
+
+/// How often a group is looked at anew because what was fetched refers to something else.
+const FETCH_ROUNDS: u32 = 64;
+
+/// The document of a request, with the results of its first groups in their places. Made again
+/// from the log where it is not there.
+#[derive(Default)]
+pub struct Work {
+    document: Option<Document>,
+    resources: CapturedResources,
+    captured: usize,
+    placed: usize,
+}
+
+impl Work {
+    /// Brings the document to where the state is.
+    pub async fn bring_up(
+        &mut self,
+        context: &Context,
+        request: RequestId,
+        state: &Request,
+    ) -> Result<(), Error> {
+        if self.document.is_none() || self.placed > state.completed.len() {
+            let bytes = context.payloads.fetch(&state.document).await?;
+            let document = Document::accept(&bytes, &Limits::default()).map_err(|refusal| {
+                Error::failure("document-unreadable", refusal.to_string())
+            })?;
+            tracing::debug!(%request, bytes = bytes.len(), "document parsed");
+            *self = Self {
+                document: Some(document),
+                ..Self::default()
+            };
+        }
+        for resource in &state.resources[self.captured..] {
+            let bytes = context.payloads.fetch(&resource.content).await?;
+            self.resources
+                .insert(&resource.uri, &bytes)
+                .map_err(failure)?;
+            self.captured += 1;
+        }
+        for results in &state.completed[self.placed..] {
+            self.put_results(context, results).await?;
+        }
+        Ok(())
+    }
+
+    fn document(&self) -> Result<&Document, Error> {
+        let missing = || Error::Later("the document is not at hand".into());
+        self.document.as_ref().ok_or_else(missing)
+    }
+
+    /// Puts the results of the next group in place.
+    pub async fn put_results(
+        &mut self,
+        context: &Context,
+        results: &[Payload],
+    ) -> Result<(), Error> {
+        let mut bytes = Vec::with_capacity(results.len());
+        for result in results {
+            bytes.push(context.payloads.fetch(result).await?);
+        }
+        let group = self.placed;
+        let Some(document) = &mut self.document else {
+            return Err(Error::Later("the document is not at hand".into()));
+        };
+        document
+            .put_results(group, bytes.iter().map(Vec::as_slice))
+            .map_err(|error| Error::failure("result-unreadable", error.to_string()))?;
+        self.placed += 1;
+        Ok(())
+    }
+
+    /// The name of a group, where there is such a group.
+    pub fn group_name(&self, group: u32) -> Option<Option<String>> {
+        let document = self.document.as_ref()?;
+        let group = group as usize;
+        (group < document.groups()).then(|| document.group_name(group).map(str::to_owned))
+    }
+
+    /// The number of a group's tasks.
+    pub async fn count_tasks(
+        &mut self,
+        context: &Context,
+        request: RequestId,
+        group: u32,
+    ) -> Result<u32, Error> {
+        for _ in 0..FETCH_ROUNDS {
+            let counted = self.document()?.count_tasks(&self.resources, group as usize);
+            match counted {
+                Ok(count) => return Ok(u32::try_from(count).unwrap_or(u32::MAX)),
+                Err(error) => self.fetch_missing(context, request, error).await?,
+            }
+        }
+        Err(Error::failure(
+            "hydration-cycle",
+            format!("what is referred to refers on more than {FETCH_ROUNDS} times"),
+        ))
+    }
+
+    /// The task documents of a group from `first` on, at the most `limit` of them.
+    pub async fn tasks(
+        &mut self,
+        context: &Context,
+        request: RequestId,
+        group: u32,
+        numbers: &[u32],
+    ) -> Result<Vec<TaskDocument>, Error> {
+        for _ in 0..FETCH_ROUNDS {
+            let made: Result<Vec<TaskDocument>, HydrationError> = self
+                .document()?
+                .tasks_numbered(&self.resources, group as usize, numbers)
+                .collect();
+            match made {
+                Ok(tasks) => return Ok(tasks),
+                Err(error) => self.fetch_missing(context, request, error).await?,
+            }
+        }
+        Err(Error::failure(
+            "hydration-cycle",
+            format!("what is referred to refers on more than {FETCH_ROUNDS} times"),
+        ))
+    }
+
+    async fn fetch_missing(
+        &mut self,
+        context: &Context,
+        request: RequestId,
+        error: HydrationError,
+    ) -> Result<(), Error> {
+        let HydrationError::Missing { uris } = error else {
+            return Err(failure(error));
+        };
+        for resource in resources::capture(context, request, &uris).await? {
+            let bytes = context.payloads.fetch(&resource.content).await?;
+            self.resources
+                .insert(&resource.uri, &bytes)
+                .map_err(failure)?;
+            self.captured += 1;
+        }
+        Ok(())
+    }
+
+    /// The response document.
+    pub fn response(&self) -> Result<Vec<u8>, Error> {
+        Ok(self.document()?.response())
+    }
+}
+
+fn failure(error: HydrationError) -> Error {
+    Error::Fails(Box::new(Failure {
+        code: error.code().to_owned(),
+        message: error.to_string(),
+        group: None,
+        tasks: Vec::new(),
+        redrive_may_help: false,
+    }))
+}

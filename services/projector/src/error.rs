@@ -1,0 +1,13 @@
+/// Why projecting stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log or the feed.
+    #[error(transparent)]
+    Nats(#[from] nats::Error),
+    /// The views.
+    #[error(transparent)]
+    Views(#[from] projections::Error),
+    /// A loop ended that must not.
+    #[error("the projector's loop ended")]
+    Ended,
+}

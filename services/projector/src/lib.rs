@@ -1,0 +1,47 @@
+//! The projector: it folds the log into the views in Redis and publishes the lifecycle feed.
+
+mod error;
+mod feed;
+mod shard;
+mod views;
+
+use nats::{Connection, Deliveries, Feed, Log};
+use projections::Store;
+use runtime::{Settings, Shutdown};
+use tokio::task::JoinSet;
+
+pub use error::Error;
+use shard::Shard;
+use views::Views;
+
+/// Runs the projector until it is asked to end.
+pub async fn run(
+    connection: Connection,
+    log: Log,
+    store: Store,
+    settings: &Settings,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let mut shards = JoinSet::new();
+    for shard in 0..settings.shards {
+        let deliveries = Deliveries::of_log(&connection, shard, "projector").await?;
+        let shard = Shard {
+            shard,
+            views: Views::new(log.clone(), store.clone()),
+            feed: Feed::new(connection.clone()),
+            store: store.clone(),
+            connection: connection.clone(),
+            noted: 0,
+        };
+        shards.spawn(shard.run(deliveries, shutdown.clone()));
+    }
+    tracing::info!(shards = settings.shards, "projector runs");
+    while let Some(ended) = shards.join_next().await {
+        match ended {
+            Ok(Ok(())) if shutdown.is_soft() => {}
+            Ok(Err(error)) => return Err(error),
+            _ => return Err(Error::Ended),
+        }
+    }
+    Ok(())
+}

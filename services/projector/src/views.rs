@@ -1,0 +1,90 @@
+//! The views of requests that are going on, and their way into Redis.
+
+use std::collections::HashMap;
+
+use domain::request::RequestId;
+use futures::future::try_join_all;
+use moka::sync::Cache;
+use nats::{Commit, Log};
+use projections::{Store, View, fold};
+
+use crate::Error;
+
+/// How many views a projector keeps; a view that is not kept is folded from the log.
+const CACHED_VIEWS: u64 = 20_000;
+
+/// Folds commits into views.
+pub struct Views {
+    log: Log,
+    store: Store,
+    kept: Cache<RequestId, View>,
+}
+
+impl Views {
+    pub fn new(log: Log, store: Store) -> Self {
+        Self {
+            log,
+            store,
+            kept: Cache::new(CACHED_VIEWS),
+        }
+    }
+
+    /// Folds these commits, which are in the order of the log, and writes each view that
+    /// changed once.
+    pub async fn take_in(&self, commits: &[Commit]) -> Result<(), Error> {
+        let mut by_request: HashMap<RequestId, Vec<&Commit>> = HashMap::new();
+        for commit in commits {
+            by_request.entry(commit.request).or_default().push(commit);
+        }
+        let changes = by_request
+            .into_iter()
+            .map(|(request, commits)| self.change(request, commits));
+        try_join_all(changes).await?;
+        Ok(())
+    }
+
+    async fn change(&self, request: RequestId, commits: Vec<&Commit>) -> Result<(), Error> {
+        let before = self.before(request, &commits).await?;
+        let written = before.as_ref().map_or(0, |view| view.seq);
+        let events = commits.iter().flat_map(|commit| commit.recorded());
+        let Some(view) = fold(before, events) else {
+            return Ok(());
+        };
+        if view.seq == written {
+            return Ok(());
+        }
+        self.store.put(&view, written).await?;
+        if view.status.is_terminal() {
+            self.kept.invalidate(&request);
+        } else {
+            self.kept.insert(request, view);
+        }
+        Ok(())
+    }
+
+    /// The view before these commits: kept, or none yet, or folded from the log.
+    async fn before(&self, request: RequestId, commits: &[&Commit]) -> Result<Option<View>, Error> {
+        if let Some(view) = self.kept.get(&request) {
+            return Ok(Some(view));
+        }
+        let Some(first) = commits.first().filter(|first| first.previous > 0) else {
+            return Ok(None);
+        };
+        let earlier = self.log.read(request, 0).await?;
+        let events = earlier
+            .iter()
+            .filter(|commit| commit.sequence < first.sequence)
+            .flat_map(Commit::recorded);
+        let view = fold(None, events);
+        if let Some(view) = &view {
+            // Whatever Redis has of it may be gone: all of it is written again.
+            self.store.put(view, 0).await?;
+        }
+        Ok(view)
+    }
+
+    /// Forgets what was written: Redis is not what it was.
+    pub fn forget(&self) {
+        self.kept.invalidate_all();
+    }
+}

@@ -1,0 +1,21 @@
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::{Settings, SettingsError};
+
+/// Starts the structured logs of this process, on stderr.
+pub fn start_logs(settings: &Settings) -> Result<(), SettingsError> {
+    let filter = EnvFilter::try_new(&settings.log_filter)
+        .map_err(|error| settings.wrong("RUST_LOG", error.to_string()))?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if settings.log_format == "json" {
+        subscriber.json().flatten_event(true).init();
+    } else {
+        let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        subscriber.with_ansi(colours).with_target(false).init();
+    }
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! The settings: flags over environment over file over defaults, each parsed once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::task_types::TaskTypes;
+
+/// One setting as it is documented, and as `fanfold config` prints it.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// Its name in the environment; the file has it in lower case, the flag with dashes.
+    pub name: &'static str,
+    /// The value it has when nobody sets it.
+    pub default: &'static str,
+    /// What it means, with its unit.
+    pub about: &'static str,
+    /// Whether its value is masked when it is printed.
+    pub secret: bool,
+}
+
+impl Definition {
+    /// The name of its flag, without the dashes before it.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.to_lowercase().replace('_', "-")
+    }
+
+    /// Its name in the file.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.name.to_lowercase()
+    }
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody set it.
+    Default,
+    /// The TOML file.
+    File,
+    /// The environment.
+    Environment,
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::Flag => "flag",
+        })
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A value that is no value of its setting.
+    #[error("{name}='{value}' ({source_name}): {reason}")]
+    Value {
+        /// The setting.
+        name: String,
+        /// What it was set to.
+        value: String,
+        /// Who set it.
+        source_name: Source,
+        /// Why that cannot be.
+        reason: String,
+    },
+    /// The file cannot be used.
+    #[error("the settings file {path}: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The layers of values, before they are parsed.
+pub(crate) struct Layers {
+    values: BTreeMap<&'static str, (String, Source)>,
+}
+
+impl Layers {
+    fn get<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T, SettingsError> {
+        let (value, source) = self
+            .values
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| (String::new(), Source::Default));
+        value.parse().map_err(|error: T::Err| SettingsError::Value {
+            name: name.to_owned(),
+            value,
+            source_name: source,
+            reason: error.to_string(),
+        })
+    }
+}
+
+macro_rules! settings {
+    ($($(#[secret $secret:tt])? $field:ident: $kind:ty = $name:literal, $default:literal, $about:literal;)+) => {
+        /// The effective settings of a process.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $(#[doc = $about] pub $field: $kind,)+
+            /// The task types, from the file.
+            pub task_types: TaskTypes,
+            origins: BTreeMap<&'static str, (String, Source)>,
+        }
+
+        const DEFINITIONS: &[Definition] = &[
+            $(Definition {
+                name: $name,
+                default: $default,
+                about: $about,
+                secret: false $(|| $secret)?,
+            },)+
+        ];
+
+        impl Settings {
+            fn parse(layers: Layers, task_types: TaskTypes) -> Result<Self, SettingsError> {
+                Ok(Self {
+                    $($field: layers.get($name)?,)+
+                    task_types,
+                    origins: layers.values,
+                })
+            }
+        }
+    };
+}
+
+settings! {
+    enable_http: bool = "ENABLE_HTTP", "true", "Whether the API listens on HTTP: true or false.";
+    http_host: String = "HTTP_HOST", "127.0.0.1", "The address the API listens on.";
+    http_port: u16 = "HTTP_PORT", "8080", "The port the API listens on; 0 takes a free one.";
+    #[secret true] nats_url: String = "NATS_URL", "", "Where NATS is; several servers with commas. Unset, `up` starts its own.";
+    #[secret true] redis_url: String = "REDIS_URL", "", "Where Redis is; several nodes of a cluster with commas. Unset, `up` starts its own.";
+    data_dir: String = "DATA_DIR", ".fanfold", "Where `up` keeps the data of its own servers.";
+    nats_port: u16 = "NATS_PORT", "14222", "The loopback port of the NATS server that `up` starts.";
+    redis_port: u16 = "REDIS_PORT", "16379", "The loopback port of the Redis server that `up` starts.";
+    nats_sync_interval: String = "NATS_SYNC_INTERVAL", "always", "When the NATS server that `up` starts syncs to disk: always, or an interval such as 100ms.";
+    payload_max_bytes: usize = "PAYLOAD_MAX_BYTES", "10485760", "The largest document accepted, in bytes.";
+    sync_wait_timeout_ms: u64 = "SYNC_WAIT_TIMEOUT_MS", "120000", "How long a synchronous submission waits for its result, in milliseconds.";
+    sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many synchronous submissions wait at once; more get 503.";
+    request_ttl_seconds: u64 = "REQUEST_TTL_SECONDS", "86400", "How long an ended request can be read, in seconds.";
+    request_timeout_ms: u64 = "REQUEST_TIMEOUT_MS", "86400000", "How long a request may take in all, in milliseconds.";
+    group_timeout_ms: u64 = "GROUP_TIMEOUT_MS", "900000", "How long a group may take, in milliseconds.";
+    fail_fast: bool = "FAIL_FAST", "false", "Whether the first task given up ends its request: true or false.";
+    max_task_attempts: u32 = "MAX_TASK_ATTEMPTS", "3", "Attempts of a task in all, where its type does not say.";
+    task_timeout_ms: u64 = "TASK_TIMEOUT_MS", "60000", "How long an attempt may take, in milliseconds, where its type does not say.";
+    task_lease_ms: u64 = "TASK_LEASE_MS", "30000", "How long a worker holds a task without a sign of life, in milliseconds.";
+    retry_delay_ms: u64 = "RETRY_DELAY_MS", "500", "Delay before the second attempt, in milliseconds, where the type does not say.";
+    worker_concurrency: usize = "WORKER_CONCURRENCY", "64", "Tasks of one type a worker runs at once.";
+    worker_name: String = "WORKER_NAME", "", "The name of this worker in the history; unset, one is made.";
+    executor: String = "EXECUTOR", "reference", "What runs tasks of the type `default`: reference, echo, `command:PROGRAM ARGS…`, or an http:// URL.";
+    shards: u8 = "SHARDS", "1", "How many streams the log is spread over, from 1 to 64. Fixed once there is data.";
+    replicas: usize = "REPLICAS", "1", "How many NATS servers keep each stream.";
+    log_max_age_seconds: u64 = "LOG_MAX_AGE_SECONDS", "604800", "How long the log is kept, in seconds.";
+    takeover_after_ms: u64 = "TAKEOVER_AFTER_MS", "5000", "After how long without a sign of life another instance takes over, in milliseconds.";
+    shutdown_grace_ms: u64 = "SHUTDOWN_GRACE_MS", "10000", "How long a role may take to drain, in milliseconds.";
+    health_port: u16 = "HEALTH_PORT", "0", "The port on which a role other than the API answers /healthz and /readyz; 0 for none.";
+    log_format: String = "LOG_FORMAT", "text", "The form of the logs: text or json.";
+    log_filter: String = "RUST_LOG", "info", "What is logged, in the syntax of tracing's EnvFilter.";
+}
+
+impl Settings {
+    /// Every setting there is, in the order in which they are documented.
+    #[must_use]
+    pub fn definitions() -> &'static [Definition] {
+        DEFINITIONS
+    }
+
+    /// Parses the settings from a file (where one is named), the environment and the flags that
+    /// were given, by the names of their definitions.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Fn(&str) -> Option<String>,
+        flags: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let mut table = file.map(read).transpose()?.unwrap_or_default();
+        let task_types = table.remove("task-types");
+        let mut values = BTreeMap::new();
+        for definition in DEFINITIONS {
+            let name = definition.name;
+            let in_file = table.remove(&definition.key());
+            let value = flags(name)
+                .map(|value| (value, Source::Flag))
+                .or_else(|| {
+                    let set = environment(name).filter(|value| !value.is_empty());
+                    set.map(|value| (value, Source::Environment))
+                })
+                .or_else(|| in_file.map(|value| (text(&value), Source::File)))
+                .unwrap_or_else(|| (definition.default.to_owned(), Source::Default));
+            values.insert(name, value);
+        }
+        if let Some((unknown, _)) = table.into_iter().next() {
+            return Err(file_error(file, format!("there is no setting '{unknown}'")));
+        }
+        let mut settings = Self::parse(Layers { values }, TaskTypes::default())?;
+        settings.task_types =
+            TaskTypes::read(task_types, &settings).map_err(|reason| file_error(file, reason))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// The setting's value as it was given, and by whom.
+    #[must_use]
+    pub fn origin(&self, definition: &Definition) -> (&str, Source) {
+        let (value, source) = &self.origins[definition.name];
+        (value, *source)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let positive = [
+            ("MAX_TASK_ATTEMPTS", u64::from(self.max_task_attempts)),
+            ("WORKER_CONCURRENCY", self.worker_concurrency as u64),
+            ("TASK_TIMEOUT_MS", self.task_timeout_ms),
+            ("TASK_LEASE_MS", self.task_lease_ms),
+            ("GROUP_TIMEOUT_MS", self.group_timeout_ms),
+            ("REQUEST_TIMEOUT_MS", self.request_timeout_ms),
+            ("SHARDS", u64::from(self.shards)),
+            ("REPLICAS", self.replicas as u64),
+        ];
+        for (name, value) in positive {
+            if value == 0 {
+                return Err(self.wrong(name, "it must be at least 1"));
+            }
+        }
+        if self.shards > domain::request::PARTITIONS {
+            return Err(self.wrong("SHARDS", "it must be at most 64"));
+        }
+        if !matches!(self.log_format.as_str(), "text" | "json") {
+            return Err(self.wrong("LOG_FORMAT", "it must be text or json"));
+        }
+        Ok(())
+    }
+
+    /// The error that a setting's value cannot be used, for a reason its type does not know.
+    #[must_use]
+    pub fn wrong(&self, name: &str, reason: impl Into<String>) -> SettingsError {
+        let (value, source_name) = self
+            .origins
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| (String::new(), Source::Default));
+        SettingsError::Value {
+            name: name.to_owned(),
+            value,
+            source_name,
+            reason: reason.into(),
+        }
+    }
+}
+
+fn file_error(file: Option<&Path>, reason: String) -> SettingsError {
+    SettingsError::File {
+        path: file.map_or_else(String::new, |path| path.display().to_string()),
+        reason,
+    }
+}
+
+fn read(path: &Path) -> Result<toml::Table, SettingsError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| {
+            text.parse()
+                .map_err(|error: toml::de::Error| error.to_string())
+        })
+        .map_err(|reason| file_error(Some(path), reason))
+}
+
+fn text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(
+        file: &str,
+        environment: &[(&str, &str)],
+        flags: &[(&str, &str)],
+    ) -> Result<Settings, SettingsError> {
+        let pick = |pairs: &[(&str, &str)], name: &str| {
+            let found = pairs.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let path = std::env::temp_dir().join(format!("fanfold-{}.toml", uuid::Uuid::now_v7()));
+        std::fs::write(&path, file).unwrap();
+        let loaded = Settings::load(Some(&path), |n| pick(environment, n), |n| pick(flags, n));
+        std::fs::remove_file(path).unwrap();
+        loaded
+    }
+
+    #[test]
+    fn a_flag_goes_over_the_environment_which_goes_over_the_file() {
+        let file = "http_port = 1\nmax_task_attempts = 5\nworker_concurrency = 7";
+        let environment = [("HTTP_PORT", "2"), ("MAX_TASK_ATTEMPTS", "6")];
+        let settings = load(file, &environment, &[("HTTP_PORT", "3")]).unwrap();
+        assert_eq!(settings.http_port, 3);
+        assert_eq!(settings.max_task_attempts, 6);
+        assert_eq!(settings.worker_concurrency, 7);
+        assert_eq!(settings.group_timeout_ms, 900_000);
+    }
+
+    #[test]
+    fn a_bad_value_names_itself_and_who_set_it() {
+        let error = load("", &[("HTTP_PORT", "eighty")], &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "HTTP_PORT='eighty' (environment): invalid digit found in string"
+        );
+        let error = load("shards = 65", &[], &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "SHARDS='65' (file): it must be at most 64"
+        );
+    }
+
+    #[test]
+    fn a_setting_nobody_knows_is_refused() {
+        let error = load("http_prot = 1", &[], &[]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("there is no setting 'http_prot'")
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! The task types: a closed set that the operator configures.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::request::RetryPolicy;
+use serde::Deserialize;
+
+use crate::Settings;
+
+/// The type of a valuation that no other type matches.
+const DEFAULT: &str = "default";
+
+/// What is configured for one task type.
+#[derive(Clone, Debug)]
+pub struct TaskType {
+    /// Its name, a subject token.
+    pub name: String,
+    /// The valuation names it takes; `*` stands for any text.
+    pub matches: Vec<String>,
+    /// What runs its tasks, as the worker's executors read it.
+    pub executor: toml::Table,
+    /// When a failed attempt is tried again.
+    pub retry: RetryPolicy,
+    /// How long an attempt may take.
+    pub time_limit: Duration,
+    /// Tasks of this type a worker runs at once.
+    pub concurrency: usize,
+}
+
+/// The closed set of task types, in the order in which they are matched; `default` is always
+/// among them, last.
+#[derive(Clone, Debug, Default)]
+pub struct TaskTypes(Vec<TaskType>);
+
+/// A task type in the file; what it leaves out the general settings say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Entry {
+    name: String,
+    #[serde(default)]
+    matches: Vec<String>,
+    executor: Option<toml::Table>,
+    retry: Option<toml::Table>,
+    time_limit_ms: Option<u64>,
+    concurrency: Option<usize>,
+}
+
+impl TaskTypes {
+    pub(crate) fn read(value: Option<toml::Value>, settings: &Settings) -> Result<Self, String> {
+        let entries: Vec<Entry> = match value {
+            None => Vec::new(),
+            Some(value) => value
+                .try_into()
+                .map_err(|error: toml::de::Error| format!("task-types: {}", error.message()))?,
+        };
+        let mut types = entries
+            .into_iter()
+            .map(|entry| TaskType::read(entry, settings))
+            .collect::<Result<Vec<_>, String>>()?;
+        let default = match types.iter().position(|t| t.name == DEFAULT) {
+            Some(index) => types.remove(index),
+            None => TaskType::read(Entry::of_name(DEFAULT), settings)?,
+        };
+        types.push(default);
+        Ok(Self(types))
+    }
+
+    /// The types, in the order in which they are matched.
+    pub fn iter(&self) -> impl Iterator<Item = &TaskType> {
+        self.0.iter()
+    }
+
+    /// The names of the types.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.iter().map(|t| t.name.clone()).collect()
+    }
+
+    /// The type of a valuation of this name: the first that matches, else `default`.
+    #[must_use]
+    pub fn of(&self, valuation: Option<&str>) -> &str {
+        let name = valuation.unwrap_or_default();
+        self.iter()
+            .find(|t| t.matches.iter().any(|pattern| matches(pattern, name)))
+            .map_or(DEFAULT, |t| &t.name)
+    }
+}
+
+impl Entry {
+    fn of_name(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            matches: Vec::new(),
+            executor: None,
+            retry: None,
+            time_limit_ms: None,
+            concurrency: None,
+        }
+    }
+}
+
+impl TaskType {
+    fn read(entry: Entry, settings: &Settings) -> Result<Self, String> {
+        let token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if entry.name.is_empty() || entry.name.len() > 64 || !entry.name.chars().all(token) {
+            return Err(format!(
+                "task-types: the name '{}' must be 1 to 64 of a-z, 0-9 and -",
+                entry.name
+            ));
+        }
+        let named =
+            |error: toml::de::Error| format!("task-types {}: {}", entry.name, error.message());
+        let general = BTreeMap::from([
+            (
+                "attempts",
+                toml::Value::from(i64::from(settings.max_task_attempts)),
+            ),
+            (
+                "initial_ms",
+                toml::Value::from(i64::try_from(settings.retry_delay_ms).unwrap_or(i64::MAX)),
+            ),
+        ]);
+        let mut retry = entry.retry.clone().unwrap_or_default();
+        for (key, value) in general {
+            retry.entry(key).or_insert(value);
+        }
+        let retry: RetryPolicy = retry.try_into().map_err(named)?;
+        if retry.attempts == 0 {
+            return Err(format!(
+                "task-types {}: attempts must be at least 1",
+                entry.name
+            ));
+        }
+        Ok(Self {
+            executor: entry
+                .executor
+                .unwrap_or_else(|| executor(&settings.executor)),
+            retry,
+            time_limit: Duration::from_millis(
+                entry.time_limit_ms.unwrap_or(settings.task_timeout_ms),
+            ),
+            concurrency: entry.concurrency.unwrap_or(settings.worker_concurrency),
+            matches: entry.matches,
+            name: entry.name,
+        })
+    }
+}
+
+/// The executor that the setting `EXECUTOR` names, in the form the file has.
+fn executor(setting: &str) -> toml::Table {
+    let mut table = toml::Table::new();
+    let mut put = |key: &str, value: toml::Value| {
+        table.insert(key.to_owned(), value);
+    };
+    if let Some(line) = setting.strip_prefix("command:") {
+        let mut words = line.split_whitespace();
+        put("kind", "command".into());
+        put("program", words.next().unwrap_or_default().into());
+        put("args", words.map(str::to_owned).collect::<Vec<_>>().into());
+    } else if setting.starts_with("http://") || setting.starts_with("https://") {
+        put("kind", "http".into());
+        put("url", setting.into());
+    } else {
+        put("kind", setting.into());
+    }
+    table
+}
+
+/// Whether a name is matched by a pattern in which `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.len() >= last.len() && rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_in_a_pattern_stands_for_any_text() {
+        for (pattern, name, expected) in [
+            ("bond", "bond", true),
+            ("bond", "bonds", false),
+            ("bond*", "bonds", true),
+            ("*bond", "my bond", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("*", "", true),
+            ("ab*ba", "aba", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

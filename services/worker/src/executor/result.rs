@@ -90,7 +90,7 @@ mod tests {
             ("<a><valuation/></a>", "no /vnml/project/group/valuation"),
             ("<vnml><project>", "ends before </project>"),
             ("<vnml></project>", "</project> where </vnml> is due"),
-            ("<vnml/></vnml>", "closes nothing"),
+            ("<vnml/></vnml>", "does not match any open tag"),
             ("<vnml/><vnml/>", "more than one root"),
             ("<vnml a", "not well-formed"),
             ("<!DOCTYPE vnml><vnml/>", "DOCTYPE"),

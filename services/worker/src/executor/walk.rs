@@ -36,7 +36,9 @@ pub(super) struct Tag<'a> {
 pub(super) struct Defect(String);
 
 pub(super) struct Walk<'a> {
+    /// The document behind its byte order mark, which the reader does not count either.
     text: &'a str,
+    mark: usize,
     reader: Reader<&'a [u8]>,
     path: Vec<&'a str>,
     /// The last tag was empty, so the path is one too long.
@@ -46,13 +48,15 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub fn over(document: &'a [u8]) -> Result<Self, Defect> {
-        let text = std::str::from_utf8(document)
+        let whole = std::str::from_utf8(document)
             .map_err(|error| Defect(format!("it is not UTF-8: {error}")))?;
+        let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
         let mut reader = Reader::from_str(text);
         // The path does this check without copying every name.
         reader.config_mut().check_end_names = false;
         Ok(Self {
             text,
+            mark: whole.len() - text.len(),
             reader,
             path: Vec::with_capacity(16),
             leave: false,
@@ -87,14 +91,14 @@ impl<'a> Walk<'a> {
                 Err(error) => {
                     return Err(Defect(format!(
                         "it is not well-formed at byte {}: {error}",
-                        self.reader.error_position()
+                        self.mark as u64 + self.reader.error_position()
                     )));
                 }
             }
         }
     }
 
-    /// The byte behind the last event.
+    /// The byte behind the last event, counted as the reader counts.
     fn position(&self) -> usize {
         usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
     }
@@ -112,12 +116,13 @@ impl<'a> Walk<'a> {
         }
         self.path.push(name);
         self.leave = empty;
+        let end = self.mark + end;
         Ok(Step::Open(Tag { name, end, empty }))
     }
 
     fn close(&mut self, name: &str, length: usize) -> Result<Step<'a>, Defect> {
         let depth = self.path.len();
-        let at = self.position().saturating_sub(length + "</>".len());
+        let at = (self.mark + self.position()).saturating_sub(length + "</>".len());
         match self.path.pop() {
             Some(open) if open == name => Ok(Step::Close { depth, at }),
             Some(open) => Err(Defect(format!(

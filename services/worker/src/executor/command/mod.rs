@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::{MASK, secrets, some_bytes};
 use super::{ConfigError, DEFAULT_MAX_RESULT_BYTES, Fault, MAX_CAUSE_BYTES, Task, result};
 use process::{Outcome, Process};
+use rustix::io::Errno;
 
 /// The longest grace that can be configured: one minute.
 pub const MAX_GRACE: Duration = Duration::from_mins(1);
@@ -147,6 +148,10 @@ impl Command {
             ErrorKind::PermissionDenied => Fault::permanent(
                 "program-not-executable",
                 format!("the program {program:?} may not be executed"),
+            ),
+            _ if Errno::from_io_error(error) == Some(Errno::NOEXEC) => Fault::permanent(
+                "program-not-executable",
+                format!("the file {program:?} is no program for this machine"),
             ),
             _ => Fault::transient(
                 "program-not-started",

@@ -178,13 +178,24 @@ async fn a_program_that_is_not_there_is_not_tried_again() {
             ("program-not-found", Retry::Never)
         );
     }
-    let executor =
-        Executor::new(&toml::from_str("kind = 'command'\nprogram = '/etc/hostname'").unwrap());
-    let fault = run_within(&executor.unwrap(), PATIENCE).await.unwrap_err();
-    assert_eq!(
-        (fault.code.as_str(), fault.retry),
-        ("program-not-executable", Retry::Never)
-    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_program_is_not_tried_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), [0; 64]).unwrap();
+    let path = file.into_temp_path();
+    for mode in [0o644, 0o755] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let toml = format!("kind = 'command'\nprogram = '{}'", path.display());
+        let executor = Executor::new(&toml::from_str(&toml).unwrap()).unwrap();
+        let fault = run_within(&executor, PATIENCE).await.unwrap_err();
+        assert_eq!(
+            (fault.code.as_str(), fault.retry),
+            ("program-not-executable", Retry::Never)
+        );
+    }
 }
 
 #[tokio::test]

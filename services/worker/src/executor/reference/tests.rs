@@ -102,7 +102,8 @@ fn a_negative_yield_makes_later_money_dearer() {
 fn between_two_coupons_interest_accrues() {
     // Half-yearly 30 on 1000; 15 January 2026 is 122 of 181 days into its period: 30 × 122/181
     // = 20.2210. At a market of 4 %: coupons at the next date are 30 + 30/1.02 + 1030/1.02²
-    // = 1049.4156, discounted by 1 + 0.02 × 59/181: 1042.6184, less 20.2210.
+    // = 1049.4156, discounted by 1 + 0.02 × 59/181: 1042.6184, less 20.2210:
+    // 1022.3974.
     let bond = bond(
         "1000",
         "0.06",
@@ -111,7 +112,7 @@ fn between_two_coupons_interest_accrues() {
     );
     let (clean, accrued) = amounts(&bond, "0.04", "2026-01-15");
     assert_eq!(accrued, "20.22");
-    assert_eq!(clean, "1022.39");
+    assert_eq!(clean, "1022.40");
 }
 
 #[test]

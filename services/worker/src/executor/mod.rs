@@ -5,6 +5,7 @@
 //! never retries by itself: attempts are the queue's to count. `docs/executors.md` is the
 //! operator's view of this module.
 
+mod aside;
 pub mod command;
 mod config;
 mod fault;
@@ -103,7 +104,9 @@ impl Executor {
             return Err(Fault::cancelled());
         }
         match self {
-            Self::Reference(reference) => reference.value(&task.document),
+            Self::Reference(Reference) => {
+                aside::computed(task.document.clone(), |document| Reference.value(&document)).await
+            }
             Self::Echo => Ok(task.document.clone()),
             Self::Command(command) => command.execute(task, time_limit, cancelled).await,
             Self::Http(http) => http.execute(task, time_limit, cancelled).await,

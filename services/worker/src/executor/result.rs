@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::Fault;
 use super::walk::{Defect, Step, Walk};
+use super::{Fault, aside};
 
 /// Where a result has its valuation.
 const PLAIN: [&str; 4] = ["vnml", "project", "group", "valuation"];
@@ -14,7 +14,11 @@ const WRAPPING: [&str; 3] = ["job", "task", "results"];
 ///
 /// Checked here, so that a program that answers nonsense fails its own attempt, with its name and
 /// its last words at hand, rather than the request later on.
-pub(super) fn checked(reply: Bytes) -> Result<Bytes, Fault> {
+pub(super) async fn checked(reply: Bytes) -> Result<Bytes, Fault> {
+    aside::computed(reply, checked_in_place).await
+}
+
+fn checked_in_place(reply: Bytes) -> Result<Bytes, Fault> {
     match has_valuation(&reply) {
         Ok(true) => Ok(reply),
         Ok(false) => Err(invalid("it has no /vnml/project/group/valuation")),
@@ -54,7 +58,7 @@ mod tests {
     use crate::executor::{MAX_DEPTH, Retry};
 
     fn refused(reply: &[u8]) -> String {
-        let fault = checked(Bytes::copy_from_slice(reply)).unwrap_err();
+        let fault = checked_in_place(Bytes::copy_from_slice(reply)).unwrap_err();
         assert_eq!(
             (fault.code.as_str(), fault.retry),
             ("result-invalid", Retry::Never)
@@ -70,7 +74,7 @@ mod tests {
              </valuation></group></project></vnml>\n",
         ] {
             let reply = Bytes::from(reply);
-            assert_eq!(checked(reply.clone()).unwrap(), reply);
+            assert_eq!(checked_in_place(reply.clone()).unwrap(), reply);
         }
     }
 
@@ -78,7 +82,7 @@ mod tests {
     fn a_jobs_reply_is_a_result() {
         let reply = "<reply><job><task><results><vnml><project><group><valuation/></group>\
                      </project></vnml></results></task></job></reply>";
-        checked(Bytes::from(reply)).unwrap();
+        checked_in_place(Bytes::from(reply)).unwrap();
     }
 
     #[test]
@@ -112,7 +116,7 @@ mod tests {
                 "</a>".repeat(inner)
             ))
         };
-        checked(nested(MAX_DEPTH)).unwrap();
+        checked_in_place(nested(MAX_DEPTH)).unwrap();
         assert!(refused(&nested(MAX_DEPTH + 1)).contains("deeper than 128"));
     }
 }

@@ -132,9 +132,11 @@ impl Command {
         if process.is_running() {
             process.stop(self.grace).await;
         }
-        verdict
-            .and_then(|()| result::checked(process.take_result()))
-            .map_err(|fault| fault.because(process.last_words()))
+        let result = match verdict {
+            Ok(()) => result::checked(process.take_result()).await,
+            Err(fault) => Err(fault),
+        };
+        result.map_err(|fault| fault.because(process.last_words()))
     }
 
     fn not_started(&self, error: &std::io::Error) -> Fault {

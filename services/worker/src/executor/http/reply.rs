@@ -25,7 +25,7 @@ pub(super) async fn taken(mut response: Response, limit: usize) -> Result<Bytes,
     }
     match body(&mut response, limit).await {
         Ok((_, true)) => Err(too_big(limit)),
-        Ok((body, false)) => result::checked(body),
+        Ok((body, false)) => result::checked(body).await,
         Err(error) => Err(broken(&error)),
     }
 }

@@ -320,14 +320,22 @@ async fn what_a_program_leaves_running_ends_with_it() {
 
 #[tokio::test]
 async fn a_process_that_left_the_group_with_the_output_open_holds_nothing_up() {
-    // Job control gives a background job a group of its own. This one lives until the test drops
-    // the other end of what it reads.
+    // Its child leaves the group, and lives until the test drops the other end of what it reads.
+    const LEAVING: &str = "pipe R, W; \
+        if (!fork) { close R; setpgrp; close W; exec \"cat\", $ARGV[0] } \
+        close W; <R>; print $ARGV[1]";
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hold");
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(made.unwrap().success());
     let hold = std::fs::File::options().read(true).write(true).open(&path);
-    let text = format!("set -m; cat {} & printf '{RESULT}'", path.display());
-    assert_eq!(run(&text, "").await, Ok(Bytes::from(RESULT)));
+    let text = format!("exec perl -e \"$LEAVING\" {} '{RESULT}'", path.display());
+    let started = std::time::Instant::now();
+    let result = run(&text, &format!("env.LEAVING = '''{LEAVING}'''")).await;
+    assert_eq!(result, Ok(Bytes::from(RESULT)));
+    assert!(
+        started.elapsed() >= process::DRAIN,
+        "the output was held open"
+    );
     drop(hold);
 }

@@ -61,6 +61,11 @@ impl Log {
         read::commits(&self.connection, &self.stream(request), request, after).await
     }
 
+    /// The last commit of a request, where there is one.
+    pub async fn last(&self, request: RequestId) -> Result<Option<Commit>, Error> {
+        read::last(&self.connection, &self.stream(request), request).await
+    }
+
     /// Appends one commit, decided on the state at sequence `expected` (0 for no events yet),
     /// and gives its sequence.
     pub async fn append(
@@ -213,7 +218,7 @@ impl AggregateContext<State> for Loaded {
     }
 }
 
-type Failure = AggregateError<Rejection>;
+pub(crate) type Failure = AggregateError<Rejection>;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

@@ -48,6 +48,27 @@ pub(crate) async fn commits(
     }
 }
 
+/// The last commit of a request, where there is one.
+pub(crate) async fn last(
+    connection: &Connection,
+    stream: &str,
+    request: RequestId,
+) -> Result<Option<Commit>, Error> {
+    let answer = connection
+        .client
+        .request(
+            format!("$JS.API.DIRECT.GET.{stream}.{}", subject::log(request)),
+            bytes::Bytes::new(),
+        )
+        .await
+        .map_err(Error::unavailable)?;
+    match answer.status {
+        None | Some(StatusCode::OK) => Ok(Some(parse(&answer)?)),
+        Some(status) if status.as_u16() == 404 => Ok(None),
+        Some(status) => Err(Error::Unavailable(format!("{status}"))),
+    }
+}
+
 async fn read_page(
     connection: &Connection,
     stream: &str,

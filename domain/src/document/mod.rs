@@ -1,1 +1,26 @@
-//! VNML documents: how a request is read, split and put together again.
+//! VNML documents: how a request is read, split and put together again. The contract is
+//! `vnml.md`.
+
+mod canonical;
+mod decode;
+mod hydrate;
+mod index;
+mod limits;
+mod parse;
+mod preview;
+mod refusal;
+mod request;
+mod result;
+mod split;
+mod tree;
+mod well_formed;
+mod write;
+mod xpath;
+
+pub use canonical::canonicalize;
+pub use hydrate::{CapturedResources, HydrationError};
+pub use limits::Limits;
+pub use refusal::{Cause, Refusal};
+pub use request::Document;
+pub use result::{InvalidResult, check_result};
+pub use split::TaskDocument;

@@ -1,10 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cqrs_es::{AggregateError, CqrsFramework};
-use domain::request::{Command, Rejection, RequestId, Rules, State};
+use domain::request::{Command, Rejection, RequestId, Rules};
 use moka::sync::Cache;
-use nats::{Connection, DeadLetters, Log, Payloads, Tasks, Timers};
+use nats::{Connection, DeadLetters, ExecuteError, Log, Payloads, Tasks, Timers};
 use runtime::{Settings, TaskTypes};
 use tokio::sync::Mutex;
 
@@ -13,13 +12,10 @@ use crate::work::Work;
 
 /// How many requests' documents an instance keeps parsed.
 const CACHED_DOCUMENTS: u64 = 1_000;
-/// How often a command is decided anew when another commit came first.
-const CONFLICT_RETRIES: u32 = 5;
 
 /// What every part of the orchestrator works with.
 pub struct Context {
     pub log: Log,
-    pub requests: CqrsFramework<State, Log>,
     pub tasks: Tasks,
     pub timers: Timers,
     pub payloads: Payloads,
@@ -33,7 +29,6 @@ pub struct Context {
 impl Context {
     pub fn new(connection: Connection, log: Log, settings: &Settings) -> Self {
         Self {
-            requests: CqrsFramework::new(log.clone(), Vec::new(), ()),
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
             payloads: Payloads::new(connection.clone()),
@@ -60,19 +55,13 @@ impl Context {
         self.documents.invalidate(&request);
     }
 
-    /// Decides and commits a command; where another commit came first, it is decided again.
+    /// Decides and commits a command.
     pub async fn execute(&self, request: RequestId, command: Command) -> Result<(), Error> {
-        let id = request.to_string();
-        for _ in 0..CONFLICT_RETRIES {
-            match self.requests.execute(&id, command.clone()).await {
-                Err(AggregateError::AggregateConflict) => {
-                    tracing::debug!(%request, "another commit came first; deciding again");
-                }
-                Err(AggregateError::UserError(rejection)) => return Err(rejection.into()),
-                other => return Ok(other?),
-            }
+        match self.log.execute(request, command).await {
+            Ok(_) => Ok(()),
+            Err(ExecuteError::Refused(rejection)) => Err(rejection.into()),
+            Err(ExecuteError::Log(error)) => Err(error.into()),
         }
-        Err(Error::Later("other commits kept coming first".into()))
     }
 
     /// Ends a request that cannot be taken further. One that has ended stays as it is.

@@ -2,8 +2,6 @@
 
 use domain::document::TaskDocument;
 use domain::request::{RequestId, State, TaskId, TaskState};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -91,7 +89,7 @@ async fn send(
     pending: &[Pending],
     documents: Vec<TaskDocument>,
 ) -> Result<(), Error> {
-    let mut sent = FuturesUnordered::new();
+    let mut sent = Vec::with_capacity(pending.len());
     for (pending, document) in pending.iter().zip(documents) {
         let id = TaskId {
             request,
@@ -104,10 +102,10 @@ async fn send(
             .tasks
             .send(task_type, id, pending.attempts_before, &payload)
             .await?;
-        sent.push(on_its_way.answer());
+        sent.push(on_its_way);
     }
-    while let Some(answer) = sent.next().await {
-        answer?;
+    for sent in sent {
+        sent.answer().await?;
     }
     Ok(())
 }

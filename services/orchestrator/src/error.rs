@@ -1,4 +1,3 @@
-use cqrs_es::AggregateError;
 use domain::request::{Failure, Rejection};
 
 /// Why something could not be done for a request, by what is to be done about it.
@@ -20,15 +19,6 @@ impl From<nats::Error> for Error {
         match error {
             nats::Error::Missing(what) => Self::failure("payload-missing", format!("{what} any more")),
             nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
-            error => Self::Later(error.to_string()),
-        }
-    }
-}
-
-impl From<AggregateError<Rejection>> for Error {
-    fn from(error: AggregateError<Rejection>) -> Self {
-        match error {
-            AggregateError::UserError(rejection) => Self::Refused(rejection),
             error => Self::Later(error.to_string()),
         }
     }

@@ -1,23 +1,29 @@
 //! The public form of events.
 
 use domain::request::{Event, Recorded};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-use nats::{Commit, Error, Feed};
+use nats::{Commit, Error, Feed, Sent};
 use serde_json::{Value, json};
+
+/// How many events are sent before their answers are awaited: fewer than may be in flight.
+const SENT_AT_ONCE: usize = 1_000;
 
 /// Publishes the public events of these commits and waits until the broker has them.
 pub async fn publish(feed: &Feed, commits: &[Commit]) -> Result<(), Error> {
-    let mut sent = FuturesUnordered::new();
-    for commit in commits {
-        for recorded in commit.recorded() {
-            if let Some(data) = data(&recorded) {
-                sent.push(feed.send(&recorded, &data).await?.answer());
-            }
+    let mut sent = Vec::new();
+    for recorded in commits.iter().flat_map(Commit::recorded) {
+        if let Some(data) = data(&recorded) {
+            sent.push(feed.send(&recorded, &data).await?);
+        }
+        if sent.len() == SENT_AT_ONCE {
+            answers(std::mem::take(&mut sent)).await?;
         }
     }
-    while let Some(answer) = sent.next().await {
-        answer?;
+    answers(sent).await
+}
+
+async fn answers(sent: Vec<Sent>) -> Result<(), Error> {
+    for sent in sent {
+        sent.answer().await?;
     }
     Ok(())
 }

@@ -167,7 +167,7 @@ settings! {
     shutdown_grace_ms: u64 = "SHUTDOWN_GRACE_MS", "10000", "How long a role may take to drain, in milliseconds.";
     health_port: u16 = "HEALTH_PORT", "0", "The port on which a role other than the API answers /healthz and /readyz; 0 for none.";
     log_format: String = "LOG_FORMAT", "text", "The form of the logs: text or json.";
-    log_filter: String = "RUST_LOG", "info", "What is logged, in the syntax of tracing's EnvFilter.";
+    log_filter: String = "RUST_LOG", "info", "What is logged, in the syntax of tracing's filters.";
 }
 
 impl Settings {

@@ -1,0 +1,48 @@
+//! The form in which documents are compared: attributes sorted, whitespace-only text dropped,
+//! comments kept.
+
+use std::borrow::Cow;
+
+use super::parse::parse;
+use super::tree::{Kind, NodeId, Tree};
+use super::write::{Writer, Written};
+use super::{Limits, Refusal};
+
+/// The canonical form of a document: two documents that differ only in indentation, the order
+/// of attributes, quotes, CDATA or empty-element tags have the same.
+pub fn canonicalize(xml: &[u8], limits: &Limits) -> Result<String, Refusal> {
+    Ok(of(&parse(xml, limits)?))
+}
+
+pub(crate) fn of(tree: &Tree) -> String {
+    let mut writer = Writer::default();
+    node(&mut writer, tree, tree.root());
+    writer.text
+}
+
+fn node(writer: &mut Writer, tree: &Tree, id: NodeId) {
+    match tree.kind(id) {
+        Kind::Text if tree.text(id).trim().is_empty() => {}
+        Kind::Root => {
+            for child in tree.children(id) {
+                node(writer, tree, child);
+            }
+        }
+        Kind::Element => {
+            let mut attributes: Vec<_> = tree.attributes(id).collect();
+            attributes.sort_unstable_by_key(|attribute| (attribute.namespace, attribute.name));
+            let attributes = attributes.into_iter().map(|attribute| Written {
+                name: attribute.name,
+                namespace: attribute.namespace,
+                value: Cow::Borrowed(attribute.value),
+            });
+            writer.open(tree.name(id), tree.namespace(id), attributes);
+            writer.content();
+            for child in tree.children(id) {
+                node(writer, tree, child);
+            }
+            writer.close(tree.name(id));
+        }
+        Kind::Text | Kind::Comment | Kind::Instruction => writer.node(tree, id),
+    }
+}

@@ -1,0 +1,70 @@
+use std::fmt;
+
+/// Why something cannot be hydrated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HydrationError {
+    /// These are referred to and not captured yet: fetch them, and try again.
+    Missing {
+        /// The URIs, each once.
+        uris: Vec<String>,
+    },
+    /// It never will be.
+    Failed(Box<Failed>),
+}
+
+/// What failed, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub(crate) code: &'static str,
+    pub(crate) element: String,
+    pub(crate) expression: String,
+    pub(crate) reason: String,
+}
+
+impl HydrationError {
+    pub(crate) fn failed(
+        code: &'static str,
+        element: impl Into<String>,
+        expression: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Failed(Box::new(Failed {
+            code,
+            element: element.into(),
+            expression: expression.into(),
+            reason: reason.into(),
+        }))
+    }
+
+    /// The stable code; see `vnml.md`, section 4.6.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "hydration-fetch-failed",
+            Self::Failed(failed) => failed.code,
+        }
+    }
+}
+
+impl fmt::Display for HydrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { uris } => write!(f, "not captured: {}", uris.join(", ")),
+            Self::Failed(failed) if failed.expression.is_empty() => {
+                write!(f, "<{}>: {}", failed.element, failed.reason)
+            }
+            Self::Failed(failed) => {
+                let Failed {
+                    element,
+                    expression,
+                    reason,
+                    ..
+                } = &**failed;
+                let shown: String = expression.chars().take(200).collect();
+                write!(f, "<{element}>: '{shown}': {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HydrationError {}

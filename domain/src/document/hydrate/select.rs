@@ -1,0 +1,63 @@
+//! `select`: an element of this document. See `vnml.md`, section 4.2.
+
+use super::merge::{Rule, merge};
+use super::piece::Element;
+use super::{Depth, HydrationError, Hydrator, Scope};
+use crate::document::tree::NodeId;
+use crate::document::xpath::{Item, Value};
+
+impl<'a> Hydrator<'a> {
+    /// The selected element with this one laid over it, hydrated in turn.
+    pub(super) fn select(
+        &self,
+        mut element: Element<'a>,
+        scope: &Scope,
+        level: usize,
+    ) -> Result<Element<'a>, HydrationError> {
+        let expression = element.remove("select").unwrap_or_default();
+        let expression = expression.trim();
+        if expression.is_empty() {
+            return Err(element.error("hydration-syntax", "", "its select is empty"));
+        }
+        let selected = self.selected(&element, expression, scope)?;
+        self.refuse_cycle(&element, expression, selected, scope)?;
+        // What is below the selecting element is resolved in its own right first.
+        let local = self.children(element, scope, Depth::Whole, level)?;
+        let mut other = Element::of(self.tree, selected);
+        other.remove("select");
+        let merged = merge(local, other, Rule::Select);
+        let mut scope = scope.clone();
+        scope.chain.push(selected);
+        self.element(merged, &scope, true, Depth::Whole, level)
+    }
+
+    fn selected(
+        &self,
+        element: &Element<'a>,
+        expression: &str,
+        scope: &Scope,
+    ) -> Result<NodeId, HydrationError> {
+        let value = self.evaluate(element, expression, scope.context)?;
+        let elements: Vec<NodeId> = match &*value {
+            Value::Nodes(nodes) => nodes
+                .iter()
+                .filter_map(|item| match item {
+                    Item::Node(node) if self.tree.is_element(*node) => Some(*node),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        match elements.as_slice() {
+            [selected] => Ok(*selected),
+            [] => {
+                let reason = "it gives no element; exactly one is expected";
+                Err(element.error("hydration-no-match", expression, reason))
+            }
+            many => {
+                let reason = format!("it gives {} elements; exactly one is expected", many.len());
+                Err(element.error("hydration-ambiguous", expression, reason))
+            }
+        }
+    }
+}

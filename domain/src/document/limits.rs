@@ -1,0 +1,38 @@
+/// The bounds on documents and on the work they may cause. See `vnml.md`, sections 1 and 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes of a document.
+    pub max_bytes: usize,
+    /// The deepest nesting of elements.
+    pub max_depth: usize,
+    /// The most nodes: elements, attributes, texts, comments and instructions.
+    pub max_nodes: usize,
+    /// The most attributes of one element.
+    pub max_attributes: usize,
+    /// The longest name, in bytes.
+    pub max_name_bytes: usize,
+    /// The most nodes one expression may visit.
+    pub max_visits: u64,
+    /// The most elements that the hydration of one element may make.
+    pub max_made: u64,
+    /// The longest chain of references.
+    pub max_chain: usize,
+    /// The most tasks of a group.
+    pub max_tasks: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 10 * 1024 * 1024,
+            max_depth: 128,
+            max_nodes: 2_000_000,
+            max_attributes: 10_000,
+            max_name_bytes: 1_024,
+            max_visits: 5_000_000,
+            max_made: 1_000_000,
+            max_chain: 64,
+            max_tasks: 1_000_000,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a document would become: for the dry run and the command line.
+
+use super::hydrate::{CapturedResources, HydrationError, Hydrator};
+use super::request::Document;
+use super::tree::NodeId;
+use super::write::Writer;
+use super::xpath::{Evaluator, Item, Value, compile};
+
+impl Document {
+    /// Every URI that an `href` of the document names, each once, in order.
+    #[must_use]
+    pub fn references(&self) -> Vec<String> {
+        let mut uris: Vec<String> = Vec::new();
+        let nodes =
+            std::iter::successors(Some(self.tree.root()), |node| self.tree.following(*node));
+        for node in nodes.filter(|node| self.tree.is_element(*node)) {
+            if let Some(uri) = self.tree.attribute(node, "href")
+                && !uris.iter().any(|known| known == uri)
+            {
+                uris.push(uri.to_owned());
+            }
+        }
+        uris
+    }
+
+    /// Hydrates what `target` names: `/` the document's element as one piece, an XPath each
+    /// element it gives, wrapped in `<hydrated>`.
+    pub fn hydrate(
+        &self,
+        resources: &CapturedResources,
+        target: &str,
+    ) -> Result<String, HydrationError> {
+        let hydrator = Hydrator::new(&self.tree, &self.index, resources, &self.limits);
+        let mut writer = Writer::default();
+        if target == "/" {
+            if let Some(root) = self.tree.document_element() {
+                hydrator
+                    .hydrate(root, false, None)?
+                    .write(&mut writer, |_| {});
+            }
+            return Ok(writer.text);
+        }
+        writer.open("hydrated", "", std::iter::empty());
+        writer.content();
+        for node in self.targets(target)? {
+            let contexts = match hydrator.contexts(node)? {
+                None => vec![None],
+                Some(contexts) => contexts.into_iter().map(Some).collect(),
+            };
+            for context in contexts {
+                let hydrated = hydrator.hydrate(node, false, context)?;
+                hydrated.write(&mut writer, |_| {});
+            }
+        }
+        writer.close("hydrated");
+        Ok(writer.text)
+    }
+
+    fn targets(&self, target: &str) -> Result<Vec<NodeId>, HydrationError> {
+        let wrong =
+            |reason: String| HydrationError::failed("hydration-syntax", "target", target, reason);
+        let expression = compile(target).map_err(|error| wrong(error.to_string()))?;
+        let evaluator = Evaluator::new(&self.tree, &self.index, self.limits.max_visits);
+        let value = evaluator
+            .evaluate(&expression, self.tree.root())
+            .map_err(|error| wrong(error.to_string()))?;
+        let Value::Nodes(nodes) = value else {
+            return Err(wrong("it gives no elements".into()));
+        };
+        Ok(nodes
+            .into_iter()
+            .filter_map(|item| match item {
+                Item::Node(node) if self.tree.is_element(node) => Some(node),
+                _ => None,
+            })
+            .collect())
+    }
+}

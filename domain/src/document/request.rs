@@ -1,0 +1,155 @@
+//! A request document, and putting results into it.
+
+use std::sync::{Arc, Mutex};
+
+use super::canonical;
+use super::index::Index;
+use super::limits::Limits;
+use super::parse::parse;
+use super::refusal::{Cause, Refusal};
+use super::result::{InvalidResult, ResultDocument};
+use super::split::Plan;
+use super::tree::{NodeId, Tree};
+use super::write::{Writer, Written};
+
+/// The children of `project` that are for the tasks only.
+const DEFINITIONS: [&str; 4] = ["market", "model", "calculator", "portfolio"];
+
+/// A request document as it stands: with the results of its first groups in their places.
+#[derive(Debug)]
+pub struct Document {
+    pub(super) tree: Tree,
+    pub(super) index: Index,
+    pub(super) limits: Limits,
+    pub(super) project: NodeId,
+    pub(super) groups: Vec<NodeId>,
+    /// The plan of the group that was looked at last.
+    pub(super) plan: Mutex<Option<Arc<Plan>>>,
+}
+
+impl Document {
+    /// Reads a request document. See `vnml.md`, section 1.
+    pub fn accept(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
+        let tree = parse(bytes, limits)?;
+        let wrong = |reason: String| Refusal::new(Cause::Structure, reason);
+        let root = tree
+            .document_element()
+            .ok_or_else(|| wrong("the document has no element".into()))?;
+        if tree.name(root) != "vnml" || !tree.namespace(root).is_empty() {
+            let name = tree.name(root);
+            return Err(wrong(format!(
+                "the root element is <{name}>; <vnml> is expected"
+            )));
+        }
+        let mut projects = tree.elements_named(root, "project");
+        let project = projects
+            .next()
+            .ok_or_else(|| wrong("<vnml> has no <project>".into()))?;
+        if projects.next().is_some() {
+            return Err(wrong("<vnml> has more than one <project>".into()));
+        }
+        drop(projects);
+        let groups = tree.elements_named(project, "group").collect();
+        Ok(Self {
+            tree,
+            index: Index::default(),
+            limits: *limits,
+            project,
+            groups,
+            plan: Mutex::new(None),
+        })
+    }
+
+    /// The number of its groups.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The name of a group, from 0, where it has one.
+    #[must_use]
+    pub fn group_name(&self, group: usize) -> Option<&str> {
+        self.tree.attribute(*self.groups.get(group)?, "name")
+    }
+
+    /// The valuations of a group as they are written, before any becomes several tasks.
+    #[must_use]
+    pub fn valuations(&self, group: usize) -> usize {
+        self.groups.get(group).map_or(0, |group| {
+            self.tree.elements_named(*group, "valuation").count()
+        })
+    }
+
+    /// The canonical form: what a fingerprint is of.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        canonical::of(&self.tree)
+    }
+
+    /// Replaces a group's valuations by its results, which are in task order.
+    pub fn put_results<'r>(
+        &mut self,
+        group: usize,
+        results: impl IntoIterator<Item = &'r [u8]>,
+    ) -> Result<(), InvalidResult> {
+        let Some(group) = self.groups.get(group).copied() else {
+            return Ok(());
+        };
+        let valuations: Vec<NodeId> = self.tree.elements_named(group, "valuation").collect();
+        for valuation in valuations {
+            self.tree.unlink(valuation);
+        }
+        for result in results {
+            let result = ResultDocument::read(result, &self.limits)?;
+            self.tree.graft(group, &result.tree, result.valuation);
+        }
+        self.index = Index::default();
+        self.plan = Mutex::new(None);
+        Ok(())
+    }
+
+    /// The response: the document without what was for the tasks only.
+    #[must_use]
+    pub fn response(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        if let Some(root) = self.tree.document_element() {
+            self.open(&mut writer, root);
+            for child in self.tree.children(root) {
+                if child == self.project {
+                    self.open(&mut writer, child);
+                    for child in self.tree.children(child) {
+                        if !self.is_definition(child) {
+                            writer.node(&self.tree, child);
+                        }
+                    }
+                    writer.close(self.tree.name(self.project));
+                } else {
+                    writer.node(&self.tree, child);
+                }
+            }
+            writer.close(self.tree.name(root));
+        }
+        writer.text.into_bytes()
+    }
+
+    /// Writes an element's start tag.
+    pub(super) fn open(&self, writer: &mut Writer, element: NodeId) {
+        let attributes = self.tree.attributes(element).map(|attribute| Written {
+            name: attribute.name,
+            namespace: attribute.namespace,
+            value: attribute.value.into(),
+        });
+        writer.open(
+            self.tree.name(element),
+            self.tree.namespace(element),
+            attributes,
+        );
+        writer.content();
+    }
+
+    pub(super) fn is_definition(&self, node: NodeId) -> bool {
+        self.tree.is_element(node)
+            && self.tree.namespace(node).is_empty()
+            && DEFINITIONS.contains(&self.tree.name(node))
+    }
+}

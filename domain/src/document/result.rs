@@ -1,0 +1,56 @@
+//! A worker's reply. See `vnml.md`, section 3.
+
+use super::limits::Limits;
+use super::parse::parse;
+use super::tree::{NodeId, Tree};
+
+/// A reply that is no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidResult {
+    /// It cannot be read.
+    #[error("the result cannot be read: {0}")]
+    Unreadable(String),
+    /// It has no valuation where the result is.
+    #[error("the result has no /vnml/project/group/valuation")]
+    NoValuation,
+}
+
+/// Whether a worker's reply is a result.
+pub fn check_result(bytes: &[u8], limits: &Limits) -> Result<(), InvalidResult> {
+    ResultDocument::read(bytes, limits).map(|_| ())
+}
+
+pub(super) struct ResultDocument {
+    pub tree: Tree,
+    pub valuation: NodeId,
+}
+
+impl ResultDocument {
+    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, InvalidResult> {
+        let tree = parse(bytes, limits)
+            .map_err(|refusal| InvalidResult::Unreadable(refusal.to_string()))?;
+        let root = tree.root();
+        let valuation = ["vnml/project/group/valuation", WRAPPED]
+            .iter()
+            .find_map(|path| find(&tree, root, path))
+            .ok_or(InvalidResult::NoValuation)?;
+        Ok(Self { tree, valuation })
+    }
+}
+
+/// A reply may come wrapped, whatever the outermost element is called.
+const WRAPPED: &str = "*/job/task/results/vnml/project/group/valuation";
+
+/// The first element at a path below a node.
+fn find(tree: &Tree, node: NodeId, path: &str) -> Option<NodeId> {
+    let (name, rest) = path
+        .split_once('/')
+        .map_or((path, None), |(n, r)| (n, Some(r)));
+    let mut named = tree
+        .elements(node)
+        .filter(|child| name == "*" || tree.name(*child) == name);
+    match rest {
+        None => named.next(),
+        Some(rest) => named.find_map(|child| find(tree, child, rest)),
+    }
+}

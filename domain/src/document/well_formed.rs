@@ -1,0 +1,136 @@
+//! What quick-xml leaves unchecked of XML 1.0 and Namespaces in XML.
+
+use super::refusal::{Cause, Refusal};
+
+pub(crate) const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
+const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
+
+fn malformed(reason: String) -> Refusal {
+    Refusal::new(Cause::Malformed, reason)
+}
+
+/// XML 1.0, production 2.
+pub(crate) fn characters(text: &str) -> Result<(), Refusal> {
+    // Nearly all text has none of these bytes.
+    let suspect = |b: &u8| *b < 0x20 || *b == 0xEF;
+    if !text.as_bytes().iter().any(suspect) {
+        return Ok(());
+    }
+    let allowed = |c: char| {
+        matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && c != '\u{FFFE}' && c != '\u{FFFF}')
+    };
+    match text.chars().find(|c| !allowed(*c)) {
+        None => Ok(()),
+        Some(c) => Err(malformed(format!(
+            "the character U+{:04X} is not for XML",
+            u32::from(c)
+        ))),
+    }
+}
+
+pub(crate) fn text(text: &str) -> Result<(), Refusal> {
+    if text.contains("]]>") {
+        return Err(malformed("]]> in text: write ]]&gt;".to_owned()));
+    }
+    characters(text)
+}
+
+/// XML 1.0, productions 4 and 5.
+pub(crate) fn name(name: &str) -> Result<(), Refusal> {
+    let mut characters = name.chars();
+    let fits = characters.next().is_some_and(starts_name) && characters.all(continues_name);
+    if fits {
+        Ok(())
+    } else {
+        let shown: String = name.chars().take(40).collect();
+        Err(malformed(format!("'{shown}' is not a name")))
+    }
+}
+
+/// Namespaces in XML, production 7.
+pub(crate) fn qualified_name(qualified: &str) -> Result<(), Refusal> {
+    name(qualified)?;
+    let mut parts = qualified.split(':');
+    let fits = match (parts.next(), parts.next(), parts.next()) {
+        (Some(_), None, _) => true,
+        (Some(prefix), Some(local), None) => {
+            !prefix.is_empty() && local.chars().next().is_some_and(starts_name)
+        }
+        _ => false,
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(malformed(format!("'{qualified}' is not a qualified name")))
+    }
+}
+
+fn starts_name(c: char) -> bool {
+    matches!(c, ':' | '_' | 'A'..='Z' | 'a'..='z' | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}'
+        | '\u{F8}'..='\u{2FF}' | '\u{370}'..='\u{37D}' | '\u{37F}'..='\u{1FFF}'
+        | '\u{200C}'..='\u{200D}' | '\u{2070}'..='\u{218F}' | '\u{2C00}'..='\u{2FEF}'
+        | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}'
+        | '\u{10000}'..='\u{EFFFF}')
+}
+
+fn continues_name(c: char) -> bool {
+    starts_name(c)
+        || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}'
+            | '\u{203F}'..='\u{2040}')
+}
+
+/// Whether a character may stand in a name at all, and whether it may begin one.
+pub(crate) fn name_character(c: char, first: bool) -> bool {
+    c != ':'
+        && if first {
+            starts_name(c)
+        } else {
+            continues_name(c)
+        }
+}
+
+/// The prefix of a qualified name.
+pub(crate) fn prefix(qualified: &str) -> Option<&str> {
+    qualified.split_once(':').map(|(prefix, _)| prefix)
+}
+
+/// Attributes are apart from each other by white space.
+pub(crate) fn attribute_spacing(raw: &str) -> Result<(), Refusal> {
+    let mut quote = None;
+    let mut closed = false;
+    for byte in raw.bytes() {
+        match quote {
+            Some(open) if byte == open => (quote, closed) = (None, true),
+            Some(_) => {}
+            None if closed && !byte.is_ascii_whitespace() => {
+                return Err(malformed(
+                    "white space is missing between attributes".to_owned(),
+                ));
+            }
+            None => {
+                closed = false;
+                if matches!(byte, b'"' | b'\'') {
+                    quote = Some(byte);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Namespaces in XML, section 3: what may be bound to what.
+pub(crate) fn binding(prefix: &str, namespace: &str) -> Result<(), Refusal> {
+    let wrong = match prefix {
+        "xmlns" => true,
+        "xml" => namespace != XML_NAMESPACE,
+        "" => namespace == XML_NAMESPACE || namespace == XMLNS_NAMESPACE,
+        _ => namespace.is_empty() || namespace == XML_NAMESPACE || namespace == XMLNS_NAMESPACE,
+    };
+    if wrong {
+        Err(malformed(format!(
+            "the prefix '{prefix}' cannot be bound to '{namespace}'"
+        )))
+    } else {
+        Ok(())
+    }
+}

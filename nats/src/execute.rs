@@ -1,0 +1,137 @@
+//! Commands: decided by the domain, committed to the log, through the framework of cqrs-es.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cqrs_es::{AggregateError, CqrsFramework, EventEnvelope, EventStore};
+use domain::request::{Command, Event, Rejection, RequestId, State};
+
+use crate::Error;
+use crate::log::{Failure, Loaded, Log};
+
+/// How often a command is decided anew when another commit came first.
+const CONFLICT_RETRIES: u32 = 8;
+/// The longest pause before the first such retry; it doubles, and its length is left to chance.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(4);
+
+/// That a command was obeyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The last sequence of the request: a reader that has seen it has seen the command.
+    pub sequence: u64,
+    /// Whether something was committed; a command that was already obeyed commits nothing.
+    pub committed: bool,
+}
+
+/// Why a command was not obeyed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The domain refuses it.
+    #[error(transparent)]
+    Refused(#[from] Rejection),
+    /// The log cannot take it now.
+    #[error(transparent)]
+    Log(#[from] Error),
+}
+
+impl Log {
+    /// Decides and commits a command; where another commit comes first, it is decided again.
+    pub async fn execute(
+        &self,
+        request: RequestId,
+        command: Command,
+    ) -> Result<Receipt, ExecuteError> {
+        let told = Arc::new(Sequences::default());
+        let store = Told {
+            log: self.clone(),
+            told: told.clone(),
+        };
+        let framework = CqrsFramework::new(store, Vec::new(), ());
+        let id = request.to_string();
+        for retry in 0..CONFLICT_RETRIES {
+            match framework.execute(&id, command.clone()).await {
+                Ok(()) => return Ok(told.receipt()),
+                Err(AggregateError::AggregateConflict) => {
+                    tracing::debug!(%request, retry, "another commit came first; deciding again");
+                    tokio::time::sleep(pause(retry)).await;
+                }
+                Err(AggregateError::UserError(rejection)) => return Err(rejection.into()),
+                Err(error) => return Err(log_error(error).into()),
+            }
+        }
+        Err(Error::Conflict.into())
+    }
+}
+
+/// Chance comes from the time of day in nanoseconds: two writers that met do not meet again.
+fn pause(retry: u32) -> Duration {
+    let longest = CONFLICT_PAUSE * (1 << retry.min(6));
+    let nanos = jiff::Timestamp::now().subsec_nanosecond().unsigned_abs();
+    longest.mul_f64(f64::from(nanos % 1_000) / 1_000.0)
+}
+
+fn log_error(error: AggregateError<Rejection>) -> Error {
+    match error {
+        AggregateError::DatabaseConnectionError(error)
+        | AggregateError::DeserializationError(error)
+        | AggregateError::UnexpectedError(error) => match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) => Error::Unavailable(error.to_string()),
+        },
+        AggregateError::AggregateConflict => Error::Conflict,
+        AggregateError::UserError(rejection) => Error::Refused(rejection.to_string()),
+    }
+}
+
+/// What the store saw: `execute` of cqrs-es gives no sequence.
+#[derive(Default)]
+struct Sequences {
+    loaded: AtomicU64,
+    committed: AtomicU64,
+}
+
+impl Sequences {
+    fn receipt(&self) -> Receipt {
+        let committed = self.committed.load(Ordering::Relaxed);
+        Receipt {
+            sequence: committed.max(self.loaded.load(Ordering::Relaxed)),
+            committed: committed > 0,
+        }
+    }
+}
+
+/// The log, noting what goes through it for one command.
+struct Told {
+    log: Log,
+    told: Arc<Sequences>,
+}
+
+impl EventStore<State> for Told {
+    type AC = Loaded;
+
+    async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<State>>, Failure> {
+        self.log.load_events(id).await
+    }
+
+    async fn load_aggregate(&self, id: &str) -> Result<Loaded, Failure> {
+        let loaded = self.log.load_aggregate(id).await?;
+        self.told.loaded.store(loaded.sequence(), Ordering::Relaxed);
+        Ok(loaded)
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<Event>,
+        context: Loaded,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<State>>, Failure> {
+        let envelopes = self.log.commit(events, context, metadata).await?;
+        if let Some(last) = envelopes.last() {
+            let sequence = u64::try_from(last.sequence).unwrap_or(u64::MAX);
+            self.told.committed.store(sequence, Ordering::Relaxed);
+        }
+        Ok(envelopes)
+    }
+}

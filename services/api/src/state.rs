@@ -1,0 +1,44 @@
+use std::time::Duration;
+
+use nats::{Connection, Log, Payloads};
+use projections::Store;
+use runtime::{Settings, Shutdown};
+
+use crate::waiters::Waiters;
+
+/// What every route works with.
+pub struct Api {
+    pub(crate) connection: Connection,
+    pub(crate) log: Log,
+    pub(crate) store: Store,
+    pub(crate) payloads: Payloads,
+    pub(crate) waiters: Waiters,
+    pub(crate) payload_max_bytes: usize,
+    pub(crate) sync_wait: Duration,
+    pub(crate) time_to_live: Duration,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Api {
+    /// The routes' state on these connections.
+    #[must_use]
+    pub fn new(
+        connection: Connection,
+        log: Log,
+        store: Store,
+        settings: &Settings,
+        shutdown: &Shutdown,
+    ) -> Self {
+        Self {
+            payloads: Payloads::new(connection.clone()),
+            waiters: Waiters::new(settings.sync_waiters_max),
+            payload_max_bytes: settings.payload_max_bytes,
+            sync_wait: Duration::from_millis(settings.sync_wait_timeout_ms),
+            time_to_live: Duration::from_secs(settings.request_ttl_seconds),
+            shutdown: shutdown.clone(),
+            connection,
+            log,
+            store,
+        }
+    }
+}

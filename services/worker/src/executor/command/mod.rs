@@ -1,0 +1,208 @@
+//! Any program as an executor: the task document on its standard input, the result on its
+//! standard output, and its exit code as the verdict.
+
+mod output;
+mod process;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::config::{MASK, secrets, some_bytes};
+use super::{ConfigError, DEFAULT_MAX_RESULT_BYTES, Fault, MAX_CAUSE_BYTES, Task, result};
+use process::{Outcome, Process};
+use rustix::io::Errno;
+
+/// The longest grace that can be configured: one minute.
+pub const MAX_GRACE: Duration = Duration::from_mins(1);
+
+/// The worker's own variables that a program sees unless it is configured to see more. The rest
+/// of the worker's environment holds addresses and credentials that are none of its business.
+const INHERITED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER"];
+
+/// A program and what it is run with.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CommandConfig {
+    /// The program: a path, or a name to be found on the `PATH`. No shell is involved.
+    pub program: String,
+    /// Its arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Variables set for it, which may be secret.
+    #[serde(default, serialize_with = "secrets::masked")]
+    pub env: secrets::Secrets,
+    /// More of the worker's own variables that it may see.
+    #[serde(default)]
+    pub inherit_env: Vec<String>,
+    /// The directory it runs in; the worker's own by default.
+    #[serde(default)]
+    pub directory: Option<PathBuf>,
+    /// How long it has to stop when asked to (SIGTERM), before it is made to (SIGKILL), in
+    /// milliseconds.
+    #[serde(default = "default_grace_ms")]
+    pub grace_ms: u64,
+    /// The most bytes of its result.
+    #[serde(default = "default_max_result_bytes")]
+    pub max_result_bytes: usize,
+    /// How many of the last bytes of its standard error are kept as a cause.
+    #[serde(default = "default_max_stderr_bytes")]
+    pub max_stderr_bytes: usize,
+}
+
+fn default_grace_ms() -> u64 {
+    2_000
+}
+
+fn default_max_result_bytes() -> usize {
+    DEFAULT_MAX_RESULT_BYTES
+}
+
+fn default_max_stderr_bytes() -> usize {
+    MAX_CAUSE_BYTES
+}
+
+/// Runs a program for each attempt.
+#[derive(Debug)]
+pub struct Command {
+    program: String,
+    args: Vec<String>,
+    env: BTreeMap<String, OsString>,
+    directory: Option<PathBuf>,
+    grace: Duration,
+    max_result_bytes: usize,
+    max_stderr_bytes: usize,
+}
+
+impl Command {
+    pub(super) fn new(config: &CommandConfig) -> Result<Self, ConfigError> {
+        if config.program.trim().is_empty() {
+            let reason = "names no program";
+            return Err(ConfigError::new("program", &config.program, reason));
+        }
+        let grace = Duration::from_millis(config.grace_ms);
+        if grace > MAX_GRACE {
+            let reason = format!("must be at most {}", MAX_GRACE.as_millis());
+            return Err(ConfigError::new("grace-ms", config.grace_ms, reason));
+        }
+        if config.max_stderr_bytes > MAX_CAUSE_BYTES {
+            let reason = format!("must be at most {MAX_CAUSE_BYTES}");
+            return Err(ConfigError::new(
+                "max-stderr-bytes",
+                config.max_stderr_bytes,
+                reason,
+            ));
+        }
+        Ok(Self {
+            program: config.program.clone(),
+            args: config.args.clone(),
+            env: environment(config)?,
+            directory: config.directory.clone(),
+            grace,
+            max_result_bytes: some_bytes("max-result-bytes", config.max_result_bytes)?,
+            max_stderr_bytes: config.max_stderr_bytes,
+        })
+    }
+
+    pub(super) async fn execute(
+        &self,
+        task: &Task,
+        time_limit: Duration,
+        cancelled: &CancellationToken,
+    ) -> Result<Bytes, Fault> {
+        let mut process = Process::start(self, task).map_err(|e| self.not_started(&e))?;
+        let outcome = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Err(Fault::cancelled()),
+            outcome = process.run(task.document.clone()) => outcome.map_err(|e| self.lost(&e)),
+            () = tokio::time::sleep(time_limit) => Err(Fault::timed_out(time_limit)),
+        };
+        let verdict = match outcome {
+            Ok(Outcome::Exited(status)) => verdict::of(status, &self.program),
+            Ok(Outcome::TooBig) => Err(self.too_big()),
+            Err(fault) => Err(fault),
+        };
+        if process.is_running() {
+            process.stop(self.grace).await;
+        }
+        let result = match verdict {
+            Ok(()) => result::checked(process.take_result()).await,
+            Err(fault) => Err(fault),
+        };
+        result.map_err(|fault| fault.because(process.last_words()))
+    }
+
+    fn not_started(&self, error: &std::io::Error) -> Fault {
+        use std::io::ErrorKind;
+        let program = &self.program;
+        match error.kind() {
+            ErrorKind::NotFound => Fault::permanent(
+                "program-not-found",
+                format!("the program {program:?}, its interpreter or its directory does not exist"),
+            ),
+            ErrorKind::PermissionDenied => Fault::permanent(
+                "program-not-executable",
+                format!("the program {program:?} may not be executed"),
+            ),
+            _ if Errno::from_io_error(error) == Some(Errno::NOEXEC) => Fault::permanent(
+                "program-not-executable",
+                format!("the file {program:?} is no program for this machine"),
+            ),
+            _ => Fault::transient(
+                "program-not-started",
+                format!("the program {program:?} could not be started"),
+            ),
+        }
+        .because_of(error)
+    }
+
+    /// The program ran, but the worker lost hold of it.
+    fn lost(&self, error: &std::io::Error) -> Fault {
+        let message = format!("the program {:?} could not be waited for", self.program);
+        Fault::transient("program-lost", message).because_of(error)
+    }
+
+    fn too_big(&self) -> Fault {
+        Fault::permanent(
+            "result-too-big",
+            format!(
+                "the program {:?} wrote more than max-result-bytes, {}",
+                self.program, self.max_result_bytes
+            ),
+        )
+    }
+}
+
+/// What the program sees: some of the worker's variables, and over them those configured.
+fn environment(config: &CommandConfig) -> Result<BTreeMap<String, OsString>, ConfigError> {
+    let inherited = INHERITED
+        .into_iter()
+        .chain(config.inherit_env.iter().map(String::as_str));
+    let mut env: BTreeMap<String, OsString> = inherited
+        .filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?)))
+        .collect();
+    for (name, value) in &config.env {
+        let refused = |reason: &str| ConfigError::new(format!("env.{name}"), MASK, reason);
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(refused("not a variable's name"));
+        }
+        if name.starts_with("FANFOLD_") {
+            return Err(refused("FANFOLD_ names are set by the worker"));
+        }
+        if value.expose_secret().contains('\0') {
+            return Err(refused("holds a NUL"));
+        }
+        env.insert(name.clone(), value.expose_secret().into());
+    }
+    Ok(env)
+}
+
+#[cfg(test)]
+mod tests;

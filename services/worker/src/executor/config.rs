@@ -1,0 +1,192 @@
+//! The configuration of an executor, as the operator writes it.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::CommandConfig;
+use super::http::HttpConfig;
+
+/// How the tasks of a type are executed: `kind` and what that kind needs.
+///
+/// Serialising shows the effective configuration with secrets masked, so what is written is for
+/// reading, not for loading again.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ExecutorConfig {
+    /// The built-in valuer.
+    Reference(NothingElse),
+    /// The document as it is.
+    Echo(NothingElse),
+    /// A program.
+    Command(CommandConfig),
+    /// A service.
+    Http(HttpConfig),
+}
+
+/// The settings of a kind that has none: it exists so that a stray one is refused.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NothingElse {}
+
+/// A configured value that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} = {value:?}: {reason}")]
+pub struct ConfigError {
+    /// The field, as the configuration spells it.
+    pub field: String,
+    /// The value, or `***` where it may be a secret.
+    pub value: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl ConfigError {
+    pub(super) fn new(
+        field: impl Into<String>,
+        value: impl std::fmt::Display,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            value: format!("{value}"),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Refuses a limit of nothing, under which no attempt could succeed.
+pub(super) fn some_bytes(field: &str, bytes: usize) -> Result<usize, ConfigError> {
+    if bytes == 0 {
+        return Err(ConfigError::new(field, bytes, "must be at least 1"));
+    }
+    Ok(bytes)
+}
+
+/// What stands for a secret where it would be shown.
+pub(super) const MASK: &str = "***";
+
+/// Values that may be secrets, by name.
+pub(super) mod secrets {
+    use std::collections::BTreeMap;
+
+    use secrecy::SecretString;
+    use serde::Serializer;
+
+    /// By name, in a stable order.
+    pub type Secrets = BTreeMap<String, SecretString>;
+
+    /// Writes the names, and a mask for each value.
+    pub fn masked<S: Serializer>(secrets: &Secrets, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(secrets.keys().map(|name| (name, super::MASK)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::Executor;
+
+    fn parsed(toml: &str) -> Result<ExecutorConfig, toml::de::Error> {
+        toml::from_str(toml)
+    }
+
+    fn refused(toml: &str) -> String {
+        match parsed(toml) {
+            Err(error) => error.to_string(),
+            Ok(config) => Executor::new(&config).unwrap_err().to_string(),
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_short_form() {
+        for (toml, kind) in [
+            ("kind = 'reference'", "reference"),
+            ("kind = 'echo'", "echo"),
+            ("kind = 'command'\nprogram = 'cat'", "command"),
+            ("kind = 'http'\nurl = 'http://localhost/value'", "http"),
+        ] {
+            let executor = Executor::new(&parsed(toml).unwrap()).unwrap();
+            assert_eq!(executor.kind(), kind);
+        }
+    }
+
+    #[test]
+    fn every_setting_has_a_name() {
+        parsed(
+            "kind = 'command'\nprogram = 'p'\nargs = ['a']\nenv = { A = 'b' }\ninherit-env = ['X']\n\
+             directory = '/tmp'\ngrace-ms = 1\nmax-result-bytes = 2\nmax-stderr-bytes = 3",
+        )
+        .unwrap();
+        parsed(
+            "kind = 'http'\nurl = 'http://h'\nheaders = { a = 'b' }\nconnect-timeout-ms = 1\n\
+             max-result-bytes = 2",
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn a_bad_value_names_itself() {
+        for (toml, says) in [
+            ("kind = 'magic'", "magic"),
+            ("kind = 'echo'\nspeed = 3", "speed"),
+            ("kind = 'command'", "program"),
+            ("kind = 'command'\nprogram = ' '", "program = \" \": "),
+            (
+                "kind = 'command'\nprogram = 'p'\nmax-result-bytes = 0",
+                "max-result-bytes = \"0\": must be at least 1",
+            ),
+            (
+                "kind = 'command'\nprogram = 'p'\nmax-stderr-bytes = 100000",
+                "max-stderr-bytes = \"100000\": must be at most 4096",
+            ),
+            (
+                "kind = 'command'\nprogram = 'p'\ngrace-ms = 9000000",
+                "grace-ms = \"9000000\": must be at most 60000",
+            ),
+            (
+                "kind = 'command'\nprogram = 'p'\nenv = { FANFOLD_TASK = '1' }",
+                "env.FANFOLD_TASK",
+            ),
+            (
+                "kind = 'command'\nprogram = 'p'\nenv = { 'A=B' = '1' }",
+                "env.A=B",
+            ),
+            (
+                "kind = 'http'\nurl = 'ftp://host/x'",
+                "url = \"ftp://host/x\": ",
+            ),
+            ("kind = 'http'\nurl = 'nonsense'", "url = \"nonsense\": "),
+            (
+                "kind = 'http'\nurl = 'http://h'\nheaders = { 'a b' = 'c' }",
+                "headers.a b",
+            ),
+            (
+                "kind = 'http'\nurl = 'http://h'\nheaders = { Idempotency-Key = 'c' }",
+                "headers.Idempotency-Key",
+            ),
+            (
+                "kind = 'http'\nurl = 'http://h'\nconnect-timeout-ms = 0",
+                "connect-timeout-ms = \"0\": must be at least 1",
+            ),
+        ] {
+            let refused = refused(toml);
+            assert!(refused.contains(says), "{refused:?} does not say {says:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        for toml in [
+            "kind = 'http'\nurl = 'http://h'\nheaders = { authorization = 'hunter2\\u0000' }",
+            "kind = 'command'\nprogram = 'p'\nenv = { TOKEN = \"hunter2\\u0000\" }",
+        ] {
+            let toml = toml.replace("'hunter2\\u0000'", "\"hunter2\\u0000\"");
+            let config = parsed(&toml).unwrap();
+            let shown = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
+            let refused = Executor::new(&config).unwrap_err().to_string();
+            assert!(shown.contains(MASK), "{shown}");
+            assert!(!shown.contains("hunter2") && !refused.contains("hunter2"));
+        }
+        let refused = refused("kind = 'http'\nurl = 'http://me:hunter2@host/'");
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+}

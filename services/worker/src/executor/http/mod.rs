@@ -1,0 +1,176 @@
+//! A service as an executor: the task document is posted to it, the result is the body it answers.
+
+mod reply;
+mod retry_after;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::config::{MASK, secrets, some_bytes};
+use super::{ConfigError, DEFAULT_MAX_RESULT_BYTES, Fault, Task};
+
+pub use retry_after::MAX_RETRY_AFTER;
+
+/// Headers that say what the task is, or how the message is framed: not for configuring.
+const OURS: [&str; 6] = [
+    "idempotency-key",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "transfer-encoding",
+];
+
+/// A service and how it is called.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Where task documents are posted: `http` or `https`, without a user or password.
+    pub url: String,
+    /// Headers sent along, which may be secret.
+    #[serde(default, serialize_with = "secrets::masked")]
+    pub headers: secrets::Secrets,
+    /// How long connecting may take, in milliseconds; the attempt's time limit holds besides.
+    #[serde(default = "default_connect_timeout_ms")]
+    pub connect_timeout_ms: u64,
+    /// The most bytes of its result.
+    #[serde(default = "default_max_result_bytes")]
+    pub max_result_bytes: usize,
+}
+
+fn default_connect_timeout_ms() -> u64 {
+    5_000
+}
+
+fn default_max_result_bytes() -> usize {
+    DEFAULT_MAX_RESULT_BYTES
+}
+
+/// Posts each attempt to a service, over connections that are kept open.
+#[derive(Debug)]
+pub struct Http {
+    client: Client,
+    url: Url,
+    max_result_bytes: usize,
+}
+
+impl Http {
+    pub(super) fn new(config: &HttpConfig) -> Result<Self, ConfigError> {
+        if config.connect_timeout_ms == 0 {
+            let reason = "must be at least 1";
+            return Err(ConfigError::new("connect-timeout-ms", 0, reason));
+        }
+        let url = url(&config.url)?;
+        // Whoever comes first chooses the provider for the whole process. If that was not us, one
+        // is there, which is all that is needed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut client = Client::builder()
+            .default_headers(headers(config)?)
+            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+            // A redirect would carry a task and its credentials to a host nobody configured, and
+            // so would a proxy found in the environment.
+            .redirect(Policy::none())
+            .no_proxy();
+        if url.scheme() == "http" {
+            // No certificate is ever looked at, so a system that has none is no obstacle.
+            client = client.tls_certs_only([]);
+        }
+        Ok(Self {
+            client: client.build().map_err(|error| {
+                let reason = format!("no client can be made for it: {}", chain(&error));
+                ConfigError::new("url", &url, reason)
+            })?,
+            url,
+            max_result_bytes: some_bytes("max-result-bytes", config.max_result_bytes)?,
+        })
+    }
+
+    pub(super) async fn execute(
+        &self,
+        task: &Task,
+        time_limit: Duration,
+        cancelled: &CancellationToken,
+    ) -> Result<Bytes, Fault> {
+        // Dropping the exchange closes its connection, which is how the service is told.
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Err(Fault::cancelled()),
+            result = self.exchange(task) => result,
+            () = tokio::time::sleep(time_limit) => Err(Fault::timed_out(time_limit)),
+        }
+    }
+
+    async fn exchange(&self, task: &Task) -> Result<Bytes, Fault> {
+        let Task {
+            request_id,
+            group,
+            task: number,
+            ..
+        } = task;
+        let response = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/xml; charset=utf-8")
+            .header("fanfold-request-id", request_id)
+            .header("fanfold-task-type", &task.task_type)
+            .header("fanfold-group", *group)
+            .header("fanfold-task", *number)
+            .header("fanfold-attempt", task.attempt)
+            .header("idempotency-key", format!("{request_id}/{group}/{number}"))
+            .body(task.document.clone())
+            .send()
+            .await
+            .map_err(|error| reply::broken(&error))?;
+        reply::taken(response, self.max_result_bytes).await
+    }
+}
+
+fn url(text: &str) -> Result<Url, ConfigError> {
+    let url = Url::parse(text)
+        .map_err(|error| ConfigError::new("url", text, format!("not a URL: {error}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let reason = "a user and password belong into a header, where they are masked";
+        return Err(ConfigError::new("url", MASK, reason));
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        let reason = "only http and https are spoken";
+        return Err(ConfigError::new("url", text, reason));
+    }
+    Ok(url)
+}
+
+fn headers(config: &HttpConfig) -> Result<HeaderMap, ConfigError> {
+    let mut headers = HeaderMap::with_capacity(config.headers.len() + 1);
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_static("application/xml, text/xml"),
+    );
+    for (name, value) in &config.headers {
+        let refused = |reason: &str| ConfigError::new(format!("headers.{name}"), MASK, reason);
+        let parsed = HeaderName::try_from(name).map_err(|_| refused("not a header's name"))?;
+        if OURS.contains(&parsed.as_str()) || parsed.as_str().starts_with("fanfold-") {
+            return Err(refused("set by the worker"));
+        }
+        let mut value = HeaderValue::from_str(value.expose_secret())
+            .map_err(|_| refused("not a header's value"))?;
+        value.set_sensitive(true);
+        headers.insert(parsed, value);
+    }
+    Ok(headers)
+}
+
+/// An error with all that lies behind it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let behind = std::iter::successors(error.source(), |error| error.source());
+    behind.fold(error.to_string(), |line, error| format!("{line}: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

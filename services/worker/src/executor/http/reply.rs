@@ -1,0 +1,106 @@
+//! What a service's answer says about the attempt.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use super::retry_after;
+use crate::executor::{Fault, MAX_CAUSE_BYTES, Retry, result};
+
+/// How much is made room for before a byte has come: the service's word for its length is not
+/// taken beyond this.
+const MAX_RESERVED_BYTES: usize = 64 * 1024;
+
+/// The result in an answer, or the fault the answer stands for.
+pub(super) async fn taken(mut response: Response, limit: usize) -> Result<Bytes, Fault> {
+    let status = response.status();
+    if !status.is_success() {
+        return Err(refusal(response).await);
+    }
+    if response
+        .content_length()
+        .is_some_and(|length| length > limit as u64)
+    {
+        return Err(too_big(limit));
+    }
+    match body(&mut response, limit).await {
+        Ok((_, true)) => Err(too_big(limit)),
+        Ok((body, false)) => result::checked(body).await,
+        Err(error) => Err(broken(&error)),
+    }
+}
+
+/// The body up to a limit, and whether there was more.
+async fn body(response: &mut Response, limit: usize) -> Result<(Bytes, bool), reqwest::Error> {
+    let announced = response.content_length().unwrap_or_default();
+    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+    let mut body = BytesMut::with_capacity(announced.min(limit).min(MAX_RESERVED_BYTES));
+    while let Some(chunk) = response.chunk().await? {
+        let room = limit - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok((body.freeze(), true));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body.freeze(), false))
+}
+
+/// The fault of an answer that is no success, with the beginning of what it says.
+async fn refusal(mut response: Response) -> Fault {
+    let status = response.status();
+    let retry = if may_pass(status) {
+        response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(retry_after::delay)
+            .map_or(Retry::ByPolicy, Retry::After)
+    } else {
+        Retry::Never
+    };
+    let message = format!("the service answered {status}");
+    let mut fault =
+        Fault::permanent(format!("http-{}", status.as_u16()), message).with_retry(retry);
+    if let Some(location) = response.headers().get(LOCATION) {
+        let location = String::from_utf8_lossy(location.as_bytes());
+        fault = fault.because(format!(
+            "redirects are not followed; it points to {location}"
+        ));
+    }
+    match body(&mut response, MAX_CAUSE_BYTES).await {
+        Ok((excerpt, _)) => fault.because(String::from_utf8_lossy(&excerpt)),
+        // The status has said enough; that its explanation broke off is told, but decides nothing.
+        Err(error) => fault.because_of(&error),
+    }
+}
+
+/// Whether the same task may fare better later.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+fn too_big(limit: usize) -> Fault {
+    Fault::permanent(
+        "result-too-big",
+        format!("the service's result is larger than max-result-bytes, {limit}"),
+    )
+}
+
+/// The fault of an exchange that did not come to an end.
+pub(super) fn broken(error: &reqwest::Error) -> Fault {
+    let fault = if error.is_builder() {
+        Fault::permanent(
+            "http-request-invalid",
+            "no HTTP request can be made of the task",
+        )
+    } else if error.is_connect() {
+        Fault::transient("http-unreachable", "the service cannot be reached")
+    } else {
+        Fault::transient("http-broken-off", "the exchange with the service broke off")
+    };
+    fault.because_of(error)
+}

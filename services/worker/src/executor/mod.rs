@@ -1,0 +1,118 @@
+//! Executors: what runs one attempt of one task.
+//!
+//! An executor takes a task document and gives back a result document of the same shape, or a
+//! [`Fault`] that says whether another attempt may help. It keeps no state between attempts and
+//! never retries by itself: attempts are the queue's to count. `docs/executors.md` is the
+//! operator's view of this module.
+
+mod aside;
+pub mod command;
+mod config;
+mod fault;
+pub mod http;
+pub mod reference;
+mod result;
+mod walk;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+pub use command::Command;
+pub use config::{ConfigError, ExecutorConfig};
+pub use fault::{Fault, MAX_CAUSE_BYTES, MAX_CAUSES, Retry};
+pub use http::Http;
+pub use reference::Reference;
+pub use walk::MAX_DEPTH;
+
+/// The most bytes of a result, unless an executor is configured otherwise: 16 MiB.
+pub const DEFAULT_MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
+
+/// What an attempt is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The request the task belongs to.
+    pub request_id: String,
+    /// The configured type that chose this worker.
+    pub task_type: String,
+    /// The group's index within the request, from 0.
+    pub group: u32,
+    /// The task's number within its group, from 1.
+    pub task: u32,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The task document: XML in UTF-8.
+    pub document: Bytes,
+}
+
+/// One configured way to run attempts; cheap to share, safe to use from many tasks at once.
+#[derive(Debug)]
+pub enum Executor {
+    /// Prices a plain bond or loan from the valuation's own numbers.
+    Reference(Reference),
+    /// Gives the task document back as it is: for benchmarks and for trying out the wiring.
+    Echo,
+    /// Runs a program.
+    Command(Command),
+    /// Posts the document to a service.
+    Http(Http),
+}
+
+impl Executor {
+    /// Builds the executor that a configuration describes.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the field and the value that cannot be used.
+    pub fn new(config: &ExecutorConfig) -> Result<Self, ConfigError> {
+        Ok(match config {
+            ExecutorConfig::Reference(_) => Self::Reference(Reference),
+            ExecutorConfig::Echo(_) => Self::Echo,
+            ExecutorConfig::Command(config) => Self::Command(Command::new(config)?),
+            ExecutorConfig::Http(config) => Self::Http(Http::new(config)?),
+        })
+    }
+
+    /// The executor's kind as the configuration spells it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Reference(_) => "reference",
+            Self::Echo => "echo",
+            Self::Command(_) => "command",
+            Self::Http(_) => "http",
+        }
+    }
+
+    /// Runs one attempt and gives its result document.
+    ///
+    /// An attempt that overruns `time_limit` is stopped and fails with `task-timed-out`; one that
+    /// is cancelled is stopped and fails with `task-cancelled`. A program is first asked to stop,
+    /// so a `command` attempt may take its grace longer. `reference` and `echo` wait for nothing:
+    /// their work is bounded by the size of the document, and the limit does not apply to them.
+    /// Dropping the future stops the attempt at once.
+    ///
+    /// # Errors
+    /// [`Fault`]: why there is no result, and whether another attempt may help.
+    pub async fn execute(
+        &self,
+        task: &Task,
+        time_limit: Duration,
+        cancelled: &CancellationToken,
+    ) -> Result<Bytes, Fault> {
+        if cancelled.is_cancelled() {
+            return Err(Fault::cancelled());
+        }
+        match self {
+            Self::Reference(Reference) => {
+                aside::computed(task.document.clone(), |document| Reference.value(&document)).await
+            }
+            Self::Echo => Ok(task.document.clone()),
+            Self::Command(command) => command.execute(task, time_limit, cancelled).await,
+            Self::Http(http) => http.execute(task, time_limit, cancelled).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

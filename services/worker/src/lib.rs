@@ -1,0 +1,3 @@
+//! What a Fanfold worker does with a task.
+
+pub mod executor;

@@ -8,10 +8,14 @@ use domain::document::{
 };
 
 fn golden(kind: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(kind);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/golden")
+        .join(kind);
     let mut cases = folders(&root);
     // The two cases whose documents came from elsewhere are read where they are.
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden").join(kind);
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/golden")
+        .join(kind);
     if kind == "requests" && shared.is_dir() {
         cases.extend(folders(&shared));
     }
@@ -61,7 +65,9 @@ fn every_hydration_case_gives_its_answer() {
             (Ok(expected), Ok(answer)) => {
                 let (expected, answer) = (canonical(&expected), canonical(answer.as_bytes()));
                 if expected != answer {
-                    wrong.push(format!("{name}\n  expected {expected}\n  got      {answer}"));
+                    wrong.push(format!(
+                        "{name}\n  expected {expected}\n  got      {answer}"
+                    ));
                 }
             }
             (Ok(_), Err(error)) => wrong.push(format!("{name}: {error}")),
@@ -108,6 +114,10 @@ fn every_request_case_becomes_its_tasks_and_its_response() {
                 .unwrap();
         }
         let response = fs::read(case.join("response.xml")).unwrap();
-        assert_eq!(canonical(&document.response()), canonical(&response), "{name}");
+        assert_eq!(
+            canonical(&document.response()),
+            canonical(&response),
+            "{name}"
+        );
     }
 }

@@ -34,6 +34,6 @@ pub use pull::{Pull, PullOptions};
 pub use reports::{Reports, StoredReport};
 pub use scan::Scan;
 pub use sent::{Sent, Stored};
-pub use tasks::{TaskMessage, Tasks};
+pub use tasks::{Attempts, TaskMessage, Tasks};
 pub use timers::Timers;
 pub use topology::Topology;

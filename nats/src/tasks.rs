@@ -11,8 +11,10 @@ use futures::StreamExt;
 use crate::topology::TASKS;
 use crate::{Connection, Delivery, Error, Sent, Unreadable, subject};
 
-/// Attempts of earlier runs: the broker counts deliveries from 1 in each run.
+/// The attempts before this message: the broker counts its deliveries from 1.
 const ATTEMPTS_BEFORE: &str = "Fanfold-Attempts-Before";
+/// The last attempt before the request was redriven.
+const EARLIER_ATTEMPTS: &str = "Fanfold-Earlier-Attempts";
 /// Where the task document is, when it is too big for the message.
 const STORED: &str = "Fanfold-Stored";
 
@@ -35,12 +37,15 @@ impl Tasks {
         &self,
         task_type: &str,
         id: TaskId,
-        attempts_before: u32,
+        attempts: Attempts,
         document: &Payload,
     ) -> Result<Sent, Error> {
         let mut headers = HeaderMap::new();
-        if attempts_before > 0 {
-            headers.insert(ATTEMPTS_BEFORE, attempts_before.to_string());
+        if attempts.before > 0 {
+            headers.insert(ATTEMPTS_BEFORE, attempts.before.to_string());
+        }
+        if attempts.earlier > 0 {
+            headers.insert(EARLIER_ATTEMPTS, attempts.earlier.to_string());
         }
         let body = match document {
             Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
@@ -101,6 +106,15 @@ impl Tasks {
     }
 }
 
+/// How a task's attempts are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// The number of the last attempt so far.
+    pub before: u32,
+    /// The number of the last attempt before the request was redriven.
+    pub earlier: u32,
+}
+
 /// A task as it is delivered to a worker.
 pub struct TaskMessage {
     /// Which task.
@@ -109,8 +123,8 @@ pub struct TaskMessage {
     pub task_type: String,
     /// The attempt this delivery is, from 1, counted over all runs.
     pub attempt: u32,
-    /// The attempts of earlier runs.
-    pub attempts_before: u32,
+    /// The number of the last attempt before the request was redriven.
+    pub earlier_attempts: u32,
     /// The task document.
     pub document: Payload,
     /// The message, to be answered.
@@ -120,11 +134,11 @@ pub struct TaskMessage {
 impl TaskMessage {
     pub(crate) fn parse(delivery: Delivery) -> Result<Self, Box<Unreadable>> {
         match Self::fields(&delivery) {
-            Ok((id, task_type, delivered, attempts_before, document)) => Ok(Self {
+            Ok((id, task_type, delivered, attempts, document)) => Ok(Self {
                 id,
                 task_type,
-                attempt: attempts_before + delivered,
-                attempts_before,
+                attempt: attempts.before + delivered,
+                earlier_attempts: attempts.earlier,
                 document,
                 delivery,
             }),
@@ -135,7 +149,7 @@ impl TaskMessage {
         }
     }
 
-    fn fields(delivery: &Delivery) -> Result<(TaskId, String, u32, u32, Payload), String> {
+    fn fields(delivery: &Delivery) -> Result<(TaskId, String, u32, Attempts, Payload), String> {
         let subject = delivery.subject();
         let id = subject::task_id(subject).ok_or("its subject names no task")?;
         let task_type = subject
@@ -149,9 +163,15 @@ impl TaskMessage {
                 .and_then(|h| h.get(name))
                 .map(async_nats::HeaderValue::as_str)
         };
-        let before = header(ATTEMPTS_BEFORE)
-            .map_or(Ok(0), u32::from_str)
-            .map_err(|error| format!("{ATTEMPTS_BEFORE}: {error}"))?;
+        let count = |name| {
+            header(name)
+                .map_or(Ok(0), u32::from_str)
+                .map_err(|error| format!("{name}: {error}"))
+        };
+        let attempts = Attempts {
+            before: count(ATTEMPTS_BEFORE)?,
+            earlier: count(EARLIER_ATTEMPTS)?,
+        };
         let document = match header(STORED) {
             None => std::str::from_utf8(delivery.body())
                 .map(Payload::from)
@@ -164,6 +184,6 @@ impl TaskMessage {
                 })
                 .ok_or_else(|| format!("{STORED} is '{stored}'"))?,
         };
-        Ok((id, task_type.to_owned(), delivered, before, document))
+        Ok((id, task_type.to_owned(), delivered, attempts, document))
     }
 }

@@ -162,7 +162,7 @@ fn escape(out: &mut String, text: &str, attribute: bool) {
         matches!(b, b'&' | b'<' | b'>' | b'\r') || attribute && matches!(b, b'"' | b'\t' | b'\n')
     };
     let mut rest = text;
-    while let Some(at) = rest.as_bytes().iter().position(|b| special(b)) {
+    while let Some(at) = rest.as_bytes().iter().position(special) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
             b'&' => "&amp;",

@@ -63,7 +63,10 @@ fn new_group(started: &GroupStarted) -> Group {
     Group {
         index: started.group,
         tasks: (0..started.tasks)
-            .map(|_| TaskState::Pending(Vec::new()))
+            .map(|_| TaskState::Pending {
+                attempts: Vec::new(),
+                earlier: 0,
+            })
             .collect(),
         succeeded: 0,
         failed: 0,
@@ -86,7 +89,7 @@ fn results(group: Group) -> Vec<super::Payload> {
         .into_iter()
         .filter_map(|task| match task {
             TaskState::Succeeded(result) => Some(result),
-            TaskState::Pending(_) | TaskState::Failed(..) => None,
+            TaskState::Pending { .. } | TaskState::Failed(..) => None,
         })
         .collect()
 }
@@ -112,7 +115,7 @@ fn task_succeeded(request: &mut Request, event: &TaskSucceeded) {
     let Some(task) = task_mut(group, event.task) else {
         return;
     };
-    if matches!(task, TaskState::Pending(_)) {
+    if matches!(task, TaskState::Pending { .. }) {
         *task = TaskState::Succeeded(event.result.clone());
         group.succeeded += 1;
     }
@@ -125,7 +128,7 @@ fn task_failed(request: &mut Request, event: &TaskFailed) {
     let Some(task) = task_mut(group, event.task) else {
         return;
     };
-    let TaskState::Pending(attempts) = task else {
+    let TaskState::Pending { attempts, .. } = task else {
         return;
     };
     insert(attempts, event.attempt.clone());
@@ -147,8 +150,10 @@ fn redrive(request: &mut Request, redriven: &Redriven) {
         return;
     };
     for task in &mut group.tasks {
-        if let TaskState::Failed(attempts, _) = task {
-            *task = TaskState::Pending(std::mem::take(attempts));
+        let earlier = task.last_attempt();
+        if let TaskState::Failed(attempts, _) | TaskState::Pending { attempts, .. } = task {
+            let attempts = std::mem::take(attempts);
+            *task = TaskState::Pending { attempts, earlier };
         }
     }
     group.failed = 0;

@@ -28,5 +28,5 @@ pub use failure::{FailedTask, Failure};
 pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};
 pub use payload::Payload;
 pub use react::{Effect, react};
-pub use retry::{Retry, RetryPolicy};
+pub use retry::{LONG_DELAY, Retry, RetryPolicy};
 pub use state::{Group, Phase, Request, State, Status, TaskState};

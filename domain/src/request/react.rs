@@ -1,6 +1,9 @@
-use jiff::Timestamp;
+use std::time::Duration;
 
-use super::{Event, State};
+use jiff::{SignedDuration, Timestamp};
+
+use super::retry::LONG_DELAY;
+use super::{Event, Next, State, TaskFailed};
 
 /// What the orchestrator does after an event. Each may be done twice without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,15 @@ pub enum Effect {
     SetRequestTimer {
         /// The run it limits.
         run: u32,
+    },
+    /// Have a task dispatched again: its delay is too long for the work queue to keep.
+    SetTaskTimer {
+        /// The group, from 0.
+        group: u32,
+        /// The task, from 1.
+        task: u32,
+        /// When.
+        due: Timestamp,
     },
     /// The group's timer is not needed any more.
     ClearGroupTimer {
@@ -67,6 +79,7 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
                 Vec::new()
             }
         }
+        Event::TaskFailed(failed) if !ended => long_delay(failed),
         Event::GroupCompleted { group } => vec![Effect::ClearGroupTimer { group: *group }],
         Event::Succeeded(_) => vec![Effect::ClearRequestTimer],
         Event::Failed(_) | Event::Cancelled(_) if ended => {
@@ -78,6 +91,24 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
             effects
         }
         _ => Vec::new(),
+    }
+}
+
+fn long_delay(failed: &TaskFailed) -> Vec<Effect> {
+    let Next::RetryAt(due) = failed.next else {
+        return Vec::new();
+    };
+    let ran = Duration::from_millis(failed.attempt.duration_ms);
+    let ended = failed.attempt.started_at.saturating_add(ran);
+    let waits = ended.is_ok_and(|ended| {
+        due.duration_since(ended)
+            > SignedDuration::try_from(LONG_DELAY).unwrap_or(SignedDuration::MAX)
+    });
+    if waits {
+        let (group, task) = (failed.group, failed.task);
+        vec![Effect::SetTaskTimer { group, task, due }]
+    } else {
+        Vec::new()
     }
 }
 

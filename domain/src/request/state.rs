@@ -111,8 +111,13 @@ pub struct Group {
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskState {
-    /// Without an end; the failed attempts so far, by number.
-    Pending(Vec<Attempt>),
+    /// Without an end.
+    Pending {
+        /// The failed attempts so far, by number.
+        attempts: Vec<Attempt>,
+        /// The number of the last attempt before the request was redriven, 0 without one.
+        earlier: u32,
+    },
     /// With its result.
     Succeeded(Payload),
     /// Given up, with its failed attempts and its dead letter.
@@ -191,7 +196,7 @@ impl Group {
     /// The numbers of the tasks that have not ended.
     pub fn pending(&self) -> impl Iterator<Item = u32> {
         self.numbered()
-            .filter(|(_, task)| matches!(task, TaskState::Pending(_)))
+            .filter(|(_, task)| matches!(task, TaskState::Pending { .. }))
             .map(|(number, _)| number)
     }
 
@@ -201,7 +206,7 @@ impl Group {
         self.numbered()
             .filter_map(|(task, state)| match state {
                 TaskState::Succeeded(_) => None,
-                TaskState::Pending(attempts) => Some((task, attempts, None)),
+                TaskState::Pending { attempts, .. } => Some((task, attempts, None)),
                 TaskState::Failed(attempts, letter) => Some((task, attempts, Some(letter))),
             })
             .map(|(task, attempts, letter)| FailedTask {
@@ -219,9 +224,18 @@ impl TaskState {
     pub fn last_attempt(&self) -> u32 {
         match self {
             Self::Succeeded(_) => 0,
-            Self::Pending(attempts) | Self::Failed(attempts, _) => {
+            Self::Pending { attempts, .. } | Self::Failed(attempts, _) => {
                 attempts.last().map_or(0, |a| a.attempt)
             }
+        }
+    }
+
+    /// The number of the last attempt of earlier runs: the limit on attempts is for each run.
+    #[must_use]
+    pub fn earlier_attempts(&self) -> u32 {
+        match self {
+            Self::Pending { earlier, .. } => *earlier,
+            Self::Succeeded(_) | Self::Failed(..) => 0,
         }
     }
 }

@@ -7,9 +7,12 @@ use domain::request::RequestId;
 use serde::Serialize;
 
 /// An error answer.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Body>);
+
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Problem {
+struct Body {
     #[serde(rename = "type")]
     kind: String,
     title: String,
@@ -34,7 +37,7 @@ impl Problem {
     /// An answer of this status, with a stable code and what happened in plain words.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self {
+        Self(Box::new(Body {
             kind: format!("urn:fanfold:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
@@ -45,20 +48,20 @@ impl Problem {
             line: None,
             column: None,
             retry_after: None,
-        }
+        }))
     }
 
     /// About this request.
     #[must_use]
     pub fn of(mut self, request: RequestId) -> Self {
-        self.request_id = Some(request);
+        self.0.request_id = Some(request);
         self
     }
 
     /// Worth trying again after so many seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.0.retry_after = Some(seconds);
         self
     }
 
@@ -89,17 +92,18 @@ impl From<Refusal> for Problem {
             StatusCode::BAD_REQUEST
         };
         let mut problem = Self::new(status, refusal.code(), refusal.to_string());
-        problem.line = refusal.line();
-        problem.column = refusal.column();
+        problem.0.line = refusal.line();
+        problem.0.column = refusal.column();
         problem
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after;
-        let mut response = (status, axum::Json(self)).into_response();
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.0.retry_after;
+        let mut response = (status, axum::Json(self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

@@ -19,10 +19,7 @@ pub async fn alive() -> Json<Value> {
 
 /// Ready: everything this process needs answers too; else it says what does not.
 pub async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let (nats, redis) = tokio::join!(
-        check(api.connection.ping()),
-        check(api.store.ping()),
-    );
+    let (nats, redis) = tokio::join!(check(api.connection.ping()), check(api.store.ping()),);
     let stopping = api.shutdown.is_soft();
     let ready = nats.is_ok() && redis.is_ok() && !stopping;
     let word = |checked: Result<(), String>| checked.err().unwrap_or_else(|| "ok".into());

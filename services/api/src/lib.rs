@@ -67,7 +67,13 @@ pub async fn run(
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    let api = Arc::new(Api::new(connection.clone(), log, store, settings, &shutdown));
+    let api = Arc::new(Api::new(
+        connection.clone(),
+        log,
+        store,
+        settings,
+        &shutdown,
+    ));
     let mut followers = JoinSet::new();
     for shard in 0..settings.shards {
         let api = api.clone();

@@ -10,7 +10,11 @@ use crate::state::Api;
 impl Api {
     /// The view of a request, not older than sequence `seen`; none where there is no such
     /// request. Redis may be empty, behind or away: the log has it all.
-    pub(crate) async fn view(&self, request: RequestId, seen: u64) -> Result<Option<View>, Problem> {
+    pub(crate) async fn view(
+        &self,
+        request: RequestId,
+        seen: u64,
+    ) -> Result<Option<View>, Problem> {
         match self.store.get(request).await {
             Ok(Some(view)) if view.seq >= seen => return Ok(Some(view)),
             Ok(_) => {}

@@ -23,7 +23,10 @@ pub async fn results(
     match view.status {
         Status::Succeeded => finished(&api, id, &view).await,
         Status::Failed => {
-            let body = view.failure.as_ref().map(|failure| failure_body(id, failure));
+            let body = view
+                .failure
+                .as_ref()
+                .map(|failure| failure_body(id, failure));
             Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response())
         }
         Status::Cancelled => {

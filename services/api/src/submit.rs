@@ -37,7 +37,11 @@ pub async fn submit(
     let body = check_body(&api, body)?;
     let outline = outline(&api, body.clone()).await?;
     let id = RequestId::new(uuid::Uuid::now_v7());
-    let waiter = if sync { Some(register(&api, id)?) } else { None };
+    let waiter = if sync {
+        Some(register(&api, id)?)
+    } else {
+        None
+    };
     let received = Received {
         document: api.payloads.place(&body).await?,
         fingerprint: outline.fingerprint,
@@ -47,7 +51,10 @@ pub async fn submit(
         idempotency_key: None,
     };
     api.log.assume_new(id);
-    let committed = api.log.execute(id, Command::Submit(Box::new(received))).await;
+    let committed = api
+        .log
+        .execute(id, Command::Submit(Box::new(received)))
+        .await;
     api.log.forget(id);
     committed.map_err(|error| match error {
         ExecuteError::Refused(rejection) => refused(&rejection),
@@ -190,7 +197,10 @@ fn accepted(id: RequestId, status: &str) -> Response {
     for (name, value) in [
         (header::LOCATION, format!("/valuation/{id}/status")),
         (header::RETRY_AFTER, "1".to_owned()),
-        (header::HeaderName::from_static("x-request-id"), id.to_string()),
+        (
+            header::HeaderName::from_static("x-request-id"),
+            id.to_string(),
+        ),
     ] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);

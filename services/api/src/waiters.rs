@@ -38,7 +38,9 @@ impl Waiters {
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<u64>>> {
-        self.by_request.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_request
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place among those who wait for this request; none where too many wait already.
@@ -70,7 +72,11 @@ impl Waiters {
             for sender in self.map().values() {
                 sender.send_modify(|times| *times += 1);
             }
-            if shutdown.unless_hard(tokio::time::sleep(FOLLOW_AGAIN)).await.is_none() {
+            if shutdown
+                .unless_hard(tokio::time::sleep(FOLLOW_AGAIN))
+                .await
+                .is_none()
+            {
                 return;
             }
         }
@@ -105,7 +111,10 @@ impl Drop for Waiter<'_> {
         self.waiters.waiting.fetch_sub(1, Ordering::Relaxed);
         let mut map = self.waiters.map();
         // This place is one of the receivers still counted.
-        if map.get(&self.request).is_some_and(|sender| sender.receiver_count() <= 1) {
+        if map
+            .get(&self.request)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
             map.remove(&self.request);
         }
     }

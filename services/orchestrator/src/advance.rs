@@ -88,12 +88,13 @@ async fn follow(
 ) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     loop {
-        let Some(name) = work.group_name(next) else {
+        if !work.has_group(next) {
             let response = work.response()?;
             let response = context.payloads.place(&response).await?;
             steps.push(Step::Response(response));
             return Ok(steps);
-        };
+        }
+        let name = work.group_name(next);
         let tasks = work.count_tasks(context, request, next).await?;
         steps.push(Step::Group { name, tasks });
         if tasks > 0 {
@@ -113,7 +114,7 @@ fn ending_results(request: &Request, reports: &[Report]) -> Option<Vec<Payload>>
         .iter()
         .map(|task| match task {
             TaskState::Succeeded(result) => Some(result),
-            TaskState::Pending(_) | TaskState::Failed(..) => None,
+            TaskState::Pending { .. } | TaskState::Failed(..) => None,
         })
         .collect();
     for report in reports {

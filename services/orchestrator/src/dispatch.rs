@@ -2,6 +2,7 @@
 
 use domain::document::TaskDocument;
 use domain::request::{RequestId, State, TaskId, TaskState};
+use nats::Attempts;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -13,7 +14,7 @@ const CHUNK: usize = 256;
 /// A task that is to be sent.
 struct Pending {
     number: u32,
-    attempts_before: u32,
+    attempts: Attempts,
 }
 
 /// Sends every task of a group that has not ended. A task that is still there is not sent twice.
@@ -45,7 +46,12 @@ pub async fn group(context: &Context, request: RequestId, group: u32) -> Result<
 }
 
 /// Sends one task again whose delay has passed, where it has not ended.
-pub async fn task(context: &Context, request: RequestId, group: u32, task: u32) -> Result<(), Error> {
+pub async fn task(
+    context: &Context,
+    request: RequestId,
+    group: u32,
+    task: u32,
+) -> Result<(), Error> {
     let work = context.work(request);
     let mut work = work.lock().await;
     let pending: Vec<Pending> = {
@@ -74,10 +80,13 @@ fn pending(state: &State, index: u32) -> Vec<Pending> {
     };
     group
         .numbered()
-        .filter(|(_, task)| matches!(task, TaskState::Pending(_)))
+        .filter(|(_, task)| matches!(task, TaskState::Pending { .. }))
         .map(|(number, task)| Pending {
             number,
-            attempts_before: task.last_attempt(),
+            attempts: Attempts {
+                before: task.last_attempt(),
+                earlier: task.earlier_attempts(),
+            },
         })
         .collect()
 }
@@ -100,7 +109,7 @@ async fn send(
         let payload = context.payloads.place(document.xml.as_ref()).await?;
         let on_its_way = context
             .tasks
-            .send(task_type, id, pending.attempts_before, &payload)
+            .send(task_type, id, pending.attempts, &payload)
             .await?;
         sent.push(on_its_way);
     }

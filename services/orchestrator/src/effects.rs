@@ -1,6 +1,6 @@
 //! What follows from a commit.
 
-use domain::request::{Effect, RequestId, react};
+use domain::request::{Effect, RequestId, TaskId, react};
 use jiff::Timestamp;
 use nats::Delivery;
 
@@ -51,6 +51,14 @@ async fn apply(
                 .checked_add(context.request_timeout)
                 .unwrap_or(Timestamp::MAX);
             Ok(context.timers.set_request(request, run, deadline).await?)
+        }
+        Effect::SetTaskTimer { group, task, due } => {
+            let task = TaskId {
+                request,
+                group,
+                task,
+            };
+            Ok(context.timers.set_task(task, due).await?)
         }
         Effect::ClearGroupTimer { group } => Ok(context.timers.clear_group(request, group).await?),
         Effect::ClearRequestTimer => Ok(context.timers.clear_request(request).await?),

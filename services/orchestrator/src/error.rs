@@ -17,7 +17,9 @@ pub enum Error {
 impl From<nats::Error> for Error {
     fn from(error: nats::Error) -> Self {
         match error {
-            nats::Error::Missing(what) => Self::failure("payload-missing", format!("{what} any more")),
+            nats::Error::Missing(what) => {
+                Self::failure("payload-missing", format!("{what} any more"))
+            }
             nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
             error => Self::Later(error.to_string()),
         }

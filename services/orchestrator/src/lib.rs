@@ -41,7 +41,9 @@ pub async fn run(
     tracing::info!(shards = settings.shards, "orchestrator runs");
     while let Some(ended) = loops.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {
-            return Err(nats::Error::Unavailable("the orchestrator's loop ended".into()));
+            return Err(nats::Error::Unavailable(
+                "the orchestrator's loop ended".into(),
+            ));
         }
     }
     Ok(())

@@ -30,9 +30,8 @@ impl Work {
     ) -> Result<(), Error> {
         if self.document.is_none() || self.placed > state.completed.len() {
             let bytes = context.payloads.fetch(&state.document).await?;
-            let document = Document::accept(&bytes, &Limits::default()).map_err(|refusal| {
-                Error::failure("document-unreadable", refusal.to_string())
-            })?;
+            let document = Document::accept(&bytes, &Limits::default())
+                .map_err(|refusal| Error::failure("document-unreadable", refusal.to_string()))?;
             tracing::debug!(%request, bytes = bytes.len(), "document parsed");
             *self = Self {
                 document: Some(document),
@@ -78,11 +77,16 @@ impl Work {
         Ok(())
     }
 
-    /// The name of a group, where there is such a group.
-    pub fn group_name(&self, group: u32) -> Option<Option<String>> {
+    /// Whether there is such a group.
+    pub fn has_group(&self, group: u32) -> bool {
+        let groups = self.document.as_ref().map_or(0, Document::groups);
+        (group as usize) < groups
+    }
+
+    /// The name of a group, where it has one.
+    pub fn group_name(&self, group: u32) -> Option<String> {
         let document = self.document.as_ref()?;
-        let group = group as usize;
-        (group < document.groups()).then(|| document.group_name(group).map(str::to_owned))
+        document.group_name(group as usize).map(str::to_owned)
     }
 
     /// The number of a group's tasks.
@@ -93,7 +97,9 @@ impl Work {
         group: u32,
     ) -> Result<u32, Error> {
         for _ in 0..FETCH_ROUNDS {
-            let counted = self.document()?.count_tasks(&self.resources, group as usize);
+            let counted = self
+                .document()?
+                .count_tasks(&self.resources, group as usize);
             match counted {
                 Ok(count) => return Ok(u32::try_from(count).unwrap_or(u32::MAX)),
                 Err(error) => self.fetch_missing(context, request, error).await?,
@@ -105,7 +111,7 @@ impl Work {
         ))
     }
 
-    /// The task documents of a group from `first` on, at the most `limit` of them.
+    /// The task documents of a group with these numbers.
     pub async fn tasks(
         &mut self,
         context: &Context,
@@ -114,10 +120,10 @@ impl Work {
         numbers: &[u32],
     ) -> Result<Vec<TaskDocument>, Error> {
         for _ in 0..FETCH_ROUNDS {
-            let made: Result<Vec<TaskDocument>, HydrationError> = self
-                .document()?
-                .tasks_numbered(&self.resources, group as usize, numbers)
-                .collect();
+            let document = self.document()?;
+            let made = document
+                .tasks(&self.resources, group as usize, numbers.iter().copied())
+                .and_then(Iterator::collect::<Result<Vec<TaskDocument>, HydrationError>>);
             match made {
                 Ok(tasks) => return Ok(tasks),
                 Err(error) => self.fetch_missing(context, request, error).await?,
@@ -154,6 +160,7 @@ impl Work {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.
 fn failure(error: HydrationError) -> Error {
     Error::Fails(Box::new(Failure {
         code: error.code().to_owned(),

@@ -26,7 +26,7 @@ pub async fn run(
     for shard in 0..settings.shards {
         let deliveries = Deliveries::of_log(&connection, shard, "projector").await?;
         let shard = Shard {
-            shard,
+            number: shard,
             views: Views::new(log.clone(), store.clone()),
             feed: Feed::new(connection.clone()),
             store: store.clone(),

@@ -18,7 +18,7 @@ const REBUILD_CHUNK: usize = 1_000;
 
 /// The projection of one shard.
 pub struct Shard {
-    pub shard: u8,
+    pub number: u8,
     pub views: Views,
     pub feed: Feed,
     pub store: Store,
@@ -72,7 +72,7 @@ impl Shard {
         written?;
         published?;
         let (sequence, _, _) = last.place()?;
-        self.store.checkpoint(self.shard, sequence).await?;
+        self.store.checkpoint(self.number, sequence).await?;
         self.noted = self.noted.max(sequence);
         Ok(last.ack().await?)
     }
@@ -80,28 +80,28 @@ impl Shard {
     /// Builds the views again where Redis was emptied or set back. What Redis has noted is less
     /// than what was noted from here then.
     async fn repair(&mut self) -> Result<(), Error> {
-        let found = self.store.checkpoint(self.shard, 0).await?;
+        let found = self.store.checkpoint(self.number, 0).await?;
         if self.noted == 0 {
             // A fresh instance goes by what the broker delivers, unless Redis is empty.
-            self.noted = self.connection.acked(self.shard, "projector").await?;
+            self.noted = self.connection.acked(self.number, "projector").await?;
         }
         if found >= self.noted {
             return Ok(());
         }
         tracing::warn!(
-            shard = self.shard,
+            shard = self.number,
             from = found,
             to = self.noted,
             "Redis is not what it was: building the views again"
         );
         self.views.forget();
-        let mut scan = Scan::open(&self.connection, self.shard, found + 1, self.noted).await?;
+        let mut scan = Scan::open(&self.connection, self.number, found + 1, self.noted).await?;
         while let Some(commits) = scan.next(REBUILD_CHUNK).await? {
             self.views.take_in(&commits).await?;
         }
-        self.store.checkpoint(self.shard, self.noted).await?;
+        self.store.checkpoint(self.number, self.noted).await?;
         tracing::info!(
-            shard = self.shard,
+            shard = self.number,
             to = self.noted,
             "the views are built again"
         );

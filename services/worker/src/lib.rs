@@ -1,3 +1,114 @@
-//! What a Fanfold worker does with a task.
+//! The worker: it pulls tasks, runs their executor, and reports what came of it.
 
 pub mod executor;
+
+mod attempt;
+mod judge;
+mod pool;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nats::{Connection, DeadLetters, Payloads, Pull, PullOptions, Reports, Tasks};
+use runtime::{Settings, Shutdown, TaskType};
+use tokio::task::JoinSet;
+
+use executor::{Executor, ExecutorConfig};
+
+/// Why a worker cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An executor is not configured as it must be.
+    #[error("task type {task_type}: executor: {reason}")]
+    Executor {
+        /// The task type.
+        task_type: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The broker.
+    #[error(transparent)]
+    Nats(#[from] nats::Error),
+    /// A loop ended that must not.
+    #[error("the worker's loop ended")]
+    Ended,
+}
+
+/// What the attempts of one task type work with.
+pub(crate) struct Bench {
+    pub task_type: TaskType,
+    pub executor: Executor,
+    pub worker: String,
+    pub reports: Reports,
+    pub payloads: Payloads,
+    pub dead_letters: DeadLetters,
+    pub lease: Duration,
+}
+
+/// Checks the executors that are configured, before anything is started.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    settings
+        .task_types
+        .iter()
+        .try_for_each(|t| executor(t).map(|_| ()))
+}
+
+fn wrong(task_type: &TaskType, reason: impl Into<String>) -> Error {
+    Error::Executor {
+        task_type: task_type.name.clone(),
+        reason: reason.into(),
+    }
+}
+
+fn config(task_type: &TaskType) -> Result<ExecutorConfig, Error> {
+    let config = task_type.executor.clone().try_into();
+    config.map_err(|error: toml::de::Error| wrong(task_type, error.message()))
+}
+
+fn executor(task_type: &TaskType) -> Result<Executor, Error> {
+    Executor::new(&config(task_type)?).map_err(|error| wrong(task_type, error.to_string()))
+}
+
+/// The executor of a task type as it is configured, secrets masked.
+pub fn describe(task_type: &TaskType) -> Result<String, Error> {
+    let table = toml::Value::try_from(config(task_type)?);
+    let table = table.map_err(|error| wrong(task_type, error.to_string()))?;
+    Ok(table.to_string())
+}
+
+/// Runs a worker of every task type until it is asked to end.
+pub async fn run(
+    connection: Connection,
+    settings: &Settings,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let worker = match settings.worker_name.as_str() {
+        "" => format!("worker-{}", std::process::id()),
+        name => name.to_owned(),
+    };
+    let mut pools = JoinSet::new();
+    for task_type in settings.task_types.iter() {
+        let bench = Bench {
+            executor: executor(task_type)?,
+            task_type: task_type.clone(),
+            worker: worker.clone(),
+            reports: Reports::new(connection.clone()),
+            payloads: Payloads::new(connection.clone()),
+            dead_letters: DeadLetters::new(connection.clone()),
+            lease: Duration::from_millis(settings.task_lease_ms),
+        };
+        let options = PullOptions {
+            concurrency: task_type.concurrency,
+        };
+        let pull = Pull::open(&connection, &task_type.name, options).await?;
+        let stops = Tasks::new(connection.clone()).stops().await?;
+        pools.spawn(pool::run(Arc::new(bench), pull, stops, shutdown.clone()));
+    }
+    tracing::info!(worker, types = ?settings.task_types.names(), "worker runs");
+    while let Some(ended) = pools.join_next().await {
+        if ended.is_err() || !shutdown.is_soft() {
+            return Err(Error::Ended);
+        }
+    }
+    Ok(())
+}

@@ -17,7 +17,12 @@ impl<'a> Hydrator<'a> {
         let (tree, origin) = element.origin;
         let own = std::ptr::eq(tree, self.tree).then_some(origin);
         let within = |node: NodeId| self.tree.is_within(node, selected);
-        if own.is_some_and(within) || scope.chain.iter().any(|node| within(*node)) {
+        // Only what came in by a selection can lead back to it.
+        let came_in = own.is_some_and(|own| {
+            let mut chain = scope.chain.iter();
+            chain.any(|node| self.tree.is_within(own, *node))
+        });
+        if own.is_some_and(within) || (came_in && scope.chain.iter().any(|node| within(*node))) {
             let reason = "it selects what it is itself a part of";
             return Err(element.error("hydration-cycle", expression, reason));
         }

@@ -98,12 +98,11 @@ fn last_comma(text: &str) -> Option<usize> {
     for (index, byte) in text.bytes().enumerate() {
         match (quote, byte) {
             (Some(open), byte) if byte == open => quote = None,
-            (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
             (None, b'(' | b'[') => depth += 1,
             (None, b')' | b']') => depth -= 1,
             (None, b',') if depth == 0 => last = Some(index),
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     last

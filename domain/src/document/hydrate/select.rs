@@ -7,7 +7,9 @@ use crate::document::tree::NodeId;
 use crate::document::xpath::{Item, Value};
 
 impl<'a> Hydrator<'a> {
-    /// The selected element with this one laid over it, hydrated in turn.
+    /// The selected element with this one laid over it, hydrated in turn. What is below the two
+    /// is merged as it is written, and resolved where it then stands: so a child's own `select`
+    /// goes over what the selected element has in its place.
     pub(super) fn select(
         &self,
         mut element: Element<'a>,
@@ -21,11 +23,9 @@ impl<'a> Hydrator<'a> {
         }
         let selected = self.selected(&element, expression, scope)?;
         self.refuse_cycle(&element, expression, selected, scope)?;
-        // What is below the selecting element is resolved in its own right first.
-        let local = self.children(element, scope, Depth::Whole, level)?;
         let mut other = Element::of(self.tree, selected);
         other.remove("select");
-        let merged = merge(local, other, Rule::Select);
+        let merged = merge(element, other, Rule::Select);
         let mut scope = scope.clone();
         scope.chain.push(selected);
         self.element(merged, &scope, true, Depth::Whole, level)

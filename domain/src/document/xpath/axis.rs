@@ -50,14 +50,14 @@ impl Axis {
     }
 
     /// The nodes of the axis, nearest first.
-    pub fn from(self, tree: &Tree, item: Item) -> Box<dyn Iterator<Item = Item> + '_> {
+    pub fn of(self, tree: &Tree, item: Item) -> Box<dyn Iterator<Item = Item> + '_> {
         match item {
-            Item::Node(node) => self.from_node(tree, node),
-            Item::Attribute(owner, _) => self.from_attribute(tree, owner, item),
+            Item::Node(node) => self.of_node(tree, node),
+            Item::Attribute(owner, _) => self.of_attribute(tree, owner, item),
         }
     }
 
-    fn from_attribute(
+    fn of_attribute(
         self,
         tree: &Tree,
         owner: NodeId,
@@ -66,16 +66,16 @@ impl Axis {
         match self {
             Self::Itself | Self::DescendantOrSelf => Box::new(std::iter::once(item)),
             Self::Parent => Box::new(std::iter::once(Item::Node(owner))),
-            Self::Ancestor => Self::AncestorOrSelf.from_node(tree, owner),
+            Self::Ancestor => Self::AncestorOrSelf.of_node(tree, owner),
             Self::AncestorOrSelf => {
-                Box::new(std::iter::once(item).chain(self.from_node(tree, owner)))
+                Box::new(std::iter::once(item).chain(self.of_node(tree, owner)))
             }
             // What follows an attribute is what is below its element, and what follows that.
             Self::Following => Box::new(nodes(std::iter::successors(
                 tree.following(owner),
                 |node| tree.following(*node),
             ))),
-            Self::Preceding => self.from_node(tree, owner),
+            Self::Preceding => self.of_node(tree, owner),
             Self::Attribute
             | Self::Child
             | Self::Descendant
@@ -85,7 +85,7 @@ impl Axis {
         }
     }
 
-    fn from_node(self, tree: &Tree, node: NodeId) -> Box<dyn Iterator<Item = Item> + '_> {
+    fn of_node(self, tree: &Tree, node: NodeId) -> Box<dyn Iterator<Item = Item> + '_> {
         let ancestors = |first| std::iter::successors(first, |n: &NodeId| tree.parent(*n));
         match self {
             Self::Itself => Box::new(std::iter::once(Item::Node(node))),

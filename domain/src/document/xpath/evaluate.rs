@@ -212,7 +212,7 @@ impl<'a> Evaluator<'a> {
 
     fn walk(&self, step: &Step, item: Item) -> Evaluated<Vec<Item>> {
         let mut found = Vec::new();
-        for candidate in step.axis.from(self.tree, item) {
+        for candidate in step.axis.of(self.tree, item) {
             self.visit(1)?;
             if self.passes(&step.test, step.axis, candidate) {
                 found.push(candidate);
@@ -255,6 +255,7 @@ impl<'a> Evaluator<'a> {
     fn filter(&self, predicate: &Expression, nodes: Vec<Item>) -> Evaluated<Vec<Item>> {
         let size = nodes.len();
         if let Expression::Number(number) = predicate {
+            #[allow(clippy::float_cmp)] // Equal is what section 2.4 says.
             let found = (1..)
                 .zip(nodes)
                 .find(|(place, _)| f64::from(*place) == *number);
@@ -354,6 +355,7 @@ fn number(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
+#[allow(clippy::needless_pass_by_value)] // Numbers and references: a copy either way.
 fn holds<T: PartialOrd>(how: Comparison, a: T, b: T) -> bool {
     match how {
         Comparison::Equal => a == b,
@@ -405,10 +407,10 @@ fn literal_attribute(predicate: &Expression) -> Option<(&str, &str)> {
     let Expression::Compare(Comparison::Equal, a, b) = predicate else {
         return None;
     };
-    let (path, text) = match (&**a, &**b) {
-        (Expression::Path(path), Expression::Literal(text))
-        | (Expression::Literal(text), Expression::Path(path)) => (path, text),
-        _ => return None,
+    let ((Expression::Path(path), Expression::Literal(text))
+    | (Expression::Literal(text), Expression::Path(path))) = (&**a, &**b)
+    else {
+        return None;
     };
     match (&path.start, path.steps.as_slice()) {
         (Start::Context, [step]) if step.axis == Axis::Attribute && step.predicates.is_empty() => {

@@ -226,6 +226,7 @@ fn count(size: usize) -> Value {
 }
 
 /// Half goes up, also below zero.
+#[allow(clippy::float_cmp)] // Halves are exact.
 fn round(number: f64) -> f64 {
     if number.fract() == -0.5 {
         number.ceil()

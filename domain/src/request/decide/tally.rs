@@ -37,7 +37,10 @@ impl<'a> Tally<'a> {
         if outcome.group != self.group.index {
             return None;
         }
-        let TaskState::Pending(known) = self.group.task(outcome.task)? else {
+        let TaskState::Pending {
+            attempts: known, ..
+        } = self.group.task(outcome.task)?
+        else {
             return None;
         };
         let touched = self.touched.entry(outcome.task).or_default();

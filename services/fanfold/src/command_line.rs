@@ -1,0 +1,132 @@
+//! The command line: a subcommand, and a flag for every setting.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Subcommand};
+use runtime::Settings;
+
+use crate::document::DocumentCommand;
+
+/// What was asked for.
+pub struct CommandLine {
+    pub command: Command,
+    pub settings: Settings,
+}
+
+/// The subcommands.
+pub enum Command {
+    Role(Role),
+    Config,
+    Document(DocumentCommand),
+}
+
+/// What runs in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Up,
+    Api,
+    Orchestrator,
+    Worker,
+    Projector,
+}
+
+impl Role {
+    const ALL: [(Self, &'static str, &'static str); 5] = [
+        (
+            Self::Up,
+            "up",
+            "Every role in one process, with its own NATS and Redis where none are given",
+        ),
+        (Self::Api, "api", "The HTTP API"),
+        (
+            Self::Orchestrator,
+            "orchestrator",
+            "Takes in what happened and decides what happens next",
+        ),
+        (Self::Worker, "worker", "Runs tasks"),
+        (
+            Self::Projector,
+            "projector",
+            "Folds the log into the views and the lifecycle feed",
+        ),
+    ];
+
+    /// Whether this process runs a role.
+    pub fn includes(self, role: Self) -> bool {
+        self == Self::Up || self == role
+    }
+
+    /// Its name, as the subcommand and the connections have it.
+    pub fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(role, ..)| *role == self);
+        found.map_or("fanfold", |(_, name, _)| name)
+    }
+}
+
+fn definition() -> clap::Command {
+    let mut app = clap::Command::new("fanfold")
+        .about("Valuation requests over HTTP, fanned out to workers over NATS JetStream")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .env("FANFOLD_CONFIG")
+                .value_name("FILE")
+                .global(true)
+                .help("A TOML file of settings; flags and the environment go over it"),
+        );
+    for (_, name, about) in Role::ALL {
+        app = app.subcommand(clap::Command::new(name).about(about));
+    }
+    app = app.subcommand(
+        clap::Command::new("config").about("Prints the effective settings, secrets masked"),
+    );
+    for setting in Settings::definitions() {
+        app = app.arg(
+            Arg::new(setting.name)
+                .long(setting.flag())
+                .value_name("VALUE")
+                .global(true)
+                .hide_short_help(true)
+                .help(format!(
+                    "{} [env: {}] [default: {}]",
+                    setting.about, setting.name, setting.default
+                )),
+        );
+    }
+    DocumentCommand::augment_subcommands(app)
+}
+
+/// Parses the command line, the environment and the file.
+pub fn parse() -> anyhow::Result<CommandLine> {
+    let matches = definition().get_matches();
+    let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
+    let settings = settings(inner)?;
+    let role = Role::ALL.iter().find(|(_, role, _)| *role == name);
+    let command = match (role, name) {
+        (Some((role, ..)), _) => Command::Role(*role),
+        (None, "config") => Command::Config,
+        (None, _) => {
+            use clap::FromArgMatches as _;
+            Command::Document(DocumentCommand::from_arg_matches(&matches)?)
+        }
+    };
+    Ok(CommandLine { command, settings })
+}
+
+fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
+    let flags: BTreeMap<&str, String> = Settings::definitions()
+        .iter()
+        .filter_map(|setting| {
+            let given = matches.get_one::<String>(setting.name)?;
+            Some((setting.name, given.clone()))
+        })
+        .collect();
+    let file = matches.get_one::<String>("config").map(PathBuf::from);
+    let environment = |name: &str| std::env::var(name).ok();
+    let flag = |name: &str| flags.get(name).cloned();
+    Ok(Settings::load(file.as_deref(), environment, flag)?)
+}

@@ -1,0 +1,42 @@
+//! Fanfold: valuation requests over HTTP, fanned out to workers and folded back in over NATS
+//! JetStream.
+
+mod command_line;
+mod config;
+mod document;
+mod roles;
+mod up;
+
+use std::process::ExitCode;
+
+use command_line::{Command, CommandLine};
+use runtime::{Shutdown, start_logs};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("fanfold: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let CommandLine { command, settings } = command_line::parse()?;
+    let command = match command {
+        Command::Config => return config::print(&settings),
+        Command::Document(command) => return document::run(&command),
+        Command::Role(role) => role,
+    };
+    start_logs(&settings)?;
+    worker::check(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        up::run(command, settings, shutdown).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

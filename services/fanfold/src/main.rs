@@ -4,6 +4,8 @@
 mod command_line;
 mod config;
 mod document;
+mod own;
+mod ready;
 mod roles;
 mod up;
 

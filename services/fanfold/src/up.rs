@@ -1,43 +1,58 @@
-//! Running roles: bind → servers → connect → run → drain.
+//! Running roles: bind → servers → connect → run → drain → stop the servers.
 
 use std::time::Duration;
 
-use anyhow::bail;
 use runtime::{Settings, Shutdown};
+use tokio::net::TcpListener;
 
 use crate::command_line::Role;
-use crate::roles;
+use crate::own::Own;
+use crate::{ready, roles};
 
 /// Runs the roles of this process until it is asked to end.
 pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let grace = Duration::from_millis(settings.shutdown_grace_ms);
+    // From here on a signal is for this process to act on: its servers do not get it.
+    let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
+    let ran = serve(role, settings, &shutdown).await;
+    shutdown.hard();
+    signals.await?;
+    ran
+}
+
+async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyhow::Result<()> {
     let listener = if role.includes(Role::Api) && settings.enable_http {
         Some(api::bind(&settings).await?)
     } else {
         None
     };
-    for (name, url) in [
-        ("NATS_URL", &settings.nats_url),
-        ("REDIS_URL", &settings.redis_url),
-    ] {
-        if url.is_empty() {
-            bail!("{name} is not set: say where it is, or run `fanfold up`, which starts its own");
+    let mut own = Own::start(role, &mut settings).await?;
+    let ran = tokio::select! {
+        ran = run_roles(role, &settings, listener, shutdown) => ran,
+        error = own.failed() => {
+            shutdown.hard();
+            Err(error)
         }
-    }
+    };
+    let stopped = own.stop().await;
+    ran.and(stopped)
+}
+
+async fn run_roles(
+    role: Role,
+    settings: &Settings,
+    listener: Option<TcpListener>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     let address = listener
         .as_ref()
-        .map(|listener| listener.local_addr())
+        .map(TcpListener::local_addr)
         .transpose()?;
-    let running = roles::start(role, &settings, listener, &shutdown).await?;
-    if let Some(address) = address {
+    let running = roles::start(role, settings, listener, shutdown).await?;
+    if role == Role::Up {
+        println!("\n{}\n", ready::block(settings, address));
+    } else if let Some(address) = address {
         tracing::info!(%address, "listens");
     }
-    let grace = Duration::from_millis(settings.shutdown_grace_ms);
-    let signals = {
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move { shutdown.on_signals(grace).await })
-    };
-    let ended = roles::wait(running, &shutdown).await;
-    shutdown.hard();
-    signals.await??;
-    ended
+    roles::wait(running, shutdown).await
 }

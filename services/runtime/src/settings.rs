@@ -167,7 +167,7 @@ settings! {
     shutdown_grace_ms: u64 = "SHUTDOWN_GRACE_MS", "10000", "How long a role may take to drain, in milliseconds.";
     health_port: u16 = "HEALTH_PORT", "0", "The port on which a role other than the API answers /healthz and /readyz; 0 for none.";
     log_format: String = "LOG_FORMAT", "text", "The form of the logs: text or json.";
-    log_filter: String = "RUST_LOG", "info", "What is logged, in the syntax of tracing's filters.";
+    log_filter: String = "RUST_LOG", "info,async_nats=warn", "What is logged, in the syntax of tracing's filters.";
 }
 
 impl Settings {
@@ -215,6 +215,14 @@ impl Settings {
     pub fn origin(&self, definition: &Definition) -> (&str, Source) {
         let (value, source) = &self.origins[definition.name];
         (value, *source)
+    }
+
+    /// Whether somebody said where NATS is; otherwise `up` starts its own.
+    #[must_use]
+    pub fn nats_is_given(&self) -> bool {
+        self.origins
+            .get("NATS_URL")
+            .is_some_and(|(url, _)| !url.is_empty())
     }
 
     fn check(&self) -> Result<(), SettingsError> {

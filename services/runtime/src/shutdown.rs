@@ -57,28 +57,31 @@ impl Shutdown {
         slept.await.is_some()
     }
 
-    /// Turns the first SIGINT or SIGTERM into a soft end, and a second one, or the end of
-    /// `grace`, into a hard one. Returns when the hard end is asked for.
-    pub async fn on_signals(&self, grace: Duration) -> std::io::Result<()> {
+    /// Takes the signals over, and gives what is to be run to act on them: the first SIGINT or
+    /// SIGTERM is a soft end, and a second one, or the end of `grace`, a hard one.
+    pub fn on_signals(self, grace: Duration) -> std::io::Result<impl Future<Output = ()> + use<>> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = self.softly() => {}
-        }
-        self.soft();
-        tracing::info!(
-            grace_ms = grace.as_millis(),
-            "stopping; once more to stop at once"
-        );
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = tokio::time::sleep(grace) => {}
-            () = self.hardly() => {}
-        }
-        self.hard();
-        Ok(())
+        Ok(async move {
+            let asked = tokio::select! {
+                _ = interrupt.recv() => true,
+                _ = terminate.recv() => true,
+                () = self.softly() => false,
+            };
+            self.soft();
+            if asked {
+                tracing::info!(
+                    grace_ms = grace.as_millis(),
+                    "stopping; once more to stop at once"
+                );
+            }
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                () = tokio::time::sleep(grace) => {}
+                () = self.hardly() => {}
+            }
+            self.hard();
+        })
     }
 }

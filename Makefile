@@ -1,0 +1,42 @@
+# The thin front of everything: `make run`, `make test`, `make lint`, `make bench`.
+# What is installed lands in .tools/; what runs keeps its data in .fanfold/.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+CARGO_DENY := 0.20.2
+
+# testcontainers is built only where it is asked for: it brings a Docker client.
+ifeq ($(TEST_BACKEND),containers)
+FEATURES := --features harness/containers
+endif
+
+.PHONY: help run test lint tools clean-data
+help:
+	@echo 'make run    everything on this machine: servers, all roles, one address'
+	@echo 'make test   all tests, on servers of their own'
+	@echo 'make lint   format, clippy, dependencies'
+
+tools:
+	@scripts/tools.sh
+
+run: tools
+	@echo 'run: building (the first time takes some minutes)'
+	@cargo build --release --locked --package fanfold
+	@exec target/release/fanfold up
+
+test: tools
+	@echo 'test: building (the first time takes some minutes)'
+	@if cargo nextest --version >/dev/null 2>&1; \
+	then cargo nextest run --workspace --locked $(FEATURES); \
+	else cargo test --workspace --locked --no-fail-fast $(FEATURES); fi
+
+lint: .tools/bin/cargo-deny
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo-deny --locked check bans licenses sources
+
+.tools/bin/cargo-deny:
+	@echo 'lint: installing cargo-deny $(CARGO_DENY) into .tools/ (a minute or two)'
+	@cargo install --quiet --debug --locked --version $(CARGO_DENY) cargo-deny --root .tools --target-dir .tools/build
+	@rm -rf .tools/build
+
+clean-data:
+	rm -rf .fanfold

@@ -1,0 +1,90 @@
+//! The servers that `up` starts where none are given.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use runtime::Settings;
+use servers::{Group, NatsServer, RedisServer, Server, port_or_free, supervise};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::command_line::Role;
+
+/// The servers of this process, supervised until they are stopped.
+#[derive(Default)]
+pub struct Own {
+    supervised: JoinSet<Result<(), servers::Error>>,
+    stop: CancellationToken,
+}
+
+impl Own {
+    /// Starts what is not given, and notes in the settings where it is.
+    pub async fn start(role: Role, settings: &mut Settings) -> anyhow::Result<Self> {
+        let mut own = Self::default();
+        if role != Role::Up {
+            require_given(settings)?;
+            return Ok(own);
+        }
+        let data = Path::new(&settings.data_dir).to_path_buf();
+        if settings.nats_url.is_empty() {
+            let server = NatsServer {
+                folder: data.join("nats"),
+                port: port_or_free(settings.nats_port)?,
+                sync_interval: settings.nats_sync_interval.clone(),
+                cluster: None,
+                group: Group::Own,
+            };
+            let server = server.start().await?;
+            server.url().clone_into(&mut settings.nats_url);
+            own.supervise(server);
+        }
+        if settings.redis_url.is_empty() {
+            let server = RedisServer {
+                folder: data.join("redis"),
+                port: port_or_free(settings.redis_port)?,
+                group: Group::Own,
+            };
+            let server = server.start().await?;
+            server.url().clone_into(&mut settings.redis_url);
+            own.supervise(server);
+        }
+        Ok(own)
+    }
+
+    fn supervise(&mut self, server: Server) {
+        tracing::info!(server = server.name(), url = server.url(), "started");
+        let stop = self.stop.clone();
+        self.supervised
+            .spawn(supervise(server, stop.cancelled_owned()));
+    }
+
+    /// Returns when a server cannot be kept running; never where all can.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match self.supervised.join_next().await {
+            Some(Ok(Err(error))) => error.into(),
+            Some(_) => anyhow::anyhow!("a server is not supervised any more"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops the servers in order.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        while let Some(stopped) = self.supervised.join_next().await {
+            stopped.context("stopping a server")??;
+        }
+        Ok(())
+    }
+}
+
+fn require_given(settings: &Settings) -> anyhow::Result<()> {
+    for (name, url) in [
+        ("NATS_URL", &settings.nats_url),
+        ("REDIS_URL", &settings.redis_url),
+    ] {
+        if url.is_empty() {
+            bail!("{name} is not set: say where it is, or run `fanfold up`, which starts its own");
+        }
+    }
+    Ok(())
+}

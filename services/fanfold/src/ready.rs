@@ -1,0 +1,47 @@
+//! What `up` says when everything runs.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use runtime::Settings;
+
+/// A document small enough for a command line: a bond at the market's rate, worth its principal.
+const SAMPLE: &str = "<vnml><project><group name=\"demo\"><valuation name=\"bond\">\
+<market><rate>0.03</rate></market><instrument><bond><principal>100</principal>\
+<coupon><rate>0.05</rate><frequency>2</frequency></coupon><term>3</term></bond></instrument>\
+<analytics><price><amount/></price></analytics></valuation></group></project></vnml>";
+
+/// The block for whoever started it.
+pub fn block(settings: &Settings, address: Option<SocketAddr>) -> String {
+    let mut lines = vec!["Fanfold is ready.".to_owned(), String::new()];
+    let mut line = |name: &str, value: String| lines.push(format!("  {name:<9} {value}"));
+    match address {
+        Some(address) => {
+            line("address", format!("http://{address}"));
+            line("try", format!(
+                "curl -H 'Content-Type: application/xml' 'http://{address}/valuation?sync=Y' -d '{SAMPLE}'"
+            ));
+        }
+        None => line("address", "none: ENABLE_HTTP is false".into()),
+    }
+    let folder = Path::new(&settings.data_dir);
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
+    line("data", format!("{} (where this process started the servers)", folder.display()));
+    line("promise", promise(settings));
+    line("stop", "Ctrl-C".into());
+    lines.join("\n")
+}
+
+/// What an acknowledged write survives, as far as it is known here.
+fn promise(settings: &Settings) -> String {
+    let given = settings.nats_is_given();
+    match settings.nats_sync_interval.as_str() {
+        _ if given => {
+            "that of the NATS server at NATS_URL: sync_interval always, or three replicas, \
+             for no loss in a power cut"
+                .into()
+        }
+        "always" => "an accepted request is synced to disk before its 202".into(),
+        interval => format!("a power cut may lose what was accepted in the last {interval}"),
+    }
+}

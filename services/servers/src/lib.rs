@@ -1,0 +1,19 @@
+//! The servers that `fanfold up` and the tests start themselves: a real nats-server and a real
+//! redis-server on loopback, each a child process with its data in a folder of its own.
+
+mod error;
+mod nats;
+mod port;
+mod program;
+mod redis;
+mod server;
+mod stale;
+mod supervise;
+
+pub use error::Error;
+pub use nats::{Cluster, NatsServer};
+pub use port::{free_port, port_or_free};
+pub use program::find;
+pub use redis::RedisServer;
+pub use server::{Group, Server};
+pub use supervise::supervise;

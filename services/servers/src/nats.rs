@@ -1,0 +1,81 @@
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::io;
+use crate::server::{Group, Server, Spec};
+use crate::{Error, find};
+
+/// A nats-server of one's own.
+#[derive(Clone, Debug)]
+pub struct NatsServer {
+    /// Where its data and its configuration are.
+    pub folder: PathBuf,
+    /// The loopback port it listens on.
+    pub port: u16,
+    /// When it syncs to disk: `always`, or an interval such as `100ms`.
+    pub sync_interval: String,
+    /// Its place in a cluster, for one that is not alone.
+    pub cluster: Option<Cluster>,
+    /// Whose signals it gets.
+    pub group: Group,
+}
+
+/// A server's place in a cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// The loopback port for the other servers.
+    pub port: u16,
+    /// The cluster ports of all servers.
+    pub routes: Vec<u16>,
+}
+
+impl NatsServer {
+    /// Starts it, and waits until it answers.
+    pub async fn start(&self) -> Result<Server, Error> {
+        let program = find(&["nats-server"]);
+        let program = program.ok_or(Error::NotInstalled("nats-server", "NATS_URL"))?;
+        fs::create_dir_all(&self.folder)
+            .map_err(io(format!("the folder {}", self.folder.display())))?;
+        let folder = fs::canonicalize(&self.folder).map_err(io("its folder"))?;
+        let config = folder.join("nats-server.conf");
+        fs::write(&config, self.config(&folder)).map_err(io("its configuration"))?;
+        Server::start(Spec {
+            name: "nats-server",
+            program,
+            args: vec!["-c".into(), config.display().to_string()],
+            folder,
+            port: self.port,
+            setting: "NATS_PORT",
+            url: format!("nats://127.0.0.1:{}", self.port),
+            ask: "",
+            answer: "INFO ",
+            group: self.group,
+        })
+        .await
+    }
+
+    fn config(&self, folder: &Path) -> String {
+        let name = self.cluster.as_ref().map_or("fanfold", |c| c.name.as_str());
+        let mut text = format!(
+            "listen: \"127.0.0.1:{}\"\nserver_name: \"{name}\"\n\
+             jetstream {{\n  store_dir: \"{}\"\n  sync_interval: {}\n}}\n",
+            self.port,
+            folder.join("jetstream").display(),
+            self.sync_interval,
+        );
+        if let Some(cluster) = &self.cluster {
+            let routes = cluster.routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\""));
+            let routes = routes.collect::<Vec<_>>().join(", ");
+            // Writing to a String cannot fail.
+            let _ = write!(
+                text,
+                "cluster {{\n  name: fanfold\n  listen: \"127.0.0.1:{}\"\n  routes: [{routes}]\n}}\n",
+                cluster.port
+            );
+        }
+        text
+    }
+}

@@ -1,0 +1,52 @@
+use std::path::PathBuf;
+
+use crate::error::io;
+use crate::server::{Group, Server, Spec};
+use crate::{Error, find};
+
+/// A Redis (or Valkey) server of one's own. It keeps snapshots only: what it loses in a crash
+/// is built again from the log.
+#[derive(Clone, Debug)]
+pub struct RedisServer {
+    /// Where its data is.
+    pub folder: PathBuf,
+    /// The loopback port it listens on.
+    pub port: u16,
+    /// Whose signals it gets.
+    pub group: Group,
+}
+
+impl RedisServer {
+    /// Starts it, and waits until it answers.
+    pub async fn start(&self) -> Result<Server, Error> {
+        let program = find(&["redis-server", "valkey-server"]);
+        let program = program.ok_or(Error::NotInstalled("redis-server", "REDIS_URL"))?;
+        std::fs::create_dir_all(&self.folder)
+            .map_err(io(format!("the folder {}", self.folder.display())))?;
+        let folder = std::fs::canonicalize(&self.folder).map_err(io("its folder"))?;
+        let settings = [
+            ("--port", self.port.to_string()),
+            ("--bind", "127.0.0.1".into()),
+            ("--dir", folder.display().to_string()),
+            ("--save", "300 1".into()),
+            ("--appendonly", "no".into()),
+            ("--maxmemory-policy", "noeviction".into()),
+            // A title of its own would hide the folder, by which a stale server is known.
+            ("--set-proc-title", "no".into()),
+        ];
+        let args = settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        Server::start(Spec {
+            name: "redis-server",
+            program,
+            args: args.collect(),
+            folder,
+            port: self.port,
+            setting: "REDIS_PORT",
+            url: format!("redis://127.0.0.1:{}", self.port),
+            ask: "PING\r\n",
+            answer: "+PONG",
+            group: self.group,
+        })
+        .await
+    }
+}

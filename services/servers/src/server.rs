@@ -1,0 +1,207 @@
+//! A server as a child process: started, waited for until it answers, stopped in order.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::error::io;
+use crate::{Error, stale};
+
+/// How long a server may take until it answers: one with much data reads it first.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often it is asked meanwhile.
+const START_PROBE: Duration = Duration::from_millis(10);
+/// How long one probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a server may take to stop before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Whose signals a server gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Its own: Ctrl-C in a terminal is for its parent, which stops it in order.
+    Own,
+    /// Its parent's: it goes when a test runner kills the test's group.
+    Shared,
+}
+
+/// What to start, and how to tell that it answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    pub name: &'static str,
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    pub folder: PathBuf,
+    pub port: u16,
+    pub setting: &'static str,
+    pub url: String,
+    pub ask: &'static str,
+    pub answer: &'static str,
+    pub group: Group,
+}
+
+/// A server that runs, and answered when it was started. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    spec: Spec,
+    child: Child,
+}
+
+impl Spec {
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.name))
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.folder.join(format!("{}.pid", self.name))
+    }
+}
+
+impl Server {
+    pub(crate) async fn start(spec: Spec) -> Result<Self, Error> {
+        fs::create_dir_all(&spec.folder)
+            .map_err(io(format!("the folder {}", spec.folder.display())))?;
+        stale::stop(&spec.pid_file(), &spec.folder).await;
+        crate::port::check_free(spec.name, spec.port, spec.setting)?;
+        let mut server = Self {
+            child: spawn(&spec)?,
+            spec,
+        };
+        server.wait_until_it_answers().await?;
+        Ok(server)
+    }
+
+    /// Starts it again, on the same port and data, after it ended or was killed.
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        self.kill().await;
+        self.child = spawn(&self.spec)?;
+        self.wait_until_it_answers().await
+    }
+
+    /// What runs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
+    /// Where clients find it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.spec.url
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.spec.log()
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits until it ends.
+    pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Kills it at once, as a crash would.
+    pub async fn kill(&mut self) {
+        // One that has ended already is what is wanted.
+        let _ = self.child.kill().await;
+    }
+
+    /// Asks it to end, and kills it when it takes too long.
+    pub async fn stop(mut self) {
+        if let Some(pid) = self.child.id().and_then(pid) {
+            // One that has ended already is what is wanted.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let ended = tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await;
+        if ended.is_err() {
+            tracing::warn!(server = self.spec.name, "it takes too long to stop; killed");
+            self.kill().await;
+        }
+        // A pid file without its process would be looked at in vain.
+        let _ = fs::remove_file(self.spec.pid_file());
+    }
+
+    async fn wait_until_it_answers(&mut self) -> Result<(), Error> {
+        let answered = tokio::time::timeout(START_TIMEOUT, async {
+            while !self.answers().await {
+                if let Ok(Some(status)) = self.child.try_wait() {
+                    return Err(self.ended_at_once(status));
+                }
+                tokio::time::sleep(START_PROBE).await;
+            }
+            Ok(())
+        });
+        answered.await.unwrap_or_else(|_| {
+            Err(Error::Silent {
+                program: self.spec.name,
+                seconds: START_TIMEOUT.as_secs(),
+                log: self.spec.log(),
+            })
+        })
+    }
+
+    async fn answers(&self) -> bool {
+        let probe = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.spec.port)).await?;
+            stream.write_all(self.spec.ask.as_bytes()).await?;
+            let mut answer = vec![0; self.spec.answer.len()];
+            stream.read_exact(&mut answer).await?;
+            Ok::<bool, std::io::Error>(answer == self.spec.answer.as_bytes())
+        };
+        matches!(
+            tokio::time::timeout(PROBE_TIMEOUT, probe).await,
+            Ok(Ok(true))
+        )
+    }
+
+    fn ended_at_once(&self, status: ExitStatus) -> Error {
+        let log = self.spec.log();
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        Error::Ended {
+            program: self.spec.name,
+            status,
+            tail: text.lines().last().unwrap_or_default().trim().to_owned(),
+            log,
+        }
+    }
+}
+
+pub(crate) fn pid(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
+}
+
+fn spawn(spec: &Spec) -> Result<Child, Error> {
+    let log = File::options().create(true).append(true).open(spec.log());
+    let log = log.map_err(io(format!("the log {}", spec.log().display())))?;
+    let errors = log.try_clone().map_err(io("its log"))?;
+    let mut command = Command::new(&spec.program);
+    command
+        .args(&spec.args)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .kill_on_drop(true);
+    if spec.group == Group::Own {
+        command.process_group(0);
+    }
+    let child = command
+        .spawn()
+        .map_err(io(format!("starting {}", spec.program.display())))?;
+    if let Some(pid) = child.id() {
+        fs::write(spec.pid_file(), pid.to_string()).map_err(io("its pid file"))?;
+    }
+    Ok(child)
+}

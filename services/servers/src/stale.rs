@@ -1,0 +1,45 @@
+//! A server that outlived a parent that was killed: it would hold the port and the data.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long it may take to end before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked at meanwhile.
+const STOP_PROBE: Duration = Duration::from_millis(20);
+
+/// Stops the server that a pid file names, where it still is one that works in `folder`.
+pub async fn stop(pid_file: &Path, folder: &Path) {
+    let Some((number, pid)) = named(pid_file) else {
+        return;
+    };
+    if !works_in(number, folder) {
+        return;
+    }
+    tracing::warn!(pid = number, "a server of an earlier run is still there; stopping it");
+    // One that ends meanwhile is what is wanted.
+    let _ = kill_process(pid, Signal::TERM);
+    let gone = async {
+        while works_in(number, folder) {
+            tokio::time::sleep(STOP_PROBE).await;
+        }
+    };
+    if tokio::time::timeout(STOP_TIMEOUT, gone).await.is_err() {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+fn named(pid_file: &Path) -> Option<(i32, Pid)> {
+    let number = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
+    Some((number, Pid::from_raw(number)?))
+}
+
+/// Whether the process names the folder in its command line: pids are used again.
+fn works_in(number: i32, folder: &Path) -> bool {
+    let folder = folder.to_string_lossy().into_owned();
+    fs::read(format!("/proc/{number}/cmdline"))
+        .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&folder))
+}

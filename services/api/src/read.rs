@@ -8,20 +8,26 @@ use crate::failure::Problem;
 use crate::state::Api;
 
 impl Api {
-    /// The view of a request, not older than sequence `seen`; none where there is no such
-    /// request. Redis may be empty, behind or away: the log has it all.
+    /// The view of a request, not older than sequence `seen`, nor than any this instance has
+    /// answered from before; none where there is no such request. Redis may be empty, behind or
+    /// away: the log has it all.
     pub(crate) async fn view(
         &self,
         request: RequestId,
         seen: u64,
     ) -> Result<Option<View>, Problem> {
+        let seen = self.seen.get(&request).map_or(seen, |own| own.max(seen));
         match self.store.get(request).await {
             Ok(Some(view)) if view.seq >= seen => return Ok(Some(view)),
             Ok(_) => {}
             Err(error) => tracing::warn!(%request, %error, "its view cannot be read; folding"),
         }
         let commits = self.log.read(request, 0).await?;
-        Ok(fold(None, commits.iter().flat_map(Commit::recorded)))
+        let view = fold(None, commits.iter().flat_map(Commit::recorded));
+        if let Some(view) = &view {
+            self.seen.insert(request, view.seq);
+        }
+        Ok(view)
     }
 }
 

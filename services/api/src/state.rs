@@ -1,10 +1,15 @@
 use std::time::Duration;
 
+use domain::request::RequestId;
+use moka::sync::Cache;
 use nats::{Connection, Log, Payloads};
 use projections::Store;
 use runtime::{Settings, Shutdown};
 
 use crate::waiters::Waiters;
+
+/// Of how many requests an instance remembers how far it has read.
+const SEEN_MAX: u64 = 100_000;
 
 /// What every route works with.
 pub struct Api {
@@ -17,6 +22,8 @@ pub struct Api {
     pub(crate) sync_wait: Duration,
     pub(crate) time_to_live: Duration,
     pub(crate) shutdown: Shutdown,
+    /// How far the log was read for an answer: a later answer is not to be older.
+    pub(crate) seen: Cache<RequestId, u64>,
 }
 
 impl Api {
@@ -36,6 +43,7 @@ impl Api {
             sync_wait: Duration::from_millis(settings.sync_wait_timeout_ms),
             time_to_live: Duration::from_secs(settings.request_ttl_seconds),
             shutdown: shutdown.clone(),
+            seen: Cache::new(SEEN_MAX),
             connection,
             log,
             store,

@@ -56,10 +56,11 @@ pub async fn submit(
         .execute(id, Command::Submit(Box::new(received)))
         .await;
     api.log.forget(id);
-    committed.map_err(|error| match error {
+    let receipt = committed.map_err(|error| match error {
         ExecuteError::Refused(rejection) => refused(&rejection),
         ExecuteError::Log(error) => error.into(),
     })?;
+    api.seen.insert(id, receipt.sequence);
     tracing::info!(request = %id, bytes = body.len(), sync, "accepted");
     match waiter {
         None => Ok(accepted(id, "accepted")),
@@ -231,6 +232,7 @@ async fn outcome(api: &Api, id: RequestId, mut waiter: Waiter<'_>) -> Result<Res
     let commits = api.log.read(id, 0).await?;
     let view = projections::fold(None, commits.iter().flat_map(nats::Commit::recorded))
         .ok_or_else(|| Problem::unknown(id))?;
+    api.seen.insert(id, view.seq);
     match (view.status, &view.response, &view.failure) {
         (Status::Succeeded, Some(response), _) => Ok(xml(id, api.document(id, response).await?)),
         (Status::Failed, _, Some(failure)) => {

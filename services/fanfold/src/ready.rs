@@ -18,15 +18,24 @@ pub fn block(settings: &Settings, address: Option<SocketAddr>) -> String {
     match address {
         Some(address) => {
             line("address", format!("http://{address}"));
-            line("try", format!(
-                "curl -H 'Content-Type: application/xml' 'http://{address}/valuation?sync=Y' -d '{SAMPLE}'"
-            ));
+            line(
+                "try",
+                format!(
+                    "curl -H 'Content-Type: application/xml' 'http://{address}/valuation?sync=Y' -d '{SAMPLE}'"
+                ),
+            );
         }
         None => line("address", "none: ENABLE_HTTP is false".into()),
     }
     let folder = Path::new(&settings.data_dir);
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
-    line("data", format!("{} (where this process started the servers)", folder.display()));
+    line(
+        "data",
+        format!(
+            "{} (where this process started the servers)",
+            folder.display()
+        ),
+    );
     line("promise", promise(settings));
     line("stop", "Ctrl-C".into());
     lines.join("\n")

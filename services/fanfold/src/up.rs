@@ -44,10 +44,7 @@ async fn run_roles(
     listener: Option<TcpListener>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let address = listener
-        .as_ref()
-        .map(TcpListener::local_addr)
-        .transpose()?;
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let running = roles::start(role, settings, listener, shutdown).await?;
     if role == Role::Up {
         println!("\n{}\n", ready::block(settings, address));

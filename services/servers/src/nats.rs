@@ -67,7 +67,10 @@ impl NatsServer {
             self.sync_interval,
         );
         if let Some(cluster) = &self.cluster {
-            let routes = cluster.routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\""));
+            let routes = cluster
+                .routes
+                .iter()
+                .map(|port| format!("\"nats://127.0.0.1:{port}\""));
             let routes = routes.collect::<Vec<_>>().join(", ");
             // Writing to a String cannot fail.
             let _ = write!(

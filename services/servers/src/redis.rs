@@ -34,7 +34,9 @@ impl RedisServer {
             // A title of its own would hide the folder, by which a stale server is known.
             ("--set-proc-title", "no".into()),
         ];
-        let args = settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        let args = settings
+            .into_iter()
+            .flat_map(|(name, value)| [name.to_owned(), value]);
         Server::start(Spec {
             name: "redis-server",
             program,

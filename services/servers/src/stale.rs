@@ -19,7 +19,10 @@ pub async fn stop(pid_file: &Path, folder: &Path) {
     if !works_in(number, folder) {
         return;
     }
-    tracing::warn!(pid = number, "a server of an earlier run is still there; stopping it");
+    tracing::warn!(
+        pid = number,
+        "a server of an earlier run is still there; stopping it"
+    );
     // One that ends meanwhile is what is wanted.
     let _ = kill_process(pid, Signal::TERM);
     let gone = async {

@@ -1,0 +1,103 @@
+use harness::{Reply, Valuer, World, result_of};
+use reqwest::StatusCode;
+
+use crate::{document, up};
+
+#[tokio::test]
+async fn a_task_that_fails_twice_and_then_succeeds_leaves_no_mark_but_its_attempts() {
+    let world = World::start().await;
+    let valuer = Valuer::start(|call| async move {
+        if call.attempt < 3 {
+            Reply::Status(503, "busy".into())
+        } else {
+            Reply::Result(result_of(&call))
+        }
+    })
+    .await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    let status = client.until_status(&id, "succeeded").await;
+    assert_eq!(status["attempts"], 3);
+    assert_eq!(status["failedTasks"], 0);
+    let attempts: Vec<u32> = valuer.calls().iter().map(|call| call.attempt).collect();
+    assert_eq!(attempts, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_task_out_of_attempts_is_dead_lettered_and_every_answer_says_why() {
+    let mut world = World::start().await;
+    let valuer = Valuer::start(|call| async move {
+        if call.task == 1 {
+            Reply::Status(500, "kaboom".into())
+        } else {
+            Reply::Result(result_of(&call))
+        }
+    })
+    .await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let id = client.submit(&document(2, 3), "").await.id();
+    let status = client.until_status(&id, "failed").await;
+    assert_eq!(status["failedTasks"], 1);
+    assert_eq!(status["groups"][0]["completed"], 2, "siblings finish");
+    assert_eq!(status["groups"][0]["status"], "failed");
+    assert_eq!(status["groups"][1]["status"], "waiting");
+
+    let results = client.results(&id).await;
+    assert_eq!(results.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let failure = &results.json()["failure"];
+    assert_eq!(failure["code"], "tasks-failed");
+    assert_eq!(failure["group"], 0);
+    let task = &failure["tasks"][0];
+    assert_eq!(task["task"], 1);
+    assert_eq!(task["attempts"].as_array().unwrap().len(), 3);
+    assert_eq!(task["attempts"][2]["code"], "http-500");
+    assert_eq!(task["deadLetter"], format!("{id}.0.1.3"));
+
+    let redis = &mut world.redis().await;
+    let view: String = redis::cmd("GET")
+        .arg(format!("cache:request:{id}:failure"))
+        .query_async(redis)
+        .await
+        .unwrap();
+    assert!(view.contains("http-500"), "{view}");
+    let letters = world
+        .jetstream()
+        .await
+        .get_stream("DEAD_LETTERS")
+        .await
+        .unwrap();
+    let letter = letters
+        .get_last_raw_message_by_subject(&format!("dead-letters.default.{id}.0.1"))
+        .await
+        .unwrap();
+    assert!(String::from_utf8_lossy(&letter.payload).contains("http-500"));
+    world.flush_redis().await;
+    assert_eq!(
+        client.results(&id).await.json()["failure"],
+        *failure,
+        "the log has it all"
+    );
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_hydrated_fails_with_the_cause_and_is_never_stuck() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let broken = document(1, 1).replace("market[1]", "market[7]");
+    let id = client.submit(&broken, "").await.id();
+    client.until_status(&id, "failed").await;
+    let body = client.results(&id).await.json();
+    assert_eq!(body["code"], "hydration-no-match");
+    assert!(
+        body["message"]
+            .as_str()
+            .unwrap()
+            .contains("/vnml/project/market[7]"),
+        "{body}"
+    );
+    assert!(valuer.calls().is_empty());
+}

@@ -1,0 +1,118 @@
+use harness::{Program, Valuer, World};
+use reqwest::StatusCode;
+
+use crate::{document, up};
+
+#[tokio::test]
+async fn a_request_is_accepted_can_be_watched_at_once_and_ends_with_its_results() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+
+    let accepted = client.submit(&document(2, 3), "").await;
+    assert_eq!(accepted.status, StatusCode::ACCEPTED);
+    assert_eq!(accepted.json()["status"], "accepted");
+    assert_eq!(accepted.header("cache-control"), "no-store");
+    let id = accepted.id();
+    assert_eq!(
+        accepted.header("location"),
+        format!("/valuation/{id}/status")
+    );
+    assert_eq!(
+        client.status(&id).await.status,
+        StatusCode::OK,
+        "never 404 after a 202"
+    );
+
+    let status = client.until_status(&id, "succeeded").await;
+    assert_eq!(status["groupCount"], 2);
+    assert_eq!(status["currentGroup"], 1);
+    for time in ["receivedAt", "startedAt", "completedAt"] {
+        assert!(status[time].is_string(), "{time}: {status}");
+    }
+    for (group, name) in [(0, "g0"), (1, "g1")] {
+        let group = &status["groups"][group];
+        assert_eq!(group["name"], name);
+        assert_eq!(
+            (&group["expected"], &group["completed"]),
+            (&3.into(), &3.into())
+        );
+        assert_eq!(
+            (&group["failed"], &group["status"]),
+            (&0.into(), &"completed".into())
+        );
+    }
+    let results = client.results(&id).await;
+    assert_eq!(results.header("content-type"), "application/xml");
+    assert!(
+        results
+            .header("cache-control")
+            .starts_with("private, max-age=")
+    );
+    for amount in ["101.00", "103.00", "201.00", "203.00"] {
+        assert!(results.body.contains(amount), "{amount}: {}", results.body);
+    }
+}
+
+#[tokio::test]
+async fn results_are_not_there_while_a_request_runs_and_unknown_requests_are_404() {
+    let world = World::start().await;
+    let valuer = Valuer::start(|_| std::future::pending()).await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    client.until_status(&id, "running").await;
+
+    let results = client.results(&id).await;
+    assert_eq!(results.status, StatusCode::NOT_FOUND);
+    assert_eq!(results.json()["message"], "Result not yet available");
+    assert_eq!(results.json()["status"], "running");
+    assert_eq!(results.header("cache-control"), "no-store");
+
+    let unknown = "01a20d07-ceb0-71d2-8a80-d677f6148452";
+    assert_eq!(client.results(unknown).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(client.status(unknown).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn two_of_each_role_in_processes_of_their_own_work_together() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let settings = [("EXECUTOR", valuer.url())];
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let mut programs = Vec::new();
+    for role in ["api", "orchestrator", "worker", "projector"] {
+        programs.push(start(role).await);
+        programs.push(start(role).await);
+    }
+    for client in [programs[0].client(), programs[1].client()] {
+        let ids =
+            futures::future::join_all((0..20).map(|_| client.submit(&document(2, 5), ""))).await;
+        for accepted in ids {
+            client.until_status(&accepted.id(), "succeeded").await;
+        }
+    }
+    for program in &mut programs {
+        let status = program.stop().await;
+        assert!(status.success(), "{status}: {}", program.log());
+    }
+}
+
+#[tokio::test]
+async fn readiness_names_the_server_that_is_missing_within_a_second() {
+    let mut world = World::own().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    assert_eq!(client.get("/healthz").await.status, StatusCode::OK);
+
+    world.kill_redis().await;
+    let begun = std::time::Instant::now();
+    let answer = client.get("/readyz").await;
+    assert!(begun.elapsed().as_millis() < 1_000, "{:?}", begun.elapsed());
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json()["dependencies"]["nats"], "ok");
+    assert_ne!(answer.json()["dependencies"]["redis"], "ok");
+    assert_eq!(client.get("/healthz").await.status, StatusCode::OK);
+}

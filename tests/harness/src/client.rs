@@ -1,0 +1,117 @@
+//! A client of the HTTP API.
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+
+use crate::until::until_some;
+
+/// A client of one address.
+#[derive(Clone)]
+pub struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.body))
+    }
+
+    /// A header's text, empty where it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The request it is about.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        let id = self.json()["requestId"].as_str().map(str::to_owned);
+        id.unwrap_or_else(|| panic!("no requestId: {} {}", self.status, self.body))
+    }
+}
+
+impl Client {
+    pub fn new(base: String) -> Self {
+        // Another one may be there already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { base, http }
+    }
+
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A call to be built further.
+    pub fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// Sends a call and reads its answer.
+    #[track_caller]
+    pub fn send(&self, call: RequestBuilder) -> impl Future<Output = Answer> + use<> {
+        let place = std::panic::Location::caller();
+        async move {
+            let answer = call.send().await;
+            let answer = answer.unwrap_or_else(|error| panic!("{place}: {error:?}"));
+            Answer {
+                status: answer.status(),
+                headers: answer.headers().clone(),
+                body: answer.text().await.unwrap(),
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> impl Future<Output = Answer> + use<> {
+        self.send(self.call(Method::GET, path))
+    }
+
+    /// Submits a document; `query` is such as `sync=Y`.
+    #[track_caller]
+    pub fn submit(&self, document: &str, query: &str) -> impl Future<Output = Answer> + use<> {
+        let call = self.call(Method::POST, &format!("/valuation?{query}"));
+        self.send(
+            call.header(CONTENT_TYPE, "application/xml")
+                .body(document.to_owned()),
+        )
+    }
+
+    #[track_caller]
+    pub fn status(&self, id: &str) -> impl Future<Output = Answer> + use<> {
+        self.get(&format!("/valuation/{id}/status"))
+    }
+
+    #[track_caller]
+    pub fn results(&self, id: &str) -> impl Future<Output = Answer> + use<> {
+        self.get(&format!("/valuation/{id}/results"))
+    }
+
+    /// Waits until the status of a request is this one, and gives it.
+    pub async fn until_status(&self, id: &str, wanted: &str) -> Value {
+        until_some(&format!("{id} is {wanted}"), || async {
+            let status = self.status(id).await.json();
+            (status["status"] == wanted).then_some(status)
+        })
+        .await
+    }
+
+    /// Whether `/readyz` says so.
+    pub async fn ready(&self) -> bool {
+        let answer = self.call(Method::GET, "/readyz").send().await;
+        answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    }
+}

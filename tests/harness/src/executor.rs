@@ -1,0 +1,130 @@
+//! An executor that a test writes: the service behind the `http` executor.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures::future::BoxFuture;
+use tokio::task::JoinSet;
+
+/// One attempt as the service sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskCall {
+    pub request: String,
+    pub group: u32,
+    pub task: u32,
+    pub attempt: u32,
+    pub document: String,
+}
+
+/// What the service answers.
+pub enum Reply {
+    /// A result document.
+    Result(String),
+    /// An HTTP status with a text.
+    Status(u16, String),
+}
+
+type Answer = Arc<dyn Fn(TaskCall) -> BoxFuture<'static, Reply> + Send + Sync>;
+
+/// A service that values tasks as the test says; it ends when it is dropped.
+pub struct Valuer {
+    url: String,
+    calls: Arc<Mutex<Vec<TaskCall>>>,
+    _serving: JoinSet<()>,
+}
+
+impl Valuer {
+    /// Starts it; each attempt is answered by `answer`.
+    pub async fn start<F>(answer: impl Fn(TaskCall) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let answer: Answer = Arc::new(move |call| Box::pin(answer(call)));
+        let calls = Arc::<Mutex<Vec<TaskCall>>>::default();
+        let router = Router::new()
+            .route("/", post(value))
+            .layer(axum::extract::DefaultBodyLimit::disable())
+            .with_state((answer, calls.clone()));
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            url,
+            calls,
+            _serving: serving,
+        }
+    }
+
+    /// Prices every task at (group + 1) · 100 + task, as the golden cases do.
+    pub async fn golden() -> Self {
+        Self::start(|call| async move { Reply::Result(result_of(&call)) }).await
+    }
+
+    /// The setting `EXECUTOR` that has a worker call it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The attempts so far, in the order in which they came.
+    pub fn calls(&self) -> Vec<TaskCall> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+async fn value(
+    State((answer, calls)): State<(Answer, Arc<Mutex<Vec<TaskCall>>>)>,
+    headers: HeaderMap,
+    document: String,
+) -> Response {
+    let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let number = |name: &str| text(name).parse().unwrap();
+    let call = TaskCall {
+        request: text("fanfold-request-id"),
+        group: number("fanfold-group"),
+        task: number("fanfold-task"),
+        attempt: number("fanfold-attempt"),
+        document,
+    };
+    calls.lock().unwrap().push(call.clone());
+    match answer(call).await {
+        Reply::Result(document) => document.into_response(),
+        Reply::Status(status, text) => {
+            (StatusCode::from_u16(status).unwrap(), text).into_response()
+        }
+    }
+}
+
+/// The golden result of a task: its document with the amount set.
+pub fn result_of(call: &TaskCall) -> String {
+    priced(&call.document, call.group, call.task)
+}
+
+/// A task document with its `analytics/price/amount` set to (group + 1) · 100 + task; as it is,
+/// where it has none.
+pub fn priced(document: &str, group: u32, task: u32) -> String {
+    let amount = format!("{}.00", (group + 1) * 100 + task);
+    let Some(price) = document.find("<price>") else {
+        return document.to_owned();
+    };
+    let (before, after) = document.split_at(price);
+    let (Some(open), Some(end)) = (after.find("<amount"), after.find("</price>")) else {
+        return document.to_owned();
+    };
+    let opened = &after[..open];
+    let rest = &after[open..end];
+    let tail = match rest.find("</amount>") {
+        Some(close) => &rest[close + "</amount>".len()..],
+        None => rest.split_once("/>").map_or("", |(_, tail)| tail),
+    };
+    format!(
+        "{before}{opened}<amount>{amount}</amount>{tail}{}",
+        &after[end..]
+    )
+}

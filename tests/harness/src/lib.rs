@@ -1,0 +1,25 @@
+//! What the tests run against: a real NATS and a real Redis for each test, the real program, and
+//! a client of its HTTP API. Everything it starts is gone when it is dropped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc
+)]
+
+mod backend;
+mod client;
+mod cluster;
+mod executor;
+mod golden;
+mod program;
+mod until;
+mod world;
+
+pub use client::{Answer, Client};
+pub use cluster::NatsCluster;
+pub use executor::{Reply, TaskCall, Valuer, priced, result_of};
+pub use golden::{RequestCase, canonical, request_cases};
+pub use program::Program;
+pub use until::{LIMIT, until, until_some};
+pub use world::World;

@@ -1,0 +1,143 @@
+//! The real program, as a process.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use servers::free_port;
+use tokio::process::{Child, Command};
+
+use crate::client::Client;
+use crate::until::until;
+use crate::world::World;
+
+/// A process of `fanfold`; killed when it is dropped. Where the test failed, the end of its log
+/// is shown.
+pub struct Program {
+    binary: PathBuf,
+    args: Vec<String>,
+    settings: Vec<(String, String)>,
+    log: PathBuf,
+    child: Child,
+    client: Option<Client>,
+}
+
+impl Program {
+    /// Starts a role (`up`, `api`, …) against the servers of a world, with these settings, and
+    /// waits until it answers where it listens.
+    pub async fn start(binary: &str, role: &str, world: &World, settings: &[(&str, &str)]) -> Self {
+        let listens = matches!(role, "up" | "api") && !settings.contains(&("ENABLE_HTTP", "false"));
+        let port = free_port().unwrap();
+        let mut all = vec![
+            ("NATS_URL".to_owned(), world.nats_url().to_owned()),
+            ("REDIS_URL".to_owned(), world.redis_url().to_owned()),
+            ("HTTP_PORT".to_owned(), port.to_string()),
+        ];
+        all.extend(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let log = world.folder().join(format!("{role}-{port}.log"));
+        let args = vec![role.to_owned()];
+        let mut program = Self {
+            child: spawn(Path::new(binary), &args, &all, &log),
+            binary: binary.into(),
+            args,
+            settings: all,
+            log,
+            client: listens.then(|| Client::new(format!("http://127.0.0.1:{port}"))),
+        };
+        program.until_ready().await;
+        program
+    }
+
+    async fn until_ready(&mut self) {
+        let Some(client) = self.client.clone() else {
+            return;
+        };
+        let log = self.log.clone();
+        let child = &mut self.child;
+        let ended = async {
+            let status = child.wait().await;
+            panic!("fanfold ended ({status:?}): {}", tail(&log));
+        };
+        tokio::select! {
+            () = until("fanfold is ready", || client.ready()) => {}
+            () = ended => {}
+        }
+    }
+
+    /// A client of its API.
+    pub fn client(&self) -> Client {
+        self.client.clone().expect("this role does not listen")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Kills it as a crash would.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Starts it again with the same settings.
+    pub async fn restart(&mut self) {
+        self.child = spawn(&self.binary, &self.args, &self.settings, &self.log);
+        self.until_ready().await;
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let ended = tokio::time::timeout(crate::LIMIT, self.child.wait());
+        ended.await.expect("it ends").unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "--- {} {:?}\n{}",
+                self.binary.display(),
+                self.args,
+                tail(&self.log)
+            );
+        }
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+fn spawn(binary: &Path, args: &[String], settings: &[(String, String)], log: &Path) -> Child {
+    let log = File::options().create(true).append(true).open(log).unwrap();
+    let mut command = Command::new(binary);
+    command
+        .args(args)
+        .envs(settings.iter().cloned())
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .kill_on_drop(true);
+    command.spawn().unwrap()
+}

@@ -1,0 +1,188 @@
+//! The servers of one test.
+
+use std::fs::File;
+use std::path::Path;
+
+use futures::{StreamExt, TryStreamExt};
+use servers::{Group, NatsServer, RedisServer, Server, free_port};
+use tempfile::TempDir;
+
+use crate::backend::Backend;
+
+/// A NATS and a Redis with nothing in them, for one test.
+pub struct World {
+    nats_url: String,
+    redis_url: String,
+    folder: TempDir,
+    kept: Kept,
+}
+
+/// What keeps the servers there.
+enum Kept {
+    /// Whoever holds the lock has the given servers to itself.
+    Given(#[allow(dead_code)] File),
+    #[cfg(feature = "containers")]
+    Containers(#[allow(dead_code)] crate::backend::containers::Containers),
+    Own(Box<Own>),
+}
+
+struct Own {
+    nats: Server,
+    redis: Server,
+}
+
+impl World {
+    /// Servers as the environment chooses them.
+    pub async fn start() -> Self {
+        match Backend::chosen() {
+            Backend::Given { nats, redis } => Self::given(nats, redis).await,
+            Backend::Containers => Self::containers().await,
+            Backend::Own => Self::own().await,
+        }
+    }
+
+    /// Servers that are processes of this test's own, whatever the environment chooses: for
+    /// tests that kill them.
+    pub async fn own() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let nats = nats(folder.path(), "always").start().await.unwrap();
+        let redis = RedisServer {
+            folder: folder.path().join("redis"),
+            port: free_port().unwrap(),
+            group: Group::Shared,
+        };
+        let redis = redis.start().await.unwrap();
+        Self {
+            nats_url: nats.url().to_owned(),
+            redis_url: redis.url().to_owned(),
+            folder,
+            kept: Kept::Own(Box::new(Own { nats, redis })),
+        }
+    }
+
+    async fn given(nats_url: String, redis_url: String) -> Self {
+        let place = std::env::temp_dir().join("fanfold-tests.lock");
+        let lock = File::create(place).unwrap();
+        let lock = tokio::task::spawn_blocking(move || {
+            rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+            lock
+        });
+        let lock = lock.await.unwrap();
+        let world = Self {
+            nats_url,
+            redis_url,
+            folder: tempfile::tempdir().unwrap(),
+            kept: Kept::Given(lock),
+        };
+        world.empty_nats().await;
+        world.flush_redis().await;
+        world
+    }
+
+    #[cfg(feature = "containers")]
+    async fn containers() -> Self {
+        let containers = crate::backend::containers::Containers::start().await;
+        let (nats_url, redis_url) = containers.urls().await;
+        Self {
+            nats_url,
+            redis_url,
+            folder: tempfile::tempdir().unwrap(),
+            kept: Kept::Containers(containers),
+        }
+    }
+
+    #[cfg(not(feature = "containers"))]
+    async fn containers() -> Self {
+        std::future::ready(()).await;
+        panic!(
+            "TEST_BACKEND=containers wants `--features harness/containers`, as `make test` has it"
+        )
+    }
+
+    pub fn nats_url(&self) -> &str {
+        &self.nats_url
+    }
+
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
+    }
+
+    /// A folder for this test's files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A plain client of the broker, to look at what is there.
+    pub async fn jetstream(&self) -> async_nats::jetstream::Context {
+        async_nats::jetstream::new(async_nats::connect(&self.nats_url).await.unwrap())
+    }
+
+    /// A plain client of Redis, to look at what is there.
+    pub async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.redis_url.as_str()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    pub async fn flush_redis(&self) {
+        let mut connection = self.redis().await;
+        let _: String = redis::cmd("FLUSHALL")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+    }
+
+    async fn empty_nats(&self) {
+        let jetstream = self.jetstream().await;
+        let names: Vec<String> = jetstream.stream_names().try_collect().await.unwrap();
+        futures::stream::iter(names)
+            .for_each(|name| {
+                let jetstream = &jetstream;
+                async move {
+                    jetstream.delete_stream(name).await.unwrap();
+                }
+            })
+            .await;
+    }
+
+    fn servers(&mut self) -> &mut Own {
+        match &mut self.kept {
+            Kept::Own(own) => own,
+            _ => panic!("only the servers of `World::own` can be killed"),
+        }
+    }
+
+    /// Kills nats-server as a crash would.
+    pub async fn kill_nats(&mut self) {
+        self.servers().nats.kill().await;
+    }
+
+    /// Kills nats-server if it runs, and starts it on its data.
+    pub async fn restart_nats(&mut self) {
+        self.servers().nats.restart().await.unwrap();
+    }
+
+    /// Kills redis-server as a crash would.
+    pub async fn kill_redis(&mut self) {
+        self.servers().redis.kill().await;
+    }
+
+    /// Kills redis-server and starts it with nothing in it.
+    pub async fn restart_redis_empty(&mut self) {
+        self.servers().redis.kill().await;
+        let dump = self.folder.path().join("redis/dump.rdb");
+        if dump.exists() {
+            std::fs::remove_file(dump).unwrap();
+        }
+        self.servers().redis.restart().await.unwrap();
+    }
+}
+
+pub(crate) fn nats(folder: &Path, sync_interval: &str) -> NatsServer {
+    NatsServer {
+        folder: folder.join("nats"),
+        port: free_port().unwrap(),
+        sync_interval: sync_interval.to_owned(),
+        cluster: None,
+        group: Group::Shared,
+    }
+}

@@ -48,7 +48,7 @@ impl Default for Topology {
             task_types: vec!["default".into()],
             task_lease: Duration::from_secs(30),
             takeover_after: Duration::from_secs(5),
-            ack_wait: Duration::from_secs(30),
+            ack_wait: Duration::from_secs(10),
         }
     }
 }

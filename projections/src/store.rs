@@ -265,12 +265,21 @@ impl Store {
         Ok(text.map(|text| dereference(&text)))
     }
 
-    /// Notes that a shard is projected up to this sequence, and gives what was noted before:
-    /// less than was noted from here means that Redis was emptied or set back.
-    pub async fn checkpoint(&self, shard: u8, sequence: u64) -> Result<u64, Error> {
+    /// Up to where a shard is noted to be projected, 0 for nothing.
+    pub async fn checkpoint(&self, shard: u8) -> Result<u64, Error> {
+        self.advance(shard, 0, 0).await
+    }
+
+    /// Notes that a shard is projected up to `to`, unless less than `from` is noted; gives what
+    /// was noted before. Less than `from` means that Redis was emptied or set back.
+    pub async fn advance(&self, shard: u8, from: u64, to: u64) -> Result<u64, Error> {
         let mut connection = self.connection.clone();
         let mut write = self.scripts.advance.key(key::checkpoint(shard));
-        Ok(write.arg(sequence).invoke_async(&mut connection).await?)
+        Ok(write
+            .arg(from)
+            .arg(to)
+            .invoke_async(&mut connection)
+            .await?)
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Context {
     pub task_types: TaskTypes,
     pub rules: Rules,
     pub request_timeout: Duration,
+    pub ack_wait: Duration,
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
 }
 
@@ -39,6 +40,7 @@ impl Context {
                 fail_fast: settings.fail_fast,
             },
             request_timeout: Duration::from_millis(settings.request_timeout_ms),
+            ack_wait: Duration::from_millis(settings.ack_wait_ms),
             documents: Cache::new(CACHED_DOCUMENTS),
             log,
         }

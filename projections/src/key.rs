@@ -26,6 +26,16 @@ pub(crate) fn idempotency(key: &str) -> String {
     format!("request:idempotency:{key}")
 }
 
+/// The requests of a shard, by the time they were received.
+pub(crate) fn index(shard: u8) -> String {
+    format!("index:requests:{shard}")
+}
+
+/// The ended requests of a shard, by the time their data goes.
+pub(crate) fn expiring(shard: u8) -> String {
+    format!("index:expiring:{shard}")
+}
+
 /// How far a shard of the log has been projected into this very Redis: when it is gone or
 /// lower than it was, Redis was emptied or set back.
 pub(crate) fn checkpoint(shard: u8) -> String {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,34 +6,68 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
+use crate::failure::{Problem, ProblemBody};
 use crate::state::Api;
 
 /// How long a dependency may take to answer before it counts as missing.
 const DEPENDENCY_TIMEOUT: Duration = Duration::from_millis(800);
 
+/// How a process is.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `alive`; or `ready`, `stopping` or `unavailable`.
+    status: &'static str,
+    /// What it needs, and `ok` or what is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependencies: Option<BTreeMap<&'static str, String>>,
+}
+
 /// Alive: this process answers.
-pub async fn alive() -> Json<Value> {
-    Json(json!({ "status": "alive" }))
+#[utoipa::path(
+    get, path = "/healthz", tag = "health",
+    responses((status = 200, description = "This process answers", body = Health))
+)]
+pub async fn alive() -> Json<Health> {
+    Json(Health {
+        status: "alive",
+        dependencies: None,
+    })
 }
 
 /// Ready: everything this process needs answers too; else it says what does not.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses(
+        (status = 200, description = "Everything that is needed answers", body = Health),
+        (status = 503, description = "Something does not, or this process is to end", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn ready(State(api): State<Arc<Api>>) -> Response {
     let (nats, redis) = tokio::join!(check(api.connection.ping()), check(api.store.ping()),);
     let stopping = api.shutdown.is_soft();
     let ready = nats.is_ok() && redis.is_ok() && !stopping;
     let word = |checked: Result<(), String>| checked.err().unwrap_or_else(|| "ok".into());
-    let body = json!({
-        "status": if ready { "ready" } else if stopping { "stopping" } else { "unavailable" },
-        "dependencies": { "nats": word(nats), "redis": word(redis) },
-    });
-    let status = if ready {
-        StatusCode::OK
+    let dependencies = BTreeMap::from([("nats", word(nats)), ("redis", word(redis))]);
+    if ready {
+        let body = Health {
+            status: "ready",
+            dependencies: Some(dependencies),
+        };
+        return Json(body).into_response();
+    }
+    let (status, message) = if stopping {
+        ("stopping", "this process is to end")
     } else {
-        StatusCode::SERVICE_UNAVAILABLE
+        ("unavailable", "something that is needed does not answer")
     };
-    (status, Json(body)).into_response()
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, status, message)
+        .with("status", json!(status))
+        .with("dependencies", json!(dependencies))
+        .into_response()
 }
 
 async fn check<E: std::fmt::Display>(

@@ -1,14 +1,27 @@
 //! The HTTP API: it takes documents in and lets their requests be read.
 
+mod conditional;
+mod documents;
+mod events;
 mod failure;
 mod health;
+mod idempotency;
+mod intake;
+mod list;
+mod media;
+mod partial;
+mod preference;
+mod query;
 mod read;
 mod results;
 mod router;
+mod serve;
 mod state;
 mod status;
 mod submit;
+mod tasks;
 mod waiters;
+mod xml;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +32,7 @@ use runtime::{Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub use router::router;
+pub use router::{openapi, router};
 pub use state::Api;
 
 /// Why the API cannot run.
@@ -27,10 +40,6 @@ pub use state::Api;
 pub enum Error {
     /// The address cannot be listened on.
     Listen(SocketAddr, std::io::Error),
-    /// The listener broke.
-    Serve(std::io::Error),
-    /// Following the log ended.
-    Ended,
 }
 
 impl std::fmt::Display for Error {
@@ -40,8 +49,6 @@ impl std::fmt::Display for Error {
                 f,
                 "{address} cannot be listened on ({error}): free it, or set HTTP_PORT"
             ),
-            Self::Serve(error) => write!(f, "the HTTP listener broke: {error}"),
-            Self::Ended => f.write_str("following the log ended"),
         }
     }
 }
@@ -80,10 +87,7 @@ pub async fn run(
         let (connection, shutdown) = (connection.clone(), shutdown.clone());
         followers.spawn(async move { api.waiters.follow(&connection, shard, &shutdown).await });
     }
-    let soft = shutdown.clone();
-    let serving = axum::serve(listener, router(api))
-        .with_graceful_shutdown(async move { soft.softly().await });
-    let served = shutdown.unless_hard(serving.into_future()).await;
+    serve::serve(listener, router(api), settings.into(), &shutdown).await;
     followers.shutdown().await;
-    served.map_or(Ok(()), |served| served.map_err(Error::Serve))
+    Ok(())
 }

@@ -1,7 +1,8 @@
 //! One shard of the log, projected in order.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use nats::{Connection, Deliveries, Delivery, Feed, Scan};
 use projections::Store;
 use runtime::Shutdown;
@@ -13,6 +14,8 @@ use crate::{Error, feed};
 const REDIS_LOOK: Duration = Duration::from_secs(1);
 /// The pause before something that failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often expired requests are taken out of the index.
+const TRIM_EVERY: Duration = Duration::from_secs(5);
 /// How many commits a rebuild folds at once.
 const REBUILD_CHUNK: usize = 1_000;
 
@@ -25,6 +28,8 @@ pub struct Shard {
     pub connection: Connection,
     /// Up to where this instance has noted in Redis that it has projected.
     pub noted: u64,
+    /// When the index was trimmed last.
+    pub trimmed: Instant,
 }
 
 impl Shard {
@@ -59,6 +64,7 @@ impl Shard {
 
     async fn take_in(&mut self, chunk: &[Delivery]) -> Result<(), Error> {
         self.repair().await?;
+        self.trim().await?;
         let Some(last) = chunk.last() else {
             return Ok(());
         };
@@ -66,7 +72,7 @@ impl Shard {
             .iter()
             .map(Delivery::commit)
             .collect::<Result<Vec<_>, _>>()?;
-        let written = self.views.take_in(&commits);
+        let written = self.views.take_in(self.number, &commits);
         let published = feed::publish(&self.feed, &commits);
         let (written, published) = tokio::join!(written, published);
         written?;
@@ -82,6 +88,15 @@ impl Shard {
         }
         self.noted = self.noted.max(sequence);
         Ok(last.ack().await?)
+    }
+
+    /// Takes what has expired out of the index, now and then.
+    async fn trim(&mut self) -> Result<(), Error> {
+        if self.trimmed.elapsed() >= TRIM_EVERY {
+            self.store.trim(self.number, Timestamp::now()).await?;
+            self.trimmed = Instant::now();
+        }
+        Ok(())
     }
 
     /// Builds the views again where Redis was emptied or set back: what it has noted is less
@@ -109,7 +124,7 @@ impl Shard {
         self.views.forget();
         let mut scan = Scan::open(&self.connection, shard, from + 1, to).await?;
         while let Some(commits) = scan.next(REBUILD_CHUNK).await? {
-            self.views.take_in(&commits).await?;
+            self.views.take_in(shard, &commits).await?;
         }
         let found = self.store.advance(shard, from, to).await?;
         if found < from {

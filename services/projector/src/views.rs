@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::request::RequestId;
+use domain::request::{Event, RequestId};
 use futures::future::try_join_all;
 use moka::sync::Cache;
 use nats::{Commit, Log};
@@ -31,7 +31,7 @@ impl Views {
 
     /// Folds these commits, which are in the order of the log, and writes each view that
     /// changed once.
-    pub async fn take_in(&self, commits: &[Commit]) -> Result<(), Error> {
+    pub async fn take_in(&self, shard: u8, commits: &[Commit]) -> Result<(), Error> {
         let mut by_request: HashMap<RequestId, Vec<&Commit>> = HashMap::new();
         for commit in commits {
             by_request.entry(commit.request).or_default().push(commit);
@@ -39,27 +39,40 @@ impl Views {
         let changes = by_request
             .into_iter()
             .map(|(request, commits)| self.change(request, commits));
-        try_join_all(changes).await?;
-        Ok(())
+        let changed = try_join_all(changes).await?;
+        let listed: Vec<View> = changed.into_iter().flatten().collect();
+        Ok(self.store.index(shard, &listed).await?)
     }
 
-    async fn change(&self, request: RequestId, commits: Vec<&Commit>) -> Result<(), Error> {
+    /// Gives the view where its place in the index is to be written: at the beginning, at the
+    /// end, and where a request that had ended runs again.
+    async fn change(
+        &self,
+        request: RequestId,
+        commits: Vec<&Commit>,
+    ) -> Result<Option<View>, Error> {
         let before = self.before(request, &commits).await?;
         let written = before.as_ref().map_or(0, |view| view.seq);
         let events = commits.iter().flat_map(|commit| commit.recorded());
         let Some(view) = fold(before, events) else {
-            return Ok(());
+            return Ok(None);
         };
         if view.seq == written {
-            return Ok(());
+            return Ok(None);
         }
         self.store.put(&view, written).await?;
-        if view.status.is_terminal() {
+        let terminal = view.status.is_terminal();
+        let events = commits.iter().flat_map(|commit| &commit.events);
+        let listed = terminal
+            || events
+                .into_iter()
+                .any(|event| matches!(event, Event::Received(_) | Event::Redriven(_)));
+        if terminal {
             self.kept.invalidate(&request);
-        } else {
-            self.kept.insert(request, view);
+            return Ok(Some(view));
         }
-        Ok(())
+        self.kept.insert(request, view.clone());
+        Ok(listed.then_some(view))
     }
 
     /// The view before these commits: kept, or none yet, or folded from the log.

@@ -7,6 +7,9 @@ use std::str::FromStr;
 
 use crate::task_types::TaskTypes;
 
+/// The HTTP implementation reads a head in no smaller pieces.
+const HEADER_MIN_BYTES: usize = 8_192;
+
 /// One setting as it is documented, and as `fanfold config` prints it.
 #[derive(Clone, Copy, Debug)]
 pub struct Definition {
@@ -149,6 +152,11 @@ settings! {
     payload_max_bytes: usize = "PAYLOAD_MAX_BYTES", "10485760", "The largest document accepted, in bytes.";
     sync_wait_timeout_ms: u64 = "SYNC_WAIT_TIMEOUT_MS", "120000", "How long a synchronous submission waits for its result, in milliseconds.";
     sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many synchronous submissions wait at once; more get 503.";
+    http_header_max_bytes: usize = "HTTP_HEADER_MAX_BYTES", "65536", "The largest head of an HTTP request, in bytes; at least 8192.";
+    http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "60000", "How long an HTTP connection may take to send a request's head, or be idle, in milliseconds.";
+    http_body_timeout_ms: u64 = "HTTP_BODY_TIMEOUT_MS", "30000", "How long an HTTP request's body may take to arrive, in milliseconds.";
+    sse_heartbeat_ms: u64 = "SSE_HEARTBEAT_MS", "15000", "How often a silent event stream shows a sign of life, in milliseconds.";
+    drain_delay_ms: u64 = "DRAIN_DELAY_MS", "500", "How long the API still takes connections in after /readyz has turned, in milliseconds.";
     request_ttl_seconds: u64 = "REQUEST_TTL_SECONDS", "86400", "How long an ended request can be read, in seconds.";
     request_timeout_ms: u64 = "REQUEST_TIMEOUT_MS", "86400000", "How long a request may take in all, in milliseconds.";
     group_timeout_ms: u64 = "GROUP_TIMEOUT_MS", "900000", "How long a group may take, in milliseconds.";
@@ -236,6 +244,9 @@ impl Settings {
             ("TAKEOVER_AFTER_MS", self.takeover_after_ms),
             ("GROUP_TIMEOUT_MS", self.group_timeout_ms),
             ("REQUEST_TIMEOUT_MS", self.request_timeout_ms),
+            ("HTTP_IDLE_TIMEOUT_MS", self.http_idle_timeout_ms),
+            ("HTTP_BODY_TIMEOUT_MS", self.http_body_timeout_ms),
+            ("SSE_HEARTBEAT_MS", self.sse_heartbeat_ms),
             ("SHARDS", u64::from(self.shards)),
             ("REPLICAS", self.replicas as u64),
         ];
@@ -246,6 +257,9 @@ impl Settings {
         }
         if self.shards > domain::request::PARTITIONS {
             return Err(self.wrong("SHARDS", "it must be at most 64"));
+        }
+        if self.http_header_max_bytes < HEADER_MIN_BYTES {
+            return Err(self.wrong("HTTP_HEADER_MAX_BYTES", "it must be at least 8192"));
         }
         if !matches!(self.log_format.as_str(), "text" | "json") {
             return Err(self.wrong("LOG_FORMAT", "it must be text or json"));

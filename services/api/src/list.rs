@@ -1,0 +1,291 @@
+//! The requests there are, the newest first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::request::{RequestId, Status};
+use futures::future::try_join_all;
+use jiff::Timestamp;
+use nats::Scan;
+use projections::{Placed, View};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::failure::{Problem, ProblemBody};
+use crate::query::{self, Parameters};
+use crate::state::Api;
+
+/// How many requests one answer has at the most, and where nothing is said.
+const PAGE_MAX: usize = 500;
+const PAGE: usize = 50;
+/// How many requests are looked at together.
+const CHUNK: usize = 200;
+/// How many requests one answer looks at: where few match, a page may be short and go on.
+const LOOKED_AT_MAX: usize = 10_000;
+/// How many commits are read from the log together.
+const SCAN_CHUNK: usize = 1_000;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Only requests that stand so.
+    #[param(value_type = Option<String>, pattern = "^(received|running|succeeded|failed|cancelled)$")]
+    status: Option<Status>,
+    /// Only requests received at this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Only requests received before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// Only requests with this metadata: `x-desk:rates`, or `x-desk` with any value.
+    #[param(pattern = "^[Xx]-[0-9A-Za-z-]{1,40}(:[0-9A-Za-z-]{1,40})?$")]
+    label: Option<String>,
+    /// Only requests that failed with this code.
+    #[param(pattern = "^[0-9a-z-]{1,40}$")]
+    failure: Option<String>,
+    /// Where the page begins, as `next` names it.
+    #[param(
+        pattern = "^[0-9]{1,15}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    )]
+    cursor: Option<String>,
+    /// How many at the most.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Listing)]
+struct ListBody {
+    valuations: Vec<Listed>,
+    /// Where the next page begins; none where this is the last. A page may be short though there
+    /// are more.
+    next: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Listed)]
+struct Listed {
+    #[schema(value_type = String, format = "uuid")]
+    request_id: RequestId,
+    /// `received`, `running`, `succeeded`, `failed` or `cancelled`.
+    #[schema(value_type = String)]
+    status: Status,
+    group_count: u32,
+    current_group: Option<u32>,
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    completed_at: Option<Timestamp>,
+    failed_tasks: u64,
+    metadata: BTreeMap<String, String>,
+    /// The code of its failure.
+    failure: Option<String>,
+}
+
+impl From<View> for Listed {
+    fn from(view: View) -> Self {
+        Self {
+            request_id: view.request_id,
+            status: view.status,
+            group_count: view.group_count,
+            current_group: view.current_group,
+            received_at: view.received_at,
+            completed_at: view.completed_at,
+            failed_tasks: view.failed_tasks,
+            metadata: view.metadata,
+            failure: view.failure.map(|failure| failure.failure.code),
+        }
+    }
+}
+
+impl ListQuery {
+    fn fits(&self, view: &View) -> bool {
+        let code = view.failure.as_ref().map(|failure| &failure.failure.code);
+        self.status.is_none_or(|status| view.status == status)
+            && self.since.is_none_or(|since| view.received_at >= since)
+            && self.until.is_none_or(|until| view.received_at < until)
+            && (self.failure.is_none() || self.failure.as_ref() == code)
+            && self
+                .label
+                .as_ref()
+                .is_none_or(|label| labelled(view, label))
+    }
+
+    /// The place that the page is below.
+    fn below(&self) -> Result<Option<Placed>, Problem> {
+        let until = self.until.map(|until| Placed {
+            // Nothing is below a nil id in its own microsecond, but what is before `until` within it.
+            micros: until.as_microsecond().saturating_add(1),
+            request: RequestId::new(uuid::Uuid::nil()),
+        });
+        let cursor = self.cursor.as_deref().map(place).transpose()?;
+        Ok(match (cursor, until) {
+            (Some(cursor), Some(until)) => Some(cursor.min(until)),
+            (cursor, until) => cursor.or(until),
+        })
+    }
+}
+
+fn labelled(view: &View, label: &str) -> bool {
+    let (name, value) = match label.split_once(':') {
+        Some((name, value)) => (name, Some(value)),
+        None => (label, None),
+    };
+    let found = view.metadata.get(&name.to_ascii_lowercase());
+    found.is_some_and(|found| value.is_none_or(|value| found == value))
+}
+
+fn place(cursor: &str) -> Result<Placed, Problem> {
+    let parts = cursor.split_once('.');
+    let place = parts.and_then(|(micros, id)| {
+        let (micros, request) = (micros.parse().ok()?, RequestId::from_str(id).ok()?);
+        Some(Placed { micros, request })
+    });
+    place.ok_or_else(|| query::refused("cursor is not one that an answer gave"))
+}
+
+fn cursor(place: Placed) -> String {
+    format!("{}.{}", place.micros, place.request)
+}
+
+/// The requests there are, the newest first.
+#[utoipa::path(
+    get, path = "/valuations", tag = "valuations",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page of requests", body = ListBody),
+        (status = 400, description = "A parameter that cannot be used", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Response, Problem> {
+    let limit = match query.limit {
+        None => PAGE,
+        Some(limit @ 1..=PAGE_MAX) => limit,
+        Some(_) => return Err(query::refused("limit is from 1 to 500")),
+    };
+    let mut below = query.below()?;
+    let since = query.since.map_or(0, |since| since.as_microsecond());
+    let known = Known::read(&api).await?;
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    let next = loop {
+        let chunk = known.chunk(&api, below, since).await?;
+        let views = chunk.iter().map(|place| known.view(&api, place.request));
+        let views = try_join_all(views).await?;
+        for (place, view) in chunk.iter().zip(views) {
+            looked_at += 1;
+            below = Some(*place);
+            if let Some(view) = view.filter(|view| query.fits(view)) {
+                found.push(Listed::from(view));
+            }
+            if found.len() == limit {
+                break;
+            }
+        }
+        if found.len() == limit || looked_at >= LOOKED_AT_MAX {
+            break below;
+        }
+        if chunk.len() < CHUNK {
+            break None;
+        }
+    };
+    let body = ListBody {
+        valuations: found,
+        next: next.map(cursor),
+    };
+    Ok(Json(body).into_response())
+}
+
+/// What there is: the index in Redis as far as it goes, and the log from there on. Where Redis
+/// is empty or away, that is the whole log.
+struct Known {
+    /// Whether a shard's index is to be looked at.
+    indexed: Vec<bool>,
+    /// The requests that the index does not have yet.
+    begun: BTreeSet<Placed>,
+    /// How far those went that went on since.
+    reached: BTreeMap<RequestId, u64>,
+}
+
+impl Known {
+    async fn read(api: &Api) -> Result<Self, Problem> {
+        let mut known = Self {
+            indexed: Vec::new(),
+            begun: BTreeSet::new(),
+            reached: BTreeMap::new(),
+        };
+        for shard in 0..api.log.shards() {
+            let noted = api.store.checkpoint(shard).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "the index cannot be read; reading the log");
+                0
+            });
+            known.indexed.push(noted > 0);
+            known.read_log(api, shard, noted + 1).await?;
+        }
+        Ok(known)
+    }
+
+    async fn read_log(&mut self, api: &Api, shard: u8, from: u64) -> Result<(), Problem> {
+        // A whole log takes time and memory: few callers at a time read it.
+        let Ok(_turn) = api.scanning.acquire().await else {
+            let message = "the list cannot be made now; try again";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Problem::new(status, "list-unavailable", message).retry_after(1));
+        };
+        let mut scan = Scan::open(&api.connection, shard, from, u64::MAX).await?;
+        while let Some(commits) = scan.next(SCAN_CHUNK).await? {
+            for commit in commits {
+                if commit.previous == 0 {
+                    self.begun.insert(Placed::new(commit.request, commit.at));
+                }
+                self.reached.insert(commit.request, commit.sequence);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next requests below a place, the newest first.
+    async fn chunk(
+        &self,
+        api: &Api,
+        below: Option<Placed>,
+        since: i64,
+    ) -> Result<Vec<Placed>, Problem> {
+        let begun = self.begun.iter().rev();
+        let mut chunk: BTreeSet<Placed> = begun
+            .filter(|place| below.is_none_or(|below| **place < below) && place.micros >= since)
+            .take(CHUNK)
+            .copied()
+            .collect();
+        for (shard, indexed) in (0..).zip(&self.indexed) {
+            if *indexed {
+                let newest = api.store.newest(shard, below, since, CHUNK).await;
+                chunk.extend(newest.map_err(|error| {
+                    tracing::warn!(%error, "the index went away");
+                    let message = "the list cannot be made now; try again";
+                    let status = StatusCode::SERVICE_UNAVAILABLE;
+                    Problem::new(status, "list-unavailable", message).retry_after(1)
+                })?);
+            }
+        }
+        Ok(chunk.into_iter().rev().take(CHUNK).collect())
+    }
+
+    /// The view of a request; none where its time has passed.
+    async fn view(&self, api: &Api, request: RequestId) -> Result<Option<View>, Problem> {
+        let reached = self.reached.get(&request).copied().unwrap_or(0);
+        let view = api.view(request, reached).await?;
+        Ok(view.filter(|view| api.seconds_left(view) != Some(0)))
+    }
+}

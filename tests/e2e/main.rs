@@ -3,8 +3,12 @@
 mod bad_input;
 mod failure;
 mod golden;
+mod history;
+mod idempotency;
 mod life;
+mod problems;
 mod sync;
+mod waiting;
 
 use harness::{Program, Valuer, World};
 

@@ -12,9 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::request::{Command, Received, Rejection, RequestId, Status};
 use nats::ExecuteError;
-use projections::View;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::failure::{Problem, ProblemBody};
@@ -99,10 +97,10 @@ pub async fn submit(
     };
     let taken = take_in(&api, id, key, &headers, &body, outline).await?;
     let response = match waiter.zip(wait) {
-        None => accepted(id, "accepted"),
+        None => with_sequence(accepted(id, "accepted"), taken.sequence),
         Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait, &headers).await?,
     };
-    let response = preference::applied(with_sequence(response, taken.sequence), preferred);
+    let response = preference::applied(response, preferred);
     Ok(if taken.replayed {
         idempotency::replayed(response)
     } else {
@@ -239,33 +237,29 @@ async fn outcome(
     tokio::select! {
         ended = tokio::time::timeout(limit, ended) => match ended {
             Ok(ended) => ended?,
-            Err(_) => return Ok(accepted(id, "pending")),
+            Err(_) => return Ok(pending(id, taken)),
         },
-        () = api.shutdown.softly() => return Ok(accepted(id, "pending")),
+        () = api.shutdown.softly() => return Ok(pending(id, taken)),
     }
     let commits = api.log.read(id, 0).await?;
     let view = projections::fold(None, commits.iter().flat_map(nats::Commit::recorded))
         .ok_or_else(|| Problem::unknown(id))?;
     api.seen.insert(id, view.seq);
-    conclusion(api, id, &view, headers).await
-}
-
-async fn conclusion(
-    api: &Api,
-    id: RequestId,
-    view: &View,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
-    match (view.status, &view.failure) {
-        (Status::Succeeded, _) => finished(api, id, view, headers, false).await,
+    let response = match (view.status, &view.failure) {
+        (Status::Succeeded, _) => finished(api, id, &view, headers, false).await?,
         (Status::Failed, Some(failure)) => {
-            Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, failure))
+            return Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, failure));
         }
         (Status::Cancelled, _) => {
             let message = "the request was cancelled";
-            let problem = Problem::new(StatusCode::CONFLICT, "cancelled", message).of(id);
-            Err(problem.with("requestStatus", json!(view.status)))
+            let problem = Problem::new(StatusCode::CONFLICT, "cancelled", message);
+            return Err(problem.of(id).stands(view.status));
         }
-        _ => Ok(accepted(id, "pending")),
-    }
+        _ => accepted(id, "pending"),
+    };
+    Ok(with_sequence(response, view.seq))
+}
+
+fn pending(id: RequestId, taken: &Taken) -> Response {
+    with_sequence(accepted(id, "pending"), taken.sequence)
 }

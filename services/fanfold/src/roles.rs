@@ -87,6 +87,14 @@ pub async fn start(
             ran.context("api")
         });
     }
+    if running.is_empty() {
+        // An API that is not to listen has nothing else to do.
+        let shutdown = shutdown.clone();
+        running.spawn(async move {
+            shutdown.softly().await;
+            Ok(())
+        });
+    }
     Ok(running)
 }
 

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Runs Schemathesis against a Fanfold of its own: `make api-fuzz`. What it needs lands in
+# .tools/venv; what it saw, in .tools/api-fuzz.txt.
+set -eu
+SCHEMATHESIS=4.32.5
+here=$(cd "$(dirname "$0")/.." && pwd)
+venv="$here/.tools/venv"
+program="${FANFOLD:-$here/target/debug/fanfold}"
+port="${HTTP_PORT:-18990}"
+
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+if [ "$("$venv/bin/pip" show schemathesis 2>/dev/null | sed -n 's/^Version: //p')" != "$SCHEMATHESIS" ]; then
+    echo "api-fuzz: installing schemathesis $SCHEMATHESIS into .tools/venv"
+    "$venv/bin/pip" install --quiet "schemathesis==$SCHEMATHESIS"
+fi
+
+data=$(mktemp -d)
+PATH="$here/.tools/bin:$PATH" HTTP_PORT=$port NATS_PORT=0 REDIS_PORT=0 DATA_DIR="$data" \
+    "$program" up >"$data/log" 2>&1 &
+pid=$!
+trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null || true; rm -rf "$data"' EXIT
+until curl -fs "http://127.0.0.1:$port/readyz" >/dev/null; do
+    kill -0 "$pid" || { cat "$data/log"; exit 1; }
+    sleep 0.2
+done
+
+# There is something to read: one request of each end.
+sample() {
+    curl -fsS -o /dev/null "http://127.0.0.1:$port/valuation?sync=$2" \
+        -H 'Content-Type: application/xml' -H 'x-desk: rates' -d "$1" || true
+}
+sample "$(cat "$here/examples/portfolio.xml")" Y
+sample '<vnml><project><group><valuation select="/no"/></group></project></vnml>' Y
+
+cd "$data"
+"$venv/bin/schemathesis" --config-file "$here/scripts/schemathesis.toml" \
+    run "http://127.0.0.1:$port/openapi.json" "$@" 2>&1 | tee "$here/.tools/api-fuzz.txt"

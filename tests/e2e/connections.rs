@@ -35,18 +35,29 @@ async fn connections_that_send_too_much_too_slowly_or_nothing_are_closed() {
     let client = program.client();
 
     let mut large = connect(&client).await;
-    let head = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n", "a".repeat(20_000));
+    let head = format!(
+        "GET /healthz HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n",
+        "a".repeat(20_000)
+    );
     // The server may answer and close before it has read all.
     let _ = large.write_all(head.as_bytes()).await;
     let answer = until_closed(large).await;
-    assert!(answer.starts_with("HTTP/1.1 431") || answer.is_empty(), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 431") || answer.is_empty(),
+        "{answer}"
+    );
 
     let mut slow_head = connect(&client).await;
-    slow_head.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.unwrap();
+    slow_head
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost:")
+        .await
+        .unwrap();
     until_closed(slow_head).await;
 
     let mut idle = connect(&client).await;
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
     let answer = until_closed(idle).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
@@ -87,7 +98,9 @@ async fn a_drain_turns_readiness_first_answers_who_waits_and_loses_nothing() {
     });
     let id = harness::until_some("it is taken in", || async {
         let listed = client.get("/valuations").await.json();
-        listed["valuations"][0]["requestId"].as_str().map(str::to_owned)
+        listed["valuations"][0]["requestId"]
+            .as_str()
+            .map(str::to_owned)
     })
     .await;
     client.until_status(&id, "running").await;
@@ -107,7 +120,8 @@ async fn a_drain_turns_readiness_first_answers_who_waits_and_loses_nothing() {
     assert!(ended.success(), "{ended}: {}", draining.log());
 
     open.send_replace(true);
-    let client = api("0").await.client();
+    let next = api("0").await;
+    let client = next.client();
     for id in [id, late.id()] {
         client.until_status(&id, "succeeded").await;
     }
@@ -130,8 +144,13 @@ async fn without_http_there_is_no_listener_and_the_work_is_done_all_the_same() {
     let refused = TcpStream::connect(format!("127.0.0.1:{port}")).await;
     assert!(refused.is_err(), "somebody listens");
     assert!(silent.stop().await.success());
-    let mut alone =
-        Program::start(env!("CARGO_BIN_EXE_fanfold"), "api", &world, &[("ENABLE_HTTP", "false")]).await;
+    let mut alone = Program::start(
+        env!("CARGO_BIN_EXE_fanfold"),
+        "api",
+        &world,
+        &[("ENABLE_HTTP", "false")],
+    )
+    .await;
     let early = tokio::time::timeout(Duration::from_millis(500), alone.ended()).await;
     assert!(early.is_err(), "it ended by itself");
     assert!(alone.stop().await.success());

@@ -22,14 +22,21 @@ impl Stream {
     async fn open(client: &Client, id: &str, last: &str) -> Self {
         let call = client.call(Method::GET, &format!("/valuation/{id}/events"));
         let call = call.header("accept", "text/event-stream");
-        let call = if last.is_empty() { call } else { call.header("last-event-id", last) };
+        let call = if last.is_empty() {
+            call
+        } else {
+            call.header("last-event-id", last)
+        };
         let response = client.http(call).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-cache");
         let bytes = response.bytes_stream();
         let bytes = bytes.map(|bytes| String::from_utf8(bytes.unwrap().to_vec()).unwrap());
-        Self { bytes: bytes.boxed(), text: String::new() }
+        Self {
+            bytes: bytes.boxed(),
+            text: String::new(),
+        }
     }
 
     /// The next block; none where the server ended the stream.
@@ -73,7 +80,14 @@ async fn ids(client: &Client, id: &str) -> Vec<String> {
     let prefix = format!("{id}:");
     events
         .iter()
-        .map(|event| event["id"].as_str().unwrap().strip_prefix(&prefix).unwrap().to_owned())
+        .map(|event| {
+            event["id"]
+                .as_str()
+                .unwrap()
+                .strip_prefix(&prefix)
+                .unwrap()
+                .to_owned()
+        })
         .collect()
 }
 
@@ -112,7 +126,9 @@ async fn a_stream_follows_live_beats_resumes_without_a_gap_and_ends_with_the_req
     }
     let call = client.call(Method::GET, &format!("/valuation/{id}/events"));
     let call = call.header("accept", "text/event-stream");
-    let end = client.send(call.header("last-event-id", all.last().unwrap())).await;
+    let end = client
+        .send(call.header("last-event-id", all.last().unwrap()))
+        .await;
     assert_eq!(end.status, StatusCode::NO_CONTENT);
 }
 
@@ -127,16 +143,35 @@ async fn the_history_comes_in_pages_and_every_event_once() {
     let mut paged = Vec::new();
     let mut after = String::new();
     loop {
-        let page = client.get(&format!("/valuation/{id}/events?limit=3{after}")).await.json();
+        let page = client
+            .get(&format!("/valuation/{id}/events?limit=3{after}"))
+            .await
+            .json();
         let events = page["events"].as_array().unwrap();
         assert!(events.len() <= 3);
-        paged.extend(events.iter().map(|event| event["id"].as_str().unwrap().to_owned()));
-        let Some(next) = page["next"].as_str() else { break };
+        paged.extend(
+            events
+                .iter()
+                .map(|event| event["id"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
         after = format!("&after={next}");
     }
     let whole = ids(&client, &id).await;
-    assert_eq!(paged, whole.iter().map(|place| format!("{id}:{place}")).collect::<Vec<_>>());
-    assert_eq!(whole.len(), 14, "received, 2 × (started, 4 results, completed), succeeded");
+    assert_eq!(
+        paged,
+        whole
+            .iter()
+            .map(|place| format!("{id}:{place}"))
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(
+        whole.len(),
+        14,
+        "received, 2 × (started, 4 results, completed), succeeded"
+    );
     let refused = client.get(&format!("/valuation/{id}/events?after=x")).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }
@@ -157,10 +192,16 @@ async fn tasks_are_listed_with_their_attempts_and_shown_with_their_documents() {
     let id = client.submit(&document(2, 3), "").await.id();
     client.until_status(&id, "succeeded").await;
 
-    let page = client.get(&format!("/valuation/{id}/tasks?limit=4")).await.json();
+    let page = client
+        .get(&format!("/valuation/{id}/tasks?limit=4"))
+        .await
+        .json();
     assert_eq!(page["tasks"].as_array().unwrap().len(), 4);
     let next = page["next"].as_str().unwrap();
-    let rest = client.get(&format!("/valuation/{id}/tasks?after={next}")).await.json();
+    let rest = client
+        .get(&format!("/valuation/{id}/tasks?after={next}"))
+        .await
+        .json();
     assert_eq!(rest["tasks"].as_array().unwrap().len(), 2);
     assert!(rest["next"].is_null());
     let second = &page["tasks"][1];
@@ -171,7 +212,10 @@ async fn tasks_are_listed_with_their_attempts_and_shown_with_their_documents() {
 
     let calls = valuer.calls();
     let shown = calls.iter().map(|call| {
-        client.get(&format!("/valuation/{id}/tasks/{}/{}", call.group, call.task))
+        client.get(&format!(
+            "/valuation/{id}/tasks/{}/{}",
+            call.group, call.task
+        ))
     });
     for (call, shown) in calls.iter().zip(join_all(shown).await) {
         let shown = shown.json();
@@ -202,10 +246,16 @@ async fn partial_results_have_the_finished_groups_and_say_so() {
     })
     .await;
     assert_eq!(client.results(&id).await.status, StatusCode::NOT_FOUND);
-    let partial = client.get(&format!("/valuation/{id}/results?partial=true")).await;
+    let partial = client
+        .get(&format!("/valuation/{id}/results?partial=true"))
+        .await;
     assert_eq!(partial.status, StatusCode::OK);
     assert_eq!(partial.header("fanfold-incomplete"), "true");
     assert_eq!(partial.header("cache-control"), "no-store");
-    assert!(partial.body.contains("<vnml incomplete=\"true\">"), "{}", partial.body);
+    assert!(
+        partial.body.contains("<vnml incomplete=\"true\">"),
+        "{}",
+        partial.body
+    );
     assert!(partial.body.contains("102.00") && !partial.body.contains("name=\"g1\""));
 }

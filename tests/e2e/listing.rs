@@ -70,17 +70,38 @@ async fn requests_are_listed_newest_first_and_filtered_with_redis_and_without() 
             world.flush_redis().await;
         }
         assert_eq!(pages(&client, "limit=5").await, newest_first);
-        assert_eq!(pages(&client, "status=failed").await, picked(&|n| n % 3 == 0));
-        assert_eq!(pages(&client, "label=x-desk:rates&limit=2").await, picked(&|n| n % 2 == 0));
+        assert_eq!(
+            pages(&client, "status=failed").await,
+            picked(&|n| n % 3 == 0)
+        );
+        assert_eq!(
+            pages(&client, "label=x-desk:rates&limit=2").await,
+            picked(&|n| n % 2 == 0)
+        );
         assert_eq!(pages(&client, "label=x-desk").await, newest_first);
-        assert_eq!(pages(&client, "failure=tasks-failed").await, picked(&|n| n % 3 == 0));
+        assert_eq!(
+            pages(&client, "failure=tasks-failed").await,
+            picked(&|n| n % 3 == 0)
+        );
         assert_eq!(pages(&client, "failure=other").await, Vec::<String>::new());
         let sixth = client.status(&newest_first[5]).await.json();
         let at = sixth["receivedAt"].as_str().unwrap();
-        assert_eq!(pages(&client, &format!("since={at}")).await, newest_first[..=5]);
-        assert_eq!(pages(&client, &format!("until={at}")).await, newest_first[6..]);
+        assert_eq!(
+            pages(&client, &format!("since={at}")).await,
+            newest_first[..=5]
+        );
+        assert_eq!(
+            pages(&client, &format!("until={at}")).await,
+            newest_first[6..]
+        );
     }
-    for wrong in ["status=x", "limit=0", "limit=501", "cursor=x", "since=yesterday"] {
+    for wrong in [
+        "status=x",
+        "limit=0",
+        "limit=501",
+        "cursor=x",
+        "since=yesterday",
+    ] {
         let refused = client.get(&format!("/valuations?{wrong}")).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
@@ -99,10 +120,15 @@ async fn pages_stay_as_they_are_while_requests_arrive() {
     let mut seen = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = client.get(&format!("/valuations?limit=2{cursor}")).await.json();
+        let page = client
+            .get(&format!("/valuations?limit=2{cursor}"))
+            .await
+            .json();
         seen.extend(ids(&page));
         submit(&client, "b", 1).await;
-        let Some(next) = page["next"].as_str() else { break };
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
         cursor = format!("&cursor={next}");
     }
     assert_eq!(seen, newest_first);

@@ -1,12 +1,16 @@
 //! End to end: the real program, its HTTP API, real servers.
 
 mod bad_input;
+mod connections;
+mod contract;
 mod failure;
 mod golden;
 mod history;
 mod idempotency;
 mod life;
+mod listing;
 mod problems;
+mod recipes;
 mod sync;
 mod waiting;
 

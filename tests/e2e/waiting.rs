@@ -28,7 +28,9 @@ async fn a_preference_to_wait_holds_answers_back_until_something_happens() {
     let client = program.client();
     let get = |path: String, wait: &str| client.call(Method::GET, &path).header("prefer", wait);
 
-    let call = client.call(Method::POST, "/valuation").header("prefer", "wait=1");
+    let call = client
+        .call(Method::POST, "/valuation")
+        .header("prefer", "wait=1");
     let call = call.header("content-type", "application/xml");
     let begun = Instant::now();
     let pending = client.send(call.body(document(1, 1))).await;
@@ -40,12 +42,16 @@ async fn a_preference_to_wait_holds_answers_back_until_something_happens() {
     client.until_status(&id, "running").await;
 
     let running = client.status(&id).await;
-    let results = client.send(get(format!("/valuation/{id}/results"), "wait=1")).await;
+    let results = client
+        .send(get(format!("/valuation/{id}/results"), "wait=1"))
+        .await;
     assert_eq!(results.status, StatusCode::NOT_FOUND);
     assert_eq!(results.header("retry-after"), "1");
 
     let call = get(format!("/valuation/{id}/status"), "wait=1");
-    let same = client.send(call.header("if-none-match", running.header("etag"))).await;
+    let same = client
+        .send(call.header("if-none-match", running.header("etag")))
+        .await;
     assert_eq!(same.status, StatusCode::NOT_MODIFIED);
 
     let status = client.send(get(format!("/valuation/{id}/status"), "wait=60"));
@@ -73,21 +79,31 @@ async fn results_have_a_strong_tag_and_are_compressed_when_asked() {
     let tag = results.header("etag").to_owned();
     assert!(tag.starts_with('"') && tag.len() == 66, "{tag}");
     let path = format!("/valuation/{id}/results");
-    let again = client.call(Method::GET, &path).header("if-none-match", &tag);
+    let again = client
+        .call(Method::GET, &path)
+        .header("if-none-match", &tag);
     let again = client.send(again).await;
     assert_eq!(again.status, StatusCode::NOT_MODIFIED);
     assert_eq!(again.body, "");
-    assert!(again.header("cache-control").starts_with("private, max-age="));
+    assert!(
+        again
+            .header("cache-control")
+            .starts_with("private, max-age=")
+    );
 
     for encoding in ["gzip", "zstd"] {
-        let call = client.call(Method::GET, &path).header("accept-encoding", encoding);
+        let call = client
+            .call(Method::GET, &path)
+            .header("accept-encoding", encoding);
         let packed = client.http(call).await;
         assert_eq!(packed.headers()["content-encoding"], encoding);
         let packed_tag = packed.headers()["etag"].to_str().unwrap().to_owned();
         assert_ne!(packed_tag, tag);
         let bytes = packed.bytes().await.unwrap();
         assert!(bytes.len() < results.body.len());
-        let call = client.call(Method::GET, &path).header("if-none-match", &packed_tag);
+        let call = client
+            .call(Method::GET, &path)
+            .header("if-none-match", &packed_tag);
         assert_eq!(client.send(call).await.status, StatusCode::NOT_MODIFIED);
     }
 }
@@ -103,8 +119,18 @@ async fn status_is_json_or_xml_as_it_is_accepted() {
     let call = client.call(Method::GET, &format!("/valuation/{id}/status"));
     let status = client.send(call.header("accept", "application/xml")).await;
     assert_eq!(status.header("content-type"), "application/xml");
-    assert!(status.body.contains("<status>succeeded</status>"), "{}", status.body);
-    assert!(status.body.contains("<groups><group><completed>1</completed>"), "{}", status.body);
+    assert!(
+        status.body.contains("<status>succeeded</status>"),
+        "{}",
+        status.body
+    );
+    assert!(
+        status
+            .body
+            .contains("<groups><group><completed>1</completed>"),
+        "{}",
+        status.body
+    );
 }
 
 #[tokio::test]

@@ -14,6 +14,13 @@ use crate::{media, xml};
 /// The namespace of problems in XML.
 const NAMESPACE: &str = "urn:ietf:rfc:7807";
 
+/// The answers that are given before the body was read.
+const BODY_LEFT: [StatusCode; 3] = [
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+];
+
 /// An error answer.
 #[derive(Clone, Debug)]
 pub struct Problem(Box<Details>);
@@ -156,6 +163,10 @@ pub async fn in_one_form(request: Request, next: Next) -> Response {
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.append(header::VARY, HeaderValue::from_static("accept"));
+    if BODY_LEFT.contains(&status) {
+        // What was not read is still on its way: the connection is of no use any more.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     Response::from_parts(parts, body.into())
 }
 

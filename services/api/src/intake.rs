@@ -2,10 +2,10 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use domain::document::{Document, Limits};
 use domain::request::GroupOutline;
-use http_body_util::LengthLimitError;
+use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use crate::failure::Problem;
@@ -13,6 +13,8 @@ use crate::state::Api;
 
 /// A document larger than this is parsed beside the event loop, not on it.
 const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
+/// A body is read to its end, though it is refused, up to so many times what may be sent.
+const DROPPED_FACTOR: usize = 4;
 
 /// What is said of a document in `received`.
 pub struct Outline {
@@ -23,10 +25,16 @@ pub struct Outline {
 /// The document of a submission, decompressed by now.
 pub async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     check_content_type(headers)?;
-    let reading = axum::body::to_bytes(body, api.payload_max_bytes);
+    let reading = collect(body, api.payload_max_bytes);
     let body = match tokio::time::timeout(api.body_timeout, reading).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(error)) => return Err(unreadable(api, &error)),
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => {
+            let most = api.payload_max_bytes;
+            let message = format!("the document is larger than PAYLOAD_MAX_BYTES, {most} bytes");
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(Problem::new(status, "payload-too-large", message));
+        }
+        Ok(Err(error)) => return Err(unreadable(&error)),
         Err(_) => {
             let message = format!("the body did not arrive within {:?}", api.body_timeout);
             let status = StatusCode::REQUEST_TIMEOUT;
@@ -40,13 +48,25 @@ pub async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, P
     Ok(body)
 }
 
-fn unreadable(api: &Api, error: &axum::Error) -> Problem {
-    let cause = std::error::Error::source(error);
-    if cause.is_some_and(|cause| cause.is::<LengthLimitError>()) {
-        let most = api.payload_max_bytes;
-        let message = format!("the document is larger than PAYLOAD_MAX_BYTES, {most} bytes");
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", message);
+/// The whole body; none where it is larger than `most`. The rest of what is somewhat larger is
+/// read and dropped: whoever still sends would not read the answer.
+async fn collect(body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = BytesMut::new();
+    let mut passed = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        passed += chunk.len();
+        if passed <= most {
+            bytes.extend_from_slice(&chunk);
+        } else if passed > most.saturating_mul(DROPPED_FACTOR) {
+            break;
+        }
     }
+    Ok((passed <= most).then(|| bytes.freeze()))
+}
+
+fn unreadable(error: &axum::Error) -> Problem {
     tracing::debug!(%error, "a body could not be read");
     let message = "the body could not be read: it ended early, or is not in its Content-Encoding";
     Problem::new(StatusCode::BAD_REQUEST, "body-unreadable", message)

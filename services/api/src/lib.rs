@@ -9,6 +9,7 @@ mod idempotency;
 mod intake;
 mod list;
 mod media;
+mod openapi;
 mod partial;
 mod preference;
 mod query;

@@ -118,6 +118,17 @@ impl ListQuery {
                 .is_none_or(|label| labelled(view, label))
     }
 
+    fn check(&self) -> Result<(), Problem> {
+        let label = self.label.as_deref();
+        if label.is_some_and(|label| !label.to_ascii_lowercase().starts_with("x-")) {
+            return Err(query::refused("a label is x-name or x-name:value"));
+        }
+        if self.failure.as_deref() == Some("") {
+            return Err(query::refused("failure is a code such as tasks-failed"));
+        }
+        Ok(())
+    }
+
     /// The place that the page is below.
     fn below(&self) -> Result<Option<Placed>, Problem> {
         let until = self.until.map(|until| Placed {
@@ -174,6 +185,7 @@ pub async fn list(
         Some(limit @ 1..=PAGE_MAX) => limit,
         Some(_) => return Err(query::refused("limit is from 1 to 500")),
     };
+    query.check()?;
     let mut below = query.below()?;
     let since = query.since.map_or(0, |since| since.as_microsecond());
     let known = Known::read(&api).await?;

@@ -30,14 +30,28 @@ const ANONYMOUS: &str = "anonymous";
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SubmitQuery {
-    /// Whether to wait for the result.
-    sync: Option<Sync>,
+    /// Whether to wait for the result: `Y` or `N`.
+    #[param(pattern = "^[YN]$")]
+    sync: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-pub enum Sync {
-    Y,
-    N,
+impl SubmitQuery {
+    /// None where nothing is said.
+    fn sync(&self) -> Result<Option<bool>, Problem> {
+        match self.sync.as_deref() {
+            None => Ok(None),
+            Some("Y") => Ok(Some(true)),
+            Some("N") => Ok(Some(false)),
+            Some(other) => {
+                let message = format!("sync='{other}': it must be Y or N");
+                Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "invalid-sync",
+                    message,
+                ))
+            }
+        }
+    }
 }
 
 /// That a document was taken in.
@@ -79,11 +93,12 @@ pub async fn submit(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let preferred = match query.sync {
-        Some(Sync::N) => None,
+    let sync = query.sync()?;
+    let preferred = match sync {
+        Some(false) => None,
         _ => preference::wait(&headers, api.sync_wait),
     };
-    let wait = preferred.or((query.sync == Some(Sync::Y)).then_some(api.sync_wait));
+    let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
     let key = idempotency::key(&headers)?;
     let body = intake::read(&api, &headers, body).await?;
     let outline = intake::outline(&api, body.clone()).await?;

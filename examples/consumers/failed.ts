@@ -1,5 +1,5 @@
-// Follow what fails: npx tsx failed.ts NATS_URL [SINCE]
-// Needs @nats-io/transport-node and @nats-io/jetstream.
+// Follow what fails: node --import tsx failed.ts NATS_URL [SINCE]
+// Needs @nats-io/transport-node, @nats-io/jetstream and tsx.
 //
 // A durable consumer of lifecycle.failed.*, at least once: it goes on where it was, and tells an
 // event it has seen by its ce-id. SINCE is where it begins the first time.

@@ -126,7 +126,8 @@ async fn the_typescript_consumer_follows_what_fails_goes_on_where_it_was_and_cat
         eprintln!("skipped: no node_modules in examples/consumers (scripts/recipes.sh)");
         return;
     }
-    follows_what_fails(&tsx, &["failed.ts"]).await;
+    // Not by way of `tsx`, which is another process that outlives its kill.
+    follows_what_fails(Path::new("node"), &["--import", "tsx", "failed.ts"]).await;
 }
 
 #[tokio::test]

@@ -16,9 +16,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::failure::{Problem, in_one_form};
 use crate::state::Api;
-use crate::{
-    conditional, documents, events, health, list, openapi, results, status, submit, tasks,
-};
+use crate::{conditional, documents, events, health, list, results, status, submit, tasks};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -53,7 +51,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The whole service.
 pub fn router(api: Arc<Api>) -> Router {
     let (router, document) = routes().split_for_parts();
-    let document = openapi::document(&document);
+    let document = crate::openapi::document(&document);
     let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let router = router
         .with_state(api)

@@ -90,7 +90,7 @@ pub enum Rejection {
     #[error("the request is still running; only a failed request can be redriven")]
     StillRunning,
     /// A redrive needs a failed request.
-    #[error("the request has {0}; only a failed request can be redriven")]
+    #[error("the request ended as {0}; only a failed request can be redriven")]
     NotFailed(&'static str),
     /// The group ends with these reports: the steps from the next group on are needed.
     #[error("the steps from group {0} on are needed")]

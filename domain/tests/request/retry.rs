@@ -23,7 +23,7 @@ fn the_last_attempt_is_not_followed_by_another_whatever_the_fault_asks_for() {
 
 #[test]
 fn what_was_called_may_ask_for_more_than_the_maximum() {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let policy = RetryPolicy::default();
     assert_eq!(policy.delay(1, "busy", Retry::After(hour), 1.0), Some(hour));
 }

@@ -43,6 +43,9 @@ pub struct Advance {
     /// What comes after the current group, in order, as the document and the results have it;
     /// none where the caller does not expect the group to end.
     pub steps: Vec<Step>,
+    /// The group that the first of the steps is about. The request may have gone on since they
+    /// were worked out, and then they are not what comes next.
+    pub from: u32,
     /// The time of the decision.
     pub now: Timestamp,
     /// The rules the request is under.

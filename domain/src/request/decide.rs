@@ -159,7 +159,7 @@ fn conclude(
 /// The events of the steps from group `next` on.
 fn follow(next: usize, advance: Advance) -> Result<Vec<Event>, Rejection> {
     let mut next = u32::try_from(next).unwrap_or(u32::MAX);
-    if advance.steps.is_empty() {
+    if advance.steps.is_empty() || advance.from != next {
         return Err(Rejection::StepsNeeded(next));
     }
     let deadline = deadline(advance.now, advance.rules);

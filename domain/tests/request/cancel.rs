@@ -44,10 +44,10 @@ fn a_request_that_has_ended_is_not_cancelled() {
 fn a_cancelled_request_goes_no_further() {
     let steps = || [group(1), Step::Response(response())];
     given([received(), cancelled()])
-        .when(advance([], steps()))
+        .when(advance(0, [], steps()))
         .then_nothing();
     given([received(), started(0, 1), cancelled()])
-        .when(advance([], steps()))
+        .when(advance(0, [], steps()))
         .then_nothing();
 }
 

@@ -52,9 +52,9 @@ fn what_comes_after_a_cancellation_is_recorded_once_and_it_stays_cancelled() {
 fn all_tasks_ending_late_complete_nothing() {
     let late = || [ok(0, 1, 1), ok(0, 2, 1)];
     let request = given([received(), started(0, 2), cancelled()])
-        .when(advance(late(), [group(1)]))
+        .when(advance(1, late(), [group(1)]))
         .then(late().map(taken_down))
-        .when(advance(late(), [group(1)]))
+        .when(advance(1, late(), [group(1)]))
         .then_nothing();
     assert_eq!(request.request().status(), Status::Cancelled);
     assert!(request.request().completed.is_empty());

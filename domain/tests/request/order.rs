@@ -63,6 +63,7 @@ fn late(reports: Vec<Report>, fail_fast: bool) -> Command {
     Command::Advance(Advance {
         reports,
         steps: vec![group(1)],
+        from: 1,
         now: at(0),
         rules,
     })
@@ -124,7 +125,7 @@ proptest! {
     ) {
         let mut world = World::new(script.clone(), Chance::default());
         if cancels {
-            world.obey(advance([], [group(6)]));
+            world.obey(advance(0, [], [group(6)]));
             world.obey(cancel());
         } else {
             world = world.run();
@@ -151,7 +152,7 @@ proptest! {
         fail_fast in any::<bool>(),
     ) {
         let mut world = World::new(vec![vec![]], Chance::default());
-        world.obey(advance([], [group(6)]));
+        world.obey(advance(0, [], [group(6)]));
         for batch in batches {
             world.obey(late(batch.clone(), fail_fast));
             let revision = world.state.revision();

@@ -38,9 +38,9 @@ fn a_redriven_request_succeeds_with_the_results_of_both_runs() {
     let request = one_of_three_failed()
         .when(redrive(60))
         .then([redriven(1, Some(0), &[2], 60)])
-        .when(advance([ok(0, 2, 3)], [Step::Response(response())]))
+        .when(advance(1, [ok(0, 2, 3)], [Step::Response(response())]))
         .then([taken_down(ok(0, 2, 3)), completed(0), succeeded()])
-        .when(advance([ok(0, 2, 3)], [Step::Response(response())]))
+        .when(advance(1, [ok(0, 2, 3)], [Step::Response(response())]))
         .then_nothing();
     let results = &request.request().completed;
     assert_eq!(results, &[vec![result(0, 1), result(0, 2), result(0, 3)]]);
@@ -119,11 +119,11 @@ fn a_group_whose_results_all_came_after_the_end_is_complete_once_redriven() {
         .and([failed(unreadable()), taken_down(ok(0, 1, 1))])
         .when(redrive(60))
         .then([redriven(1, Some(0), &[], 60)])
-        .when(advance([], []))
+        .when(advance(0, [], []))
         .then_refused(Rejection::StepsNeeded(1))
-        .when(advance([], [Step::Response(response())]))
+        .when(advance(1, [], [Step::Response(response())]))
         .then([completed(0), succeeded()])
-        .when(advance([], [Step::Response(response())]))
+        .when(advance(1, [], [Step::Response(response())]))
         .then_nothing();
 }
 
@@ -137,11 +137,11 @@ fn a_failure_between_groups_is_redriven_from_where_it_failed() {
         .then_refused(Rejection::StillRunning);
     assert_eq!(request.request().status(), Status::Running);
     request
-        .when(advance([], []))
+        .when(advance(0, [], []))
         .then_refused(Rejection::StepsNeeded(1))
-        .when(advance([], [group(1)]))
+        .when(advance(1, [], [group(1)]))
         .then([started(1, 1)])
-        .when(advance([], [group(1)]))
+        .when(advance(1, [], [group(1)]))
         .then_nothing();
 }
 
@@ -154,7 +154,7 @@ fn a_failure_before_the_first_group_is_redriven_as_if_just_received() {
         .then_refused(Rejection::StillRunning);
     assert_eq!(request.request().status(), Status::Received);
     request
-        .when(advance([], []))
+        .when(advance(0, [], []))
         .then_refused(Rejection::StepsNeeded(0));
 }
 

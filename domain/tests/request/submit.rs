@@ -42,7 +42,7 @@ fn a_document_submitted_again_after_the_end_starts_nothing() {
 fn nothing_but_a_submission_can_be_done_to_an_unknown_request() {
     let commands = [
         Command::CaptureResources(vec![resource("s3://m/curve")]),
-        advance([ok(0, 1, 1)], [group(1)]),
+        advance(1, [ok(0, 1, 1)], [group(1)]),
         Command::Abort(unreadable()),
         cancel(),
         redrive(0),

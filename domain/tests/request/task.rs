@@ -1,4 +1,4 @@
-use domain::request::{Command, Report, Rules, Status};
+use domain::request::{Command, Event, Next, Report, Rules, Status, TaskFailed};
 
 use crate::story::given;
 use crate::words::*;
@@ -29,9 +29,9 @@ fn a_task_that_fails_twice_may_still_succeed() {
     let request = given([received(), started(0, 1)])
         .when(reported([again(0, 1, 1), again(0, 1, 2)]))
         .then([taken_down(again(0, 1, 1)), taken_down(again(0, 1, 2))])
-        .when(advance([ok(0, 1, 3)], [group(1)]))
+        .when(advance(1, [ok(0, 1, 3)], [group(1)]))
         .then([taken_down(ok(0, 1, 3)), completed(0), started(1, 1)])
-        .when(advance([ok(0, 1, 3)], [group(1)]))
+        .when(advance(1, [ok(0, 1, 3)], [group(1)]))
         .then_nothing();
     assert_eq!(request.request().completed, [vec![result(0, 1)]]);
 }
@@ -149,6 +149,27 @@ fn a_failed_attempt_reported_after_the_dead_letter_still_joins_the_history() {
         taken_down(ok(0, 2, 1)),
         tasks_failed(0, 2, vec![dead(0, 1, [1, 2, 3])]),
     ]);
+}
+
+#[test]
+fn another_execution_under_the_same_number_is_taken_down_too() {
+    let Report::Outcome(mut other) = given_up(0, 1, 1) else {
+        panic!("it is an outcome");
+    };
+    other.started_at = at(2);
+    let request = given([received(), started(0, 2), taken_down(again(0, 1, 1))])
+        .when(reported([Report::Outcome(other.clone())]));
+    let mut second = attempt(1);
+    second.started_at = at(2);
+    request
+        .then([Event::TaskFailed(TaskFailed {
+            group: 0,
+            task: 1,
+            attempt: second,
+            next: Next::DeadLetter(letter(0, 1)),
+        })])
+        .when(reported([Report::Outcome(other)]))
+        .then_nothing();
 }
 
 #[test]

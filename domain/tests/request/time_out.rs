@@ -60,9 +60,9 @@ fn outcomes_that_come_with_the_time_out_are_counted_first() {
 fn a_group_whose_last_outcome_comes_with_the_time_out_is_complete() {
     let reports = || [group_fires(0, deadline()), ok(0, 1, 1)];
     given([received(), started(0, 1)])
-        .when(advance(reports(), [group(1)]))
+        .when(advance(1, reports(), [group(1)]))
         .then([taken_down(ok(0, 1, 1)), completed(0), started(1, 1)])
-        .when(advance(reports(), [group(1)]))
+        .when(advance(1, reports(), [group(1)]))
         .then_nothing();
 }
 
@@ -145,13 +145,13 @@ fn a_planned_request_is_not_timed_out_by_an_earlier_run() {
 fn a_request_time_out_that_comes_with_the_end_of_a_group_starts_no_further_group() {
     let reports = || [ok(0, 1, 1), request_fires(0)];
     given([received(), started(0, 1)])
-        .when(advance(reports(), [group(0), group(1)]))
+        .when(advance(1, reports(), [group(0), group(1)]))
         .then([
             taken_down(ok(0, 1, 1)),
             completed(0),
             request_timed_out(None, vec![]),
         ])
-        .when(advance(reports(), [group(0), group(1)]))
+        .when(advance(1, reports(), [group(0), group(1)]))
         .then_nothing();
 }
 
@@ -160,9 +160,9 @@ fn a_request_that_finishes_as_it_times_out_has_succeeded() {
     let reports = || [request_fires(0), ok(0, 1, 1)];
     let steps = || [Step::Response(response())];
     given([received(), started(0, 1)])
-        .when(advance(reports(), steps()))
+        .when(advance(1, reports(), steps()))
         .then([taken_down(ok(0, 1, 1)), completed(0), succeeded()])
-        .when(advance(reports(), steps()))
+        .when(advance(1, reports(), steps()))
         .then_nothing();
 }
 

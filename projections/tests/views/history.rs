@@ -126,6 +126,7 @@ fn command() -> impl Strategy<Value = (Command, bool)> {
         Command::Advance(Advance {
             reports,
             steps: Vec::new(),
+            from: 0,
             now: at(0),
             rules,
         })
@@ -172,7 +173,12 @@ fn obeyed(state: &State, command: Command, fails: bool) -> Vec<Event> {
         (Ok(events), _) => events,
         (Err(Rejection::StepsNeeded(next)), Command::Advance(advance)) => {
             let steps = steps(next, fails);
-            let command = Command::Advance(Advance { steps, ..advance });
+            let from = next;
+            let command = Command::Advance(Advance {
+                steps,
+                from,
+                ..advance
+            });
             decide(state, command).expect("it has its steps")
         }
         (Err(_), _) => Vec::new(),

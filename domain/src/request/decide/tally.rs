@@ -19,7 +19,7 @@ pub(super) struct Tally<'a> {
 struct Touched {
     succeeded: bool,
     given_up: bool,
-    attempts: Vec<u32>,
+    attempts: Vec<Attempt>,
 }
 
 impl<'a> Tally<'a> {
@@ -49,15 +49,16 @@ impl<'a> Tally<'a> {
                 Some(succeeded(outcome, result))
             }
             Verdict::Failed { fault, next } => {
-                if !touched.is_news(task, outcome.attempt, next) {
+                let attempt = attempt(outcome, fault);
+                if !touched.is_news(task, &attempt, next) {
                     return None;
                 }
-                touched.attempts.push(outcome.attempt);
+                touched.attempts.push(attempt.clone());
                 if matches!(next, Next::DeadLetter(_)) {
                     touched.given_up = true;
                     self.failed += 1;
                 }
-                Some(failed(outcome, fault, next))
+                Some(failed(outcome, attempt, next))
             }
         }
     }
@@ -116,22 +117,21 @@ impl Touched {
 
     /// Whether a failed attempt is to be recorded. A task without a result keeps the history of
     /// every attempt, in whatever order they are reported, but it is given up once in a run.
-    fn is_news(&self, task: &TaskState, attempt: u32, next: &Next) -> bool {
+    /// The number alone does not tell an attempt: a message that is sent again counts anew from
+    /// what was known then.
+    fn is_news(&self, task: &TaskState, attempt: &Attempt, next: &Next) -> bool {
         let (known, earlier) = match task {
             TaskState::Succeeded(_) => return false,
             TaskState::Pending { attempts, earlier } => (attempts, *earlier),
             TaskState::Failed(attempts, _) => (attempts, 0),
         };
-        if self.succeeded
-            || self.attempts.contains(&attempt)
-            || known.iter().any(|known| known.attempt == attempt)
-        {
+        if self.succeeded || self.attempts.contains(attempt) || known.contains(attempt) {
             return false;
         }
         match next {
             Next::RetryAt(_) => true,
             // One of before a redrive ends nothing of the run that is under way.
-            Next::DeadLetter(_) => self.is_open(task) && attempt > earlier,
+            Next::DeadLetter(_) => self.is_open(task) && attempt.attempt > earlier,
         }
     }
 }
@@ -148,17 +148,21 @@ fn succeeded(outcome: &Outcome, result: &Payload) -> Event {
     })
 }
 
-fn failed(outcome: &Outcome, fault: &Fault, next: &Next) -> Event {
+fn attempt(outcome: &Outcome, fault: &Fault) -> Attempt {
+    Attempt {
+        attempt: outcome.attempt,
+        worker: outcome.worker.clone(),
+        started_at: outcome.started_at,
+        duration_ms: outcome.duration_ms,
+        fault: fault.clone(),
+    }
+}
+
+fn failed(outcome: &Outcome, attempt: Attempt, next: &Next) -> Event {
     Event::TaskFailed(TaskFailed {
         group: outcome.group,
         task: outcome.task,
-        attempt: Attempt {
-            attempt: outcome.attempt,
-            worker: outcome.worker.clone(),
-            started_at: outcome.started_at,
-            duration_ms: outcome.duration_ms,
-            fault: fault.clone(),
-        },
+        attempt,
         next: next.clone(),
     })
 }

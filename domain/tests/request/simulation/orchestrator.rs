@@ -78,6 +78,7 @@ impl World {
         let mut advance = Advance {
             reports,
             steps: Vec::new(),
+            from: 0,
             now: at(0),
             rules: RULES,
         };
@@ -86,6 +87,7 @@ impl World {
                 panic!("{refused}");
             };
             advance.steps = self.steps(next);
+            advance.from = next;
             self.obey(Command::Advance(advance));
         }
     }

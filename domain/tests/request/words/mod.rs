@@ -78,16 +78,19 @@ pub fn completed(group: u32) -> Event {
 
 /// Reports and no steps: the group is not expected to end.
 pub fn reported(reports: impl IntoIterator<Item = Report>) -> Command {
-    advance(reports, [])
+    advance(0, reports, [])
 }
 
+/// Reports, and the steps from group `from` on.
 pub fn advance(
+    from: u32,
     reports: impl IntoIterator<Item = Report>,
     steps: impl IntoIterator<Item = Step>,
 ) -> Command {
     Command::Advance(Advance {
         reports: reports.into_iter().collect(),
         steps: steps.into_iter().collect(),
+        from,
         now: at(0),
         rules: RULES,
     })

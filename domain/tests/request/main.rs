@@ -13,6 +13,7 @@ mod order;
 mod reaction;
 mod redrive;
 mod retry;
+mod runs;
 mod simulation;
 mod stored;
 mod story;

@@ -4,25 +4,8 @@ use domain::request::{Advance, Command, Event, Failure, Phase, Report, Status};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::simulation::{Chance, Script, Task, World};
+use crate::simulation::{Chance, World, chance, orderly, script};
 use crate::words::*;
-
-fn task() -> impl Strategy<Value = Task> {
-    (0..3_u32, prop::bool::weighted(0.9))
-        .prop_map(|(failures, succeeds)| Task { failures, succeeds })
-}
-
-fn script() -> impl Strategy<Value = Script> {
-    vec(vec(task(), 0..=6), 1..=4)
-}
-
-fn chance() -> impl Strategy<Value = Chance> {
-    vec(any::<u8>(), 0..400).prop_map(Chance::of)
-}
-
-fn orderly(script: &Script) -> World {
-    World::new(script.clone(), Chance::default()).run()
-}
 
 /// The failure that ended it, without the attempts: one reported late is not in it.
 fn failure(world: &World) -> Option<Failure> {
@@ -96,24 +79,16 @@ proptest! {
     }
 
     #[test]
-    fn a_failed_request_that_is_redriven_ends_with_every_result(
+    fn with_fail_fast_a_disorderly_run_ends_once_in_the_group_of_the_orderly_one(
         script in script(),
-        (first, second, third) in (chance(), chance(), chance()),
+        chance in chance(),
     ) {
-        let mut world = World::new(script.clone(), first).run();
-        // Each redrive gets one group further.
-        for chance in [second, third.clone(), third.clone(), third] {
-            if world.request().status() == Status::Failed {
-                world = world.redrive(chance);
-            }
-        }
-        let redrives = world.request().redrives as usize;
-        prop_assert_eq!(world.ended(), (Status::Succeeded, redrives + 1));
-        let everything: Script = script
-            .iter()
-            .map(|g| g.iter().map(|t| Task { succeeds: true, ..*t }).collect())
-            .collect();
-        prop_assert_eq!(world.results(), orderly(&everything).results());
+        let orderly = orderly(&script);
+        let world = World::new(script, chance).failing_fast().run();
+        prop_assert_eq!(world.ended(), orderly.ended());
+        let group = |world: &World| failure(world).and_then(|failure| failure.group);
+        prop_assert_eq!(group(&world), group(&orderly));
+        prop_assert_eq!(&world.request().completed, &orderly.request().completed);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use domain::request::{Event, Status};
 use projections::{GroupStatus, View, fold};
 use proptest::prelude::*;
 
-use crate::history::{Commit, at, history};
+use crate::history::{Commit, history};
+use crate::words::at;
 
 /// Every view there was, each with its commit.
 fn views(commits: &[Commit]) -> Vec<(&Commit, View)> {

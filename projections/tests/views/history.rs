@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Event, Failure, Fault, GroupOutline, Next, Outcome, Received, Recorded,
-    Rejection, Report, RequestId, Rules, State, Step, Verdict, decide, evolve,
+    Advance, Command, Event, Fault, Next, Outcome, Recorded, Rejection, Report, Rules, State, Step,
+    Verdict, decide, evolve,
 };
-use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// The tasks of the groups of every history; one group is empty.
-const TASKS: [u32; 3] = [2, 0, 3];
+use crate::words::{TASKS, at, failure, id, received};
 
 /// A commit, and the state after it.
 #[derive(Clone, Debug)]
@@ -33,42 +31,7 @@ impl Commit {
     }
 }
 
-pub fn id() -> RequestId {
-    RequestId::of_key("ada", "k1")
-}
-
-pub fn at(sequence: u64) -> Timestamp {
-    let seconds = i64::try_from(sequence).unwrap();
-    Timestamp::from_second(1_790_000_000 + seconds).unwrap()
-}
-
-pub fn received() -> Received {
-    let outline = |valuations: &u32| GroupOutline {
-        name: None,
-        valuations: *valuations,
-    };
-    Received {
-        document: "<PROJECT/>".into(),
-        fingerprint: "f1".into(),
-        groups: TASKS.iter().map(outline).collect(),
-        metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
-        submitter: "ada".into(),
-        idempotency_key: Some("k1".into()),
-    }
-}
-
-pub fn failure() -> Failure {
-    Failure {
-        code: "hydration-no-match".into(),
-        message: "nothing matches //curve".into(),
-        group: None,
-        tasks: Vec::new(),
-        redrive_may_help: false,
-    }
-}
-
-/// An attempt of a task that ended well, or failed, or was the last to fail.
-pub fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
+fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
     Report::Outcome(Outcome {
         group,
         task,
@@ -80,11 +43,11 @@ pub fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report 
     })
 }
 
-pub fn ok() -> Verdict {
+fn ok() -> Verdict {
     Verdict::Succeeded("<result/>".into())
 }
 
-pub fn fails(next: Next) -> Verdict {
+fn fails(next: Next) -> Verdict {
     let fault = Fault {
         code: "exit-75".into(),
         message: "no curve for EUR".into(),

@@ -6,3 +6,4 @@ mod agree;
 mod history;
 mod redelivery;
 mod tell;
+mod words;

@@ -6,7 +6,7 @@ use domain::request::{
 };
 use projections::{GroupStatus, View, fold};
 
-use crate::history::{at, failure, id, received};
+use crate::words::{at, failure, id, received};
 
 /// The view after these events, each a commit of its own: the first has sequence 1.
 fn told(events: impl IntoIterator<Item = Event>) -> View {

@@ -1,3 +1,6 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 /// Decides what happens next. Once it has nothing more to say everything goes in order.
 #[derive(Clone, Debug, Default)]
 pub struct Chance(Vec<u8>);
@@ -14,4 +17,8 @@ impl Chance {
     pub fn strikes(&mut self) -> bool {
         self.0.pop().is_some_and(|choice| choice % 4 == 0)
     }
+}
+
+pub fn chance() -> impl Strategy<Value = Chance> {
+    vec(any::<u8>(), 0..400).prop_map(Chance::of)
 }

@@ -3,29 +3,20 @@
 
 mod chance;
 mod orchestrator;
+mod script;
 mod worker;
 
 use std::collections::BTreeMap;
 
 use domain::request::{
-    Command, Event, Next, Payload, Rejection, Report, Request, State, Status, TaskState, decide,
-    evolve,
+    Command, Event, Next, Payload, Rejection, Report, Request, Rules, State, Status, TaskState,
+    decide, evolve,
 };
 use jiff::Timestamp;
 
 use crate::words::*;
-pub use chance::Chance;
-
-/// What a task does: so many attempts fail, then it ends.
-#[derive(Clone, Copy, Debug)]
-pub struct Task {
-    pub failures: u32,
-    /// Whether the attempt after those has the result, or is the one that is given up.
-    pub succeeds: bool,
-}
-
-/// What the groups of a document do.
-pub type Script = Vec<Vec<Task>>;
+pub use chance::{Chance, chance};
+pub use script::{Script, orderly, script, succeeding};
 
 /// A task in the work queue.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +35,9 @@ struct Message {
 pub struct World {
     script: Script,
     chance: Chance,
+    rules: Rules,
+    /// Whether timers may fire before what they limit has ended.
+    impatient: bool,
     pub state: State,
     /// The commits, in order.
     pub log: Vec<Vec<Event>>,
@@ -60,6 +54,8 @@ impl World {
         let mut world = Self {
             script,
             chance,
+            rules: RULES,
+            impatient: false,
             state: State::Absent,
             log: Vec::new(),
             outbox: Vec::new(),
@@ -70,6 +66,16 @@ impl World {
         };
         world.obey(Command::Submit(Box::new(document("f1"))));
         world
+    }
+
+    pub fn failing_fast(mut self) -> Self {
+        self.rules.fail_fast = true;
+        self
+    }
+
+    pub fn impatient(mut self) -> Self {
+        self.impatient = true;
+        self
     }
 
     pub fn request(&self) -> &Request {
@@ -91,7 +97,8 @@ impl World {
     /// Runs what failed again; whatever was delivered before is delivered once more.
     pub fn redrive(mut self, chance: Chance) -> Self {
         self.chance = chance;
-        self.obey(redrive(60));
+        self.impatient = false;
+        self.obey(redrive(60 * (1 + i64::from(self.request().redrives))));
         self.outbox = (0..self.log.len()).rev().collect();
         self.reports = self.events().filter_map(reported_by).collect();
         self.run()
@@ -110,6 +117,9 @@ impl World {
         }
         if possible.is_empty() {
             return false;
+        }
+        if self.impatient && self.chance.strikes() && self.chance.strikes() {
+            self.fire();
         }
         possible[self.chance.pick(possible.len())](self);
         true
@@ -134,7 +144,7 @@ impl World {
     /// its own timers.
     fn check_timers(&self) {
         let request = self.request();
-        if !self.outbox.is_empty() || request.status().is_terminal() {
+        if self.impatient || !self.outbox.is_empty() || request.status().is_terminal() {
             return;
         }
         assert_eq!(self.request_timer, Some(request.redrives));

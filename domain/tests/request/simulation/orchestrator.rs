@@ -39,6 +39,15 @@ impl World {
         }
     }
 
+    /// A timer fires; the broker has it no more then.
+    pub(super) fn fire(&mut self) {
+        if let Some((group, deadline)) = self.group_timers.pop_first() {
+            self.reports.push(Report::GroupTimedOut { group, deadline });
+        } else if let Some(run) = self.request_timer.take() {
+            self.reports.push(Report::RequestTimedOut { run });
+        }
+    }
+
     /// A task that is still there is not sent twice.
     fn dispatch(&mut self, index: u32) {
         let running = self.request().running().filter(|g| g.index == index);
@@ -80,7 +89,7 @@ impl World {
             steps: Vec::new(),
             from: 0,
             now: at(0),
-            rules: RULES,
+            rules: self.rules,
         };
         if let Err(refused) = self.try_to(Command::Advance(advance.clone())) {
             let Rejection::StepsNeeded(next) = refused else {

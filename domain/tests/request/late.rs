@@ -95,3 +95,12 @@ fn what_a_late_outcome_says_of_a_task_that_ended_is_not_recorded() {
         ]))
         .then_nothing();
 }
+
+#[test]
+fn an_event_about_another_group_or_no_task_leaves_the_group_as_it_is() {
+    let running = given([received(), started(1, 2)]);
+    let group = running.request().running().cloned();
+    let strange = [ok(0, 1, 1), given_up(2, 1, 1), ok(1, 0, 1), again(1, 3, 1)];
+    let after = running.and(strange.map(taken_down));
+    assert_eq!(after.request().running().cloned(), group);
+}

@@ -119,6 +119,10 @@ fn the_first_result_of_a_task_is_its_result() {
     given([received(), started(0, 2), taken_down(ok(0, 1, 1))])
         .when(reported([ok(0, 1, 2), again(0, 1, 1), given_up(0, 1, 3)]))
         .then_nothing();
+    let together = [ok(0, 1, 2), again(0, 1, 1), given_up(0, 1, 3), ok(0, 1, 4)];
+    given([received(), started(0, 2)])
+        .when(reported(together))
+        .then([taken_down(ok(0, 1, 2))]);
 }
 
 #[test]

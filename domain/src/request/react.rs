@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::retry::LONG_DELAY;
-use super::{Event, Next, State, TaskFailed};
+use super::{Event, Next, Phase, Redriven, Request, State, TaskFailed, TaskState};
 
 /// What the orchestrator does after an event. Each may be done twice without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,30 +56,13 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     };
     let ended = request.status().is_terminal();
     match event {
-        Event::Received(_) if !ended => {
-            vec![Effect::SetRequestTimer { run: 0 }, Effect::Advance]
+        // A timer of an earlier run would take the place of this run's.
+        Event::Received(_) if !ended && request.redrives == 0 => begin(request, 0),
+        Event::Redriven(redriven) if !ended && request.redrives == redriven.run => {
+            redriven_now(request, redriven)
         }
-        Event::Redriven(redriven) if !ended => {
-            let mut effects = vec![Effect::SetRequestTimer {
-                run: request.redrives,
-            }];
-            if let Some(group) = redriven.group {
-                effects.extend(start(group, redriven.deadline));
-            }
-            effects.push(Effect::Advance);
-            effects
-        }
-        Event::GroupStarted(started) => {
-            let runs = request
-                .running()
-                .is_some_and(|group| group.index == started.group && started.tasks > 0);
-            if runs {
-                start(started.group, started.deadline).into()
-            } else {
-                Vec::new()
-            }
-        }
-        Event::TaskFailed(failed) if !ended => long_delay(failed),
+        Event::GroupStarted(started) => start(request, started.group, started.deadline),
+        Event::TaskFailed(failed) if waits(request, failed) => long_delay(failed),
         Event::GroupCompleted { group } => vec![Effect::ClearGroupTimer { group: *group }],
         Event::Succeeded(_) => vec![Effect::ClearRequestTimer],
         Event::Failed(_) | Event::Cancelled(_) if ended => {
@@ -92,6 +75,39 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
         }
         _ => Vec::new(),
     }
+}
+
+fn begin(request: &Request, run: u32) -> Vec<Effect> {
+    let mut effects = vec![Effect::SetRequestTimer { run }];
+    if matches!(request.phase, Phase::Planning) {
+        effects.push(Effect::Advance);
+    }
+    effects
+}
+
+fn redriven_now(request: &Request, redriven: &Redriven) -> Vec<Effect> {
+    let mut effects = begin(request, redriven.run);
+    let Some(group) = redriven.group else {
+        return effects;
+    };
+    let group = start(request, group, redriven.deadline);
+    if !group.is_empty() {
+        effects.extend(group);
+        // Results that came after the end may have left it nothing to wait for.
+        effects.push(Effect::Advance);
+    }
+    effects
+}
+
+/// Whether it is the last known failure of a task that is to be tried again.
+fn waits(request: &Request, failed: &TaskFailed) -> bool {
+    let task = request
+        .running()
+        .filter(|group| group.index == failed.group)
+        .and_then(|group| group.task(failed.task));
+    task.is_some_and(|task| {
+        matches!(task, TaskState::Pending { .. }) && task.last_attempt() == failed.attempt.attempt
+    })
 }
 
 fn long_delay(failed: &TaskFailed) -> Vec<Effect> {
@@ -112,8 +128,16 @@ fn long_delay(failed: &TaskFailed) -> Vec<Effect> {
     }
 }
 
-fn start(group: u32, deadline: Timestamp) -> [Effect; 2] {
-    [
+/// What a group needs that runs with this deadline; with another it was redriven meanwhile, and
+/// that set its timer.
+fn start(request: &Request, group: u32, deadline: Timestamp) -> Vec<Effect> {
+    let runs = request
+        .running()
+        .is_some_and(|running| running.index == group && running.deadline == deadline);
+    if !runs {
+        return Vec::new();
+    }
+    vec![
         Effect::SetGroupTimer { group, deadline },
         Effect::Dispatch { group },
     ]

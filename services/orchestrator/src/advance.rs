@@ -27,6 +27,7 @@ pub async fn with_reports(
     let mut advance = Advance {
         reports,
         steps: Vec::new(),
+        from: 0,
         now: Timestamp::now(),
         rules: context.rules,
     };
@@ -35,6 +36,7 @@ pub async fn with_reports(
         match context.execute(request, command).await {
             Err(Error::Refused(Rejection::StepsNeeded(next))) => {
                 let steps = steps(context, request, next, &advance.reports).await;
+                advance.from = next;
                 advance.steps = match steps {
                     Ok(steps) => steps,
                     Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
+use domain::request::RequestId;
 use futures::{StreamExt, stream::ReadyChunks};
 use jiff::Timestamp;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Error, Topology, commit};
+use crate::{Commit, Connection, Error, Topology, commit, subject};
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);
@@ -91,6 +92,12 @@ impl Delivery {
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.message.subject
+    }
+
+    /// The request that its subject names: the log and the reports have it there.
+    #[must_use]
+    pub fn request(&self) -> Option<RequestId> {
+        subject::request(self.subject(), 2)
     }
 
     /// Its body.

@@ -145,10 +145,10 @@ impl World {
     }
 
     fn servers(&mut self) -> &mut Own {
-        match &mut self.kept {
-            Kept::Own(own) => own,
-            _ => panic!("only the servers of `World::own` can be killed"),
-        }
+        let Kept::Own(own) = &mut self.kept else {
+            panic!("only the servers of `World::own` can be killed");
+        };
+        own
     }
 
     /// Kills nats-server as a crash would.

@@ -1,4 +1,5 @@
 //! What Fanfold builds on JetStream, against a real server and a real cluster of three.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
 mod log;

@@ -9,6 +9,7 @@ use crate::request::{
 /// is that of the outcomes.
 pub(super) struct Tally<'a> {
     group: &'a Group,
+    run: u32,
     touched: HashMap<u32, Touched>,
     succeeded: u32,
     failed: u32,
@@ -22,9 +23,10 @@ struct Touched {
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn of(group: &'a Group) -> Self {
+    pub(super) fn of(group: &'a Group, run: u32) -> Self {
         Self {
             group,
+            run,
             touched: HashMap::new(),
             succeeded: group.succeeded,
             failed: group.failed,
@@ -32,7 +34,8 @@ impl<'a> Tally<'a> {
     }
 
     /// The event of an outcome; none where the task has ended, where this attempt is known, or
-    /// where there is no such task.
+    /// where there is no such task. A result is a result whenever it comes, but a failure of an
+    /// earlier run says nothing of this one.
     pub(super) fn take_in(&mut self, outcome: &Outcome) -> Option<Event> {
         if outcome.group != self.group.index {
             return None;
@@ -62,13 +65,16 @@ impl<'a> Tally<'a> {
                 }))
             }
             Verdict::Failed { fault, next } => {
-                if known.iter().any(|a| a.attempt == outcome.attempt)
-                    || touched.attempts.contains(&outcome.attempt)
-                {
+                let last = matches!(next, Next::DeadLetter(_));
+                // An attempt that was not reported before a redrive may share its number with a
+                // later one; dropped as known, the end of the task would be lost.
+                let known = known.iter().any(|a| a.attempt == outcome.attempt)
+                    || touched.attempts.contains(&outcome.attempt);
+                if outcome.run < self.run || (known && !last) {
                     return None;
                 }
                 touched.attempts.push(outcome.attempt);
-                if matches!(next, Next::DeadLetter(_)) {
+                if last {
                     touched.ended = true;
                     self.failed += 1;
                 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use futures::{StreamExt, stream::ReadyChunks};
+use domain::request::TaskId;
 use jiff::Timestamp;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Error, Topology, commit};
+use crate::{Commit, Connection, Error, Topology, commit, subject};
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);
@@ -105,6 +106,12 @@ impl Delivery {
         let empty = async_nats::HeaderMap::new();
         let headers = self.message.headers.as_ref().unwrap_or(&empty);
         commit::decode(self.subject(), sequence, at, headers, self.body())
+    }
+
+    /// The task it is, for a delivery of the work queue.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        subject::task_id(self.subject())
     }
 
     /// Its sequence in its stream, the time it was stored, and how often it was delivered.

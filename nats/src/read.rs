@@ -19,8 +19,29 @@ const READ_BATCH: usize = 1_000;
 #[derive(Serialize)]
 struct BatchGet<'a> {
     batch: usize,
-    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<Timestamp>,
     next_by_subj: &'a str,
+}
+
+/// How much comes in one page; one that ends by its bytes may be followed by more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub(crate) messages: usize,
+    pub(crate) bytes: Option<usize>,
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From {
+    /// At this sequence.
+    Sequence(u64),
+    /// With what was stored at this time or later.
+    Time(Timestamp),
 }
 
 /// The commits of a request after sequence `after`, in order.
@@ -93,22 +114,34 @@ async fn read_page(
     log_subject: &str,
     from: u64,
 ) -> Result<Vec<Commit>, Error> {
-    let page = messages(connection, stream, log_subject, from, READ_BATCH).await?;
+    let from = From::Sequence(from);
+    let most = Most {
+        messages: READ_BATCH,
+        bytes: None,
+    };
+    let page = messages(connection, stream, log_subject, from, most).await?;
     page.iter().map(parse).collect()
 }
 
-/// The messages of a stream from sequence `from` on, by subject, at the most `limit`: a batched
-/// direct get.
+/// The messages of a stream from sequence `from` on, by subject: a batched direct get.
 pub(crate) async fn messages(
     connection: &Connection,
     stream: &str,
     subject: &str,
-    from: u64,
-    limit: usize,
+    from: From,
+    most: Most,
 ) -> Result<Vec<Message>, Error> {
     let ask = serde_json::to_vec(&BatchGet {
-        batch: limit,
-        seq: from,
+        batch: most.messages,
+        max_bytes: most.bytes,
+        seq: match from {
+            From::Sequence(sequence) => Some(sequence),
+            From::Time(_) => None,
+        },
+        start_time: match from {
+            From::Sequence(_) => None,
+            From::Time(time) => Some(time),
+        },
         next_by_subj: subject,
     })
     .map_err(|error| Error::corrupt("a read", error))?;

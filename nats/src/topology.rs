@@ -48,7 +48,7 @@ impl Default for Topology {
             task_types: vec!["default".into()],
             task_lease: Duration::from_secs(30),
             takeover_after: Duration::from_secs(5),
-            ack_wait: Duration::from_secs(30),
+            ack_wait: Duration::from_secs(10),
         }
     }
 }
@@ -126,6 +126,8 @@ impl Topology {
             name: DEAD_LETTERS.into(),
             subjects: vec!["dead-letters.>".into()],
             max_age: self.dead_letter_age,
+            // A letter is kept once, however often it is kept, and may be completed.
+            max_messages_per_subject: 1,
             allow_direct: true,
             ..base
         });

@@ -26,7 +26,7 @@ async fn a_task_that_fails_twice_and_then_succeeds_leaves_no_mark_but_its_attemp
 
 #[tokio::test]
 async fn a_task_out_of_attempts_is_dead_lettered_and_every_answer_says_why() {
-    let mut world = World::start().await;
+    let world = World::start().await;
     let valuer = Valuer::start(|call| async move {
         if call.task == 1 {
             Reply::Status(500, "kaboom".into())

@@ -68,9 +68,9 @@ pub struct Outcome {
     pub group: u32,
     /// The task, from 1.
     pub task: u32,
-    /// The run it is of: the number of redrives before it was dispatched.
-    #[serde(default)]
-    pub run: u32,
+    /// The run it is of, where that is known: the number of redrives before it was dispatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
     /// The attempt, from 1.
     pub attempt: u32,
     /// The worker that ran it.

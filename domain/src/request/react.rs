@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::{Attempt, Event, Next, Request, State, TaskFailed, TaskState};
+use super::{Attempt, Event, Next, Phase, Redriven, Request, State, TaskFailed, TaskState};
 
 /// What the orchestrator does after an event. Each may be done twice without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,35 +61,16 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     };
     let ended = request.status().is_terminal();
     match event {
-        Event::Received(_) if !ended => {
-            vec![Effect::SetRequestTimer { run: 0 }, Effect::Advance]
+        // A timer of an earlier run would take the place of this run's.
+        Event::Received(_) if !ended && request.redrives == 0 => begin(request, 0),
+        Event::Redriven(redriven) if !ended && request.redrives == redriven.run => {
+            redriven_now(request, redriven)
         }
-        Event::Redriven(redriven) if !ended => {
-            let mut effects = vec![Effect::SetRequestTimer {
-                run: request.redrives,
-            }];
-            if let Some(group) = redriven.group {
-                effects.extend(start(group, redriven.deadline));
-            }
-            effects.push(Effect::Advance);
-            effects
-        }
-        Event::GroupStarted(started) => {
-            let runs = request
-                .running()
-                .is_some_and(|group| group.index == started.group && started.tasks > 0);
-            if runs {
-                start(started.group, started.deadline).into()
-            } else {
-                Vec::new()
-            }
-        }
+        Event::GroupStarted(started) => start(request, started.group, started.deadline),
         Event::TaskFailed(failed) => task_failed(request, failed),
         Event::GroupCompleted { group } => vec![Effect::ClearGroupTimer { group: *group }],
         Event::Succeeded(_) => vec![Effect::ClearRequestTimer],
-        // Its timers stay: clearing them could meet those of a redrive. They change nothing.
-        Event::Failed(_) if ended && request.group().is_some() => vec![Effect::StopTasks],
-        Event::Cancelled(_) => {
+        Event::Failed(_) | Event::Cancelled(_) if ended => {
             let mut effects = vec![Effect::ClearRequestTimer];
             if let Some(group) = request.group() {
                 effects.push(Effect::ClearGroupTimer { group: group.index });
@@ -101,10 +82,42 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     }
 }
 
+fn begin(request: &Request, run: u32) -> Vec<Effect> {
+    let mut effects = vec![Effect::SetRequestTimer { run }];
+    if matches!(request.phase, Phase::Planning) {
+        effects.push(Effect::Advance);
+    }
+    effects
+}
+
+fn redriven_now(request: &Request, redriven: &Redriven) -> Vec<Effect> {
+    let mut effects = begin(request, redriven.run);
+    let Some(group) = redriven.group else {
+        return effects;
+    };
+    let group = start(request, group, redriven.deadline);
+    if !group.is_empty() {
+        effects.extend(group);
+        // Results that came after the end may have left it nothing to wait for.
+        effects.push(Effect::Advance);
+    }
+    effects
+}
+
+/// Whether it is the last known failure of a task that is to be tried again.
+fn waits(request: &Request, failed: &TaskFailed) -> bool {
+    let task = request
+        .running()
+        .filter(|group| group.index == failed.group)
+        .and_then(|group| group.task(failed.task));
+    task.is_some_and(|task| {
+        matches!(task, TaskState::Pending { .. }) && task.last_attempt() == failed.attempt.attempt
+    })
+}
+
 fn task_failed(request: &Request, failed: &TaskFailed) -> Vec<Effect> {
-    let ended = request.status().is_terminal();
     match &failed.next {
-        Next::DispatchAt(due) if !ended => vec![Effect::SetTaskTimer {
+        Next::DispatchAt(due) if waits(request, failed) => vec![Effect::SetTaskTimer {
             group: failed.group,
             task: failed.task,
             due: *due,
@@ -130,8 +143,16 @@ fn history(request: &Request, failed: &TaskFailed) -> Vec<Attempt> {
     }
 }
 
-fn start(group: u32, deadline: Timestamp) -> [Effect; 2] {
-    [
+/// What a group needs that runs with this deadline; with another it was redriven meanwhile, and
+/// that set its timer.
+fn start(request: &Request, group: u32, deadline: Timestamp) -> Vec<Effect> {
+    let runs = request
+        .running()
+        .is_some_and(|running| running.index == group && running.deadline == deadline);
+    if !runs {
+        return Vec::new();
+    }
+    vec![
         Effect::SetGroupTimer { group, deadline },
         Effect::Dispatch { group },
     ]

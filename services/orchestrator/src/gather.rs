@@ -62,20 +62,20 @@ async fn take_in(
                 }
             },
             Err(unreadable) => {
-                tracing::error!(error = %unreadable.error, "a report is set aside");
-                let set_aside = context
-                    .dead_letters
-                    .set_aside(&unreadable.delivery, &unreadable.error);
-                if let Err(error) = set_aside.await {
-                    tracing::warn!(%error, "it could not be set aside; it comes again");
-                } else {
-                    answer(unreadable.delivery.terminate().await);
-                }
+                set_aside(context, &unreadable.delivery, &unreadable.error).await;
             }
         }
     }
     for request in new {
         go_on(context, request, waiting, deciding);
+    }
+}
+
+async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error) {
+    tracing::error!(error = %reason, "a report is set aside");
+    match context.dead_letters.set_aside(delivery, reason).await {
+        Ok(_) => answer(delivery.terminate().await),
+        Err(error) => tracing::warn!(%error, "it could not be set aside; it comes again"),
     }
 }
 
@@ -136,15 +136,22 @@ async fn decide(context: &Context, request: RequestId, batch: Vec<StoredReport>)
     let done = async {
         for report in &reports {
             if let Report::TaskDue { group, task } = report {
-                dispatch::task(context, request, *group, *task).await?;
+                let sent = dispatch::task(context, request, *group, *task).await;
+                context.or_abort(request, sent).await?;
             }
         }
-        advance::with_reports(context, request, reports).await
+        let advanced = advance::with_reports(context, request, reports).await;
+        context.or_abort(request, advanced).await
     };
     match done.await {
         Ok(()) => {
             for delivery in &deliveries {
                 answer(delivery.ack().await);
+            }
+        }
+        Err(Error::Unreadable(error)) => {
+            for delivery in &deliveries {
+                set_aside(context, delivery, &error).await;
             }
         }
         Err(error) => again(request, &error, &deliveries).await,

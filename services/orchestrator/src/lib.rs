@@ -12,6 +12,7 @@ mod error;
 mod gather;
 mod outbox;
 mod resources;
+mod stop;
 mod work;
 
 use std::sync::Arc;

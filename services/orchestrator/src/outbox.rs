@@ -14,8 +14,8 @@ use crate::error::Error;
 
 /// How many commits' effects are under way at once.
 const EFFECTS_IN_FLIGHT: usize = 256;
-/// How often a commit under way shows a sign of life; well below the consumer's ack wait.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(8);
+/// How many signs of life a commit under way shows within the consumer's ack wait.
+const SIGNS_OF_LIFE: u32 = 3;
 /// The first pause before a commit whose effects could not be done is delivered again.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The longest such pause.
@@ -48,7 +48,9 @@ pub async fn run(context: Arc<Context>, mut commits: Deliveries, shutdown: Shutd
 }
 
 async fn take_in(context: &Context, delivery: Delivery) {
-    let answer = match with_signs_of_life(&delivery, effects::of_commit(context, &delivery)).await {
+    let every = context.ack_wait / SIGNS_OF_LIFE;
+    let done = with_signs_of_life(&delivery, every, effects::of_commit(context, &delivery));
+    let answer = match done.await {
         Ok(()) => delivery.ack().await,
         Err(error) => {
             let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
@@ -72,11 +74,12 @@ pub fn pause_before(delivered: u32) -> Duration {
 
 async fn with_signs_of_life(
     delivery: &Delivery,
+    every: Duration,
     work: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Error> {
     tokio::pin!(work);
     loop {
-        match tokio::time::timeout(SIGN_OF_LIFE, &mut work).await {
+        match tokio::time::timeout(every, &mut work).await {
             Ok(done) => return done,
             Err(_) => delivery.in_progress().await?,
         }

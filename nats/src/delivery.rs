@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use domain::request::RequestId;
+use domain::request::TaskId;
 use futures::{StreamExt, stream::ReadyChunks};
 use jiff::Timestamp;
 
@@ -112,6 +113,12 @@ impl Delivery {
         let empty = async_nats::HeaderMap::new();
         let headers = self.message.headers.as_ref().unwrap_or(&empty);
         commit::decode(self.subject(), sequence, at, headers, self.body())
+    }
+
+    /// The task it is, for a delivery of the work queue.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        subject::task_id(self.subject())
     }
 
     /// Its sequence in its stream, the time it was stored, and how often it was delivered.

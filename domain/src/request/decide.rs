@@ -108,7 +108,7 @@ fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, Rejection>
             _ => Ok(Vec::new()),
         };
     };
-    let mut tally = Tally::of(group);
+    let mut tally = Tally::of(group, request.redrives);
     let mut events: Vec<Event> = advance
         .reports
         .iter()
@@ -191,6 +191,7 @@ fn deadline(now: Timestamp, rules: Rules) -> Timestamp {
 }
 
 fn failed(failure: Failure) -> Event {
+    let failure = failure.bounded();
     Event::Failed(Failed { failure })
 }
 

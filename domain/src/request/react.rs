@@ -1,9 +1,6 @@
-use std::time::Duration;
+use jiff::Timestamp;
 
-use jiff::{SignedDuration, Timestamp};
-
-use super::retry::LONG_DELAY;
-use super::{Event, Next, Phase, Redriven, Request, State, TaskFailed, TaskState};
+use super::{Attempt, Event, Next, Phase, Redriven, Request, State, TaskFailed, TaskState};
 
 /// What the orchestrator does after an event. Each may be done twice without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +33,14 @@ pub enum Effect {
         /// When.
         due: Timestamp,
     },
+    /// Write the task's whole history into its dead letter, of which the worker knew only the last
+    /// attempt.
+    CompleteDeadLetter {
+        /// The dead letter.
+        letter: String,
+        /// The failed attempts, by number.
+        attempts: Vec<Attempt>,
+    },
     /// The group's timer is not needed any more.
     ClearGroupTimer {
         /// The group, from 0.
@@ -62,7 +67,7 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
             redriven_now(request, redriven)
         }
         Event::GroupStarted(started) => start(request, started.group, started.deadline),
-        Event::TaskFailed(failed) if waits(request, failed) => long_delay(failed),
+        Event::TaskFailed(failed) => task_failed(request, failed),
         Event::GroupCompleted { group } => vec![Effect::ClearGroupTimer { group: *group }],
         Event::Succeeded(_) => vec![Effect::ClearRequestTimer],
         Event::Failed(_) | Event::Cancelled(_) if ended => {
@@ -110,21 +115,31 @@ fn waits(request: &Request, failed: &TaskFailed) -> bool {
     })
 }
 
-fn long_delay(failed: &TaskFailed) -> Vec<Effect> {
-    let Next::RetryAt(due) = failed.next else {
-        return Vec::new();
-    };
-    let ran = Duration::from_millis(failed.attempt.duration_ms);
-    let ended = failed.attempt.started_at.saturating_add(ran);
-    let waits = ended.is_ok_and(|ended| {
-        due.duration_since(ended)
-            > SignedDuration::try_from(LONG_DELAY).unwrap_or(SignedDuration::MAX)
-    });
-    if waits {
-        let (group, task) = (failed.group, failed.task);
-        vec![Effect::SetTaskTimer { group, task, due }]
-    } else {
-        Vec::new()
+fn task_failed(request: &Request, failed: &TaskFailed) -> Vec<Effect> {
+    match &failed.next {
+        Next::DispatchAt(due) if waits(request, failed) => vec![Effect::SetTaskTimer {
+            group: failed.group,
+            task: failed.task,
+            due: *due,
+        }],
+        Next::RetryAt(_) | Next::DispatchAt(_) => Vec::new(),
+        Next::DeadLetter(letter) => vec![Effect::CompleteDeadLetter {
+            letter: letter.clone(),
+            attempts: history(request, failed),
+        }],
+    }
+}
+
+/// The task's failed attempts up to this one.
+fn history(request: &Request, failed: &TaskFailed) -> Vec<Attempt> {
+    let group = request.group().filter(|group| group.index == failed.group);
+    match group.and_then(|group| group.task(failed.task)) {
+        Some(TaskState::Failed(attempts, _) | TaskState::Pending { attempts, .. }) => attempts
+            .iter()
+            .filter(|attempt| attempt.attempt <= failed.attempt.attempt)
+            .cloned()
+            .collect(),
+        Some(TaskState::Succeeded(_)) | None => vec![failed.attempt.clone()],
     }
 }
 

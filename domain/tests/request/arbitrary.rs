@@ -98,6 +98,7 @@ fn task_succeeded() -> impl Strategy<Value = Event> {
 fn task_failed() -> impl Strategy<Value = Event> {
     let next = prop_oneof![
         timestamp().prop_map(Next::RetryAt),
+        timestamp().prop_map(Next::DispatchAt),
         text().prop_map(Next::DeadLetter)
     ];
     (any::<(u32, u32)>(), attempt(), next).prop_map(|((group, task), attempt, next)| {

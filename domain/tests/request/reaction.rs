@@ -93,13 +93,13 @@ fn fails_until(seconds: i64) -> Event {
         group: 0,
         task: 1,
         attempt: attempt(1),
-        next: Next::RetryAt(at(seconds)),
+        next: Next::DispatchAt(at(seconds)),
     })
 }
 
 #[test]
 fn only_a_delay_too_long_for_the_queue_becomes_a_timer() {
-    let short = fails_until(31);
+    let short = taken_down(again(0, 1, 1));
     let request = given([received(), started(0, 1), short.clone()]);
     assert_eq!(request.effects(&short), NONE);
     let long = fails_until(32);
@@ -124,12 +124,40 @@ fn a_delay_is_not_waited_for_once_the_task_went_on() {
 }
 
 #[test]
-fn a_task_given_up_or_done_asks_for_nothing() {
-    for outcome in [ok(0, 1, 1), given_up(0, 1, 1)] {
-        let event = taken_down(outcome);
-        let request = given([received(), started(0, 2), event.clone()]);
-        assert_eq!(request.effects(&event), NONE);
-    }
+fn a_task_that_is_done_asks_for_nothing() {
+    let event = taken_down(ok(0, 1, 1));
+    let request = given([received(), started(0, 2), event.clone()]);
+    assert_eq!(request.effects(&event), NONE);
+}
+
+#[test]
+fn the_dead_letter_of_a_task_given_up_gets_every_attempt_up_to_it() {
+    let event = taken_down(given_up(0, 1, 2));
+    let complete = |attempts: &[u32]| Effect::CompleteDeadLetter {
+        letter: letter(0, 1),
+        attempts: attempts.iter().copied().map(attempt).collect(),
+    };
+    let failed_twice =
+        given([received(), started(0, 2)]).and([taken_down(again(0, 1, 1)), event.clone()]);
+    assert_eq!(failed_twice.effects(&event), [complete(&[1, 2])]);
+    let redriven_and_failed_again = given([received(), started(0, 1)])
+        .and([taken_down(again(0, 1, 1)), event.clone()])
+        .and([
+            tasks_failed(0, 1, vec![dead(0, 1, [1, 2])]),
+            redriven(1, Some(0), &[1], 60),
+        ])
+        .and([taken_down(again(0, 1, 3))]);
+    assert_eq!(
+        redriven_and_failed_again.effects(&event),
+        [complete(&[1, 2])]
+    );
+    let done_meanwhile = given([received(), started(0, 1), event.clone()])
+        .and([
+            tasks_failed(0, 1, vec![dead(0, 1, [2])]),
+            redriven(1, Some(0), &[1], 60),
+        ])
+        .and([taken_down(ok(0, 1, 3))]);
+    assert_eq!(done_meanwhile.effects(&event), [complete(&[2])]);
 }
 
 #[test]

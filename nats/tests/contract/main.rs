@@ -18,7 +18,11 @@ async fn connect(url: &str, topology: &Topology) -> Connection {
     let connection = Connection::open(&Options::new(url, "contract"))
         .await
         .unwrap();
-    topology.declare(&connection).await.unwrap();
+    // A cluster that has just come up may take a moment to place a stream.
+    harness::until("the streams are declared", || async {
+        topology.declare(&connection).await.is_ok()
+    })
+    .await;
     connection
 }
 

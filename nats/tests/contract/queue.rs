@@ -60,6 +60,7 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
     let connection = connect(world.nats_url(), &topology).await;
     let tasks = Tasks::new(connection.clone());
     let attempts = Attempts {
+        run: 0,
         before: 3,
         earlier: 3,
     };
@@ -102,6 +103,7 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
     let connection = connect(world.nats_url(), &topology).await;
     let id = task();
     let outcome = Outcome {
+        run: None,
         group: 0,
         task: 1,
         attempt: 1,

@@ -39,7 +39,7 @@ async fn a_timer_that_is_cleared_does_not_fire() {
     let (cleared, kept) = (new_id(), new_id());
     timers.set_group(cleared, 0, soon()).await.unwrap();
     timers.set_request(kept, 0, soon()).await.unwrap();
-    timers.clear_group(cleared, 0).await.unwrap();
+    timers.clear_group(cleared, 0, None).await.unwrap();
     let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
     let fired = reports.next().await.unwrap();
     let fired: Vec<_> = fired

@@ -33,6 +33,7 @@ impl Commit {
 
 fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
     Report::Outcome(Outcome {
+        run: None,
         group,
         task,
         attempt,

@@ -69,7 +69,7 @@ async fn steps(
     let work = context.work(request);
     let mut work = work.lock().await;
     let results = {
-        let loaded = context.log.load(request).await?;
+        let loaded = context.load_since(request, 0).await?;
         let Some(state) = loaded.state().request() else {
             return Err(Error::Refused(Rejection::Unknown));
         };

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::request::{Report, RequestId, Verdict};
-use nats::{Deliveries, Delivery, StoredReport, Unreadable};
+use nats::{Deliveries, Delivery, StoredReport};
 use runtime::Shutdown;
 
 use crate::context::Context;
@@ -33,7 +33,9 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
                 for delivery in chunk {
                     match StoredReport::parse(delivery) {
                         Ok(report) => turns.queue(report.request, report),
-                        Err(unreadable) => set_aside(&context, &unreadable).await,
+                        Err(unreadable) => {
+                            set_aside(&context, &unreadable.delivery, &unreadable.error).await;
+                        }
                     }
                 }
             }
@@ -44,11 +46,10 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
     turns.finish(&shutdown).await;
 }
 
-async fn set_aside(context: &Context, unreadable: &Unreadable) {
-    let Unreadable { delivery, error } = unreadable;
-    tracing::error!(%error, "a report is set aside");
-    match context.dead_letters.set_aside(delivery, error).await {
-        Ok(()) => answer(delivery.terminate().await),
+async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error) {
+    tracing::error!(error = %reason, "a report is set aside");
+    match context.dead_letters.set_aside(delivery, reason).await {
+        Ok(_) => answer(delivery.terminate().await),
         Err(error) => tracing::warn!(%error, "it could not be set aside; it comes again"),
     }
 }
@@ -87,15 +88,22 @@ async fn decide(context: &Context, request: RequestId, batch: Vec<StoredReport>)
     let done = async {
         for report in &reports {
             if let Report::TaskDue { group, task } = report {
-                dispatch::task(context, request, *group, *task).await?;
+                let sent = dispatch::task(context, request, *group, *task).await;
+                context.or_abort(request, sent).await?;
             }
         }
-        advance::with_reports(context, request, reports).await
+        let advanced = advance::with_reports(context, request, reports).await;
+        context.or_abort(request, advanced).await
     };
     match done.await {
         Ok(()) => {
             for delivery in &deliveries {
                 answer(delivery.ack().await);
+            }
+        }
+        Err(Error::Unreadable(error)) => {
+            for delivery in &deliveries {
+                set_aside(context, delivery, &error).await;
             }
         }
         Err(error) => again(request, &error, &deliveries).await,

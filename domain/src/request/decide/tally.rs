@@ -9,6 +9,7 @@ use crate::request::{
 /// is that of the outcomes.
 pub(super) struct Tally<'a> {
     group: &'a Group,
+    run: u32,
     touched: HashMap<u32, Touched>,
     succeeded: u32,
     failed: u32,
@@ -23,9 +24,10 @@ struct Touched {
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn of(group: &'a Group) -> Self {
+    pub(super) fn of(group: &'a Group, run: u32) -> Self {
         Self {
             group,
+            run,
             touched: HashMap::new(),
             succeeded: group.succeeded,
             failed: group.failed,
@@ -50,6 +52,11 @@ impl<'a> Tally<'a> {
             }
             Verdict::Failed { fault, next } => {
                 let attempt = attempt(outcome, fault);
+                let earlier_run = outcome.run.is_some_and(|run| run < self.run);
+                if earlier_run && matches!(next, Next::DeadLetter(_)) {
+                    // It ended a run that has ended; its number may be one of this run too.
+                    return None;
+                }
                 if !touched.is_news(task, &attempt, next) {
                     return None;
                 }
@@ -129,7 +136,7 @@ impl Touched {
             return false;
         }
         match next {
-            Next::RetryAt(_) => true,
+            Next::RetryAt(_) | Next::DispatchAt(_) => true,
             // One of before a redrive ends nothing of the run that is under way.
             Next::DeadLetter(_) => self.is_open(task) && attempt.attempt > earlier,
         }

@@ -180,7 +180,7 @@ fn reported_by(event: &Event) -> Option<Report> {
     match event {
         Event::TaskSucceeded(e) => Some(ok(e.group, e.task, e.attempt)),
         Event::TaskFailed(e) => Some(match e.next {
-            Next::RetryAt(_) => again(e.group, e.task, e.attempt.attempt),
+            Next::RetryAt(_) | Next::DispatchAt(_) => again(e.group, e.task, e.attempt.attempt),
             Next::DeadLetter(_) => given_up(e.group, e.task, e.attempt.attempt),
         }),
         _ => None,

@@ -35,6 +35,7 @@ impl World {
             Effect::SetRequestTimer { run } => self.request_timer = Some(run),
             Effect::ClearRequestTimer => self.request_timer = None,
             Effect::StopTasks => self.queue.clear(),
+            Effect::CompleteDeadLetter { .. } => {}
             Effect::SetTaskTimer { .. } => panic!("no delay is that long here"),
         }
     }

@@ -31,6 +31,7 @@ pub fn attempt(attempt: u32) -> Attempt {
 
 pub fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
     Report::Outcome(Outcome {
+        run: None,
         group,
         task,
         attempt,

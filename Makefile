@@ -8,12 +8,13 @@ ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test lint tools api-fuzz recipes clean-data
+.PHONY: help run test lint api-fuzz recipes bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies'
-	@echo 'make api-fuzz  Schemathesis against the HTTP API; make recipes: what the tests of examples/ need'
+	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
+	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
 tools:
 	@scripts/tools.sh
@@ -35,6 +36,14 @@ api-fuzz: tools
 
 recipes:
 	@scripts/recipes.sh
+
+bench: tools
+	@cargo build --release --locked --package fanfold --package bench
+	@target/release/bench $(BENCH)
+
+bench-quick: tools
+	@cargo build --release --locked --package fanfold --package bench
+	@target/release/bench --quick W1 W2 $(BENCH)
 
 lint: .tools/bin/cargo-deny
 	cargo fmt --all --check

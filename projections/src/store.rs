@@ -80,7 +80,8 @@ impl Store {
             write.arg(reference(response)).arg(expiry);
             writes.push(write);
         }
-        if view.failure.is_some() || view.attempts > 0 {
+        // A failure that was redriven goes, whatever of the run is in this view already.
+        if view.failure.is_some() || written > 0 || view.attempts > 0 {
             writes.extend(self.put_failure(view, expiry));
         }
         try_join_all(writes.iter().map(|write| self.run(write))).await?;
@@ -169,8 +170,7 @@ impl Store {
     fn put_failure(&self, view: &View, expiry: i64) -> Option<ScriptInvocation<'_>> {
         let json = match &view.failure {
             Some(failure) => serde_json::to_string(failure).ok()?,
-            None if view.status == Status::Running => String::new(),
-            None => return None,
+            None => String::new(),
         };
         let mut write = self.scripts.json.key(key::failure(view.request_id));
         write.arg(view.seq).arg(expiry).arg(json);

@@ -44,7 +44,7 @@ impl Stream {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let block = block.to_owned();
-                self.text = rest.to_owned();
+                self.text = rest.into();
                 return Some(block);
             }
             let more = tokio::time::timeout(harness::LIMIT, self.bytes.next()).await;

@@ -86,8 +86,8 @@ async fn follows_what_fails(program: &Path, args: &[&str]) {
             "{line}"
         );
         recipe.line().await;
-        let live = fail().await;
-        assert!(recipe.line().await.contains(&live));
+        let while_it_runs = fail().await;
+        assert!(recipe.line().await.contains(&while_it_runs));
         // It has acked what it printed, or will see it again.
         recipe.child.kill().await.unwrap();
     }

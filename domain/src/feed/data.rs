@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::request::{Event, Failure, GroupOutline, Next, Recorded, RequestId};
+use crate::request::{self, Event, Failure, GroupOutline, Recorded, RequestId};
 
 /// What an event says in public, by event. Documents and results are not in it: whoever wants
 /// them reads them.
@@ -103,6 +103,16 @@ pub struct TaskFailed {
     pub attempt: crate::request::Attempt,
     /// What follows.
     pub next: Next,
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Next {
+    /// It is tried again, not before this time.
+    RetryAt(#[schemars(with = "String", extend("format" = "date-time"))] Timestamp),
+    /// It is not tried again; the dead letter has its history.
+    DeadLetter(String),
 }
 
 /// The time limit of a group passed before its tasks had ended.
@@ -212,7 +222,12 @@ impl Data {
                 group: task.group,
                 task: task.task,
                 attempt: task.attempt.clone(),
-                next: task.next.clone(),
+                next: match &task.next {
+                    request::Next::RetryAt(at) | request::Next::DispatchAt(at) => {
+                        Next::RetryAt(*at)
+                    }
+                    request::Next::DeadLetter(letter) => Next::DeadLetter(letter.clone()),
+                },
             }),
             Event::GroupTimedOut { group } => Self::GroupTimedOut(GroupTimedOut {
                 request_id,

@@ -8,7 +8,7 @@ mod schema;
 
 pub use asyncapi::asyncapi;
 pub use data::{
-    Cancelled, Data, Failed, GroupCompleted, GroupStarted, GroupTimedOut, Received, Redriven,
+    Cancelled, Data, Failed, GroupCompleted, GroupStarted, GroupTimedOut, Next, Received, Redriven,
     ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
 pub use envelope::{CloudEvent, SOURCE, event_type};

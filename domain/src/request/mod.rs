@@ -12,6 +12,7 @@ mod evolve;
 mod failure;
 mod id;
 mod payload;
+mod progress;
 mod react;
 mod retry;
 mod state;
@@ -24,9 +25,10 @@ pub use event::{
     ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
 pub use evolve::evolve;
-pub use failure::{FailedTask, Failure};
+pub use failure::{FAILURE_MAX_BYTES, FailedTask, Failure};
 pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};
 pub use payload::Payload;
+pub use progress::{Progress, Stuck};
 pub use react::{Effect, react};
-pub use retry::{LONG_DELAY, Retry, RetryPolicy};
+pub use retry::{Retry, RetryPolicy};
 pub use state::{Group, Phase, Request, State, Status, TaskState};

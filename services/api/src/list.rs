@@ -187,7 +187,7 @@ pub async fn list(
     };
     query.check()?;
     let mut below = query.below()?;
-    let since = query.since.map_or(0, |since| since.as_microsecond());
+    let since = query.since.map_or(0, Timestamp::as_microsecond);
     let known = Known::read(&api).await?;
     let mut found = Vec::new();
     let mut looked_at = 0;

@@ -39,8 +39,8 @@ impl Views {
         let changes = by_request
             .into_iter()
             .map(|(request, commits)| self.change(request, commits));
-        let changed = try_join_all(changes).await?;
-        let listed: Vec<View> = changed.into_iter().flatten().collect();
+        let folded = try_join_all(changes).await?;
+        let listed: Vec<View> = folded.into_iter().flatten().collect();
         Ok(self.store.index(shard, &listed).await?)
     }
 

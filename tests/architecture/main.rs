@@ -35,7 +35,14 @@ const MAY_USE: [(&str, &[&str]); 3] = [
     ("projections", &["domain"]),
 ];
 /// The services that run as roles or tools: none may use another.
-const SERVICES: [&str; 5] = ["api", "orchestrator", "worker", "projector", "replay"];
+const SERVICES: [&str; 6] = [
+    "api",
+    "orchestrator",
+    "worker",
+    "projector",
+    "replay",
+    "webhooks",
+];
 
 #[test]
 fn dependencies_point_inwards_only() {

@@ -14,6 +14,7 @@ mod problems;
 mod recipes;
 mod sync;
 mod waiting;
+mod webhooks;
 
 use harness::{Program, Valuer, World};
 

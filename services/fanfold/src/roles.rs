@@ -69,6 +69,15 @@ pub async fn start(
             ran.context("projector")
         });
     }
+    if role.includes(Role::Projector) && !settings.webhook_secret.is_empty() {
+        let connection = connect(settings, Role::Projector).await?;
+        let log = Log::new(connection.clone(), settings.shards);
+        let (settings, shutdown) = (settings.clone(), shutdown.clone());
+        running.spawn(async move {
+            let ran = webhooks::run(connection, log, &settings, shutdown).await;
+            ran.context("webhooks")
+        });
+    }
     if role.includes(Role::Worker) {
         let connection = connect(settings, Role::Worker).await?;
         let (settings, shutdown) = (settings.clone(), shutdown.clone());

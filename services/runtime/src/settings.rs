@@ -176,6 +176,11 @@ settings! {
     ack_wait_ms: u64 = "ACK_WAIT_MS", "10000", "How long the orchestrator and the projector hold a message without a sign of life before it is delivered again, in milliseconds.";
     shutdown_grace_ms: u64 = "SHUTDOWN_GRACE_MS", "10000", "How long a role may take to drain, in milliseconds.";
     health_port: u16 = "HEALTH_PORT", "0", "The port on which a role other than the API answers /healthz and /readyz; 0 for none.";
+    #[secret true] webhook_secret: String = "WEBHOOK_SECRET", "", "The key that webhooks are signed with, whsec_ and base64; unset, none are sent.";
+    webhook_url: String = "WEBHOOK_URL", "", "Where the end of a request is told whose submission has no x-callback.";
+    webhook_allow_private: bool = "WEBHOOK_ALLOW_PRIVATE", "false", "Whether webhooks may go to plain http and to private addresses: true or false.";
+    webhook_attempts: u32 = "WEBHOOK_ATTEMPTS", "8", "Attempts of a webhook in all.";
+    webhook_retry_delay_ms: u64 = "WEBHOOK_RETRY_DELAY_MS", "5000", "Delay before the second attempt of a webhook, in milliseconds; each is four times the one before.";
     log_format: String = "LOG_FORMAT", "text", "The form of the logs: text or json.";
     log_filter: String = "RUST_LOG", "info,async_nats=warn", "What is logged, in the syntax of tracing's filters.";
 }

@@ -43,10 +43,10 @@ pub struct ListQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
     /// Only requests with this metadata: `x-desk:rates`, or `x-desk` with any value.
-    #[param(pattern = "^[Xx]-[0-9A-Za-z-]{1,40}(:[0-9A-Za-z-]{1,40})?$")]
+    #[param(pattern = "^[Xx]-[^:]+(:[\\s\\S]*)?$")]
     label: Option<String>,
     /// Only requests that failed with this code.
-    #[param(pattern = "^[0-9a-z-]{1,40}$")]
+    #[param(pattern = "^[0-9a-z-]+$")]
     failure: Option<String>,
     /// Where the page begins, as `next` names it.
     #[param(
@@ -119,11 +119,16 @@ impl ListQuery {
     }
 
     fn check(&self) -> Result<(), Problem> {
-        let label = self.label.as_deref();
-        if label.is_some_and(|label| !label.to_ascii_lowercase().starts_with("x-")) {
+        let name = self
+            .label
+            .as_deref()
+            .map(|label| label.split(':').next().unwrap_or(label));
+        if name.is_some_and(|name| name.len() < 3 || !name.to_ascii_lowercase().starts_with("x-")) {
             return Err(query::refused("a label is x-name or x-name:value"));
         }
-        if self.failure.as_deref() == Some("") {
+        let code = self.failure.as_deref();
+        let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if code.is_some_and(|code| code.is_empty() || !code.chars().all(kebab)) {
             return Err(query::refused("failure is a code such as tasks-failed"));
         }
         Ok(())

@@ -2,27 +2,29 @@
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
-use async_nats::jetstream::message::PublishMessage;
 use domain::feed::CloudEvent;
 
-use crate::{Connection, Error, Sent, subject};
+use crate::group_commit::{GroupCommit, Outgoing};
+use crate::{Connection, Error, Stored, subject};
 
 /// Publishes the feed.
 #[derive(Clone)]
 pub struct Feed {
-    connection: Connection,
+    publishing: GroupCommit,
 }
 
 impl Feed {
     /// On this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self {
+            publishing: GroupCommit::new(connection),
+        }
     }
 
-    /// Sends an event on its way; await what it gives for the broker's answer. The id makes it
-    /// known again when it comes twice.
-    pub async fn send(&self, name: &str, event: &CloudEvent) -> Result<Sent, Error> {
+    /// Publishes an event, and waits until the broker has it. The id makes it known again when
+    /// it comes twice.
+    pub async fn publish(&self, name: &str, event: &CloudEvent) -> Result<Stored, Error> {
         let mut headers = HeaderMap::new();
         headers.insert("ce-specversion", event.specversion);
         headers.insert("ce-type", event.kind.as_str());
@@ -35,15 +37,11 @@ impl Feed {
         headers.insert(NATS_MESSAGE_ID, event.id.as_str());
         headers.insert("ce-id", event.id.as_str());
         let body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
-        let message = PublishMessage::build()
-            .headers(headers)
-            .payload(body.into());
-        let ack = self
-            .connection
-            .jetstream
-            .send_publish(subject::lifecycle(name, event.subject), message)
-            .await
-            .map_err(Error::unavailable)?;
-        Ok(Sent::new(ack))
+        let message = Outgoing {
+            subject: subject::lifecycle(name, event.subject),
+            headers,
+            body: body.into(),
+        };
+        Stored::from_answer(self.publishing.publish(message).await)
     }
 }

@@ -108,6 +108,7 @@ impl Topology {
             discard: DiscardPolicy::New,
             discard_new_per_subject: true,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {
@@ -116,6 +117,7 @@ impl Topology {
             retention: RetentionPolicy::WorkQueue,
             allow_message_schedules: true,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {
@@ -123,6 +125,7 @@ impl Topology {
             subjects: vec!["lifecycle.>".into()],
             max_age: self.log_age,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {

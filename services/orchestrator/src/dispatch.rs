@@ -2,6 +2,7 @@
 
 use domain::document::TaskDocument;
 use domain::request::{Group, Request, RequestId, State, TaskId, TaskState};
+use futures::future::try_join_all;
 use nats::{Attempts, Loaded, Stored};
 
 use crate::context::Context;
@@ -121,25 +122,26 @@ impl Batch<'_> {
     async fn send(&mut self, pending: &[Pending]) -> Result<(), Error> {
         let documents = self.documents(pending).await;
         let documents = documents.map_err(|error| in_group(error, self.group))?;
-        let mut sent = Vec::with_capacity(pending.len());
-        for (pending, document) in pending.iter().zip(documents) {
-            let task_type = self.context.task_types.of(document.name.as_deref());
-            let payload = self.context.payloads.place(document.xml.as_ref()).await?;
-            let id = self.id(pending);
-            let tasks = &self.context.tasks;
-            let on_its_way = tasks
-                .send(task_type, id, pending.attempts, &payload)
-                .await?;
-            sent.push((on_its_way, task_type, pending, payload));
-        }
-        for (sent, task_type, pending, payload) in sent {
-            // In a run after the first the one that is there may be of the run before.
-            if sent.answer().await? == Stored::Already && pending.attempts.run > 0 {
-                let id = self.id(pending);
-                let tasks = &self.context.tasks;
-                let over = tasks.send_over(task_type, id, pending.attempts, &payload);
-                over.await?;
-            }
+        let batch = &*self;
+        let sending = pending.iter().zip(documents);
+        try_join_all(sending.map(|(task, document)| batch.send_one(task, document))).await?;
+        Ok(())
+    }
+
+    async fn send_one(&self, pending: &Pending, document: TaskDocument) -> Result<(), Error> {
+        let Context {
+            tasks,
+            task_types,
+            payloads,
+            ..
+        } = self.context;
+        let (id, attempts) = (self.id(pending), pending.attempts);
+        let task_type = task_types.of(document.name.as_deref());
+        let payload = payloads.place(document.xml.as_ref()).await?;
+        let stored = tasks.send(task_type, id, attempts, &payload).await?;
+        // In a run after the first the one that is there may be of the run before.
+        if stored == Stored::Already && attempts.run > 0 {
+            tasks.send_over(task_type, id, attempts, &payload).await?;
         }
         Ok(())
     }

@@ -1,28 +1,24 @@
-//! The history of a request: as JSON, or as a stream that follows it live.
+//! The history of a request.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use domain::feed::CloudEvent;
 use domain::request::{Event, Recorded, RequestId};
-use futures::Stream;
 use nats::Commit;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::failure::{Problem, ProblemBody};
+use crate::follow::follow;
 use crate::media;
 use crate::query::{self, Parameters};
-use crate::read::{parse_id, seen, too_many_waiters, with_sequence};
+use crate::read::{parse_id, seen, with_sequence};
 use crate::state::Api;
-use crate::waiters::Waiter;
 
 /// How many events one answer has at the most, and where nothing is said.
 const PAGE_MAX: usize = 10_000;
@@ -55,7 +51,7 @@ struct EventsBody {
 
 /// The place of an event in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+pub struct Place {
     sequence: u64,
     index: u32,
 }
@@ -66,7 +62,7 @@ impl Place {
         index: 0,
     };
 
-    fn of<E>(recorded: &Recorded<E>) -> Self {
+    pub fn of<E>(recorded: &Recorded<E>) -> Self {
         Self {
             sequence: recorded.sequence,
             index: recorded.index,
@@ -141,7 +137,7 @@ pub async fn events(
 }
 
 /// The events of a request after a place, and whether it has ended with them.
-async fn after(
+pub async fn after(
     api: &Api,
     id: RequestId,
     place: Place,
@@ -174,71 +170,4 @@ async fn page(
         events: page.iter().map(CloudEvent::of).collect(),
     };
     Ok(with_sequence(Json(body).into_response(), view.seq))
-}
-
-async fn follow(api: Arc<Api>, id: RequestId, place: Place) -> Result<Response, Problem> {
-    // A place is taken before the log is read, so that nothing falls between.
-    let waiter = api.waiters.register(id).ok_or_else(too_many_waiters)?;
-    api.known(id, 0).await?;
-    let (events, ended) = after(&api, id, place).await?;
-    if ended && events.is_empty() {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let heartbeat = KeepAlive::new()
-        .interval(api.sse_heartbeat)
-        .text("heartbeat");
-    let following = Following {
-        api,
-        id,
-        place,
-        waiter,
-        events: events.into(),
-        ended,
-    };
-    Ok(Sse::new(following.stream())
-        .keep_alive(heartbeat)
-        .into_response())
-}
-
-/// One caller that follows a request.
-struct Following {
-    api: Arc<Api>,
-    id: RequestId,
-    place: Place,
-    waiter: Waiter,
-    events: VecDeque<Recorded<Event>>,
-    ended: bool,
-}
-
-impl Following {
-    /// Every event, until the request has ended, this process is to end, or the log cannot be
-    /// read: the caller connects again with the last id it has.
-    fn stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
-        futures::stream::unfold(self, |mut following| async move {
-            let event = following.next().await?;
-            Some((Ok(event), following))
-        })
-    }
-
-    async fn next(&mut self) -> Option<sse::Event> {
-        loop {
-            if let Some(recorded) = self.events.pop_front() {
-                self.place = Place::of(&recorded);
-                let event = sse::Event::default()
-                    .id(self.place.to_string())
-                    .event(recorded.event.name());
-                return event.json_data(CloudEvent::of(&recorded)).ok();
-            }
-            if self.ended {
-                return None;
-            }
-            tokio::select! {
-                _ = self.waiter.changed() => {}
-                () = self.api.shutdown.softly() => return None,
-            }
-            let (events, ended) = after(&self.api, self.id, self.place).await.ok()?;
-            self.events = events.into();
-            self.ended = ended;
-        }
-    }
 }

@@ -1,34 +1,29 @@
 //! The requests there are, the newest first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::request::{RequestId, Status};
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use nats::Scan;
 use projections::{Placed, View};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::failure::{Problem, ProblemBody};
 use crate::query::{self, Parameters};
+use crate::roll::{CHUNK, Roll};
 use crate::state::Api;
 
 /// How many requests one answer has at the most, and where nothing is said.
 const PAGE_MAX: usize = 500;
 const PAGE: usize = 50;
-/// How many requests are looked at together.
-const CHUNK: usize = 200;
 /// How many requests one answer looks at: where few match, a page may be short and go on.
 const LOOKED_AT_MAX: usize = 10_000;
-/// How many commits are read from the log together.
-const SCAN_CHUNK: usize = 1_000;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -193,12 +188,12 @@ pub async fn list(
     query.check()?;
     let mut below = query.below()?;
     let since = query.since.map_or(0, Timestamp::as_microsecond);
-    let known = Known::read(&api).await?;
+    let roll = Roll::read(&api).await?;
     let mut found = Vec::new();
     let mut looked_at = 0;
     let next = loop {
-        let chunk = known.chunk(&api, below, since).await?;
-        let views = chunk.iter().map(|place| known.view(&api, place.request));
+        let chunk = roll.chunk(&api, below, since).await?;
+        let views = chunk.iter().map(|place| roll.view(&api, place.request));
         let views = try_join_all(views).await?;
         for (place, view) in chunk.iter().zip(views) {
             looked_at += 1;
@@ -222,87 +217,4 @@ pub async fn list(
         next: next.map(cursor),
     };
     Ok(Json(body).into_response())
-}
-
-/// What there is: the index in Redis as far as it goes, and the log from there on. Where Redis
-/// is empty or away, that is the whole log.
-struct Known {
-    /// Whether a shard's index is to be looked at.
-    indexed: Vec<bool>,
-    /// The requests that the index does not have yet.
-    begun: BTreeSet<Placed>,
-    /// How far those went that went on since.
-    reached: BTreeMap<RequestId, u64>,
-}
-
-impl Known {
-    async fn read(api: &Api) -> Result<Self, Problem> {
-        let mut known = Self {
-            indexed: Vec::new(),
-            begun: BTreeSet::new(),
-            reached: BTreeMap::new(),
-        };
-        for shard in 0..api.log.shards() {
-            let noted = api.store.checkpoint(shard).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the index cannot be read; reading the log");
-                0
-            });
-            known.indexed.push(noted > 0);
-            known.read_log(api, shard, noted + 1).await?;
-        }
-        Ok(known)
-    }
-
-    async fn read_log(&mut self, api: &Api, shard: u8, from: u64) -> Result<(), Problem> {
-        // A whole log takes time and memory: few callers at a time read it.
-        let Ok(_turn) = api.scanning.acquire().await else {
-            let message = "the list cannot be made now; try again";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Problem::new(status, "list-unavailable", message).retry_after(1));
-        };
-        let mut scan = Scan::open(&api.connection, shard, from, u64::MAX).await?;
-        while let Some(commits) = scan.next(SCAN_CHUNK).await? {
-            for commit in commits {
-                if commit.previous == 0 {
-                    self.begun.insert(Placed::new(commit.request, commit.at));
-                }
-                self.reached.insert(commit.request, commit.sequence);
-            }
-        }
-        Ok(())
-    }
-
-    /// The next requests below a place, the newest first.
-    async fn chunk(
-        &self,
-        api: &Api,
-        below: Option<Placed>,
-        since: i64,
-    ) -> Result<Vec<Placed>, Problem> {
-        let begun = self.begun.iter().rev();
-        let mut chunk: BTreeSet<Placed> = begun
-            .filter(|place| below.is_none_or(|below| **place < below) && place.micros >= since)
-            .take(CHUNK)
-            .copied()
-            .collect();
-        for (shard, indexed) in (0..).zip(&self.indexed) {
-            if *indexed {
-                let newest = api.store.newest(shard, below, since, CHUNK).await;
-                chunk.extend(newest.map_err(|error| {
-                    tracing::warn!(%error, "the index went away");
-                    let message = "the list cannot be made now; try again";
-                    let status = StatusCode::SERVICE_UNAVAILABLE;
-                    Problem::new(status, "list-unavailable", message).retry_after(1)
-                })?);
-            }
-        }
-        Ok(chunk.into_iter().rev().take(CHUNK).collect())
-    }
-
-    /// The view of a request; none where its time has passed.
-    async fn view(&self, api: &Api, request: RequestId) -> Result<Option<View>, Problem> {
-        let reached = self.reached.get(&request).copied().unwrap_or(0);
-        let view = api.view(request, reached).await?;
-        Ok(view.filter(|view| api.seconds_left(view) != Some(0)))
-    }
 }

@@ -139,6 +139,8 @@ pub(crate) fn seen(headers: &HeaderMap) -> Result<u64, Problem> {
         return Ok(0);
     };
     let sequence = value.to_str().ok().and_then(|text| text.parse().ok());
+    // As documented, it is an int64.
+    let sequence = sequence.filter(|sequence| i64::try_from(*sequence).is_ok());
     sequence.ok_or_else(|| {
         let message = "Fanfold-Sequence must be the number that an answer gave";
         Problem::new(StatusCode::BAD_REQUEST, "invalid-sequence", message)

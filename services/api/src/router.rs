@@ -16,7 +16,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::failure::{Problem, in_one_form};
 use crate::state::Api;
-use crate::{conditional, documents, events, health, list, results, status, submit, tasks};
+use crate::{conditional, documents, events, health, list, results, status, submit, task, tasks};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -35,7 +35,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(results::results))
         .routes(routes!(events::events))
         .routes(routes!(tasks::tasks))
-        .routes(routes!(tasks::task))
+        .routes(routes!(task::task))
         .routes(routes!(documents::schema))
         .routes(routes!(documents::asyncapi))
         .routes(routes!(health::alive))

@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
-use domain::request::{Command, Received, Rejection, RequestId, Status};
+use domain::request::{Command, Received, Rejection, RequestId};
 use nats::ExecuteError;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::failure::{Problem, ProblemBody};
 use crate::intake::{self, Outline};
+use crate::outcome::{Accepted, accepted, outcome};
 use crate::query::Parameters;
 use crate::read::{too_many_waiters, with_sequence};
-use crate::results::{failed, finished};
 use crate::state::Api;
-use crate::waiters::Waiter;
 use crate::{idempotency, preference};
 
 /// Who submits, until callers are told apart.
@@ -52,16 +49,6 @@ impl SubmitQuery {
             }
         }
     }
-}
-
-/// That a document was taken in.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Accepted {
-    #[schema(value_type = String, format = "uuid")]
-    request_id: RequestId,
-    /// `accepted`; `pending` to a caller that waited in vain.
-    status: &'static str,
 }
 
 /// Submit a VNML document.
@@ -124,10 +111,10 @@ pub async fn submit(
 }
 
 /// What became of a submission.
-struct Taken {
-    sequence: u64,
+pub struct Taken {
+    pub sequence: u64,
     /// Whether the key named this request before.
-    replayed: bool,
+    pub replayed: bool,
 }
 
 async fn take_in(
@@ -204,77 +191,4 @@ fn metadata(headers: &HeaderMap) -> BTreeMap<String, String> {
         .filter(|(name, _)| name.as_str().starts_with("x-"))
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
         .collect()
-}
-
-fn accepted(id: RequestId, status: &'static str) -> Response {
-    let request_id = id;
-    let body = Json(Accepted { request_id, status });
-    let mut response = (StatusCode::ACCEPTED, body).into_response();
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::LOCATION, format!("/valuation/{id}/status")),
-        (header::RETRY_AFTER, "1".to_owned()),
-        (
-            header::HeaderName::from_static("x-request-id"),
-            id.to_string(),
-        ),
-    ] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name, value);
-        }
-    }
-    response
-}
-
-/// Waits for the end of a request: its response, its failure, or 202 when that takes too long
-/// or this process is to end.
-async fn outcome(
-    api: &Api,
-    id: RequestId,
-    taken: &Taken,
-    mut waiter: Waiter,
-    limit: Duration,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
-    let mut look = taken.replayed;
-    let ended = async {
-        loop {
-            if look {
-                let last = api.log.last(id).await?;
-                if last.is_some_and(|commit| commit.is_terminal()) {
-                    return Ok::<(), Problem>(());
-                }
-            }
-            waiter.ended().await;
-            look = true;
-        }
-    };
-    tokio::select! {
-        ended = tokio::time::timeout(limit, ended) => match ended {
-            Ok(ended) => ended?,
-            Err(_) => return Ok(pending(id, taken)),
-        },
-        () = api.shutdown.softly() => return Ok(pending(id, taken)),
-    }
-    let commits = api.log.read(id, 0).await?;
-    let view = projections::fold(None, commits.iter().flat_map(nats::Commit::recorded))
-        .ok_or_else(|| Problem::unknown(id))?;
-    api.seen.insert(id, view.seq);
-    let response = match (view.status, &view.failure) {
-        (Status::Succeeded, _) => finished(api, id, &view, headers, false).await?,
-        (Status::Failed, Some(failure)) => {
-            return Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, failure));
-        }
-        (Status::Cancelled, _) => {
-            let message = "the request was cancelled";
-            let problem = Problem::new(StatusCode::CONFLICT, "cancelled", message);
-            return Err(problem.of(id).stands(view.status));
-        }
-        _ => accepted(id, "pending"),
-    };
-    Ok(with_sequence(response, view.seq))
-}
-
-fn pending(id: RequestId, taken: &Taken) -> Response {
-    with_sequence(accepted(id, "pending"), taken.sequence)
 }

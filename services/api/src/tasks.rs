@@ -1,10 +1,10 @@
-//! The tasks of a request, with their attempts; one with its documents.
+//! The tasks of a request, with their attempts.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use domain::request::{Fault, Payload, RequestId};
 use jiff::Timestamp;
@@ -14,8 +14,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::failure::{Problem, ProblemBody};
-use crate::intake::aside;
-use crate::partial::unreadable;
 use crate::query::{self, Parameters};
 use crate::read::{parse_id, seen, with_sequence};
 use crate::state::Api;
@@ -54,7 +52,7 @@ struct TasksBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Task)]
-struct TaskBody {
+pub struct TaskBody {
     /// The group, from 0.
     group: u32,
     /// The task, from 1.
@@ -82,23 +80,6 @@ struct AttemptBody {
     /// What went wrong; none where nothing did.
     #[schema(value_type = Option<Value>)]
     fault: Option<Fault>,
-}
-
-/// A task with its documents.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = TaskInFull)]
-struct TaskInFull {
-    #[schema(value_type = String, format = "uuid")]
-    request_id: RequestId,
-    #[serde(flatten)]
-    task: TaskBody,
-    /// The name of its valuation.
-    name: Option<String>,
-    /// The document that its worker is given.
-    document: String,
-    /// The document that its worker gave back.
-    result: Option<String>,
 }
 
 impl From<&TaskView> for TaskBody {
@@ -178,72 +159,8 @@ fn place(text: &str) -> Result<(u32, u32), Problem> {
     place.ok_or_else(|| query::refused("after is group:task, as an answer's next"))
 }
 
-async fn all(api: &Api, id: RequestId) -> Result<Vec<TaskView>, Problem> {
+/// Every task of the groups that have started.
+pub async fn all(api: &Api, id: RequestId) -> Result<Vec<TaskView>, Problem> {
     let commits = api.log.read(id, 0).await?;
     Ok(tasks_of(commits.iter().flat_map(Commit::recorded)))
-}
-
-/// One task, with the document its worker is given, its attempts and its result.
-#[utoipa::path(
-    get, path = "/valuation/{id}/tasks/{group}/{task}", tag = "valuations",
-    params(
-        ("id" = String, Path, description = "The request", format = "uuid"),
-        ("group" = u32, Path, description = "The group, from 0"),
-        ("task" = u32, Path, description = "The task, from 1"),
-        ("Fanfold-Sequence" = Option<u64>, Header, description = "The answer is not to be older than this"),
-    ),
-    responses(
-        (status = 200, description = "The task", body = TaskInFull),
-        (status = 400, description = "Not an id, a group or a task", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such request, or no such task in a group that has started", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 410, description = "Expired", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, description = "The request has not reached Fanfold-Sequence", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "Its document cannot be made", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-pub async fn task(
-    State(api): State<Arc<Api>>,
-    Path((id, group, task)): Path<(String, String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let id = parse_id(&id)?;
-    let number = |text: &str| {
-        let number = text.parse::<u32>();
-        number.map_err(|_| query::refused("a group and a task are named by their numbers"))
-    };
-    let (group, task) = (number(&group)?, number(&task)?);
-    let view = api.known(id, seen(&headers)?).await?;
-    let tasks = all(&api, id).await?;
-    let found = tasks
-        .iter()
-        .find(|known| (known.group, known.task) == (group, task));
-    let unknown = || {
-        let message = format!("there is no task {task} in a group {group} that has started");
-        Problem::new(StatusCode::NOT_FOUND, "unknown-task", message).of(id)
-    };
-    let found = found.ok_or_else(unknown)?;
-    let request = api.state(id).await?;
-    let index = usize::try_from(group).unwrap_or(usize::MAX);
-    let pieces = api.pieces(id, &request, index).await?;
-    let made = aside(move || pieces.task(index, task)).await?;
-    let made = made.map_err(|reason| unreadable(id, &reason))?;
-    let made = made.ok_or_else(unknown)?;
-    let result = match &found.result {
-        Some(result) => Some(text(api.document(id, result).await?)),
-        None => None,
-    };
-    let body = TaskInFull {
-        request_id: id,
-        task: found.into(),
-        name: made.name,
-        document: text(made.xml),
-        result,
-    };
-    Ok(with_sequence(Json(body).into_response(), view.seq))
-}
-
-fn text(document: Vec<u8>) -> String {
-    String::from_utf8(document)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

@@ -30,6 +30,7 @@ impl FromStr for Secret {
 
 impl Secret {
     /// The `webhook-signature` of a delivery.
+    #[must_use]
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         let signed = format!("{id}.{timestamp}.{body}");
         let tag = hmac::sign(&self.0, signed.as_bytes());

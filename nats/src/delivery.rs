@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
+use domain::request::{RequestId, TaskId};
 use futures::{StreamExt, stream::ReadyChunks};
-use domain::request::TaskId;
 use jiff::Timestamp;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
@@ -92,6 +92,12 @@ impl Delivery {
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.message.subject
+    }
+
+    /// The request that its subject names: the log and the reports have it there.
+    #[must_use]
+    pub fn request(&self) -> Option<RequestId> {
+        subject::request(self.subject(), 2)
     }
 
     /// Its body.

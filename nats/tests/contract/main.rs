@@ -1,9 +1,11 @@
 //! What Fanfold builds on JetStream, against a real server and a real cluster of three.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
 mod log;
 mod payloads;
 mod queue;
+mod stale;
 mod timers;
 mod topology;
 

@@ -1,4 +1,5 @@
 //! The views against a real Redis.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod redelivery;
 mod store;
@@ -14,7 +15,7 @@ use harness::World;
 use jiff::Timestamp;
 use projections::{Connection, Store};
 
-const KEEP: Duration = Duration::from_secs(3_600);
+const KEEP: Duration = Duration::from_hours(1);
 
 async fn store(world: &World) -> Store {
     Store::new(Connection::open(world.redis_url()).await.unwrap(), KEEP)

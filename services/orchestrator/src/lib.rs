@@ -13,6 +13,7 @@ mod gather;
 mod outbox;
 mod resources;
 mod stop;
+mod turns;
 mod work;
 
 use std::sync::Arc;

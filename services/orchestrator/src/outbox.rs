@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use nats::{Deliveries, Delivery};
 use runtime::Shutdown;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::effects;
 use crate::error::Error;
+use crate::turns::Turns;
 
-/// How many commits' effects are under way at once.
+/// Of how many requests effects are under way at once, about.
 const EFFECTS_IN_FLIGHT: usize = 256;
 /// How many signs of life a commit under way shows within the consumer's ack wait.
 const SIGNS_OF_LIFE: u32 = 3;
@@ -21,30 +20,38 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The longest such pause.
 const RETRY_LONGEST: Duration = Duration::from_secs(20);
 
-/// Takes commits in until nothing new is to be taken, then finishes what is under way.
+/// Takes commits in until nothing new is to be taken, then finishes what is under way. The
+/// commits of one request take turns: what follows from an end is not to overtake what follows
+/// from a redrive after it.
 pub async fn run(context: Arc<Context>, mut commits: Deliveries, shutdown: Shutdown) {
-    let room = Arc::new(Semaphore::new(EFFECTS_IN_FLIGHT));
-    let mut under_way = JoinSet::new();
+    let mut turns = Turns::new();
     loop {
-        let chunk = tokio::select! {
-            chunk = commits.next() => chunk,
-            () = shutdown.softly() => None,
-        };
-        let Some(chunk) = chunk else { break };
-        for delivery in chunk {
-            let Ok(permit) = room.clone().acquire_owned().await else {
-                break;
-            };
-            let context = context.clone();
-            under_way.spawn(async move {
-                take_in(&context, delivery).await;
-                drop(permit);
-            });
+        turns.begin(
+            |line| line.drain(..).collect(),
+            |_, deliveries: Vec<Delivery>| {
+                let context = context.clone();
+                async move {
+                    for delivery in deliveries {
+                        take_in(&context, delivery).await;
+                    }
+                }
+            },
+        );
+        tokio::select! {
+            chunk = commits.next(), if turns.under_way() < EFFECTS_IN_FLIGHT => {
+                let Some(chunk) = chunk else { break };
+                for delivery in chunk {
+                    match delivery.request() {
+                        Some(request) => turns.queue(request, delivery),
+                        None => take_in(&context, delivery).await,
+                    }
+                }
+            }
+            ended = turns.ended() => if ended.is_err() { break },
+            () = shutdown.softly() => break,
         }
-        while under_way.try_join_next().is_some() {}
     }
-    let rest = async { while under_way.join_next().await.is_some() {} };
-    shutdown.unless_hard(rest).await;
+    turns.finish(&shutdown).await;
 }
 
 async fn take_in(context: &Context, delivery: Delivery) {

@@ -163,7 +163,7 @@ settings! {
     long_delay_ms: u64 = "LONG_DELAY_MS", "30000", "A delay longer than this, in milliseconds, is kept by a timer and not by the work queue.";
     worker_concurrency: usize = "WORKER_CONCURRENCY", "64", "Tasks of one type a worker runs at once.";
     worker_name: String = "WORKER_NAME", "", "The name of this worker in the history; unset, one is made.";
-    executor: String = "EXECUTOR", "reference", "What runs tasks of the type `default`: reference, echo, `command:PROGRAM ARGS…`, or an http:// URL.";
+    executor: String = "EXECUTOR", "reference", "What runs tasks of the type `default`: reference, echo, noop, `command:PROGRAM ARGS…`, or an http:// URL.";
     shards: u8 = "SHARDS", "1", "How many streams the log is spread over, from 1 to 64. Fixed once there is data.";
     replicas: usize = "REPLICAS", "1", "How many NATS servers keep each stream.";
     log_max_age_seconds: u64 = "LOG_MAX_AGE_SECONDS", "604800", "How long the log is kept, in seconds.";

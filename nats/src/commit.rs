@@ -55,8 +55,7 @@ pub(crate) fn encode(events: &[Event], expected: u64) -> Result<Encoded, Error> 
     let mut headers = HeaderMap::new();
     headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
     headers.insert(EVENTS, names(events));
-    let body =
-        packed::pack(body, &mut headers).map_err(|e| Error::corrupt("a new commit", e))?;
+    let body = packed::pack(body, &mut headers).map_err(|e| Error::corrupt("a new commit", e))?;
     Ok(Encoded { headers, body })
 }
 

@@ -60,7 +60,9 @@ impl Scan {
         let Some(commits) = self.next_each(limit).await? else {
             return Ok(None);
         };
-        let commits = commits.into_iter().map(|commit| commit.map_err(|e| e.error));
+        let commits = commits
+            .into_iter()
+            .map(|commit| commit.map_err(|e| e.error));
         commits.collect::<Result<Vec<Commit>, Error>>().map(Some)
     }
 

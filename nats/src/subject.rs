@@ -76,7 +76,9 @@ pub(crate) fn dead_letter(task_type: &str, id: TaskId, run: u32) -> String {
 /// Where a message of this subject and sequence is set aside when it cannot be read.
 pub(crate) fn unreadable(of: &str, sequence: u64) -> String {
     let root = of.split('.').next().unwrap_or_default();
-    let request = of.split('.').find_map(|token| token.parse::<RequestId>().ok());
+    let request = of
+        .split('.')
+        .find_map(|token| token.parse::<RequestId>().ok());
     let request = request.map_or_else(|| "none".to_owned(), |request| request.to_string());
     format!("dead-letters.unreadable.{request}.{root}.{sequence}")
 }

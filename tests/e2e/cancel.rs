@@ -14,7 +14,10 @@ async fn a_cancelled_request_has_its_processes_stopped_and_its_waiting_tasks_tak
     let world = World::start().await;
     let pids = world.folder().join("pids");
     let script = world.folder().join("hang.sh");
-    let text = format!("#!/bin/sh\nsleep 1000 &\necho $! >> {}\nwait\n", pids.display());
+    let text = format!(
+        "#!/bin/sh\nsleep 1000 &\necho $! >> {}\nwait\n",
+        pids.display()
+    );
     std::fs::write(&script, text).unwrap();
     let executor = format!("command:sh {}", script.display());
     let valuer = Valuer::golden().await;
@@ -35,10 +38,23 @@ async fn a_cancelled_request_has_its_processes_stopped_and_its_waiting_tasks_tak
     assert_eq!(cancelled.status, StatusCode::OK, "{}", cancelled.body);
     assert_eq!(cancelled.json()["status"], "cancelled");
     let status = client.status(&id).await.json();
-    assert_eq!(status["status"], "cancelled", "whoever cancelled it sees it cancelled");
-    until("its processes are gone", || async { !pids.iter().any(|pid| runs(pid)) }).await;
-    until("its tasks are gone", || async { messages(&world, "TASKS").await == 0 }).await;
-    assert_eq!(post(&client, &path, &why).await.status, StatusCode::OK, "again, nothing");
+    assert_eq!(
+        status["status"], "cancelled",
+        "whoever cancelled it sees it cancelled"
+    );
+    until("its processes are gone", || async {
+        !pids.iter().any(|pid| runs(pid))
+    })
+    .await;
+    until("its tasks are gone", || async {
+        messages(&world, "TASKS").await == 0
+    })
+    .await;
+    assert_eq!(
+        post(&client, &path, &why).await.status,
+        StatusCode::OK,
+        "again, nothing"
+    );
     let redrive = post(&client, &format!("/valuation/{id}/redrive"), &why).await;
     assert_eq!(redrive.status, StatusCode::CONFLICT);
     let results = client.results(&id).await;
@@ -73,7 +89,10 @@ async fn a_cancel_during_the_dispatch_of_ten_thousand_tasks_ends_the_dispatch() 
     let mut program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "8")]).await;
     let client = program.client();
     let id = client.submit(&document(1, 10_000), "").await.id();
-    until("some tasks are dispatched", || async { messages(&world, "TASKS").await > 0 }).await;
+    until("some tasks are dispatched", || async {
+        messages(&world, "TASKS").await > 0
+    })
+    .await;
     let said = fanfold(&world, &["cancel", &id, "--reason", "never mind"]).await;
     assert!(said.ok, "{}", said.err);
     client.until_status(&id, "cancelled").await;
@@ -81,7 +100,10 @@ async fn a_cancel_during_the_dispatch_of_ten_thousand_tasks_ends_the_dispatch() 
         program.log().contains("its tasks are stopped")
     })
     .await;
-    until("its tasks are gone", || async { messages(&world, "TASKS").await == 0 }).await;
+    until("its tasks are gone", || async {
+        messages(&world, "TASKS").await == 0
+    })
+    .await;
     let sent = sent(&world).await;
     assert!(sent < 10_000, "the dispatch was not cut short: {sent}");
 
@@ -91,9 +113,16 @@ async fn a_cancel_during_the_dispatch_of_ten_thousand_tasks_ends_the_dispatch() 
     program.restart().await;
     let other = client.submit(&document(1, 1), "").await.id();
     client.until_status(&other, "running").await;
-    until("the other one is dispatched", || async { valuer.calls().len() > called }).await;
+    until("the other one is dispatched", || async {
+        valuer.calls().len() > called
+    })
+    .await;
     assert_eq!(self::sent(&world).await, sent + 1);
-    assert!(valuer.calls()[called..].iter().all(|call| call.request == other));
+    assert!(
+        valuer.calls()[called..]
+            .iter()
+            .all(|call| call.request == other)
+    );
 }
 
 /// How many tasks were ever sent.

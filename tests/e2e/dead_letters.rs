@@ -47,24 +47,48 @@ async fn a_dead_letter_has_the_task_and_every_attempt() {
     let id = format!("{}.0.1.0", ids[0]);
     let letter = client.get(&format!("/dead-letters/{id}")).await.json();
     assert_eq!(letter["id"], id);
-    assert_eq!((&letter["type"], &letter["code"]), (&json!("default"), &json!("http-503")));
-    assert_eq!((&letter["group"], &letter["task"], &letter["run"]), (&json!(0), &json!(1), &json!(0)));
+    assert_eq!(
+        (&letter["type"], &letter["code"]),
+        (&json!("default"), &json!("http-503"))
+    );
+    assert_eq!(
+        (&letter["group"], &letter["task"], &letter["run"]),
+        (&json!(0), &json!(1), &json!(0))
+    );
     let attempts = letter["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), 2);
     for (attempt, number) in attempts.iter().zip([1, 2]) {
         assert_eq!(attempt["attempt"], number);
         assert!(attempt["worker"].as_str().unwrap().starts_with("worker-"));
         assert!(attempt["startedAt"].is_string() && attempt["durationMs"].is_u64());
-        assert!(attempt["causes"].to_string().contains("the service is away"), "{attempt}");
+        assert!(
+            attempt["causes"]
+                .to_string()
+                .contains("the service is away"),
+            "{attempt}"
+        );
     }
-    assert!(letter["document"]["inline"].as_str().unwrap().contains("<valuation"));
+    assert!(
+        letter["document"]["inline"]
+            .as_str()
+            .unwrap()
+            .contains("<valuation")
+    );
     assert!(letter["keptAt"].is_string() && letter["sequence"].is_u64());
 
     let said = fanfold(&world, &["dead-letters", "show", &id]).await;
     let shown: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(shown, letter);
-    let stream = world.jetstream().await.get_stream("DEAD_LETTERS").await.unwrap();
-    assert_eq!(stream.cached_info().config.max_age.as_secs(), 30 * 24 * 3600);
+    let stream = world
+        .jetstream()
+        .await
+        .get_stream("DEAD_LETTERS")
+        .await
+        .unwrap();
+    assert_eq!(
+        stream.cached_info().config.max_age.as_secs(),
+        30 * 24 * 3600
+    );
 }
 
 #[tokio::test]
@@ -87,7 +111,10 @@ async fn dead_letters_are_listed_by_filters_and_in_pages_and_are_discarded() {
     let mut paged = Vec::new();
     let mut cursor = json!(0);
     while cursor.is_u64() {
-        let page = client.get(&format!("/dead-letters?limit=2&cursor={cursor}")).await.json();
+        let page = client
+            .get(&format!("/dead-letters?limit=2&cursor={cursor}"))
+            .await
+            .json();
         paged.extend(page["deadLetters"].as_array().unwrap().clone());
         cursor = page["next"].clone();
     }
@@ -110,12 +137,19 @@ async fn dead_letters_are_listed_by_filters_and_in_pages_and_are_discarded() {
     assert_eq!(client.get(&one).await.json()["code"], "unknown-dead-letter");
     let body = json!({ "request": ids[1], "dryRun": true });
     let would = post(&client, "/dead-letters/discard", &body).await.json();
-    assert_eq!((&would["done"], &would["dryRun"]), (&json!(1), &json!(true)));
+    assert_eq!(
+        (&would["done"], &would["dryRun"]),
+        (&json!(1), &json!(true))
+    );
     assert_eq!(list(&client, "").await.len(), 2, "a dry run does nothing");
     let said = fanfold(&world, &["dead-letters", "discard"]).await;
     assert!(!said.ok && said.err.contains("--all"), "{}", said.err);
     let said = fanfold(&world, &["dead-letters", "discard", "--all"]).await;
-    assert!(said.err.contains("2 dead letters: 2 discarded, 0 refused"), "{}", said.err);
+    assert!(
+        said.err.contains("2 dead letters: 2 discarded, 0 refused"),
+        "{}",
+        said.err
+    );
     assert_eq!(list(&client, "").await.len(), 0);
 }
 
@@ -124,13 +158,17 @@ async fn the_requests_of_dead_letters_are_redriven_over_http() {
     let world = World::start().await;
     let (program, _valuer, ids) = failed(&world).await;
     let client = program.client();
-    let filter = json!({ "code": "http-503", "request": ids[0], "reason": "it is back", "by": "anna" });
+    let filter =
+        json!({ "code": "http-503", "request": ids[0], "reason": "it is back", "by": "anna" });
     let redriven = post(&client, "/dead-letters/redrive", &filter).await;
     assert_eq!(redriven.json()["done"], 1, "{}", redriven.body);
     client.until_status(&ids[0], "succeeded").await;
     let why = json!({ "reason": "it is back" });
     let rest = post(&client, "/dead-letters/redrive", &why).await.json();
-    assert_eq!((&rest["letters"], &rest["done"], &rest["refused"]), (&json!(3), &json!(2), &json!(1)));
+    assert_eq!(
+        (&rest["letters"], &rest["done"], &rest["refused"]),
+        (&json!(3), &json!(2), &json!(1))
+    );
     assert_eq!(rest["next"], json!(null));
     for id in &ids {
         client.until_status(id, "succeeded").await;
@@ -144,16 +182,32 @@ async fn the_requests_of_dead_letters_are_redriven_from_the_command_line() {
     let world = World::start().await;
     let (program, _valuer, ids) = failed(&world).await;
     let client = program.client();
-    let said = fanfold(&world, &["dead-letters", "list", "--type", "default", "--since", "1h"]).await;
+    let said = fanfold(
+        &world,
+        &["dead-letters", "list", "--type", "default", "--since", "1h"],
+    )
+    .await;
     assert_eq!(said.out.lines().count(), 3, "{}", said.out);
     assert_eq!(said.err, "3 dead letters\n");
     let said = fanfold(&world, &["dead-letters", "redrive", "--dry-run"]).await;
-    assert_eq!(said.out.matches("would be redriven").count(), 3, "{}", said.out);
+    assert_eq!(
+        said.out.matches("would be redriven").count(),
+        3,
+        "{}",
+        said.out
+    );
     assert_eq!(said.err, "3 dead letters: 3 would be redriven, 0 refused\n");
     for id in &ids {
         assert!(!history(&world, id).await.contains(&"redriven".to_owned()));
     }
-    let redrive = ["dead-letters", "redrive", "--code", "http-503", "--reason", "it is back"];
+    let redrive = [
+        "dead-letters",
+        "redrive",
+        "--code",
+        "http-503",
+        "--reason",
+        "it is back",
+    ];
     let said = fanfold(&world, &redrive).await;
     assert_eq!(said.err, "3 dead letters: 3 redriven, 0 refused\n");
     for id in &ids {

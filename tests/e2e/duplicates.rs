@@ -15,7 +15,7 @@ async fn double(world: &World) -> JoinSet<()> {
         doubling.spawn(async move {
             let mut known = HashSet::new();
             while let Some(message) = seen.next().await {
-                if known.insert((message.subject.clone(), message.payload.clone())) {
+                if known.insert((message.subject.to_string(), message.payload.clone())) {
                     let subject = message.subject.clone();
                     client.publish(subject, message.payload).await.unwrap();
                 }
@@ -49,7 +49,11 @@ async fn every_message_delivered_twice_makes_no_difference() {
     let mut histories = Vec::new();
     for id in &ids {
         let history = history(&world, id).await;
-        for (event, times) in [("group-started", 2), ("group-completed", 2), ("succeeded", 1)] {
+        for (event, times) in [
+            ("group-started", 2),
+            ("group-completed", 2),
+            ("succeeded", 1),
+        ] {
             let count = history.iter().filter(|name| *name == event).count();
             assert_eq!(count, times, "{event}: {history:?}");
         }
@@ -58,7 +62,12 @@ async fn every_message_delivered_twice_makes_no_difference() {
 
     // Every commit is delivered again to a new orchestrator and a new projector.
     program.kill().await;
-    let log = world.jetstream().await.get_stream("REQUESTS_0").await.unwrap();
+    let log = world
+        .jetstream()
+        .await
+        .get_stream("REQUESTS_0")
+        .await
+        .unwrap();
     for consumer in ["orchestrator", "projector"] {
         log.delete_consumer(consumer).await.unwrap();
     }

@@ -22,9 +22,11 @@ async fn a_long_task_keeps_its_lease() {
     let client = program.client();
     let id = client.submit(&document(1, 1), "").await.id();
     until("the attempt runs", || async { valuer.calls().len() == 1 }).await;
-    // Another request that fails again and again takes longer than the lease several times over.
     let begun = std::time::Instant::now();
-    until("four leases are over", || async { begun.elapsed().as_millis() > 2_000 }).await;
+    until("four leases are over", || async {
+        begun.elapsed().as_millis() > 2_000
+    })
+    .await;
     go.send_replace(true);
     let status = client.until_status(&id, "succeeded").await;
     assert_eq!(status["attempts"], 1);
@@ -50,8 +52,11 @@ async fn a_worker_that_is_paused_beyond_its_lease_and_wakes_up_does_no_harm() {
     .await;
     let settings = [("EXECUTOR", valuer.url()), ("TASK_LEASE_MS", "700")];
     let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
-    let (api, _orchestrator, _projector) =
-        (start("api").await, start("orchestrator").await, start("projector").await);
+    let (api, _orchestrator, _projector) = (
+        start("api").await,
+        start("orchestrator").await,
+        start("projector").await,
+    );
     let paused = start("worker").await;
     let client = api.client();
     let id = client.submit(&document(1, 1), "").await.id();
@@ -61,7 +66,10 @@ async fn a_worker_that_is_paused_beyond_its_lease_and_wakes_up_does_no_harm() {
     client.until_status(&id, "succeeded").await;
     go.send_replace(true);
     paused.signal(Signal::CONT);
-    until("it wakes up", || async { paused.log().contains("failed after its lease") }).await;
+    until("it wakes up", || async {
+        paused.log().contains("failed after its lease")
+    })
+    .await;
     until("its report is taken in", || async {
         let reports = world.jetstream().await.get_stream("REPORTS").await.unwrap();
         let mut subjects = reports.info_with_subjects("reports.>").await.unwrap();
@@ -84,7 +92,10 @@ async fn a_worker_killed_at_the_last_attempt_leaves_a_dead_letter_that_says_so()
     let client = program.client();
     let id = client.submit(&document(1, 1), "").await.id();
     for attempt in [1, 2] {
-        until("an attempt runs", || async { valuer.calls().len() == attempt }).await;
+        until("an attempt runs", || async {
+            valuer.calls().len() == attempt
+        })
+        .await;
         program.kill().await;
         program.restart().await;
     }

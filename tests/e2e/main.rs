@@ -75,12 +75,19 @@ async fn nothing_is_stuck(world: &World) {
 /// Posts JSON.
 async fn post(client: &Client, path: &str, body: &Value) -> Answer {
     let call = client.call(Method::POST, path).body(body.to_string());
-    client.send(call.header("content-type", "application/json")).await
+    client
+        .send(call.header("content-type", "application/json"))
+        .await
 }
 
 /// The events of a request as its commits name them, in order.
 async fn history(world: &World, id: &str) -> Vec<String> {
-    let log = world.jetstream().await.get_stream("REQUESTS_0").await.unwrap();
+    let log = world
+        .jetstream()
+        .await
+        .get_stream("REQUESTS_0")
+        .await
+        .unwrap();
     let last = log.cached_info().state.last_sequence;
     let mut events = Vec::new();
     for sequence in 1..=last {

@@ -37,7 +37,12 @@ async fn what_cannot_be_read_is_set_aside_as_it_is_and_blocks_nothing() {
     let partition = partition();
     let body: &[u8] = b"{ not \xff JSON";
     publish(&world, format!("reports.{partition}.{REQUEST}.0.1"), body).await;
-    publish(&world, format!("tasks.default.{partition}.{REQUEST}.0.1"), body).await;
+    publish(
+        &world,
+        format!("tasks.default.{partition}.{REQUEST}.0.1"),
+        body,
+    )
+    .await;
     publish(&world, format!("requests.{partition}.{REQUEST}"), body).await;
     let id = client.submit(&document(2, 3), "").await.id();
     client.until_status(&id, "succeeded").await;
@@ -55,19 +60,41 @@ async fn what_cannot_be_read_is_set_aside_as_it_is_and_blocks_nothing() {
         let subject = shown["unreadable"]["subject"].as_str().unwrap();
         assert!(subject.contains(REQUEST), "{shown}");
         if shown["unreadable"]["headers"]["Fanfold-Mark"].is_string() {
-            assert!(shown["unreadable"]["body"].as_str().unwrap().starts_with("{ not"));
+            assert!(
+                shown["unreadable"]["body"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("{ not")
+            );
         }
     }
-    let of_request = client.get(&format!("/dead-letters?request={REQUEST}")).await.json();
+    let of_request = client
+        .get(&format!("/dead-letters?request={REQUEST}"))
+        .await
+        .json();
     assert_eq!(of_request["deadLetters"].as_array().unwrap().len(), 4);
     // Put back, it is as unreadable as before, and set aside again.
     let said = fanfold(
         &world,
-        &["dead-letters", "redrive", "--type", "unreadable", "--reason", "try again"],
+        &[
+            "dead-letters",
+            "redrive",
+            "--type",
+            "unreadable",
+            "--reason",
+            "try again",
+        ],
     )
     .await;
-    assert!(said.out.contains("a commit stays in the log"), "{}", said.out);
-    until("they are set aside again", || async { unreadable(&client).await.len() >= 4 }).await;
+    assert!(
+        said.out.contains("a commit stays in the log"),
+        "{}",
+        said.out
+    );
+    until("they are set aside again", || async {
+        unreadable(&client).await.len() >= 4
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -87,7 +114,12 @@ async fn a_view_that_meets_an_unreadable_event_stops_and_says_so_while_others_go
     assert_eq!(health.get("/healthz").await.status, StatusCode::OK);
     let client = api.client();
 
-    publish(&world, format!("requests.{}.{REQUEST}", partition()), b"[{\"of-tomorrow\":{}}]").await;
+    publish(
+        &world,
+        format!("requests.{}.{REQUEST}", partition()),
+        b"[{\"of-tomorrow\":{}}]",
+    )
+    .await;
     until("the projector says so", || async { !health.ready().await }).await;
     let id = client.submit(&document(1, 1), "").await.id();
     client.until_status(&id, "succeeded").await;
@@ -103,7 +135,13 @@ async fn a_view_that_meets_an_unreadable_event_stops_and_says_so_while_others_go
         assert_eq!(said.status, StatusCode::OK, "the API serves all others");
         assert_eq!(said.json()["stoppedViews"][0]["requestId"], REQUEST);
         assert!(projector.log().contains("its view stops here"));
-        assert!(client.get("/metrics").await.body.contains("fanfold_views_stopped 1\n"));
+        assert!(
+            client
+                .get("/metrics")
+                .await
+                .body
+                .contains("fanfold_views_stopped 1\n")
+        );
         // The same after a restart, and where Redis was emptied: it does not end, nor skip.
         projector.kill().await;
         world.flush_redis().await;
@@ -143,5 +181,8 @@ async fn a_view_that_another_version_stopped_goes_on_with_one_that_can_read_it()
     .await;
     let status: String = redis.hget(&view, "status").await.unwrap();
     assert_eq!(status, "succeeded");
-    assert_eq!(client.get("/readyz").await.json()["stoppedViews"], json!([]));
+    assert_eq!(
+        client.get("/readyz").await.json()["stoppedViews"],
+        json!([])
+    );
 }

@@ -48,12 +48,19 @@ async fn of_a_thousand_tasks_thirty_seven_fail_and_only_those_are_redriven() {
     assert_eq!(redriven.json()["tasks"].as_array().unwrap().len(), 37);
     let status = client.until_status(&id, "succeeded").await;
     assert_eq!(status["failedTasks"], 0);
-    assert_eq!(valuer.calls().len(), 1000 + 37, "what has a result is not valued again");
+    assert_eq!(
+        valuer.calls().len(),
+        1000 + 37,
+        "what has a result is not valued again"
+    );
     let results = client.results(&id).await;
     assert!(results.body.contains("101.00") && results.body.contains("1100.00"));
     let history = history(&world, &id).await;
     let count = |name: &str| history.iter().filter(|event| *event == name).count();
-    assert_eq!((count("failed"), count("redriven"), count("succeeded")), (1, 1, 1));
+    assert_eq!(
+        (count("failed"), count("redriven"), count("succeeded")),
+        (1, 1, 1)
+    );
     nothing_is_stuck(&world).await;
 }
 
@@ -72,7 +79,11 @@ async fn a_redrive_of_what_runs_or_has_succeeded_is_refused_and_so_is_one_withou
     assert_eq!(refused.json()["code"], "invalid-reason");
     let long = "x".repeat(1001);
     let refused = post(&client, &path, &json!({ "reason": long })).await;
-    assert_eq!(refused.json()["code"], "invalid-reason", "at most 1000 characters");
+    assert_eq!(
+        refused.json()["code"],
+        "invalid-reason",
+        "at most 1000 characters"
+    );
     let refused = post(&client, &path, &json!({ "reasons": "x" })).await;
     assert_eq!(refused.json()["code"], "invalid-body");
 
@@ -89,7 +100,10 @@ async fn a_redrive_of_what_runs_or_has_succeeded_is_refused_and_so_is_one_withou
     assert_eq!(refused.header("content-type"), "application/problem+json");
 
     let unknown = "/valuation/01a20d07-ceb0-71d2-8a80-d677f6148452/redrive";
-    assert_eq!(post(&client, unknown, &why).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        post(&client, unknown, &why).await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -115,7 +129,11 @@ async fn a_failure_is_redriven_again_and_again_until_it_helps_from_the_command_l
     client.until_status(&id, "succeeded").await;
     let said = fanfold(&world, &["redrive", &id, "--reason", "once more"]).await;
     assert!(!said.ok);
-    assert!(said.err.contains("only a failed request can be redriven"), "{}", said.err);
+    assert!(
+        said.err.contains("only a failed request can be redriven"),
+        "{}",
+        said.err
+    );
     let attempts: Vec<u32> = valuer
         .calls()
         .iter()

@@ -18,10 +18,18 @@ async fn a_request_that_nobody_takes_up_is_listed_as_stuck_and_counted() {
     assert!(said.ok, "a minute is what any step may take: {}", said.out);
     let said = fanfold(&world, &["requests", "stuck", "--after", "0", "--json"]).await;
     assert!(!said.ok);
-    assert!(said.out.contains(&format!("\"requestId\":\"{id}\"")), "{}", said.out);
+    assert!(
+        said.out.contains(&format!("\"requestId\":\"{id}\"")),
+        "{}",
+        said.out
+    );
     assert_eq!(said.err, "1 stuck\n");
 
-    let _rest = (start("orchestrator").await, start("worker").await, start("projector").await);
+    let _rest = (
+        start("orchestrator").await,
+        start("worker").await,
+        start("projector").await,
+    );
     client.until_status(&id, "succeeded").await;
     let said = fanfold(&world, &["requests", "stuck", "--after", "0"]).await;
     assert!(said.ok, "{}", said.out);

@@ -140,7 +140,12 @@ mod tests {
         assert_eq!((short.attempt, short.fault.causes.len()), (3, 0));
         assert!(bounded.tasks[9_999].attempts.is_empty());
         assert!(bounded.tasks[9_999].dead_letter.is_some());
-        let told: usize = bounded.tasks.iter().flat_map(|t| &t.attempts).map(size).sum();
+        let told: usize = bounded
+            .tasks
+            .iter()
+            .flat_map(|t| &t.attempts)
+            .map(size)
+            .sum();
         assert!(told < 3 * FAILURE_MAX_BYTES, "{told}");
     }
 }

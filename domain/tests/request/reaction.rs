@@ -137,16 +137,25 @@ fn the_dead_letter_of_a_task_given_up_gets_every_attempt_up_to_it() {
         letter: letter(0, 1),
         attempts: attempts.iter().copied().map(attempt).collect(),
     };
-    let failed_twice = given([received(), started(0, 2)])
-        .and([taken_down(again(0, 1, 1)), event.clone()]);
+    let failed_twice =
+        given([received(), started(0, 2)]).and([taken_down(again(0, 1, 1)), event.clone()]);
     assert_eq!(failed_twice.effects(&event), [complete(&[1, 2])]);
     let redriven_and_failed_again = given([received(), started(0, 1)])
         .and([taken_down(again(0, 1, 1)), event.clone()])
-        .and([tasks_failed(0, 1, vec![dead(0, 1, [1, 2])]), redriven(1, Some(0), &[1], 60)])
+        .and([
+            tasks_failed(0, 1, vec![dead(0, 1, [1, 2])]),
+            redriven(1, Some(0), &[1], 60),
+        ])
         .and([taken_down(again(0, 1, 3))]);
-    assert_eq!(redriven_and_failed_again.effects(&event), [complete(&[1, 2])]);
+    assert_eq!(
+        redriven_and_failed_again.effects(&event),
+        [complete(&[1, 2])]
+    );
     let done_meanwhile = given([received(), started(0, 1), event.clone()])
-        .and([tasks_failed(0, 1, vec![dead(0, 1, [2])]), redriven(1, Some(0), &[1], 60)])
+        .and([
+            tasks_failed(0, 1, vec![dead(0, 1, [2])]),
+            redriven(1, Some(0), &[1], 60),
+        ])
         .and([taken_down(ok(0, 1, 3))]);
     assert_eq!(done_meanwhile.effects(&event), [complete(&[2])]);
 }

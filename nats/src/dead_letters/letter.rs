@@ -157,7 +157,9 @@ impl Kept {
         let last = task.and_then(|letter| letter.attempts.last());
         Summary {
             id: self.id.clone(),
-            kind: task.map_or(UNREADABLE, |letter| &letter.task_type).to_owned(),
+            kind: task
+                .map_or(UNREADABLE, |letter| &letter.task_type)
+                .to_owned(),
             request_id: self.request(),
             group: task.map(|letter| letter.task.group),
             task: task.map(|letter| letter.task.task),
@@ -210,15 +212,18 @@ fn as_text<S: serde::Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S:
 }
 
 pub(super) fn headers_as_json(message: &Message) -> String {
-    let headers: BTreeMap<String, String> = message.headers.as_ref().map_or_else(
-        BTreeMap::new,
-        |headers| {
-            headers
-                .iter()
-                .filter_map(|(name, values)| Some((name.to_string(), values.first()?.to_string())))
-                .collect()
-        },
-    );
+    let headers: BTreeMap<String, String> =
+        message
+            .headers
+            .as_ref()
+            .map_or_else(BTreeMap::new, |headers| {
+                headers
+                    .iter()
+                    .filter_map(|(name, values)| {
+                        Some((name.to_string(), values.first()?.to_string()))
+                    })
+                    .collect()
+            });
     serde_json::to_string(&headers).unwrap_or_default()
 }
 

@@ -61,10 +61,13 @@ impl DeadLetters {
         run: u32,
     ) -> Result<Option<DeadLetter>, Error> {
         let subject = subject::dead_letter(task_type, task, run);
-        Ok(self.last(&subject).await?.and_then(|kept| match kept.letter {
-            Letter::GivenUp(letter) => Some(*letter),
-            Letter::Unread(_) => None,
-        }))
+        Ok(self
+            .last(&subject)
+            .await?
+            .and_then(|kept| match kept.letter {
+                Letter::GivenUp(letter) => Some(*letter),
+                Letter::Unread(_) => None,
+            }))
     }
 
     /// Writes a task's whole history into its dead letter: the attempts that are in the log, and

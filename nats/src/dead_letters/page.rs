@@ -39,10 +39,11 @@ pub struct Page {
 impl Filter {
     fn subject(&self) -> Result<String, Error> {
         let token = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let task_type = self.task_type.as_deref().unwrap_or("*");
-        if task_type != "*" && !(!task_type.is_empty() && task_type.chars().all(token)) {
-            return Err(Error::Refused(format!("'{task_type}' is no task type")));
-        }
+        let task_type = match self.task_type.as_deref() {
+            None => "*",
+            Some(named) if !named.is_empty() && named.chars().all(token) => named,
+            Some(other) => return Err(Error::Refused(format!("'{other}' is no task type"))),
+        };
         Ok(match self.request {
             Some(request) => format!("dead-letters.{task_type}.{request}.>"),
             None => format!("dead-letters.{task_type}.>"),
@@ -134,7 +135,10 @@ mod tests {
     #[test]
     fn an_id_leads_to_its_subject_and_back() {
         for (id, subject) in [
-            (format!("{REQUEST}.0.7.1"), format!("dead-letters.*.{REQUEST}.0.7.1")),
+            (
+                format!("{REQUEST}.0.7.1"),
+                format!("dead-letters.*.{REQUEST}.0.7.1"),
+            ),
             (
                 format!("unreadable.{REQUEST}.tasks.12"),
                 format!("dead-letters.unreadable.{REQUEST}.tasks.12"),
@@ -151,14 +155,21 @@ mod tests {
 
     #[test]
     fn what_is_no_id_leads_nowhere() {
-        for id in ["", ">", "*.0.1.0", "unreadable.none.>.1", "unreadable.none.tasks.*", "a.b.c.d"] {
+        for id in [
+            "",
+            ">",
+            "*.0.1.0",
+            "unreadable.none.>.1",
+            "unreadable.none.tasks.*",
+            "a.b.c.d",
+        ] {
             assert_eq!(subject_of(id), None, "{id}");
         }
     }
 
     #[test]
     fn a_type_that_is_none_cannot_widen_the_filter() {
-        for task_type in [">", "*.x", "", "a b"] {
+        for task_type in [">", "*", "*.x", "", "a b"] {
             let filter = Filter {
                 task_type: Some(task_type.into()),
                 ..Filter::default()

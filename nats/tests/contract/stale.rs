@@ -60,14 +60,20 @@ async fn known_to_both(world: &World) -> (Log, Log, RequestId) {
     let here = log(world.nats_url(), &topology).await;
     let there = log(world.nats_url(), &topology).await;
     let id = new_id();
-    here.execute(id, Command::Submit(submission("a"))).await.unwrap();
+    here.execute(id, Command::Submit(submission("a")))
+        .await
+        .unwrap();
     there.load(id).await.unwrap();
     (here, there, id)
 }
 
 async fn events(log: &Log, id: RequestId) -> Vec<&'static str> {
     let commits = log.read(id, 0).await.unwrap();
-    commits.iter().flat_map(|c| &c.events).map(Event::name).collect()
+    commits
+        .iter()
+        .flat_map(|c| &c.events)
+        .map(Event::name)
+        .collect()
 }
 
 #[tokio::test]
@@ -84,7 +90,9 @@ async fn an_outcome_of_a_group_that_another_instance_started_is_not_lost() {
     }];
     here.execute(id, advance(ended, next, 1)).await.unwrap();
     // There group 0 still runs, and an outcome of group 1 says nothing.
-    let receipt = there.execute(id, advance(vec![outcome(1, 1)], Vec::new(), 1)).await;
+    let receipt = there
+        .execute(id, advance(vec![outcome(1, 1)], Vec::new(), 1))
+        .await;
     assert!(receipt.unwrap().committed);
     assert_eq!(events(&here, id).await.last(), Some(&"task-succeeded"));
 }
@@ -106,9 +114,17 @@ async fn an_outcome_of_a_run_that_another_instance_began_is_not_lost() {
     here.execute(id, redrive()).await.unwrap();
     here.execute(id, start(0)).await.unwrap();
     // There it has failed without a group, of which an outcome says nothing.
-    let receipt = there.execute(id, advance(vec![outcome(0, 1)], Vec::new(), 0)).await;
+    let receipt = there
+        .execute(id, advance(vec![outcome(0, 1)], Vec::new(), 0))
+        .await;
     assert!(receipt.unwrap().committed);
-    let expected = ["received", "failed", "redriven", "group-started", "task-succeeded"];
+    let expected = [
+        "received",
+        "failed",
+        "redriven",
+        "group-started",
+        "task-succeeded",
+    ];
     assert_eq!(events(&here, id).await, expected);
 }
 
@@ -118,7 +134,9 @@ async fn a_refusal_on_an_old_state_is_decided_again() {
     let (here, there, id) = known_to_both(&world).await;
     here.execute(id, start(0)).await.unwrap();
     let late = Report::RequestTimedOut { run: 0 };
-    here.execute(id, advance(vec![late], Vec::new(), 0)).await.unwrap();
+    here.execute(id, advance(vec![late], Vec::new(), 0))
+        .await
+        .unwrap();
     // There it has only been received, and is refused as still running.
     assert!(there.execute(id, redrive()).await.unwrap().committed);
     let loaded = there.load_current(id).await.unwrap();
@@ -131,8 +149,14 @@ async fn what_is_loaded_as_current_is_not_behind() {
     let world = World::start().await;
     let (here, there, id) = known_to_both(&world).await;
     let started = here.execute(id, start(0)).await.unwrap().sequence;
-    assert!(there.load(id).await.unwrap().sequence() < started, "it is behind");
+    assert!(
+        there.load(id).await.unwrap().sequence() < started,
+        "it is behind"
+    );
     assert_eq!(there.load_current(id).await.unwrap().sequence(), started);
     let ahead = there.load_since(id, started + 1).await;
-    assert!(ahead.is_err_and(|error| error.is_transient()), "what is not there is not made up");
+    assert!(
+        ahead.is_err_and(|error| error.is_transient()),
+        "what is not there is not made up"
+    );
 }

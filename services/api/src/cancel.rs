@@ -24,5 +24,7 @@ pub async fn cancel(
     let receipt = cancelled.map_err(|error| input::refused(id, error))?;
     api.seen.insert(id, receipt.sequence);
     tracing::info!(request = %id, "cancelled");
-    Ok(Json(json!({ "requestId": id, "status": Status::Cancelled })))
+    Ok(Json(
+        json!({ "requestId": id, "status": Status::Cancelled }),
+    ))
 }

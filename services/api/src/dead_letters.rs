@@ -59,7 +59,9 @@ fn filter(
     request: Option<&str>,
     since: Option<&str>,
 ) -> Result<Filter, Problem> {
-    let since = since.map(|text| self::since(text, Timestamp::now())).transpose();
+    let since = since
+        .map(|text| self::since(text, Timestamp::now()))
+        .transpose();
     let since = since.map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "invalid-since", error.to_string())
     })?;
@@ -84,7 +86,11 @@ pub async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Query(query) = query.map_err(|rejection| {
-        Problem::new(StatusCode::BAD_REQUEST, "invalid-filter", rejection.body_text())
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-filter",
+            rejection.body_text(),
+        )
     })?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let after = query.cursor.unwrap_or(0);
@@ -108,7 +114,8 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let kept = api.operator.letters().get(&id).await?;
-    kept.map(|kept| Json(kept.detail())).ok_or_else(|| unknown(&id))
+    kept.map(|kept| Json(kept.detail()))
+        .ok_or_else(|| unknown(&id))
 }
 
 /// `DELETE /dead-letters/{id}`
@@ -117,7 +124,9 @@ pub async fn discard_one(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let discarded = api.operator.letters().discard(&id).await?;
-    discarded.then_some(StatusCode::NO_CONTENT).ok_or_else(|| unknown(&id))
+    discarded
+        .then_some(StatusCode::NO_CONTENT)
+        .ok_or_else(|| unknown(&id))
 }
 
 /// `POST /dead-letters/redrive`: the requests of the letters run again.
@@ -154,8 +163,11 @@ async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json
         }
     }
     tracing::info!(
-        letters = so_far.letters, done = so_far.done(), refused = so_far.refused(),
-        dry_run = body.dry_run, "dead letters changed"
+        letters = so_far.letters,
+        done = so_far.done(),
+        refused = so_far.refused(),
+        dry_run = body.dry_run,
+        "dead letters changed"
     );
     Ok(Json(json!({
         "dryRun": body.dry_run,

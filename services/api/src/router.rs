@@ -25,7 +25,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/redrive", post(dead_letters::redrive))
         .route("/dead-letters/discard", post(dead_letters::discard))
-        .route("/dead-letters/{id}", get(dead_letters::show).delete(dead_letters::discard_one))
+        .route(
+            "/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::discard_one),
+        )
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

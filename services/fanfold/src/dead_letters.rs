@@ -96,7 +96,13 @@ impl Which {
 pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<ExitCode> {
     match command {
         DeadLetters::List { which, limit, json } => {
-            list(operator, &which.filter()?, limit.unwrap_or(usize::MAX), *json).await
+            list(
+                operator,
+                &which.filter()?,
+                limit.unwrap_or(usize::MAX),
+                *json,
+            )
+            .await
         }
         DeadLetters::Show { id } => match operator.letters().get(id).await? {
             Some(kept) => {

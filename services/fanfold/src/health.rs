@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use nats::Connection;
-use projections::{Store, StoppedView};
+use projections::{StoppedView, Store};
 use runtime::{Settings, Shutdown, StuckWatch};
 use serde_json::json;
 use tokio::net::TcpListener;

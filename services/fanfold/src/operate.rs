@@ -86,12 +86,20 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
                 let watch = StuckWatch::new(connection, settings.shards);
                 stuck(&watch, Duration::from_secs(*after), *json).await
             }
-            OperateCommand::Redrive { id, why } => {
-                obeyed(*id, operator.redrive(*id, why.check()?).await.map(|_| "runs again"))
-            }
-            OperateCommand::Cancel { id, why } => {
-                obeyed(*id, operator.cancel(*id, why.check()?).await.map(|_| "is cancelled"))
-            }
+            OperateCommand::Redrive { id, why } => obeyed(
+                *id,
+                operator
+                    .redrive(*id, why.check()?)
+                    .await
+                    .map(|_| "runs again"),
+            ),
+            OperateCommand::Cancel { id, why } => obeyed(
+                *id,
+                operator
+                    .cancel(*id, why.check()?)
+                    .await
+                    .map(|_| "is cancelled"),
+            ),
             OperateCommand::DeadLetters(command) => dead_letters::run(command, &operator).await,
         }
     })

@@ -77,11 +77,7 @@ impl Context {
 
     /// Ends the request where what was done shows that it cannot be taken further. One that has
     /// ended stays as it is.
-    pub async fn or_abort(
-        &self,
-        request: RequestId,
-        done: Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub async fn or_abort(&self, request: RequestId, done: Result<(), Error>) -> Result<(), Error> {
         let Err(Error::Fails(failure)) = done else {
             return done;
         };

@@ -118,7 +118,9 @@ impl Batch<'_> {
             let payload = self.context.payloads.place(document.xml.as_ref()).await?;
             let id = self.id(pending);
             let tasks = &self.context.tasks;
-            let on_its_way = tasks.send(task_type, id, pending.attempts, &payload).await?;
+            let on_its_way = tasks
+                .send(task_type, id, pending.attempts, &payload)
+                .await?;
             sent.push((on_its_way, task_type, pending, payload));
         }
         for (sent, task_type, pending, payload) in sent {

@@ -34,9 +34,7 @@ async fn follow(context: &Context, commit: &Commit) -> Result<(), Error> {
     let request = commit.request;
     // In this order: a timer that a redrive sets after the look at the request comes after it.
     let timers = match commit.events.last() {
-        Some(Event::Failed(_) | Event::Cancelled(_)) => {
-            Some(context.timers.last_sequence().await?)
-        }
+        Some(Event::Failed(_) | Event::Cancelled(_)) => Some(context.timers.last_sequence().await?),
         _ => None,
     };
     let effects: Vec<Effect> = {

@@ -120,9 +120,8 @@ impl Shard {
                 Ok(commits) => {
                     self.views.write_all(&commits).await?;
                     // What comes after this is still to be delivered.
-                    let passed = |c: &&Commit| {
-                        c.sequence >= stopped.sequence && c.sequence <= self.noted
-                    };
+                    let passed =
+                        |c: &&Commit| c.sequence >= stopped.sequence && c.sequence <= self.noted;
                     let passed: Vec<Commit> = commits.iter().filter(passed).cloned().collect();
                     feed::publish(&self.feed, &passed).await?;
                     self.stops.resumed(request).await?;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Commit, UnreadableCommit};
-use projections::{Store, StoppedView};
+use projections::{StoppedView, Store};
 
 use crate::Error;
 

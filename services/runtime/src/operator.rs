@@ -217,7 +217,11 @@ impl Operator {
     /// Why a request would not be redriven.
     async fn refusal(&self, request: RequestId) -> Result<Option<String>, Error> {
         let loaded = self.log.load_current(request).await?;
-        let refusal = match loaded.state().request().map(domain::request::Request::status) {
+        let refusal = match loaded
+            .state()
+            .request()
+            .map(domain::request::Request::status)
+        {
             None => Some(Rejection::Unknown),
             Some(Status::Failed) => None,
             Some(Status::Received | Status::Running) => Some(Rejection::StillRunning),

@@ -43,7 +43,16 @@ mod tests {
         ] {
             assert_eq!(since(text, now).unwrap().to_string(), expected);
         }
-        for text in ["", "h", "2", "2w", "-2h", "é", "99999999999999d", "yesterday"] {
+        for text in [
+            "",
+            "h",
+            "2",
+            "2w",
+            "-2h",
+            "é",
+            "99999999999999d",
+            "yesterday",
+        ] {
             assert!(since(text, now).is_err(), "{text}");
         }
     }

@@ -59,7 +59,11 @@ impl StuckWatch {
         let stuck = self.stuck(STUCK_AFTER).await?.len();
         let (open, unreadable) = self.counts().await;
         let gauges = [
-            ("fanfold_requests_open", "Requests that have not ended.", open),
+            (
+                "fanfold_requests_open",
+                "Requests that have not ended.",
+                open,
+            ),
             (
                 "fanfold_requests_stuck",
                 "Requests without progress for longer than their time-outs explain.",

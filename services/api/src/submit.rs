@@ -21,7 +21,7 @@ use crate::state::Api;
 use crate::waiters::Waiter;
 
 /// Who submits, until callers are told apart.
-const ANONYMOUS: &str = "anonymous";
+pub(crate) const ANONYMOUS: &str = "anonymous";
 /// A document larger than this is parsed beside the event loop, not on it.
 const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
 

@@ -36,7 +36,7 @@ pub use log::{Loaded, Log};
 pub use payloads::{INLINE_MAX_BYTES, Payloads};
 pub use pull::{Pull, PullOptions};
 pub use reports::{Reports, StoredReport};
-pub use scan::Scan;
+pub use scan::{Scan, UnreadableCommit};
 pub use stored::Stored;
 pub use tasks::{Attempts, Stop, TaskMessage, Tasks};
 pub use timers::Timers;

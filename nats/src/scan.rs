@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, pull};
+use domain::request::RequestId;
 use futures::StreamExt;
 
-use crate::{Commit, Connection, Delivery, Error, Topology};
+use crate::{Commit, Connection, Delivery, Error, Topology, subject};
 
 /// How long the broker may take to send the next commit of a stretch.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,6 +57,20 @@ impl Scan {
 
     /// The next commits, at the most `limit`; none at the end of the stretch.
     pub async fn next(&mut self, limit: usize) -> Result<Option<Vec<Commit>>, Error> {
+        let Some(commits) = self.next_each(limit).await? else {
+            return Ok(None);
+        };
+        let commits = commits
+            .into_iter()
+            .map(|commit| commit.map_err(|e| e.error));
+        commits.collect::<Result<Vec<Commit>, Error>>().map(Some)
+    }
+
+    /// The same, with those among them that cannot be read.
+    pub async fn next_each(
+        &mut self,
+        limit: usize,
+    ) -> Result<Option<Vec<Result<Commit, UnreadableCommit>>>, Error> {
         let mut commits = Vec::new();
         while let (Some(messages), true) = (&mut self.messages, commits.len() < limit) {
             let message = tokio::time::timeout(NEXT_TIMEOUT, messages.next())
@@ -63,15 +78,39 @@ impl Scan {
                 .map_err(|_| Error::Unavailable(format!("no commit came in {NEXT_TIMEOUT:?}")))?
                 .ok_or_else(|| Error::Unavailable("reading the log ended".into()))?
                 .map_err(Error::unavailable)?;
-            let commit = Delivery::new(message).commit()?;
-            if commit.sequence >= self.end {
+            let delivery = Delivery::new(message);
+            let (sequence, _, _) = delivery.place()?;
+            if sequence >= self.end {
                 self.messages = None;
             }
-            if commit.sequence <= self.end {
-                commits.push(commit);
+            if sequence <= self.end {
+                commits.push(UnreadableCommit::or_commit(&delivery)?);
             }
         }
         Ok((!commits.is_empty()).then_some(commits))
+    }
+}
+
+/// A commit that cannot be read.
+#[derive(Clone, Debug)]
+pub struct UnreadableCommit {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The request it is about, where its subject names one.
+    pub request: Option<RequestId>,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+impl UnreadableCommit {
+    /// The commit that was delivered, or that it cannot be read.
+    pub fn or_commit(delivery: &Delivery) -> Result<Result<Commit, Self>, Error> {
+        let (sequence, _, _) = delivery.place()?;
+        Ok(delivery.commit().map_err(|error| Self {
+            sequence,
+            request: subject::request(delivery.subject(), 2),
+            error,
+        }))
     }
 }
 

@@ -146,6 +146,17 @@ impl Tasks {
     }
 }
 
+/// The attempts before a message and its run; 0 where they cannot be read.
+pub(crate) fn counts(delivery: &Delivery) -> (u32, u32) {
+    let headers = delivery.message().headers.as_ref();
+    let count = |name| {
+        let value = headers.and_then(|headers| headers.get(name))?;
+        value.as_str().parse().ok()
+    };
+    let or_none = |count: Option<u32>| count.unwrap_or(0);
+    (or_none(count(ATTEMPTS_BEFORE)), or_none(count(RUN)))
+}
+
 fn stop(notice: &async_nats::Message) -> Option<Stop> {
     let run = std::str::from_utf8(&notice.payload).ok()?.parse().ok()?;
     let request = subject::request(&notice.subject, 1)?;
@@ -196,7 +207,7 @@ impl TaskMessage {
             Ok((id, task_type, delivered, attempts, document)) => Ok(Self {
                 id,
                 task_type,
-                attempt: attempts.before + delivered,
+                attempt: attempts.before.saturating_add(delivered),
                 earlier_attempts: attempts.earlier,
                 run: attempts.run,
                 document,

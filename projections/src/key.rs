@@ -36,6 +36,9 @@ pub(crate) fn expiring(shard: u8) -> String {
     format!("index:expiring:{shard}")
 }
 
+/// The views that were stopped, by request.
+pub(crate) const STOPPED: &str = "state:projector:stopped";
+
 /// How far a shard of the log has been projected into this very Redis: when it is gone or
 /// lower than it was, Redis was emptied or set back.
 pub(crate) fn checkpoint(shard: u8) -> String {

@@ -6,6 +6,7 @@ mod group_commit;
 mod log;
 mod payloads;
 mod queue;
+mod stale;
 mod timers;
 mod topology;
 

@@ -14,6 +14,8 @@ use crate::{media, xml};
 /// The namespace of problems in XML.
 const NAMESPACE: &str = "urn:ietf:rfc:7807";
 
+/// The code of what is stored and cannot be read.
+const UNREADABLE: &str = "history-unreadable";
 /// The answers that are given before the body was read.
 const BODY_LEFT: [StatusCode; 3] = [
     StatusCode::REQUEST_TIMEOUT,
@@ -86,6 +88,14 @@ impl Problem {
     #[must_use]
     pub fn of(self, request: RequestId) -> Self {
         self.with("requestId", json!(request))
+    }
+
+    /// Whether it says that what is stored cannot be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.0
+            .members
+            .get("code")
+            .is_some_and(|code| code == UNREADABLE)
     }
 
     /// With one more member.
@@ -173,6 +183,10 @@ pub async fn in_one_form(request: Request, next: Next) -> Response {
 impl From<nats::Error> for Problem {
     fn from(error: nats::Error) -> Self {
         tracing::warn!(%error, "the log cannot serve a call");
+        if matches!(error, nats::Error::Corrupt { .. }) {
+            let message = "what is stored of this cannot be read; an operator must look at it";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE, message);
+        }
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "log-unavailable",

@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::failure::{Problem, ProblemBody};
@@ -18,12 +19,17 @@ const DEPENDENCY_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// How a process is.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Health {
     /// `alive`; or `ready`, `stopping` or `unavailable`.
     status: &'static str,
     /// What it needs, and `ok` or what is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     dependencies: Option<BTreeMap<&'static str, String>>,
+    /// The views that are stopped, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    stopped_views: Option<Value>,
 }
 
 /// Alive: this process answers.
@@ -35,6 +41,7 @@ pub async fn alive() -> Json<Health> {
     Json(Health {
         status: "alive",
         dependencies: None,
+        stopped_views: None,
     })
 }
 
@@ -47,7 +54,13 @@ pub async fn alive() -> Json<Health> {
     )
 )]
 pub async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let (nats, redis) = tokio::join!(check(api.connection.ping()), check(api.store.ping()),);
+    let (nats, redis, stopped) = tokio::join!(
+        check(api.connection.ping()),
+        check(api.store.ping()),
+        timeout(DEPENDENCY_TIMEOUT, api.store.stopped_views()),
+    );
+    // The views that are stopped take nothing from the requests that go on.
+    let stopped = stopped.ok().and_then(Result::ok).unwrap_or_default();
     let stopping = api.shutdown.is_soft();
     let ready = nats.is_ok() && redis.is_ok() && !stopping;
     let word = |checked: Result<(), String>| checked.err().unwrap_or_else(|| "ok".into());
@@ -56,6 +69,7 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
         let body = Health {
             status: "ready",
             dependencies: Some(dependencies),
+            stopped_views: Some(json!(stopped)),
         };
         return Json(body).into_response();
     }
@@ -67,7 +81,21 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, status, message)
         .with("status", json!(status))
         .with("dependencies", json!(dependencies))
+        .with("stoppedViews", json!(stopped))
         .into_response()
+}
+
+/// What is to be watched, in the text form of Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "health",
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn metrics(State(api): State<Arc<Api>>) -> Result<String, Problem> {
+    let stopped = api.store.stopped_views().await.unwrap_or_default();
+    Ok(api.watch.metrics(stopped.len()).await?)
 }
 
 async fn check<E: std::fmt::Display>(

@@ -1,12 +1,15 @@
 //! The HTTP API: it takes documents in and lets their requests be read.
 
+mod cancel;
 mod conditional;
+mod dead_letters;
 mod documents;
 mod events;
 mod failure;
 mod follow;
 mod health;
 mod idempotency;
+mod input;
 mod intake;
 mod list;
 mod media;
@@ -16,6 +19,7 @@ mod partial;
 mod preference;
 mod query;
 mod read;
+mod redrive;
 mod results;
 mod roll;
 mod router;

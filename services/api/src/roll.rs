@@ -53,8 +53,9 @@ impl Roll {
             return Err(Problem::new(status, "list-unavailable", message).retry_after(1));
         };
         let mut scan = Scan::open(&api.connection, shard, from, u64::MAX).await?;
-        while let Some(commits) = scan.next(SCAN_CHUNK).await? {
-            for commit in commits {
+        while let Some(commits) = scan.next_each(SCAN_CHUNK).await? {
+            // One that cannot be read hides no other.
+            for commit in commits.into_iter().flatten() {
                 if commit.previous == 0 {
                     self.begun.insert(Placed::new(commit.request, commit.at));
                 }
@@ -94,7 +95,10 @@ impl Roll {
     /// The view of a request; none where its time has passed.
     pub async fn view(&self, api: &Api, request: RequestId) -> Result<Option<View>, Problem> {
         let reached = self.reached.get(&request).copied().unwrap_or(0);
-        let view = api.view(request, reached).await?;
+        let view = match api.view(request, reached).await {
+            Err(problem) if problem.is_unreadable() => return Ok(None),
+            view => view?,
+        };
         Ok(view.filter(|view| api.seconds_left(view) != Some(0)))
     }
 }

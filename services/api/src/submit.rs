@@ -22,7 +22,7 @@ use crate::state::Api;
 use crate::{idempotency, preference};
 
 /// Who submits, until callers are told apart.
-const ANONYMOUS: &str = "anonymous";
+pub(crate) const ANONYMOUS: &str = "anonymous";
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -7,6 +7,7 @@ use clap::{Arg, ArgMatches, Subcommand};
 use runtime::Settings;
 
 use crate::document::DocumentCommand;
+use crate::operate::OperateCommand;
 
 /// What was asked for.
 pub struct CommandLine {
@@ -19,6 +20,7 @@ pub enum Command {
     Role(Role),
     Config,
     Document(DocumentCommand),
+    Operate(OperateCommand),
 }
 
 /// What runs in this process.
@@ -97,7 +99,7 @@ fn definition() -> clap::Command {
                 )),
         );
     }
-    DocumentCommand::augment_subcommands(app)
+    OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app))
 }
 
 /// Parses the command line, the environment and the file.
@@ -109,6 +111,10 @@ pub fn parse() -> anyhow::Result<CommandLine> {
     let command = match (role, name) {
         (Some((role, ..)), _) => Command::Role(*role),
         (None, "config") => Command::Config,
+        (None, name) if OperateCommand::has_subcommand(name) => {
+            use clap::FromArgMatches as _;
+            Command::Operate(OperateCommand::from_arg_matches(&matches)?)
+        }
         (None, _) => {
             use clap::FromArgMatches as _;
             Command::Document(DocumentCommand::from_arg_matches(&matches)?)

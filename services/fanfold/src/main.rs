@@ -3,7 +3,10 @@
 
 mod command_line;
 mod config;
+mod dead_letters;
 mod document;
+mod health;
+mod operate;
 mod own;
 mod ready;
 mod roles;
@@ -29,6 +32,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let command = match command {
         Command::Config => return config::print(&settings),
         Command::Document(command) => return document::run(&command),
+        Command::Operate(command) => return operate::run(&command, &settings),
         Command::Role(role) => role,
     };
     start_logs(&settings)?;

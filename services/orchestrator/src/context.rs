@@ -39,10 +39,7 @@ impl Context {
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection),
             task_types: settings.task_types.clone(),
-            rules: Rules {
-                group_timeout: Duration::from_millis(settings.group_timeout_ms),
-                fail_fast: settings.fail_fast,
-            },
+            rules: settings.rules(),
             request_timeout: Duration::from_millis(settings.request_timeout_ms),
             ack_wait: Duration::from_millis(settings.ack_wait_ms),
             documents: Cache::new(CACHED_DOCUMENTS),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::request::{Event, RequestId};
 use futures::future::try_join_all;
 use moka::sync::Cache;
-use nats::{Commit, Log};
+use nats::{Commit, Log, UnreadableCommit};
 use projections::{Store, View, fold};
 
 use crate::Error;
@@ -30,18 +30,56 @@ impl Views {
     }
 
     /// Folds these commits, which are in the order of the log, and writes each view that
-    /// changed once.
-    pub async fn take_in(&self, shard: u8, commits: &[Commit]) -> Result<(), Error> {
+    /// changed once, and its place in the index of this shard. Gives those of which an earlier
+    /// commit cannot be read.
+    pub async fn take_in(
+        &self,
+        shard: u8,
+        commits: &[Commit],
+    ) -> Result<Vec<UnreadableCommit>, Error> {
         let mut by_request: HashMap<RequestId, Vec<&Commit>> = HashMap::new();
         for commit in commits {
             by_request.entry(commit.request).or_default().push(commit);
         }
         let changes = by_request
             .into_iter()
-            .map(|(request, commits)| self.change(request, commits));
-        let folded = try_join_all(changes).await?;
-        let listed: Vec<View> = folded.into_iter().flatten().collect();
-        Ok(self.store.index(shard, &listed).await?)
+            .map(|(request, commits)| self.change_readable(request, commits));
+        let mut listed = Vec::new();
+        let mut unreadable = Vec::new();
+        for folded in try_join_all(changes).await? {
+            match folded {
+                Ok(view) => listed.extend(view),
+                Err(commit) => unreadable.push(commit),
+            }
+        }
+        self.store.index(shard, &listed).await?;
+        Ok(unreadable)
+    }
+
+    async fn change_readable(
+        &self,
+        request: RequestId,
+        commits: Vec<&Commit>,
+    ) -> Result<Result<Option<View>, UnreadableCommit>, Error> {
+        let sequence = commits.first().map_or(0, |commit| commit.previous);
+        match self.change(request, commits).await {
+            Err(Error::Nats(error @ nats::Error::Corrupt { .. })) => Ok(Err(UnreadableCommit {
+                sequence,
+                request: Some(request),
+                error,
+            })),
+            changed => changed.map(Ok),
+        }
+    }
+
+    /// Writes the view of a request from all its commits.
+    pub async fn write_all(&self, shard: u8, commits: &[Commit]) -> Result<(), Error> {
+        if let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) {
+            self.kept.invalidate(&view.request_id);
+            self.store.put(&view, 0).await?;
+            self.store.index(shard, &[view]).await?;
+        }
+        Ok(())
     }
 
     /// Gives the view where its place in the index is to be written: at the beginning, at the

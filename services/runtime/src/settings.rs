@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
+
+use domain::request::Rules;
 
 use crate::task_types::TaskTypes;
 
@@ -230,6 +233,15 @@ impl Settings {
     pub fn origin(&self, definition: &Definition) -> (&str, Source) {
         let (value, source) = &self.origins[definition.name];
         (value, *source)
+    }
+
+    /// The rules that every request is under.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        Rules {
+            group_timeout: Duration::from_millis(self.group_timeout_ms),
+            fail_fast: self.fail_fast,
+        }
     }
 
     /// Whether somebody said where NATS is; otherwise `up` starts its own.

@@ -1,0 +1,59 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use domain::request::Event;
+use serde_json::json;
+
+use crate::failure::{Problem, ProblemBody};
+use crate::input::{self, WhyBody};
+use crate::read::{parse_id, with_sequence};
+use crate::state::Api;
+
+/// Run what failed again.
+#[utoipa::path(
+    post, path = "/valuation/{id}/redrive", tag = "operations",
+    params(
+        ("id" = String, Path, description = "The request", format = "uuid"),
+    ),
+    request_body = WhyBody,
+    responses(
+        (status = 202, description = "It runs again", body = Value, headers(("Location" = String), ("Fanfold-Sequence" = u64))),
+        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Not as it stands", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn redrive(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let id = parse_id(&id)?;
+    let why = input::json::<WhyBody>(&body)?.check()?;
+    let redriven = api.operator.redrive(id, why).await;
+    api.log.forget(id);
+    let receipt = redriven.map_err(|error| input::refused(id, error))?;
+    api.seen.insert(id, receipt.sequence);
+    let commits = api.log.read(id, receipt.sequence - 1).await?;
+    let redriven = commits.into_iter().flat_map(|commit| commit.events);
+    let redriven = redriven.into_iter().find_map(|event| match event {
+        Event::Redriven(redriven) => Some(redriven),
+        _ => None,
+    });
+    tracing::info!(request = %id, "redriven");
+    let body = Json(json!({
+        "requestId": id,
+        "status": "redriven",
+        "run": redriven.as_ref().map(|redriven| redriven.run),
+        "group": redriven.as_ref().map(|redriven| redriven.group),
+        "tasks": redriven.as_ref().map(|redriven| &redriven.tasks),
+    }));
+    let location = [(header::LOCATION, format!("/valuation/{id}/status"))];
+    let response = (StatusCode::ACCEPTED, location, body).into_response();
+    Ok(with_sequence(response, receipt.sequence))
+}

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::parse::parse;
 use super::tree::{Kind, NodeId, Tree};
+use super::well_formed::is_blank;
 use super::write::{Writer, Written};
 use super::{Limits, Refusal};
 
@@ -22,7 +23,7 @@ pub(crate) fn of(tree: &Tree) -> String {
 
 fn node(writer: &mut Writer, tree: &Tree, id: NodeId) {
     match tree.kind(id) {
-        Kind::Text if tree.text(id).trim().is_empty() => {}
+        Kind::Text if is_blank(tree.text(id)) => {}
         Kind::Root => {
             for child in tree.children(id) {
                 node(writer, tree, child);

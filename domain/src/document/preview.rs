@@ -1,6 +1,8 @@
 //! What a document would become: for the dry run and the command line.
 
-use super::hydrate::{CapturedResources, HydrationError, Hydrator};
+use std::collections::HashSet;
+
+use super::hydrate::{CapturedResources, HydrationError, Hydrator, note};
 use super::request::Document;
 use super::tree::NodeId;
 use super::write::Writer;
@@ -10,17 +12,16 @@ impl Document {
     /// Every URI that an `href` of the document names, each once, in order.
     #[must_use]
     pub fn references(&self) -> Vec<String> {
-        let mut uris: Vec<String> = Vec::new();
+        let mut known = HashSet::new();
         let nodes =
             std::iter::successors(Some(self.tree.root()), |node| self.tree.following(*node));
-        for node in nodes.filter(|node| self.tree.is_element(*node)) {
-            if let Some(uri) = self.tree.attribute(node, "href")
-                && !uris.iter().any(|known| known == uri)
-            {
-                uris.push(uri.to_owned());
-            }
-        }
-        uris
+        nodes
+            .filter(|node| self.tree.is_element(*node))
+            .filter_map(|node| self.tree.attribute(node, "href"))
+            .map(str::trim)
+            .filter(|uri| !uri.is_empty() && known.insert(*uri))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Hydrates what `target` names: `/` the document's element as one piece, an XPath each
@@ -31,28 +32,51 @@ impl Document {
         target: &str,
     ) -> Result<String, HydrationError> {
         let hydrator = Hydrator::new(&self.tree, &self.index, resources, &self.limits);
-        let mut writer = Writer::default();
+        let mut writer = Writer::up_to(self.limits.max_hydrated_bytes);
         if target == "/" {
             if let Some(root) = self.tree.document_element() {
                 hydrator
                     .hydrate(root, false, None)?
                     .write(&mut writer, |_| {});
             }
-            return Ok(writer.text);
+            return self.bounded(writer, target);
         }
         writer.open("hydrated", "", std::iter::empty());
         writer.content();
+        let mut missing: Vec<String> = Vec::new();
         for node in self.targets(target)? {
             let contexts = match hydrator.contexts(node)? {
                 None => vec![None],
                 Some(contexts) => contexts.into_iter().map(Some).collect(),
             };
             for context in contexts {
-                let hydrated = hydrator.hydrate(node, false, context)?;
-                hydrated.write(&mut writer, |_| {});
+                match hydrator.hydrate(node, false, context) {
+                    Ok(hydrated) => hydrated.write(&mut writer, |_| {}),
+                    Err(HydrationError::Missing { uris }) => {
+                        note(&mut missing, uris);
+                    }
+                    Err(failed) => return Err(failed),
+                }
             }
         }
+        if !missing.is_empty() {
+            return Err(HydrationError::Missing { uris: missing });
+        }
         writer.close("hydrated");
+        self.bounded(writer, target)
+    }
+
+    fn bounded(&self, writer: Writer, target: &str) -> Result<String, HydrationError> {
+        if writer.is_over() {
+            let limit = self.limits.max_hydrated_bytes;
+            let reason = format!("it is larger than {limit} bytes");
+            return Err(HydrationError::failed(
+                "hydration-too-costly",
+                "target",
+                target,
+                reason,
+            ));
+        }
         Ok(writer.text)
     }
 

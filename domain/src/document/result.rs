@@ -48,7 +48,7 @@ fn find(tree: &Tree, node: NodeId, path: &str) -> Option<NodeId> {
         .map_or((path, None), |(n, r)| (n, Some(r)));
     let mut named = tree
         .elements(node)
-        .filter(|child| name == "*" || tree.name(*child) == name);
+        .filter(|child| name == "*" || tree.is_named(*child, name));
     match rest {
         None => named.next(),
         Some(rest) => named.find_map(|child| find(tree, child, rest)),

@@ -11,6 +11,11 @@ pub(crate) struct NodeId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NameId(u32);
 
+impl NameId {
+    /// The empty name, which every tree has first.
+    pub const EMPTY: Self = Self(0);
+}
+
 /// No node: the end of a chain of siblings.
 const NONE: u32 = u32::MAX;
 
@@ -70,6 +75,8 @@ pub(crate) struct Tree {
     text: String,
     names: Vec<Box<str>>,
     by_name: HashMap<Box<str>, NameId>,
+    /// Whether any element ever had an attribute `href`.
+    hrefs: bool,
     /// Nodes were added or taken out since it was parsed, so that ids are no document order.
     edited: bool,
     order: OnceLock<Vec<u32>>,
@@ -176,6 +183,7 @@ impl Tree {
 
     /// Adds an attribute to the element that was appended last.
     pub fn add_attribute(&mut self, element: NodeId, name: &str, value: &str) {
+        self.hrefs |= name == "href";
         let name = self.intern(name);
         let value = self.store(value);
         self.attributes.push(Attribute {
@@ -186,13 +194,11 @@ impl Tree {
         self.node_mut(element).attributes.len += 1;
     }
 
-    pub fn set_namespace(&mut self, element: NodeId, namespace: &str) {
-        let namespace = self.intern(namespace);
+    pub fn set_namespace(&mut self, element: NodeId, namespace: NameId) {
         self.node_mut(element).namespace = namespace;
     }
 
-    pub fn set_attribute_namespace(&mut self, element: NodeId, index: usize, namespace: &str) {
-        let namespace = self.intern(namespace);
+    pub fn set_attribute_namespace(&mut self, element: NodeId, index: usize, namespace: NameId) {
         let start = self.node(element).attributes.start as usize;
         self.attributes[start + index].namespace = namespace;
     }
@@ -252,10 +258,12 @@ impl Tree {
             }
             Kind::Element => {
                 let copy = self.append_element(parent, other.name(node));
-                self.set_namespace(copy, other.namespace(node));
+                let namespace = self.intern(other.namespace(node));
+                self.set_namespace(copy, namespace);
                 for (index, attribute) in other.attributes(node).enumerate() {
                     self.add_attribute(copy, attribute.name, attribute.value);
-                    self.set_attribute_namespace(copy, index, attribute.namespace);
+                    let namespace = self.intern(attribute.namespace);
+                    self.set_attribute_namespace(copy, index, namespace);
                 }
                 for child in other.children(node) {
                     self.graft(copy, other, child);
@@ -307,6 +315,10 @@ impl Tree {
 
     pub fn is_element(&self, id: NodeId) -> bool {
         self.kind(id) == Kind::Element
+    }
+
+    pub fn has_hrefs(&self) -> bool {
+        self.hrefs
     }
 
     pub fn refers(&self, id: NodeId) -> bool {
@@ -373,14 +385,19 @@ impl Tree {
             .map(|attribute| attribute.value)
     }
 
-    /// The child elements of this name.
+    /// The child elements of this name and of no namespace.
     pub fn elements_named<'a>(
         &'a self,
         id: NodeId,
         name: &'a str,
     ) -> impl Iterator<Item = NodeId> + 'a {
         self.elements(id)
-            .filter(move |child| self.name(*child) == name)
+            .filter(move |child| self.is_named(*child, name))
+    }
+
+    /// Whether it is an element of this name and of no namespace.
+    pub fn is_named(&self, id: NodeId, name: &str) -> bool {
+        self.is_element(id) && self.node(id).namespace == NameId::EMPTY && self.name(id) == name
     }
 
     /// The document's element.

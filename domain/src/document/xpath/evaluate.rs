@@ -226,7 +226,9 @@ impl<'a> Evaluator<'a> {
             Item::Attribute(owner, index) => {
                 let attribute = self.tree.attribute_at(owner, index);
                 return match test {
-                    Test::Name(name) => attribute.name == name && attribute.namespace.is_empty(),
+                    Test::Name(name) => {
+                        attribute.name == name && is_in_reach(name, attribute.namespace)
+                    }
                     Test::Any => axis == Axis::Attribute,
                     Test::Node => true,
                     Test::Text | Test::Comment | Test::Instruction(_) => false,
@@ -242,7 +244,7 @@ impl<'a> Evaluator<'a> {
             (Test::Name(name), (Kind::Element, node)) => {
                 axis != Axis::Attribute
                     && self.tree.name(node) == name
-                    && self.tree.namespace(node).is_empty()
+                    && is_in_reach(name, self.tree.namespace(node))
             }
             (Test::Instruction(target), (Kind::Instruction, node)) => target
                 .as_ref()
@@ -375,6 +377,11 @@ fn mirrored(how: Comparison) -> Comparison {
         Comparison::GreaterOrEqual => Comparison::LessOrEqual,
         same => same,
     }
+}
+
+/// Names are of no namespace, but those that begin with `xml:`, which is bound everywhere.
+fn is_in_reach(name: &str, namespace: &str) -> bool {
+    namespace.is_empty() || name.starts_with("xml:")
 }
 
 fn is_any_descendant(step: &Step) -> bool {

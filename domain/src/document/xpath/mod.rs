@@ -8,6 +8,8 @@ mod expression;
 mod function;
 mod lexer;
 mod parser;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use evaluate::Evaluator;

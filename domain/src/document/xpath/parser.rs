@@ -340,8 +340,9 @@ impl Parser {
             Some(Token::PrefixStar(prefix)) => Err(unbound(&prefix)),
             Some(Token::Name(name)) if self.is("(") => self.node_type(&name),
             Some(Token::Name(name)) => match name.split_once(':') {
+                // The one prefix that is bound everywhere.
+                Some(("xml", _)) | None => Ok(Test::Name(name)),
                 Some((prefix, _)) => Err(unbound(prefix)),
-                None => Ok(Test::Name(name)),
             },
             token => Err(unexpected(token.as_ref())),
         }

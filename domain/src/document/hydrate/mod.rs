@@ -117,11 +117,11 @@ impl<'a> Hydrator<'a> {
             .hrefs(element, own, &scope, 0)
             .and_then(|element| self.element(element, &scope, own, Depth::Whole, 0));
         let uris = self.missing.take();
-        if uris.is_empty() {
-            hydrated
-        } else {
-            Err(HydrationError::Missing { uris })
+        if uris.is_empty() || is_too_costly(&hydrated) {
+            return hydrated;
         }
+        // What fails for want of something may not fail once it is there.
+        Err(HydrationError::Missing { uris })
     }
 
     /// `href` comes first, wherever it is, before anything is selected.
@@ -286,6 +286,10 @@ impl<'a> Hydrator<'a> {
         known.insert(text.into(), expression.clone());
         Ok(expression)
     }
+}
+
+fn is_too_costly(hydrated: &Result<Element<'_>, HydrationError>) -> bool {
+    matches!(hydrated, Err(error) if error.code() == "hydration-too-costly")
 }
 
 /// Whether what is below an element waits for its `use` to be expanded.

@@ -198,6 +198,9 @@ impl<'a> Evaluator<'a> {
         else {
             return Ok(None);
         };
+        if name.contains(':') {
+            return Ok(None);
+        }
         let Some(name) = self.tree.find_name(name) else {
             return Ok(Some(Vec::new()));
         };

@@ -64,7 +64,7 @@ fn accepted(tasks: usize) -> Document {
 }
 
 /// What a submission does with a document: accept it, and make its fingerprint.
-#[divan::bench(args = TASKS, max_time = 5)]
+#[divan::bench(args = TASKS, max_time = 2)]
 fn check(bencher: Bencher, tasks: usize) {
     let xml = document(tasks);
     bencher.counter(BytesCount::of_str(&xml)).bench(|| {
@@ -73,7 +73,7 @@ fn check(bencher: Bencher, tasks: usize) {
     });
 }
 
-#[divan::bench(args = TASKS, max_time = 5)]
+#[divan::bench(args = TASKS, max_time = 2)]
 fn split(bencher: Bencher, tasks: usize) {
     let document = accepted(tasks);
     let resources = CapturedResources::default();
@@ -86,7 +86,7 @@ fn split(bencher: Bencher, tasks: usize) {
     });
 }
 
-#[divan::bench(args = TASKS, max_time = 5)]
+#[divan::bench(args = TASKS, max_time = 2)]
 fn assemble(bencher: Bencher, tasks: usize) {
     let result = b"<vnml><project><group><valuation name='v'><analytics><price><amount>101.25</amount></price></analytics></valuation></group></project></vnml>";
     bencher

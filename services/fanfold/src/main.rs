@@ -31,6 +31,7 @@ fn run() -> anyhow::Result<ExitCode> {
     };
     start_logs(&settings)?;
     worker::check(&settings)?;
+    orchestrator::check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

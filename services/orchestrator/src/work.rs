@@ -1,7 +1,7 @@
 //! A request's document, as far as its groups are complete.
 
 use domain::document::{CapturedResources, Document, HydrationError, Limits, TaskDocument};
-use domain::request::{Failure, Payload, Request, RequestId};
+use domain::request::{Failure, Payload, Request, RequestId, Resource};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -38,13 +38,7 @@ impl Work {
                 ..Self::default()
             };
         }
-        for resource in &state.resources[self.captured..] {
-            let bytes = context.payloads.fetch(&resource.content).await?;
-            self.resources
-                .insert(&resource.uri, &bytes)
-                .map_err(failure)?;
-            self.captured += 1;
-        }
+        self.take_in(context, &state.resources).await?;
         for results in &state.completed[self.placed..] {
             self.put_results(context, results).await?;
         }
@@ -144,7 +138,13 @@ impl Work {
         let HydrationError::Missing { uris } = error else {
             return Err(failure(error));
         };
-        for resource in resources::capture(context, request, &uris).await? {
+        let recorded = resources::capture(context, request, &uris).await?;
+        self.take_in(context, &recorded).await
+    }
+
+    /// Parses what was recorded since.
+    async fn take_in(&mut self, context: &Context, recorded: &[Resource]) -> Result<(), Error> {
+        for resource in recorded.iter().skip(self.captured) {
             let bytes = context.payloads.fetch(&resource.content).await?;
             self.resources
                 .insert(&resource.uri, &bytes)

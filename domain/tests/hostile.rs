@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use domain::document::{
-    CapturedResources, Cause, Document, HydrationError, Limits, Refusal, check_result,
+    CapturedResources, Cause, Document, HydrationError, Limits, Refusal, TasksPreview, check_result,
 };
 
 /// The bound of the issue is a second; the code under test is not optimised here, and shares its
@@ -502,4 +502,18 @@ fn a_hostile_result_is_no_result() {
     ] {
         assert!(soon(|| check_result(result.as_bytes(), &Limits::default())).is_err());
     }
+}
+
+#[test]
+fn a_dry_run_stops_where_its_tasks_become_too_much() {
+    let rest = "<r>0.0123456789</r>".repeat(50_000);
+    let valuations = "<valuation/>".repeat(50_000);
+    let document = vnml(&format!("{rest}<group>{valuations}</group><group/>"));
+    let document = Document::accept(document.as_bytes(), &Limits::default()).unwrap();
+    let preview = soon(|| document.preview());
+    assert_eq!(
+        preview.groups[0].tasks,
+        TasksPreview::Ready { tasks: 50_000 }
+    );
+    assert_eq!(preview.groups[1].tasks, TasksPreview::NeedsResults);
 }

@@ -19,6 +19,9 @@ pub struct Limits {
     pub max_made: u64,
     /// The most bytes that one hydrated element, or one task document, may have.
     pub max_hydrated_bytes: usize,
+    /// The most bytes of task documents that a dry run makes of a group; it says no more of the
+    /// groups after one that has more.
+    pub max_previewed_bytes: usize,
     /// The most other documents that one document may refer to.
     pub max_references: usize,
     /// The longest chain of references.
@@ -39,6 +42,7 @@ impl Default for Limits {
             max_visits: 5_000_000,
             max_made: 1_000_000,
             max_hydrated_bytes: 64 * 1024 * 1024,
+            max_previewed_bytes: 128 * 1024 * 1024,
             max_references: 1_000,
             max_chain: 64,
             max_tasks: 1_000_000,

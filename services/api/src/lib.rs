@@ -1,5 +1,6 @@
 //! The HTTP API: it takes documents in and lets their requests be read.
 
+mod check;
 mod failure;
 mod health;
 mod read;

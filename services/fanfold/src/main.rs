@@ -26,7 +26,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let CommandLine { command, settings } = command_line::parse()?;
     let command = match command {
         Command::Config => return config::print(&settings),
-        Command::Document(command) => return document::run(&command),
+        Command::Document(command) => return document::run(&command, &settings),
         Command::Role(role) => role,
     };
     start_logs(&settings)?;

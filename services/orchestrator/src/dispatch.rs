@@ -29,8 +29,9 @@ pub async fn group(context: &Context, request: RequestId, group: u32) -> Result<
         }
         pending
     };
-    for chunk in pending.chunks(CHUNK) {
-        let numbers: Vec<u32> = chunk.iter().map(|task| task.number).collect();
+    let mut rest = pending.as_slice();
+    while !rest.is_empty() {
+        let numbers: Vec<u32> = rest.iter().take(CHUNK).map(|task| task.number).collect();
         let documents = match work.tasks(context, request, group, &numbers).await {
             Ok(documents) => documents,
             Err(Error::Fails(mut failure)) => {
@@ -39,7 +40,10 @@ pub async fn group(context: &Context, request: RequestId, group: u32) -> Result<
             }
             Err(error) => return Err(error),
         };
-        send(context, request, group, chunk, documents).await?;
+        // A number that the group does not have gives no document, and ends it.
+        let made = documents.len();
+        send(context, request, group, rest, documents).await?;
+        rest = rest.get(made.max(1)..).unwrap_or_default();
     }
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())

@@ -68,10 +68,10 @@ async fn fetch_all(
 ) -> (Vec<Resource>, Option<Error>) {
     let mut fetched = Vec::new();
     for some in uris.chunks(AT_ONCE) {
-        let fetches = some.iter().map(|uri| fetch(context, request, uri));
+        let under_way = some.iter().map(|uri| fetch(context, request, uri));
         let mut failed = None;
-        for fetch in join_all(fetches).await {
-            match fetch {
+        for ended in join_all(under_way).await {
+            match ended {
                 Ok(resource) => fetched.push(resource),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -92,7 +92,7 @@ async fn recorded(context: &Context, request: RequestId) -> Result<Vec<Resource>
 async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resource, Error> {
     let bytes = match context.fetcher.fetch(uri).await {
         Ok(bytes) => bytes,
-        Err(error) => return Err(failed(context, request, uri, error)),
+        Err(error) => return Err(failed(context, request, uri, &error)),
     };
     tracing::info!(%request, uri, bytes = bytes.len(), "fetched");
     Ok(Resource {
@@ -103,8 +103,8 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
 
 /// A fetch that may go better is tried again when the broker delivers again what asked for it,
 /// and only so often.
-fn failed(context: &Context, request: RequestId, uri: &str, error: FetchError) -> Error {
-    let (code, retried) = match &error {
+fn failed(context: &Context, request: RequestId, uri: &str, error: &FetchError) -> Error {
+    let (code, retried) = match error {
         FetchError::NotAllowed(_) => ("hydration-not-allowed", false),
         FetchError::Final(_) => ("hydration-fetch-failed", false),
         FetchError::Transient(_) => ("hydration-fetch-failed", true),

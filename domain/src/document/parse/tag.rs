@@ -7,11 +7,32 @@ use quick_xml::events::BytesStart;
 
 use super::{Parser, declared_prefix, malformed, over};
 use crate::document::refusal::Refusal;
-use crate::document::tree::NodeId;
+use crate::document::tree::{NameId, NodeId};
 use crate::document::well_formed;
 
 /// How deep the places of elements in the text are kept: the root's and its children's.
 const PLACES_KEPT_TO: usize = 2;
+
+/// So many names are looked through; more are hashed.
+const FEW: usize = 16;
+
+/// The names of the attributes that an element has so far.
+#[derive(Default)]
+struct Seen {
+    few: Vec<NameId>,
+    many: HashSet<NameId>,
+}
+
+impl Seen {
+    fn insert(&mut self, name: NameId) -> bool {
+        if self.few.len() < FEW {
+            let new = !self.few.contains(&name);
+            self.few.push(name);
+            return new;
+        }
+        !self.few.contains(&name) && self.many.insert(name)
+    }
+}
 
 impl Parser<'_> {
     pub(super) fn start(&mut self, tag: &BytesStart<'_>, empty: bool) -> Result<(), Refusal> {
@@ -52,16 +73,16 @@ impl Parser<'_> {
 
     fn attributes(&mut self, element: NodeId, tag: &BytesStart<'_>) -> Result<(), Refusal> {
         well_formed::attribute_spacing(tag.attributes_raw())?;
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         // Duplicates are checked below: the library's own check is quadratic.
         for attribute in tag.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| malformed(error.to_string()))?;
             let name = attribute.key.into_inner();
             self.check_name(name)?;
-            if !seen.insert(name.to_owned()) {
+            if !seen.insert(self.tree.intern(name)) {
                 return Err(malformed(format!("the attribute {name} is there twice")));
             }
-            if seen.len() > self.limits.max_attributes {
+            if self.tree.attribute_count(element) >= self.limits.max_attributes {
                 return Err(over("attributes of an element", self.limits.max_attributes));
             }
             if attribute.value.contains('<') {

@@ -33,9 +33,9 @@ async fn one(path: &Path, root: &Path, limit: usize) -> Result<Vec<u8>, FetchErr
         return Err(FetchError::Final("it is no regular file".into()));
     }
     let file = File::open(&real).await.map_err(|e| of(&e))?;
-    let room = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let at_most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
-    file.take(room)
+    file.take(at_most)
         .read_to_end(&mut bytes)
         .await
         .map_err(|e| of(&e))?;

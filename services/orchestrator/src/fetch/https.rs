@@ -32,13 +32,12 @@ impl Hosts {
         let port = url.port_or_known_default().unwrap_or(443);
         let host = url.host_str().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
-            Ok(literal) => vec![SocketAddr::new(literal, port)],
-            Err(_) => {
-                let found = tokio::net::lookup_host((host, port)).await;
-                let unknown = |error| FetchError::Transient(format!("{host}: {error}"));
-                found.map_err(unknown)?.collect()
-            }
+        let addresses: Vec<SocketAddr> = if let Ok(literal) = bare.parse::<IpAddr>() {
+            vec![SocketAddr::new(literal, port)]
+        } else {
+            let found = tokio::net::lookup_host((host, port)).await;
+            let unknown = |error| FetchError::Transient(format!("{host}: {error}"));
+            found.map_err(unknown)?.collect()
         };
         let barred = addresses.iter().find(|a| !address::is_public(a.ip()));
         if let (Some(barred), false) = (barred, self.private) {

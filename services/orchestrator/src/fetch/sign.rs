@@ -48,10 +48,10 @@ impl Credentials {
         signed.push(("host", host.to_owned()));
         signed.extend(more.iter().cloned());
         signed.sort_unstable();
-        let lines: String = signed.iter().map(|(n, v)| format!("{n}:{v}\n")).collect();
+        let lines: Vec<String> = signed.iter().map(|(n, v)| format!("{n}:{v}")).collect();
         let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
-        let names = names.join(";");
-        let canonical = format!("GET\n{path}\n\n{lines}\n{names}\n{empty}");
+        let (lines, names) = (lines.join("\n"), names.join(";"));
+        let canonical = format!("GET\n{path}\n\n{lines}\n\n{names}\n{empty}");
         let scope = format!("{date}/{region}/s3/aws4_request");
         let canonical = hex(&Sha256::digest(canonical));
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{canonical}");

@@ -206,10 +206,10 @@ async fn a_file_stays_under_its_root_through_links_too() {
         "/etc/none",
     ];
     for uri in leading_out {
-        let fetched = fetcher.fetch(uri).await;
+        let answer = fetcher.fetch(uri).await;
         assert!(
-            matches!(fetched, Err(FetchError::NotAllowed(_))),
-            "{uri}: {fetched:?}"
+            matches!(answer, Err(FetchError::NotAllowed(_))),
+            "{uri}: {answer:?}"
         );
     }
     for uri in ["none", "sub"] {
@@ -281,7 +281,7 @@ async fn redirects_are_not_followed_and_errors_are_told_apart() {
         .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
         .route(
             "/slow",
-            get(|| async { tokio::time::sleep(Duration::from_secs(60)).await }),
+            get(|| async { tokio::time::sleep(Duration::from_mins(1)).await }),
         );
     let host = serve(routes).await;
     let fetcher = local(&host, &[("HREF_TIMEOUT_MS", "200")]);
@@ -332,10 +332,10 @@ async fn what_is_too_large_is_stopped_bombs_too() {
     let fetch = async |path: &str| fetcher.fetch(&format!("{host}{path}")).await;
     assert_eq!(fetch("/packed").await.unwrap(), b"<a/>");
     for path in ["/bomb", "/big", "/broken", "/odd"] {
-        let fetched = fetch(path).await;
+        let answer = fetch(path).await;
         assert!(
-            matches!(fetched, Err(FetchError::Final(_))),
-            "{path}: {fetched:?}"
+            matches!(answer, Err(FetchError::Final(_))),
+            "{path}: {answer:?}"
         );
     }
 }

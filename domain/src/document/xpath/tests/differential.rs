@@ -1,6 +1,7 @@
 //! oxml is another implementation by other people: where the two agree, both are likely right.
 
 use oxml::tree::NodeKind;
+use oxml::xpath::Value as Theirs;
 use proptest::prelude::*;
 
 use super::{DOCUMENT, GOLDEN, evaluated, shown, tree};
@@ -12,18 +13,17 @@ fn by_oxml(document: &oxml::Document, expression: &str) -> Option<String> {
     let value = compiled
         .evaluate_from_with(document, context, &oxml::xpath::EvalContext::default())
         .ok()?;
-    use oxml::xpath::Value;
     Some(match &value {
-        Value::Boolean(boolean) => format!("boolean\t{boolean}"),
-        Value::Number(_) => format!("number\t{}", value.to_str(document)),
-        Value::String(text) => format!("text\t{text}"),
-        Value::NodeSet(nodes) => {
+        Theirs::Boolean(boolean) => format!("boolean\t{boolean}"),
+        Theirs::Number(_) => format!("number\t{}", value.to_str(document)),
+        Theirs::String(text) => format!("text\t{text}"),
+        Theirs::NodeSet(nodes) => {
             let nodes = nodes.iter().filter(|node| {
                 // Namespace nodes are not to be had here.
                 !matches!(document.kind(**node), Some(NodeKind::Namespace { .. }))
             });
             let texts: Vec<String> = nodes
-                .map(|node| Value::NodeSet(vec![*node]).to_str(document))
+                .map(|node| Theirs::NodeSet(vec![*node]).to_str(document))
                 .collect();
             shown(texts.len(), texts.into_iter())
         }

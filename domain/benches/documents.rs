@@ -1,6 +1,10 @@
 //! What documents cost: checking them, splitting them and assembling them, from one task to a
 //! hundred thousand, with the memory it takes. `cargo bench -p domain`.
-#![allow(clippy::unwrap_used)] // A broken bench is to stop.
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::format_collect
+)] // A broken bench is to stop.
 
 use std::hint::black_box;
 

@@ -1,11 +1,17 @@
 //! Documents made to hurt end with a clear error, soon, and without unusual memory.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // A broken case is to stop the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::format_push_string,
+    clippy::format_collect
+)] // A broken case is to stop the test.
 
 use std::time::{Duration, Instant};
 
 use domain::document::{
-    CapturedResources, Cause, Document, HydrationError, Limits, Refusal, TasksPreview, check_result,
+    CapturedResources, Cause, Document, HydrationError, InvalidResult, Limits, Refusal,
+    TasksPreview, check_result,
 };
 
 /// The bound of the issue is a second; the code under test is not optimised here, and shares its
@@ -516,4 +522,21 @@ fn a_dry_run_stops_where_its_tasks_become_too_much() {
         TasksPreview::Ready { tasks: 50_000 }
     );
     assert_eq!(preview.groups[1].tasks, TasksPreview::NeedsResults);
+}
+
+#[test]
+fn results_that_make_the_document_too_large_are_too_much() {
+    let limits = Limits {
+        max_assembled_bytes: 1_000,
+        ..Limits::default()
+    };
+    let document = vnml("<group><valuation/></group>");
+    let mut document = Document::accept(document.as_bytes(), &limits).unwrap();
+    let result = vnml(&format!(
+        "<group><valuation>{}</valuation></group>",
+        "x".repeat(500)
+    ));
+    let results = [result.as_bytes(), result.as_bytes()];
+    let put = document.put_results(0, results);
+    assert_eq!(put, Err(InvalidResult::TooMuch(1_000)));
 }

@@ -1,6 +1,11 @@
 //! The contract of hydration (`vnml.md`, section 4), clause by clause, beside the golden cases.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // A broken case is to stop the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::format_push_string,
+    clippy::format_collect
+)] // A broken case is to stop the test.
 
 use domain::document::{CapturedResources, Document, HydrationError, Limits, canonicalize};
 

@@ -1,6 +1,11 @@
 //! What holds for every document, on documents made at random.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // A broken case is to stop the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::format_push_string,
+    clippy::format_collect
+)] // A broken case is to stop the test.
 
 use domain::document::{CapturedResources, Document, Limits, TaskDocument, canonicalize};
 use proptest::prelude::*;

@@ -22,6 +22,8 @@ pub struct Limits {
     /// The most bytes of task documents that a dry run makes of a group; it says no more of the
     /// groups after one that has more.
     pub max_previewed_bytes: usize,
+    /// The most bytes of text that a document may have with its results in it.
+    pub max_assembled_bytes: usize,
     /// The most other documents that one document may refer to.
     pub max_references: usize,
     /// The longest chain of references.
@@ -43,6 +45,7 @@ impl Default for Limits {
             max_made: 1_000_000,
             max_hydrated_bytes: 64 * 1024 * 1024,
             max_previewed_bytes: 128 * 1024 * 1024,
+            max_assembled_bytes: 1024 * 1024 * 1024,
             max_references: 1_000,
             max_chain: 64,
             max_tasks: 1_000_000,

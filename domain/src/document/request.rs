@@ -83,6 +83,10 @@ impl Document {
             self.tree.unlink(valuation);
         }
         for result in results {
+            let limit = self.limits.max_assembled_bytes;
+            if self.tree.text_len() + result.len() > limit {
+                return Err(InvalidResult::TooMuch(limit));
+            }
             let result = ResultDocument::read(result, &self.limits)?;
             self.tree.graft(group, &result.tree, result.valuation);
         }

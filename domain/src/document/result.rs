@@ -10,6 +10,9 @@ pub enum InvalidResult {
     /// It cannot be read.
     #[error("the result cannot be read: {0}")]
     Unreadable(String),
+    /// The document would become too large with it.
+    #[error("the document would have over {0} bytes with its results")]
+    TooMuch(usize),
     /// It has no valuation where the result is.
     #[error("the result has no /vnml/project/group/valuation")]
     NoValuation,

@@ -63,12 +63,20 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Children by name come from the index.
+    /// Children by name come from the index, and so does `//name`.
     fn indexed(&self, step: &Step, item: Item) -> Evaluated<Option<Vec<Item>>> {
-        let (Axis::Child, Test::Name(name), Item::Node(parent)) = (step.axis, &step.test, item)
-        else {
+        let (Test::Name(name), Item::Node(parent)) = (&step.test, item) else {
             return Ok(None);
         };
+        let is_root = parent == self.tree.root();
+        let is_kept = match step.axis {
+            Axis::Child => !is_root,
+            Axis::Descendant => is_root,
+            _ => false,
+        };
+        if !is_kept {
+            return Ok(None);
+        }
         if name.contains(':') {
             return Ok(None);
         }
@@ -78,7 +86,7 @@ impl Evaluator<'_> {
         let wanted = step.predicates.first().and_then(literal_attribute);
         let found = self
             .index
-            .children(self.tree, parent, name, wanted, |visited| {
+            .elements(self.tree, parent, name, wanted, |visited| {
                 self.visit(visited)
             })?;
         Ok(found.map(|nodes| nodes.iter().map(|node| Item::Node(*node)).collect()))

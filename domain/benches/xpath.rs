@@ -1,6 +1,6 @@
 //! Selecting in a document of 9 MB: the evaluator of our own against oxml. Both compile each
 //! expression; ours also writes what it found. `cargo bench -p domain --bench xpath`.
-#![allow(clippy::unwrap_used)] // A broken bench is to stop.
+#![allow(clippy::unwrap_used, clippy::format_collect)] // A broken bench is to stop.
 
 use std::hint::black_box;
 

@@ -171,7 +171,7 @@ settings! {
     href_max_bytes: usize = "HREF_MAX_BYTES", "10485760", "The largest document an href may bring, in bytes, also once decompressed.";
     href_total_max_bytes: u64 = "HREF_TOTAL_MAX_BYTES", "67108864", "The most bytes that all hrefs of a request may bring.";
     href_max_count: usize = "HREF_MAX_COUNT", "100", "The most hrefs of a request that are fetched.";
-    href_attempts: u32 = "HREF_ATTEMPTS", "3", "Attempts to fetch an href in all, where trying again may help.";
+    href_attempts: u32 = "HREF_ATTEMPTS", "6", "Attempts to fetch an href in all, where trying again may help.";
     href_private_addresses: bool = "HREF_PRIVATE_ADDRESSES", "false", "Whether https hosts of `HREF_ALLOW` may have loopback, private or link-local addresses: true or false.";
     href_plain_http: bool = "HREF_PLAIN_HTTP", "false", "Whether `HREF_ALLOW` may have `http://` hosts, which is for tests: true or false.";
     s3_endpoint: String = "S3_ENDPOINT", "", "Where `s3://` buckets are; unset, Amazon's endpoint of the region.";

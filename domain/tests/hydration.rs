@@ -410,3 +410,27 @@ fn an_expression_that_visits_too_much_is_too_costly() {
     ))
     .fails("hydration-too-costly");
 }
+
+#[test]
+fn a_valuations_href_may_bring_the_use_that_expands_it() {
+    let document = format!(
+        "<vnml><project>{PORTFOLIO}<group><valuation href='s3://b/v'/></group></project></vnml>"
+    );
+    let document = Document::accept(document.as_bytes(), &Limits::default()).unwrap();
+    let mut resources = CapturedResources::default();
+    let uris = vec!["s3://b/v".to_owned()];
+    let asked = document.count_tasks(&resources, 0);
+    assert_eq!(asked, Err(HydrationError::Missing { uris }));
+    let remote =
+        "<valuation use='vn:link(/vnml/project/portfolio, i)'><x select='./c'/></valuation>";
+    resources.insert("s3://b/v", remote.as_bytes()).unwrap();
+    assert_eq!(document.count_tasks(&resources, 0), Ok(2));
+    let tasks = document.tasks(&resources, 0, 1..=2).unwrap();
+    let tasks: Vec<String> = tasks
+        .map(|task| String::from_utf8(task.unwrap().xml).unwrap())
+        .collect();
+    assert!(
+        tasks[1].contains(r#"<valuation><c>2</c><vndb externalId="2"/></valuation>"#),
+        "{tasks:?}"
+    );
+}

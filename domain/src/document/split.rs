@@ -75,13 +75,16 @@ impl Document {
             return Ok(plan.clone());
         }
         let mut tasks = Vec::new();
+        let mut missing = Vec::new();
         if let Some(node) = self.groups.get(group) {
             for valuation in self.tree.elements_named(*node, "valuation") {
-                match hydrator.contexts(valuation)? {
-                    None => tasks.push((valuation, None)),
-                    Some(contexts) => {
+                match hydrator.contexts(valuation, true) {
+                    Ok(None) => tasks.push((valuation, None)),
+                    Ok(Some(contexts)) => {
                         tasks.extend(contexts.into_iter().map(|c| (valuation, Some(c))));
                     }
+                    Err(HydrationError::Missing { uris }) => note(&mut missing, uris),
+                    Err(failed) => return Err(failed),
                 }
                 if tasks.len() > self.limits.max_tasks {
                     let reason = format!("it has more than {} tasks", self.limits.max_tasks);
@@ -93,6 +96,10 @@ impl Document {
                     ));
                 }
             }
+        }
+        if !missing.is_empty() {
+            missing.truncate(self.limits.max_references);
+            return Err(HydrationError::Missing { uris: missing });
         }
         let plan = Arc::new(Plan { group, tasks });
         *known = Some(plan.clone());

@@ -28,7 +28,7 @@ impl Document {
         writer.content();
         let mut missing: Vec<String> = Vec::new();
         for node in self.targets(target)? {
-            let contexts = match hydrator.contexts(node)? {
+            let contexts = match hydrator.contexts(node, false)? {
                 None => vec![None],
                 Some(contexts) => contexts.into_iter().map(Some).collect(),
             };

@@ -109,13 +109,13 @@ impl<'a> Hydrator<'a> {
             context,
             ..Scope::default()
         };
-        let mut element = Element::of(self.tree, node);
-        if context.is_some() {
-            element.remove("use");
-        }
-        let hydrated = self
-            .hrefs(element, own, &scope, 0)
-            .and_then(|element| self.element(element, &scope, own, Depth::Whole, 0));
+        let element = Element::of(self.tree, node);
+        let hydrated = self.hrefs(element, own, &scope, 0).and_then(|mut element| {
+            if context.is_some() {
+                element.remove("use");
+            }
+            self.element(element, &scope, own, Depth::Whole, 0)
+        });
         let uris = self.missing.take();
         if uris.is_empty() || is_too_costly(&hydrated) {
             return hydrated;

@@ -1,5 +1,6 @@
 //! What documents cost: checking them, splitting them and assembling them, from one task to a
-//! hundred thousand, with the memory it takes. `cargo bench -p domain`.
+//! hundred thousand, with the memory it takes. `cargo bench -p domain --bench documents`;
+//! `TASKS=100` in the environment is for that size only.
 #![allow(
     clippy::unwrap_used,
     clippy::format_push_string,
@@ -17,6 +18,13 @@ use sha2::{Digest, Sha256};
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 const TASKS: [usize; 4] = [1, 100, 10_000, 100_000];
+
+/// Those of `TASKS` in the environment, or all four.
+fn tasks() -> Vec<usize> {
+    let one = std::env::var("TASKS").ok().and_then(|one| one.parse().ok());
+    one.map_or_else(|| TASKS.to_vec(), |one| vec![one])
+}
+
 /// The size of the document of 10,000 tasks, as the target has it.
 const TEN_MEBIBYTES: usize = 10 * 1024 * 1024;
 /// The shared definitions of each kind.
@@ -68,7 +76,7 @@ fn accepted(tasks: usize) -> Document {
 }
 
 /// What a submission does with a document: accept it, and make its fingerprint.
-#[divan::bench(args = TASKS, max_time = 2)]
+#[divan::bench(args = tasks(), max_time = 2)]
 fn check(bencher: Bencher, tasks: usize) {
     let xml = document(tasks);
     bencher.counter(BytesCount::of_str(&xml)).bench(|| {
@@ -77,7 +85,7 @@ fn check(bencher: Bencher, tasks: usize) {
     });
 }
 
-#[divan::bench(args = TASKS, max_time = 2)]
+#[divan::bench(args = tasks(), max_time = 2)]
 fn split(bencher: Bencher, tasks: usize) {
     let document = accepted(tasks);
     let resources = CapturedResources::default();
@@ -90,7 +98,7 @@ fn split(bencher: Bencher, tasks: usize) {
     });
 }
 
-#[divan::bench(args = TASKS, max_time = 2)]
+#[divan::bench(args = tasks(), max_time = 2)]
 fn assemble(bencher: Bencher, tasks: usize) {
     let result = b"<vnml><project><group><valuation name='v'><analytics><price><amount>101.25</amount></price></analytics></valuation></group></project></vnml>";
     bencher

@@ -17,8 +17,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::failure::{Problem, in_one_form};
 use crate::state::Api;
 use crate::{
-    cancel, conditional, dead_letters, documents, events, health, list, redrive, results, status,
-    submit, task, tasks,
+    cancel, check, conditional, dead_letters, documents, events, health, list, redrive, results,
+    status, submit, task, tasks,
 };
 
 #[derive(OpenApi)]
@@ -33,6 +33,7 @@ struct Document;
 fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(submit::submit))
+        .routes(routes!(check::check))
         .routes(routes!(list::list))
         .routes(routes!(status::status))
         .routes(routes!(results::results))

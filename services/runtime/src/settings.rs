@@ -184,6 +184,19 @@ settings! {
     webhook_allow_private: bool = "WEBHOOK_ALLOW_PRIVATE", "false", "Whether webhooks may go to plain http and to private addresses: true or false.";
     webhook_attempts: u32 = "WEBHOOK_ATTEMPTS", "8", "Attempts of a webhook in all.";
     webhook_retry_delay_ms: u64 = "WEBHOOK_RETRY_DELAY_MS", "5000", "Delay before the second attempt of a webhook, in milliseconds; each is four times the one before.";
+    href_allow: String = "HREF_ALLOW", "", "What documents may refer to by href, with commas between: `s3://bucket/prefix`, `file:///root`, `https://host/path`. Unset, nothing.";
+    href_timeout_ms: u64 = "HREF_TIMEOUT_MS", "10000", "How long fetching one href may take, in milliseconds.";
+    href_max_bytes: usize = "HREF_MAX_BYTES", "10485760", "The largest document an href may bring, in bytes, also once decompressed.";
+    href_total_max_bytes: u64 = "HREF_TOTAL_MAX_BYTES", "67108864", "The most bytes that all hrefs of a request may bring.";
+    href_max_count: usize = "HREF_MAX_COUNT", "100", "The most hrefs of a request that are fetched.";
+    href_attempts: u32 = "HREF_ATTEMPTS", "6", "Attempts to fetch an href in all, where trying again may help.";
+    href_private_addresses: bool = "HREF_PRIVATE_ADDRESSES", "false", "Whether https hosts of `HREF_ALLOW` may have loopback, private or link-local addresses: true or false.";
+    href_plain_http: bool = "HREF_PLAIN_HTTP", "false", "Whether `HREF_ALLOW` may have `http://` hosts, which is for tests: true or false.";
+    s3_endpoint: String = "S3_ENDPOINT", "", "Where `s3://` buckets are; unset, Amazon's endpoint of the region.";
+    s3_region: String = "S3_REGION", "us-east-1", "The region that `s3://` buckets are in.";
+    s3_access_key_id: String = "S3_ACCESS_KEY_ID", "", "The key with which `s3://` objects are asked for; unset, without one.";
+    #[secret true] s3_secret_access_key: String = "S3_SECRET_ACCESS_KEY", "", "The secret of `S3_ACCESS_KEY_ID`.";
+    #[secret true] s3_session_token: String = "S3_SESSION_TOKEN", "", "The session token of `S3_ACCESS_KEY_ID`, where it has one.";
     log_format: String = "LOG_FORMAT", "text", "The form of the logs: text or json.";
     log_filter: String = "RUST_LOG", "info,async_nats=warn", "What is logged, in the syntax of tracing's filters.";
 }
@@ -265,6 +278,8 @@ impl Settings {
             ("HTTP_IDLE_TIMEOUT_MS", self.http_idle_timeout_ms),
             ("HTTP_BODY_TIMEOUT_MS", self.http_body_timeout_ms),
             ("SSE_HEARTBEAT_MS", self.sse_heartbeat_ms),
+            ("HREF_TIMEOUT_MS", self.href_timeout_ms),
+            ("HREF_ATTEMPTS", u64::from(self.href_attempts)),
             ("SHARDS", u64::from(self.shards)),
             ("REPLICAS", self.replicas as u64),
         ];

@@ -76,6 +76,16 @@ fn filter(
     })
 }
 
+/// As documented, a cursor is an int64.
+fn cursor(given: Option<u64>) -> Result<Option<u64>, Problem> {
+    if given.is_some_and(|cursor| i64::try_from(cursor).is_err()) {
+        let message = "cursor is not one that an answer gave";
+        let status = StatusCode::BAD_REQUEST;
+        return Err(Problem::new(status, "invalid-filter", message));
+    }
+    Ok(given)
+}
+
 fn problem(error: Error) -> Problem {
     match error {
         Error::Refused(reason) => Problem::new(StatusCode::BAD_REQUEST, "invalid-filter", reason),
@@ -105,7 +115,7 @@ pub async fn list(
         )
     })?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-    let after = query.cursor.unwrap_or(0);
+    let after = cursor(query.cursor)?.unwrap_or(0);
     let (request, since) = (query.request.as_deref(), query.since.as_deref());
     let filter = filter(query.task_type, query.code, request, since)?;
     let page = api.operator.letters().page(&filter, after, limit).await;
@@ -204,7 +214,7 @@ pub async fn discard(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Va
 async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json<Value>, Problem> {
     let (request, since) = (body.request.as_deref(), body.since.as_deref());
     let filter = filter(body.task_type, body.code, request, since)?;
-    let mut so_far = Changed::after(body.cursor);
+    let mut so_far = Changed::after(cursor(body.cursor)?);
     loop {
         let step = api.operator.step(&filter, change, &mut so_far).await;
         step.map_err(problem)?;

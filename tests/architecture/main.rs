@@ -86,6 +86,8 @@ fn the_domain_has_no_clock_no_io_and_nothing_that_waits() {
         "cqrs-es",
         "jiff",
         "quick-xml",
+        // Derives the schemas of the feed from its types.
+        "schemars",
         "serde",
         "serde_json",
         "thiserror",

@@ -17,6 +17,9 @@ use std::process::ExitCode;
 use command_line::{Command, CommandLine};
 use runtime::{Shutdown, start_logs};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,

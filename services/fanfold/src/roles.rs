@@ -46,15 +46,22 @@ pub struct Listeners {
     pub health: Option<TcpListener>,
 }
 
-/// Starts the roles that this process has.
+/// Starts the roles that this process has. They share one connection to NATS and one log: what
+/// they publish at the same time goes together.
 pub async fn start(
     role: Role,
     settings: &Settings,
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
-    let declared = connect(settings, role).await?;
-    topology(settings).declare(&declared).await?;
+    let connection = connect(settings, role).await?;
+    topology(settings).declare(&connection).await?;
+    let shared = Shared {
+        log: Log::new(connection.clone(), settings.shards),
+        connection,
+        settings: settings.clone(),
+        shutdown: shutdown.clone(),
+    };
     let mut running = JoinSet::new();
     if let Some(listener) = listeners.health {
         let store = if role.includes(Role::Projector) {
@@ -62,66 +69,82 @@ pub async fn start(
         } else {
             None
         };
-        let health = Health::new(role, declared, store, settings, shutdown);
+        let health = Health::new(role, shared.connection.clone(), store, settings, shutdown);
         running.spawn(health::serve(listener, health));
-    } else {
-        declared.drain().await;
     }
     if role.includes(Role::Orchestrator) {
-        let connection = connect(settings, Role::Orchestrator).await?;
-        let log = Log::new(connection.clone(), settings.shards);
-        let (settings, shutdown) = (settings.clone(), shutdown.clone());
-        running.spawn(async move {
-            let ran = orchestrator::run(connection, log, &settings, shutdown).await;
-            ran.context("orchestrator")
-        });
+        running.spawn(shared.clone().orchestrator());
     }
     if role.includes(Role::Projector) {
-        let connection = connect(settings, Role::Projector).await?;
-        let store = views(settings).await?;
-        let log = Log::new(connection.clone(), settings.shards);
-        let (settings, shutdown) = (settings.clone(), shutdown.clone());
-        running.spawn(async move {
-            let ran = projector::run(connection, log, store, &settings, shutdown).await;
-            ran.context("projector")
-        });
-    }
-    if role.includes(Role::Projector) && !settings.webhook_secret.is_empty() {
-        let connection = connect(settings, Role::Projector).await?;
-        let log = Log::new(connection.clone(), settings.shards);
-        let (settings, shutdown) = (settings.clone(), shutdown.clone());
-        running.spawn(async move {
-            let ran = webhooks::run(connection, log, &settings, shutdown).await;
-            ran.context("webhooks")
-        });
+        running.spawn(shared.clone().projector(views(settings).await?));
+        if !settings.webhook_secret.is_empty() {
+            running.spawn(shared.clone().webhooks());
+        }
     }
     if role.includes(Role::Worker) {
-        let connection = connect(settings, Role::Worker).await?;
-        let (settings, shutdown) = (settings.clone(), shutdown.clone());
-        running.spawn(async move {
-            let ran = worker::run(connection, &settings, shutdown).await;
-            ran.context("worker")
-        });
+        running.spawn(shared.clone().worker());
     }
     if let Some(listener) = listeners.api {
-        let connection = connect(settings, Role::Api).await?;
-        let store = views(settings).await?;
-        let log = Log::new(connection.clone(), settings.shards);
-        let (settings, shutdown) = (settings.clone(), shutdown.clone());
-        running.spawn(async move {
-            let ran = api::run(connection, log, store, listener, &settings, shutdown).await;
-            ran.context("api")
-        });
+        running.spawn(shared.clone().api(views(settings).await?, listener));
     }
     if running.is_empty() {
         // An API that is not to listen has nothing else to do.
-        let shutdown = shutdown.clone();
-        running.spawn(async move {
-            shutdown.softly().await;
-            Ok(())
-        });
+        running.spawn(shared.until_asked_to_end());
     }
     Ok(running)
+}
+
+/// What the roles of a process share.
+#[derive(Clone)]
+struct Shared {
+    connection: Connection,
+    log: Log,
+    settings: Settings,
+    shutdown: Shutdown,
+}
+
+impl Shared {
+    async fn orchestrator(self) -> anyhow::Result<()> {
+        let ran = orchestrator::run(self.connection, self.log, &self.settings, self.shutdown);
+        ran.await.context("orchestrator")
+    }
+
+    async fn projector(self, store: Store) -> anyhow::Result<()> {
+        let Self {
+            connection,
+            log,
+            settings,
+            shutdown,
+        } = self;
+        let ran = projector::run(connection, log, store, &settings, shutdown);
+        ran.await.context("projector")
+    }
+
+    async fn webhooks(self) -> anyhow::Result<()> {
+        let ran = webhooks::run(self.connection, self.log, &self.settings, self.shutdown);
+        ran.await.context("webhooks")
+    }
+
+    async fn worker(self) -> anyhow::Result<()> {
+        let ran = worker::run(self.connection, &self.settings, self.shutdown);
+        ran.await.context("worker")
+    }
+
+    async fn api(self, store: Store, listener: TcpListener) -> anyhow::Result<()> {
+        let Self {
+            connection,
+            log,
+            settings,
+            shutdown,
+        } = self;
+        let ran = api::run(connection, log, store, listener, &settings, shutdown);
+        ran.await.context("api")
+    }
+
+    async fn until_asked_to_end(self) -> anyhow::Result<()> {
+        self.shutdown.softly().await;
+        Ok(())
+    }
 }
 
 /// Waits until every role has ended. One that ends by itself takes the process down.

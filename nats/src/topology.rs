@@ -14,6 +14,9 @@ pub(crate) const REPORTS: &str = "REPORTS";
 pub(crate) const LIFECYCLE: &str = "LIFECYCLE";
 pub(crate) const DEAD_LETTERS: &str = "DEAD_LETTERS";
 pub(crate) const PAYLOADS: &str = "PAYLOADS";
+/// How many messages of the log or the reports may be under way. The orchestrator holds a commit
+/// for as long as a timer that it wants is not set.
+const ACK_PENDING_MAX: i64 = 100_000;
 /// The one group of a pinned consumer: the name is the broker's to ask for, not ours to vary.
 pub(crate) const PINNED: &str = "active";
 
@@ -105,6 +108,7 @@ impl Topology {
             discard: DiscardPolicy::New,
             discard_new_per_subject: true,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {
@@ -113,6 +117,7 @@ impl Topology {
             retention: RetentionPolicy::WorkQueue,
             allow_message_schedules: true,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {
@@ -120,6 +125,7 @@ impl Topology {
             subjects: vec!["lifecycle.>".into()],
             max_age: self.log_age,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {
@@ -176,7 +182,7 @@ impl Topology {
             } else {
                 AckPolicy::Explicit
             },
-            max_ack_pending: 20_000,
+            max_ack_pending: ACK_PENDING_MAX,
             ..self.pinned()
         }
     }
@@ -185,7 +191,7 @@ impl Topology {
         pull::Config {
             durable_name: Some(report_consumer_name(shard)),
             filter_subjects: self.partitions("reports", shard, ">"),
-            max_ack_pending: 20_000,
+            max_ack_pending: ACK_PENDING_MAX,
             ..self.pinned()
         }
     }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod dead_letters;
+mod group_commit;
 mod log;
 mod payloads;
 mod queue;
@@ -20,7 +21,11 @@ async fn connect(url: &str, topology: &Topology) -> Connection {
     let connection = Connection::open(&Options::new(url, "contract"))
         .await
         .unwrap();
-    topology.declare(&connection).await.unwrap();
+    // A cluster that has just come up may take a moment to place a stream.
+    harness::until("the streams are declared", || async {
+        topology.declare(&connection).await.is_ok()
+    })
+    .await;
     connection
 }
 

@@ -8,6 +8,7 @@ use runtime::{Settings, TaskTypes};
 use tokio::sync::Mutex;
 
 use crate::error::Error;
+use crate::held::Held;
 use crate::work::Work;
 
 /// How many requests' documents an instance keeps parsed.
@@ -18,6 +19,8 @@ pub struct Context {
     pub log: Log,
     pub tasks: Tasks,
     pub timers: Timers,
+    /// The timers that are wanted and not yet set.
+    pub held: Held,
     pub payloads: Payloads,
     pub dead_letters: DeadLetters,
     pub task_types: TaskTypes,
@@ -32,6 +35,7 @@ impl Context {
         Self {
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
+            held: Held::default(),
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection),
             task_types: settings.task_types.clone(),

@@ -2,7 +2,8 @@
 
 use domain::document::TaskDocument;
 use domain::request::{Group, Request, RequestId, State, TaskId, TaskState};
-use nats::{Attempts, Stored};
+use futures::future::try_join_all;
+use nats::{Attempts, Loaded, Stored};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -21,7 +22,15 @@ struct Pending {
 }
 
 /// Sends every task of a group that has not ended. A task that is still there is not sent twice.
-pub async fn group(context: &Context, request: RequestId, group: u32) -> Result<(), Error> {
+///
+/// `sequence` is that of the commit that wants it: the request as of then or later says what is
+/// to be sent. What follows from a later commit takes its turn after this.
+pub async fn group(
+    context: &Context,
+    request: RequestId,
+    group: u32,
+    sequence: u64,
+) -> Result<(), Error> {
     let work = context.work(request);
     let mut work = work.lock().await;
     let mut batch = Batch {
@@ -30,17 +39,14 @@ pub async fn group(context: &Context, request: RequestId, group: u32) -> Result<
         group,
         work: &mut work,
     };
-    let pending = batch.pending(|_| true).await?;
+    let loaded = context.load_since(request, sequence).await?;
+    let pending = batch.pending(loaded, |_| true).await?;
     let run = pending.first().map(|task| task.attempts.run);
-    for chunk in pending.chunks(CHUNK) {
-        if !batch.still_runs(run).await? {
-            // Others may have stopped its tasks before the last of them were sent.
+    for (number, chunk) in pending.chunks(CHUNK).enumerate() {
+        if number > 0 && !batch.still_runs(run).await? {
             return stop::tasks_of_ended(context, request).await;
         }
         batch.send(chunk).await?;
-    }
-    if !pending.is_empty() && !batch.still_runs(run).await? {
-        return stop::tasks_of_ended(context, request).await;
     }
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())
@@ -61,7 +67,9 @@ pub async fn task(
         group,
         work: &mut work,
     };
-    let pending = batch.pending(|number| number == task).await?;
+    // The request as it is now: what is passed over here is not sent by anybody else.
+    let loaded = context.load_current(request).await?;
+    let pending = batch.pending(loaded, |number| number == task).await?;
     if pending.is_empty() {
         return Ok(());
     }
@@ -77,10 +85,12 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// The tasks without an end, by the request as it is now: what is passed over here is not
-    /// sent by anybody else.
-    async fn pending(&mut self, wanted: impl Fn(u32) -> bool) -> Result<Vec<Pending>, Error> {
-        let loaded = self.context.load_current(self.request).await?;
+    /// The tasks without an end.
+    async fn pending(
+        &mut self,
+        loaded: Loaded,
+        wanted: impl Fn(u32) -> bool,
+    ) -> Result<Vec<Pending>, Error> {
         let Some((request, group)) = running(loaded.state(), self.group) else {
             return Ok(Vec::new());
         };
@@ -112,25 +122,26 @@ impl Batch<'_> {
     async fn send(&mut self, pending: &[Pending]) -> Result<(), Error> {
         let documents = self.documents(pending).await;
         let documents = documents.map_err(|error| in_group(error, self.group))?;
-        let mut sent = Vec::with_capacity(pending.len());
-        for (pending, document) in pending.iter().zip(documents) {
-            let task_type = self.context.task_types.of(document.name.as_deref());
-            let payload = self.context.payloads.place(document.xml.as_ref()).await?;
-            let id = self.id(pending);
-            let tasks = &self.context.tasks;
-            let on_its_way = tasks
-                .send(task_type, id, pending.attempts, &payload)
-                .await?;
-            sent.push((on_its_way, task_type, pending, payload));
-        }
-        for (sent, task_type, pending, payload) in sent {
-            // In a run after the first the one that is there may be of the run before.
-            if sent.answer().await? == Stored::Already && pending.attempts.run > 0 {
-                let id = self.id(pending);
-                let tasks = &self.context.tasks;
-                let over = tasks.send_over(task_type, id, pending.attempts, &payload);
-                over.await?;
-            }
+        let batch = &*self;
+        let sending = pending.iter().zip(documents);
+        try_join_all(sending.map(|(task, document)| batch.send_one(task, document))).await?;
+        Ok(())
+    }
+
+    async fn send_one(&self, pending: &Pending, document: TaskDocument) -> Result<(), Error> {
+        let Context {
+            tasks,
+            task_types,
+            payloads,
+            ..
+        } = self.context;
+        let (id, attempts) = (self.id(pending), pending.attempts);
+        let task_type = task_types.of(document.name.as_deref());
+        let payload = payloads.place(document.xml.as_ref()).await?;
+        let stored = tasks.send(task_type, id, attempts, &payload).await?;
+        // In a run after the first the one that is there may be of the run before.
+        if stored == Stored::Already && attempts.run > 0 {
+            tasks.send_over(task_type, id, attempts, &payload).await?;
         }
         Ok(())
     }

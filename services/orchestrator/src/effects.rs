@@ -1,12 +1,15 @@
 //! What follows from a commit.
 
+use std::sync::Arc;
+
 use domain::request::{Attempt, Effect, Event, RequestId, TaskId, react};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use nats::{Commit, Delivery};
+use nats::Commit;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::held::{self, Timer, Wanted};
 use crate::{advance, dispatch, stop};
 
 /// How many dead letters of a commit are completed at once.
@@ -14,9 +17,10 @@ const LETTERS_AT_ONCE: usize = 32;
 
 /// Does everything that follows from a delivered commit. A commit that cannot be read, or one of
 /// a request whose log cannot, is set aside, so that it blocks nothing.
-pub async fn of_commit(context: &Context, delivery: &Delivery) -> Result<(), Error> {
+pub async fn of_commit(context: &Context, held: &Arc<held::Commit>) -> Result<(), Error> {
+    let delivery = held.delivery();
     let done = match delivery.commit() {
-        Ok(commit) => follow(context, &commit).await,
+        Ok(commit) => follow(context, held, &commit).await,
         Err(error) => Err(Error::of_log(error)),
     };
     match done {
@@ -29,7 +33,7 @@ pub async fn of_commit(context: &Context, delivery: &Delivery) -> Result<(), Err
     }
 }
 
-async fn follow(context: &Context, commit: &Commit) -> Result<(), Error> {
+async fn follow(context: &Context, held: &Arc<held::Commit>, commit: &Commit) -> Result<(), Error> {
     context.log.observe(commit).await;
     let request = commit.request;
     // In this order: a timer that a redrive sets after the look at the request comes after it.
@@ -50,6 +54,8 @@ async fn follow(context: &Context, commit: &Commit) -> Result<(), Error> {
     let (letters, effects) = effects.into_iter().partition::<Vec<_>, _>(is_letter);
     complete(context, commit.sequence, letters).await?;
     let moment = Moment {
+        held,
+        sequence: commit.sequence,
         at: commit.at,
         timers,
     };
@@ -85,8 +91,10 @@ async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Res
     Ok(completed.try_collect().await?)
 }
 
-/// When a commit was, and up to which sequence the timers were set before it was looked at.
-struct Moment {
+/// Which commit and when, and up to which sequence the timers were set before it was looked at.
+struct Moment<'a> {
+    held: &'a Arc<held::Commit>,
+    sequence: u64,
     at: Timestamp,
     timers: Option<u64>,
 }
@@ -94,20 +102,23 @@ struct Moment {
 async fn apply(
     context: &Context,
     request: RequestId,
-    moment: &Moment,
+    moment: &Moment<'_>,
     effect: Effect,
 ) -> Result<(), Error> {
     let timers = &context.timers;
     match effect {
         Effect::Advance => advance::without_reports(context, request).await?,
-        Effect::Dispatch { group } => dispatch::group(context, request, group).await?,
+        Effect::Dispatch { group } => {
+            dispatch::group(context, request, group, moment.sequence).await?;
+        }
         Effect::SetGroupTimer { group, deadline } => {
-            timers.set_group(request, group, deadline).await?;
+            let timer = Timer::Group(request, group);
+            hold(context, moment, timer, deadline, 0).await;
         }
         Effect::SetRequestTimer { run } => {
             let deadline = moment.at.checked_add(context.request_timeout);
             let deadline = deadline.unwrap_or(Timestamp::MAX);
-            timers.set_request(request, run, deadline).await?;
+            hold(context, moment, Timer::Request(request), deadline, run).await;
         }
         Effect::SetTaskTimer { group, task, due } => {
             let task = TaskId {
@@ -118,12 +129,23 @@ async fn apply(
             timers.set_task(task, due).await?;
         }
         Effect::ClearGroupTimer { group } => {
-            timers.clear_group(request, group, moment.timers).await?;
+            if !context.held.let_go(Timer::Group(request, group)).await {
+                timers.clear_group(request, group, moment.timers).await?;
+            }
         }
-        Effect::ClearRequestTimer => timers.clear_request(request, moment.timers).await?,
+        Effect::ClearRequestTimer => {
+            if !context.held.let_go(Timer::Request(request)).await {
+                timers.clear_request(request, moment.timers).await?;
+            }
+        }
         Effect::StopTasks => stop::tasks(context, request).await?,
         // They were completed before.
         Effect::CompleteDeadLetter { .. } => {}
     }
     Ok(())
+}
+
+async fn hold(context: &Context, moment: &Moment<'_>, timer: Timer, due: Timestamp, run: u32) {
+    let wanted = Wanted { timer, due, run };
+    context.held.hold(wanted, moment.held).await;
 }

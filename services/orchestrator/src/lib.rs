@@ -10,6 +10,7 @@ mod dispatch;
 mod effects;
 mod error;
 mod gather;
+mod held;
 mod outbox;
 mod resources;
 mod stop;

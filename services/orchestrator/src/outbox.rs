@@ -7,9 +7,9 @@ use nats::{Deliveries, Delivery};
 use runtime::Shutdown;
 
 use crate::context::Context;
-use crate::effects;
 use crate::error::Error;
 use crate::turns::Turns;
+use crate::{effects, held};
 
 /// Of how many requests effects are under way at once, about.
 const EFFECTS_IN_FLIGHT: usize = 256;
@@ -48,25 +48,29 @@ pub async fn run(context: Arc<Context>, mut commits: Deliveries, shutdown: Shutd
                 }
             }
             ended = turns.ended() => if ended.is_err() { break },
+            () = context.held.due() => context.held.set(&context.timers, false).await,
             () = shutdown.softly() => break,
         }
     }
     turns.finish(&shutdown).await;
+    // What comes after this instance is to find every timer that is wanted.
+    shutdown
+        .unless_hard(context.held.set(&context.timers, true))
+        .await;
 }
 
 async fn take_in(context: &Context, delivery: Delivery) {
     let every = context.ack_wait / SIGNS_OF_LIFE;
-    let done = with_signs_of_life(&delivery, every, effects::of_commit(context, &delivery));
-    let answer = match done.await {
-        Ok(()) => delivery.ack().await,
-        Err(error) => {
-            let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
-            let pause = pause_before(delivered);
-            tracing::warn!(subject = delivery.subject(), %error, ?pause, "will be tried again");
-            delivery.nak(pause).await
-        }
+    let commit = held::Commit::new(delivery);
+    let delivery = commit.delivery();
+    let done = with_signs_of_life(delivery, every, effects::of_commit(context, &commit));
+    let Err(error) = done.await else {
+        return commit.release().await;
     };
-    if let Err(error) = answer {
+    let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
+    let pause = pause_before(delivered);
+    tracing::warn!(subject = delivery.subject(), %error, ?pause, "will be tried again");
+    if let Err(error) = delivery.nak(pause).await {
         tracing::debug!(%error, "a commit could not be answered; it comes again");
     }
 }

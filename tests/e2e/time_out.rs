@@ -101,7 +101,10 @@ async fn timers_and_delayed_retries_survive_a_restart_of_everything() {
     world.restart_redis_empty().await;
     program.restart().await;
     let status = client.until_status(&retried, "succeeded").await;
-    assert_eq!(status["attempts"], 2);
+    // A broker that was killed may also forget that it counted the first delivery, and have that
+    // attempt made once more.
+    let attempts = status["attempts"].as_u64().unwrap();
+    assert!((2..=3).contains(&attempts), "{attempts}");
     client.until_status(&hangs, "failed").await;
     let failure = client.results(&hangs).await.json()["failure"].clone();
     assert_eq!(failure["code"], "group-timed-out");

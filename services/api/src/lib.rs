@@ -1,6 +1,7 @@
 //! The HTTP API: it takes documents in and lets their requests be read.
 
 mod cancel;
+mod check;
 mod dead_letters;
 mod failure;
 mod health;

@@ -10,7 +10,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::failure::Problem;
 use crate::state::Api;
-use crate::{cancel, dead_letters, health, redrive, results, status, submit};
+use crate::{cancel, check, dead_letters, health, redrive, results, status, submit};
 
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
@@ -18,6 +18,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.payload_max_bytes.saturating_add(1));
     Router::new()
         .route("/valuation", post(submit::submit).layer(limit))
+        .route("/valuation/check", post(check::check).layer(limit))
         .route("/valuation/{id}/status", get(status::status))
         .route("/valuation/{id}/results", get(results::results))
         .route("/valuation/{id}/cancel", post(cancel::cancel))

@@ -31,12 +31,13 @@ fn run() -> anyhow::Result<ExitCode> {
     let CommandLine { command, settings } = command_line::parse()?;
     let command = match command {
         Command::Config => return config::print(&settings),
-        Command::Document(command) => return document::run(&command),
+        Command::Document(command) => return document::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Role(role) => role,
     };
     start_logs(&settings)?;
     worker::check(&settings)?;
+    orchestrator::check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -42,11 +42,13 @@ pub async fn group(
     let loaded = context.load_since(request, sequence).await?;
     let pending = batch.pending(loaded, |_| true).await?;
     let run = pending.first().map(|task| task.attempts.run);
-    for (number, chunk) in pending.chunks(CHUNK).enumerate() {
-        if number > 0 && !batch.still_runs(run).await? {
+    let mut rest = pending.as_slice();
+    while !rest.is_empty() {
+        if rest.len() < pending.len() && !batch.still_runs(run).await? {
             return stop::tasks_of_ended(context, request).await;
         }
-        batch.send(chunk).await?;
+        let sent = batch.send(&rest[..rest.len().min(CHUNK)]).await?;
+        rest = &rest[sent..];
     }
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())
@@ -73,7 +75,7 @@ pub async fn task(
     if pending.is_empty() {
         return Ok(());
     }
-    batch.send(&pending).await
+    batch.send(&pending).await.map(|_| ())
 }
 
 /// The tasks of one group on their way into the queue.
@@ -119,13 +121,16 @@ impl Batch<'_> {
         Ok(running.is_some_and(|(request, _)| Some(request.redrives) == run))
     }
 
-    async fn send(&mut self, pending: &[Pending]) -> Result<(), Error> {
+    /// Sends the first of these, as many as are not too large together, and says how many.
+    async fn send(&mut self, pending: &[Pending]) -> Result<usize, Error> {
         let documents = self.documents(pending).await;
         let documents = documents.map_err(|error| in_group(error, self.group))?;
+        // A number that the group does not have gives no document, and is passed over.
+        let sent = documents.len().clamp(1, pending.len());
         let batch = &*self;
         let sending = pending.iter().zip(documents);
         try_join_all(sending.map(|(task, document)| batch.send_one(task, document))).await?;
-        Ok(())
+        Ok(sent)
     }
 
     async fn send_one(&self, pending: &Pending, document: TaskDocument) -> Result<(), Error> {

@@ -8,11 +8,12 @@ ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test lint bench bench-quick tools clean-data
+.PHONY: help run test lint api-fuzz recipes bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies'
+	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
 	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
 tools:
@@ -28,6 +29,13 @@ test: tools
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked $(FEATURES); \
 	else cargo test --workspace --locked --no-fail-fast $(FEATURES); fi
+
+api-fuzz: tools
+	@cargo build --locked --package fanfold
+	@scripts/api-fuzz.sh
+
+recipes:
+	@scripts/recipes.sh
 
 bench: tools
 	@cargo build --release --locked --package fanfold --package bench

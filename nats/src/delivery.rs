@@ -106,6 +106,13 @@ impl Delivery {
         &self.message.payload
     }
 
+    /// One of its headers.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.message.headers.as_ref()?;
+        headers.get(name).map(async_nats::HeaderValue::as_str)
+    }
+
     /// The commit it is, for a delivery from the log.
     pub fn commit(&self) -> Result<Commit, Error> {
         let (sequence, at, _) = self.place()?;

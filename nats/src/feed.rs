@@ -2,13 +2,10 @@
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
-use domain::request::{Event, Recorded};
+use domain::feed::CloudEvent;
 
 use crate::group_commit::{GroupCommit, Outgoing};
 use crate::{Connection, Error, Stored, subject};
-
-/// The `ce-source` of every event.
-const SOURCE: &str = "/fanfold";
 
 /// Publishes the feed.
 #[derive(Clone)]
@@ -25,34 +22,23 @@ impl Feed {
         }
     }
 
-    /// Publishes an event with its public data, and waits until the broker has it. The id makes
-    /// it known again when it comes twice.
-    pub async fn publish(
-        &self,
-        recorded: &Recorded<Event>,
-        data: &serde_json::Value,
-    ) -> Result<Stored, Error> {
-        let Recorded {
-            request,
-            sequence,
-            index,
-            at,
-            event,
-        } = recorded;
-        let id = format!("{request}:{sequence}:{index}");
+    /// Publishes an event, and waits until the broker has it. The id makes it known again when
+    /// it comes twice.
+    pub async fn publish(&self, name: &str, event: &CloudEvent) -> Result<Stored, Error> {
         let mut headers = HeaderMap::new();
-        headers.insert("ce-specversion", "1.0");
-        headers.insert("ce-type", format!("fanfold.request.{}.v1", event.name()));
-        headers.insert("ce-source", SOURCE);
-        headers.insert("ce-subject", request.to_string());
-        headers.insert("ce-time", at.to_string());
-        headers.insert("ce-sequence", sequence.to_string());
-        headers.insert("content-type", "application/json");
-        headers.insert(NATS_MESSAGE_ID, id.as_str());
-        headers.insert("ce-id", id);
-        let body = serde_json::to_vec(data).map_err(|e| Error::corrupt("a new event", e))?;
+        headers.insert("ce-specversion", event.specversion);
+        headers.insert("ce-type", event.kind.as_str());
+        headers.insert("ce-source", event.source);
+        headers.insert("ce-subject", event.subject.to_string());
+        headers.insert("ce-time", event.time.to_string());
+        headers.insert("ce-sequence", event.sequence.as_str());
+        headers.insert("ce-dataschema", event.dataschema.as_str());
+        headers.insert("content-type", event.datacontenttype);
+        headers.insert(NATS_MESSAGE_ID, event.id.as_str());
+        headers.insert("ce-id", event.id.as_str());
+        let body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
         let message = Outgoing {
-            subject: subject::lifecycle(event, *request),
+            subject: subject::lifecycle(name, event.subject),
             headers,
             body: body.into(),
         };

@@ -1,6 +1,6 @@
 //! Every subject, in one place.
 
-use domain::request::{Event, RequestId, TaskId};
+use domain::request::{RequestId, TaskId};
 
 pub(crate) fn log(id: RequestId) -> String {
     format!("requests.{}.{id}", id.partition())
@@ -61,8 +61,8 @@ pub(crate) fn timer(report: &str) -> String {
     report.replacen("reports.", "timers.", 1)
 }
 
-pub(crate) fn lifecycle(event: &Event, id: RequestId) -> String {
-    format!("lifecycle.{}.{id}", event.name())
+pub(crate) fn lifecycle(event: &str, id: RequestId) -> String {
+    format!("lifecycle.{event}.{id}")
 }
 
 /// What the subject of every dead letter begins with.

@@ -26,6 +26,16 @@ pub(crate) fn idempotency(key: &str) -> String {
     format!("request:idempotency:{key}")
 }
 
+/// The requests of a shard, by the time they were received.
+pub(crate) fn index(shard: u8) -> String {
+    format!("index:requests:{shard}")
+}
+
+/// The ended requests of a shard, by the time their data goes.
+pub(crate) fn expiring(shard: u8) -> String {
+    format!("index:expiring:{shard}")
+}
+
 /// The views that were stopped, by request.
 pub(crate) const STOPPED: &str = "state:projector:stopped";
 

@@ -35,7 +35,14 @@ const MAY_USE: [(&str, &[&str]); 3] = [
     ("projections", &["domain"]),
 ];
 /// The services that run as roles or tools: none may use another.
-const SERVICES: [&str; 5] = ["api", "orchestrator", "worker", "projector", "replay"];
+const SERVICES: [&str; 6] = [
+    "api",
+    "orchestrator",
+    "worker",
+    "projector",
+    "replay",
+    "webhooks",
+];
 
 #[test]
 fn dependencies_point_inwards_only() {
@@ -79,6 +86,8 @@ fn the_domain_has_no_clock_no_io_and_nothing_that_waits() {
         "cqrs-es",
         "jiff",
         "quick-xml",
+        // Derives the schemas of the feed from its types.
+        "schemars",
         "serde",
         "serde_json",
         "thiserror",

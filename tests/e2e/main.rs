@@ -3,17 +3,26 @@
 
 mod bad_input;
 mod cancel;
+mod connections;
+mod contract;
 mod dead_letters;
 mod duplicates;
 mod failure;
 mod golden;
+mod history;
+mod idempotency;
 mod lease;
 mod life;
+mod listing;
 mod poison;
+mod problems;
+mod recipes;
 mod redrive;
 mod stuck;
 mod sync;
 mod time_out;
+mod waiting;
+mod webhooks;
 
 use harness::{Answer, Client, Program, Valuer, World};
 use reqwest::Method;

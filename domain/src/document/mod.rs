@@ -7,6 +7,7 @@ mod hydrate;
 mod index;
 mod limits;
 mod parse;
+mod partial;
 mod preview;
 mod refusal;
 mod request;

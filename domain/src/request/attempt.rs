@@ -1,10 +1,11 @@
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Payload;
 
 /// What went wrong in an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// A stable code in kebab-case, such as `task-timed-out` or `exit-65`.
     pub code: String,
@@ -16,7 +17,7 @@ pub struct Fault {
 }
 
 /// A failed attempt as the history keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// The number of the attempt, from 1: the broker's delivery count.
@@ -24,6 +25,7 @@ pub struct Attempt {
     /// The worker that ran it.
     pub worker: String,
     /// When it started.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub started_at: Timestamp,
     /// How long it ran, in milliseconds.
     pub duration_ms: u64,

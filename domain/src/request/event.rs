@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use cqrs_es::DomainEvent;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Failure, Next, Payload, RequestId};
@@ -61,7 +62,7 @@ pub struct Received {
 }
 
 /// What the document says of a group before anything is hydrated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupOutline {
     /// Its `name`, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

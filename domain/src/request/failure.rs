@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Attempt;
@@ -12,7 +13,7 @@ const ATTEMPT_BYTES: usize = 200;
 const SHORT_MESSAGE_BYTES: usize = 200;
 
 /// Why a request failed, with everything somebody needs to put it right.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// A stable code in kebab-case, such as `tasks-failed` or `hydration-no-match`.
@@ -30,7 +31,7 @@ pub struct Failure {
 }
 
 /// A task without a result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedTask {
     /// The task, from 1.

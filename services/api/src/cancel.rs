@@ -2,21 +2,36 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::request::Status;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::failure::Problem;
+use crate::failure::{Problem, ProblemBody};
 use crate::input::{self, WhyBody};
-use crate::read::parse_id;
+use crate::read::{parse_id, with_sequence};
 use crate::state::Api;
 
-/// `POST /valuation/{id}/cancel`. A cancelled request stays as it is when it is cancelled again.
+/// Stop a request. A cancelled request stays as it is when it is cancelled again.
+#[utoipa::path(
+    post, path = "/valuation/{id}/cancel", tag = "operations",
+    params(
+        ("id" = String, Path, description = "The request", format = "uuid"),
+    ),
+    request_body = WhyBody,
+    responses(
+        (status = 200, description = "It is cancelled", body = Value, headers(("Fanfold-Sequence" = u64))),
+        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Not as it stands", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn cancel(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
     let why = input::json::<WhyBody>(&body)?.check()?;
     let cancelled = api.operator.cancel(id, why).await;
@@ -24,7 +39,6 @@ pub async fn cancel(
     let receipt = cancelled.map_err(|error| input::refused(id, error))?;
     api.seen.insert(id, receipt.sequence);
     tracing::info!(request = %id, "cancelled");
-    Ok(Json(
-        json!({ "requestId": id, "status": Status::Cancelled }),
-    ))
+    let body = Json(json!({ "requestId": id, "status": Status::Cancelled }));
+    Ok(with_sequence(body.into_response(), receipt.sequence))
 }

@@ -3,36 +3,40 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode};
-use bytes::Bytes;
+use axum::http::HeaderMap;
 use domain::document::{Document, Limits, Preview};
 
-use crate::failure::Problem;
+use crate::failure::{Problem, ProblemBody};
+use crate::intake::{self, aside};
 use crate::state::Api;
-use crate::submit::{check_body, check_content_type};
 
-/// `POST /valuation/check`
+/// What a document would become, with no side effect.
+#[utoipa::path(
+    post, path = "/valuation/check", tag = "valuations",
+    request_body(content((String = "application/xml"), (String = "text/xml"))),
+    responses(
+        (status = 200, description = "Its groups, tasks and references", body = Value),
+        (status = 400, description = "Not a document that can be taken in", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "Not XML, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn check(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Json<Preview>, Problem> {
-    check_content_type(&headers)?;
-    let body = check_body(&api, body)?;
+    let body = intake::read(&api, &headers, body).await?;
     let limits = Limits {
         max_bytes: api.payload_max_bytes,
         ..Limits::default()
     };
     // Its tasks are made and thrown away, which takes as long as they are many.
-    let preview = tokio::task::spawn_blocking(move || -> Result<Preview, Problem> {
+    let preview = aside(move || -> Result<Preview, Problem> {
         Ok(Document::accept(&body, &limits)?.preview())
     });
-    let preview = preview.await.map_err(|error| {
-        tracing::error!(%error, "a dry run ended");
-        let message = "the document could not be checked";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
-    })?;
-    preview.map(Json)
+    preview.await?.map(Json)
 }

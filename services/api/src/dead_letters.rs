@@ -12,8 +12,9 @@ use nats::{Error, Filter, Kept};
 use runtime::{Change, Changed, since};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
-use crate::failure::Problem;
+use crate::failure::{Problem, ProblemBody};
 use crate::input;
 use crate::read::parse_id;
 use crate::state::Api;
@@ -25,7 +26,8 @@ const PAGE_MAX: usize = 1_000;
 /// After so many answers a change of many letters is told, with the cursor to go on from.
 const CHANGES_MAX: usize = 1_000;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ListQuery {
     #[serde(rename = "type")]
@@ -37,8 +39,9 @@ pub struct ListQuery {
     limit: Option<usize>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = Change)]
 pub struct ChangeBody {
     #[serde(rename = "type")]
     task_type: Option<String>,
@@ -73,6 +76,16 @@ fn filter(
     })
 }
 
+/// As documented, a cursor is an int64.
+fn cursor(given: Option<u64>) -> Result<Option<u64>, Problem> {
+    if given.is_some_and(|cursor| i64::try_from(cursor).is_err()) {
+        let message = "cursor is not one that an answer gave";
+        let status = StatusCode::BAD_REQUEST;
+        return Err(Problem::new(status, "invalid-filter", message));
+    }
+    Ok(given)
+}
+
 fn problem(error: Error) -> Problem {
     match error {
         Error::Refused(reason) => Problem::new(StatusCode::BAD_REQUEST, "invalid-filter", reason),
@@ -80,7 +93,16 @@ fn problem(error: Error) -> Problem {
     }
 }
 
-/// `GET /dead-letters`
+/// The dead letters, a page of them.
+#[utoipa::path(
+    get, path = "/dead-letters", tag = "operations", operation_id = "dead_letters",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page", body = Value),
+        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn list(
     State(api): State<Arc<Api>>,
     query: Result<Query<ListQuery>, QueryRejection>,
@@ -93,7 +115,7 @@ pub async fn list(
         )
     })?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-    let after = query.cursor.unwrap_or(0);
+    let after = cursor(query.cursor)?.unwrap_or(0);
     let (request, since) = (query.request.as_deref(), query.since.as_deref());
     let filter = filter(query.task_type, query.code, request, since)?;
     let page = api.operator.letters().page(&filter, after, limit).await;
@@ -108,7 +130,17 @@ fn unknown(id: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "unknown-dead-letter", message)
 }
 
-/// `GET /dead-letters/{id}`
+/// One dead letter, whole.
+#[utoipa::path(
+    get, path = "/dead-letters/{id}", tag = "operations", operation_id = "dead_letter",
+    params(("id" = String, Path, description = "The dead letter")),
+    responses(
+        (status = 200, description = "The letter", body = Value),
+        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn show(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
@@ -118,7 +150,17 @@ pub async fn show(
         .ok_or_else(|| unknown(&id))
 }
 
-/// `DELETE /dead-letters/{id}`
+/// Take one dead letter away.
+#[utoipa::path(
+    delete, path = "/dead-letters/{id}", tag = "operations",
+    params(("id" = String, Path, description = "The dead letter")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn discard_one(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
@@ -129,7 +171,16 @@ pub async fn discard_one(
         .ok_or_else(|| unknown(&id))
 }
 
-/// `POST /dead-letters/redrive`: the requests of the letters run again.
+/// The requests of the letters run again.
+#[utoipa::path(
+    post, path = "/dead-letters/redrive", tag = "operations", operation_id = "redrive_dead_letters",
+    request_body = ChangeBody,
+    responses(
+        (status = 200, description = "What became of them", body = Value),
+        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn redrive(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Value>, Problem> {
     let body: ChangeBody = input::json(&body)?;
     let change = if body.dry_run {
@@ -140,7 +191,16 @@ pub async fn redrive(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Va
     change_all(&api, body, &change).await
 }
 
-/// `POST /dead-letters/discard`
+/// Take dead letters away.
+#[utoipa::path(
+    post, path = "/dead-letters/discard", tag = "operations",
+    request_body = ChangeBody,
+    responses(
+        (status = 200, description = "What became of them", body = Value),
+        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn discard(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Value>, Problem> {
     let body: ChangeBody = input::json(&body)?;
     let change = if body.dry_run {
@@ -154,7 +214,7 @@ pub async fn discard(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Va
 async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json<Value>, Problem> {
     let (request, since) = (body.request.as_deref(), body.since.as_deref());
     let filter = filter(body.task_type, body.code, request, since)?;
-    let mut so_far = Changed::after(body.cursor);
+    let mut so_far = Changed::after(cursor(body.cursor)?);
     loop {
         let step = api.operator.step(&filter, change, &mut so_far).await;
         step.map_err(problem)?;

@@ -1,61 +1,114 @@
 //! Errors as callers get them: RFC 9457 problem details, with the fields of the old API kept.
 
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::document::Refusal;
-use domain::request::RequestId;
-use serde::Serialize;
+use domain::request::{RequestId, Status};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::{media, xml};
+
+/// The namespace of problems in XML.
+const NAMESPACE: &str = "urn:ietf:rfc:7807";
+
+/// The code of what is stored and cannot be read.
+const UNREADABLE: &str = "history-unreadable";
+/// The answers that are given before the body was read.
+const BODY_LEFT: [StatusCode; 3] = [
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+];
 
 /// An error answer.
 #[derive(Clone, Debug)]
-pub struct Problem(Box<Body>);
+pub struct Problem(Box<Details>);
 
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body {
-    #[serde(rename = "type")]
+#[derive(Clone, Debug)]
+struct Details {
+    status: StatusCode,
+    retry_after: Option<u64>,
+    members: Map<String, Value>,
+}
+
+/// An error (RFC 9457). More members may follow, as the error has them.
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[allow(dead_code, missing_docs)] // It is there for its schema.
+pub struct ProblemBody {
+    /// A URN that ends with the code.
+    #[schema(rename = "type", example = "urn:fanfold:problem:unknown-request")]
     kind: String,
+    /// The HTTP status in words.
     title: String,
-    status: u16,
+    /// The HTTP status; where a request's own state is the error, the word for that state.
+    #[schema(value_type = Value)]
+    status: Value,
     /// Stable, in kebab-case.
     code: String,
+    /// What happened, in plain words.
     detail: String,
     /// The same as `detail`, for clients of the old API.
     message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<RequestId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(rename = "requestId")]
+    request_id: Option<String>,
+    /// Where in the document, from 1.
     line: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Where in the line, from 1.
     column: Option<u64>,
-    /// After how many seconds it is worth trying again.
-    #[serde(skip)]
-    retry_after: Option<u64>,
 }
 
 impl Problem {
     /// An answer of this status, with a stable code and what happened in plain words.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Box::new(Body {
-            kind: format!("urn:fanfold:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
-            status: status.as_u16(),
-            code: code.to_owned(),
-            detail: message.clone(),
-            message,
-            request_id: None,
-            line: None,
-            column: None,
+        let members = [
+            ("type", json!(format!("urn:fanfold:problem:{code}"))),
+            ("title", json!(status.canonical_reason().unwrap_or("Error"))),
+            ("status", json!(status.as_u16())),
+            ("code", json!(code)),
+            ("detail", json!(message)),
+            ("message", json!(message)),
+        ];
+        let members = members
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect();
+        Self(Box::new(Details {
+            status,
             retry_after: None,
+            members,
         }))
     }
 
     /// About this request.
     #[must_use]
-    pub fn of(mut self, request: RequestId) -> Self {
-        self.0.request_id = Some(request);
+    pub fn of(self, request: RequestId) -> Self {
+        self.with("requestId", json!(request))
+    }
+
+    /// Whether it says that what is stored cannot be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.0
+            .members
+            .get("code")
+            .is_some_and(|code| code == UNREADABLE)
+    }
+
+    /// With one more member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.0.members.insert(name.to_owned(), value);
         self
+    }
+
+    /// A request's own state is the error: clients of the old API read its word in `status`.
+    #[must_use]
+    pub fn stands(self, status: Status) -> Self {
+        self.with("status", json!(status))
     }
 
     /// Worth trying again after so many seconds.
@@ -70,11 +123,70 @@ impl Problem {
         let message = format!("there is no request {request}");
         Self::new(StatusCode::NOT_FOUND, "unknown-request", message).of(request)
     }
+
+    /// There was such a request.
+    pub fn expired(request: RequestId) -> Self {
+        let message = format!("the data of request {request} has expired");
+        Self::new(StatusCode::GONE, "request-expired", message).of(request)
+    }
+
+    fn of_status(status: StatusCode) -> Self {
+        let (code, message) = match status {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+                "unsupported-content-encoding",
+                "the Content-Encoding is not known: send gzip, zstd, or none".to_owned(),
+            ),
+            status => {
+                let words = status.canonical_reason().unwrap_or("error");
+                ("refused", words.to_lowercase())
+            }
+        };
+        Self::new(status, code, message)
+    }
+
+    fn body(&self, as_xml: bool) -> (&'static str, String) {
+        let members = Value::Object(self.0.members.clone());
+        if as_xml {
+            let text = xml::document("problem", Some(NAMESPACE), &members);
+            ("application/problem+xml", text)
+        } else {
+            ("application/problem+json", members.to_string())
+        }
+    }
+}
+
+/// Gives every error answer its one form, whoever made it, in the language the caller reads.
+pub async fn in_one_form(request: Request, next: Next) -> Response {
+    let as_xml = media::prefers_xml(request.headers());
+    let response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let (mut parts, _) = response.into_parts();
+    let problem = parts
+        .extensions
+        .remove::<Problem>()
+        .unwrap_or_else(|| Problem::of_status(status));
+    let (kind, body) = problem.body(as_xml);
+    let headers = &mut parts.headers;
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.append(header::VARY, HeaderValue::from_static("accept"));
+    if BODY_LEFT.contains(&status) {
+        // What was not read is still on its way: the connection is of no use any more.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Response::from_parts(parts, body.into())
 }
 
 impl From<nats::Error> for Problem {
     fn from(error: nats::Error) -> Self {
         tracing::warn!(%error, "the log cannot serve a call");
+        if matches!(error, nats::Error::Corrupt { .. }) {
+            let message = "what is stored of this cannot be read; an operator must look at it";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE, message);
+        }
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "log-unavailable",
@@ -92,26 +204,26 @@ impl From<Refusal> for Problem {
             StatusCode::BAD_REQUEST
         };
         let mut problem = Self::new(status, refusal.code(), refusal.to_string());
-        problem.0.line = refusal.line();
-        problem.0.column = refusal.column();
+        if let Some(line) = refusal.line() {
+            problem = problem.with("line", json!(line));
+        }
+        if let Some(column) = refusal.column() {
+            problem = problem.with("column", json!(column));
+        }
         problem
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.0.retry_after;
-        let mut response = (status, axum::Json(self.0)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
+        let mut response = self.0.status.into_response();
+        if let Some(seconds) = self.0.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
         }
+        // The body is written by `in_one_form`, which knows what the caller reads.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,21 +6,53 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
-use crate::failure::Problem;
+use crate::failure::{Problem, ProblemBody};
 use crate::state::Api;
 
 /// How long a dependency may take to answer before it counts as missing.
 const DEPENDENCY_TIMEOUT: Duration = Duration::from_millis(800);
 
+/// How a process is.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// `alive`; or `ready`, `stopping` or `unavailable`.
+    status: &'static str,
+    /// What it needs, and `ok` or what is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependencies: Option<BTreeMap<&'static str, String>>,
+    /// The views that are stopped, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    stopped_views: Option<Value>,
+}
+
 /// Alive: this process answers.
-pub async fn alive() -> Json<Value> {
-    Json(json!({ "status": "alive" }))
+#[utoipa::path(
+    get, path = "/healthz", tag = "health",
+    responses((status = 200, description = "This process answers", body = Health))
+)]
+pub async fn alive() -> Json<Health> {
+    Json(Health {
+        status: "alive",
+        dependencies: None,
+        stopped_views: None,
+    })
 }
 
 /// Ready: everything this process needs answers too; else it says what does not.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses(
+        (status = 200, description = "Everything that is needed answers", body = Health),
+        (status = 503, description = "Something does not, or this process is to end", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn ready(State(api): State<Arc<Api>>) -> Response {
     let (nats, redis, stopped) = tokio::join!(
         check(api.connection.ping()),
@@ -31,20 +64,35 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
     let stopping = api.shutdown.is_soft();
     let ready = nats.is_ok() && redis.is_ok() && !stopping;
     let word = |checked: Result<(), String>| checked.err().unwrap_or_else(|| "ok".into());
-    let body = json!({
-        "status": if ready { "ready" } else if stopping { "stopping" } else { "unavailable" },
-        "dependencies": { "nats": word(nats), "redis": word(redis) },
-        "stoppedViews": stopped,
-    });
-    let status = if ready {
-        StatusCode::OK
+    let dependencies = BTreeMap::from([("nats", word(nats)), ("redis", word(redis))]);
+    if ready {
+        let body = Health {
+            status: "ready",
+            dependencies: Some(dependencies),
+            stopped_views: Some(json!(stopped)),
+        };
+        return Json(body).into_response();
+    }
+    let (status, message) = if stopping {
+        ("stopping", "this process is to end")
     } else {
-        StatusCode::SERVICE_UNAVAILABLE
+        ("unavailable", "something that is needed does not answer")
     };
-    (status, Json(body)).into_response()
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, status, message)
+        .with("status", json!(status))
+        .with("dependencies", json!(dependencies))
+        .with("stoppedViews", json!(stopped))
+        .into_response()
 }
 
 /// What is to be watched, in the text form of Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "health",
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn metrics(State(api): State<Arc<Api>>) -> Result<String, Problem> {
     let stopped = api.store.stopped_views().await.unwrap_or_default();
     Ok(api.watch.metrics(stopped.len()).await?)

@@ -6,14 +6,16 @@ use nats::ExecuteError;
 use runtime::{Why, WhyError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use crate::failure::Problem;
 use crate::submit::ANONYMOUS;
 use domain::request::{Rejection, RequestId};
 
 /// `{"reason": "…", "by": "…"}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Why)]
 pub struct WhyBody {
     #[serde(default)]
     reason: String,

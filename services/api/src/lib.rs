@@ -2,18 +2,36 @@
 
 mod cancel;
 mod check;
+mod conditional;
 mod dead_letters;
+mod documents;
+mod events;
 mod failure;
+mod follow;
 mod health;
+mod idempotency;
 mod input;
+mod intake;
+mod list;
+mod media;
+mod openapi;
+mod outcome;
+mod partial;
+mod preference;
+mod query;
 mod read;
 mod redrive;
 mod results;
+mod roll;
 mod router;
+mod serve;
 mod state;
 mod status;
 mod submit;
+mod task;
+mod tasks;
 mod waiters;
+mod xml;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +42,7 @@ use runtime::{Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub use router::router;
+pub use router::{openapi, router};
 pub use state::Api;
 
 /// Why the API cannot run.
@@ -32,10 +50,6 @@ pub use state::Api;
 pub enum Error {
     /// The address cannot be listened on.
     Listen(SocketAddr, std::io::Error),
-    /// The listener broke.
-    Serve(std::io::Error),
-    /// Following the log ended.
-    Ended,
 }
 
 impl std::fmt::Display for Error {
@@ -45,8 +59,6 @@ impl std::fmt::Display for Error {
                 f,
                 "{address} cannot be listened on ({error}): free it, or set HTTP_PORT"
             ),
-            Self::Serve(error) => write!(f, "the HTTP listener broke: {error}"),
-            Self::Ended => f.write_str("following the log ended"),
         }
     }
 }
@@ -85,10 +97,7 @@ pub async fn run(
         let (connection, shutdown) = (connection.clone(), shutdown.clone());
         followers.spawn(async move { api.waiters.follow(&connection, shard, &shutdown).await });
     }
-    let soft = shutdown.clone();
-    let serving = axum::serve(listener, router(api))
-        .with_graceful_shutdown(async move { soft.softly().await });
-    let served = shutdown.unless_hard(serving.into_future()).await;
+    serve::serve(listener, router(api), settings.into(), &shutdown).await;
     followers.shutdown().await;
-    served.map_or(Ok(()), |served| served.map_err(Error::Serve))
+    Ok(())
 }

@@ -8,12 +8,26 @@ use bytes::Bytes;
 use domain::request::Event;
 use serde_json::json;
 
-use crate::failure::Problem;
+use crate::failure::{Problem, ProblemBody};
 use crate::input::{self, WhyBody};
-use crate::read::parse_id;
+use crate::read::{parse_id, with_sequence};
 use crate::state::Api;
 
-/// `POST /valuation/{id}/redrive`
+/// Run what failed again.
+#[utoipa::path(
+    post, path = "/valuation/{id}/redrive", tag = "operations",
+    params(
+        ("id" = String, Path, description = "The request", format = "uuid"),
+    ),
+    request_body = WhyBody,
+    responses(
+        (status = 202, description = "It runs again", body = Value, headers(("Location" = String), ("Fanfold-Sequence" = u64))),
+        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Not as it stands", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn redrive(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
@@ -40,5 +54,6 @@ pub async fn redrive(
         "tasks": redriven.as_ref().map(|redriven| &redriven.tasks),
     }));
     let location = [(header::LOCATION, format!("/valuation/{id}/status"))];
-    Ok((StatusCode::ACCEPTED, location, body).into_response())
+    let response = (StatusCode::ACCEPTED, location, body).into_response();
+    Ok(with_sequence(response, receipt.sequence))
 }

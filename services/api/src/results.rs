@@ -1,77 +1,126 @@
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::request::{Payload, RequestId, Status};
-use jiff::Timestamp;
 use projections::{FailureView, View};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
 
-use crate::failure::Problem;
-use crate::read::parse_id;
+use crate::failure::{Problem, ProblemBody};
+use crate::query::Parameters;
+use crate::read::{Until, parse_id, seen, with_sequence};
 use crate::state::Api;
+use crate::{conditional, intake, media, partial, preference};
 
-/// `GET /valuation/{id}/results`
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ResultsQuery {
+    /// Whether to answer with the groups that are finished so far, where the request is not.
+    #[serde(default)]
+    partial: bool,
+}
+
+/// The response document.
+#[utoipa::path(
+    get, path = "/valuation/{id}/results", tag = "valuations",
+    params(
+        ("id" = String, Path, description = "The request", format = "uuid"),
+        ResultsQuery,
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the end", pattern = "^wait=[0-9]{1,3}$"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of what the caller has", pattern = "^\"[0-9a-f]{1,64}\"$"),
+        ("Fanfold-Sequence" = Option<u64>, Header, description = "The answer is not to be older than this"),
+    ),
+    responses(
+        (status = 200, description = "The response document", body = String, content_type = "application/xml", headers(("ETag" = String), ("Cache-Control" = String), ("Fanfold-Sequence" = u64), ("Fanfold-Incomplete" = Option<String>))),
+        (status = 304, description = "The caller has it already"),
+        (status = 400, description = "Not an id, or a parameter that cannot be used", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "Not there yet, or never", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 406, description = "Results are XML", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "Expired", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, description = "The request has not reached Fanfold-Sequence", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "There will be none: the request failed or was cancelled", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn results(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
+    Parameters(query): Parameters<ResultsQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
-    let view = api.view(id, 0).await?.ok_or_else(|| Problem::unknown(id))?;
-    match view.status {
-        Status::Succeeded => finished(&api, id, &view).await,
-        Status::Failed => {
-            let body = view
-                .failure
-                .as_ref()
-                .map(|failure| failure_body(id, failure));
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response())
-        }
-        Status::Cancelled => {
-            let message = "the request was cancelled; there is no result";
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "cancelled", message).of(id))
-        }
-        Status::Received | Status::Running => {
-            let body = json!({
-                "message": "Result not yet available",
-                "status": view.status,
-                "code": "not-ready",
-                "requestId": id,
-            });
-            let retry = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
-            Ok((StatusCode::NOT_FOUND, retry, Json(body)).into_response())
-        }
+    if media::choose(&headers, &["application/xml", "text/xml"]).is_none() {
+        let message = "results are application/xml";
+        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id));
     }
+    let seen = seen(&headers)?;
+    let wait = preference::wait(&headers, api.sync_wait);
+    let view = match wait {
+        None => api.known(id, seen).await?,
+        Some(wait) => api.held_back(id, seen, Until::End, wait).await?,
+    };
+    let response = match (view.status, &view.failure) {
+        (Status::Succeeded, _) => finished(&api, id, &view, &headers, true).await?,
+        _ if query.partial => partial::so_far(&api, id).await?,
+        (Status::Failed, Some(failure)) => {
+            return Err(failed(StatusCode::UNPROCESSABLE_ENTITY, id, failure));
+        }
+        (Status::Cancelled, _) => {
+            let message = "the request was cancelled; there is no result";
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(Problem::new(status, "cancelled", message)
+                .of(id)
+                .stands(view.status));
+        }
+        _ => {
+            let message = "Result not yet available";
+            let problem = Problem::new(StatusCode::NOT_FOUND, "not-ready", message).of(id);
+            return Err(problem.stands(view.status).retry_after(1));
+        }
+    };
+    Ok(preference::applied(with_sequence(response, view.seq), wait))
 }
 
-async fn finished(api: &Api, id: RequestId, view: &View) -> Result<Response, Problem> {
-    let response = match &view.response {
-        Some(response) => api.document(id, response).await?,
-        None => return Err(Problem::unknown(id)),
+/// The response of a finished request, or that the caller has it already.
+pub(crate) async fn finished(
+    api: &Api,
+    id: RequestId,
+    view: &View,
+    headers: &HeaderMap,
+    conditional: bool,
+) -> Result<Response, Problem> {
+    let payload = view.response.as_ref().ok_or_else(|| Problem::unknown(id))?;
+    let tag = match payload {
+        Payload::Stored { sha256, .. } => sha256.clone(),
+        Payload::Inline(text) => intake::hex(&Sha256::digest(text.as_bytes())),
     };
-    let left = view.completed_at.map_or(0, |at| {
-        let gone = Timestamp::now().as_second() - at.as_second();
-        let keep = i64::try_from(api.time_to_live.as_secs()).unwrap_or(i64::MAX);
-        keep.saturating_sub(gone).max(0)
-    });
-    let mut response = xml(id, response);
-    if let Ok(value) = HeaderValue::try_from(format!("private, max-age={left}")) {
+    let mut response = if conditional && conditional::has(headers, &tag) {
+        conditional::not_modified(&tag)
+    } else {
+        let document = xml(id, api.document(id, payload).await?);
+        conditional::tagged(document, &tag)
+    };
+    let left = api.seconds_left(view).unwrap_or(0);
+    // What a caller waited for answers a POST, and is not for keeping.
+    if conditional && let Ok(value) = HeaderValue::try_from(format!("private, max-age={left}")) {
         response.headers_mut().insert(header::CACHE_CONTROL, value);
     }
     Ok(response)
 }
 
 impl Api {
-    /// The bytes of a response document.
+    /// The bytes of a document.
     pub(crate) async fn document(
         &self,
         id: RequestId,
         payload: &Payload,
     ) -> Result<Vec<u8>, Problem> {
         self.payloads.fetch(payload).await.map_err(|error| {
-            tracing::error!(request = %id, %error, "a response cannot be fetched");
+            tracing::error!(request = %id, %error, "a document cannot be fetched");
             Problem::from(error).of(id)
         })
     }
@@ -81,24 +130,22 @@ impl Api {
 pub(crate) fn xml(id: RequestId, document: Vec<u8>) -> Response {
     let mut response = document.into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/xml"),
-    );
+    let kind = HeaderValue::from_static("application/xml");
+    headers.insert(header::CONTENT_TYPE, kind);
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert("x-request-id", id);
     }
     response
 }
 
-/// A failure as an answer's body.
-pub(crate) fn failure_body(id: RequestId, failure: &FailureView) -> Value {
-    json!({
-        "requestId": id,
-        "status": Status::Failed,
-        "code": failure.failure.code,
-        "message": failure.failure.message,
-        "detail": failure.failure.message,
-        "failure": failure,
-    })
+/// That a request failed, with everything there is to know of it.
+pub(crate) fn failed(status: StatusCode, id: RequestId, failure: &FailureView) -> Problem {
+    Problem::new(
+        status,
+        &failure.failure.code,
+        failure.failure.message.as_str(),
+    )
+    .of(id)
+    .stands(Status::Failed)
+    .with("failure", json!(failure))
 }

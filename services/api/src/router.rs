@@ -1,43 +1,87 @@
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
+use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::failure::Problem;
+use crate::failure::{Problem, in_one_form};
 use crate::state::Api;
-use crate::{cancel, check, dead_letters, health, redrive, results, status, submit};
+use crate::{
+    cancel, check, conditional, dead_letters, documents, events, health, list, redrive, results,
+    status, submit, task, tasks,
+};
 
-/// Every route.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Fanfold",
+    description = "Valuation requests: submitted, watched, and their results read.",
+    license(name = "Apache-2.0", identifier = "Apache-2.0"),
+))]
+struct Document;
+
+/// Every route, each with its place in the document.
+fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(submit::submit))
+        .routes(routes!(check::check))
+        .routes(routes!(list::list))
+        .routes(routes!(status::status))
+        .routes(routes!(results::results))
+        .routes(routes!(events::events))
+        .routes(routes!(tasks::tasks))
+        .routes(routes!(task::task))
+        .routes(routes!(cancel::cancel))
+        .routes(routes!(redrive::redrive))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::redrive))
+        .routes(routes!(dead_letters::discard))
+        .routes(routes!(dead_letters::show, dead_letters::discard_one))
+        .routes(routes!(documents::schema))
+        .routes(routes!(documents::asyncapi))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+/// The `OpenAPI` document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// The whole service.
 pub fn router(api: Arc<Api>) -> Router {
-    // One byte more is let in, so that what is too large is answered in the API's own words.
-    let limit = DefaultBodyLimit::max(api.payload_max_bytes.saturating_add(1));
-    Router::new()
-        .route("/valuation", post(submit::submit).layer(limit))
-        .route("/valuation/check", post(check::check).layer(limit))
-        .route("/valuation/{id}/status", get(status::status))
-        .route("/valuation/{id}/results", get(results::results))
-        .route("/valuation/{id}/cancel", post(cancel::cancel))
-        .route("/valuation/{id}/redrive", post(redrive::redrive))
-        .route("/dead-letters", get(dead_letters::list))
-        .route("/dead-letters/redrive", post(dead_letters::redrive))
-        .route("/dead-letters/discard", post(dead_letters::discard))
-        .route(
-            "/dead-letters/{id}",
-            get(dead_letters::show).delete(dead_letters::discard_one),
-        )
-        .route("/metrics", get(health::metrics))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .fallback(unknown_route)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(from_fn(no_store))
+    let (router, document) = routes().split_for_parts();
+    let document = crate::openapi::document(&document);
+    let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    let router = router
         .with_state(api)
+        .route("/openapi.json", get(async move || Json(document)))
+        .merge(page)
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method);
+    in_layers(router)
+}
+
+/// What is around every route, the innermost first.
+fn in_layers(router: Router) -> Router {
+    router
+        .layer(RequestDecompressionLayer::new())
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(from_fn(in_one_form))
+        .layer(CompressionLayer::new())
+        .layer(from_fn(conditional::name_the_encoding))
+        .layer(from_fn(no_store))
 }
 
 /// What changes is not to be kept; a route that knows better has said so itself.
@@ -63,4 +107,100 @@ async fn wrong_method(request: Request) -> Problem {
 fn panicked() -> Response {
     let message = "something went wrong in the server; it goes on, and the log has the cause";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    async fn call(router: &Router, path: &str, accept: &str) -> (StatusCode, String, String) {
+        let request = Request::get(path)
+            .header("accept", accept)
+            .body(Body::empty());
+        let response = router.clone().oneshot(request.unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, 100_000).await.unwrap();
+        let kind = parts.headers[header::CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (
+            parts.status,
+            kind,
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_without_its_internals_and_the_service_goes_on() {
+        async fn broken() -> String {
+            panic!("secret")
+        }
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .route("/sound", get(async || "sound"));
+        let router = in_layers(router);
+        for _ in 0..2 {
+            let (status, kind, body) = call(&router, "/broken", "*/*").await;
+            assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(kind, "application/problem+json");
+            assert!(
+                body.contains("\"code\":\"internal\"") && !body.contains("secret"),
+                "{body}"
+            );
+            assert_eq!(call(&router, "/sound", "*/*").await.0, StatusCode::OK);
+        }
+    }
+
+    #[tokio::test]
+    async fn errors_made_elsewhere_have_the_same_form_in_either_language() {
+        let router = in_layers(Router::new().route("/", get(async || StatusCode::IM_A_TEAPOT)));
+        let (status, kind, body) = call(&router, "/", "application/json").await;
+        assert_eq!(
+            (status, kind.as_str()),
+            (StatusCode::IM_A_TEAPOT, "application/problem+json")
+        );
+        assert!(body.contains("\"status\":418"), "{body}");
+        let (_, kind, body) = call(&router, "/", "text/xml").await;
+        assert_eq!(kind, "application/problem+xml");
+        assert!(
+            body.contains("<problem xmlns=\"urn:ietf:rfc:7807\">"),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn every_route_has_its_place_in_the_document() {
+        let source = include_str!("router.rs");
+        let routes = source
+            .split("fn routes()")
+            .nth(1)
+            .unwrap()
+            .split("\n}\n")
+            .next()
+            .unwrap();
+        let calls = routes.split(".routes(routes!(").skip(1);
+        let listed: usize = calls
+            .map(|call| call.split("))").next().unwrap().split(',').count())
+            .sum();
+        assert_eq!(
+            routes.matches(".route(").count(),
+            0,
+            "use .routes(routes!(…))"
+        );
+        let document = openapi();
+        let operations: usize = document
+            .paths
+            .paths
+            .values()
+            .map(|item| {
+                usize::from(item.get.is_some())
+                    + usize::from(item.post.is_some())
+                    + usize::from(item.delete.is_some())
+            })
+            .sum();
+        assert_eq!(operations, listed);
+    }
 }

@@ -5,11 +5,14 @@ use moka::sync::Cache;
 use nats::{Connection, Log, Payloads};
 use projections::Store;
 use runtime::{Operator, Settings, Shutdown, StuckWatch};
+use tokio::sync::Semaphore;
 
 use crate::waiters::Waiters;
 
 /// Of how many requests an instance remembers how far it has read.
 const SEEN_MAX: u64 = 100_000;
+/// How many callers read a stretch of the log at once.
+const SCANS_MAX: usize = 4;
 
 /// What every route works with.
 pub struct Api {
@@ -23,9 +26,13 @@ pub struct Api {
     pub(crate) payload_max_bytes: usize,
     pub(crate) sync_wait: Duration,
     pub(crate) time_to_live: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) sse_heartbeat: Duration,
     pub(crate) shutdown: Shutdown,
     /// How far the log was read for an answer: a later answer is not to be older.
     pub(crate) seen: Cache<RequestId, u64>,
+    /// Whoever reads a stretch of the log has this turn.
+    pub(crate) scanning: Semaphore,
 }
 
 impl Api {
@@ -46,8 +53,11 @@ impl Api {
             payload_max_bytes: settings.payload_max_bytes,
             sync_wait: Duration::from_millis(settings.sync_wait_timeout_ms),
             time_to_live: Duration::from_secs(settings.request_ttl_seconds),
+            body_timeout: Duration::from_millis(settings.http_body_timeout_ms),
+            sse_heartbeat: Duration::from_millis(settings.sse_heartbeat_ms),
             shutdown: shutdown.clone(),
             seen: Cache::new(SEEN_MAX),
+            scanning: Semaphore::new(SCANS_MAX),
             connection,
             log,
             store,

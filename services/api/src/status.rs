@@ -1,43 +1,71 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use domain::request::{RequestId, Status};
 use jiff::Timestamp;
 use projections::{FailureView, GroupStatus, View};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::failure::Problem;
-use crate::read::parse_id;
+use crate::failure::{Problem, ProblemBody};
+use crate::read::{Until, parse_id, seen, with_sequence};
 use crate::state::Api;
+use crate::{conditional, media, preference, xml};
 
-/// Where a request stands, as callers read it.
-#[derive(Debug, Serialize)]
+/// Where a request stands.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Status)]
 pub struct StatusBody {
+    #[schema(value_type = String, format = "uuid")]
     request_id: RequestId,
+    /// `received`, `running`, `succeeded`, `failed` or `cancelled`.
+    #[schema(value_type = String)]
     status: Status,
+    /// The last commit that changed it.
+    sequence: u64,
     group_count: u32,
+    /// The group that started last, from 0.
     current_group: Option<u32>,
+    #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     completed_at: Option<Timestamp>,
+    /// The attempts that ended, of all tasks.
     attempts: u64,
+    /// The tasks that are given up now.
     failed_tasks: u64,
     groups: Vec<GroupBody>,
+    /// The `x-*` headers of the submission.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, String>,
+    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     failure: Option<FailureView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Group)]
 struct GroupBody {
     name: Option<String>,
+    /// The number of its tasks; before it has started, of its valuations.
     expected: u32,
     completed: u32,
     failed: u32,
+    /// `waiting`, `running`, `completed`, `failed` or `cancelled`.
+    #[schema(value_type = String)]
     status: GroupStatus,
+    #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     completed_at: Option<Timestamp>,
 }
 
@@ -46,6 +74,7 @@ impl From<View> for StatusBody {
         Self {
             request_id: view.request_id,
             status: view.status,
+            sequence: view.seq,
             group_count: view.group_count,
             current_group: view.current_group,
             received_at: view.received_at,
@@ -66,17 +95,112 @@ impl From<View> for StatusBody {
                     completed_at: group.completed_at,
                 })
                 .collect(),
+            metadata: view.metadata,
             failure: view.failure,
         }
     }
 }
 
-/// `GET /valuation/{id}/status`
+/// Where a request stands.
+#[utoipa::path(
+    get, path = "/valuation/{id}/status", tag = "valuations",
+    params(
+        ("id" = String, Path, description = "The request", format = "uuid"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a change", pattern = "^wait=[0-9]{1,3}$"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of what the caller has; with `Prefer: wait`, what the change is from", pattern = "^\"[0-9]{1,9}\\.(json|xml)\"$"),
+        ("Fanfold-Sequence" = Option<u64>, Header, description = "The answer is not to be older than this"),
+    ),
+    responses(
+        (status = 200, description = "Where it stands", content((StatusBody = "application/json"), (String = "application/xml")), headers(("ETag" = String), ("Fanfold-Sequence" = u64))),
+        (status = 304, description = "The caller has it already"),
+        (status = 400, description = "Not an id, or a header that cannot be used", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 406, description = "Neither JSON nor XML is accepted", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "Expired", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, description = "The request has not reached Fanfold-Sequence", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn status(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-) -> Result<Json<StatusBody>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
-    let view = api.view(id, 0).await?.ok_or_else(|| Problem::unknown(id))?;
-    Ok(Json(view.into()))
+    let form = json_or_xml(&headers)?;
+    let seen = seen(&headers)?;
+    let wait = preference::wait(&headers, api.sync_wait);
+    let view = match wait {
+        None => api.known(id, seen).await?,
+        Some(wait) => {
+            let from = match known_sequence(&headers) {
+                Some(sequence) => sequence,
+                None => api.known(id, seen).await?.seq,
+            };
+            api.held_back(id, seen, Until::Past(from), wait).await?
+        }
+    };
+    let sequence = view.seq;
+    let tag = format!("{sequence}.{}", form.name());
+    let response = if conditional::has(&headers, &tag) {
+        conditional::not_modified(&tag)
+    } else {
+        conditional::tagged(form.answer("status", &StatusBody::from(view)), &tag)
+    };
+    Ok(preference::applied(with_sequence(response, sequence), wait))
+}
+
+/// The sequence of the version that the caller has.
+fn known_sequence(headers: &HeaderMap) -> Option<u64> {
+    conditional::tags(headers).find_map(|tag| tag.split('.').next()?.parse().ok())
+}
+
+/// The two forms of a body.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    Json,
+    Xml,
+}
+
+impl Form {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Xml => "xml",
+        }
+    }
+
+    /// A body in this form; `root` is its element.
+    pub fn answer(self, root: &str, body: &impl Serialize) -> Response {
+        let mut response = match self {
+            Self::Json => Json(body).into_response(),
+            Self::Xml => {
+                let value = serde_json::to_value(body).unwrap_or_default();
+                let kind = [(header::CONTENT_TYPE, "application/xml")];
+                (kind, xml::document(root, None, &value)).into_response()
+            }
+        };
+        let accept = HeaderValue::from_static("accept");
+        response.headers_mut().append(header::VARY, accept);
+        response
+    }
+}
+
+/// The form that the caller would rather read.
+pub fn json_or_xml(headers: &HeaderMap) -> Result<Form, Problem> {
+    match media::choose(
+        headers,
+        &["application/json", "application/xml", "text/xml"],
+    ) {
+        Some("application/json") => Ok(Form::Json),
+        Some(_) => Ok(Form::Xml),
+        None => {
+            let message = "this is application/json or application/xml";
+            Err(Problem::new(
+                StatusCode::NOT_ACCEPTABLE,
+                "not-acceptable",
+                message,
+            ))
+        }
+    }
 }

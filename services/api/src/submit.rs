@@ -3,183 +3,185 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
-use domain::document::{Document, Limits};
-use domain::request::{Command, GroupOutline, Received, Rejection, RequestId, Status};
+use domain::request::{Command, Received, Rejection, RequestId};
 use nats::ExecuteError;
-use serde_json::json;
-use sha2::{Digest, Sha256};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use crate::failure::Problem;
-use crate::results::{failure_body, xml};
+use crate::failure::{Problem, ProblemBody};
+use crate::intake::{self, Outline};
+use crate::outcome::{Accepted, accepted, outcome};
+use crate::query::Parameters;
+use crate::read::{too_many_waiters, with_sequence};
 use crate::state::Api;
-use crate::waiters::Waiter;
+use crate::{idempotency, preference};
 
 /// Who submits, until callers are told apart.
 pub(crate) const ANONYMOUS: &str = "anonymous";
-/// A document larger than this is parsed beside the event loop, not on it.
-const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
 
-/// `POST /valuation`
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SubmitQuery {
+    /// Whether to wait for the result: `Y` or `N`.
+    #[param(pattern = "^[YN]$")]
+    sync: Option<String>,
+}
+
+impl SubmitQuery {
+    /// None where nothing is said.
+    fn sync(&self) -> Result<Option<bool>, Problem> {
+        match self.sync.as_deref() {
+            None => Ok(None),
+            Some("Y") => Ok(Some(true)),
+            Some("N") => Ok(Some(false)),
+            Some(other) => {
+                let message = format!("sync='{other}': it must be Y or N");
+                Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "invalid-sync",
+                    message,
+                ))
+            }
+        }
+    }
+}
+
+/// Submit a VNML document.
+#[utoipa::path(
+    post, path = "/valuation", tag = "valuations",
+    params(
+        SubmitQuery,
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this submission, 1 to 255 printable ASCII characters: the same key with the same document is the same request", min_length = 1, max_length = 255, pattern = "^[!#-~]([ -~]*[!-~])?$"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the result", pattern = "^wait=[0-9]{1,3}$"),
+    ),
+    request_body(content((String = "application/xml"), (String = "text/xml"))),
+    responses(
+        (status = 200, description = "The response document", body = String, content_type = "application/xml"),
+        (status = 202, description = "Taken in", body = Accepted, headers(("Location" = String), ("Retry-After" = u64), ("Fanfold-Sequence" = u64), ("Idempotency-Replayed" = Option<String>))),
+        (status = 400, description = "Not a document that can be taken in", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The request was cancelled while the caller waited", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "The key names a request whose data has expired", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "Not XML, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "The key was used with another document", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "The caller waited, and the request failed", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn submit(
     State(api): State<Arc<Api>>,
-    Query(query): Query<BTreeMap<String, String>>,
+    Parameters(query): Parameters<SubmitQuery>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
-    let sync = wants_sync(&query)?;
-    check_content_type(&headers)?;
-    let body = check_body(&api, body)?;
-    let outline = outline(&api, body.clone()).await?;
-    let id = RequestId::new(uuid::Uuid::now_v7());
-    let waiter = if sync {
-        Some(register(&api, id)?)
-    } else {
-        None
+    let sync = query.sync()?;
+    let preferred = match sync {
+        Some(false) => None,
+        _ => preference::wait(&headers, api.sync_wait),
     };
+    let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
+    let key = idempotency::key(&headers)?;
+    let body = intake::read(&api, &headers, body).await?;
+    let outline = intake::outline(&api, body.clone()).await?;
+    let id = match &key {
+        None => RequestId::new(uuid::Uuid::now_v7()),
+        Some(key) => RequestId::of_key(ANONYMOUS, key),
+    };
+    let waiter = match wait {
+        Some(_) => Some(api.waiters.register(id).ok_or_else(too_many_waiters)?),
+        None => None,
+    };
+    let taken = take_in(&api, id, key, &headers, &body, outline).await?;
+    let response = match waiter.zip(wait) {
+        None => with_sequence(accepted(id, "accepted"), taken.sequence),
+        Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait, &headers).await?,
+    };
+    let response = preference::applied(response, preferred);
+    Ok(if taken.replayed {
+        idempotency::replayed(response)
+    } else {
+        response
+    })
+}
+
+/// What became of a submission.
+pub struct Taken {
+    pub sequence: u64,
+    /// Whether the key named this request before.
+    pub replayed: bool,
+}
+
+async fn take_in(
+    api: &Api,
+    id: RequestId,
+    key: Option<String>,
+    headers: &HeaderMap,
+    body: &Bytes,
+    outline: Outline,
+) -> Result<Taken, Problem> {
+    if key.is_some() {
+        if let Some(taken) = known(api, id, &outline).await? {
+            return Ok(taken);
+        }
+    } else {
+        api.log.assume_new(id);
+    }
+    let bytes = body.len();
     let received = Received {
-        document: api.payloads.place(&body).await?,
+        document: api.payloads.place(body).await?,
         fingerprint: outline.fingerprint,
         groups: outline.groups,
-        metadata: metadata(&headers),
+        metadata: metadata(headers),
         submitter: ANONYMOUS.to_owned(),
-        idempotency_key: None,
+        idempotency_key: key,
     };
-    api.log.assume_new(id);
-    let committed = api
-        .log
-        .execute(id, Command::Submit(Box::new(received)))
-        .await;
+    let command = Command::Submit(Box::new(received));
+    let committed = api.log.execute(id, command).await;
     api.log.forget(id);
     let receipt = committed.map_err(|error| match error {
-        ExecuteError::Refused(rejection) => refused(&rejection),
+        ExecuteError::Refused(rejection) => refused(id, &rejection),
         ExecuteError::Log(error) => error.into(),
     })?;
     api.seen.insert(id, receipt.sequence);
-    tracing::info!(request = %id, bytes = body.len(), sync, "accepted");
-    match waiter {
-        None => Ok(accepted(id, "accepted")),
-        Some(waiter) => outcome(&api, id, waiter).await,
+    if receipt.committed {
+        tracing::info!(request = %id, bytes, "accepted");
     }
+    Ok(Taken {
+        sequence: receipt.sequence,
+        replayed: !receipt.committed,
+    })
 }
 
-fn refused(rejection: &Rejection) -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "idempotency-key-reused",
-        rejection.to_string(),
-    )
-}
-
-fn wants_sync(query: &BTreeMap<String, String>) -> Result<bool, Problem> {
-    match query.get("sync").map(String::as_str) {
-        None | Some("N") => Ok(false),
-        Some("Y") => Ok(true),
-        Some(other) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid-sync",
-            format!("sync='{other}': it must be Y or N"),
-        )),
-    }
-}
-
-pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/xml") || essence.eq_ignore_ascii_case("text/xml") {
-        return Ok(());
-    }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported-media-type",
-        format!("Content-Type is '{given}': send application/xml or text/xml"),
-    ))
-}
-
-pub(crate) fn check_body(api: &Api, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload-too-large",
-            format!(
-                "the document is larger than PAYLOAD_MAX_BYTES, {} bytes",
-                api.payload_max_bytes
-            ),
-        )
-    };
-    let body = body.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            too_large()
-        } else {
-            let message = format!("the body could not be read: {}", rejection.body_text());
-            Problem::new(StatusCode::BAD_REQUEST, "body-unreadable", message)
+/// The request that a key names already. Its document needs no place then; and one whose time
+/// has passed is never run again.
+async fn known(api: &Api, id: RequestId, outline: &Outline) -> Result<Option<Taken>, Problem> {
+    let sequence = {
+        let loaded = api.log.load(id).await?;
+        let Some(request) = loaded.state().request() else {
+            return Ok(None);
+        };
+        if request.fingerprint != outline.fingerprint {
+            return Err(refused(id, &Rejection::FingerprintDiffers));
         }
-    })?;
-    if body.len() > api.payload_max_bytes {
-        return Err(too_large());
-    }
-    if body.is_empty() {
-        let message = "the body is empty: send a VNML document";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "empty-body", message));
-    }
-    Ok(body)
-}
-
-/// What is said of a document in `received`.
-struct Outline {
-    fingerprint: String,
-    groups: Vec<GroupOutline>,
-}
-
-async fn outline(api: &Api, body: Bytes) -> Result<Outline, Problem> {
-    let limits = Limits {
-        max_bytes: api.payload_max_bytes,
-        ..Limits::default()
+        loaded.sequence()
     };
-    let small = body.len() <= PARSE_INLINE_MAX_BYTES;
-    let read = move || -> Result<Outline, Problem> {
-        let document = Document::accept(&body, &limits)?;
-        let groups = (0..document.groups()).map(|group| GroupOutline {
-            name: document.group_name(group).map(str::to_owned),
-            valuations: u32::try_from(document.valuations(group)).unwrap_or(u32::MAX),
-        });
-        Ok(Outline {
-            fingerprint: hex(&Sha256::digest(document.canonical())),
-            groups: groups.collect(),
-        })
-    };
-    if small {
-        return read();
-    }
-    tokio::task::spawn_blocking(read).await.map_err(|error| {
-        tracing::error!(%error, "checking a document ended");
-        let message = "the document could not be checked";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
-    })?
+    api.log.forget(id);
+    api.known(id, sequence).await?;
+    Ok(Some(Taken {
+        sequence,
+        replayed: true,
+    }))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn register(api: &Api, id: RequestId) -> Result<Waiter<'_>, Problem> {
-    api.waiters.register(id).ok_or_else(|| {
-        let message = "too many callers wait for results; submit with sync=N, or try again";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-waiters", message).retry_after(1)
-    })
+fn refused(id: RequestId, rejection: &Rejection) -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    Problem::new(status, "idempotency-key-reused", rejection.to_string()).of(id)
 }
 
 /// The `x-*` headers, names in lower case. One that is no text is left out.
@@ -189,60 +191,4 @@ fn metadata(headers: &HeaderMap) -> BTreeMap<String, String> {
         .filter(|(name, _)| name.as_str().starts_with("x-"))
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
         .collect()
-}
-
-fn accepted(id: RequestId, status: &str) -> Response {
-    let body = Json(json!({ "requestId": id, "status": status }));
-    let mut response = (StatusCode::ACCEPTED, body).into_response();
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::LOCATION, format!("/valuation/{id}/status")),
-        (header::RETRY_AFTER, "1".to_owned()),
-        (
-            header::HeaderName::from_static("x-request-id"),
-            id.to_string(),
-        ),
-    ] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name, value);
-        }
-    }
-    response
-}
-
-/// Waits for the end of a request: its response, its failure, or 202 when that takes too long
-/// or this process is to end.
-async fn outcome(api: &Api, id: RequestId, mut waiter: Waiter<'_>) -> Result<Response, Problem> {
-    let ended = async {
-        loop {
-            waiter.woken().await;
-            let last = api.log.last(id).await?;
-            if last.is_some_and(|commit| commit.is_terminal()) {
-                return Ok::<(), Problem>(());
-            }
-        }
-    };
-    tokio::select! {
-        ended = tokio::time::timeout(api.sync_wait, ended) => match ended {
-            Ok(ended) => ended?,
-            Err(_) => return Ok(accepted(id, "pending")),
-        },
-        () = api.shutdown.softly() => return Ok(accepted(id, "pending")),
-    }
-    let commits = api.log.read(id, 0).await?;
-    let view = projections::fold(None, commits.iter().flat_map(nats::Commit::recorded))
-        .ok_or_else(|| Problem::unknown(id))?;
-    api.seen.insert(id, view.seq);
-    match (view.status, &view.response, &view.failure) {
-        (Status::Succeeded, Some(response), _) => Ok(xml(id, api.document(id, response).await?)),
-        (Status::Failed, _, Some(failure)) => {
-            let body = Json(failure_body(id, failure));
-            Ok((StatusCode::INTERNAL_SERVER_ERROR, body).into_response())
-        }
-        (Status::Cancelled, ..) => {
-            let message = "the request was cancelled";
-            Err(Problem::new(StatusCode::CONFLICT, "cancelled", message).of(id))
-        }
-        _ => Ok(accepted(id, "pending")),
-    }
 }

@@ -1,64 +1,72 @@
-//! Callers that wait for the end of a request. They wait on the log: one follower for each
-//! shard wakes whoever waits for the request that ended.
+//! Callers that wait for a request to go on. They wait on the log: one follower for each shard
+//! wakes whoever waits for the request that went on.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::request::RequestId;
 use nats::{Connection, Error, Follower};
 use runtime::Shutdown;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// The pause before following is taken up again after it broke.
 const FOLLOW_AGAIN: Duration = Duration::from_millis(200);
 
+/// How far a request was seen to go.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    /// The last sequence seen.
+    sequence: u64,
+    /// How often it may have gone on.
+    changes: u64,
+    /// How often it may have ended.
+    ends: u64,
+}
+
+type Marks = Mutex<HashMap<RequestId, watch::Sender<Mark>>>;
+
 /// Everybody who waits.
 pub struct Waiters {
-    by_request: Mutex<HashMap<RequestId, watch::Sender<u64>>>,
-    waiting: AtomicUsize,
-    most: usize,
+    marks: Arc<Marks>,
+    room: Arc<Semaphore>,
 }
 
 /// One caller's place; given up when it is dropped.
-pub struct Waiter<'a> {
-    waiters: &'a Waiters,
+pub struct Waiter {
+    marks: Arc<Marks>,
     request: RequestId,
-    woken: watch::Receiver<u64>,
+    mark: watch::Receiver<Mark>,
+    seen: Mark,
+    _place: OwnedSemaphorePermit,
+}
+
+fn locked(marks: &Marks) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<Mark>>> {
+    marks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Waiters {
     pub fn new(most: usize) -> Self {
         Self {
-            by_request: Mutex::default(),
-            waiting: AtomicUsize::new(0),
-            most,
+            marks: Arc::default(),
+            room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
         }
-    }
-
-    fn map(&self) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<u64>>> {
-        self.by_request
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place among those who wait for this request; none where too many wait already.
-    pub fn register(&self, request: RequestId) -> Option<Waiter<'_>> {
-        let taken = self.waiting.fetch_add(1, Ordering::Relaxed);
-        if taken >= self.most {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        let woken = self
-            .map()
+    pub fn register(&self, request: RequestId) -> Option<Waiter> {
+        let place = self.room.clone().try_acquire_owned().ok()?;
+        let mark = locked(&self.marks)
             .entry(request)
-            .or_insert_with(|| watch::Sender::new(0))
+            .or_insert_with(|| watch::Sender::new(Mark::default()))
             .subscribe();
+        let seen = *mark.borrow();
         Some(Waiter {
-            waiters: self,
+            marks: self.marks.clone(),
             request,
-            woken,
+            mark,
+            seen,
+            _place: place,
         })
     }
 
@@ -68,54 +76,72 @@ impl Waiters {
             if let Err(error) = self.follow_once(connection, shard).await {
                 tracing::warn!(%error, shard, "following the log is taken up again");
             }
-            // Whatever ended meanwhile was not seen: everybody is to look for themselves.
-            for sender in self.map().values() {
-                sender.send_modify(|times| *times += 1);
-            }
-            if shutdown
-                .unless_hard(tokio::time::sleep(FOLLOW_AGAIN))
-                .await
-                .is_none()
-            {
+            self.wake_all();
+            let pause = tokio::time::sleep(FOLLOW_AGAIN);
+            if shutdown.unless_hard(pause).await.is_none() {
                 return;
             }
         }
     }
 
+    /// Whatever happened meanwhile was not seen: everybody is to look for themselves.
+    fn wake_all(&self) {
+        for sender in locked(&self.marks).values() {
+            sender.send_modify(|mark| {
+                mark.changes += 1;
+                mark.ends += 1;
+            });
+        }
+    }
+
     async fn follow_once(&self, connection: &Connection, shard: u8) -> Result<(), Error> {
         let mut follower = Follower::open(connection, shard).await?;
-        for sender in self.map().values() {
-            sender.send_modify(|times| *times += 1);
-        }
+        self.wake_all();
         loop {
             let notice = follower.next().await?;
-            if notice.terminal
-                && let Some(sender) = self.map().get(&notice.request)
-            {
-                sender.send_modify(|times| *times += 1);
+            if let Some(sender) = locked(&self.marks).get(&notice.request) {
+                sender.send_modify(|mark| {
+                    mark.sequence = mark.sequence.max(notice.sequence);
+                    mark.changes += 1;
+                    mark.ends += u64::from(notice.terminal);
+                });
             }
         }
     }
 }
 
-impl Waiter<'_> {
-    /// Returns when the request may have ended: look, and wait again where it has not.
-    pub async fn woken(&mut self) {
+impl Waiter {
+    /// Returns when the request may have gone on, with the last sequence seen of it: look, and
+    /// wait again where it has not.
+    pub async fn changed(&mut self) -> u64 {
+        let seen = self.seen.changes;
+        self.until(|mark| mark.changes != seen).await
+    }
+
+    /// Returns when the request may have ended.
+    pub async fn ended(&mut self) -> u64 {
+        let seen = self.seen.ends;
+        self.until(|mark| mark.ends != seen).await
+    }
+
+    async fn until(&mut self, is: impl FnMut(&Mark) -> bool) -> u64 {
         // The sender lives as long as this place in the map.
-        let _ = self.woken.changed().await;
+        if let Ok(mark) = self.mark.wait_for(is).await {
+            self.seen = *mark;
+        }
+        self.seen.sequence
     }
 }
 
-impl Drop for Waiter<'_> {
+impl Drop for Waiter {
     fn drop(&mut self) {
-        self.waiters.waiting.fetch_sub(1, Ordering::Relaxed);
-        let mut map = self.waiters.map();
+        let mut marks = locked(&self.marks);
         // This place is one of the receivers still counted.
-        if map
+        if marks
             .get(&self.request)
             .is_some_and(|sender| sender.receiver_count() <= 1)
         {
-            map.remove(&self.request);
+            marks.remove(&self.request);
         }
     }
 }

@@ -86,6 +86,15 @@ pub async fn start(
             ran.context("projector")
         });
     }
+    if role.includes(Role::Projector) && !settings.webhook_secret.is_empty() {
+        let connection = connect(settings, Role::Projector).await?;
+        let log = Log::new(connection.clone(), settings.shards);
+        let (settings, shutdown) = (settings.clone(), shutdown.clone());
+        running.spawn(async move {
+            let ran = webhooks::run(connection, log, &settings, shutdown).await;
+            ran.context("webhooks")
+        });
+    }
     if role.includes(Role::Worker) {
         let connection = connect(settings, Role::Worker).await?;
         let (settings, shutdown) = (settings.clone(), shutdown.clone());
@@ -102,6 +111,14 @@ pub async fn start(
         running.spawn(async move {
             let ran = api::run(connection, log, store, listener, &settings, shutdown).await;
             ran.context("api")
+        });
+    }
+    if running.is_empty() {
+        // An API that is not to listen has nothing else to do.
+        let shutdown = shutdown.clone();
+        running.spawn(async move {
+            shutdown.softly().await;
+            Ok(())
         });
     }
     Ok(running)

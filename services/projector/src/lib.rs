@@ -36,6 +36,7 @@ pub async fn run(
             store: store.clone(),
             connection: connection.clone(),
             noted: 0,
+            trimmed: std::time::Instant::now(),
         };
         shards.spawn(shard.run(deliveries, shutdown.clone()));
     }

@@ -1,8 +1,9 @@
 //! One shard of the log, projected in order.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::request::RequestId;
+use jiff::Timestamp;
 use nats::{Commit, Connection, Deliveries, Delivery, Feed, Log, Scan, UnreadableCommit};
 use projections::Store;
 use runtime::Shutdown;
@@ -15,6 +16,8 @@ use crate::{Error, feed};
 const REDIS_LOOK: Duration = Duration::from_secs(1);
 /// The pause before something that failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often expired requests are taken out of the index.
+const TRIM_EVERY: Duration = Duration::from_secs(5);
 /// How many commits a rebuild folds at once.
 const REBUILD_CHUNK: usize = 1_000;
 
@@ -29,6 +32,8 @@ pub struct Shard {
     pub connection: Connection,
     /// Up to where this instance has noted in Redis that it has projected.
     pub noted: u64,
+    /// When the index was trimmed last.
+    pub trimmed: Instant,
 }
 
 impl Shard {
@@ -60,13 +65,14 @@ impl Shard {
     async fn take_in(&mut self, chunk: &[Delivery]) -> Result<(), Error> {
         self.repair().await?;
         self.resume().await?;
+        self.trim().await?;
         let Some(last) = chunk.last() else {
             return Ok(());
         };
         let commits = chunk.iter().map(UnreadableCommit::or_commit);
         let commits = self.stops.readable(commits.collect::<Result<_, _>>()?);
         let commits = commits.await?;
-        let written = self.views.take_in(&commits);
+        let written = self.views.take_in(self.number, &commits);
         let published = feed::publish(&self.feed, &commits);
         let (written, published) = tokio::join!(written, published);
         self.stop(written?).await?;
@@ -82,6 +88,15 @@ impl Shard {
         }
         self.noted = self.noted.max(sequence);
         Ok(last.ack().await?)
+    }
+
+    /// Takes what has expired out of the index, now and then.
+    async fn trim(&mut self) -> Result<(), Error> {
+        if self.trimmed.elapsed() >= TRIM_EVERY {
+            self.store.trim(self.number, Timestamp::now()).await?;
+            self.trimmed = Instant::now();
+        }
+        Ok(())
     }
 
     /// Builds the views again where Redis was emptied or set back: what it has noted is less
@@ -118,7 +133,7 @@ impl Shard {
             let request = stopped.request_id;
             match self.log.read(request, 0).await {
                 Ok(commits) => {
-                    self.views.write_all(&commits).await?;
+                    self.views.write_all(self.number, &commits).await?;
                     // What comes after this is still to be delivered.
                     let passed =
                         |c: &&Commit| c.sequence >= stopped.sequence && c.sequence <= self.noted;
@@ -145,7 +160,7 @@ impl Shard {
         let mut scan = Scan::open(&self.connection, shard, from + 1, to).await?;
         while let Some(commits) = scan.next_each(REBUILD_CHUNK).await? {
             let commits = self.stops.readable(commits).await?;
-            let unreadable = self.views.take_in(&commits).await?;
+            let unreadable = self.views.take_in(shard, &commits).await?;
             self.stop(unreadable).await?;
         }
         let found = self.store.advance(shard, from, to).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::request::RequestId;
+use domain::request::{Event, RequestId};
 use futures::future::try_join_all;
 use moka::sync::Cache;
 use nats::{Commit, Log, UnreadableCommit};
@@ -30,8 +30,13 @@ impl Views {
     }
 
     /// Folds these commits, which are in the order of the log, and writes each view that
-    /// changed once. Gives those of which an earlier commit cannot be read.
-    pub async fn take_in(&self, commits: &[Commit]) -> Result<Vec<UnreadableCommit>, Error> {
+    /// changed once, and its place in the index of this shard. Gives those of which an earlier
+    /// commit cannot be read.
+    pub async fn take_in(
+        &self,
+        shard: u8,
+        commits: &[Commit],
+    ) -> Result<Vec<UnreadableCommit>, Error> {
         let mut by_request: HashMap<RequestId, Vec<&Commit>> = HashMap::new();
         for commit in commits {
             by_request.entry(commit.request).or_default().push(commit);
@@ -39,52 +44,73 @@ impl Views {
         let changes = by_request
             .into_iter()
             .map(|(request, commits)| self.change_readable(request, commits));
-        let unreadable = try_join_all(changes).await?;
-        Ok(unreadable.into_iter().flatten().collect())
+        let mut listed = Vec::new();
+        let mut unreadable = Vec::new();
+        for folded in try_join_all(changes).await? {
+            match folded {
+                Ok(view) => listed.extend(view),
+                Err(commit) => unreadable.push(commit),
+            }
+        }
+        self.store.index(shard, &listed).await?;
+        Ok(unreadable)
     }
 
     async fn change_readable(
         &self,
         request: RequestId,
         commits: Vec<&Commit>,
-    ) -> Result<Option<UnreadableCommit>, Error> {
+    ) -> Result<Result<Option<View>, UnreadableCommit>, Error> {
         let sequence = commits.first().map_or(0, |commit| commit.previous);
         match self.change(request, commits).await {
-            Err(Error::Nats(error @ nats::Error::Corrupt { .. })) => Ok(Some(UnreadableCommit {
+            Err(Error::Nats(error @ nats::Error::Corrupt { .. })) => Ok(Err(UnreadableCommit {
                 sequence,
                 request: Some(request),
                 error,
             })),
-            changed => changed.map(|()| None),
+            changed => changed.map(Ok),
         }
     }
 
     /// Writes the view of a request from all its commits.
-    pub async fn write_all(&self, commits: &[Commit]) -> Result<(), Error> {
+    pub async fn write_all(&self, shard: u8, commits: &[Commit]) -> Result<(), Error> {
         if let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) {
             self.kept.invalidate(&view.request_id);
             self.store.put(&view, 0).await?;
+            self.store.index(shard, &[view]).await?;
         }
         Ok(())
     }
 
-    async fn change(&self, request: RequestId, commits: Vec<&Commit>) -> Result<(), Error> {
+    /// Gives the view where its place in the index is to be written: at the beginning, at the
+    /// end, and where a request that had ended runs again.
+    async fn change(
+        &self,
+        request: RequestId,
+        commits: Vec<&Commit>,
+    ) -> Result<Option<View>, Error> {
         let before = self.before(request, &commits).await?;
         let written = before.as_ref().map_or(0, |view| view.seq);
         let events = commits.iter().flat_map(|commit| commit.recorded());
         let Some(view) = fold(before, events) else {
-            return Ok(());
+            return Ok(None);
         };
         if view.seq == written {
-            return Ok(());
+            return Ok(None);
         }
         self.store.put(&view, written).await?;
-        if view.status.is_terminal() {
+        let terminal = view.status.is_terminal();
+        let events = commits.iter().flat_map(|commit| &commit.events);
+        let listed = terminal
+            || events
+                .into_iter()
+                .any(|event| matches!(event, Event::Received(_) | Event::Redriven(_)));
+        if terminal {
             self.kept.invalidate(&request);
-        } else {
-            self.kept.insert(request, view);
+            return Ok(Some(view));
         }
-        Ok(())
+        self.kept.insert(request, view.clone());
+        Ok(listed.then_some(view))
     }
 
     /// The view before these commits: kept, or none yet, or folded from the log.

@@ -10,6 +10,9 @@ use domain::request::Rules;
 
 use crate::task_types::TaskTypes;
 
+/// The HTTP implementation reads a head in no smaller pieces.
+const HEADER_MIN_BYTES: usize = 8_192;
+
 /// One setting as it is documented, and as `fanfold config` prints it.
 #[derive(Clone, Copy, Debug)]
 pub struct Definition {
@@ -152,6 +155,11 @@ settings! {
     payload_max_bytes: usize = "PAYLOAD_MAX_BYTES", "10485760", "The largest document accepted, in bytes.";
     sync_wait_timeout_ms: u64 = "SYNC_WAIT_TIMEOUT_MS", "120000", "How long a synchronous submission waits for its result, in milliseconds.";
     sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many synchronous submissions wait at once; more get 503.";
+    http_header_max_bytes: usize = "HTTP_HEADER_MAX_BYTES", "65536", "The largest head of an HTTP request, in bytes; at least 8192.";
+    http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "60000", "How long an HTTP connection may take to send a request's head, or be idle, in milliseconds.";
+    http_body_timeout_ms: u64 = "HTTP_BODY_TIMEOUT_MS", "30000", "How long an HTTP request's body may take to arrive, in milliseconds.";
+    sse_heartbeat_ms: u64 = "SSE_HEARTBEAT_MS", "15000", "How often a silent event stream shows a sign of life, in milliseconds.";
+    drain_delay_ms: u64 = "DRAIN_DELAY_MS", "500", "How long the API still takes connections in after /readyz has turned, in milliseconds.";
     request_ttl_seconds: u64 = "REQUEST_TTL_SECONDS", "86400", "How long an ended request can be read, in seconds.";
     request_timeout_ms: u64 = "REQUEST_TIMEOUT_MS", "86400000", "How long a request may take in all, in milliseconds.";
     group_timeout_ms: u64 = "GROUP_TIMEOUT_MS", "900000", "How long a group may take, in milliseconds.";
@@ -171,6 +179,11 @@ settings! {
     ack_wait_ms: u64 = "ACK_WAIT_MS", "10000", "How long the orchestrator and the projector hold a message without a sign of life before it is delivered again, in milliseconds.";
     shutdown_grace_ms: u64 = "SHUTDOWN_GRACE_MS", "10000", "How long a role may take to drain, in milliseconds.";
     health_port: u16 = "HEALTH_PORT", "0", "The port on which a role other than the API answers /healthz and /readyz; 0 for none.";
+    #[secret true] webhook_secret: String = "WEBHOOK_SECRET", "", "The key that webhooks are signed with, whsec_ and base64; unset, none are sent.";
+    webhook_url: String = "WEBHOOK_URL", "", "Where the end of a request is told whose submission has no x-callback.";
+    webhook_allow_private: bool = "WEBHOOK_ALLOW_PRIVATE", "false", "Whether webhooks may go to plain http and to private addresses: true or false.";
+    webhook_attempts: u32 = "WEBHOOK_ATTEMPTS", "8", "Attempts of a webhook in all.";
+    webhook_retry_delay_ms: u64 = "WEBHOOK_RETRY_DELAY_MS", "5000", "Delay before the second attempt of a webhook, in milliseconds; each is four times the one before.";
     href_allow: String = "HREF_ALLOW", "", "What documents may refer to by href, with commas between: `s3://bucket/prefix`, `file:///root`, `https://host/path`. Unset, nothing.";
     href_timeout_ms: u64 = "HREF_TIMEOUT_MS", "10000", "How long fetching one href may take, in milliseconds.";
     href_max_bytes: usize = "HREF_MAX_BYTES", "10485760", "The largest document an href may bring, in bytes, also once decompressed.";
@@ -262,6 +275,9 @@ impl Settings {
             ("TAKEOVER_AFTER_MS", self.takeover_after_ms),
             ("GROUP_TIMEOUT_MS", self.group_timeout_ms),
             ("REQUEST_TIMEOUT_MS", self.request_timeout_ms),
+            ("HTTP_IDLE_TIMEOUT_MS", self.http_idle_timeout_ms),
+            ("HTTP_BODY_TIMEOUT_MS", self.http_body_timeout_ms),
+            ("SSE_HEARTBEAT_MS", self.sse_heartbeat_ms),
             ("HREF_TIMEOUT_MS", self.href_timeout_ms),
             ("HREF_ATTEMPTS", u64::from(self.href_attempts)),
             ("SHARDS", u64::from(self.shards)),
@@ -274,6 +290,9 @@ impl Settings {
         }
         if self.shards > domain::request::PARTITIONS {
             return Err(self.wrong("SHARDS", "it must be at most 64"));
+        }
+        if self.http_header_max_bytes < HEADER_MIN_BYTES {
+            return Err(self.wrong("HTTP_HEADER_MAX_BYTES", "it must be at least 8192"));
         }
         if !matches!(self.log_format.as_str(), "text" | "json") {
             return Err(self.wrong("LOG_FORMAT", "it must be text or json"));

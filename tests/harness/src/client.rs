@@ -75,6 +75,11 @@ impl Client {
         }
     }
 
+    /// Sends a call and gives its answer as it comes.
+    pub async fn http(&self, call: RequestBuilder) -> reqwest::Response {
+        call.send().await.unwrap()
+    }
+
     #[track_caller]
     pub fn get(&self, path: &str) -> impl Future<Output = Answer> + use<> {
         self.send(self.call(Method::GET, path))

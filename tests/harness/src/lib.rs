@@ -15,6 +15,7 @@ mod cluster;
 mod executor;
 mod golden;
 mod program;
+mod receiver;
 mod until;
 mod world;
 
@@ -23,5 +24,6 @@ pub use cluster::NatsCluster;
 pub use executor::{Reply, TaskCall, Valuer, priced, result_of};
 pub use golden::{RequestCase, canonical, request_cases};
 pub use program::Program;
+pub use receiver::{Received, Receiver};
 pub use until::{LIMIT, until, until_some};
 pub use world::World;

@@ -1,0 +1,90 @@
+use serde_json::{Map, Value, json};
+
+use super::{EVENTS, SOURCE, event_type, schema};
+
+/// The event of the history that the feed leaves out.
+const NOT_IN_THE_FEED: &str = "task-succeeded";
+
+/// The `AsyncAPI` document of the lifecycle feed.
+#[must_use]
+pub fn asyncapi() -> Value {
+    let mut channels = Map::new();
+    let mut operations = Map::new();
+    let mut messages = Map::new();
+    let mut schemas = Map::new();
+    for event in EVENTS.iter().filter(|event| **event != NOT_IN_THE_FEED) {
+        channels.insert((*event).to_owned(), channel(event));
+        operations.insert(format!("on-{event}"), operation(event));
+        messages.insert((*event).to_owned(), message(event));
+        schemas.insert((*event).to_owned(), schema(event).unwrap_or_default());
+    }
+    schemas.insert("headers".to_owned(), headers());
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Fanfold lifecycle feed",
+            "version": "1.0.0",
+            "description": "What happens to valuation requests, as CloudEvents 1.0 in the NATS \
+                            binding's binary mode. At least once: de-duplicate by ce-id. Within \
+                            v1 the data only grows: take no notice of fields you do not know.",
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "nats": {
+                "host": "localhost:4222",
+                "protocol": "nats",
+                "description": "JetStream; the stream is LIFECYCLE.",
+            },
+        },
+        "channels": channels,
+        "operations": operations,
+        "components": { "messages": messages, "schemas": schemas },
+    })
+}
+
+fn channel(event: &str) -> Value {
+    json!({
+        "address": format!("lifecycle.{event}.{{requestId}}"),
+        "parameters": { "requestId": { "description": "The request, a UUID." } },
+        "messages": { event: { "$ref": format!("#/components/messages/{event}") } },
+    })
+}
+
+fn operation(event: &str) -> Value {
+    json!({
+        "action": "send",
+        "channel": { "$ref": format!("#/channels/{event}") },
+        "summary": format!("Fanfold says that a request's event `{event}` happened."),
+    })
+}
+
+fn message(event: &str) -> Value {
+    json!({
+        "name": event_type(event),
+        "contentType": "application/json",
+        "headers": { "$ref": "#/components/schemas/headers" },
+        "payload": { "$ref": format!("#/components/schemas/{event}") },
+    })
+}
+
+fn headers() -> Value {
+    let text = |about: &str| json!({ "type": "string", "description": about });
+    json!({
+        "type": "object",
+        "required": [
+            "ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time",
+            "ce-sequence", "content-type",
+        ],
+        "properties": {
+            "ce-specversion": { "const": "1.0" },
+            "ce-id": text("request:sequence:index; the same event has the same id however often it comes"),
+            "ce-source": { "const": SOURCE },
+            "ce-type": text("fanfold.request.<event>.v1"),
+            "ce-subject": text("The request."),
+            "ce-time": { "type": "string", "format": "date-time" },
+            "ce-sequence": text("The commit's sequence in the log: it grows within a request."),
+            "ce-dataschema": text("Where the schema of the data is served."),
+            "content-type": { "const": "application/json" },
+        },
+    })
+}

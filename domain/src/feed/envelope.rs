@@ -1,0 +1,66 @@
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Data;
+use crate::request::{Event, Recorded, RequestId};
+
+/// The `source` of every event.
+pub const SOURCE: &str = "/fanfold";
+
+/// An event as a `CloudEvent` 1.0, in its JSON form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CloudEvent {
+    /// The version of the standard.
+    pub specversion: &'static str,
+    /// `request:sequence:index`: the same event has the same id wherever it is read.
+    pub id: String,
+    /// See [`SOURCE`].
+    pub source: &'static str,
+    /// Such as `fanfold.request.group-started.v1`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The request.
+    pub subject: RequestId,
+    /// When the log took it in.
+    pub time: Timestamp,
+    /// The form of the data.
+    pub datacontenttype: &'static str,
+    /// Where its data's schema is served.
+    pub dataschema: String,
+    /// Its commit's sequence in the log: it grows within a request.
+    pub sequence: String,
+    /// What it says.
+    pub data: Data,
+}
+
+/// The `type` of an event of this name.
+#[must_use]
+pub fn event_type(name: &str) -> String {
+    format!("fanfold.request.{name}.v1")
+}
+
+impl CloudEvent {
+    /// The public form of an event of the log.
+    #[must_use]
+    pub fn of(recorded: &Recorded<Event>) -> Self {
+        let Recorded {
+            request,
+            sequence,
+            index,
+            at,
+            event,
+        } = recorded;
+        Self {
+            specversion: "1.0",
+            id: format!("{request}:{sequence}:{index}"),
+            source: SOURCE,
+            kind: event_type(event.name()),
+            subject: *request,
+            time: *at,
+            datacontenttype: "application/json",
+            dataschema: format!("/schemas/{}.v1.json", event.name()),
+            sequence: sequence.to_string(),
+            data: Data::of(recorded),
+        }
+    }
+}

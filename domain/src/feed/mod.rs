@@ -1,0 +1,15 @@
+//! The public form of events: the lifecycle feed, the history over HTTP, and the schemas of both
+//! follow from the types here. Within a version the form only grows.
+
+mod asyncapi;
+mod data;
+mod envelope;
+mod schema;
+
+pub use asyncapi::asyncapi;
+pub use data::{
+    Cancelled, Data, Failed, GroupCompleted, GroupStarted, GroupTimedOut, Next, Received, Redriven,
+    ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
+};
+pub use envelope::{CloudEvent, SOURCE, event_type};
+pub use schema::{EVENTS, schema};

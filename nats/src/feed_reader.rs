@@ -1,0 +1,60 @@
+//! Reading the lifecycle feed by a durable consumer: each event until it is answered for.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use futures::StreamExt;
+
+use crate::topology::LIFECYCLE;
+use crate::{Connection, Delivery, Error};
+
+/// How long an event may be worked on without a sign of life.
+const ACK_WAIT: Duration = Duration::from_mins(1);
+/// How many events may wait for their answers, those whose redelivery is delayed included.
+const WAITING_MAX: i64 = 10_000;
+
+/// The events of the feed with these names, from the time on at which it was opened first.
+pub struct FeedReader {
+    messages: pull::Stream,
+}
+
+impl FeedReader {
+    /// Opens the feed under a name, and goes on where that name was.
+    pub async fn open(
+        connection: &Connection,
+        durable: &str,
+        events: &[&str],
+    ) -> Result<Self, Error> {
+        let stream = connection
+            .jetstream
+            .get_stream_no_info(LIFECYCLE)
+            .await
+            .map_err(Error::unavailable)?;
+        let config = pull::Config {
+            durable_name: Some(durable.to_owned()),
+            filter_subjects: events.iter().map(|e| format!("lifecycle.{e}.*")).collect(),
+            deliver_policy: DeliverPolicy::New,
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            max_ack_pending: WAITING_MAX,
+            ..pull::Config::default()
+        };
+        let consumer = stream
+            .get_or_create_consumer(durable, config)
+            .await
+            .map_err(Error::unavailable)?;
+        let messages = consumer.messages().await.map_err(Error::unavailable)?;
+        Ok(Self { messages })
+    }
+
+    /// The next event; none when the connection is closed. Faults of the connection are waited
+    /// out.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            match self.messages.next().await? {
+                Ok(message) => return Some(Delivery::new(message)),
+                Err(error) => tracing::debug!(%error, "reading the feed was interrupted"),
+            }
+        }
+    }
+}

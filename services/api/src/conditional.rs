@@ -1,0 +1,77 @@
+//! `ETag` and `If-None-Match`.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+/// The encodings that an answer may be compressed to.
+const ENCODINGS: [&str; 2] = ["gzip", "zstd"];
+
+/// Whether the caller has this version already.
+pub fn has(headers: &HeaderMap, tag: &str) -> bool {
+    tags(headers).any(|known| known == "*" || known == tag)
+}
+
+/// The versions a caller has, without quotes.
+pub fn tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(|tag| {
+            let tag = tag.trim();
+            let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+            let encoding = ENCODINGS
+                .iter()
+                .find_map(|encoding| tag.strip_suffix(encoding)?.strip_suffix('-'));
+            encoding.unwrap_or(tag)
+        })
+}
+
+/// Names the version of an answer.
+pub fn tagged(mut response: Response, tag: &str) -> Response {
+    if let Ok(value) = HeaderValue::try_from(format!("\"{tag}\"")) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+    response
+}
+
+/// The caller has it already.
+pub fn not_modified(tag: &str) -> Response {
+    tagged(StatusCode::NOT_MODIFIED.into_response(), tag)
+}
+
+/// A strong tag is of the very bytes: compressed, they are others.
+pub async fn name_the_encoding(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers();
+    let (Some(tag), Some(encoding)) = (
+        headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()),
+        headers
+            .get(header::CONTENT_ENCODING)
+            .and_then(|name| name.to_str().ok()),
+    ) else {
+        return response;
+    };
+    let tag = format!("{}-{encoding}", tag.trim_matches('"'));
+    tagged(std::mem::take(&mut response), &tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_known_in_any_encoding() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::IF_NONE_MATCH,
+            "\"a\", W/\"b-gzip\", \"c-zstd\"".parse().unwrap(),
+        );
+        assert!(["a", "b", "c"].iter().all(|tag| has(&headers, tag)));
+        assert!(!has(&headers, "d"));
+        headers.insert(header::IF_NONE_MATCH, "*".parse().unwrap());
+        assert!(has(&headers, "d"));
+    }
+}

@@ -1,0 +1,173 @@
+//! The history of a request.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use domain::feed::CloudEvent;
+use domain::request::{Event, Recorded, RequestId};
+use nats::Commit;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::failure::{Problem, ProblemBody};
+use crate::follow::follow;
+use crate::media;
+use crate::query::{self, Parameters};
+use crate::read::{parse_id, seen, with_sequence};
+use crate::state::Api;
+
+/// How many events one answer has at the most, and where nothing is said.
+const PAGE_MAX: usize = 10_000;
+const PAGE: usize = 1_000;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// Only events after this one, as `next` or an event's `sequence:index` names it.
+    #[param(pattern = "^[0-9]{1,15}:[0-9]{1,6}$")]
+    after: Option<String>,
+    /// How many at the most.
+    #[param(minimum = 1, maximum = 10_000)]
+    limit: Option<usize>,
+}
+
+/// The history of a request, or a page of it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Events)]
+struct EventsBody {
+    #[schema(value_type = String, format = "uuid")]
+    request_id: RequestId,
+    /// `CloudEvents` 1.0 in their JSON form.
+    #[schema(value_type = Vec<Value>)]
+    events: Vec<CloudEvent>,
+    /// Where the next page begins; none where this is the last.
+    next: Option<String>,
+}
+
+/// The place of an event in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    sequence: u64,
+    index: u32,
+}
+
+impl Place {
+    const START: Self = Self {
+        sequence: 0,
+        index: 0,
+    };
+
+    pub fn of<E>(recorded: &Recorded<E>) -> Self {
+        Self {
+            sequence: recorded.sequence,
+            index: recorded.index,
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let parts = text.split_once(':');
+        let place = parts.and_then(|(sequence, index)| {
+            let (sequence, index) = (sequence.parse().ok()?, index.parse().ok()?);
+            Some(Self { sequence, index })
+        });
+        place.ok_or_else(|| query::refused("an event is named by its sequence:index"))
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.sequence, self.index)
+    }
+}
+
+/// The history of a request; with `Accept: text/event-stream`, live.
+#[utoipa::path(
+    get, path = "/valuation/{id}/events", tag = "valuations",
+    params(
+        ("id" = String, Path, description = "The request", format = "uuid"),
+        EventsQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The same as `after`, as event streams send it", pattern = "^[0-9]{1,15}:[0-9]{1,6}$"),
+        ("Fanfold-Sequence" = Option<u64>, Header, description = "The answer is not to be older than this"),
+    ),
+    responses(
+        (status = 200, description = "The events", content((EventsBody = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "The request has ended and the caller has every event: do not connect again"),
+        (status = 400, description = "Not an id, or a parameter that cannot be used", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 406, description = "Neither JSON nor an event stream is accepted", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "Expired", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 412, description = "The request has not reached Fanfold-Sequence", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn events(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    Parameters(query): Parameters<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = parse_id(&id)?;
+    let after = match (headers.get("last-event-id"), &query.after) {
+        (Some(last), _) => last.to_str().unwrap_or_default().parse()?,
+        (None, Some(after)) => after.parse()?,
+        (None, None) => Place::START,
+    };
+    let limit = match query.limit {
+        None => PAGE,
+        Some(limit @ 1..=PAGE_MAX) => limit,
+        Some(_) => return Err(query::refused("limit is from 1 to 10000")),
+    };
+    match media::choose(&headers, &["application/json", "text/event-stream"]) {
+        Some("application/json") => page(&api, id, after, limit, seen(&headers)?).await,
+        Some(_) => follow(api, id, after).await,
+        None => {
+            let message = "the history is application/json or text/event-stream";
+            Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id))
+        }
+    }
+}
+
+/// The events of a request after a place, and whether it has ended with them.
+pub async fn after(
+    api: &Api,
+    id: RequestId,
+    place: Place,
+) -> Result<(Vec<Recorded<Event>>, bool), Problem> {
+    // From the place's own commit on: it may hold more events, and tells whether it was the end.
+    let commits = api.log.read(id, place.sequence.saturating_sub(1)).await?;
+    let ended = commits.last().is_some_and(Commit::is_terminal);
+    let events = commits.iter().flat_map(Commit::recorded);
+    let later = events.filter(|event| place == Place::START || Place::of(event) > place);
+    Ok((later.collect(), ended))
+}
+
+async fn page(
+    api: &Api,
+    id: RequestId,
+    place: Place,
+    limit: usize,
+    seen: u64,
+) -> Result<Response, Problem> {
+    let view = api.known(id, seen).await?;
+    let (events, _) = after(api, id, place).await?;
+    let page = events.get(..limit).unwrap_or(&events);
+    let more = page.len() < events.len();
+    let body = EventsBody {
+        request_id: id,
+        next: page
+            .last()
+            .filter(|_| more)
+            .map(|last| Place::of(last).to_string()),
+        events: page.iter().map(CloudEvent::of).collect(),
+    };
+    Ok(with_sequence(Json(body).into_response(), view.seq))
+}

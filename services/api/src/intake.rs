@@ -1,0 +1,131 @@
+//! Reading a document that is submitted, and what is to be said of it.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use domain::document::{Document, Limits};
+use domain::request::GroupOutline;
+use futures::StreamExt;
+use sha2::{Digest, Sha256};
+
+use crate::failure::Problem;
+use crate::state::Api;
+
+/// A document larger than this is parsed beside the event loop, not on it.
+const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
+/// A body is read to its end, though it is refused, up to so many times what may be sent.
+const DROPPED_FACTOR: usize = 4;
+
+/// What is said of a document in `received`.
+pub struct Outline {
+    pub fingerprint: String,
+    pub groups: Vec<GroupOutline>,
+}
+
+/// The document of a submission, decompressed by now.
+pub async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    check_content_type(headers)?;
+    let reading = collect(body, api.payload_max_bytes);
+    let body = match tokio::time::timeout(api.body_timeout, reading).await {
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => {
+            let most = api.payload_max_bytes;
+            let message = format!("the document is larger than PAYLOAD_MAX_BYTES, {most} bytes");
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(Problem::new(status, "payload-too-large", message));
+        }
+        Ok(Err(error)) => return Err(unreadable(&error)),
+        Err(_) => {
+            let message = format!("the body did not arrive within {:?}", api.body_timeout);
+            let status = StatusCode::REQUEST_TIMEOUT;
+            return Err(Problem::new(status, "body-too-slow", message));
+        }
+    };
+    if body.is_empty() {
+        let message = "the body is empty: send a VNML document";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "empty-body", message));
+    }
+    Ok(body)
+}
+
+/// The whole body; none where it is larger than `most`. The rest of what is somewhat larger is
+/// read and dropped: whoever still sends would not read the answer.
+async fn collect(body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = BytesMut::new();
+    let mut passed = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        passed += chunk.len();
+        if passed <= most {
+            bytes.extend_from_slice(&chunk);
+        } else if passed > most.saturating_mul(DROPPED_FACTOR) {
+            break;
+        }
+    }
+    Ok((passed <= most).then(|| bytes.freeze()))
+}
+
+fn unreadable(error: &axum::Error) -> Problem {
+    tracing::debug!(%error, "a body could not be read");
+    let message = "the body could not be read: it ended early, or is not in its Content-Encoding";
+    Problem::new(StatusCode::BAD_REQUEST, "body-unreadable", message)
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/xml") || essence.eq_ignore_ascii_case("text/xml") {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        format!("Content-Type is '{given}': send application/xml or text/xml"),
+    ))
+}
+
+/// Checks a document, and says what is in it.
+pub async fn outline(api: &Api, body: Bytes) -> Result<Outline, Problem> {
+    let limits = Limits {
+        max_bytes: api.payload_max_bytes,
+        ..Limits::default()
+    };
+    let small = body.len() <= PARSE_INLINE_MAX_BYTES;
+    let read = move || -> Result<Outline, Problem> {
+        let document = Document::accept(&body, &limits)?;
+        let groups = (0..document.groups()).map(|group| GroupOutline {
+            name: document.group_name(group).map(str::to_owned),
+            valuations: u32::try_from(document.valuations(group)).unwrap_or(u32::MAX),
+        });
+        Ok(Outline {
+            fingerprint: hex(&Sha256::digest(document.canonical())),
+            groups: groups.collect(),
+        })
+    };
+    if small { read() } else { aside(read).await? }
+}
+
+/// Runs what takes long beside the event loop.
+pub async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "work on a document ended");
+        let message = "the document could not be worked on";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    })
+}
+
+/// Bytes in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

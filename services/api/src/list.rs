@@ -1,0 +1,220 @@
+//! The requests there are, the newest first.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::request::{RequestId, Status};
+use futures::future::try_join_all;
+use jiff::Timestamp;
+use projections::{Placed, View};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::failure::{Problem, ProblemBody};
+use crate::query::{self, Parameters};
+use crate::roll::{CHUNK, Roll};
+use crate::state::Api;
+
+/// How many requests one answer has at the most, and where nothing is said.
+const PAGE_MAX: usize = 500;
+const PAGE: usize = 50;
+/// How many requests one answer looks at: where few match, a page may be short and go on.
+const LOOKED_AT_MAX: usize = 10_000;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Only requests that stand so.
+    #[param(value_type = Option<String>, pattern = "^(received|running|succeeded|failed|cancelled)$")]
+    status: Option<Status>,
+    /// Only requests received at this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Only requests received before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// Only requests with this metadata: `x-desk:rates`, or `x-desk` with any value.
+    #[param(pattern = "^[Xx]-[^:]+(:[\\s\\S]*)?$")]
+    label: Option<String>,
+    /// Only requests that failed with this code.
+    #[param(pattern = "^[0-9a-z-]+$")]
+    failure: Option<String>,
+    /// Where the page begins, as `next` names it.
+    #[param(
+        pattern = "^[0-9]{1,15}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    )]
+    cursor: Option<String>,
+    /// How many at the most.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Listing)]
+struct ListBody {
+    valuations: Vec<Listed>,
+    /// Where the next page begins; none where this is the last. A page may be short though there
+    /// are more.
+    next: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Listed)]
+struct Listed {
+    #[schema(value_type = String, format = "uuid")]
+    request_id: RequestId,
+    /// `received`, `running`, `succeeded`, `failed` or `cancelled`.
+    #[schema(value_type = String)]
+    status: Status,
+    group_count: u32,
+    current_group: Option<u32>,
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    completed_at: Option<Timestamp>,
+    failed_tasks: u64,
+    metadata: BTreeMap<String, String>,
+    /// The code of its failure.
+    failure: Option<String>,
+}
+
+impl From<View> for Listed {
+    fn from(view: View) -> Self {
+        Self {
+            request_id: view.request_id,
+            status: view.status,
+            group_count: view.group_count,
+            current_group: view.current_group,
+            received_at: view.received_at,
+            completed_at: view.completed_at,
+            failed_tasks: view.failed_tasks,
+            metadata: view.metadata,
+            failure: view.failure.map(|failure| failure.failure.code),
+        }
+    }
+}
+
+impl ListQuery {
+    fn fits(&self, view: &View) -> bool {
+        let code = view.failure.as_ref().map(|failure| &failure.failure.code);
+        self.status.is_none_or(|status| view.status == status)
+            && self.since.is_none_or(|since| view.received_at >= since)
+            && self.until.is_none_or(|until| view.received_at < until)
+            && (self.failure.is_none() || self.failure.as_ref() == code)
+            && self
+                .label
+                .as_ref()
+                .is_none_or(|label| labelled(view, label))
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        let name = self
+            .label
+            .as_deref()
+            .map(|label| label.split(':').next().unwrap_or(label));
+        if name.is_some_and(|name| name.len() < 3 || !name.to_ascii_lowercase().starts_with("x-")) {
+            return Err(query::refused("a label is x-name or x-name:value"));
+        }
+        let code = self.failure.as_deref();
+        let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if code.is_some_and(|code| code.is_empty() || !code.chars().all(kebab)) {
+            return Err(query::refused("failure is a code such as tasks-failed"));
+        }
+        Ok(())
+    }
+
+    /// The place that the page is below.
+    fn below(&self) -> Result<Option<Placed>, Problem> {
+        let until = self.until.map(|until| Placed {
+            // Nothing is below a nil id in its own microsecond, but what is before `until` within it.
+            micros: until.as_microsecond().saturating_add(1),
+            request: RequestId::new(uuid::Uuid::nil()),
+        });
+        let cursor = self.cursor.as_deref().map(place).transpose()?;
+        Ok(match (cursor, until) {
+            (Some(cursor), Some(until)) => Some(cursor.min(until)),
+            (cursor, until) => cursor.or(until),
+        })
+    }
+}
+
+fn labelled(view: &View, label: &str) -> bool {
+    let (name, value) = match label.split_once(':') {
+        Some((name, value)) => (name, Some(value)),
+        None => (label, None),
+    };
+    let found = view.metadata.get(&name.to_ascii_lowercase());
+    found.is_some_and(|found| value.is_none_or(|value| found == value))
+}
+
+fn place(cursor: &str) -> Result<Placed, Problem> {
+    let parts = cursor.split_once('.');
+    let place = parts.and_then(|(micros, id)| {
+        let (micros, request) = (micros.parse().ok()?, RequestId::from_str(id).ok()?);
+        Some(Placed { micros, request })
+    });
+    place.ok_or_else(|| query::refused("cursor is not one that an answer gave"))
+}
+
+fn cursor(place: Placed) -> String {
+    format!("{}.{}", place.micros, place.request)
+}
+
+/// The requests there are, the newest first.
+#[utoipa::path(
+    get, path = "/valuations", tag = "valuations",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page of requests", body = ListBody),
+        (status = 400, description = "A parameter that cannot be used", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Response, Problem> {
+    let limit = match query.limit {
+        None => PAGE,
+        Some(limit @ 1..=PAGE_MAX) => limit,
+        Some(_) => return Err(query::refused("limit is from 1 to 500")),
+    };
+    query.check()?;
+    let mut below = query.below()?;
+    let since = query.since.map_or(0, Timestamp::as_microsecond);
+    let roll = Roll::read(&api).await?;
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    let next = loop {
+        let chunk = roll.chunk(&api, below, since).await?;
+        let views = chunk.iter().map(|place| roll.view(&api, place.request));
+        let views = try_join_all(views).await?;
+        for (place, view) in chunk.iter().zip(views) {
+            looked_at += 1;
+            below = Some(*place);
+            if let Some(view) = view.filter(|view| query.fits(view)) {
+                found.push(Listed::from(view));
+            }
+            if found.len() == limit {
+                break;
+            }
+        }
+        if found.len() == limit || looked_at >= LOOKED_AT_MAX {
+            break below;
+        }
+        if chunk.len() < CHUNK {
+            break None;
+        }
+    };
+    let body = ListBody {
+        valuations: found,
+        next: next.map(cursor),
+    };
+    Ok(Json(body).into_response())
+}

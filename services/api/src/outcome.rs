@@ -1,0 +1,101 @@
+//! What a submission is answered with.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::request::{RequestId, Status};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::failure::Problem;
+use crate::read::with_sequence;
+use crate::results::{failed, finished};
+use crate::state::Api;
+use crate::submit::Taken;
+use crate::waiters::Waiter;
+
+/// That a document was taken in.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    #[schema(value_type = String, format = "uuid")]
+    request_id: RequestId,
+    /// `accepted`; `pending` to a caller that waited in vain.
+    status: &'static str,
+}
+
+/// That a document was taken in.
+pub fn accepted(id: RequestId, status: &'static str) -> Response {
+    let request_id = id;
+    let body = Json(Accepted { request_id, status });
+    let mut response = (StatusCode::ACCEPTED, body).into_response();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::LOCATION, format!("/valuation/{id}/status")),
+        (header::RETRY_AFTER, "1".to_owned()),
+        (
+            header::HeaderName::from_static("x-request-id"),
+            id.to_string(),
+        ),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+/// Waits for the end of a request: its response, its failure, or 202 when that takes too long
+/// or this process is to end.
+pub async fn outcome(
+    api: &Api,
+    id: RequestId,
+    taken: &Taken,
+    mut waiter: Waiter,
+    limit: Duration,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let mut look = taken.replayed;
+    let ended = async {
+        loop {
+            if look {
+                let last = api.log.last(id).await?;
+                if last.is_some_and(|commit| commit.is_terminal()) {
+                    return Ok::<(), Problem>(());
+                }
+            }
+            waiter.ended().await;
+            look = true;
+        }
+    };
+    tokio::select! {
+        ended = tokio::time::timeout(limit, ended) => match ended {
+            Ok(ended) => ended?,
+            Err(_) => return Ok(pending(id, taken)),
+        },
+        () = api.shutdown.softly() => return Ok(pending(id, taken)),
+    }
+    let commits = api.log.read(id, 0).await?;
+    let view = projections::fold(None, commits.iter().flat_map(nats::Commit::recorded))
+        .ok_or_else(|| Problem::unknown(id))?;
+    api.seen.insert(id, view.seq);
+    let response = match (view.status, &view.failure) {
+        (Status::Succeeded, _) => finished(api, id, &view, headers, false).await?,
+        (Status::Failed, Some(failure)) => {
+            return Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, failure));
+        }
+        (Status::Cancelled, _) => {
+            let message = "the request was cancelled";
+            let problem = Problem::new(StatusCode::CONFLICT, "cancelled", message);
+            return Err(problem.of(id).stands(view.status));
+        }
+        _ => accepted(id, "pending"),
+    };
+    Ok(with_sequence(response, view.seq))
+}
+
+fn pending(id: RequestId, taken: &Taken) -> Response {
+    with_sequence(accepted(id, "pending"), taken.sequence)
+}

@@ -1,0 +1,112 @@
+//! Documents as they stand: with the results of the groups that are complete.
+
+use axum::http::HeaderValue;
+use axum::response::Response;
+use domain::document::{CapturedResources, Document, Limits, TaskDocument};
+use domain::request::{Request, RequestId};
+
+use crate::failure::Problem;
+use crate::intake::aside;
+use crate::results::xml;
+use crate::state::Api;
+
+/// What a document is made from, fetched.
+pub(crate) struct Pieces {
+    document: Vec<u8>,
+    resources: Vec<(String, Vec<u8>)>,
+    results: Vec<Vec<Vec<u8>>>,
+}
+
+impl Api {
+    /// The pieces of a request's document with the results of its first `groups` groups.
+    pub(crate) async fn pieces(
+        &self,
+        id: RequestId,
+        request: &Request,
+        groups: usize,
+    ) -> Result<Pieces, Problem> {
+        let mut resources = Vec::with_capacity(request.resources.len());
+        for resource in &request.resources {
+            let bytes = self.document(id, &resource.content).await?;
+            resources.push((resource.uri.clone(), bytes));
+        }
+        let mut results = Vec::with_capacity(groups);
+        for group in request.completed.iter().take(groups) {
+            let mut of_group = Vec::with_capacity(group.len());
+            for result in group {
+                of_group.push(self.document(id, result).await?);
+            }
+            results.push(of_group);
+        }
+        Ok(Pieces {
+            document: self.document(id, &request.document).await?,
+            resources,
+            results,
+        })
+    }
+
+    /// The state of a request as the log has it.
+    pub(crate) async fn state(&self, id: RequestId) -> Result<Request, Problem> {
+        self.log.forget(id);
+        let loaded = self.log.load(id).await?;
+        let request = loaded.state().request().cloned();
+        drop(loaded);
+        self.log.forget(id);
+        request.ok_or_else(|| Problem::unknown(id))
+    }
+}
+
+impl Pieces {
+    /// The document as it stood after those groups.
+    fn assembled(&self) -> Result<Document, String> {
+        let limits = Limits {
+            max_bytes: usize::MAX,
+            ..Limits::default()
+        };
+        let mut document =
+            Document::accept(&self.document, &limits).map_err(|refusal| refusal.to_string())?;
+        for (group, results) in self.results.iter().enumerate() {
+            let results = results.iter().map(Vec::as_slice);
+            document
+                .put_results(group, results)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(document)
+    }
+
+    /// The input of one task, as the orchestrator makes it.
+    pub(crate) fn task(&self, group: usize, task: u32) -> Result<Option<TaskDocument>, String> {
+        let document = self.assembled()?;
+        let mut resources = CapturedResources::default();
+        for (uri, bytes) in &self.resources {
+            resources
+                .insert(uri, bytes)
+                .map_err(|error| error.to_string())?;
+        }
+        let mut made = document
+            .tasks(&resources, group, [task])
+            .map_err(|error| error.to_string())?;
+        made.next().transpose().map_err(|error| error.to_string())
+    }
+}
+
+/// The groups that are finished so far, marked incomplete.
+pub(crate) async fn so_far(api: &Api, id: RequestId) -> Result<Response, Problem> {
+    let request = api.state(id).await?;
+    let groups = request.completed.len();
+    let pieces = api.pieces(id, &request, groups).await?;
+    let document = aside(move || pieces.assembled().map(|made| made.response_so_far(groups)));
+    let document = document.await?.map_err(|reason| unreadable(id, &reason))?;
+    let mut response = xml(id, document);
+    let incomplete = HeaderValue::from_static("true");
+    response
+        .headers_mut()
+        .insert("fanfold-incomplete", incomplete);
+    Ok(response)
+}
+
+/// What the log holds cannot be put together again.
+pub(crate) fn unreadable(id: RequestId, reason: &str) -> Problem {
+    let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+    Problem::new(status, "document-unreadable", reason).of(id)
+}

@@ -1,0 +1,81 @@
+//! Webhooks: whoever named a `callback` is told by HTTP how a request ended, signed as Standard
+//! Webhooks has it. A durable consumer of the feed keeps what is to be delivered, and its
+//! delayed redelivery is the retry.
+
+mod address;
+mod delivery;
+mod signature;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nats::{Connection, DeadLetters, FeedReader, Log};
+use runtime::{Settings, Shutdown};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use delivery::Desk;
+pub use signature::{InvalidSecret, Secret};
+
+/// How many deliveries are under way at once.
+const DELIVERIES_MAX: usize = 64;
+/// The consumer that keeps what is to be delivered.
+const DURABLE: &str = "webhooks";
+/// The events that are told: how a request ended.
+const EVENTS: [&str; 3] = ["succeeded", "failed", "cancelled"];
+
+/// Why webhooks cannot be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log or the feed.
+    #[error(transparent)]
+    Nats(#[from] nats::Error),
+    /// The secret.
+    #[error("WEBHOOK_SECRET: {0}")]
+    Secret(#[from] InvalidSecret),
+    /// The feed ended.
+    #[error("the feed ended")]
+    Ended,
+}
+
+/// Delivers until nothing new is to be taken, then finishes what is under way.
+pub async fn run(
+    connection: Connection,
+    log: Log,
+    settings: &Settings,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    // Another one may be there already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let desk = Arc::new(Desk {
+        log,
+        dead_letters: DeadLetters::new(connection.clone()),
+        secret: settings.webhook_secret.parse()?,
+        default_url: settings.webhook_url.clone(),
+        allow_private: settings.webhook_allow_private,
+        attempts: settings.webhook_attempts,
+        retry_delay: Duration::from_millis(settings.webhook_retry_delay_ms),
+    });
+    let mut feed = FeedReader::open(&connection, DURABLE, &EVENTS).await?;
+    let room = Arc::new(Semaphore::new(DELIVERIES_MAX));
+    let mut under_way = JoinSet::new();
+    tracing::info!("webhooks are delivered");
+    loop {
+        let event = tokio::select! {
+            event = feed.next() => event.ok_or(Error::Ended)?,
+            () = shutdown.softly() => break,
+        };
+        let Ok(permit) = room.clone().acquire_owned().await else {
+            break;
+        };
+        let desk = desk.clone();
+        under_way.spawn(async move {
+            desk.take(&event).await;
+            drop(permit);
+        });
+        while under_way.try_join_next().is_some() {}
+    }
+    let rest = async { while under_way.join_next().await.is_some() {} };
+    shutdown.unless_hard(rest).await;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+use std::time::{Duration, Instant};
+
+use harness::{Reply, Valuer, World, result_of};
+use reqwest::{Method, StatusCode};
+use tokio::sync::watch;
+
+use crate::{document, up};
+
+/// A valuer that holds every task until it is let go.
+async fn held() -> (Valuer, watch::Sender<bool>) {
+    let (open, gate) = watch::channel(false);
+    let valuer = Valuer::start(move |call| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|open| *open).await.unwrap();
+            Reply::Result(result_of(&call))
+        }
+    })
+    .await;
+    (valuer, open)
+}
+
+#[tokio::test]
+async fn a_preference_to_wait_holds_answers_back_until_something_happens() {
+    let world = World::start().await;
+    let (valuer, open) = held().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let get = |path: String, wait: &str| client.call(Method::GET, &path).header("prefer", wait);
+
+    let call = client
+        .call(Method::POST, "/valuation")
+        .header("prefer", "wait=1");
+    let call = call.header("content-type", "application/xml");
+    let begun = Instant::now();
+    let pending = client.send(call.body(document(1, 1))).await;
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(pending.status, StatusCode::ACCEPTED);
+    assert_eq!(pending.json()["status"], "pending");
+    assert_eq!(pending.header("preference-applied"), "wait=1");
+    let id = pending.id();
+    client.until_status(&id, "running").await;
+
+    let running = client.status(&id).await;
+    let results = client
+        .send(get(format!("/valuation/{id}/results"), "wait=1"))
+        .await;
+    assert_eq!(results.status, StatusCode::NOT_FOUND);
+    assert_eq!(results.header("retry-after"), "1");
+
+    let call = get(format!("/valuation/{id}/status"), "wait=1");
+    let same = client
+        .send(call.header("if-none-match", running.header("etag")))
+        .await;
+    assert_eq!(same.status, StatusCode::NOT_MODIFIED);
+
+    let status = client.send(get(format!("/valuation/{id}/status"), "wait=60"));
+    let results = client.send(get(format!("/valuation/{id}/results"), "wait=60"));
+    let begun = Instant::now();
+    let (status, results, ()) = tokio::join!(status, results, async {
+        open.send_replace(true);
+    });
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert_eq!(status.json()["status"], "succeeded");
+    assert_eq!(results.status, StatusCode::OK);
+    assert_eq!(results.header("preference-applied"), "wait=60");
+}
+
+#[tokio::test]
+async fn results_have_a_strong_tag_and_are_compressed_when_asked() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 5), "").await.id();
+    client.until_status(&id, "succeeded").await;
+
+    let results = client.results(&id).await;
+    let tag = results.header("etag").to_owned();
+    assert!(tag.starts_with('"') && tag.len() == 66, "{tag}");
+    let path = format!("/valuation/{id}/results");
+    let again = client
+        .call(Method::GET, &path)
+        .header("if-none-match", &tag);
+    let again = client.send(again).await;
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+    assert_eq!(again.body, "");
+    assert!(
+        again
+            .header("cache-control")
+            .starts_with("private, max-age=")
+    );
+
+    for encoding in ["gzip", "zstd"] {
+        let call = client
+            .call(Method::GET, &path)
+            .header("accept-encoding", encoding);
+        let packed = client.http(call).await;
+        assert_eq!(packed.headers()["content-encoding"], encoding);
+        let packed_tag = packed.headers()["etag"].to_str().unwrap().to_owned();
+        assert_ne!(packed_tag, tag);
+        let bytes = packed.bytes().await.unwrap();
+        assert!(bytes.len() < results.body.len());
+        let call = client
+            .call(Method::GET, &path)
+            .header("if-none-match", &packed_tag);
+        assert_eq!(client.send(call).await.status, StatusCode::NOT_MODIFIED);
+    }
+}
+
+#[tokio::test]
+async fn status_is_json_or_xml_as_it_is_accepted() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    client.until_status(&id, "succeeded").await;
+    let call = client.call(Method::GET, &format!("/valuation/{id}/status"));
+    let status = client.send(call.header("accept", "application/xml")).await;
+    assert_eq!(status.header("content-type"), "application/xml");
+    assert!(
+        status.body.contains("<status>succeeded</status>"),
+        "{}",
+        status.body
+    );
+    assert!(
+        status
+            .body
+            .contains("<groups><group><completed>1</completed>"),
+        "{}",
+        status.body
+    );
+}
+
+#[tokio::test]
+async fn a_read_that_sends_a_sequence_back_is_never_older() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let accepted = client.submit(&document(1, 1), "").await;
+    let id = accepted.id();
+    let sequence = accepted.header("fanfold-sequence").to_owned();
+    assert_ne!(sequence, "");
+    let read = |sequence: &str| {
+        let call = client.call(Method::GET, &format!("/valuation/{id}/status"));
+        client.send(call.header("fanfold-sequence", sequence))
+    };
+    let status = read(&sequence).await;
+    assert_eq!(status.status, StatusCode::OK);
+    let number = |text: &str| text.parse::<u64>().unwrap();
+    assert!(number(status.header("fanfold-sequence")) >= number(&sequence));
+    let last = client.until_status(&id, "succeeded").await["sequence"].to_string();
+    world.flush_redis().await;
+    assert_eq!(read(&last).await.json()["status"], "succeeded");
+    let unreached = read("999999999").await;
+    assert_eq!(unreached.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(unreached.json()["code"], "sequence-not-reached");
+    assert_eq!(read("x").await.json()["code"], "invalid-sequence");
+}

@@ -136,11 +136,8 @@ async fn dead_letters_are_listed_by_filters_and_in_pages_and_are_discarded() {
     assert_eq!(discard(&one).await.status, StatusCode::NOT_FOUND);
     assert_eq!(client.get(&one).await.json()["code"], "unknown-dead-letter");
     let body = json!({ "request": ids[1], "dryRun": true });
-    let would = post(&client, "/dead-letters/discard", &body).await.json();
-    assert_eq!(
-        (&would["done"], &would["dryRun"]),
-        (&json!(1), &json!(true))
-    );
+    let dry = post(&client, "/dead-letters/discard", &body).await.json();
+    assert_eq!((&dry["done"], &dry["dryRun"]), (&json!(1), &json!(true)));
     assert_eq!(list(&client, "").await.len(), 2, "a dry run does nothing");
     let said = fanfold(&world, &["dead-letters", "discard"]).await;
     assert!(!said.ok && said.err.contains("--all"), "{}", said.err);

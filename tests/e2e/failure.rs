@@ -1,7 +1,7 @@
-use harness::{Reply, Valuer, World, result_of};
+use harness::{Program, Reply, Valuer, World, result_of, until};
 use reqwest::StatusCode;
 
-use crate::{document, up};
+use crate::{document, messages, up};
 
 #[tokio::test]
 async fn a_task_that_fails_twice_and_then_succeeds_leaves_no_mark_but_its_attempts() {
@@ -100,4 +100,50 @@ async fn a_document_that_cannot_be_hydrated_fails_with_the_cause_and_is_never_st
         "{body}"
     );
     assert!(valuer.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_document_that_is_gone_from_the_object_store_ends_its_request_with_the_cause() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let settings = [("EXECUTOR", valuer.url())];
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let api = start("api").await;
+    let client = api.client();
+    let big = document(1, 1_000);
+    assert!(big.len() > 64 * 1024, "it does not ride inline");
+    let id = client.submit(&big, "").await.id();
+    let jetstream = world.jetstream().await;
+    let objects = jetstream.get_stream("OBJ_PAYLOADS").await.unwrap();
+    objects.purge().await.unwrap();
+    let _rest = (start("orchestrator").await, start("projector").await);
+    client.until_status(&id, "failed").await;
+    let body = client.results(&id).await.json();
+    assert_eq!(body["code"], "payload-missing");
+    assert_eq!(body["failure"]["redriveMayHelp"], false);
+}
+
+#[tokio::test]
+async fn with_fail_fast_the_first_task_given_up_stops_its_siblings() {
+    let world = World::start().await;
+    let valuer = Valuer::start(|call| async move {
+        if call.task > 1 {
+            std::future::pending::<()>().await;
+        }
+        Reply::Status(422, "no such curve".into())
+    })
+    .await;
+    let settings = [("FAIL_FAST", "true"), ("WORKER_CONCURRENCY", "4")];
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 20), "").await.id();
+    client.until_status(&id, "failed").await;
+    let failure = client.results(&id).await.json()["failure"].clone();
+    assert_eq!(failure["code"], "tasks-failed");
+    assert_eq!(failure["tasks"].as_array().unwrap().len(), 1);
+    until("its siblings are stopped", || async {
+        messages(&world, "TASKS").await == 0
+    })
+    .await;
+    assert!(valuer.calls().len() < 20, "those that waited do not start");
 }

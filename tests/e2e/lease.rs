@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use harness::{Program, Reply, Valuer, World, result_of, until};
 use rustix::process::Signal;
 use tokio::sync::watch;
@@ -73,7 +74,6 @@ async fn a_worker_that_is_paused_beyond_its_lease_and_wakes_up_does_no_harm() {
     until("its report is taken in", || async {
         let reports = world.jetstream().await.get_stream("REPORTS").await.unwrap();
         let mut subjects = reports.info_with_subjects("reports.>").await.unwrap();
-        use futures::TryStreamExt as _;
         subjects.try_next().await.unwrap().is_none()
     })
     .await;

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use harness::{Program, Reply, Valuer, World, result_of, until, until_some};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -130,7 +131,6 @@ async fn a_delay_too_long_for_the_queue_is_a_schedule_that_dispatches_the_task_a
             .info_with_subjects("timers.*.*.due.>")
             .await
             .unwrap();
-        use futures::TryStreamExt as _;
         let timers: Vec<(String, usize)> = timers.try_collect().await.unwrap();
         timers.into_iter().next().map(|(subject, _)| subject)
     })

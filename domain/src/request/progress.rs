@@ -93,7 +93,7 @@ impl Progress {
             .max(self.at)
             .checked_add(slack)
             .unwrap_or(Timestamp::MAX);
-        (now > expected_by).then(|| Stuck {
+        (now > expected_by).then_some(Stuck {
             request_id: self.request,
             status: self.status,
             group: self.group,

@@ -1,4 +1,4 @@
-use domain::request::{Event, Rejection, Status, Step, TaskState};
+use domain::request::{Event, Rejection, Report, Status, Step, TaskState};
 
 use crate::story::{Given, given};
 use crate::words::*;
@@ -181,4 +181,25 @@ fn a_request_that_ended_otherwise_is_not_redriven() {
         .then_refused(Rejection::NotFailed("cancelled"))
         .when(redrive(0))
         .then_refused(Rejection::NotFailed("cancelled"));
+}
+
+#[test]
+fn an_attempt_of_an_earlier_run_ends_nothing_even_where_it_was_the_first_to_be_reported() {
+    let Report::Outcome(mut old) = given_up(0, 1, 1) else {
+        panic!("it is an outcome");
+    };
+    old.run = Some(0);
+    let mut new = old.clone();
+    new.run = Some(1);
+    let request = given([received(), started(0, 1)])
+        .and([Event::GroupTimedOut { group: 0 }, failed(unreadable())])
+        .and([redriven(1, Some(0), &[1], 60)]);
+    request
+        .when(reported([Report::Outcome(old)]))
+        .then_nothing()
+        .when(reported([Report::Outcome(new)]))
+        .then([
+            taken_down(given_up(0, 1, 1)),
+            tasks_failed(0, 1, vec![dead(0, 1, [1])]),
+        ]);
 }

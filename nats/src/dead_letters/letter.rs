@@ -183,7 +183,7 @@ pub(super) struct Place<'a> {
     pub at: Timestamp,
 }
 
-pub(super) fn read(place: Place<'_>, headers: &HeaderMap, body: &[u8]) -> Result<Kept, Error> {
+pub(super) fn read(place: &Place<'_>, headers: &HeaderMap, body: &[u8]) -> Result<Kept, Error> {
     let text = |name| headers.get(name).map(async_nats::HeaderValue::as_str);
     let letter = if let Some(subject) = text(SUBJECT) {
         Letter::Unread(Box::new(Unread {

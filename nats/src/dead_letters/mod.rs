@@ -211,7 +211,7 @@ impl DeadLetters {
                     sequence: message.sequence,
                     at: letter::time(message.time.unix_timestamp_nanos())?,
                 };
-                letter::read(place, &message.headers, &message.payload).map(Some)
+                letter::read(&place, &message.headers, &message.payload).map(Some)
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(Error::unavailable(error)),

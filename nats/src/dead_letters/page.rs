@@ -83,7 +83,7 @@ impl DeadLetters {
                     sequence,
                     at,
                 };
-                match letter::read(place, headers, &message.payload) {
+                match letter::read(&place, headers, &message.payload) {
                     Ok(kept) if filter.takes(&kept) => letters.push(kept),
                     Ok(_) => {}
                     Err(error) => tracing::error!(%error, "a dead letter is passed over"),

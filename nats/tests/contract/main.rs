@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
+mod dead_letters;
 mod group_commit;
 mod log;
 mod payloads;

@@ -13,7 +13,7 @@ use nats::{Log, Topology};
 use crate::{log, new_id, submission};
 
 const RULES: Rules = Rules {
-    group_timeout: Duration::from_secs(900),
+    group_timeout: Duration::from_mins(15),
     fail_fast: false,
 };
 

@@ -10,7 +10,7 @@ async fn declaring_twice_changes_nothing_and_another_configuration_is_named() {
     let connection = connect(world.nats_url(), &Topology::default()).await;
     Topology::default().declare(&connection).await.unwrap();
     let other = Topology {
-        log_age: Duration::from_secs(60),
+        log_age: Duration::from_mins(1),
         ..Topology::default()
     };
     let error = other.declare(&connection).await.unwrap_err();

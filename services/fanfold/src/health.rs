@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics` of a role that is not the API, on HEALTH_PORT.
+//! `/healthz`, `/readyz` and `/metrics` of a role that is not the API, on `HEALTH_PORT`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -41,8 +41,10 @@ async fn follow(context: &Context, held: &Arc<held::Commit>, commit: &Commit) ->
         Some(Event::Failed(_) | Event::Cancelled(_)) => Some(context.timers.last_sequence().await?),
         _ => None,
     };
+    // A commit that comes again may have been followed up, and overtaken, by another instance.
+    let again = held.delivery().place()?.2 > 1;
     let effects: Vec<Effect> = {
-        let loaded = if timers.is_some() {
+        let loaded = if timers.is_some() || again {
             context.load_current(request).await?
         } else {
             context.load_since(request, commit.sequence).await?

@@ -10,7 +10,7 @@ use nats::{Connection, Error, Scan};
 use tokio::sync::Mutex;
 
 /// How long any step may take beyond its time-outs before its request counts as stuck.
-pub const STUCK_AFTER: Duration = Duration::from_secs(60);
+pub const STUCK_AFTER: Duration = Duration::from_mins(1);
 /// How many commits are read at once.
 const SCAN_CHUNK: usize = 1_000;
 

@@ -5,22 +5,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::document::{Limits, check_result};
-use domain::request::{Attempt, Fault, Next, Outcome, Payload, Verdict};
+use domain::request::{Fault, Next, Outcome, Payload, Verdict};
 use jiff::Timestamp;
-use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
+use nats::{Error, TaskMessage};
 use tokio_util::sync::CancellationToken;
 
-use crate::Bench;
 use crate::executor::{self, Retry};
 use crate::judge::{self, Judgement};
+use crate::{Bench, given_up};
 
 /// The pause before a task comes again whose outcome could not be reported.
-const UNREPORTED_PAUSE: Duration = Duration::from_secs(1);
+pub const UNREPORTED_PAUSE: Duration = Duration::from_secs(1);
 
 /// When an attempt was, for its report, and whether the task was still this worker's then.
-struct Span {
-    started_at: Timestamp,
-    duration_ms: u64,
+pub struct Span {
+    pub started_at: Timestamp,
+    pub duration_ms: u64,
     lease: Lease,
 }
 
@@ -34,10 +34,10 @@ enum Lease {
 
 /// Runs an attempt to its end and answers the message.
 pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken) {
-    let done = match settled(bench, &task).await {
-        Ok(Some(letter)) => report_again(bench, &task, &letter).await,
+    let done = match given_up::settled(bench, &task).await {
+        Ok(Some(letter)) => given_up::report_again(bench, &task, &letter).await,
         Ok(None) => match judge::exhausted(bench, &task) {
-            Some(fault) => give_up(bench, &task, fault, Span::none()).await,
+            Some(fault) => given_up::give_up(bench, &task, fault, Span::none()).await,
             None => execute(bench, &task, cancelled).await,
         },
         Err(error) => Err(error),
@@ -48,18 +48,6 @@ pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken
             tracing::debug!(%error, "not even that could be said; its lease will end");
         }
     }
-}
-
-/// The dead letter of a task that comes again though it was given up in this run: the worker
-/// died, or was not heard, between the letter and the report.
-async fn settled(bench: &Bench, task: &TaskMessage) -> Result<Option<DeadLetter>, Error> {
-    if judge::of_this_run(task) <= 1 {
-        return Ok(None);
-    }
-    bench
-        .dead_letters
-        .find(&task.task_type, task.id, task.run)
-        .await
 }
 
 async fn execute(
@@ -190,7 +178,7 @@ async fn fail(
         return fail_without_lease(bench, task, fault, span).await;
     }
     let delay = match judge::next(bench, task, &fault.code, retry) {
-        Judgement::GiveUp => return give_up(bench, task, fault, span).await,
+        Judgement::GiveUp => return given_up::give_up(bench, task, fault, span).await,
         Judgement::Again(delay) => delay,
     };
     tracing::info!(
@@ -229,98 +217,4 @@ async fn fail_without_lease(
     let next = Next::RetryAt(Timestamp::now());
     let outcome = outcome(bench, task, &span, Verdict::Failed { fault, next });
     bench.reports.outcome(task.id.request, outcome).await
-}
-
-/// Keeps the dead letter, reports, and only then ends the message: each awaited, so that
-/// whatever is lost between them is done again.
-async fn give_up(bench: &Bench, task: &TaskMessage, fault: Fault, span: Span) -> Result<(), Error> {
-    tracing::warn!(
-        task = %task.id, attempt = task.attempt, code = fault.code, "given up: {}", fault.message
-    );
-    let letter = DeadLetter {
-        task: task.id,
-        run: task.run,
-        task_type: task.task_type.clone(),
-        document: task.document.clone(),
-        attempts: vec![Attempt {
-            attempt: task.attempt,
-            worker: bench.worker.clone(),
-            started_at: span.started_at,
-            duration_ms: span.duration_ms,
-            fault,
-        }],
-        sequence: None,
-    };
-    let kept = bench.dead_letters.keep(letter).await?;
-    report_again(bench, task, &kept).await
-}
-
-/// Reports what a dead letter says, whichever attempt and worker it is of.
-async fn report_again(bench: &Bench, task: &TaskMessage, letter: &DeadLetter) -> Result<(), Error> {
-    let what = || format!("the dead letter {}", letter.id());
-    let Some(last) = letter.attempts.last() else {
-        let reason = "it tells of no attempt".into();
-        return Err(Error::Corrupt {
-            what: what(),
-            reason,
-        });
-    };
-    let outcome = Outcome {
-        group: task.id.group,
-        task: task.id.task,
-        run: Some(letter.run),
-        attempt: last.attempt,
-        worker: last.worker.clone(),
-        started_at: last.started_at,
-        duration_ms: last.duration_ms,
-        verdict: Verdict::Failed {
-            fault: last.fault.clone(),
-            next: Next::DeadLetter(letter.id()),
-        },
-    };
-    bench.reports.outcome(task.id.request, outcome).await?;
-    task.delivery.terminate().await
-}
-
-/// A task message that cannot be read blocks nothing: it is set aside, and the task it was is
-/// given up, so that its request ends and says so.
-pub async fn set_aside(bench: &Bench, unreadable: &Unreadable) {
-    let Unreadable { delivery, error } = unreadable;
-    tracing::error!(%error, "a task is set aside");
-    let answered = match set_aside_and_report(bench, delivery, error).await {
-        Ok(()) => delivery.terminate().await,
-        Err(_) => delivery.nak(UNREPORTED_PAUSE).await,
-    };
-    if let Err(error) = answered {
-        tracing::debug!(%error, "it comes again");
-    }
-}
-
-async fn set_aside_and_report(
-    bench: &Bench,
-    delivery: &Delivery,
-    error: &Error,
-) -> Result<(), Error> {
-    let letter = bench.dead_letters.set_aside(delivery, error).await?;
-    let Some((id, run, attempt)) = delivery.attempt() else {
-        return Ok(());
-    };
-    let outcome = Outcome {
-        group: id.group,
-        task: id.task,
-        run: Some(run),
-        attempt,
-        worker: bench.worker.clone(),
-        started_at: Timestamp::now(),
-        duration_ms: 0,
-        verdict: Verdict::Failed {
-            fault: Fault {
-                code: "unreadable".into(),
-                message: error.to_string(),
-                causes: Vec::new(),
-            },
-            next: Next::DeadLetter(letter),
-        },
-    };
-    bench.reports.outcome(id.request, outcome).await
 }

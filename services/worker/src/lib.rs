@@ -3,6 +3,7 @@
 pub mod executor;
 
 mod attempt;
+mod given_up;
 mod judge;
 mod pool;
 

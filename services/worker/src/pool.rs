@@ -10,7 +10,7 @@ use runtime::Shutdown;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Bench, attempt};
+use crate::{Bench, attempt, given_up};
 
 /// How many notices to stop are remembered: a task may be on its way here when its notice comes.
 const STOPS_REMEMBERED: usize = 1_000;
@@ -74,7 +74,7 @@ pub async fn run(
                 Some(Ok(task)) => start(&bench, task, &mut running, &mut attempts),
                 Some(Err(unreadable)) => {
                     pull.release(1);
-                    attempt::set_aside(&bench, &unreadable).await;
+                    given_up::set_aside(&bench, &unreadable).await;
                 }
                 None => break,
             },

@@ -1,0 +1,178 @@
+use domain::request::{Attempt, Fault, Payload, TaskId};
+use harness::World;
+use jiff::Timestamp;
+use nats::{
+    Attempts, Connection, DeadLetter, DeadLetters, Filter, Letter, Payloads, Pull, PullOptions,
+    Stored, Tasks, Topology,
+};
+
+use crate::{connect, new_id};
+
+fn attempt(attempt: u32, code: &str) -> Attempt {
+    Attempt {
+        attempt,
+        worker: "w".into(),
+        started_at: Timestamp::UNIX_EPOCH,
+        duration_ms: 1,
+        fault: Fault {
+            code: code.into(),
+            message: "it did not work".into(),
+            causes: Vec::new(),
+        },
+    }
+}
+
+fn letter(run: u32, last: Attempt) -> DeadLetter {
+    DeadLetter {
+        task: TaskId {
+            request: new_id(),
+            group: 0,
+            task: 1,
+        },
+        run,
+        task_type: "default".into(),
+        document: Payload::from("<vnml/>"),
+        attempts: vec![last],
+        sequence: None,
+    }
+}
+
+async fn letters(world: &World) -> (Connection, DeadLetters) {
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    (connection.clone(), DeadLetters::new(connection))
+}
+
+#[tokio::test]
+async fn a_task_has_one_letter_a_run_whoever_keeps_it_again() {
+    let world = World::start().await;
+    let (_connection, letters) = letters(&world).await;
+    let first = letter(0, attempt(3, "exit-1"));
+    assert_eq!(letters.keep(first.clone()).await.unwrap(), first);
+    // The worker died before its report, and the next delivery only knows that it is one too many.
+    let spurious = DeadLetter {
+        attempts: vec![attempt(4, "attempts-exhausted")],
+        ..first.clone()
+    };
+    assert_eq!(
+        letters.keep(spurious).await.unwrap(),
+        first,
+        "the first one stands"
+    );
+    let next_run = DeadLetter {
+        run: 1,
+        ..first.clone()
+    };
+    letters.keep(next_run).await.unwrap();
+    let page = letters.page(&Filter::default(), 0, 10).await.unwrap();
+    let ids: Vec<String> = page.letters.into_iter().map(|kept| kept.id).collect();
+    assert_eq!(
+        ids,
+        [format!("{}.0", first.task), format!("{}.1", first.task)]
+    );
+}
+
+#[tokio::test]
+async fn a_letter_is_completed_once_and_not_after_it_was_discarded() {
+    let world = World::start().await;
+    let (_connection, letters) = letters(&world).await;
+    let kept = letters.keep(letter(0, attempt(2, "exit-1"))).await.unwrap();
+    let all = vec![attempt(1, "exit-75"), attempt(2, "exit-1")];
+    letters.complete(&kept.id(), all.clone(), 7).await.unwrap();
+    letters.complete(&kept.id(), Vec::new(), 8).await.unwrap();
+    let found = letters.get(&kept.id()).await.unwrap().unwrap();
+    let Letter::GivenUp(found) = found.letter else {
+        panic!("it is of a task");
+    };
+    assert_eq!((found.attempts, found.sequence), (all, Some(7)));
+    assert!(letters.discard(&kept.id()).await.unwrap());
+    letters.complete(&kept.id(), Vec::new(), 9).await.unwrap();
+    assert_eq!(letters.get(&kept.id()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_letter_keeps_a_big_document_that_the_object_store_will_forget() {
+    let world = World::start().await;
+    let (connection, letters) = letters(&world).await;
+    let big = "<v/>".repeat(100_000);
+    let document = Payloads::new(connection)
+        .place(big.as_bytes())
+        .await
+        .unwrap();
+    assert!(document.inline().is_none(), "it is stored");
+    let kept = DeadLetter {
+        document,
+        ..letter(0, attempt(1, "exit-65"))
+    };
+    let kept = letters.keep(kept).await.unwrap();
+    let found = letters
+        .find("default", kept.task, 0)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.document.inline(), Some(big.as_str()));
+}
+
+#[tokio::test]
+async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let tasks = Tasks::new(connection.clone());
+    let id = letter(0, attempt(1, "exit-1")).task;
+    let document = Payload::from("<vnml/>");
+    let run = |run| Attempts {
+        before: run,
+        earlier: run,
+        run,
+    };
+    let send = |attempts| tasks.send("default", id, attempts, &document);
+    assert_eq!(send(run(0)).await.unwrap(), Stored::Now);
+    let options = PullOptions { concurrency: 1 };
+    let mut pull = Pull::open(&connection, "default", options).await.unwrap();
+    pull.ask().await.unwrap();
+    let old = pull.next().await.unwrap().ok().unwrap();
+
+    assert_eq!(send(run(1)).await.unwrap(), Stored::Already);
+    tasks
+        .send_over("default", id, run(1), &document)
+        .await
+        .unwrap();
+    tasks
+        .send_over("default", id, run(1), &document)
+        .await
+        .unwrap();
+    old.delivery.terminate().await.unwrap();
+    pull.release(1);
+    pull.ask().await.unwrap();
+    let new = pull.next().await.unwrap().ok().unwrap();
+    assert_eq!(
+        (new.run, new.attempt),
+        (1, 2),
+        "the end of the old one did not end it"
+    );
+}
+
+#[tokio::test]
+async fn what_is_sent_after_the_look_at_a_request_is_not_taken_back() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let tasks = Tasks::new(connection);
+    let request = new_id();
+    let document = Payload::from("<vnml/>");
+    let send = async |task| {
+        let id = TaskId {
+            request,
+            group: 0,
+            task,
+        };
+        let sent = tasks
+            .send("default", id, Attempts::default(), &document)
+            .await;
+        sent.unwrap()
+    };
+    send(1).await;
+    send(2).await;
+    let up_to = tasks.last_sequence().await.unwrap();
+    send(3).await;
+    assert_eq!(tasks.take_back(request, up_to).await.unwrap(), 2);
+    assert_eq!(send(3).await, Stored::Already);
+}

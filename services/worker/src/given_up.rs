@@ -1,0 +1,124 @@
+//! The end of a task that will not be tried again: the dead letter first, then the report, then the
+//! answer to the message.
+
+use domain::request::{Attempt, Fault, Next, Outcome, Verdict};
+use jiff::Timestamp;
+use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
+
+use crate::attempt::{Span, UNREPORTED_PAUSE};
+use crate::{Bench, judge};
+
+/// The dead letter of a task that comes again though it was given up in this run: the worker
+/// died, or was not heard, between the letter and the report.
+pub async fn settled(bench: &Bench, task: &TaskMessage) -> Result<Option<DeadLetter>, Error> {
+    if judge::of_this_run(task) <= 1 {
+        return Ok(None);
+    }
+    bench
+        .dead_letters
+        .find(&task.task_type, task.id, task.run)
+        .await
+}
+
+/// Keeps the dead letter, reports, and only then ends the message: each awaited, so that
+/// whatever is lost between them is done again.
+pub async fn give_up(
+    bench: &Bench,
+    task: &TaskMessage,
+    fault: Fault,
+    span: Span,
+) -> Result<(), Error> {
+    tracing::warn!(
+        task = %task.id, attempt = task.attempt, code = fault.code, "given up: {}", fault.message
+    );
+    let letter = DeadLetter {
+        task: task.id,
+        run: task.run,
+        task_type: task.task_type.clone(),
+        document: task.document.clone(),
+        attempts: vec![Attempt {
+            attempt: task.attempt,
+            worker: bench.worker.clone(),
+            started_at: span.started_at,
+            duration_ms: span.duration_ms,
+            fault,
+        }],
+        sequence: None,
+    };
+    let kept = bench.dead_letters.keep(letter).await?;
+    report_again(bench, task, &kept).await
+}
+
+/// Reports what a dead letter says, whichever attempt and worker it is of.
+pub async fn report_again(
+    bench: &Bench,
+    task: &TaskMessage,
+    letter: &DeadLetter,
+) -> Result<(), Error> {
+    let what = || format!("the dead letter {}", letter.id());
+    let Some(last) = letter.attempts.last() else {
+        let reason = "it tells of no attempt".into();
+        return Err(Error::Corrupt {
+            what: what(),
+            reason,
+        });
+    };
+    let outcome = Outcome {
+        group: task.id.group,
+        task: task.id.task,
+        run: Some(letter.run),
+        attempt: last.attempt,
+        worker: last.worker.clone(),
+        started_at: last.started_at,
+        duration_ms: last.duration_ms,
+        verdict: Verdict::Failed {
+            fault: last.fault.clone(),
+            next: Next::DeadLetter(letter.id()),
+        },
+    };
+    bench.reports.outcome(task.id.request, outcome).await?;
+    task.delivery.terminate().await
+}
+
+/// A task message that cannot be read blocks nothing: it is set aside, and the task it was is
+/// given up, so that its request ends and says so.
+pub async fn set_aside(bench: &Bench, unreadable: &Unreadable) {
+    let Unreadable { delivery, error } = unreadable;
+    tracing::error!(%error, "a task is set aside");
+    let answered = match set_aside_and_report(bench, delivery, error).await {
+        Ok(()) => delivery.terminate().await,
+        Err(_) => delivery.nak(UNREPORTED_PAUSE).await,
+    };
+    if let Err(error) = answered {
+        tracing::debug!(%error, "it comes again");
+    }
+}
+
+async fn set_aside_and_report(
+    bench: &Bench,
+    delivery: &Delivery,
+    error: &Error,
+) -> Result<(), Error> {
+    let letter = bench.dead_letters.set_aside(delivery, error).await?;
+    let Some((id, run, attempt)) = delivery.attempt() else {
+        return Ok(());
+    };
+    let outcome = Outcome {
+        group: id.group,
+        task: id.task,
+        run: Some(run),
+        attempt,
+        worker: bench.worker.clone(),
+        started_at: Timestamp::now(),
+        duration_ms: 0,
+        verdict: Verdict::Failed {
+            fault: Fault {
+                code: "unreadable".into(),
+                message: error.to_string(),
+                causes: Vec::new(),
+            },
+            next: Next::DeadLetter(letter),
+        },
+    };
+    bench.reports.outcome(id.request, outcome).await
+}

@@ -16,7 +16,7 @@ const ATTEMPTS_BEFORE: &str = "Fanfold-Attempts-Before";
 /// The last attempt before the request was redriven.
 const EARLIER_ATTEMPTS: &str = "Fanfold-Earlier-Attempts";
 /// Where the task document is, when it is too big for the message.
-const STORED: &str = "Fanfold-Stored";
+pub(crate) const STORED: &str = "Fanfold-Stored";
 
 /// Publishes tasks.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ pub(crate) const TASKS: &str = "TASKS";
 pub(crate) const REPORTS: &str = "REPORTS";
 pub(crate) const LIFECYCLE: &str = "LIFECYCLE";
 pub(crate) const DEAD_LETTERS: &str = "DEAD_LETTERS";
+pub(crate) const OPERATIONS: &str = "OPERATIONS";
 pub(crate) const PAYLOADS: &str = "PAYLOADS";
 /// The one group of a pinned consumer: the name is the broker's to ask for, not ours to vary.
 pub(crate) const PINNED: &str = "active";
@@ -28,6 +29,8 @@ pub struct Topology {
     pub log_age: Duration,
     /// How long dead letters are kept.
     pub dead_letter_age: Duration,
+    /// How long it is kept what operators did.
+    pub operation_age: Duration,
     /// The closed set of task types.
     pub task_types: Vec<String>,
     /// How long a worker holds a task without a sign of life.
@@ -45,6 +48,7 @@ impl Default for Topology {
             replicas: 1,
             log_age: Duration::from_hours(7 * 24),
             dead_letter_age: Duration::from_hours(30 * 24),
+            operation_age: Duration::from_hours(365 * 24),
             task_types: vec!["default".into()],
             task_lease: Duration::from_secs(30),
             takeover_after: Duration::from_secs(5),
@@ -126,6 +130,13 @@ impl Topology {
             name: DEAD_LETTERS.into(),
             subjects: vec!["dead-letters.>".into()],
             max_age: self.dead_letter_age,
+            allow_direct: true,
+            ..base.clone()
+        });
+        streams.push(stream::Config {
+            name: OPERATIONS.into(),
+            subjects: vec!["operations.>".into()],
+            max_age: self.operation_age,
             allow_direct: true,
             ..base
         });

@@ -37,7 +37,8 @@ fn data(recorded: &Recorded<Event>) -> Option<Value> {
             "metadata": received.metadata,
             "submitter": received.submitter,
         }),
-        Event::TaskSucceeded(_) => return None,
+        // A fork is told by its own `received`; what it took over was told before.
+        Event::TaskSucceeded(_) | Event::Forked(_) => return None,
         Event::ResourcesCaptured(captured) => {
             let uris: Vec<&str> = captured.resources.iter().map(|r| r.uri.as_str()).collect();
             json!({ "uris": uris })

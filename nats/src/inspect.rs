@@ -204,6 +204,27 @@ impl Connection {
             .map_err(|error| Error::corrupt(format!("the dead letter at {subject}"), error))
     }
 
+    /// Every task that has a dead letter.
+    pub async fn dead_lettered(&self) -> Result<Vec<TaskId>, Error> {
+        let subjects = self.subjects(DEAD_LETTERS, "dead-letters.>").await?;
+        let tasks = subjects
+            .iter()
+            .filter(|subject| !subject.starts_with("dead-letters.unreadable."))
+            .filter_map(|subject| subject::task_id(subject));
+        Ok(tasks.collect())
+    }
+
+    /// The task types of which dead letters are kept for a request.
+    pub async fn dead_letter_types_of(&self, request: RequestId) -> Result<Vec<String>, Error> {
+        let subjects = self
+            .subjects(DEAD_LETTERS, &format!("dead-letters.*.{request}.>"))
+            .await?;
+        let types = subjects
+            .iter()
+            .filter_map(|subject| subject.split('.').nth(1).map(str::to_owned));
+        Ok(types.collect())
+    }
+
     /// The task types whose dead letters are kept for a task.
     pub async fn dead_letter_types(&self, task: TaskId) -> Result<Vec<String>, Error> {
         let subjects = self

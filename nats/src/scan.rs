@@ -100,6 +100,30 @@ impl Scan {
         Ok((!commits.is_empty()).then_some(commits))
     }
 
+    /// From `start` on without an end: what is not there yet is waited for.
+    pub async fn following(
+        connection: &Connection,
+        shard: u8,
+        start: Start,
+    ) -> Result<impl futures::Stream<Item = Result<Commit, Error>> + Send + use<>, Error> {
+        let consumer = connection
+            .jetstream
+            .create_consumer_on_stream(
+                pull::OrderedConfig {
+                    deliver_policy: policy(start)?,
+                    ..pull::OrderedConfig::default()
+                },
+                Topology::log_stream(shard),
+            )
+            .await
+            .map_err(Error::unavailable)?;
+        let messages = consumer.messages().await.map_err(Error::unavailable)?;
+        Ok(messages.map(|message| {
+            let message = message.map_err(Error::unavailable)?;
+            Delivery::new(message).commit()
+        }))
+    }
+
     /// Takes the consumer away at once; the broker does so by itself after a while.
     pub async fn close(&mut self) {
         if self.messages.take().is_some()

@@ -1,15 +1,20 @@
 //! Views: pure folds of events, kept in Redis for reading. No other crate names redis.
 
+mod check;
 mod connection;
+mod content;
 mod error;
 mod key;
 mod project;
 mod script;
+mod staging;
 mod store;
 mod view;
 
+pub use check::Difference;
 pub use connection::Connection;
 pub use error::Error;
 pub use project::{fold, project};
+pub use staging::Staging;
 pub use store::Store;
 pub use view::{FailureView, GroupStatus, GroupView, View};

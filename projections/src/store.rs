@@ -10,12 +10,12 @@ use redis::{AsyncCommands, Script, ScriptInvocation};
 use serde::de::DeserializeOwned;
 
 use crate::view::{FailureView, GroupView, View};
-use crate::{Connection, Error, key, script};
+use crate::{Connection, Error, content, key, script};
 
 /// Reads and writes the views.
 #[derive(Clone)]
 pub struct Store {
-    connection: Connection,
+    pub(crate) connection: Connection,
     time_to_live: Duration,
     scripts: std::sync::Arc<Scripts>,
 }
@@ -73,7 +73,7 @@ impl Store {
         }
         if let Some(response) = &view.response {
             let mut write = self.scripts.once.key(key::response(view.request_id));
-            write.arg(reference(response)).arg(expiry);
+            write.arg(content::reference(response)).arg(expiry);
             writes.push(write);
         }
         if view.failure.is_some() || view.attempts > 0 {
@@ -92,25 +92,8 @@ impl Store {
     fn put_request(&self, view: &View, expiry: i64) -> ScriptInvocation<'_> {
         let mut write = self.scripts.hash.key(key::request(view.request_id));
         write.arg(view.seq).arg(expiry);
-        let mut field = |name: &str, value: String| {
+        for (name, value) in content::request(view) {
             write.arg(name).arg(value);
-        };
-        field("status", view.status.as_str().into());
-        field("groupCount", view.group_count.to_string());
-        field("receivedAt", view.received_at.to_string());
-        field("attempts", view.attempts.to_string());
-        field("failedTasks", view.failed_tasks.to_string());
-        if let Some(group) = view.current_group {
-            field("currentGroup", group.to_string());
-        }
-        if let Some(at) = view.started_at {
-            field("startedAt", at.to_string());
-        }
-        if let Some(at) = view.completed_at {
-            field("completedAt", at.to_string());
-        }
-        if let Some(key) = &view.idempotency_key {
-            field("idempotencyKey", key.clone());
         }
         write
     }
@@ -124,21 +107,8 @@ impl Store {
     ) -> ScriptInvocation<'_> {
         let mut write = self.scripts.hash.key(key::group(request, index));
         write.arg(group.seq).arg(expiry);
-        let mut field = |name: &str, value: String| {
+        for (name, value) in content::group(group) {
             write.arg(name).arg(value);
-        };
-        field("expected", group.expected.to_string());
-        field("completed", group.completed.to_string());
-        field("failed", group.failed.to_string());
-        field("status", group.status.as_str().into());
-        if let Some(name) = &group.name {
-            field("name", name.clone());
-        }
-        if let Some(at) = group.started_at {
-            field("startedAt", at.to_string());
-        }
-        if let Some(at) = group.completed_at {
-            field("completedAt", at.to_string());
         }
         write
     }
@@ -271,14 +241,6 @@ impl Store {
         let mut connection = self.connection.clone();
         let mut write = self.scripts.advance.key(key::checkpoint(shard));
         Ok(write.arg(sequence).invoke_async(&mut connection).await?)
-    }
-}
-
-/// A big response is kept as `sha256:<hex>:<size>`, which no XML document can be.
-fn reference(response: &Payload) -> String {
-    match response {
-        Payload::Inline(text) => text.to_string(),
-        Payload::Stored { sha256, size } => format!("sha256:{sha256}:{size}"),
     }
 }
 

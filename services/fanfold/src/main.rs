@@ -6,6 +6,7 @@ mod config;
 mod document;
 mod own;
 mod ready;
+mod rerun;
 mod roles;
 mod up;
 
@@ -29,6 +30,11 @@ fn run() -> anyhow::Result<ExitCode> {
     let command = match command {
         Command::Config => return config::print(&settings),
         Command::Document(command) => return document::run(&command),
+        Command::Replay(command) => return rerun::replay(&command, &settings),
+        Command::Completions(shell) => {
+            command_line::completions(shell);
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Role(role) => role,
     };
     start_logs(&settings)?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::view::View;
-use crate::{Error, Store, key};
+use crate::{Error, Kind, Store, key};
 
 /// How long what was built is kept when nobody goes on with it.
 const KEPT: Duration = Duration::from_hours(24);
@@ -33,19 +33,21 @@ impl Store {
         }
     }
 
-    /// Puts a view in the place of what is there, and takes away what it does not have. What the
-    /// projector has written since is newer and stays: those keys are given back.
-    pub async fn replace(&self, view: &View) -> Result<bool, Error> {
-        self.put(view, 0).await?;
+    /// Puts what of a view is of these kinds in the place of what is there, and takes away what
+    /// it does not have. Whether it did: what the projector has written since is newer, and
+    /// stays.
+    pub async fn replace(&self, view: &View, kinds: &[Kind]) -> Result<bool, Error> {
+        self.put_kinds(view, 0, kinds).await?;
         let mut connection = self.connection.clone();
         let id = view.request_id;
         let live: Option<u64> = connection.hget(key::request(id), "seq").await?;
         let newer = live.is_some_and(|live| live > view.seq);
-        if !newer {
-            let mut gone = Vec::new();
-            gone.extend(view.failure.is_none().then(|| key::failure(id)));
-            gone.extend(view.response.is_none().then(|| key::response(id)));
-            for key in gone {
+        let gone = [
+            (Kind::Failure, view.failure.is_none(), key::failure(id)),
+            (Kind::Response, view.response.is_none(), key::response(id)),
+        ];
+        for (kind, absent, key) in gone {
+            if absent && !newer && kinds.contains(&kind) {
                 let _: i64 = connection.del(key).await?;
             }
         }
@@ -54,17 +56,18 @@ impl Store {
 
     /// Takes away what is there of a request, for a view to be put in its place: for keys whose
     /// sequence is one that the log has never had, so that no guarded write gets past it.
-    pub async fn remove(&self, view: &View) -> Result<(), Error> {
+    pub async fn remove(&self, view: &View, kinds: &[Kind]) -> Result<(), Error> {
         let mut connection = self.connection.clone();
         let id = view.request_id;
-        let mut keys = vec![key::request(id), key::failure(id), key::response(id)];
-        keys.push(key::metadata(id));
-        keys.extend(
-            (0..)
-                .zip(&view.groups)
-                .map(|(group, _)| key::group(id, group)),
-        );
-        for key in keys {
+        let mut keys = vec![
+            (Kind::Request, key::request(id)),
+            (Kind::Failure, key::failure(id)),
+            (Kind::Response, key::response(id)),
+            (Kind::Metadata, key::metadata(id)),
+        ];
+        let groups = (0..).zip(&view.groups);
+        keys.extend(groups.map(|(group, _)| (Kind::Groups, key::group(id, group))));
+        for (_, key) in keys.into_iter().filter(|(kind, _)| kinds.contains(kind)) {
             let _: i64 = connection.del(key).await?;
         }
         Ok(())

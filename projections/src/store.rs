@@ -10,7 +10,7 @@ use redis::{AsyncCommands, Script, ScriptInvocation};
 use serde::de::DeserializeOwned;
 
 use crate::view::{FailureView, GroupView, View};
-use crate::{Connection, Error, content, key, script};
+use crate::{Connection, Error, Kind, content, key, script};
 
 /// Reads and writes the views.
 #[derive(Clone)]
@@ -59,13 +59,31 @@ impl Store {
 
     /// Writes what of a view is newer than sequence `written` (0: all of it).
     pub async fn put(&self, view: &View, written: u64) -> Result<(), Error> {
+        self.put_kinds(view, written, &Kind::ALL).await
+    }
+
+    /// Writes the keys of these kinds.
+    pub(crate) async fn put_kinds(
+        &self,
+        view: &View,
+        written: u64,
+        kinds: &[Kind],
+    ) -> Result<(), Error> {
+        let mut writes = self.writes(view, written);
+        writes.retain(|(kind, _)| kinds.contains(kind));
+        try_join_all(writes.iter().map(|(_, write)| self.run(write))).await?;
+        Ok(())
+    }
+
+    fn writes(&self, view: &View, written: u64) -> Vec<(Kind, ScriptInvocation<'_>)> {
         let expiry = self.expiry(view);
         let terminal = view.status.is_terminal();
-        let mut writes = vec![self.put_request(view, expiry)];
+        let mut writes = vec![(Kind::Request, self.put_request(view, expiry))];
         for (index, group) in (0..).zip(&view.groups) {
             // The end of a request gives every key its expiry.
             if group.seq > written || terminal {
-                writes.push(self.put_group(view.request_id, index, group, expiry));
+                let write = self.put_group(view.request_id, index, group, expiry);
+                writes.push((Kind::Groups, write));
             }
         }
         if written == 0 || terminal {
@@ -74,13 +92,13 @@ impl Store {
         if let Some(response) = &view.response {
             let mut write = self.scripts.once.key(key::response(view.request_id));
             write.arg(content::reference(response)).arg(expiry);
-            writes.push(write);
+            writes.push((Kind::Response, write));
         }
         if view.failure.is_some() || view.attempts > 0 {
-            writes.extend(self.put_failure(view, expiry));
+            let write = self.put_failure(view, expiry);
+            writes.extend(write.map(|write| (Kind::Failure, write)));
         }
-        try_join_all(writes.iter().map(|write| self.run(write))).await?;
-        Ok(())
+        writes
     }
 
     async fn run(&self, write: &ScriptInvocation<'_>) -> Result<(), Error> {
@@ -114,7 +132,7 @@ impl Store {
     }
 
     /// What never changes after the submission.
-    fn put_submission(&self, view: &View, expiry: i64) -> Vec<ScriptInvocation<'_>> {
+    fn put_submission(&self, view: &View, expiry: i64) -> Vec<(Kind, ScriptInvocation<'_>)> {
         let mut writes = Vec::new();
         if !view.metadata.is_empty() {
             let mut write = self.scripts.hash.key(key::metadata(view.request_id));
@@ -122,12 +140,12 @@ impl Store {
             for (name, value) in &view.metadata {
                 write.arg(name).arg(value);
             }
-            writes.push(write);
+            writes.push((Kind::Metadata, write));
         }
         if let Some(idempotency_key) = &view.idempotency_key {
             let mut write = self.scripts.once.key(key::idempotency(idempotency_key));
             write.arg(view.request_id.to_string()).arg(expiry);
-            writes.push(write);
+            writes.push((Kind::Idempotency, write));
         }
         writes
     }

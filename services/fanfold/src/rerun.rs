@@ -8,10 +8,8 @@ use runtime::{Settings, start_logs};
 
 pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
     // What the tool says is its output: of the logs only what is wrong.
-    let quiet = Settings {
-        log_filter: std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into()),
-        ..settings.clone()
-    };
+    let mut quiet = settings.clone();
+    quiet.log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into());
     start_logs(&quiet)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -43,7 +41,13 @@ impl Executor for Configured<'_> {
                 .iter()
                 .find(|task_type| task_type.name == name)
                 .ok_or_else(|| format!("there is no task type {name}"))?;
-            worker::execute(task_type, execution.task, execution.document).await
+            let Execution {
+                task,
+                attempt,
+                document,
+                ..
+            } = execution;
+            worker::execute(task_type, task, attempt, document).await
         })
     }
 }

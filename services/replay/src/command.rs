@@ -245,6 +245,9 @@ pub struct ConsentArgs {
 pub struct RebuildArgs {
     #[command(flatten)]
     pub consent: ConsentArgs,
+    /// Only these of the views
+    #[arg(long, value_name = "NAME", value_parser = ["request", "groups", "failure", "response", "metadata", "idempotency"])]
+    pub view: Vec<String>,
     /// Forget what a stopped rebuild has done, and begin anew
     #[arg(long)]
     pub restart: bool,

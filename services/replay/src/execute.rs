@@ -8,6 +8,8 @@ use futures::future::BoxFuture;
 pub struct Execution {
     /// The task.
     pub task: TaskId,
+    /// The attempt it was.
+    pub attempt: u32,
     /// The name of its valuation, by which its type is chosen.
     pub valuation: Option<String>,
     /// Its document.

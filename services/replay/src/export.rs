@@ -17,13 +17,12 @@ use crate::{Error, Finding, redact, redecide, search};
 
 pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Error> {
     let source = Source::Live(Live::open(settings).await?);
-    let ids = match args.id {
-        Some(id) => vec![id],
-        None => {
-            let since = args.since.map(|since| since.time(Timestamp::now()));
-            let found = search::find(&source, &args.filter, since, args.limit).await?;
-            found.iter().map(|found| found.request_id).collect()
-        }
+    let ids = if let Some(id) = args.id {
+        vec![id]
+    } else {
+        let since = args.since.map(|since| since.time(Timestamp::now()));
+        let found = search::find(&source, &args.filter, since, args.limit).await?;
+        found.iter().map(|found| found.request_id).collect()
     };
     if ids.is_empty() {
         return Err(Error::NotFound("no request is so".into()));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Commit, Operation, Start};
-use projections::{Staging, Store, View, fold};
+use projections::{Kind, Staging, Store, View, fold};
 use runtime::Settings;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -59,6 +59,9 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
     let progress = staging.progress::<Progress>().await?;
     let extents = live.extents().await?;
     let commits: u64 = extents.iter().map(|(_, extent)| extent.commits).sum();
+    let kinds = kinds(&args.view);
+    let named: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    let named = named.join(", ");
     let goes_on = progress.as_ref().map_or_else(String::new, |progress| {
         format!(
             " It goes on after the {} that are folded already.",
@@ -66,7 +69,8 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
         )
     });
     let will = format!(
-        "This folds {} anew beside the live views, and puts the new views in their place.{goes_on}",
+        "This folds {} anew beside the live views, and puts the new ones in their place: \
+         {named}.{goes_on}",
         count(commits, "commit")
     );
     let consent = consent::ask(&will, &args.consent)?;
@@ -77,6 +81,7 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
         staging,
         progress: progress.unwrap_or_default(),
         held: HashMap::new(),
+        kinds: kinds.clone(),
         dirty: HashSet::new(),
         bar: Bar::new(commits),
         folded: 0,
@@ -93,6 +98,7 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
             reason: consent.reason,
             at: Timestamp::now(),
             details: json!({
+                "views": named,
                 "requests": switched.len(),
                 "commits": rebuild.progress.commits,
                 "events": rebuild.progress.events,
@@ -102,6 +108,13 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
         })
         .await?;
     tell(&rebuild, switched.len(), seconds, &differ)
+}
+
+/// The kinds that are wanted: those that are named, or all.
+fn kinds(names: &[String]) -> Vec<Kind> {
+    let mut kinds = Kind::ALL.to_vec();
+    kinds.retain(|kind| names.is_empty() || names.iter().any(|name| name == kind.name()));
+    kinds
 }
 
 #[allow(clippy::cast_precision_loss)] // A rate is for eyes.
@@ -135,6 +148,8 @@ struct Rebuild {
     staging: Staging,
     progress: Progress,
     held: HashMap<RequestId, View>,
+    /// What of the views is put in its place.
+    kinds: Vec<Kind>,
     /// The views that changed since they were kept.
     dirty: HashSet<RequestId>,
     bar: Bar,
@@ -255,7 +270,7 @@ impl Rebuild {
     }
 
     async fn replace(&self, view: &View) -> Result<(), Error> {
-        if is_expired(&self.store, view) || self.store.replace(view).await? {
+        if is_expired(&self.store, view) || self.store.replace(view, &self.kinds).await? {
             return Ok(());
         }
         self.repair(view.request_id).await
@@ -267,11 +282,11 @@ impl Rebuild {
         let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) else {
             return Ok(());
         };
-        if self.store.replace(&view).await? {
+        if self.store.replace(&view, &self.kinds).await? {
             return Ok(());
         }
-        self.store.remove(&view).await?;
-        self.store.replace(&view).await?;
+        self.store.remove(&view, &self.kinds).await?;
+        self.store.replace(&view, &self.kinds).await?;
         Ok(())
     }
 
@@ -309,8 +324,8 @@ impl Rebuild {
     async fn repair_keys(&self, id: RequestId) -> Result<(), Error> {
         let commits = self.live.log.read(id, 0).await?;
         if let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) {
-            self.store.remove(&view).await?;
-            self.store.replace(&view).await?;
+            self.store.remove(&view, &self.kinds).await?;
+            self.store.replace(&view, &self.kinds).await?;
         }
         Ok(())
     }

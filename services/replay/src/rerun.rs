@@ -147,6 +147,7 @@ async fn execute(
             };
             let execution = Execution {
                 task,
+                attempt: e.attempt,
                 valuation: document.name,
                 document: document.xml,
             };

@@ -61,10 +61,10 @@ impl Freshness {
     pub async fn look(live: &Live, settings: &Settings, story: &Story) -> Self {
         let shard = story.id.partition().shard(live.log.shards());
         let views = async {
-            let store = log::views(settings)
+            let views = log::views(settings)
                 .await
                 .map_err(|error| error.to_string())?;
-            let view = store.get(story.id).await;
+            let view = views.get(story.id).await;
             view.map(|view| view.map(|view| view.seq))
                 .map_err(|error| error.to_string())
         };

@@ -81,6 +81,7 @@ pub fn describe(task_type: &TaskType) -> Result<String, Error> {
 pub async fn execute(
     task_type: &TaskType,
     id: domain::request::TaskId,
+    attempt: u32,
     document: Vec<u8>,
 ) -> Result<Vec<u8>, String> {
     let executor = executor(task_type).map_err(|error| error.to_string())?;
@@ -89,7 +90,7 @@ pub async fn execute(
         task_type: task_type.name.clone(),
         group: id.group,
         task: id.task,
-        attempt: 1,
+        attempt,
         document: document.into(),
     };
     let cancelled = tokio_util::sync::CancellationToken::new();

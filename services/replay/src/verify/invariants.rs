@@ -13,6 +13,7 @@ pub struct Checked {
     last: u64,
     begun: bool,
     skipped: bool,
+    taken_over: bool,
     ended: Option<&'static str>,
     completed: u32,
     groups: u32,
@@ -49,6 +50,8 @@ impl Checked {
                     commit.previous, self.last
                 ));
             }
+            // What a fork takes over keeps the numbers of its attempts.
+            self.taken_over = commit.events.iter().any(|e| matches!(e, Event::Forked(_)));
             for event in &commit.events {
                 problems.extend(self.check(event, report));
             }
@@ -148,7 +151,7 @@ impl Checked {
                 "task {group}.{task}: attempt {attempt} is told after attempt {last}"
             ));
         }
-        if attempt > known.last_attempt + 1 {
+        if attempt > known.last_attempt + 1 && !self.taken_over {
             // Deliveries are what is counted, so one whose worker died leaves no event.
             report.note("attempts without a report: their workers died, or lost their leases");
         }

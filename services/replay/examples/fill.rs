@@ -38,7 +38,7 @@ async fn main() -> Result<(), Error> {
     let requests: u32 = args.next().ok_or("say how many requests")?.parse()?;
     let tasks: u32 = args.next().map_or(Ok(22), |text| text.parse())?;
     let options = Options {
-        request_timeout: Duration::from_secs(60),
+        request_timeout: Duration::from_mins(1),
         ..Options::new(url, "fill")
     };
     let connection = Connection::open(&options).await?;

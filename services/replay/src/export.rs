@@ -16,7 +16,7 @@ use crate::source::Source;
 use crate::{Error, Finding, redact, redecide, search};
 
 pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Error> {
-    let source = Source::Live(Live::open(settings).await?);
+    let source = Source::Live(Box::new(Live::open(settings).await?));
     let ids = if let Some(id) = args.id {
         vec![id]
     } else {

@@ -29,7 +29,7 @@ const ORIGIN: &str = "x-fanfold-forked-from";
 
 pub async fn run(args: &ForkArgs, settings: &Settings) -> Result<Finding, Error> {
     let live = Live::open(settings).await?;
-    let source = Source::Live(live.clone());
+    let source = Source::Live(Box::new(live.clone()));
     let story = Story::of(args.id, source.commits(args.id).await?, Some(args.at))?;
     let origin = story
         .state

@@ -16,7 +16,6 @@ use projections::{Kind, Staging, Store, View, fold};
 use runtime::Settings;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use crate::command::RebuildArgs;
 use crate::log::{self, Ahead, Live};
@@ -30,8 +29,8 @@ const STAGED_AS: &str = "all";
 const KEEP_EVERY: u64 = 50_000;
 /// The most views that are held in memory.
 const MAX_HELD: usize = 20_000;
-/// How many views take their place at once.
-const SWITCHED_AT_ONCE: usize = 64;
+/// How many views take their place, and are compared, at once.
+const SWITCHED_AT_ONCE: usize = 128;
 /// How often the progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
 /// The width of the progress bar.
@@ -84,13 +83,14 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
         kinds: kinds.clone(),
         dirty: HashSet::new(),
         bar: Bar::new(commits),
+        suspects: Vec::new(),
         folded: 0,
     };
     let switched = rebuild
         .all(extents.iter().map(|(shard, extent)| (*shard, extent.last)))
         .await?;
+    let differ = rebuild.verify(&rebuild.suspects).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    let differ = rebuild.verify(&switched).await?;
     live.connection
         .record(&Operation {
             name: "views-rebuilt".into(),
@@ -153,6 +153,8 @@ struct Rebuild {
     /// The views that changed since they were kept.
     dirty: HashSet<RequestId>,
     bar: Bar,
+    /// Those that were not as they were built when they had taken their place.
+    suspects: Vec<RequestId>,
     /// The events folded in this run.
     folded: u64,
 }
@@ -257,6 +259,13 @@ impl Rebuild {
             for views in views.chunks(SWITCHED_AT_ONCE) {
                 let places = views.iter().map(|view| self.replace(view));
                 futures::future::try_join_all(places).await?;
+                let compared = self.store.differences(views).await?;
+                let differ = views
+                    .iter()
+                    .zip(compared)
+                    .filter(|(_, (_, d))| !d.is_empty());
+                let kept = differ.filter(|(view, _)| !is_expired(&self.store, view));
+                self.suspects.extend(kept.map(|(view, _)| view.request_id));
             }
             self.staging.drop_views(&ids).await?;
             switched.extend(ids);
@@ -290,32 +299,17 @@ impl Rebuild {
         Ok(())
     }
 
-    /// The requests whose views still differ: all are compared, and those that do once more.
-    async fn verify(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, Error> {
-        let mut differ = Vec::new();
-        let mut looking = JoinSet::new();
-        for ids in ids.chunks(ids.len().div_ceil(8).max(1)) {
-            let (live, store, ids) = (self.live.clone(), self.store.clone(), ids.to_vec());
-            looking.spawn(async move {
-                let mut differ = Vec::new();
-                for id in ids {
-                    if !differences(&live, &store, id).await?.is_empty() {
-                        differ.push(id);
-                    }
-                }
-                Ok::<_, Error>(differ)
-            });
-        }
-        while let Some(looked) = looking.join_next().await {
-            let looked = looked.map_err(|error| Error::Unreachable(error.to_string()))?;
-            differ.extend(looked?);
-        }
+    /// The requests whose views still differ, of those that did when they took their place: the
+    /// projector may have gone on, or a key holds a sequence that the log never had.
+    async fn verify(&self, suspects: &[RequestId]) -> Result<Vec<RequestId>, Error> {
         let mut still = Vec::new();
-        for id in differ {
-            // A sequence that only some keys have is not seen by the guard of the others.
-            self.repair_keys(id).await?;
-            if !differences(&self.live, &self.store, id).await?.is_empty() {
-                still.push(id);
+        for id in suspects {
+            if differences(&self.live, &self.store, *id).await?.is_empty() {
+                continue;
+            }
+            self.repair_keys(*id).await?;
+            if !differences(&self.live, &self.store, *id).await?.is_empty() {
+                still.push(*id);
             }
         }
         Ok(still)

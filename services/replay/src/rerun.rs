@@ -202,38 +202,12 @@ fn told(outcome: &Outcome, program: &str) -> String {
         count(outcome.events as u64, "event"),
         env!("CARGO_PKG_VERSION"),
     );
-    match &outcome.divergence {
-        Some(d) => {
-            let event = |event: &Option<Event>| {
-                event.as_ref().map_or_else(
-                    || "nothing".to_owned(),
-                    |event| {
-                        short(
-                            &serde_json::to_string(event).unwrap_or_default(),
-                            SHOWN_CHARS,
-                        )
-                    },
-                )
-            };
-            let place = format!(
-                "request {}, commit {}, event {}",
-                d.request, d.sequence, d.index
-            );
-            let _ = writeln!(text, "{} at {place}", paint.red("the first difference"));
-            let _ = writeln!(text, "  then {}", event(&d.recorded));
-            let _ = writeln!(text, "  now  {}", event(&d.decided));
-            if let Some(note) = &d.note {
-                let _ = writeln!(text, "  {note}");
-            }
-        }
-        None => {
-            let _ = writeln!(text, "{}", paint.green("the same decisions"));
-            let _ = writeln!(
-                text,
-                "  {} made again",
-                count(outcome.tasks as u64, "task document")
-            );
-        }
+    if let Some(divergence) = &outcome.divergence {
+        text.push_str(&differs(divergence, paint));
+    } else {
+        let _ = writeln!(text, "{}", paint.green("the same decisions"));
+        let tasks = count(outcome.tasks as u64, "task document");
+        let _ = writeln!(text, "  {tasks} made again");
     }
     if outcome.executed > 0 {
         let _ = writeln!(
@@ -244,6 +218,36 @@ fn told(outcome: &Outcome, program: &str) -> String {
     }
     for other in &outcome.others {
         let _ = writeln!(text, "{} {other}", paint.red("differs:"));
+    }
+    text
+}
+
+fn differs(divergence: &Divergence, paint: Paint) -> String {
+    let event = |event: &Option<Event>| {
+        event.as_ref().map_or_else(
+            || "nothing".to_owned(),
+            |event| {
+                short(
+                    &serde_json::to_string(event).unwrap_or_default(),
+                    SHOWN_CHARS,
+                )
+            },
+        )
+    };
+    let Divergence {
+        request,
+        sequence,
+        index,
+        ..
+    } = divergence;
+    let mut text = format!(
+        "{} at request {request}, commit {sequence}, event {index}\n  then {}\n  now  {}\n",
+        paint.red("the first difference"),
+        event(&divergence.recorded),
+        event(&divergence.decided),
+    );
+    if let Some(note) = &divergence.note {
+        let _ = writeln!(text, "  {note}");
     }
     text
 }

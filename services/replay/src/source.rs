@@ -13,7 +13,7 @@ use crate::log::{Live, absent};
 
 /// Where to read from.
 pub enum Source {
-    Live(Live),
+    Live(Box<Live>),
     Bundle(Box<Bundle>),
 }
 
@@ -22,7 +22,7 @@ impl Source {
     pub async fn open(bundle: Option<&Path>, settings: &Settings) -> Result<Self, Error> {
         match bundle {
             Some(path) => Ok(Self::Bundle(Box::new(Bundle::read(path)?))),
-            None => Ok(Self::Live(Live::open(settings).await?)),
+            None => Ok(Self::Live(Box::new(Live::open(settings).await?))),
         }
     }
 

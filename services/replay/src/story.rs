@@ -1,5 +1,7 @@
 //! A request's story: its commits up to a point, what they fold to, and its cause in plain words.
 
+use std::fmt::Write as _;
+
 use domain::request::{Event, Failure, Phase, Recorded, RequestId, State, Status, evolve};
 use jiff::Timestamp;
 use nats::Commit;
@@ -133,13 +135,14 @@ pub fn failed(failure: &Failure) -> String {
             tasks => format!(" (and {} more)", tasks - 1),
         };
         let attempts = count(last.attempt, "attempt");
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             ": task {task}{more} had {attempts}, the last on {} with {}: {}",
             last.worker, last.fault.code, last.fault.message
-        ));
+        );
     }
     if let Some(cause) = first.and_then(|(_, last)| last.fault.causes.first()) {
-        text.push_str(&format!(" ← {cause}"));
+        let _ = write!(text, " ← {cause}");
     }
     text
 }

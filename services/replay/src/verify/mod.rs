@@ -173,7 +173,7 @@ impl Run {
     /// One request, the decisions included.
     async fn one(&mut self, id: RequestId, settings: &Settings) -> Result<(), Error> {
         let commits = self.live.commits(id).await?;
-        let source = Source::Live(self.live.clone());
+        let source = Source::Live(Box::new(self.live.clone()));
         let divergence = redecide::request(&source, &commits, settings.fail_fast).await?;
         if let Some(d) = divergence {
             self.report.problem(Problem {

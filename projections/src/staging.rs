@@ -130,6 +130,9 @@ impl Staging {
 
     /// These views, where they are staged.
     pub async fn views(&self, ids: &[RequestId]) -> Result<Vec<View>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut read = redis::pipe();
         for id in ids {
             read.get(self.view_key(*id));

@@ -4,6 +4,7 @@ mod bad_input;
 mod failure;
 mod golden;
 mod life;
+mod replay;
 mod sync;
 
 use harness::{Program, Valuer, World};

@@ -251,6 +251,9 @@ pub struct RebuildArgs {
     /// Forget what a stopped rebuild has done, and begin anew
     #[arg(long)]
     pub restart: bool,
+    /// How many commits are folded before what came of them is kept
+    #[arg(long, default_value_t = crate::rebuild::KEEP_EVERY, hide = true)]
+    pub keep_every: u64,
 }
 
 #[derive(Args)]

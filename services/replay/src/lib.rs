@@ -42,6 +42,7 @@ use runtime::Settings;
 pub use command::{Replay, ReplayCommand};
 pub use error::{Error, Finding};
 pub use execute::{Execution, Executor};
+pub use rerun::golden;
 
 /// Runs one of the commands. `executor` runs tasks for `run --execute`.
 pub async fn run(

@@ -26,7 +26,7 @@ use crate::{Error, Finding, consent, page};
 /// The name under which the views are staged: one rebuild at a time.
 const STAGED_AS: &str = "all";
 /// How many commits are folded before what came of them is kept.
-const KEEP_EVERY: u64 = 50_000;
+pub const KEEP_EVERY: u64 = 50_000;
 /// The most views that are held in memory.
 const MAX_HELD: usize = 20_000;
 /// How many views take their place, and are compared, at once.
@@ -81,6 +81,7 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
         progress: progress.unwrap_or_default(),
         held: HashMap::new(),
         kinds: kinds.clone(),
+        keep_every: args.keep_every,
         dirty: HashSet::new(),
         bar: Bar::new(commits),
         suspects: Vec::new(),
@@ -148,6 +149,7 @@ struct Rebuild {
     staging: Staging,
     progress: Progress,
     held: HashMap<RequestId, View>,
+    keep_every: u64,
     /// What of the views is put in its place.
     kinds: Vec<Kind>,
     /// The views that changed since they were kept.
@@ -203,7 +205,7 @@ impl Rebuild {
             self.progress.next[index] = after;
             self.progress.commits += commits.len() as u64;
             unkept += commits.len() as u64;
-            if unkept >= KEEP_EVERY {
+            if unkept >= self.keep_every {
                 self.keep().await?;
                 unkept = 0;
             }

@@ -252,6 +252,15 @@ fn differs(divergence: &Divergence, paint: Paint) -> String {
     text
 }
 
+/// Decides a golden case again, and gives what differs.
+pub async fn golden(case: &std::path::Path) -> Result<Option<String>, Error> {
+    let bundle = Bundle::read(case)?;
+    let fail_fast = bundle.header.rules.fail_fast;
+    let outcome = again(bundle, fail_fast).await?;
+    let fine = outcome.divergence.is_none() && outcome.others.is_empty();
+    Ok((!fine).then(|| told(&outcome, "another build")))
+}
+
 /// Puts a bundle into the tree, as plain lines that a review can read.
 pub async fn test(args: &TestArgs) -> Result<Finding, Error> {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

@@ -93,7 +93,8 @@ impl Views {
         Ok(differ)
     }
 
-    /// Looks at these on their own, until they are as the log has them or time is up.
+    /// Looks at these on their own: what differs is a finding where the projector has come past
+    /// the request; else it is looked at again, until time is up.
     pub async fn again(
         &self,
         live: &Live,
@@ -102,30 +103,60 @@ impl Views {
     ) -> Result<(), Error> {
         let mut left: Vec<RequestId> = ids.iter().copied().collect();
         left.sort_unstable();
-        for look in 0..LOOKS {
-            let mut differ = Vec::new();
-            let mut found = Vec::new();
+        for look in 1..=LOOKS {
+            let mut behind = Vec::new();
             for id in left {
-                let differences = differences(live, &self.store, id).await?;
-                if !differences.is_empty() {
-                    differ.push(id);
-                    found.push((id, differences));
+                if self.look(live, id, report).await? == Looked::Behind {
+                    behind.push(id);
                 }
             }
-            if differ.is_empty() {
-                return Ok(());
-            }
-            if look + 1 == LOOKS {
-                for (id, differences) in found {
-                    tell(live, id, differences, report).await?;
+            if look == LOOKS {
+                for _ in &behind {
+                    report.note("views that are behind: the projector has yet to come to them");
                 }
+            }
+            if behind.is_empty() || look == LOOKS {
                 return Ok(());
             }
-            left = differ;
+            left = behind;
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())
     }
+
+    async fn look(&self, live: &Live, id: RequestId, report: &mut Report) -> Result<Looked, Error> {
+        let Some(view) = view(live, &self.store, id).await? else {
+            return Ok(Looked::Settled);
+        };
+        // Asked before Redis is: what is acked by now is written by then.
+        let shard = id.partition().shard(live.log.shards());
+        let projector = live.connection.log_position(shard, "projector").await;
+        let projected = projector.is_ok_and(|position| position.acked >= view.seq);
+        let compared = self.store.differences(std::slice::from_ref(&view)).await?;
+        for (seen, differences) in compared {
+            if differences.is_empty() {
+                continue;
+            }
+            let older = seen < view.seq;
+            if !projected && older {
+                return Ok(Looked::Behind);
+            }
+            let newer = live.log.last(id).await?.map_or(0, |commit| commit.sequence);
+            if newer > view.seq {
+                return Ok(Looked::Behind);
+            }
+            tell(&view, differences, report);
+        }
+        Ok(Looked::Settled)
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Looked {
+    /// It is as the log has it, or it is told that it is not.
+    Settled,
+    /// It is to be looked at again.
+    Behind,
 }
 
 /// Whether the keys of a view are gone by now, or will be in a moment.
@@ -134,49 +165,33 @@ pub fn is_expired(store: &Store, view: &View) -> bool {
     expiry != 0 && expiry <= Timestamp::now().as_second() + 2
 }
 
-/// What Redis has of one request that is not as the log has it now, with the sequence it has seen.
+/// The view of a request as the log has it now; none where its keys are gone by now.
+async fn view(live: &Live, store: &Store, id: RequestId) -> Result<Option<View>, Error> {
+    let commits = live.log.read(id, 0).await?;
+    let view = fold(None, commits.iter().flat_map(nats::Commit::recorded));
+    Ok(view.filter(|view| !is_expired(store, view)))
+}
+
+/// What Redis has of one request that is not as the log has it now.
 pub async fn differences(
     live: &Live,
     store: &Store,
     id: RequestId,
-) -> Result<Vec<(u64, Difference)>, Error> {
-    let commits = live.log.read(id, 0).await?;
-    let Some(view) = fold(None, commits.iter().flat_map(nats::Commit::recorded)) else {
+) -> Result<Vec<Difference>, Error> {
+    let Some(view) = view(live, store, id).await? else {
         return Ok(Vec::new());
     };
-    if is_expired(store, &view) {
-        return Ok(Vec::new());
-    }
     let compared = store.differences(std::slice::from_ref(&view)).await?;
-    let differences = compared.into_iter().flat_map(|(seen, differences)| {
-        differences
-            .into_iter()
-            .map(move |difference| (seen, difference))
-    });
-    Ok(differences.collect())
+    Ok(compared.into_iter().flat_map(|(_, found)| found).collect())
 }
 
-/// A view that only lags is no finding: the projector has yet to come to it.
-async fn tell(
-    live: &Live,
-    id: RequestId,
-    differences: Vec<(u64, Difference)>,
-    report: &mut Report,
-) -> Result<(), Error> {
-    let shard = id.partition().shard(live.log.shards());
-    let last = live.log.last(id).await?.map_or(0, |commit| commit.sequence);
-    let projector = live.connection.log_position(shard, "projector").await;
-    let behind = projector.is_ok_and(|position| position.acked < last);
-    if behind && differences.iter().all(|(seen, _)| *seen < last) {
-        report.note("views that are behind: the projector has yet to come to them");
-        return Ok(());
-    }
-    for (_, difference) in differences {
+fn tell(view: &View, differences: Vec<Difference>, report: &mut Report) {
+    for difference in differences {
         let value = |value: Option<String>| value.unwrap_or_else(|| "nothing".into());
         report.problem(Problem {
-            request_id: Some(id),
+            request_id: Some(view.request_id),
             kind: "view",
-            sequence: Some(last),
+            sequence: Some(view.seq),
             message: format!(
                 "{} is {}; the log says {}",
                 difference.field,
@@ -186,5 +201,4 @@ async fn tell(
             key: Some(difference.key),
         });
     }
-    Ok(())
 }

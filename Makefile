@@ -8,11 +8,12 @@ ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test lint tools clean-data
+.PHONY: help run test lint bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies'
+	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
 tools:
 	@scripts/tools.sh
@@ -27,6 +28,14 @@ test: tools
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked $(FEATURES); \
 	else cargo test --workspace --locked --no-fail-fast $(FEATURES); fi
+
+bench: tools
+	@cargo build --release --locked --package fanfold --package bench
+	@target/release/bench $(BENCH)
+
+bench-quick: tools
+	@cargo build --release --locked --package fanfold --package bench
+	@target/release/bench --quick W1 W2 $(BENCH)
 
 lint: .tools/bin/cargo-deny
 	cargo fmt --all --check

@@ -1,5 +1,7 @@
 //! The golden cases: documents with exact answers.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A broken case is to stop the test.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

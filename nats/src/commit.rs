@@ -4,16 +4,10 @@ use bytes::Bytes;
 use domain::request::{Event, Recorded, RequestId};
 use jiff::Timestamp;
 
-use crate::{Error, subject};
+use crate::{Error, packed, subject};
 
 /// The names of a commit's events, for readers that take headers only.
 pub(crate) const EVENTS: &str = "Fanfold-Events";
-/// How the body is encoded, where it is not plain JSON.
-const ENCODING: &str = "Fanfold-Encoding";
-/// A body of this size or more is compressed.
-const COMPRESS_FROM_BYTES: usize = 16 * 1024;
-/// No commit is larger than this once decompressed.
-const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The events of one decision: one message in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,13 +55,7 @@ pub(crate) fn encode(events: &[Event], expected: u64) -> Result<Encoded, Error> 
     let mut headers = HeaderMap::new();
     headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
     headers.insert(EVENTS, names(events));
-    if body.len() < COMPRESS_FROM_BYTES {
-        let body = body.into();
-        return Ok(Encoded { headers, body });
-    }
-    let packed = zstd::bulk::compress(&body, 1).map_err(|e| Error::corrupt("a new commit", e))?;
-    headers.insert(ENCODING, "zstd");
-    let body = packed.into();
+    let body = packed::pack(body, &mut headers).map_err(|e| Error::corrupt("a new commit", e))?;
     Ok(Encoded { headers, body })
 }
 
@@ -95,21 +83,11 @@ pub(crate) fn decode(
     };
     let request = subject::request(log_subject, 2)
         .ok_or_else(|| corrupt("its subject names no request".into()))?;
-    let unpacked;
-    let json = match headers.get(ENCODING).map(async_nats::HeaderValue::as_str) {
-        None => body,
-        Some("zstd") => {
-            unpacked = zstd::bulk::decompress(body, MAX_BODY_BYTES)
-                .map_err(|error| corrupt(error.to_string()))?;
-            unpacked.as_slice()
-        }
-        Some(other) => return Err(corrupt(format!("its encoding '{other}' is not known"))),
-    };
     let previous = headers
         .get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE)
         .and_then(|value| value.as_str().parse().ok())
         .ok_or_else(|| corrupt("it does not say on which sequence it was decided".into()))?;
-    let events = serde_json::from_slice(json).map_err(|error| corrupt(error.to_string()))?;
+    let events = packed::unpack(headers, body).map_err(corrupt)?;
     Ok(Commit {
         request,
         sequence,

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
+use domain::request::RequestId;
+use domain::request::TaskId;
 use futures::{StreamExt, stream::ReadyChunks};
 use jiff::Timestamp;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Error, Topology, commit};
+use crate::{Commit, Connection, Error, Topology, commit, subject};
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);
@@ -93,6 +95,12 @@ impl Delivery {
         &self.message.subject
     }
 
+    /// The request that its subject names: the log and the reports have it there.
+    #[must_use]
+    pub fn request(&self) -> Option<RequestId> {
+        subject::request(self.subject(), 2)
+    }
+
     /// Its body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
@@ -105,6 +113,12 @@ impl Delivery {
         let empty = async_nats::HeaderMap::new();
         let headers = self.message.headers.as_ref().unwrap_or(&empty);
         commit::decode(self.subject(), sequence, at, headers, self.body())
+    }
+
+    /// The task it is, for a delivery of the work queue.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        subject::task_id(self.subject())
     }
 
     /// Its sequence in its stream, the time it was stored, and how often it was delivered.

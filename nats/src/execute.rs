@@ -51,17 +51,35 @@ impl Log {
         let framework = CqrsFramework::new(store, Vec::new(), ());
         let id = request.to_string();
         for retry in 0..CONFLICT_RETRIES {
-            match framework.execute(&id, command.clone()).await {
-                Ok(()) => return Ok(told.receipt()),
-                Err(AggregateError::AggregateConflict) => {
+            let decided = match framework.execute(&id, command.clone()).await {
+                Ok(()) => Some(Ok(told.receipt())),
+                Err(AggregateError::AggregateConflict) => None,
+                Err(AggregateError::UserError(rejection)) => Some(Err(rejection)),
+                Err(error) => return Err(log_error(error).into()),
+            };
+            match decided {
+                Some(decided) if stands(&decided) => return Ok(decided?),
+                // Nothing was committed, so no sequence check has said that it was decided on
+                // the request as it is.
+                Some(decided) if self.is_current(request, told.loaded()).await? => {
+                    return Ok(decided?);
+                }
+                _ => {
                     tracing::debug!(%request, retry, "another commit came first; deciding again");
                     tokio::time::sleep(pause(retry)).await;
                 }
-                Err(AggregateError::UserError(rejection)) => return Err(rejection.into()),
-                Err(error) => return Err(log_error(error).into()),
             }
         }
         Err(Error::Conflict.into())
+    }
+}
+
+/// Whether a decision needs no look at the log: a commit was checked by the broker, and the steps
+/// that are asked for end in one.
+fn stands(decided: &Result<Receipt, Rejection>) -> bool {
+    match decided {
+        Ok(receipt) => receipt.committed,
+        Err(rejection) => matches!(rejection, Rejection::StepsNeeded(_)),
     }
 }
 
@@ -93,10 +111,15 @@ struct Sequences {
 }
 
 impl Sequences {
+    /// The sequence of the state that was decided on.
+    fn loaded(&self) -> u64 {
+        self.loaded.load(Ordering::Relaxed)
+    }
+
     fn receipt(&self) -> Receipt {
         let committed = self.committed.load(Ordering::Relaxed);
         Receipt {
-            sequence: committed.max(self.loaded.load(Ordering::Relaxed)),
+            sequence: committed.max(self.loaded()),
             committed: committed > 0,
         }
     }

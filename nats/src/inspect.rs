@@ -5,13 +5,17 @@ use domain::request::{Payload, RequestId, TaskId};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
+use crate::dead_letters::{Filter, Letter};
 use crate::topology::{
     DEAD_LETTERS, REPORTS, TASKS, Topology, report_consumer_name, task_consumer_name,
 };
-use crate::{Connection, DeadLetter, Error, subject};
+use crate::{Connection, DeadLetter, DeadLetters, Error, subject};
 
 /// The most waiting tasks of one request that are looked at one by one.
 pub const TASKS_LOOKED_AT: usize = 1_000;
+
+/// The most dead letters of one request that are looked at.
+pub const LETTERS_LOOKED_AT: usize = 10_000;
 
 /// What a shard of the log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,56 +188,35 @@ impl Connection {
         Ok(subjects.into_iter().map(|(subject, _)| subject).collect())
     }
 
-    /// The last dead letter of a task, where there is one.
-    pub async fn dead_letter(
-        &self,
-        task_type: &str,
-        task: TaskId,
-    ) -> Result<Option<DeadLetter>, Error> {
-        let stream = self
-            .jetstream
-            .get_stream_no_info(DEAD_LETTERS)
-            .await
-            .map_err(Error::unavailable)?;
-        let subject = subject::dead_letter(task_type, task);
-        let Ok(message) = stream.direct_get_last_for_subject(&subject).await else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&message.payload)
-            .map(Some)
-            .map_err(|error| Error::corrupt(format!("the dead letter at {subject}"), error))
-    }
-
-    /// Every task that has a dead letter.
-    pub async fn dead_lettered(&self) -> Result<Vec<TaskId>, Error> {
+    /// Every task that has a dead letter, with the run in which it was given up.
+    pub async fn dead_lettered(&self) -> Result<Vec<(TaskId, u32)>, Error> {
         let subjects = self.subjects(DEAD_LETTERS, "dead-letters.>").await?;
         let tasks = subjects
             .iter()
             .filter(|subject| !subject.starts_with("dead-letters.unreadable."))
-            .filter_map(|subject| subject::task_id(subject));
+            .filter_map(|subject| {
+                let (task, run) = subject.rsplit_once('.')?;
+                Some((subject::task_id(task)?, run.parse().ok()?))
+            });
         Ok(tasks.collect())
     }
 
-    /// The task types of which dead letters are kept for a request.
-    pub async fn dead_letter_types_of(&self, request: RequestId) -> Result<Vec<String>, Error> {
-        let subjects = self
-            .subjects(DEAD_LETTERS, &format!("dead-letters.*.{request}.>"))
-            .await?;
-        let types = subjects
-            .iter()
-            .filter_map(|subject| subject.split('.').nth(1).map(str::to_owned));
-        Ok(types.collect())
-    }
-
-    /// The task types whose dead letters are kept for a task.
-    pub async fn dead_letter_types(&self, task: TaskId) -> Result<Vec<String>, Error> {
-        let subjects = self
-            .subjects(DEAD_LETTERS, &format!("dead-letters.*.{task}"))
-            .await?;
-        let types = subjects
-            .iter()
-            .filter_map(|subject| subject.split('.').nth(1).map(str::to_owned));
-        Ok(types.collect())
+    /// The dead letters of a request's tasks, the oldest first.
+    pub async fn dead_letters_of(&self, request: RequestId) -> Result<Vec<DeadLetter>, Error> {
+        let filter = Filter {
+            request: Some(request),
+            ..Filter::default()
+        };
+        let letters = DeadLetters::new(self.clone());
+        let page = letters.page(&filter, 0, LETTERS_LOOKED_AT).await?;
+        let given_up = page
+            .letters
+            .into_iter()
+            .filter_map(|kept| match kept.letter {
+                Letter::GivenUp(letter) => Some(*letter),
+                Letter::Unread(_) => None,
+            });
+        Ok(given_up.collect())
     }
 }
 

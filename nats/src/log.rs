@@ -66,6 +66,16 @@ impl Log {
         read::last(&self.connection, &self.stream(request), request).await
     }
 
+    /// Whether sequence `known` is the last of the request, by the stream's leader. Where it is
+    /// not, what the process knows of the request is dropped.
+    pub(crate) async fn is_current(&self, request: RequestId, known: u64) -> Result<bool, Error> {
+        let last = read::last_sequence(&self.connection, &self.stream(request), request).await?;
+        if last > known {
+            self.forget(request);
+        }
+        Ok(last <= known)
+    }
+
     /// Appends one commit, decided on the state at sequence `expected` (0 for no events yet),
     /// and gives its sequence.
     pub async fn append(
@@ -158,8 +168,35 @@ impl Log {
         self.cache.invalidate(&request);
     }
 
-    /// The state of a request, held until the guard is dropped; read from the log where it is
-    /// not known.
+    /// The state of a request at sequence `least` or later, held until the guard is dropped. An
+    /// answer of the log that is older is no answer.
+    pub async fn load_since(&self, request: RequestId, least: u64) -> Result<Loaded, Error> {
+        let loaded = self.load(request).await?;
+        if loaded.sequence() >= least {
+            return Ok(loaded);
+        }
+        let found = loaded.sequence();
+        drop(loaded);
+        self.forget(request);
+        let loaded = self.load(request).await?;
+        if loaded.sequence() >= least {
+            return Ok(loaded);
+        }
+        Err(Error::Unavailable(format!(
+            "request {request} was read up to sequence {found}, not yet {least}"
+        )))
+    }
+
+    /// The state of a request as the stream's leader has it now, held likewise: for what is done
+    /// or left undone without a commit that would be checked.
+    pub async fn load_current(&self, request: RequestId) -> Result<Loaded, Error> {
+        let last = read::last_sequence(&self.connection, &self.stream(request), request).await?;
+        self.load_since(request, last).await
+    }
+
+    /// The state of a request as far as the process knows it, held until the guard is dropped;
+    /// read from the log where it is not known. It may be behind: another process may have
+    /// committed, or a replica that lags may have answered.
     pub async fn load(&self, request: RequestId) -> Result<Loaded, Error> {
         let mut slot = self.slot(request).lock_owned().await;
         if slot.known.is_none() {

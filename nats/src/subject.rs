@@ -65,13 +65,22 @@ pub(crate) fn lifecycle(event: &Event, id: RequestId) -> String {
     format!("lifecycle.{}.{id}", event.name())
 }
 
-pub(crate) fn dead_letter(task_type: &str, id: TaskId) -> String {
-    format!("dead-letters.{task_type}.{id}")
+/// What the subject of every dead letter begins with.
+pub(crate) const DEAD_LETTERS: &str = "dead-letters.";
+
+/// One for each task and run: the stream keeps one message for each subject.
+pub(crate) fn dead_letter(task_type: &str, id: TaskId, run: u32) -> String {
+    format!("dead-letters.{task_type}.{id}.{run}")
 }
 
-/// Where a message of this subject is set aside when it cannot be read.
-pub(crate) fn unreadable(of: &str) -> String {
-    format!("dead-letters.unreadable.{of}")
+/// Where a message of this subject and sequence is set aside when it cannot be read.
+pub(crate) fn unreadable(of: &str, sequence: u64) -> String {
+    let root = of.split('.').next().unwrap_or_default();
+    let request = of
+        .split('.')
+        .find_map(|token| token.parse::<RequestId>().ok());
+    let request = request.map_or_else(|| "none".to_owned(), |request| request.to_string());
+    format!("dead-letters.unreadable.{request}.{root}.{sequence}")
 }
 
 /// The notice to workers that a request's tasks are to stop; plain NATS, not stored.

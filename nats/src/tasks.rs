@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 use domain::request::{Payload, RequestId, TaskId};
 use futures::StreamExt;
@@ -15,6 +16,8 @@ use crate::{Connection, Delivery, Error, Sent, Unreadable, subject};
 const ATTEMPTS_BEFORE: &str = "Fanfold-Attempts-Before";
 /// The last attempt before the request was redriven.
 const EARLIER_ATTEMPTS: &str = "Fanfold-Earlier-Attempts";
+/// The run the task is of: the number of redrives before it was sent.
+const RUN: &str = "Fanfold-Run";
 /// Where the task document is, when it is too big for the message.
 pub(crate) const STORED: &str = "Fanfold-Stored";
 
@@ -47,6 +50,9 @@ impl Tasks {
         if attempts.earlier > 0 {
             headers.insert(EARLIER_ATTEMPTS, attempts.earlier.to_string());
         }
+        if attempts.run > 0 {
+            headers.insert(RUN, attempts.run.to_string());
+        }
         let body = match document {
             Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
             Payload::Stored { sha256, size } => {
@@ -64,36 +70,69 @@ impl Tasks {
         Ok(Sent::new(ack))
     }
 
-    /// Takes back the tasks of a request that wait.
-    pub async fn take_back(&self, request: RequestId) -> Result<u64, Error> {
-        let stream = self
-            .connection
-            .jetstream
-            .get_stream_no_info(TASKS)
-            .await
-            .map_err(Error::unavailable)?;
-        let purged = stream
-            .purge()
-            .filter(subject::tasks_of(request))
-            .await
-            .map_err(Error::unavailable)?;
-        Ok(purged.purged)
+    async fn stream(&self) -> Result<Stream<()>, Error> {
+        let stream = self.connection.jetstream.get_stream_no_info(TASKS);
+        stream.await.map_err(Error::unavailable)
     }
 
-    /// Tells the workers that run tasks of this request to stop. A worker that does not hear it
-    /// does needless work, and its report changes nothing.
-    pub async fn tell_to_stop(&self, request: RequestId) -> Result<(), Error> {
+    /// Sends a task over the message of an earlier run, which a worker has yet to answer: left
+    /// there, its end would be taken for the end of this one. One of this run stays.
+    pub async fn send_over(
+        &self,
+        task_type: &str,
+        id: TaskId,
+        attempts: Attempts,
+        document: &Payload,
+    ) -> Result<(), Error> {
+        let stream = self.stream().await?;
+        let subject = subject::task(task_type, id);
+        match stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => {
+                let run = message.headers.get(RUN);
+                let run = run.and_then(|run| run.as_str().parse().ok()).unwrap_or(0);
+                if attempts.run <= run {
+                    return Ok(());
+                }
+                // One that is gone by now is as good as deleted.
+                let deleted = stream.delete_message(message.sequence).await;
+                tracing::debug!(task = %id, run, ?deleted, "one of an earlier run was still there");
+            }
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
+            Err(error) => return Err(Error::unavailable(error)),
+        }
+        let sent = self.send(task_type, id, attempts, document).await?;
+        sent.answer().await.map(|_| ())
+    }
+
+    /// The last sequence that was given to a task.
+    pub async fn last_sequence(&self) -> Result<u64, Error> {
+        let stream = self.connection.jetstream.get_stream(TASKS).await;
+        let stream = stream.map_err(Error::unavailable)?;
+        Ok(stream.cached_info().state.last_sequence)
+    }
+
+    /// Takes back the tasks of a request that wait, up to this sequence: what is sent later may
+    /// be of a redrive.
+    pub async fn take_back(&self, request: RequestId, up_to: u64) -> Result<u64, Error> {
+        let purge = self.stream().await?.purge();
+        let purge = purge.sequence(up_to + 1).filter(subject::tasks_of(request));
+        Ok(purge.await.map_err(Error::unavailable)?.purged)
+    }
+
+    /// Tells the workers that run tasks of this run of a request, or of one before it, to stop.
+    /// A worker that does not hear it does needless work, and its report changes nothing.
+    pub async fn tell_to_stop(&self, stop: Stop) -> Result<(), Error> {
         self.connection
             .client
-            .publish(subject::stop(request), Bytes::new())
+            .publish(subject::stop(stop.request), stop.run.to_string().into())
             .await
             .map_err(Error::unavailable)
     }
 
-    /// The requests whose tasks are to stop, as they are told.
+    /// What is to stop, as it is told.
     pub async fn stops(
         &self,
-    ) -> Result<impl futures::Stream<Item = RequestId> + Send + Unpin + use<>, Error> {
+    ) -> Result<impl futures::Stream<Item = Stop> + Send + Unpin + use<>, Error> {
         let notices = self
             .connection
             .client
@@ -101,9 +140,24 @@ impl Tasks {
             .await
             .map_err(Error::unavailable)?;
         Ok(notices
-            .filter_map(|notice| std::future::ready(subject::request(&notice.subject, 1)))
+            .filter_map(|notice| std::future::ready(stop(&notice)))
             .boxed())
     }
+}
+
+fn stop(notice: &async_nats::Message) -> Option<Stop> {
+    let run = std::str::from_utf8(&notice.payload).ok()?.parse().ok()?;
+    let request = subject::request(&notice.subject, 1)?;
+    Some(Stop { request, run })
+}
+
+/// The notice that tasks are to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The request whose tasks they are.
+    pub request: RequestId,
+    /// The run they are of, or an earlier one.
+    pub run: u32,
 }
 
 /// How a task's attempts are counted.
@@ -113,6 +167,8 @@ pub struct Attempts {
     pub before: u32,
     /// The number of the last attempt before the request was redriven.
     pub earlier: u32,
+    /// The run it is of: the number of redrives so far.
+    pub run: u32,
 }
 
 /// A task as it is delivered to a worker.
@@ -125,6 +181,8 @@ pub struct TaskMessage {
     pub attempt: u32,
     /// The number of the last attempt before the request was redriven.
     pub earlier_attempts: u32,
+    /// The run it is of: the number of redrives before it was sent.
+    pub run: u32,
     /// The task document.
     pub document: Payload,
     /// The message, to be answered.
@@ -139,6 +197,7 @@ impl TaskMessage {
                 task_type,
                 attempt: attempts.before + delivered,
                 earlier_attempts: attempts.earlier,
+                run: attempts.run,
                 document,
                 delivery,
             }),
@@ -171,6 +230,7 @@ impl TaskMessage {
         let attempts = Attempts {
             before: count(ATTEMPTS_BEFORE)?,
             earlier: count(EARLIER_ATTEMPTS)?,
+            run: count(RUN)?,
         };
         let document = match header(STORED) {
             None => std::str::from_utf8(delivery.body())

@@ -55,14 +55,29 @@ impl Timers {
         self.set(subject::task_due(id), &report, due).await
     }
 
-    /// The group's timer is not needed any more. Best effort: a late time-out changes nothing.
-    pub async fn clear_group(&self, request: RequestId, group: u32) -> Result<(), Error> {
-        self.clear(&subject::group_timed_out(request, group)).await
+    /// The last sequence that was given to a timer or a report.
+    pub async fn last_sequence(&self) -> Result<u64, Error> {
+        let stream = self.connection.jetstream.get_stream(REPORTS).await;
+        let stream = stream.map_err(Error::unavailable)?;
+        Ok(stream.cached_info().state.last_sequence)
+    }
+
+    /// The group's timer, where it was set up to this sequence, is not needed any more: one that
+    /// was set later may be of a redrive. Best effort: a late time-out changes nothing.
+    pub async fn clear_group(
+        &self,
+        request: RequestId,
+        group: u32,
+        up_to: Option<u64>,
+    ) -> Result<(), Error> {
+        self.clear(&subject::group_timed_out(request, group), up_to)
+            .await
     }
 
     /// The request's timer is not needed any more. Best effort likewise.
-    pub async fn clear_request(&self, request: RequestId) -> Result<(), Error> {
-        self.clear(&subject::request_timed_out(request)).await
+    pub async fn clear_request(&self, request: RequestId, up_to: Option<u64>) -> Result<(), Error> {
+        self.clear(&subject::request_timed_out(request), up_to)
+            .await
     }
 
     async fn set(&self, target: String, report: &Report, at: Timestamp) -> Result<(), Error> {
@@ -82,18 +97,18 @@ impl Timers {
         sent.await.map(|_| ()).map_err(Error::unavailable)
     }
 
-    async fn clear(&self, target: &str) -> Result<(), Error> {
+    async fn clear(&self, target: &str, up_to: Option<u64>) -> Result<(), Error> {
         let stream = self
             .connection
             .jetstream
             .get_stream_no_info(REPORTS)
             .await
             .map_err(Error::unavailable)?;
-        stream
-            .purge()
-            .filter(subject::timer(target))
-            .await
-            .map(|_| ())
-            .map_err(Error::unavailable)
+        let purge = stream.purge().filter(subject::timer(target));
+        let purged = match up_to {
+            Some(up_to) => purge.sequence(up_to + 1).await,
+            None => purge.await,
+        };
+        purged.map(|_| ()).map_err(Error::unavailable)
     }
 }

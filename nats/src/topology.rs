@@ -15,6 +15,9 @@ pub(crate) const LIFECYCLE: &str = "LIFECYCLE";
 pub(crate) const DEAD_LETTERS: &str = "DEAD_LETTERS";
 pub(crate) const OPERATIONS: &str = "OPERATIONS";
 pub(crate) const PAYLOADS: &str = "PAYLOADS";
+/// How many messages of the log or the reports may be under way. The orchestrator holds a commit
+/// for as long as a timer that it wants is not set.
+const ACK_PENDING_MAX: i64 = 100_000;
 /// The one group of a pinned consumer: the name is the broker's to ask for, not ours to vary.
 pub(crate) const PINNED: &str = "active";
 
@@ -52,7 +55,7 @@ impl Default for Topology {
             task_types: vec!["default".into()],
             task_lease: Duration::from_secs(30),
             takeover_after: Duration::from_secs(5),
-            ack_wait: Duration::from_secs(30),
+            ack_wait: Duration::from_secs(10),
         }
     }
 }
@@ -130,6 +133,8 @@ impl Topology {
             name: DEAD_LETTERS.into(),
             subjects: vec!["dead-letters.>".into()],
             max_age: self.dead_letter_age,
+            // A letter is kept once, however often it is kept, and may be completed.
+            max_messages_per_subject: 1,
             allow_direct: true,
             ..base.clone()
         });
@@ -185,7 +190,7 @@ impl Topology {
             } else {
                 AckPolicy::Explicit
             },
-            max_ack_pending: 20_000,
+            max_ack_pending: ACK_PENDING_MAX,
             ..self.pinned()
         }
     }
@@ -194,7 +199,7 @@ impl Topology {
         pull::Config {
             durable_name: Some(report_consumer_name(shard)),
             filter_subjects: self.partitions("reports", shard, ">"),
-            max_ack_pending: 20_000,
+            max_ack_pending: ACK_PENDING_MAX,
             ..self.pinned()
         }
     }

@@ -5,19 +5,26 @@ use jiff::Timestamp;
 
 use crate::view::{FailureView, GroupStatus, GroupView, View};
 
-/// The view after these events, in the order of the log. Commits it has seen before change
-/// nothing, so that a redelivery of any length is harmless.
+/// The view after these whole commits, in the order of the log. What it has seen before changes
+/// nothing, be it before these events or among them, so that a redelivery of any length is
+/// harmless.
 #[must_use]
 pub fn fold(view: Option<View>, events: impl IntoIterator<Item = Recorded<Event>>) -> Option<View> {
-    let seen = view.as_ref().map_or(0, |view| view.seq);
+    // A commit is folded whole or not at all: of the view's last commit nothing is new.
+    let mut seen = (view.as_ref().map_or(0, |view| view.seq), u32::MAX);
     events
         .into_iter()
-        .filter(|recorded| recorded.sequence > seen)
+        .filter(|recorded| {
+            let place = (recorded.sequence, recorded.index);
+            let new = place > seen;
+            seen = seen.max(place);
+            new
+        })
         .fold(view, |view, recorded| project(view, &recorded))
 }
 
-/// The view after one more event. An event it has seen, or that finds no view to change,
-/// changes nothing; a view begins with `received`.
+/// The view after one more event that it has not seen. One of an earlier commit, or that finds
+/// no view to change, changes nothing; a view begins with `received`.
 #[must_use]
 pub fn project(view: Option<View>, recorded: &Recorded<Event>) -> Option<View> {
     let Recorded {
@@ -30,7 +37,6 @@ pub fn project(view: Option<View>, recorded: &Recorded<Event>) -> Option<View> {
     match (view, event) {
         (None, Event::Received(received)) => Some(begun(*request, *sequence, *at, received)),
         (None, _) => None,
-        // A commit is folded whole or not at all, so only earlier commits are behind the view.
         (Some(view), _) if *sequence < view.seq => Some(view),
         (Some(mut view), event) => {
             view.seq = *sequence;

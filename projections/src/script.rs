@@ -33,9 +33,12 @@ if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
 return 1
 ";
 
-/// A checkpoint, which only grows. ARGV: sequence. Gives what was there, 0 for nothing.
+/// A checkpoint, which only grows, and only from where it is expected to be. ARGV: the least it
+/// must be, the sequence. Gives what was there, 0 for nothing.
 pub(crate) const ADVANCE: &str = r"
 local seen = tonumber(redis.call('GET', KEYS[1]) or '0')
-if tonumber(ARGV[1]) > seen then redis.call('SET', KEYS[1], ARGV[1]) end
+if seen >= tonumber(ARGV[1]) and tonumber(ARGV[2]) > seen then
+  redis.call('SET', KEYS[1], ARGV[2])
+end
 return seen
 ";

@@ -94,7 +94,8 @@ impl Store {
             write.arg(content::reference(response)).arg(expiry);
             writes.push((Kind::Response, write));
         }
-        if view.failure.is_some() || view.attempts > 0 {
+        // A failure that was redriven goes, whatever of the run is in this view already.
+        if view.failure.is_some() || written > 0 || view.attempts > 0 {
             let write = self.put_failure(view, expiry);
             writes.extend(write.map(|write| (Kind::Failure, write)));
         }
@@ -153,8 +154,7 @@ impl Store {
     fn put_failure(&self, view: &View, expiry: i64) -> Option<ScriptInvocation<'_>> {
         let json = match &view.failure {
             Some(failure) => serde_json::to_string(failure).ok()?,
-            None if view.status == Status::Running => String::new(),
-            None => return None,
+            None => String::new(),
         };
         let mut write = self.scripts.json.key(key::failure(view.request_id));
         write.arg(view.seq).arg(expiry).arg(json);
@@ -253,12 +253,21 @@ impl Store {
         Ok(text.map(|text| dereference(&text)))
     }
 
-    /// Notes that a shard is projected up to this sequence, and gives what was noted before:
-    /// less than was noted from here means that Redis was emptied or set back.
-    pub async fn checkpoint(&self, shard: u8, sequence: u64) -> Result<u64, Error> {
+    /// Up to where a shard is noted to be projected, 0 for nothing.
+    pub async fn checkpoint(&self, shard: u8) -> Result<u64, Error> {
+        self.advance(shard, 0, 0).await
+    }
+
+    /// Notes that a shard is projected up to `to`, unless less than `from` is noted; gives what
+    /// was noted before. Less than `from` means that Redis was emptied or set back.
+    pub async fn advance(&self, shard: u8, from: u64, to: u64) -> Result<u64, Error> {
         let mut connection = self.connection.clone();
         let mut write = self.scripts.advance.key(key::checkpoint(shard));
-        Ok(write.arg(sequence).invoke_async(&mut connection).await?)
+        Ok(write
+            .arg(from)
+            .arg(to)
+            .invoke_async(&mut connection)
+            .await?)
     }
 }
 

@@ -26,7 +26,7 @@ async fn a_task_that_fails_twice_and_then_succeeds_leaves_no_mark_but_its_attemp
 
 #[tokio::test]
 async fn a_task_out_of_attempts_is_dead_lettered_and_every_answer_says_why() {
-    let mut world = World::start().await;
+    let world = World::start().await;
     let valuer = Valuer::start(|call| async move {
         if call.task == 1 {
             Reply::Status(500, "kaboom".into())
@@ -53,7 +53,7 @@ async fn a_task_out_of_attempts_is_dead_lettered_and_every_answer_says_why() {
     assert_eq!(task["task"], 1);
     assert_eq!(task["attempts"].as_array().unwrap().len(), 3);
     assert_eq!(task["attempts"][2]["code"], "http-500");
-    assert_eq!(task["deadLetter"], format!("{id}.0.1.3"));
+    assert_eq!(task["deadLetter"], format!("{id}.0.1.0"));
 
     let redis = &mut world.redis().await;
     let view: String = redis::cmd("GET")

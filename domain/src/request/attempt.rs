@@ -36,8 +36,11 @@ pub struct Attempt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Next {
-    /// It is tried again, not before this time.
+    /// It is tried again, not before this time; the work queue keeps it until then.
     RetryAt(Timestamp),
+    /// It is tried again, and the delay is too long for the work queue to keep the task: at this
+    /// time it is to be dispatched again.
+    DispatchAt(Timestamp),
     /// It is not tried again; the dead letter has its history.
     DeadLetter(String),
 }
@@ -65,6 +68,9 @@ pub struct Outcome {
     pub group: u32,
     /// The task, from 1.
     pub task: u32,
+    /// The run it is of, where that is known: the number of redrives before it was dispatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
     /// The attempt, from 1.
     pub attempt: u32,
     /// The worker that ran it.

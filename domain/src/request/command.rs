@@ -45,6 +45,9 @@ pub struct Advance {
     /// What comes after the current group, in order, as the document and the results have it;
     /// none where the caller does not expect the group to end.
     pub steps: Vec<Step>,
+    /// The group that the first of the steps is about. The request may have gone on since they
+    /// were worked out, and then they are not what comes next.
+    pub from: u32,
     /// The time of the decision.
     pub now: Timestamp,
     /// The rules the request is under.
@@ -92,7 +95,7 @@ pub enum Rejection {
     #[error("the request is still running; only a failed request can be redriven")]
     StillRunning,
     /// A redrive needs a failed request.
-    #[error("the request has {0}; only a failed request can be redriven")]
+    #[error("the request ended as {0}; only a failed request can be redriven")]
     NotFailed(&'static str),
     /// The group ends with these reports: the steps from the next group on are needed.
     #[error("the steps from group {0} on are needed")]

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::{
@@ -46,8 +48,11 @@ fn submit_again(request: &Request, received: &Received) -> Result<Vec<Event>, Re
 }
 
 fn capture(request: &Request, resources: Vec<Resource>) -> Vec<Event> {
-    let known = |uri: &str| request.resources.iter().any(|r| r.uri == uri);
-    let resources: Vec<Resource> = resources.into_iter().filter(|r| !known(&r.uri)).collect();
+    let mut known: HashSet<String> = request.resources.iter().map(|r| r.uri.clone()).collect();
+    let resources: Vec<Resource> = resources
+        .into_iter()
+        .filter(|resource| known.insert(resource.uri.clone()))
+        .collect();
     if resources.is_empty() || request.status().is_terminal() {
         return Vec::new();
     }
@@ -88,6 +93,7 @@ fn redrive(
     Ok(vec![Event::Redriven(Redriven {
         by,
         reason,
+        run: request.redrives.saturating_add(1),
         group: group.map(|group| group.index),
         tasks,
         deadline,
@@ -104,7 +110,7 @@ fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, Rejection>
             _ => Ok(Vec::new()),
         };
     };
-    let mut tally = Tally::of(group);
+    let mut tally = Tally::of(group, request.redrives);
     let mut events: Vec<Event> = advance
         .reports
         .iter()
@@ -130,7 +136,14 @@ fn conclude(
     let index = group.index;
     if tally.all_ended() && tally.failed() == 0 {
         events.push(Event::GroupCompleted { group: index });
-        events.extend(follow(request.completed.len() + 1, advance)?);
+        let timed_out = request_timed_out(request, &advance.reports);
+        let next = follow(request.completed.len() + 1, advance)?;
+        // Its timer has fired and will not fire again: only an end may overtake it.
+        if timed_out && !next.last().is_some_and(Event::is_terminal) {
+            events.push(failed(request_timeout(None)));
+        } else {
+            events.extend(next);
+        }
     } else if tally.all_ended() || (advance.rules.fail_fast && tally.failed() > 0) {
         events.push(failed(tally.failure(events)));
     } else if group_timed_out(group, &advance.reports) {
@@ -148,7 +161,7 @@ fn conclude(
 /// The events of the steps from group `next` on.
 fn follow(next: usize, advance: Advance) -> Result<Vec<Event>, Rejection> {
     let mut next = u32::try_from(next).unwrap_or(u32::MAX);
-    if advance.steps.is_empty() {
+    if advance.steps.is_empty() || advance.from != next {
         return Err(Rejection::StepsNeeded(next));
     }
     let deadline = deadline(advance.now, advance.rules);
@@ -180,6 +193,7 @@ fn deadline(now: Timestamp, rules: Rules) -> Timestamp {
 }
 
 fn failed(failure: Failure) -> Event {
+    let failure = failure.bounded();
     Event::Failed(Failed { failure })
 }
 

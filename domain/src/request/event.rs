@@ -167,6 +167,8 @@ pub struct Redriven {
     pub by: String,
     /// Why, in that person's words.
     pub reason: String,
+    /// The run that begins, from 1: the number of redrives with this one.
+    pub run: u32,
     /// The group that runs again, from 0; none where the request failed between groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u32>,

@@ -128,13 +128,16 @@ fn task_failed(request: &mut Request, event: &TaskFailed) {
     let Some(task) = task_mut(group, event.task) else {
         return;
     };
-    let TaskState::Pending { attempts, .. } = task else {
-        return;
-    };
-    insert(attempts, event.attempt.clone());
-    if let Next::DeadLetter(letter) = &event.next {
-        *task = TaskState::Failed(std::mem::take(attempts), letter.clone());
-        group.failed += 1;
+    match task {
+        TaskState::Pending { attempts, .. } => {
+            insert(attempts, event.attempt.clone());
+            if let Next::DeadLetter(letter) = &event.next {
+                *task = TaskState::Failed(std::mem::take(attempts), letter.clone());
+                group.failed += 1;
+            }
+        }
+        TaskState::Failed(attempts, _) => insert(attempts, event.attempt.clone()),
+        TaskState::Succeeded(_) => {}
     }
 }
 
@@ -145,7 +148,7 @@ fn insert(attempts: &mut Vec<Attempt>, attempt: Attempt) {
 }
 
 fn redrive(request: &mut Request, redriven: &Redriven) {
-    request.redrives += 1;
+    request.redrives = redriven.run;
     let Some(mut group) = take_group(request) else {
         return;
     };

@@ -13,6 +13,7 @@ mod failure;
 mod fork;
 mod id;
 mod payload;
+mod progress;
 mod react;
 mod retry;
 mod state;
@@ -25,10 +26,11 @@ pub use event::{
     Resource, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
 pub use evolve::evolve;
-pub use failure::{FailedTask, Failure};
+pub use failure::{FAILURE_MAX_BYTES, FailedTask, Failure};
 pub use fork::{Fork, TakenGroup};
 pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};
 pub use payload::Payload;
+pub use progress::{Progress, Stuck};
 pub use react::{Effect, react};
-pub use retry::{LONG_DELAY, Retry, RetryPolicy};
+pub use retry::{Retry, RetryPolicy};
 pub use state::{Group, Phase, Request, State, Status, TaskState};

@@ -1,9 +1,6 @@
-use std::time::Duration;
+use jiff::Timestamp;
 
-use jiff::{SignedDuration, Timestamp};
-
-use super::retry::LONG_DELAY;
-use super::{Event, Next, State, TaskFailed};
+use super::{Attempt, Event, Next, Phase, Redriven, Request, State, TaskFailed, TaskState};
 
 /// What the orchestrator does after an event. Each may be done twice without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +33,14 @@ pub enum Effect {
         /// When.
         due: Timestamp,
     },
+    /// Write the task's whole history into its dead letter, of which the worker knew only the last
+    /// attempt.
+    CompleteDeadLetter {
+        /// The dead letter.
+        letter: String,
+        /// The failed attempts, by number.
+        attempts: Vec<Attempt>,
+    },
     /// The group's timer is not needed any more.
     ClearGroupTimer {
         /// The group, from 0.
@@ -56,30 +61,13 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     };
     let ended = request.status().is_terminal();
     match event {
-        Event::Received(_) if !ended => {
-            vec![Effect::SetRequestTimer { run: 0 }, Effect::Advance]
+        // A timer of an earlier run would take the place of this run's.
+        Event::Received(_) if !ended && request.redrives == 0 => begin(request, 0),
+        Event::Redriven(redriven) if !ended && request.redrives == redriven.run => {
+            redriven_now(request, redriven)
         }
-        Event::Redriven(redriven) if !ended => {
-            let mut effects = vec![Effect::SetRequestTimer {
-                run: request.redrives,
-            }];
-            if let Some(group) = redriven.group {
-                effects.extend(start(group, redriven.deadline));
-            }
-            effects.push(Effect::Advance);
-            effects
-        }
-        Event::GroupStarted(started) => {
-            let runs = request
-                .running()
-                .is_some_and(|group| group.index == started.group && started.tasks > 0);
-            if runs {
-                start(started.group, started.deadline).into()
-            } else {
-                Vec::new()
-            }
-        }
-        Event::TaskFailed(failed) if !ended => long_delay(failed),
+        Event::GroupStarted(started) => start(request, started.group, started.deadline),
+        Event::TaskFailed(failed) => task_failed(request, failed),
         Event::GroupCompleted { group } => vec![Effect::ClearGroupTimer { group: *group }],
         Event::Succeeded(_) => vec![Effect::ClearRequestTimer],
         Event::Failed(_) | Event::Cancelled(_) if ended => {
@@ -94,26 +82,77 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     }
 }
 
-fn long_delay(failed: &TaskFailed) -> Vec<Effect> {
-    let Next::RetryAt(due) = failed.next else {
-        return Vec::new();
+fn begin(request: &Request, run: u32) -> Vec<Effect> {
+    let mut effects = vec![Effect::SetRequestTimer { run }];
+    if matches!(request.phase, Phase::Planning) {
+        effects.push(Effect::Advance);
+    }
+    effects
+}
+
+fn redriven_now(request: &Request, redriven: &Redriven) -> Vec<Effect> {
+    let mut effects = begin(request, redriven.run);
+    let Some(group) = redriven.group else {
+        return effects;
     };
-    let ran = Duration::from_millis(failed.attempt.duration_ms);
-    let ended = failed.attempt.started_at.saturating_add(ran);
-    let waits = ended.is_ok_and(|ended| {
-        due.duration_since(ended)
-            > SignedDuration::try_from(LONG_DELAY).unwrap_or(SignedDuration::MAX)
-    });
-    if waits {
-        let (group, task) = (failed.group, failed.task);
-        vec![Effect::SetTaskTimer { group, task, due }]
-    } else {
-        Vec::new()
+    let group = start(request, group, redriven.deadline);
+    if !group.is_empty() {
+        effects.extend(group);
+        // Results that came after the end may have left it nothing to wait for.
+        effects.push(Effect::Advance);
+    }
+    effects
+}
+
+/// Whether it is the last known failure of a task that is to be tried again.
+fn waits(request: &Request, failed: &TaskFailed) -> bool {
+    let task = request
+        .running()
+        .filter(|group| group.index == failed.group)
+        .and_then(|group| group.task(failed.task));
+    task.is_some_and(|task| {
+        matches!(task, TaskState::Pending { .. }) && task.last_attempt() == failed.attempt.attempt
+    })
+}
+
+fn task_failed(request: &Request, failed: &TaskFailed) -> Vec<Effect> {
+    match &failed.next {
+        Next::DispatchAt(due) if waits(request, failed) => vec![Effect::SetTaskTimer {
+            group: failed.group,
+            task: failed.task,
+            due: *due,
+        }],
+        Next::RetryAt(_) | Next::DispatchAt(_) => Vec::new(),
+        Next::DeadLetter(letter) => vec![Effect::CompleteDeadLetter {
+            letter: letter.clone(),
+            attempts: history(request, failed),
+        }],
     }
 }
 
-fn start(group: u32, deadline: Timestamp) -> [Effect; 2] {
-    [
+/// The task's failed attempts up to this one.
+fn history(request: &Request, failed: &TaskFailed) -> Vec<Attempt> {
+    let group = request.group().filter(|group| group.index == failed.group);
+    match group.and_then(|group| group.task(failed.task)) {
+        Some(TaskState::Failed(attempts, _) | TaskState::Pending { attempts, .. }) => attempts
+            .iter()
+            .filter(|attempt| attempt.attempt <= failed.attempt.attempt)
+            .cloned()
+            .collect(),
+        Some(TaskState::Succeeded(_)) | None => vec![failed.attempt.clone()],
+    }
+}
+
+/// What a group needs that runs with this deadline; with another it was redriven meanwhile, and
+/// that set its timer.
+fn start(request: &Request, group: u32, deadline: Timestamp) -> Vec<Effect> {
+    let runs = request
+        .running()
+        .is_some_and(|running| running.index == group && running.deadline == deadline);
+    if !runs {
+        return Vec::new();
+    }
+    vec![
         Effect::SetGroupTimer { group, deadline },
         Effect::Dispatch { group },
     ]

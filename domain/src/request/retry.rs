@@ -2,10 +2,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A longer delay is not the broker's to keep on the consumer, where it holds a place among the
-/// messages that wait for an ack (design, section 3): a timer has the task dispatched again.
-pub const LONG_DELAY: Duration = Duration::from_secs(30);
-
 /// What a fault asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {

@@ -20,6 +20,7 @@ fn topology(settings: &Settings) -> Topology {
         task_types: settings.task_types.names(),
         task_lease: Duration::from_millis(settings.task_lease_ms),
         takeover_after: Duration::from_millis(settings.takeover_after_ms),
+        ack_wait: Duration::from_millis(settings.ack_wait_ms),
         ..Topology::default()
     }
 }

@@ -27,6 +27,7 @@ pub async fn with_reports(
     let mut advance = Advance {
         reports,
         steps: Vec::new(),
+        from: 0,
         now: Timestamp::now(),
         rules: context.rules,
     };
@@ -35,6 +36,7 @@ pub async fn with_reports(
         match context.execute(request, command).await {
             Err(Error::Refused(Rejection::StepsNeeded(next))) => {
                 let steps = steps(context, request, next, &advance.reports).await;
+                advance.from = next;
                 advance.steps = match steps {
                     Ok(steps) => steps,
                     Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],
@@ -67,7 +69,7 @@ async fn steps(
     let work = context.work(request);
     let mut work = work.lock().await;
     let results = {
-        let loaded = context.log.load(request).await?;
+        let loaded = context.load_since(request, 0).await?;
         let Some(state) = loaded.state().request() else {
             return Err(Error::Refused(Rejection::Unknown));
         };

@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use domain::request::{Command, Rejection, RequestId, Rules};
 use moka::sync::Cache;
-use nats::{Connection, DeadLetters, ExecuteError, Log, Payloads, Tasks, Timers};
+use nats::{Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Tasks, Timers};
 use runtime::{Settings, TaskTypes};
 use tokio::sync::Mutex;
 
 use crate::error::Error;
+use crate::held::Held;
 use crate::work::Work;
 
 /// How many requests' documents an instance keeps parsed.
@@ -18,11 +19,14 @@ pub struct Context {
     pub log: Log,
     pub tasks: Tasks,
     pub timers: Timers,
+    /// The timers that are wanted and not yet set.
+    pub held: Held,
     pub payloads: Payloads,
     pub dead_letters: DeadLetters,
     pub task_types: TaskTypes,
     pub rules: Rules,
     pub request_timeout: Duration,
+    pub ack_wait: Duration,
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
 }
 
@@ -31,6 +35,7 @@ impl Context {
         Self {
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
+            held: Held::default(),
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection),
             task_types: settings.task_types.clone(),
@@ -39,6 +44,7 @@ impl Context {
                 fail_fast: settings.fail_fast,
             },
             request_timeout: Duration::from_millis(settings.request_timeout_ms),
+            ack_wait: Duration::from_millis(settings.ack_wait_ms),
             documents: Cache::new(CACHED_DOCUMENTS),
             log,
         }
@@ -60,21 +66,33 @@ impl Context {
         match self.log.execute(request, command).await {
             Ok(_) => Ok(()),
             Err(ExecuteError::Refused(rejection)) => Err(rejection.into()),
-            Err(ExecuteError::Log(error)) => Err(error.into()),
+            Err(ExecuteError::Log(error)) => Err(Error::of_log(error)),
         }
     }
 
-    /// Ends a request that cannot be taken further. One that has ended stays as it is.
-    pub async fn abort(&self, request: RequestId, error: Error) -> Result<(), Error> {
-        match error {
-            Error::Fails(failure) => {
-                tracing::warn!(%request, code = failure.code, "{}", failure.message);
-                match self.execute(request, Command::Abort(*failure)).await {
-                    Err(Error::Refused(Rejection::Unknown)) => Ok(()),
-                    other => other,
-                }
-            }
-            other => Err(other),
+    /// The state of a request at sequence `least` or later.
+    pub async fn load_since(&self, request: RequestId, least: u64) -> Result<Loaded, Error> {
+        let loaded = self.log.load_since(request, least).await;
+        loaded.map_err(Error::of_log)
+    }
+
+    /// The state of a request as it is now, whoever went on with it.
+    pub async fn load_current(&self, request: RequestId) -> Result<Loaded, Error> {
+        let loaded = self.log.load_current(request).await;
+        loaded.map_err(Error::of_log)
+    }
+
+    /// Ends the request where what was done shows that it cannot be taken further. One that has
+    /// ended stays as it is.
+    pub async fn or_abort(&self, request: RequestId, done: Result<(), Error>) -> Result<(), Error> {
+        let Err(Error::Fails(failure)) = done else {
+            return done;
+        };
+        tracing::warn!(%request, code = failure.code, "{}", failure.message);
+        self.forget_work(request);
+        match self.execute(request, Command::Abort(*failure)).await {
+            Err(Error::Refused(Rejection::Unknown)) => Ok(()),
+            other => other,
         }
     }
 }

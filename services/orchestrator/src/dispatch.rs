@@ -1,14 +1,17 @@
 //! Making task documents and putting them into the work queue.
 
 use domain::document::TaskDocument;
-use domain::request::{RequestId, State, TaskId, TaskState};
-use nats::Attempts;
+use domain::request::{Group, Request, RequestId, State, TaskId, TaskState};
+use nats::{Attempts, Loaded, Stored};
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::stop;
+use crate::work::Work;
 
 /// How many task documents are made before they are sent; a group no larger than this is
-/// hydrated whole before its first task is sent.
+/// hydrated whole before its first task is sent. After so many it is looked whether the request
+/// still runs.
 const CHUNK: usize = 256;
 
 /// A task that is to be sent.
@@ -18,28 +21,31 @@ struct Pending {
 }
 
 /// Sends every task of a group that has not ended. A task that is still there is not sent twice.
-pub async fn group(context: &Context, request: RequestId, group: u32) -> Result<(), Error> {
+///
+/// `sequence` is that of the commit that wants it: the request as of then or later says what is
+/// to be sent. What follows from a later commit takes its turn after this.
+pub async fn group(
+    context: &Context,
+    request: RequestId,
+    group: u32,
+    sequence: u64,
+) -> Result<(), Error> {
     let work = context.work(request);
     let mut work = work.lock().await;
-    let pending = {
-        let loaded = context.log.load(request).await?;
-        let pending = pending(loaded.state(), group);
-        if let (false, Some(state)) = (pending.is_empty(), loaded.state().request()) {
-            work.bring_up(context, request, state).await?;
-        }
-        pending
+    let mut batch = Batch {
+        context,
+        request,
+        group,
+        work: &mut work,
     };
-    for chunk in pending.chunks(CHUNK) {
-        let numbers: Vec<u32> = chunk.iter().map(|task| task.number).collect();
-        let documents = match work.tasks(context, request, group, &numbers).await {
-            Ok(documents) => documents,
-            Err(Error::Fails(mut failure)) => {
-                failure.group = Some(group);
-                return context.abort(request, Error::Fails(failure)).await;
-            }
-            Err(error) => return Err(error),
-        };
-        send(context, request, group, chunk, documents).await?;
+    let loaded = context.load_since(request, sequence).await?;
+    let pending = batch.pending(loaded, |_| true).await?;
+    let run = pending.first().map(|task| task.attempts.run);
+    for (number, chunk) in pending.chunks(CHUNK).enumerate() {
+        if number > 0 && !batch.still_runs(run).await? {
+            return stop::tasks_of_ended(context, request).await;
+        }
+        batch.send(chunk).await?;
     }
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())
@@ -54,67 +60,119 @@ pub async fn task(
 ) -> Result<(), Error> {
     let work = context.work(request);
     let mut work = work.lock().await;
-    let pending: Vec<Pending> = {
-        let loaded = context.log.load(request).await?;
-        let mut pending = pending(loaded.state(), group);
-        pending.retain(|pending| pending.number == task);
-        if let (false, Some(state)) = (pending.is_empty(), loaded.state().request()) {
-            work.bring_up(context, request, state).await?;
-        }
-        pending
+    let mut batch = Batch {
+        context,
+        request,
+        group,
+        work: &mut work,
     };
+    // The request as it is now: what is passed over here is not sent by anybody else.
+    let loaded = context.load_current(request).await?;
+    let pending = batch.pending(loaded, |number| number == task).await?;
     if pending.is_empty() {
         return Ok(());
     }
-    let documents = work.tasks(context, request, group, &[task]).await?;
-    send(context, request, group, &pending, documents).await
+    batch.send(&pending).await
 }
 
-fn pending(state: &State, index: u32) -> Vec<Pending> {
-    let group = state
-        .request()
-        .and_then(|request| request.running())
-        .filter(|group| group.index == index);
-    let Some(group) = group else {
-        return Vec::new();
-    };
-    group
-        .numbered()
-        .filter(|(_, task)| matches!(task, TaskState::Pending { .. }))
-        .map(|(number, task)| Pending {
-            number,
-            attempts: Attempts {
-                before: task.last_attempt(),
-                earlier: task.earlier_attempts(),
-            },
-        })
-        .collect()
-}
-
-async fn send(
-    context: &Context,
+/// The tasks of one group on their way into the queue.
+struct Batch<'a> {
+    context: &'a Context,
     request: RequestId,
     group: u32,
-    pending: &[Pending],
-    documents: Vec<TaskDocument>,
-) -> Result<(), Error> {
-    let mut sent = Vec::with_capacity(pending.len());
-    for (pending, document) in pending.iter().zip(documents) {
-        let id = TaskId {
-            request,
-            group,
-            task: pending.number,
+    work: &'a mut Work,
+}
+
+impl Batch<'_> {
+    /// The tasks without an end.
+    async fn pending(
+        &mut self,
+        loaded: Loaded,
+        wanted: impl Fn(u32) -> bool,
+    ) -> Result<Vec<Pending>, Error> {
+        let Some((request, group)) = running(loaded.state(), self.group) else {
+            return Ok(Vec::new());
         };
-        let task_type = context.task_types.of(document.name.as_deref());
-        let payload = context.payloads.place(document.xml.as_ref()).await?;
-        let on_its_way = context
-            .tasks
-            .send(task_type, id, pending.attempts, &payload)
-            .await?;
-        sent.push(on_its_way);
+        let pending: Vec<Pending> = group
+            .numbered()
+            .filter(|(number, task)| wanted(*number) && matches!(task, TaskState::Pending { .. }))
+            .map(|(number, task)| Pending {
+                number,
+                attempts: Attempts {
+                    before: task.last_attempt(),
+                    earlier: task.earlier_attempts(),
+                    run: request.redrives,
+                },
+            })
+            .collect();
+        if !pending.is_empty() {
+            let up = self.work.bring_up(self.context, self.request, request);
+            up.await.map_err(|error| in_group(error, self.group))?;
+        }
+        Ok(pending)
     }
-    for sent in sent {
-        sent.answer().await?;
+
+    async fn still_runs(&self, run: Option<u32>) -> Result<bool, Error> {
+        let loaded = self.context.load_current(self.request).await?;
+        let running = running(loaded.state(), self.group);
+        Ok(running.is_some_and(|(request, _)| Some(request.redrives) == run))
     }
-    Ok(())
+
+    async fn send(&mut self, pending: &[Pending]) -> Result<(), Error> {
+        let documents = self.documents(pending).await;
+        let documents = documents.map_err(|error| in_group(error, self.group))?;
+        let mut sent = Vec::with_capacity(pending.len());
+        for (pending, document) in pending.iter().zip(documents) {
+            let task_type = self.context.task_types.of(document.name.as_deref());
+            let payload = self.context.payloads.place(document.xml.as_ref()).await?;
+            let id = self.id(pending);
+            let tasks = &self.context.tasks;
+            let on_its_way = tasks
+                .send(task_type, id, pending.attempts, &payload)
+                .await?;
+            sent.push((on_its_way, task_type, pending, payload));
+        }
+        for (sent, task_type, pending, payload) in sent {
+            // In a run after the first the one that is there may be of the run before.
+            if sent.answer().await? == Stored::Already && pending.attempts.run > 0 {
+                let id = self.id(pending);
+                let tasks = &self.context.tasks;
+                let over = tasks.send_over(task_type, id, pending.attempts, &payload);
+                over.await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn documents(&mut self, pending: &[Pending]) -> Result<Vec<TaskDocument>, Error> {
+        let numbers: Vec<u32> = pending.iter().map(|task| task.number).collect();
+        self.work
+            .tasks(self.context, self.request, self.group, &numbers)
+            .await
+    }
+
+    fn id(&self, pending: &Pending) -> TaskId {
+        TaskId {
+            request: self.request,
+            group: self.group,
+            task: pending.number,
+        }
+    }
+}
+
+fn running(state: &State, index: u32) -> Option<(&Request, &Group)> {
+    let request = state.request()?;
+    let group = request.running().filter(|group| group.index == index)?;
+    Some((request, group))
+}
+
+/// A failure of a group says which.
+fn in_group(error: Error, group: u32) -> Error {
+    match error {
+        Error::Fails(mut failure) => {
+            failure.group.get_or_insert(group);
+            Error::Fails(failure)
+        }
+        error => error,
+    }
 }

@@ -1,56 +1,124 @@
 //! What follows from a commit.
 
-use domain::request::{Effect, RequestId, TaskId, react};
+use std::sync::Arc;
+
+use domain::request::{Attempt, Effect, Event, RequestId, TaskId, react};
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use nats::Delivery;
+use nats::Commit;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::{advance, dispatch};
+use crate::held::{self, Timer, Wanted};
+use crate::{advance, dispatch, stop};
 
-/// Does everything that follows from a delivered commit. A commit that cannot be read is set
-/// aside, so that it blocks nothing; the request's own reader will say so.
-pub async fn of_commit(context: &Context, delivery: &Delivery) -> Result<(), Error> {
-    let commit = match delivery.commit() {
-        Ok(commit) => commit,
-        Err(error) => {
-            tracing::error!(%error, "a commit is set aside");
-            return Ok(context.dead_letters.set_aside(delivery, &error).await?);
-        }
+/// How many dead letters of a commit are completed at once.
+const LETTERS_AT_ONCE: usize = 32;
+
+/// Does everything that follows from a delivered commit. A commit that cannot be read, or one of
+/// a request whose log cannot, is set aside, so that it blocks nothing.
+pub async fn of_commit(context: &Context, held: &Arc<held::Commit>) -> Result<(), Error> {
+    let delivery = held.delivery();
+    let done = match delivery.commit() {
+        Ok(commit) => follow(context, held, &commit).await,
+        Err(error) => Err(Error::of_log(error)),
     };
-    context.log.observe(&commit).await;
-    let effects = {
-        let loaded = context.log.load(commit.request).await?;
+    match done {
+        Err(Error::Unreadable(error)) => {
+            tracing::error!(%error, "a commit is set aside");
+            context.dead_letters.set_aside(delivery, &error).await?;
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+async fn follow(context: &Context, held: &Arc<held::Commit>, commit: &Commit) -> Result<(), Error> {
+    context.log.observe(commit).await;
+    let request = commit.request;
+    // In this order: a timer that a redrive sets after the look at the request comes after it.
+    let timers = match commit.events.last() {
+        Some(Event::Failed(_) | Event::Cancelled(_)) => Some(context.timers.last_sequence().await?),
+        _ => None,
+    };
+    let effects: Vec<Effect> = {
+        let loaded = if timers.is_some() {
+            context.load_current(request).await?
+        } else {
+            context.load_since(request, commit.sequence).await?
+        };
         let state = loaded.state();
         let effects = commit.events.iter().flat_map(|event| react(state, event));
-        effects.collect::<Vec<_>>()
+        effects.collect()
+    };
+    let (letters, effects) = effects.into_iter().partition::<Vec<_>, _>(is_letter);
+    complete(context, commit.sequence, letters).await?;
+    let moment = Moment {
+        held,
+        sequence: commit.sequence,
+        at: commit.at,
+        timers,
     };
     for effect in effects {
-        apply(context, commit.request, commit.at, effect).await?;
+        let done = apply(context, request, &moment, effect).await;
+        context.or_abort(request, done).await?;
     }
     if commit.is_terminal() {
-        context.forget_work(commit.request);
+        context.forget_work(request);
     }
     Ok(())
+}
+
+fn is_letter(effect: &Effect) -> bool {
+    matches!(effect, Effect::CompleteDeadLetter { .. })
+}
+
+/// Writes the histories into the dead letters of a commit.
+async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Result<(), Error> {
+    let letters = letters.into_iter().filter_map(|effect| match effect {
+        Effect::CompleteDeadLetter { letter, attempts } => Some((letter, attempts)),
+        _ => None,
+    });
+    let complete = |(letter, attempts): (String, Vec<Attempt>)| async move {
+        context
+            .dead_letters
+            .complete(&letter, attempts, sequence)
+            .await
+    };
+    let completed = futures::stream::iter(letters)
+        .map(complete)
+        .buffer_unordered(LETTERS_AT_ONCE);
+    Ok(completed.try_collect().await?)
+}
+
+/// Which commit and when, and up to which sequence the timers were set before it was looked at.
+struct Moment<'a> {
+    held: &'a Arc<held::Commit>,
+    sequence: u64,
+    at: Timestamp,
+    timers: Option<u64>,
 }
 
 async fn apply(
     context: &Context,
     request: RequestId,
-    at: Timestamp,
+    moment: &Moment<'_>,
     effect: Effect,
 ) -> Result<(), Error> {
+    let timers = &context.timers;
     match effect {
-        Effect::Advance => advance::without_reports(context, request).await,
-        Effect::Dispatch { group } => dispatch::group(context, request, group).await,
+        Effect::Advance => advance::without_reports(context, request).await?,
+        Effect::Dispatch { group } => {
+            dispatch::group(context, request, group, moment.sequence).await?;
+        }
         Effect::SetGroupTimer { group, deadline } => {
-            Ok(context.timers.set_group(request, group, deadline).await?)
+            let timer = Timer::Group(request, group);
+            hold(context, moment, timer, deadline, 0).await;
         }
         Effect::SetRequestTimer { run } => {
-            let deadline = at
-                .checked_add(context.request_timeout)
-                .unwrap_or(Timestamp::MAX);
-            Ok(context.timers.set_request(request, run, deadline).await?)
+            let deadline = moment.at.checked_add(context.request_timeout);
+            let deadline = deadline.unwrap_or(Timestamp::MAX);
+            hold(context, moment, Timer::Request(request), deadline, run).await;
         }
         Effect::SetTaskTimer { group, task, due } => {
             let task = TaskId {
@@ -58,15 +126,26 @@ async fn apply(
                 group,
                 task,
             };
-            Ok(context.timers.set_task(task, due).await?)
+            timers.set_task(task, due).await?;
         }
-        Effect::ClearGroupTimer { group } => Ok(context.timers.clear_group(request, group).await?),
-        Effect::ClearRequestTimer => Ok(context.timers.clear_request(request).await?),
-        Effect::StopTasks => {
-            context.tasks.tell_to_stop(request).await?;
-            let taken_back = context.tasks.take_back(request).await?;
-            tracing::info!(%request, taken_back, "its waiting tasks are taken back");
-            Ok(())
+        Effect::ClearGroupTimer { group } => {
+            if !context.held.let_go(Timer::Group(request, group)).await {
+                timers.clear_group(request, group, moment.timers).await?;
+            }
         }
+        Effect::ClearRequestTimer => {
+            if !context.held.let_go(Timer::Request(request)).await {
+                timers.clear_request(request, moment.timers).await?;
+            }
+        }
+        Effect::StopTasks => stop::tasks(context, request).await?,
+        // They were completed before.
+        Effect::CompleteDeadLetter { .. } => {}
     }
+    Ok(())
+}
+
+async fn hold(context: &Context, moment: &Moment<'_>, timer: Timer, due: Timestamp, run: u32) {
+    let wanted = Wanted { timer, due, run };
+    context.held.hold(wanted, moment.held).await;
 }

@@ -9,6 +9,9 @@ pub enum Error {
     /// The request cannot be taken further: it fails with this.
     #[error("{}", .0.message)]
     Fails(Box<Failure>),
+    /// The request's log cannot be read: whatever is about it is set aside.
+    #[error(transparent)]
+    Unreadable(nats::Error),
     /// The command is refused; what asked for it is out of date.
     #[error(transparent)]
     Refused(#[from] Rejection),
@@ -27,6 +30,14 @@ impl From<nats::Error> for Error {
 }
 
 impl Error {
+    /// What an error of the log itself means, rather than one of a payload.
+    pub fn of_log(error: nats::Error) -> Self {
+        match error {
+            nats::Error::Corrupt { .. } => Self::Unreadable(error),
+            error => error.into(),
+        }
+    }
+
     /// The request fails with this code and message.
     pub fn failure(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Fails(Box::new(Failure {

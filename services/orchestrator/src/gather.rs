@@ -1,18 +1,17 @@
 //! Taking reports in: all that are there for a request become one commit, so that the last
 //! outcome of a group costs what the first one does.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::request::{Report, RequestId, Verdict};
 use nats::{Deliveries, Delivery, StoredReport};
 use runtime::Shutdown;
-use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::outbox::pause_before;
+use crate::turns::Turns;
 use crate::{advance, dispatch};
 
 /// The most reports that become one commit.
@@ -20,86 +19,39 @@ const REPORTS_PER_COMMIT: usize = 500;
 /// The most bytes of inline results that become one commit: the broker's messages end at 1 MiB.
 const BYTES_PER_COMMIT: u64 = 512 * 1024;
 
-/// The reports of the requests that are being decided now, waiting for their turn.
-type Waiting = HashMap<RequestId, VecDeque<StoredReport>>;
-
 /// Takes reports in until nothing new is to be taken, then finishes what is under way.
 pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutdown) {
-    let mut waiting = Waiting::new();
-    let mut deciding = JoinSet::new();
+    let mut turns = Turns::new();
     loop {
+        turns.begin(next_batch, |request, batch| {
+            let context = context.clone();
+            async move { decide(&context, request, batch).await }
+        });
         tokio::select! {
-            chunk = reports.next() => match chunk {
-                Some(chunk) => take_in(&context, chunk, &mut waiting, &mut deciding).await,
-                None => break,
-            },
-            Some(decided) = deciding.join_next() => {
-                if let Ok(request) = decided {
-                    go_on(&context, request, &mut waiting, &mut deciding);
+            chunk = reports.next() => {
+                let Some(chunk) = chunk else { break };
+                for delivery in chunk {
+                    match StoredReport::parse(delivery) {
+                        Ok(report) => turns.queue(report.request, report),
+                        Err(unreadable) => {
+                            set_aside(&context, &unreadable.delivery, &unreadable.error).await;
+                        }
+                    }
                 }
             }
+            ended = turns.ended() => if ended.is_err() { break },
             () = shutdown.softly() => break,
         }
     }
-    let rest = async { while deciding.join_next().await.is_some() {} };
-    shutdown.unless_hard(rest).await;
+    turns.finish(&shutdown).await;
 }
 
-async fn take_in(
-    context: &Arc<Context>,
-    chunk: Vec<Delivery>,
-    waiting: &mut Waiting,
-    deciding: &mut JoinSet<RequestId>,
-) {
-    let mut new = Vec::new();
-    for delivery in chunk {
-        match StoredReport::parse(delivery) {
-            Ok(report) => match waiting.entry(report.request) {
-                Entry::Occupied(mut reports) => reports.get_mut().push_back(report),
-                Entry::Vacant(place) => {
-                    new.push(report.request);
-                    place.insert(VecDeque::from([report]));
-                }
-            },
-            Err(unreadable) => {
-                tracing::error!(error = %unreadable.error, "a report is set aside");
-                let set_aside = context
-                    .dead_letters
-                    .set_aside(&unreadable.delivery, &unreadable.error);
-                if let Err(error) = set_aside.await {
-                    tracing::warn!(%error, "it could not be set aside; it comes again");
-                } else {
-                    answer(unreadable.delivery.terminate().await);
-                }
-            }
-        }
+async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error) {
+    tracing::error!(error = %reason, "a report is set aside");
+    match context.dead_letters.set_aside(delivery, reason).await {
+        Ok(_) => answer(delivery.terminate().await),
+        Err(error) => tracing::warn!(%error, "it could not be set aside; it comes again"),
     }
-    for request in new {
-        go_on(context, request, waiting, deciding);
-    }
-}
-
-/// Decides what waits for a request, where something does; while it is being decided the
-/// request keeps its place in `waiting`.
-fn go_on(
-    context: &Arc<Context>,
-    request: RequestId,
-    waiting: &mut Waiting,
-    deciding: &mut JoinSet<RequestId>,
-) {
-    let Some(reports) = waiting.get_mut(&request) else {
-        return;
-    };
-    let batch = next_batch(reports);
-    if batch.is_empty() {
-        waiting.remove(&request);
-        return;
-    }
-    let context = context.clone();
-    deciding.spawn(async move {
-        decide(&context, request, batch).await;
-        request
-    });
 }
 
 fn next_batch(reports: &mut VecDeque<StoredReport>) -> Vec<StoredReport> {
@@ -136,15 +88,22 @@ async fn decide(context: &Context, request: RequestId, batch: Vec<StoredReport>)
     let done = async {
         for report in &reports {
             if let Report::TaskDue { group, task } = report {
-                dispatch::task(context, request, *group, *task).await?;
+                let sent = dispatch::task(context, request, *group, *task).await;
+                context.or_abort(request, sent).await?;
             }
         }
-        advance::with_reports(context, request, reports).await
+        let advanced = advance::with_reports(context, request, reports).await;
+        context.or_abort(request, advanced).await
     };
     match done.await {
         Ok(()) => {
             for delivery in &deliveries {
                 answer(delivery.ack().await);
+            }
+        }
+        Err(Error::Unreadable(error)) => {
+            for delivery in &deliveries {
+                set_aside(context, delivery, &error).await;
             }
         }
         Err(error) => again(request, &error, &deliveries).await,

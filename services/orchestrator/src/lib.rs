@@ -10,8 +10,11 @@ mod dispatch;
 mod effects;
 mod error;
 mod gather;
+mod held;
 mod outbox;
 mod resources;
+mod stop;
+mod turns;
 mod work;
 
 use std::sync::Arc;

@@ -5,59 +5,72 @@ use std::time::Duration;
 
 use nats::{Deliveries, Delivery};
 use runtime::Shutdown;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::context::Context;
-use crate::effects;
 use crate::error::Error;
+use crate::turns::Turns;
+use crate::{effects, held};
 
-/// How many commits' effects are under way at once.
+/// Of how many requests effects are under way at once, about.
 const EFFECTS_IN_FLIGHT: usize = 256;
-/// How often a commit under way shows a sign of life; well below the consumer's ack wait.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(8);
+/// How many signs of life a commit under way shows within the consumer's ack wait.
+const SIGNS_OF_LIFE: u32 = 3;
 /// The first pause before a commit whose effects could not be done is delivered again.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The longest such pause.
 const RETRY_LONGEST: Duration = Duration::from_secs(20);
 
-/// Takes commits in until nothing new is to be taken, then finishes what is under way.
+/// Takes commits in until nothing new is to be taken, then finishes what is under way. The
+/// commits of one request take turns: what follows from an end is not to overtake what follows
+/// from a redrive after it.
 pub async fn run(context: Arc<Context>, mut commits: Deliveries, shutdown: Shutdown) {
-    let room = Arc::new(Semaphore::new(EFFECTS_IN_FLIGHT));
-    let mut under_way = JoinSet::new();
+    let mut turns = Turns::new();
     loop {
-        let chunk = tokio::select! {
-            chunk = commits.next() => chunk,
-            () = shutdown.softly() => None,
-        };
-        let Some(chunk) = chunk else { break };
-        for delivery in chunk {
-            let Ok(permit) = room.clone().acquire_owned().await else {
-                break;
-            };
-            let context = context.clone();
-            under_way.spawn(async move {
-                take_in(&context, delivery).await;
-                drop(permit);
-            });
+        turns.begin(
+            |line| line.drain(..).collect(),
+            |_, deliveries: Vec<Delivery>| {
+                let context = context.clone();
+                async move {
+                    for delivery in deliveries {
+                        take_in(&context, delivery).await;
+                    }
+                }
+            },
+        );
+        tokio::select! {
+            chunk = commits.next(), if turns.under_way() < EFFECTS_IN_FLIGHT => {
+                let Some(chunk) = chunk else { break };
+                for delivery in chunk {
+                    match delivery.request() {
+                        Some(request) => turns.queue(request, delivery),
+                        None => take_in(&context, delivery).await,
+                    }
+                }
+            }
+            ended = turns.ended() => if ended.is_err() { break },
+            () = context.held.due() => context.held.set(&context.timers, false).await,
+            () = shutdown.softly() => break,
         }
-        while under_way.try_join_next().is_some() {}
     }
-    let rest = async { while under_way.join_next().await.is_some() {} };
-    shutdown.unless_hard(rest).await;
+    turns.finish(&shutdown).await;
+    // What comes after this instance is to find every timer that is wanted.
+    shutdown
+        .unless_hard(context.held.set(&context.timers, true))
+        .await;
 }
 
 async fn take_in(context: &Context, delivery: Delivery) {
-    let answer = match with_signs_of_life(&delivery, effects::of_commit(context, &delivery)).await {
-        Ok(()) => delivery.ack().await,
-        Err(error) => {
-            let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
-            let pause = pause_before(delivered);
-            tracing::warn!(subject = delivery.subject(), %error, ?pause, "will be tried again");
-            delivery.nak(pause).await
-        }
+    let every = context.ack_wait / SIGNS_OF_LIFE;
+    let commit = held::Commit::new(delivery);
+    let delivery = commit.delivery();
+    let done = with_signs_of_life(delivery, every, effects::of_commit(context, &commit));
+    let Err(error) = done.await else {
+        return commit.release().await;
     };
-    if let Err(error) = answer {
+    let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
+    let pause = pause_before(delivered);
+    tracing::warn!(subject = delivery.subject(), %error, ?pause, "will be tried again");
+    if let Err(error) = delivery.nak(pause).await {
         tracing::debug!(%error, "a commit could not be answered; it comes again");
     }
 }
@@ -72,11 +85,12 @@ pub fn pause_before(delivered: u32) -> Duration {
 
 async fn with_signs_of_life(
     delivery: &Delivery,
+    every: Duration,
     work: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Error> {
     tokio::pin!(work);
     loop {
-        match tokio::time::timeout(SIGN_OF_LIFE, &mut work).await {
+        match tokio::time::timeout(every, &mut work).await {
             Ok(done) => return done,
             Err(_) => delivery.in_progress().await?,
         }

@@ -7,6 +7,9 @@ pub enum Error {
     /// The views.
     #[error(transparent)]
     Views(#[from] projections::Error),
+    /// Redis was emptied while the views were built again: begin anew.
+    #[error("Redis was emptied meanwhile")]
+    Emptied,
     /// A loop ended that must not.
     #[error("the projector's loop ended")]
     Ended,

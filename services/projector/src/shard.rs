@@ -72,39 +72,50 @@ impl Shard {
         written?;
         published?;
         let (sequence, _, _) = last.place()?;
-        self.store.checkpoint(self.number, sequence).await?;
+        let found = self
+            .store
+            .advance(self.number, self.noted, sequence)
+            .await?;
+        if found < self.noted {
+            // Redis was emptied after the look at it above, and may lack what was just written.
+            self.rebuild(found, sequence).await?;
+        }
         self.noted = self.noted.max(sequence);
         Ok(last.ack().await?)
     }
 
-    /// Builds the views again where Redis was emptied or set back. What Redis has noted is less
+    /// Builds the views again where Redis was emptied or set back: what it has noted is less
     /// than what was noted from here then.
     async fn repair(&mut self) -> Result<(), Error> {
-        let found = self.store.checkpoint(self.number, 0).await?;
+        let found = self.store.checkpoint(self.number).await?;
         if self.noted == 0 {
-            // A fresh instance goes by what the broker delivers, unless Redis is empty.
+            // A fresh instance goes by what the broker has had acked.
             self.noted = self.connection.acked(self.number, "projector").await?;
         }
         if found >= self.noted {
             return Ok(());
         }
+        self.rebuild(found, self.noted).await
+    }
+
+    async fn rebuild(&self, from: u64, to: u64) -> Result<(), Error> {
+        let shard = self.number;
         tracing::warn!(
-            shard = self.number,
-            from = found,
-            to = self.noted,
+            shard,
+            from,
+            to,
             "Redis is not what it was: building the views again"
         );
         self.views.forget();
-        let mut scan = Scan::open(&self.connection, self.number, found + 1, self.noted).await?;
+        let mut scan = Scan::open(&self.connection, shard, from + 1, to).await?;
         while let Some(commits) = scan.next(REBUILD_CHUNK).await? {
             self.views.take_in(&commits).await?;
         }
-        self.store.checkpoint(self.number, self.noted).await?;
-        tracing::info!(
-            shard = self.number,
-            to = self.noted,
-            "the views are built again"
-        );
+        let found = self.store.advance(shard, from, to).await?;
+        if found < from {
+            return Err(Error::Emptied);
+        }
+        tracing::info!(shard, to, "the views are built again");
         Ok(())
     }
 }

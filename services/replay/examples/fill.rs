@@ -104,7 +104,7 @@ async fn request(
     for events in commits(form, number, id) {
         for event in &events {
             if let Event::TaskFailed(failed) = event {
-                letters.keep(&letter(id, failed)).await?;
+                letters.keep(letter(id, failed)).await?;
             }
         }
         last = log.append(id, last, &events).await?;
@@ -191,7 +191,7 @@ fn failed(id: RequestId, task: u32) -> [Event; 2] {
             causes: Vec::new(),
         },
     };
-    let letter = format!("{id}.0.{task}.1");
+    let letter = format!("{id}.0.{task}.0");
     let failure = Failure {
         code: "tasks-failed".into(),
         message: "1 task of group 0 failed".into(),
@@ -221,8 +221,10 @@ fn letter(request: RequestId, failed: &TaskFailed) -> DeadLetter {
             group: failed.group,
             task: failed.task,
         },
+        run: 0,
         task_type: "default".into(),
         document: Payload::from("<vnml/>"),
-        last: failed.attempt.clone(),
+        attempts: vec![failed.attempt.clone()],
+        sequence: None,
     }
 }

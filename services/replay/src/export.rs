@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
-use domain::request::{Event, Payload, RequestId, TaskId};
+use domain::request::{Event, Payload, RequestId};
 use jiff::Timestamp;
-use nats::Commit;
 use runtime::Settings;
 
 use crate::bundle::{self, Bundle, Header, Line, Rules, StoredCommit, StoredPayload, StoredTask};
@@ -69,7 +68,7 @@ async fn request(
             lines.push(Line::Payload(stored(sha256, bytes, redacted)));
         }
     }
-    dead_letters(source, &commits, redacted, lines).await?;
+    dead_letters(source, id, redacted, lines).await?;
     for mut commit in commits {
         if redacted {
             commit.events.iter_mut().for_each(redact::event);
@@ -113,36 +112,16 @@ pub fn payloads(event: &Event) -> Vec<&Payload> {
     }
 }
 
+/// A masked document is none that was sent: it would prove nothing.
 async fn dead_letters(
     source: &Source,
-    commits: &[Commit],
+    id: RequestId,
     redacted: bool,
     lines: &mut Vec<Line>,
 ) -> Result<(), Error> {
-    let Some(live) = source.live() else {
-        return Ok(());
-    };
-    let mut tasks = Vec::new();
-    for commit in commits {
-        for event in &commit.events {
-            if let Event::TaskFailed(e) = event
-                && matches!(e.next, domain::request::Next::DeadLetter(_))
-            {
-                tasks.push(TaskId {
-                    request: commit.request,
-                    group: e.group,
-                    task: e.task,
-                });
-            }
-        }
-    }
-    tasks.dedup();
-    for task in tasks {
-        for task_type in live.connection.dead_letter_types(task).await? {
-            let letter = live.connection.dead_letter(&task_type, task).await?;
-            // A masked document is none that was sent: it would prove nothing.
-            lines.extend(letter.filter(|_| !redacted).map(Line::DeadLetter));
-        }
+    if let (Some(live), false) = (source.live(), redacted) {
+        let letters = live.connection.dead_letters_of(id).await?;
+        lines.extend(letters.into_iter().map(Line::DeadLetter));
     }
     Ok(())
 }

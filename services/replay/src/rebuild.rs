@@ -185,7 +185,7 @@ impl Rebuild {
                 .copied()
                 .unwrap_or(1)
                 - 1;
-            self.store.checkpoint(shard, folded).await?;
+            self.store.advance(shard, 0, folded).await?;
         }
         self.staging.end().await?;
         Ok(switched)

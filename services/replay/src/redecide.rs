@@ -81,6 +81,7 @@ async fn again(
         Err(rejection) => return Ok(Err(rejection.to_string())),
     };
     if let (Command::Advance(advance), Some(request)) = (&mut command, state.request()) {
+        advance.from = refused;
         advance.steps = steps(source, request, &advance.reports, refused).await?;
     }
     Ok(decide(state, command).map_err(|rejection| rejection.to_string()))
@@ -186,6 +187,7 @@ async fn command(
         events => Command::Advance(Advance {
             reports: reports(state, events),
             steps: Vec::new(),
+            from: 0,
             now,
             rules,
         }),
@@ -262,6 +264,7 @@ fn reports(state: &State, events: &[Event]) -> Vec<Report> {
             Event::TaskSucceeded(e) => reports.push(Report::Outcome(Outcome {
                 group: e.group,
                 task: e.task,
+                run: None,
                 attempt: e.attempt,
                 worker: e.worker.clone(),
                 started_at: e.started_at,
@@ -271,6 +274,7 @@ fn reports(state: &State, events: &[Event]) -> Vec<Report> {
             Event::TaskFailed(e) => reports.push(Report::Outcome(Outcome {
                 group: e.group,
                 task: e.task,
+                run: None,
                 attempt: e.attempt.attempt,
                 worker: e.attempt.worker.clone(),
                 started_at: e.attempt.started_at,

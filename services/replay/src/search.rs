@@ -100,9 +100,8 @@ async fn of_types(
     for found in found {
         let types = match source {
             Source::Live(live) => {
-                live.connection
-                    .dead_letter_types_of(found.request_id)
-                    .await?
+                let letters = live.connection.dead_letters_of(found.request_id).await?;
+                letters.into_iter().map(|letter| letter.task_type).collect()
             }
             Source::Bundle(bundle) => bundle.dead_letter_types_of(found.request_id),
         };

@@ -4,15 +4,17 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use domain::document::TaskDocument;
-use domain::request::{Event, Next, Payload, TaskId};
+use domain::request::{Event, Payload, TaskId};
+use nats::DeadLetter;
 use runtime::Settings;
 use serde_json::{Value, json};
 
 use crate::command::TaskArgs;
 use crate::derive::{Derivation, sha256};
-use crate::output::{Paint, clock, millis, wrap};
+use crate::output::{Paint, millis, wrap};
 use crate::source::Source;
 use crate::story::Story;
+use crate::timeline::next;
 use crate::{Error, Finding, page};
 
 pub async fn run(args: &TaskArgs, settings: &Settings) -> Result<Finding, Error> {
@@ -77,28 +79,24 @@ async fn sent(source: &Source, id: TaskId) -> Result<Vec<(String, Payload)>, Err
     let mut found = Vec::new();
     match source {
         Source::Live(live) => {
-            for task_type in live.connection.dead_letter_types(id).await? {
-                if let Some(letter) = live.connection.dead_letter(&task_type, id).await? {
-                    let place = format!("the dead letter of attempt {}", letter.last.attempt);
-                    found.push((place, letter.document));
-                }
-            }
+            let letters = live.connection.dead_letters_of(id.request).await?;
+            found.extend(of_letters(&letters, id));
             let queued = live.connection.queued(id.request).await?;
             let queued = queued.into_iter().filter(|queued| queued.task == id);
             found.extend(queued.map(|q| (format!("message {} of TASKS", q.sequence), q.document)));
         }
-        Source::Bundle(bundle) => {
-            let letters = bundle
-                .dead_letters
-                .iter()
-                .filter(|letter| letter.task == id);
-            found.extend(letters.map(|letter| {
-                let place = format!("the dead letter of attempt {}", letter.last.attempt);
-                (place, letter.document.clone())
-            }));
-        }
+        Source::Bundle(bundle) => found.extend(of_letters(&bundle.dead_letters, id)),
     }
     Ok(found)
+}
+
+fn of_letters(letters: &[DeadLetter], id: TaskId) -> Vec<(String, Payload)> {
+    let own = letters.iter().filter(|letter| letter.task == id);
+    own.map(|letter| {
+        let place = format!("the dead letter of run {}", letter.run);
+        (place, letter.document.clone())
+    })
+    .collect()
 }
 
 /// Whether the document that was made again is the one that was sent.
@@ -171,10 +169,7 @@ async fn attempts(source: &Source, story: &Story, id: TaskId) -> Result<Vec<Valu
                     "code": e.attempt.fault.code,
                     "message": e.attempt.fault.message,
                     "causes": e.attempt.fault.causes,
-                    "next": match &e.next {
-                        Next::RetryAt(at) => format!("again at {}", clock(*at)),
-                        Next::DeadLetter(letter) => format!("given up, dead letter {letter}"),
-                    },
+                    "next": next(&e.next),
                 }));
             }
             _ => {}

@@ -68,10 +68,7 @@ fn outcome(recorded: &Recorded<Event>) -> Option<Folded> {
             &e.worker,
         ),
         Event::TaskFailed(e) => {
-            let next = match &e.next {
-                Next::RetryAt(at) => format!("again at {}", clock(*at)),
-                Next::DeadLetter(letter) => format!("given up, dead letter {letter}"),
-            };
+            let next = next(&e.next);
             let given_up = matches!(e.next, Next::DeadLetter(_));
             let fault = &e.attempt.fault;
             (
@@ -97,6 +94,15 @@ fn outcome(recorded: &Recorded<Event>) -> Option<Folded> {
         durations: vec![duration],
         workers: vec![worker.clone()],
     })
+}
+
+/// What follows a failed attempt.
+pub fn next(next: &Next) -> String {
+    match next {
+        Next::RetryAt(at) => format!("again at {}", clock(*at)),
+        Next::DispatchAt(at) => format!("dispatched again at {}", clock(*at)),
+        Next::DeadLetter(letter) => format!("given up, dead letter {letter}"),
+    }
 }
 
 impl Folded {

@@ -14,7 +14,7 @@ use crate::output::{Paint, between, clock, count, millis, wrap};
 use crate::source::Source;
 use crate::story::Story;
 use crate::usual::{self, Usual};
-use crate::{Error, Finding, page};
+use crate::{Error, Finding, page, timeline};
 
 /// The most pieces of evidence of one kind.
 const SHOWN: usize = 10;
@@ -80,16 +80,13 @@ impl Answer {
             .filter_map(|recorded| {
                 let said = match &recorded.event {
                     Event::TaskFailed(e) => format!(
-                        "task {}.{} attempt {} on {}: {} {}",
+                        "task {}.{} attempt {} on {}: {} ({})",
                         e.group,
                         e.task,
                         e.attempt.attempt,
                         e.attempt.worker,
                         e.attempt.fault.code,
-                        match &e.next {
-                            Next::RetryAt(at) => format!("(again at {})", clock(*at)),
-                            Next::DeadLetter(letter) => format!("(dead letter {letter})"),
-                        }
+                        timeline::next(&e.next)
                     ),
                     Event::TaskSucceeded(_) | Event::GroupCompleted { .. } => return None,
                     event => event.name().to_owned(),
@@ -318,7 +315,7 @@ fn next_attempts(story: &Story, group: &Group) -> Vec<(u32, Timestamp)> {
     for recorded in story.events() {
         if let Event::TaskFailed(e) = &recorded.event
             && e.group == group.index
-            && let Next::RetryAt(at) = e.next
+            && let Next::RetryAt(at) | Next::DispatchAt(at) = e.next
             && matches!(group.task(e.task), Some(TaskState::Pending { .. }))
         {
             due.insert(e.task, at);

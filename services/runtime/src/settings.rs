@@ -157,13 +157,15 @@ settings! {
     task_timeout_ms: u64 = "TASK_TIMEOUT_MS", "60000", "How long an attempt may take, in milliseconds, where its type does not say.";
     task_lease_ms: u64 = "TASK_LEASE_MS", "30000", "How long a worker holds a task without a sign of life, in milliseconds.";
     retry_delay_ms: u64 = "RETRY_DELAY_MS", "500", "Delay before the second attempt, in milliseconds, where the type does not say.";
+    long_delay_ms: u64 = "LONG_DELAY_MS", "30000", "A delay longer than this, in milliseconds, is kept by a timer and not by the work queue.";
     worker_concurrency: usize = "WORKER_CONCURRENCY", "64", "Tasks of one type a worker runs at once.";
     worker_name: String = "WORKER_NAME", "", "The name of this worker in the history; unset, one is made.";
-    executor: String = "EXECUTOR", "reference", "What runs tasks of the type `default`: reference, echo, `command:PROGRAM ARGS…`, or an http:// URL.";
+    executor: String = "EXECUTOR", "reference", "What runs tasks of the type `default`: reference, echo, noop, `command:PROGRAM ARGS…`, or an http:// URL.";
     shards: u8 = "SHARDS", "1", "How many streams the log is spread over, from 1 to 64. Fixed once there is data.";
     replicas: usize = "REPLICAS", "1", "How many NATS servers keep each stream.";
     log_max_age_seconds: u64 = "LOG_MAX_AGE_SECONDS", "604800", "How long the log is kept, in seconds.";
     takeover_after_ms: u64 = "TAKEOVER_AFTER_MS", "5000", "After how long without a sign of life another instance takes over, in milliseconds.";
+    ack_wait_ms: u64 = "ACK_WAIT_MS", "10000", "How long the orchestrator and the projector hold a message without a sign of life before it is delivered again, in milliseconds.";
     shutdown_grace_ms: u64 = "SHUTDOWN_GRACE_MS", "10000", "How long a role may take to drain, in milliseconds.";
     health_port: u16 = "HEALTH_PORT", "0", "The port on which a role other than the API answers /healthz and /readyz; 0 for none.";
     log_format: String = "LOG_FORMAT", "text", "The form of the logs: text or json.";
@@ -231,6 +233,8 @@ impl Settings {
             ("WORKER_CONCURRENCY", self.worker_concurrency as u64),
             ("TASK_TIMEOUT_MS", self.task_timeout_ms),
             ("TASK_LEASE_MS", self.task_lease_ms),
+            ("ACK_WAIT_MS", self.ack_wait_ms),
+            ("TAKEOVER_AFTER_MS", self.takeover_after_ms),
             ("GROUP_TIMEOUT_MS", self.group_timeout_ms),
             ("REQUEST_TIMEOUT_MS", self.request_timeout_ms),
             ("SHARDS", u64::from(self.shards)),

@@ -14,7 +14,7 @@ use crate::error::io;
 use crate::{Error, stale};
 
 /// How long a server may take until it answers: one with much data reads it first.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often it is asked meanwhile.
 const START_PROBE: Duration = Duration::from_millis(10);
 /// How long one probe may take.

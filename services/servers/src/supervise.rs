@@ -6,7 +6,7 @@ use crate::{Error, Server};
 /// How often a server may end within [`WINDOW`] before nobody starts it again.
 const ENDS_MAX: usize = 5;
 /// See [`ENDS_MAX`].
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// Starts a server again whenever it ends, until `stop` is there; then stops it in order. An
 /// error says that it keeps ending.

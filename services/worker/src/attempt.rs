@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::document::{Limits, check_result};
-use domain::request::{Attempt, Fault, LONG_DELAY, Next, Outcome, Payload, Verdict};
+use domain::request::{Attempt, Fault, Next, Outcome, Payload, Verdict};
 use jiff::Timestamp;
-use nats::{DeadLetter, Error, TaskMessage, Unreadable};
+use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
 use tokio_util::sync::CancellationToken;
 
 use crate::Bench;
@@ -17,23 +17,30 @@ use crate::judge::{self, Judgement};
 /// The pause before a task comes again whose outcome could not be reported.
 const UNREPORTED_PAUSE: Duration = Duration::from_secs(1);
 
-/// When an attempt was, for its report.
+/// When an attempt was, for its report, and whether the task was still this worker's then.
 struct Span {
     started_at: Timestamp,
     duration_ms: u64,
+    lease: Lease,
+}
+
+/// Whether a worker holds its task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lease {
+    Held,
+    /// It was silent for too long: the broker may have given the task to another worker.
+    Lost,
 }
 
 /// Runs an attempt to its end and answers the message.
 pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken) {
-    let done = match judge::exhausted(bench, &task) {
-        Some(fault) => {
-            let span = Span {
-                started_at: Timestamp::now(),
-                duration_ms: 0,
-            };
-            give_up(bench, &task, fault, span).await
-        }
-        None => execute(bench, &task, cancelled).await,
+    let done = match settled(bench, &task).await {
+        Ok(Some(letter)) => report_again(bench, &task, &letter).await,
+        Ok(None) => match judge::exhausted(bench, &task) {
+            Some(fault) => give_up(bench, &task, fault, Span::none()).await,
+            None => execute(bench, &task, cancelled).await,
+        },
+        Err(error) => Err(error),
     };
     if let Err(error) = done {
         tracing::warn!(task = %task.id, attempt = task.attempt, %error, "not reported; comes again");
@@ -43,16 +50,29 @@ pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken
     }
 }
 
+/// The dead letter of a task that comes again though it was given up in this run: the worker
+/// died, or was not heard, between the letter and the report.
+async fn settled(bench: &Bench, task: &TaskMessage) -> Result<Option<DeadLetter>, Error> {
+    if judge::of_this_run(task) <= 1 {
+        return Ok(None);
+    }
+    bench
+        .dead_letters
+        .find(&task.task_type, task.id, task.run)
+        .await
+}
+
 async fn execute(
     bench: &Bench,
     task: &TaskMessage,
     cancelled: &CancellationToken,
 ) -> Result<(), Error> {
     let (started_at, started) = (Timestamp::now(), Instant::now());
-    let result = keep_lease(bench, task, produce(bench, task, cancelled)).await;
+    let (result, lease) = keep_lease(bench, task, produce(bench, task, cancelled)).await;
     let span = Span {
         started_at,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        lease,
     };
     match result {
         Ok(result) => succeed(bench, task, result, span).await,
@@ -64,17 +84,38 @@ async fn execute(
     }
 }
 
-/// Shows signs of life for as long as the attempt goes on; the time limit is the executor's.
-async fn keep_lease<T>(bench: &Bench, task: &TaskMessage, work: impl Future<Output = T>) -> T {
+impl Span {
+    /// Of an attempt that was not made.
+    fn none() -> Self {
+        Self {
+            started_at: Timestamp::now(),
+            duration_ms: 0,
+            lease: Lease::Held,
+        }
+    }
+}
+
+/// Shows signs of life for as long as the attempt goes on; the time limit is the executor's. A
+/// process that was stopped for a while learns here that its lease may be over.
+async fn keep_lease<T>(
+    bench: &Bench,
+    task: &TaskMessage,
+    work: impl Future<Output = T>,
+) -> (T, Lease) {
     tokio::pin!(work);
+    let mut lease = Lease::Held;
+    let mut heard = Instant::now();
     loop {
-        match tokio::time::timeout(bench.lease / 3, &mut work).await {
-            Ok(done) => return done,
-            Err(_) => {
-                if let Err(error) = task.delivery.in_progress().await {
-                    tracing::debug!(task = %task.id, %error, "no sign of life could be sent");
-                }
-            }
+        let done = tokio::time::timeout(bench.lease / 3, &mut work).await;
+        if heard.elapsed() >= bench.lease {
+            lease = Lease::Lost;
+        }
+        if let Ok(done) = done {
+            return (done, lease);
+        }
+        match task.delivery.in_progress().await {
+            Ok(()) => heard = Instant::now(),
+            Err(error) => tracing::debug!(task = %task.id, %error, "no sign of life could be sent"),
         }
     }
 }
@@ -113,6 +154,7 @@ fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: Verdict) -> 
     Outcome {
         group: task.id.group,
         task: task.id.task,
+        run: Some(task.run),
         attempt: task.attempt,
         worker: bench.worker.clone(),
         started_at: span.started_at,
@@ -144,6 +186,9 @@ async fn fail(
         message: fault.message,
         causes: fault.causes,
     };
+    if span.lease == Lease::Lost {
+        return fail_without_lease(bench, task, fault, span).await;
+    }
     let delay = match judge::next(bench, task, &fault.code, retry) {
         Judgement::GiveUp => return give_up(bench, task, fault, span).await,
         Judgement::Again(delay) => delay,
@@ -154,18 +199,36 @@ async fn fail(
     let at = Timestamp::now()
         .checked_add(delay)
         .unwrap_or(Timestamp::MAX);
-    let verdict = Verdict::Failed {
-        fault,
-        next: Next::RetryAt(at),
+    let long = delay > bench.long_delay;
+    let next = if long {
+        Next::DispatchAt(at)
+    } else {
+        Next::RetryAt(at)
     };
-    let outcome = outcome(bench, task, &span, verdict);
+    let outcome = outcome(bench, task, &span, Verdict::Failed { fault, next });
     bench.reports.outcome(task.id.request, outcome).await?;
-    if delay > LONG_DELAY {
+    if long {
         // The orchestrator sets a timer that has it dispatched again.
         task.delivery.ack().await
     } else {
         task.delivery.nak(delay).await
     }
+}
+
+/// The task is with another worker by now, whose attempt is what counts: this one is only
+/// recorded, and the message is not this worker's to answer.
+async fn fail_without_lease(
+    bench: &Bench,
+    task: &TaskMessage,
+    fault: Fault,
+    span: Span,
+) -> Result<(), Error> {
+    tracing::warn!(
+        task = %task.id, attempt = task.attempt, code = fault.code, "failed after its lease"
+    );
+    let next = Next::RetryAt(Timestamp::now());
+    let outcome = outcome(bench, task, &span, Verdict::Failed { fault, next });
+    bench.reports.outcome(task.id.request, outcome).await
 }
 
 /// Keeps the dead letter, reports, and only then ends the message: each awaited, so that
@@ -176,38 +239,89 @@ async fn give_up(bench: &Bench, task: &TaskMessage, fault: Fault, span: Span) ->
     );
     let letter = DeadLetter {
         task: task.id,
+        run: task.run,
         task_type: task.task_type.clone(),
         document: task.document.clone(),
-        last: Attempt {
+        attempts: vec![Attempt {
             attempt: task.attempt,
             worker: bench.worker.clone(),
             started_at: span.started_at,
             duration_ms: span.duration_ms,
-            fault: fault.clone(),
+            fault,
+        }],
+        sequence: None,
+    };
+    let kept = bench.dead_letters.keep(letter).await?;
+    report_again(bench, task, &kept).await
+}
+
+/// Reports what a dead letter says, whichever attempt and worker it is of.
+async fn report_again(bench: &Bench, task: &TaskMessage, letter: &DeadLetter) -> Result<(), Error> {
+    let what = || format!("the dead letter {}", letter.id());
+    let Some(last) = letter.attempts.last() else {
+        let reason = "it tells of no attempt".into();
+        return Err(Error::Corrupt {
+            what: what(),
+            reason,
+        });
+    };
+    let outcome = Outcome {
+        group: task.id.group,
+        task: task.id.task,
+        run: Some(letter.run),
+        attempt: last.attempt,
+        worker: last.worker.clone(),
+        started_at: last.started_at,
+        duration_ms: last.duration_ms,
+        verdict: Verdict::Failed {
+            fault: last.fault.clone(),
+            next: Next::DeadLetter(letter.id()),
         },
     };
-    let letter = bench.dead_letters.keep(&letter).await?;
-    let verdict = Verdict::Failed {
-        fault,
-        next: Next::DeadLetter(letter),
-    };
-    let outcome = outcome(bench, task, &span, verdict);
     bench.reports.outcome(task.id.request, outcome).await?;
     task.delivery.terminate().await
 }
 
-/// A task message that cannot be read blocks nothing.
+/// A task message that cannot be read blocks nothing: it is set aside, and the task it was is
+/// given up, so that its request ends and says so.
 pub async fn set_aside(bench: &Bench, unreadable: &Unreadable) {
-    tracing::error!(error = %unreadable.error, "a task is set aside");
-    let kept = bench
-        .dead_letters
-        .set_aside(&unreadable.delivery, &unreadable.error)
-        .await;
-    let answered = match kept {
-        Ok(()) => unreadable.delivery.terminate().await,
-        Err(_) => unreadable.delivery.nak(UNREPORTED_PAUSE).await,
+    let Unreadable { delivery, error } = unreadable;
+    tracing::error!(%error, "a task is set aside");
+    let answered = match set_aside_and_report(bench, delivery, error).await {
+        Ok(()) => delivery.terminate().await,
+        Err(_) => delivery.nak(UNREPORTED_PAUSE).await,
     };
     if let Err(error) = answered {
         tracing::debug!(%error, "it comes again");
     }
+}
+
+async fn set_aside_and_report(
+    bench: &Bench,
+    delivery: &Delivery,
+    error: &Error,
+) -> Result<(), Error> {
+    let letter = bench.dead_letters.set_aside(delivery, error).await?;
+    let Some(id) = delivery.task() else {
+        return Ok(());
+    };
+    let outcome = Outcome {
+        group: id.group,
+        task: id.task,
+        // Which run and attempt it is cannot be read either.
+        run: None,
+        attempt: u32::MAX,
+        worker: bench.worker.clone(),
+        started_at: Timestamp::now(),
+        duration_ms: 0,
+        verdict: Verdict::Failed {
+            fault: Fault {
+                code: "unreadable".into(),
+                message: error.to_string(),
+                causes: Vec::new(),
+            },
+            next: Next::DeadLetter(letter),
+        },
+    };
+    bench.reports.outcome(id.request, outcome).await
 }

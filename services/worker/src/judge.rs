@@ -19,14 +19,18 @@ pub enum Judgement {
 /// died, or lost their leases, without a report.
 pub fn exhausted(bench: &Bench, task: &TaskMessage) -> Option<Fault> {
     let most = bench.task_type.retry.attempts;
-    let of_this_run = task.attempt.saturating_sub(task.earlier_attempts);
-    (of_this_run > most).then(|| Fault {
+    (of_this_run(task) > most).then(|| Fault {
         code: "attempts-exhausted".into(),
-        message: format!("none of its {most} attempts ended with a report"),
+        message: format!("the last of its {most} attempts ended without a report"),
         causes: vec![
             "the worker of the last attempt died, or was silent for longer than its lease".into(),
         ],
     })
+}
+
+/// The number of the attempt since the request was last redriven, from 1.
+pub fn of_this_run(task: &TaskMessage) -> u32 {
+    task.attempt.saturating_sub(task.earlier_attempts)
 }
 
 pub fn next(bench: &Bench, task: &TaskMessage, code: &str, retry: Retry) -> Judgement {
@@ -35,9 +39,8 @@ pub fn next(bench: &Bench, task: &TaskMessage, code: &str, retry: Retry) -> Judg
         Retry::ByPolicy => request::Retry::ByPolicy,
         Retry::After(delay) => request::Retry::After(delay),
     };
-    let of_this_run = task.attempt.saturating_sub(task.earlier_attempts);
     let policy = &bench.task_type.retry;
-    match policy.delay(of_this_run, code, retry, chance(task)) {
+    match policy.delay(of_this_run(task), code, retry, chance(task)) {
         Some(delay) => Judgement::Again(delay),
         None => Judgement::GiveUp,
     }

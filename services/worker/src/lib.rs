@@ -43,6 +43,7 @@ pub(crate) struct Bench {
     pub payloads: Payloads,
     pub dead_letters: DeadLetters,
     pub lease: Duration,
+    pub long_delay: Duration,
 }
 
 /// Checks the executors that are configured, before anything is started.
@@ -121,6 +122,7 @@ pub async fn run(
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection.clone()),
             lease: Duration::from_millis(settings.task_lease_ms),
+            long_delay: Duration::from_millis(settings.long_delay_ms),
         };
         let options = PullOptions {
             concurrency: task_type.concurrency,

@@ -1,41 +1,58 @@
 //! The tasks of one type that a worker holds at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use domain::request::RequestId;
 use futures::{Stream, StreamExt};
-use nats::{Pull, TaskMessage};
+use nats::{Pull, Stop, TaskMessage};
 use runtime::Shutdown;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Bench, attempt};
 
-/// The requests whose tasks run here: a token for each, and how many tasks hold it.
+/// How many notices to stop are remembered: a task may be on its way here when its notice comes.
+const STOPS_REMEMBERED: usize = 1_000;
+
+/// The requests whose tasks run here, by run: a token for each, and how many tasks hold it.
 #[derive(Default)]
-struct Running(HashMap<RequestId, (CancellationToken, usize)>);
+struct Running {
+    tokens: HashMap<(RequestId, u32), (CancellationToken, usize)>,
+    stopped: VecDeque<Stop>,
+}
 
 impl Running {
-    fn begin(&mut self, request: RequestId) -> CancellationToken {
-        let (token, tasks) = self.0.entry(request).or_default();
+    fn begin(&mut self, request: RequestId, run: u32) -> CancellationToken {
+        let (token, tasks) = self.tokens.entry((request, run)).or_default();
         *tasks += 1;
+        let stopped = |stop: &Stop| stop.request == request && run <= stop.run;
+        if self.stopped.iter().any(stopped) {
+            token.cancel();
+        }
         token.clone()
     }
 
-    fn end(&mut self, request: RequestId) {
-        if let Some((_, tasks)) = self.0.get_mut(&request) {
+    fn end(&mut self, request: RequestId, run: u32) {
+        if let Some((_, tasks)) = self.tokens.get_mut(&(request, run)) {
             *tasks -= 1;
             if *tasks == 0 {
-                self.0.remove(&request);
+                self.tokens.remove(&(request, run));
             }
         }
     }
 
-    fn stop(&self, request: RequestId) {
-        if let Some((token, _)) = self.0.get(&request) {
-            token.cancel();
+    /// Stops the tasks of this run and of those before it; a redriven request's run on.
+    fn stop(&mut self, stop: Stop) {
+        for ((request, run), (token, _)) in &self.tokens {
+            if *request == stop.request && *run <= stop.run {
+                token.cancel();
+            }
         }
+        if self.stopped.len() == STOPS_REMEMBERED {
+            self.stopped.pop_front();
+        }
+        self.stopped.push_back(stop);
     }
 }
 
@@ -43,7 +60,7 @@ impl Running {
 pub async fn run(
     bench: Arc<Bench>,
     mut pull: Pull,
-    mut stops: impl Stream<Item = RequestId> + Unpin,
+    mut stops: impl Stream<Item = Stop> + Unpin,
     shutdown: Shutdown,
 ) {
     let mut running = Running::default();
@@ -65,11 +82,11 @@ pub async fn run(
                 let mut ended = vec![first];
                 ended.extend(std::iter::from_fn(|| attempts.try_join_next()));
                 pull.release(ended.len());
-                for request in ended.into_iter().flatten() {
-                    running.end(request);
+                for (request, run) in ended.into_iter().flatten() {
+                    running.end(request, run);
                 }
             }
-            Some(request) = stops.next() => running.stop(request),
+            Some(stop) = stops.next() => running.stop(stop),
             () = shutdown.softly() => break,
         }
     }
@@ -81,13 +98,70 @@ fn start(
     bench: &Arc<Bench>,
     task: TaskMessage,
     running: &mut Running,
-    attempts: &mut JoinSet<RequestId>,
+    attempts: &mut JoinSet<(RequestId, u32)>,
 ) {
-    let request = task.id.request;
-    let cancelled = running.begin(request);
+    let (request, run) = (task.id.request, task.run);
+    let cancelled = running.begin(request, run);
     let bench = bench.clone();
     attempts.spawn(async move {
         attempt::run(&bench, task, &cancelled).await;
-        request
+        (request, run)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> RequestId {
+        RequestId::new(uuid::Uuid::now_v7())
+    }
+
+    #[test]
+    fn a_notice_stops_its_run_and_those_before_and_no_later_one() {
+        let mut running = Running::default();
+        let (one, other) = (request(), request());
+        let tokens: Vec<_> = (0..3).map(|run| running.begin(one, run)).collect();
+        let apart = running.begin(other, 0);
+        running.stop(Stop {
+            request: one,
+            run: 1,
+        });
+        let stopped: Vec<_> = tokens.iter().map(CancellationToken::is_cancelled).collect();
+        assert_eq!(stopped, [true, true, false]);
+        assert!(!apart.is_cancelled());
+    }
+
+    #[test]
+    fn a_task_that_comes_after_its_notice_is_stopped_too() {
+        let mut running = Running::default();
+        let request = request();
+        running.stop(Stop { request, run: 0 });
+        assert!(running.begin(request, 0).is_cancelled());
+        running.end(request, 0);
+        assert!(!running.begin(request, 1).is_cancelled());
+    }
+
+    #[test]
+    fn the_oldest_notice_is_forgotten_first() {
+        let mut running = Running::default();
+        let oldest = request();
+        running.stop(Stop {
+            request: oldest,
+            run: 0,
+        });
+        for _ in 1..STOPS_REMEMBERED {
+            running.stop(Stop {
+                request: request(),
+                run: 0,
+            });
+        }
+        assert!(running.begin(oldest, 0).is_cancelled());
+        running.stop(Stop {
+            request: request(),
+            run: 0,
+        });
+        running.end(oldest, 0);
+        assert!(!running.begin(oldest, 0).is_cancelled());
+    }
 }

@@ -189,7 +189,7 @@ async fn a_task_document_that_is_not_what_was_sent_is_a_finding() {
     let id = scene.request(&["boom"], "failed").await;
     scene.replay(&["task", &id, "0", "1"]).await.expect(0);
     let jetstream = scene.world.jetstream().await;
-    let subject = format!("dead-letters.default.{id}.0.1");
+    let subject = format!("dead-letters.default.{id}.0.1.0");
     let letters = jetstream.get_stream("DEAD_LETTERS").await.unwrap();
     let letter = letters
         .get_last_raw_message_by_subject(&subject)

@@ -72,6 +72,11 @@ impl Valuer {
         &self.url
     }
 
+    /// How many attempts there were so far.
+    pub fn calls_so_far(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+
     /// The attempts so far, in the order in which they came.
     pub fn calls(&self) -> Vec<TaskCall> {
         self.calls.lock().unwrap().clone()

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 /// How long a test waits for a state that must come.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_mins(1);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(10);
 

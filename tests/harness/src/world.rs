@@ -44,8 +44,13 @@ impl World {
     /// Servers that are processes of this test's own, whatever the environment chooses: for
     /// tests that kill them.
     pub async fn own() -> Self {
+        Self::own_that_syncs("always").await
+    }
+
+    /// The same, with a NATS that syncs to disk at this interval.
+    pub async fn own_that_syncs(interval: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let nats = nats(folder.path(), "always").start().await.unwrap();
+        let nats = nats(folder.path(), interval).start().await.unwrap();
         let redis = RedisServer {
             folder: folder.path().join("redis"),
             port: free_port().unwrap(),
@@ -145,10 +150,16 @@ impl World {
     }
 
     fn servers(&mut self) -> &mut Own {
-        match &mut self.kept {
-            Kept::Own(own) => own,
-            _ => panic!("only the servers of `World::own` can be killed"),
-        }
+        let Kept::Own(own) = &mut self.kept else {
+            panic!("only the servers of `World::own` can be killed");
+        };
+        own
+    }
+
+    /// The processes of the servers.
+    pub fn pids(&mut self) -> (u32, u32) {
+        let own = self.servers();
+        (own.nats.pid().unwrap(), own.redis.pid().unwrap())
     }
 
     /// Kills nats-server as a crash would.

@@ -1,14 +1,15 @@
 use std::collections::HashMap;
 
 use crate::request::{
-    Attempt, Event, FailedTask, Failure, Group, Next, Outcome, TaskFailed, TaskState,
-    TaskSucceeded, Verdict,
+    Attempt, Event, FailedTask, Failure, Fault, Group, Next, Outcome, Payload, TaskFailed,
+    TaskState, TaskSucceeded, Verdict,
 };
 
 /// A group with the outcomes of one command counted in, without a copy of the group: its cost
 /// is that of the outcomes.
 pub(super) struct Tally<'a> {
     group: &'a Group,
+    run: u32,
     touched: HashMap<u32, Touched>,
     succeeded: u32,
     failed: u32,
@@ -17,73 +18,54 @@ pub(super) struct Tally<'a> {
 /// What this command has already said of a task.
 #[derive(Default)]
 struct Touched {
-    ended: bool,
-    attempts: Vec<u32>,
+    succeeded: bool,
+    given_up: bool,
+    attempts: Vec<Attempt>,
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn of(group: &'a Group) -> Self {
+    pub(super) fn of(group: &'a Group, run: u32) -> Self {
         Self {
             group,
+            run,
             touched: HashMap::new(),
             succeeded: group.succeeded,
             failed: group.failed,
         }
     }
 
-    /// The event of an outcome; none where the task has ended, where this attempt is known, or
-    /// where there is no such task.
+    /// The event of an outcome; none where it says nothing new.
     pub(super) fn take_in(&mut self, outcome: &Outcome) -> Option<Event> {
         if outcome.group != self.group.index {
             return None;
         }
-        let TaskState::Pending {
-            attempts: known, ..
-        } = self.group.task(outcome.task)?
-        else {
-            return None;
-        };
+        let task = self.group.task(outcome.task)?;
         let touched = self.touched.entry(outcome.task).or_default();
-        if touched.ended {
-            return None;
-        }
         match &outcome.verdict {
             Verdict::Succeeded(result) => {
-                touched.ended = true;
-                self.succeeded += 1;
-                Some(Event::TaskSucceeded(TaskSucceeded {
-                    group: outcome.group,
-                    task: outcome.task,
-                    attempt: outcome.attempt,
-                    worker: outcome.worker.clone(),
-                    started_at: outcome.started_at,
-                    duration_ms: outcome.duration_ms,
-                    result: result.clone(),
-                }))
-            }
-            Verdict::Failed { fault, next } => {
-                if known.iter().any(|a| a.attempt == outcome.attempt)
-                    || touched.attempts.contains(&outcome.attempt)
-                {
+                if !touched.is_open(task) {
                     return None;
                 }
-                touched.attempts.push(outcome.attempt);
+                touched.succeeded = true;
+                self.succeeded += 1;
+                Some(succeeded(outcome, result))
+            }
+            Verdict::Failed { fault, next } => {
+                let attempt = attempt(outcome, fault);
+                let earlier_run = outcome.run.is_some_and(|run| run < self.run);
+                if earlier_run && matches!(next, Next::DeadLetter(_)) {
+                    // It ended a run that has ended; its number may be one of this run too.
+                    return None;
+                }
+                if !touched.is_news(task, &attempt, next) {
+                    return None;
+                }
+                touched.attempts.push(attempt.clone());
                 if matches!(next, Next::DeadLetter(_)) {
-                    touched.ended = true;
+                    touched.given_up = true;
                     self.failed += 1;
                 }
-                Some(Event::TaskFailed(TaskFailed {
-                    group: outcome.group,
-                    task: outcome.task,
-                    attempt: Attempt {
-                        attempt: outcome.attempt,
-                        worker: outcome.worker.clone(),
-                        started_at: outcome.started_at,
-                        duration_ms: outcome.duration_ms,
-                        fault: fault.clone(),
-                    },
-                    next: next.clone(),
-                }))
+                Some(failed(outcome, attempt, next))
             }
         }
     }
@@ -132,4 +114,62 @@ impl<'a> Tally<'a> {
         }
         tasks
     }
+}
+
+impl Touched {
+    /// Whether the task has not ended, by the state and by what this command has said.
+    fn is_open(&self, task: &TaskState) -> bool {
+        matches!(task, TaskState::Pending { .. }) && !self.succeeded && !self.given_up
+    }
+
+    /// Whether a failed attempt is to be recorded. A task without a result keeps the history of
+    /// every attempt, in whatever order they are reported, but it is given up once in a run.
+    /// The number alone does not tell an attempt: a message that is sent again counts anew from
+    /// what was known then.
+    fn is_news(&self, task: &TaskState, attempt: &Attempt, next: &Next) -> bool {
+        let (known, earlier) = match task {
+            TaskState::Succeeded(_) => return false,
+            TaskState::Pending { attempts, earlier } => (attempts, *earlier),
+            TaskState::Failed(attempts, _) => (attempts, 0),
+        };
+        if self.succeeded || self.attempts.contains(attempt) || known.contains(attempt) {
+            return false;
+        }
+        match next {
+            Next::RetryAt(_) | Next::DispatchAt(_) => true,
+            // One of before a redrive ends nothing of the run that is under way.
+            Next::DeadLetter(_) => self.is_open(task) && attempt.attempt > earlier,
+        }
+    }
+}
+
+fn succeeded(outcome: &Outcome, result: &Payload) -> Event {
+    Event::TaskSucceeded(TaskSucceeded {
+        group: outcome.group,
+        task: outcome.task,
+        attempt: outcome.attempt,
+        worker: outcome.worker.clone(),
+        started_at: outcome.started_at,
+        duration_ms: outcome.duration_ms,
+        result: result.clone(),
+    })
+}
+
+fn attempt(outcome: &Outcome, fault: &Fault) -> Attempt {
+    Attempt {
+        attempt: outcome.attempt,
+        worker: outcome.worker.clone(),
+        started_at: outcome.started_at,
+        duration_ms: outcome.duration_ms,
+        fault: fault.clone(),
+    }
+}
+
+fn failed(outcome: &Outcome, attempt: Attempt, next: &Next) -> Event {
+    Event::TaskFailed(TaskFailed {
+        group: outcome.group,
+        task: outcome.task,
+        attempt,
+        next: next.clone(),
+    })
 }

@@ -12,7 +12,7 @@ use crate::log::Live;
 /// The dead letters that the log names.
 #[derive(Default)]
 pub struct DeadLetters {
-    named: HashMap<TaskId, u64>,
+    named: HashMap<(TaskId, u32), u64>,
     all: bool,
 }
 
@@ -25,14 +25,16 @@ impl DeadLetters {
     pub fn take_in(&mut self, commit: &Commit) {
         for event in &commit.events {
             if let Event::TaskFailed(e) = event
-                && matches!(e.next, Next::DeadLetter(_))
+                && let Next::DeadLetter(id) = &e.next
+                && let Some((_, run)) = id.rsplit_once('.')
+                && let Ok(run) = run.parse()
             {
                 let task = TaskId {
                     request: commit.request,
                     group: e.group,
                     task: e.task,
                 };
-                self.named.insert(task, commit.sequence);
+                self.named.insert((task, run), commit.sequence);
             }
         }
     }
@@ -42,30 +44,36 @@ impl DeadLetters {
         if self.named.is_empty() && !all {
             return Ok(());
         }
-        let kept: HashSet<TaskId> = live.connection.dead_lettered().await?.into_iter().collect();
+        let kept: HashSet<(TaskId, u32)> =
+            live.connection.dead_lettered().await?.into_iter().collect();
         report.dead_letters = self.named.len() as u64;
-        for (task, sequence) in &self.named {
-            if !kept.contains(task) {
+        for ((task, run), sequence) in &self.named {
+            if !kept.contains(&(*task, *run)) {
                 report.problem(Problem {
                     request_id: Some(task.request),
                     kind: "dead-letter",
                     sequence: Some(*sequence),
                     key: None,
-                    message: format!("task {task} was given up, and has no dead letter"),
+                    message: format!(
+                        "task {task} was given up in run {run}, and has no dead letter: it was \
+                         discarded, or lost"
+                    ),
                 });
             }
         }
         if !(all && self.all) {
             return Ok(());
         }
-        for task in kept {
-            if !self.named.contains_key(&task) && !is_told(live, task).await? {
+        for (task, run) in kept {
+            if !self.named.contains_key(&(task, run)) && !is_told(live, task, run).await? {
                 report.problem(Problem {
                     request_id: Some(task.request),
                     kind: "dead-letter",
                     sequence: None,
                     key: None,
-                    message: format!("task {task} has a dead letter, and was not given up"),
+                    message: format!(
+                        "task {task} has a dead letter of run {run}, and was not given up in it"
+                    ),
                 });
             }
         }
@@ -75,13 +83,12 @@ impl DeadLetters {
 
 /// Whether the log names it by now, or never will: a dead letter is kept before the log says so,
 /// and for longer, and a late outcome of a request that has ended may be left out.
-async fn is_told(live: &Live, task: TaskId) -> Result<bool, Error> {
+async fn is_told(live: &Live, task: TaskId, run: u32) -> Result<bool, Error> {
     let commits = live.log.read(task.request, 0).await?;
     let mut events = commits.iter().flat_map(|commit| &commit.events);
+    let own = format!("{task}.{run}");
     let told = events.any(|event| {
-        matches!(event, Event::TaskFailed(e)
-            if (e.group, e.task) == (task.group, task.task)
-                && matches!(e.next, Next::DeadLetter(_)))
+        matches!(event, Event::TaskFailed(e) if matches!(&e.next, Next::DeadLetter(id) if *id == own))
     });
     let reported = live.connection.reports_of(task.request).await?;
     let waits = reported

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use domain::request::{Event, Next};
+use domain::request::{Attempt, Event, Next, TaskFailed, TaskSucceeded};
+use jiff::Timestamp;
 use nats::Commit;
 
 use super::{Problem, Report};
@@ -30,7 +31,9 @@ struct Group {
 
 #[derive(Default)]
 struct Task {
-    last_attempt: u32,
+    /// The failed attempts, by number, start and worker: a message that is sent again counts
+    /// anew, so that the number alone is no attempt's name.
+    failed: Vec<(u32, Timestamp, String)>,
     succeeded: bool,
     given_up: bool,
 }
@@ -84,13 +87,8 @@ impl Checked {
             }
             _ if !self.begun => Some(format!("it begins with `{}`", event.name())),
             Event::GroupStarted(e) => self.start(e.group, e.tasks),
-            Event::TaskSucceeded(e) => {
-                self.outcome(e.group, e.task, e.attempt, true, false, report)
-            }
-            Event::TaskFailed(e) => {
-                let given_up = matches!(e.next, Next::DeadLetter(_));
-                self.outcome(e.group, e.task, e.attempt.attempt, false, given_up, report)
-            }
+            Event::TaskSucceeded(e) => self.succeeded(e, report),
+            Event::TaskFailed(e) => self.failed(e, report),
             Event::GroupCompleted { group } => self.complete(*group),
             Event::GroupTimedOut { group } => match &self.group {
                 Some(running) if running.index == *group => None,
@@ -124,41 +122,63 @@ impl Checked {
         })
     }
 
-    fn outcome(
-        &mut self,
-        group: u32,
-        task: u32,
-        attempt: u32,
-        succeeded: bool,
-        given_up: bool,
-        report: &mut Report,
-    ) -> Option<String> {
-        let Some(running) = self.group.as_mut().filter(|running| running.index == group) else {
-            return Some(format!(
-                "an outcome of task {group}.{task}, whose group does not run"
-            ));
-        };
+    fn task(&mut self, group: u32, task: u32) -> Result<&mut Task, String> {
+        let running = self.group.as_mut().filter(|running| running.index == group);
+        let running = running.ok_or_else(|| {
+            format!("an outcome of task {group}.{task}, whose group does not run")
+        })?;
         if task == 0 || task > running.size {
-            return Some(format!("group {group} has no task {task}"));
+            return Err(format!("group {group} has no task {task}"));
         }
-        let known = running.tasks.entry(task).or_default();
-        if known.succeeded || known.given_up {
-            return Some(format!("task {group}.{task} ends twice"));
+        Ok(running.tasks.entry(task).or_default())
+    }
+
+    fn succeeded(&mut self, e: &TaskSucceeded, report: &mut Report) -> Option<String> {
+        let taken_over = self.taken_over;
+        let task = match self.task(e.group, e.task) {
+            Ok(task) => task,
+            Err(message) => return Some(message),
+        };
+        if task.succeeded || task.given_up {
+            return Some(format!("task {}.{} ends twice", e.group, e.task));
         }
-        if attempt <= known.last_attempt {
-            let last = known.last_attempt;
+        task.succeeded = true;
+        if !taken_over {
+            task.note_lost(e.attempt, report);
+        }
+        if let Some(group) = &mut self.group {
+            group.succeeded += 1;
+        }
+        None
+    }
+
+    fn failed(&mut self, e: &TaskFailed, report: &mut Report) -> Option<String> {
+        let task = match self.task(e.group, e.task) {
+            Ok(task) => task,
+            Err(message) => return Some(message),
+        };
+        let given_up = matches!(e.next, Next::DeadLetter(_));
+        if task.succeeded || (task.given_up && given_up) {
+            return Some(format!("task {}.{} ends twice", e.group, e.task));
+        }
+        let Attempt {
+            attempt,
+            worker,
+            started_at,
+            ..
+        } = &e.attempt;
+        let known = (*attempt, *started_at, worker.clone());
+        if task.failed.contains(&known) {
             return Some(format!(
-                "task {group}.{task}: attempt {attempt} is told after attempt {last}"
+                "task {}.{}: attempt {attempt} is told twice",
+                e.group, e.task
             ));
         }
-        if attempt > known.last_attempt + 1 && !self.taken_over {
-            // Deliveries are what is counted, so one whose worker died leaves no event.
-            report.note("attempts without a report: their workers died, or lost their leases");
+        task.failed.push(known);
+        if given_up {
+            task.given_up = true;
+            task.note_lost(*attempt, report);
         }
-        known.last_attempt = attempt;
-        known.succeeded = succeeded;
-        known.given_up = given_up;
-        running.succeeded += u32::from(succeeded);
         None
     }
 
@@ -198,6 +218,16 @@ impl Checked {
         }
         let running = self.group.as_ref().map(|group| group.index);
         (running != group).then(|| format!("it was redriven in group {group:?}, not {running:?}"))
+    }
+}
+
+impl Task {
+    /// Deliveries are what is counted, so an attempt whose worker died leaves no event.
+    fn note_lost(&self, last: u32, report: &mut Report) {
+        let told = |number| self.failed.iter().any(|(attempt, ..)| *attempt == number);
+        if (1..last).any(|number| !told(number)) {
+            report.note("tasks with attempts of which no report came: their workers died");
+        }
     }
 }
 

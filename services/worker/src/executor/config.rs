@@ -16,6 +16,8 @@ pub enum ExecutorConfig {
     Reference(NothingElse),
     /// The document as it is.
     Echo(NothingElse),
+    /// An empty valuation.
+    Noop(NothingElse),
     /// A program.
     Command(CommandConfig),
     /// A service.
@@ -101,6 +103,7 @@ mod tests {
         for (toml, kind) in [
             ("kind = 'reference'", "reference"),
             ("kind = 'echo'", "echo"),
+            ("kind = 'noop'", "noop"),
             ("kind = 'command'\nprogram = 'cat'", "command"),
             ("kind = 'http'\nurl = 'http://localhost/value'", "http"),
         ] {

@@ -10,6 +10,7 @@ pub mod command;
 mod config;
 mod fault;
 pub mod http;
+mod noop;
 pub mod reference;
 mod result;
 mod walk;
@@ -53,6 +54,8 @@ pub enum Executor {
     Reference(Reference),
     /// Gives the task document back as it is: for benchmarks and for trying out the wiring.
     Echo,
+    /// Gives back an empty valuation: for measuring everything but the work.
+    Noop,
     /// Runs a program.
     Command(Command),
     /// Posts the document to a service.
@@ -68,6 +71,7 @@ impl Executor {
         Ok(match config {
             ExecutorConfig::Reference(_) => Self::Reference(Reference),
             ExecutorConfig::Echo(_) => Self::Echo,
+            ExecutorConfig::Noop(_) => Self::Noop,
             ExecutorConfig::Command(config) => Self::Command(Command::new(config)?),
             ExecutorConfig::Http(config) => Self::Http(Http::new(config)?),
         })
@@ -79,6 +83,7 @@ impl Executor {
         match self {
             Self::Reference(_) => "reference",
             Self::Echo => "echo",
+            Self::Noop => "noop",
             Self::Command(_) => "command",
             Self::Http(_) => "http",
         }
@@ -88,7 +93,7 @@ impl Executor {
     ///
     /// An attempt that overruns `time_limit` is stopped and fails with `task-timed-out`; one that
     /// is cancelled is stopped and fails with `task-cancelled`. A program is first asked to stop,
-    /// so a `command` attempt may take its grace longer. `reference` and `echo` wait for nothing:
+    /// so a `command` attempt may take its grace longer. `reference`, `echo` and `noop` wait for nothing:
     /// their work is bounded by the size of the document, and the limit does not apply to them.
     /// Dropping the future stops the attempt at once.
     ///
@@ -108,6 +113,7 @@ impl Executor {
                 aside::computed(task.document.clone(), |document| Reference.value(&document)).await
             }
             Self::Echo => Ok(task.document.clone()),
+            Self::Noop => Ok(noop::result(task)),
             Self::Command(command) => command.execute(task, time_limit, cancelled).await,
             Self::Http(http) => http.execute(task, time_limit, cancelled).await,
         }

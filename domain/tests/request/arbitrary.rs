@@ -1,0 +1,178 @@
+//! Any event at all, sensible or not.
+
+use domain::request::{
+    Attempt, Cancelled, Event, Failed, FailedTask, Failure, Fault, GroupOutline, GroupStarted,
+    Next, Payload, Received, Redriven, Resource, ResourcesCaptured, Succeeded, TaskFailed,
+    TaskSucceeded,
+};
+use jiff::Timestamp;
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+
+fn text() -> impl Strategy<Value = String> {
+    any::<String>()
+}
+
+fn timestamp() -> impl Strategy<Value = Timestamp> {
+    // The years 1900 to 2200, to the nanosecond.
+    (-2_208_988_800_i64..7_258_118_400, 0..1_000_000_000)
+        .prop_map(|(second, nanosecond)| Timestamp::new(second, nanosecond).unwrap())
+}
+
+fn payload() -> impl Strategy<Value = Payload> {
+    let inline = text().prop_map(|text| Payload::Inline(text.into()));
+    let stored = (text(), any::<u64>()).prop_map(|(sha256, size)| Payload::Stored { sha256, size });
+    prop_oneof![inline, stored]
+}
+
+fn received() -> impl Strategy<Value = Event> {
+    let outline =
+        (of(text()), any::<u32>()).prop_map(|(name, valuations)| GroupOutline { name, valuations });
+    let metadata = btree_map(text(), text(), 0..3);
+    let said = (text(), text(), of(text()));
+    (payload(), vec(outline, 0..3), metadata, said).prop_map(
+        |(document, groups, metadata, (fingerprint, submitter, idempotency_key))| {
+            Event::Received(Box::new(Received {
+                document,
+                fingerprint,
+                groups,
+                metadata,
+                submitter,
+                idempotency_key,
+            }))
+        },
+    )
+}
+
+fn captured() -> impl Strategy<Value = Event> {
+    let resource = (text(), payload()).prop_map(|(uri, content)| Resource { uri, content });
+    vec(resource, 0..3)
+        .prop_map(|resources| Event::ResourcesCaptured(ResourcesCaptured { resources }))
+}
+
+fn started() -> impl Strategy<Value = Event> {
+    (any::<u32>(), of(text()), any::<u32>(), timestamp()).prop_map(
+        |(group, name, tasks, deadline)| {
+            Event::GroupStarted(GroupStarted {
+                group,
+                name,
+                tasks,
+                deadline,
+            })
+        },
+    )
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    let fault = (text(), text(), vec(text(), 0..3)).prop_map(|(code, message, causes)| Fault {
+        code,
+        message,
+        causes,
+    });
+    (any::<u32>(), text(), timestamp(), any::<u64>(), fault).prop_map(
+        |(attempt, worker, started_at, duration_ms, fault)| Attempt {
+            attempt,
+            worker,
+            started_at,
+            duration_ms,
+            fault,
+        },
+    )
+}
+
+fn task_succeeded() -> impl Strategy<Value = Event> {
+    (any::<(u32, u32)>(), attempt(), payload()).prop_map(|((group, task), attempt, result)| {
+        Event::TaskSucceeded(TaskSucceeded {
+            group,
+            task,
+            attempt: attempt.attempt,
+            worker: attempt.worker,
+            started_at: attempt.started_at,
+            duration_ms: attempt.duration_ms,
+            result,
+        })
+    })
+}
+
+fn task_failed() -> impl Strategy<Value = Event> {
+    let next = prop_oneof![
+        timestamp().prop_map(Next::RetryAt),
+        timestamp().prop_map(Next::DispatchAt),
+        text().prop_map(Next::DeadLetter)
+    ];
+    (any::<(u32, u32)>(), attempt(), next).prop_map(|((group, task), attempt, next)| {
+        Event::TaskFailed(TaskFailed {
+            group,
+            task,
+            attempt,
+            next,
+        })
+    })
+}
+
+fn failed() -> impl Strategy<Value = Event> {
+    let task = (any::<u32>(), vec(attempt(), 0..3), of(text())).prop_map(
+        |(task, attempts, dead_letter)| FailedTask {
+            task,
+            attempts,
+            dead_letter,
+        },
+    );
+    let said = (text(), text(), of(any::<u32>()), any::<bool>());
+    (said, vec(task, 0..3)).prop_map(|((code, message, group, redrive_may_help), tasks)| {
+        Event::Failed(Failed {
+            failure: Failure {
+                code,
+                message,
+                group,
+                tasks,
+                redrive_may_help,
+            },
+        })
+    })
+}
+
+fn redriven() -> impl Strategy<Value = Event> {
+    let said = (text(), text(), any::<u32>());
+    let what = (of(any::<u32>()), vec(any::<u32>(), 0..4));
+    (said, what, timestamp()).prop_map(|((by, reason, run), (group, tasks), deadline)| {
+        Event::Redriven(Redriven {
+            by,
+            reason,
+            run,
+            group,
+            tasks,
+            deadline,
+        })
+    })
+}
+
+pub fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        received(),
+        captured(),
+        started(),
+        task_succeeded(),
+        task_failed(),
+        any::<u32>().prop_map(|group| Event::GroupTimedOut { group }),
+        any::<u32>().prop_map(|group| Event::GroupCompleted { group }),
+        payload().prop_map(|response| Event::Succeeded(Succeeded { response })),
+        failed(),
+        (text(), text()).prop_map(|(by, reason)| Event::Cancelled(Cancelled { by, reason })),
+        redriven(),
+    ]
+}
+
+/// Any event, its groups of a size that a state can hold in a test.
+pub fn small_event() -> impl Strategy<Value = Event> {
+    event().prop_map(|mut event| {
+        match &mut event {
+            Event::GroupStarted(e) => (e.group, e.tasks) = (e.group % 3, e.tasks % 5),
+            Event::TaskSucceeded(e) => (e.group, e.task) = (e.group % 3, e.task % 6),
+            Event::TaskFailed(e) => (e.group, e.task) = (e.group % 3, e.task % 6),
+            _ => {}
+        }
+        event
+    })
+}

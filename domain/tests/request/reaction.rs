@@ -1,0 +1,200 @@
+use domain::request::{Effect, Event, Next, TaskFailed};
+
+use crate::story::{Given, given};
+use crate::words::*;
+
+const NONE: [Effect; 0] = [];
+
+fn group_begins(group: u32, seconds: i64) -> [Effect; 2] {
+    let deadline = at(seconds + 900);
+    [
+        Effect::SetGroupTimer { group, deadline },
+        Effect::Dispatch { group },
+    ]
+}
+
+fn failed_and_redriven() -> Given {
+    given([received(), started(0, 1), taken_down(given_up(0, 1, 1))])
+        .and([tasks_failed(0, 1, vec![dead(0, 1, [1])])])
+        .and([redriven(1, Some(0), &[1], 60)])
+}
+
+#[test]
+fn a_received_request_gets_its_timer_and_is_advanced() {
+    let begins = [Effect::SetRequestTimer { run: 0 }, Effect::Advance];
+    assert_eq!(given([received()]).effects(&received()), begins);
+}
+
+#[test]
+fn a_received_request_that_went_on_meanwhile_gets_its_timer_only() {
+    let request = given([received(), started(0, 1)]);
+    let timer = [Effect::SetRequestTimer { run: 0 }];
+    assert_eq!(request.effects(&received()), timer);
+}
+
+#[test]
+fn a_group_that_runs_gets_its_timer_and_its_tasks() {
+    let request = given([received(), started(0, 2)]);
+    assert_eq!(request.effects(&started(0, 2)), group_begins(0, 0));
+}
+
+#[test]
+fn a_group_that_is_complete_gets_nothing() {
+    let request = given([received(), started(0, 0), completed(0), started(1, 1)]);
+    assert_eq!(request.effects(&started(0, 0)), NONE);
+    assert_eq!(request.effects(&started(1, 1)), group_begins(1, 0));
+}
+
+#[test]
+fn what_was_before_a_redrive_does_not_set_the_timers_of_the_run_back() {
+    let request = failed_and_redriven();
+    assert_eq!(request.effects(&received()), NONE);
+    assert_eq!(request.effects(&started(0, 1)), NONE);
+    let failed_before = tasks_failed(0, 1, vec![dead(0, 1, [1])]);
+    assert_eq!(request.effects(&failed_before), NONE);
+}
+
+#[test]
+fn a_redriven_group_gets_its_timers_and_its_tasks_and_is_advanced() {
+    let request = failed_and_redriven();
+    let mut expected = vec![Effect::SetRequestTimer { run: 1 }];
+    expected.extend(group_begins(0, 60));
+    expected.push(Effect::Advance);
+    assert_eq!(request.effects(&redriven(1, Some(0), &[1], 60)), expected);
+}
+
+#[test]
+fn a_redriven_group_that_is_complete_meanwhile_needs_the_request_timer_only() {
+    let request = failed_and_redriven().and([taken_down(ok(0, 1, 2)), completed(0), started(1, 1)]);
+    let timer = [Effect::SetRequestTimer { run: 1 }];
+    assert_eq!(request.effects(&redriven(1, Some(0), &[1], 60)), timer);
+}
+
+#[test]
+fn a_redrive_that_was_followed_by_another_does_nothing() {
+    let request = failed_and_redriven()
+        .and([taken_down(given_up(0, 1, 2)), failed(unreadable())])
+        .and([redriven(2, Some(0), &[1], 120)]);
+    assert_eq!(request.effects(&redriven(1, Some(0), &[1], 60)), NONE);
+    let now = request.effects(&redriven(2, Some(0), &[1], 120));
+    assert_eq!(now[0], Effect::SetRequestTimer { run: 2 });
+    assert_eq!(now[1..3], group_begins(0, 120));
+}
+
+#[test]
+fn a_redriven_request_without_a_group_is_advanced() {
+    let request = given([received(), failed(unreadable()), redriven(1, None, &[], 60)]);
+    let begins = [Effect::SetRequestTimer { run: 1 }, Effect::Advance];
+    assert_eq!(request.effects(&redriven(1, None, &[], 60)), begins);
+}
+
+fn fails_until(seconds: i64) -> Event {
+    Event::TaskFailed(TaskFailed {
+        group: 0,
+        task: 1,
+        attempt: attempt(1),
+        next: Next::DispatchAt(at(seconds)),
+    })
+}
+
+#[test]
+fn only_a_delay_too_long_for_the_queue_becomes_a_timer() {
+    let short = taken_down(again(0, 1, 1));
+    let request = given([received(), started(0, 1), short.clone()]);
+    assert_eq!(request.effects(&short), NONE);
+    let long = fails_until(32);
+    let request = given([received(), started(0, 1), long.clone()]);
+    let due = at(32);
+    let (group, task) = (0, 1);
+    let timer = [Effect::SetTaskTimer { group, task, due }];
+    assert_eq!(request.effects(&long), timer);
+}
+
+#[test]
+fn a_delay_is_not_waited_for_once_the_task_went_on() {
+    let long = fails_until(100);
+    let waits = || given([received(), started(0, 2), long.clone()]);
+    for then in [ok(0, 1, 2), again(0, 1, 2), given_up(0, 1, 2)] {
+        let request = waits().and([taken_down(then)]);
+        assert_eq!(request.effects(&long), NONE);
+    }
+    for end in [cancelled(), failed(unreadable())] {
+        assert_eq!(waits().and([end]).effects(&long), NONE);
+    }
+}
+
+#[test]
+fn a_task_that_is_done_asks_for_nothing() {
+    let event = taken_down(ok(0, 1, 1));
+    let request = given([received(), started(0, 2), event.clone()]);
+    assert_eq!(request.effects(&event), NONE);
+}
+
+#[test]
+fn the_dead_letter_of_a_task_given_up_gets_every_attempt_up_to_it() {
+    let event = taken_down(given_up(0, 1, 2));
+    let complete = |attempts: &[u32]| Effect::CompleteDeadLetter {
+        letter: letter(0, 1),
+        attempts: attempts.iter().copied().map(attempt).collect(),
+    };
+    let failed_twice =
+        given([received(), started(0, 2)]).and([taken_down(again(0, 1, 1)), event.clone()]);
+    assert_eq!(failed_twice.effects(&event), [complete(&[1, 2])]);
+    let redriven_and_failed_again = given([received(), started(0, 1)])
+        .and([taken_down(again(0, 1, 1)), event.clone()])
+        .and([
+            tasks_failed(0, 1, vec![dead(0, 1, [1, 2])]),
+            redriven(1, Some(0), &[1], 60),
+        ])
+        .and([taken_down(again(0, 1, 3))]);
+    assert_eq!(
+        redriven_and_failed_again.effects(&event),
+        [complete(&[1, 2])]
+    );
+    let done_meanwhile = given([received(), started(0, 1), event.clone()])
+        .and([
+            tasks_failed(0, 1, vec![dead(0, 1, [2])]),
+            redriven(1, Some(0), &[1], 60),
+        ])
+        .and([taken_down(ok(0, 1, 3))]);
+    assert_eq!(done_meanwhile.effects(&event), [complete(&[2])]);
+}
+
+#[test]
+fn a_complete_group_and_a_finished_request_need_their_timers_no_more() {
+    let request = given([received(), started(0, 1), taken_down(ok(0, 1, 1))])
+        .and([completed(0), succeeded()]);
+    let group = [Effect::ClearGroupTimer { group: 0 }];
+    assert_eq!(request.effects(&completed(0)), group);
+    let finished = [Effect::ClearRequestTimer];
+    assert_eq!(request.effects(&succeeded()), finished);
+    assert_eq!(request.effects(&received()), NONE);
+    assert_eq!(request.effects(&started(0, 1)), NONE);
+}
+
+#[test]
+fn a_request_that_ended_in_a_group_stops_its_tasks() {
+    let stops = [
+        Effect::ClearRequestTimer,
+        Effect::ClearGroupTimer { group: 0 },
+        Effect::StopTasks,
+    ];
+    for end in [cancelled(), failed(unreadable())] {
+        let request = given([received(), started(0, 1), end.clone()]);
+        assert_eq!(request.effects(&end), stops);
+        assert_eq!(request.effects(&started(0, 1)), NONE);
+    }
+}
+
+#[test]
+fn a_request_that_ended_between_groups_has_no_tasks_to_stop() {
+    for end in [cancelled(), failed(unreadable())] {
+        let request = given([received(), end.clone()]);
+        assert_eq!(request.effects(&end), [Effect::ClearRequestTimer]);
+    }
+}
+
+#[test]
+fn an_event_of_an_unknown_request_asks_for_nothing() {
+    assert_eq!(given([]).effects(&received()), NONE);
+}

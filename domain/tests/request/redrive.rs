@@ -1,0 +1,184 @@
+use domain::request::{Event, Rejection, Status, Step, TaskState};
+
+use crate::story::{Given, given};
+use crate::words::*;
+
+/// Three tasks: one with a result, one given up, one with a result; failed.
+fn one_of_three_failed() -> Given {
+    let outcomes = [ok(0, 1, 1), again(0, 2, 1), given_up(0, 2, 2), ok(0, 3, 1)];
+    given([received(), started(0, 3)])
+        .and(outcomes.map(taken_down))
+        .and([tasks_failed(0, 3, vec![dead(0, 2, [1, 2])])])
+}
+
+#[test]
+fn only_the_failed_tasks_run_again() {
+    let request = one_of_three_failed()
+        .when(redrive(60))
+        .then([redriven(1, Some(0), &[2], 60)])
+        .when(redrive(60))
+        .then_refused(Rejection::StillRunning);
+    let request = request.request();
+    assert_eq!(request.status(), Status::Running);
+    let group = request.running().unwrap();
+    assert_eq!(group.pending().collect::<Vec<_>>(), [2]);
+    assert_eq!((group.succeeded, group.failed), (2, 0));
+    assert_eq!(group.deadline, at(960));
+}
+
+#[test]
+fn the_attempts_of_a_redriven_task_count_on_but_its_limit_starts_anew() {
+    let request = one_of_three_failed().and([redriven(1, Some(0), &[2], 60)]);
+    let task = request.request().running().unwrap().task(2).unwrap();
+    assert_eq!((task.last_attempt(), task.earlier_attempts()), (2, 2));
+}
+
+#[test]
+fn a_redriven_request_succeeds_with_the_results_of_both_runs() {
+    let request = one_of_three_failed()
+        .when(redrive(60))
+        .then([redriven(1, Some(0), &[2], 60)])
+        .when(advance(1, [ok(0, 2, 3)], [Step::Response(response())]))
+        .then([taken_down(ok(0, 2, 3)), completed(0), succeeded()])
+        .when(advance(1, [ok(0, 2, 3)], [Step::Response(response())]))
+        .then_nothing();
+    let results = &request.request().completed;
+    assert_eq!(results, &[vec![result(0, 1), result(0, 2), result(0, 3)]]);
+}
+
+#[test]
+fn a_second_failure_tells_the_attempts_of_both_runs_and_can_be_redriven() {
+    one_of_three_failed()
+        .and([redriven(1, Some(0), &[2], 60)])
+        .when(reported([given_up(0, 2, 3)]))
+        .then([
+            taken_down(given_up(0, 2, 3)),
+            tasks_failed(0, 3, vec![dead(0, 2, [1, 2, 3])]),
+        ])
+        .when(reported([given_up(0, 2, 3)]))
+        .then_nothing()
+        .when(redrive(120))
+        .then([redriven(2, Some(0), &[2], 120)])
+        .when(redrive(120))
+        .then_refused(Rejection::StillRunning);
+}
+
+#[test]
+fn outcomes_of_before_the_redrive_end_nothing_of_the_new_run() {
+    let request = one_of_three_failed()
+        .and([redriven(1, Some(0), &[2], 60)])
+        .when(reported([given_up(0, 2, 2), again(0, 2, 1)]))
+        .then_nothing();
+    let pending = TaskState::Pending {
+        attempts: vec![attempt(1), attempt(2)],
+        earlier: 2,
+    };
+    assert_eq!(request.request().running().unwrap().task(2), Some(&pending));
+}
+
+#[test]
+fn a_dead_letter_of_before_the_redrive_ends_nothing_even_where_it_was_never_heard_of() {
+    let failure = tasks_failed(0, 1, vec![dead(0, 1, [4])]);
+    given([received(), started(0, 1), taken_down(given_up(0, 1, 4))])
+        .and([failure, redriven(1, Some(0), &[1], 60)])
+        .when(reported([given_up(0, 1, 3)]))
+        .then_nothing()
+        .when(reported([again(0, 1, 2)]))
+        .then([taken_down(again(0, 1, 2))])
+        .when(reported([again(0, 1, 2)]))
+        .then_nothing();
+}
+
+#[test]
+fn tasks_that_were_stopped_or_timed_out_run_again_too() {
+    let outcomes = [again(0, 1, 1), given_up(0, 2, 1), ok(0, 3, 1)];
+    let request = given([received(), started(0, 4)])
+        .and(outcomes.map(taken_down))
+        .and([Event::GroupTimedOut { group: 0 }, failed(unreadable())])
+        .when(redrive(60))
+        .then([redriven(1, Some(0), &[1, 2, 4], 60)])
+        .when(redrive(60))
+        .then_refused(Rejection::StillRunning);
+    let group = request.request().running().unwrap();
+    let last = [1, 2, 4].map(|task| group.task(task).unwrap().last_attempt());
+    assert_eq!(last, [1, 1, 0]);
+}
+
+#[test]
+fn results_that_came_after_the_end_are_kept_by_a_redrive() {
+    let failure = tasks_failed(0, 2, vec![dead(0, 1, [1])]);
+    given([received(), started(0, 2), taken_down(given_up(0, 1, 1))])
+        .and([failure, taken_down(ok(0, 2, 1))])
+        .when(redrive(60))
+        .then([redriven(1, Some(0), &[1], 60)]);
+}
+
+#[test]
+fn a_group_whose_results_all_came_after_the_end_is_complete_once_redriven() {
+    given([received(), started(0, 1), Event::GroupTimedOut { group: 0 }])
+        .and([failed(unreadable()), taken_down(ok(0, 1, 1))])
+        .when(redrive(60))
+        .then([redriven(1, Some(0), &[], 60)])
+        .when(advance(0, [], []))
+        .then_refused(Rejection::StepsNeeded(1))
+        .when(advance(1, [], [Step::Response(response())]))
+        .then([completed(0), succeeded()])
+        .when(advance(1, [], [Step::Response(response())]))
+        .then_nothing();
+}
+
+#[test]
+fn a_failure_between_groups_is_redriven_from_where_it_failed() {
+    let request = given([received(), started(0, 1), taken_down(ok(0, 1, 1))])
+        .and([completed(0), failed(unreadable())])
+        .when(redrive(60))
+        .then([redriven(1, None, &[], 60)])
+        .when(redrive(60))
+        .then_refused(Rejection::StillRunning);
+    assert_eq!(request.request().status(), Status::Running);
+    request
+        .when(advance(0, [], []))
+        .then_refused(Rejection::StepsNeeded(1))
+        .when(advance(1, [], [group(1)]))
+        .then([started(1, 1)])
+        .when(advance(1, [], [group(1)]))
+        .then_nothing();
+}
+
+#[test]
+fn a_failure_before_the_first_group_is_redriven_as_if_just_received() {
+    let request = given([received(), failed(unreadable())])
+        .when(redrive(60))
+        .then([redriven(1, None, &[], 60)])
+        .when(redrive(60))
+        .then_refused(Rejection::StillRunning);
+    assert_eq!(request.request().status(), Status::Received);
+    request
+        .when(advance(0, [], []))
+        .then_refused(Rejection::StepsNeeded(0));
+}
+
+#[test]
+fn a_request_that_runs_is_not_redriven() {
+    for history in [vec![received()], vec![received(), started(0, 1)]] {
+        given(history)
+            .when(redrive(0))
+            .then_refused(Rejection::StillRunning)
+            .when(redrive(0))
+            .then_refused(Rejection::StillRunning);
+    }
+}
+
+#[test]
+fn a_request_that_ended_otherwise_is_not_redriven() {
+    given([received(), succeeded()])
+        .when(redrive(0))
+        .then_refused(Rejection::NotFailed("succeeded"))
+        .when(redrive(0))
+        .then_refused(Rejection::NotFailed("succeeded"));
+    given([received(), started(0, 1), cancelled()])
+        .when(redrive(0))
+        .then_refused(Rejection::NotFailed("cancelled"))
+        .when(redrive(0))
+        .then_refused(Rejection::NotFailed("cancelled"));
+}

@@ -1,0 +1,188 @@
+//! The orchestrator, the workers and the broker around one request, without any of them: what
+//! is delivered when, how often and in what order is left to chance.
+
+mod chance;
+mod orchestrator;
+mod script;
+mod worker;
+
+use std::collections::BTreeMap;
+
+use domain::request::{
+    Command, Event, Next, Payload, Rejection, Report, Request, Rules, State, Status, TaskState,
+    decide, evolve,
+};
+use jiff::Timestamp;
+
+use crate::words::*;
+pub use chance::{Chance, chance};
+pub use script::{Script, orderly, script, succeeding};
+
+/// A task in the work queue.
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    group: u32,
+    task: u32,
+    /// Of earlier messages.
+    before: u32,
+    /// Of earlier runs.
+    earlier: u32,
+    delivered: u32,
+}
+
+/// Everything there is of one request.
+#[derive(Debug)]
+pub struct World {
+    script: Script,
+    chance: Chance,
+    rules: Rules,
+    /// Whether timers may fire before what they limit has ended.
+    impatient: bool,
+    pub state: State,
+    /// The commits, in order.
+    pub log: Vec<Vec<Event>>,
+    /// The commits whose effects are to be performed.
+    outbox: Vec<usize>,
+    queue: Vec<Message>,
+    reports: Vec<Report>,
+    group_timers: BTreeMap<u32, Timestamp>,
+    request_timer: Option<u32>,
+}
+
+impl World {
+    pub fn new(script: Script, chance: Chance) -> Self {
+        let mut world = Self {
+            script,
+            chance,
+            rules: RULES,
+            impatient: false,
+            state: State::Absent,
+            log: Vec::new(),
+            outbox: Vec::new(),
+            queue: Vec::new(),
+            reports: Vec::new(),
+            group_timers: BTreeMap::new(),
+            request_timer: None,
+        };
+        world.obey(Command::Submit(Box::new(document("f1"))));
+        world
+    }
+
+    pub fn failing_fast(mut self) -> Self {
+        self.rules.fail_fast = true;
+        self
+    }
+
+    pub fn impatient(mut self) -> Self {
+        self.impatient = true;
+        self
+    }
+
+    pub fn request(&self) -> &Request {
+        self.state.request().expect("it was submitted")
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.log.iter().flatten()
+    }
+
+    /// Until nothing is to be done any more.
+    pub fn run(mut self) -> Self {
+        while self.step() {
+            self.check_timers();
+        }
+        self
+    }
+
+    /// Runs what failed again; whatever was delivered before is delivered once more.
+    pub fn redrive(mut self, chance: Chance) -> Self {
+        self.chance = chance;
+        self.impatient = false;
+        self.obey(redrive(60 * (1 + i64::from(self.request().redrives))));
+        self.outbox = (0..self.log.len()).rev().collect();
+        self.reports = self.events().filter_map(reported_by).collect();
+        self.run()
+    }
+
+    fn step(&mut self) -> bool {
+        let mut possible: Vec<fn(&mut Self)> = Vec::new();
+        if !self.outbox.is_empty() {
+            possible.push(Self::perform);
+        }
+        if !self.reports.is_empty() {
+            possible.push(Self::gather);
+        }
+        if !self.queue.is_empty() {
+            possible.push(Self::work);
+        }
+        if possible.is_empty() {
+            return false;
+        }
+        if self.impatient && self.chance.strikes() && self.chance.strikes() {
+            self.fire();
+        }
+        possible[self.chance.pick(possible.len())](self);
+        true
+    }
+
+    pub fn obey(&mut self, command: Command) {
+        self.try_to(command).expect("the command is obeyed");
+    }
+
+    fn try_to(&mut self, command: Command) -> Result<(), Rejection> {
+        let events = decide(&self.state, command)?;
+        if !events.is_empty() {
+            let state = std::mem::take(&mut self.state);
+            self.state = events.iter().fold(state, evolve);
+            self.outbox.push(self.log.len());
+            self.log.push(events);
+        }
+        Ok(())
+    }
+
+    /// Once all effects are performed, in whatever order and however often, whatever runs has
+    /// its own timers.
+    fn check_timers(&self) {
+        let request = self.request();
+        if self.impatient || !self.outbox.is_empty() || request.status().is_terminal() {
+            return;
+        }
+        assert_eq!(self.request_timer, Some(request.redrives));
+        if let Some(group) = request.running() {
+            assert_eq!(self.group_timers.get(&group.index), Some(&group.deadline));
+        }
+    }
+
+    /// The results in their places, those of the group in which it ended included.
+    pub fn results(&self) -> Vec<Vec<Option<String>>> {
+        let text = |p: &Payload| p.inline().map(str::to_owned);
+        let request = self.request();
+        let completed = request.completed.iter();
+        let mut results: Vec<Vec<_>> = completed.map(|g| g.iter().map(text).collect()).collect();
+        if let Some(group) = request.group() {
+            let of = |task: &TaskState| match task {
+                TaskState::Succeeded(result) => text(result),
+                _ => None,
+            };
+            results.push(group.tasks.iter().map(of).collect());
+        }
+        results
+    }
+
+    pub fn ended(&self) -> (Status, usize) {
+        let ends = self.events().filter(|event| event.is_terminal()).count();
+        (self.request().status(), ends)
+    }
+}
+
+/// The report an event takes down, as it may be delivered again.
+fn reported_by(event: &Event) -> Option<Report> {
+    match event {
+        Event::TaskSucceeded(e) => Some(ok(e.group, e.task, e.attempt)),
+        Event::TaskFailed(e) => Some(match e.next {
+            Next::RetryAt(_) | Next::DispatchAt(_) => again(e.group, e.task, e.attempt.attempt),
+            Next::DeadLetter(_) => given_up(e.group, e.task, e.attempt.attempt),
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,199 @@
+//! The events as the log stores them. `tests/golden/events` has the body of a commit for each
+//! kind of event: every build reads them to the same values and writes them back the same. A
+//! change of form adds a file; a file that is there is never changed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use domain::request::{
+    Effect, Event, Failure, GroupOutline, GroupStarted, Payload, Received, ResourcesCaptured,
+    Succeeded, TaskSucceeded, evolve, react,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::arbitrary;
+use crate::story::given;
+use crate::words::*;
+
+const SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/events")
+}
+
+fn stored(size: u64) -> Payload {
+    let sha256 = SHA256.into();
+    Payload::Stored { sha256, size }
+}
+
+fn received_with_everything() -> Event {
+    Event::Received(Box::new(Received {
+        document: stored(70_000),
+        idempotency_key: Some("run-2026-09-21".into()),
+        groups: vec![
+            GroupOutline {
+                name: Some("bonds".into()),
+                valuations: 2,
+            },
+            GroupOutline {
+                name: None,
+                valuations: 0,
+            },
+        ],
+        ..document("f1")
+    }))
+}
+
+fn received_with_the_least() -> Event {
+    Event::Received(Box::new(Received {
+        groups: vec![],
+        metadata: [].into(),
+        ..document("f1")
+    }))
+}
+
+fn named_group_started() -> Event {
+    Event::GroupStarted(GroupStarted {
+        group: 0,
+        name: Some("bonds".into()),
+        tasks: 2,
+        deadline: deadline(),
+    })
+}
+
+fn big_result() -> Event {
+    let Event::TaskSucceeded(task) = taken_down(ok(1, 2, 3)) else {
+        panic!("it succeeded");
+    };
+    Event::TaskSucceeded(TaskSucceeded {
+        result: stored(1_234_567),
+        ..task
+    })
+}
+
+/// Every file with the events it stands for.
+fn golden() -> Vec<(&'static str, Vec<Event>)> {
+    let one = |name, event| (name, vec![event]);
+    let resources = vec![resource("s3://market/curves.xml")];
+    let group_fails = Failure {
+        group: Some(1),
+        ..unreadable()
+    };
+    vec![
+        one("received", received_with_everything()),
+        one("received-least", received_with_the_least()),
+        one(
+            "resources-captured",
+            Event::ResourcesCaptured(ResourcesCaptured { resources }),
+        ),
+        one("group-started", named_group_started()),
+        one("group-started-nameless", started(1, 0)),
+        one("task-succeeded", taken_down(ok(0, 1, 1))),
+        one("task-succeeded-stored", big_result()),
+        one("task-failed-retried", taken_down(again(0, 1, 1))),
+        one("task-failed-given-up", taken_down(given_up(0, 1, 3))),
+        one("group-timed-out", Event::GroupTimedOut { group: 1 }),
+        one("group-completed", completed(1)),
+        one("succeeded", succeeded()),
+        one(
+            "succeeded-stored",
+            Event::Succeeded(Succeeded {
+                response: stored(2_000_000),
+            }),
+        ),
+        one(
+            "failed",
+            tasks_failed(0, 3, vec![dead(0, 2, [1, 2, 3]), open(3, [])]),
+        ),
+        one("failed-between-groups", failed(unreadable())),
+        one("failed-in-a-group", failed(group_fails)),
+        one("cancelled", cancelled()),
+        one("redriven", redriven(1, Some(0), &[2, 3], 60)),
+        one("redriven-between-groups", redriven(2, None, &[], 60)),
+        (
+            "commit-of-several",
+            vec![
+                taken_down(ok(0, 1, 2)),
+                taken_down(ok(0, 2, 1)),
+                completed(0),
+                started(1, 0),
+                completed(1),
+                started(2, 3),
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn every_stored_event_is_read_to_what_it_was_and_written_back_the_same() {
+    for (name, expected) in golden() {
+        let path = folder().join(format!("{name}.json"));
+        let json = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let events: Vec<Event> =
+            serde_json::from_str(&json).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(events, expected, "{name}");
+        let kept: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_value(&events).unwrap(), kept, "{name}");
+    }
+}
+
+#[test]
+fn there_is_no_stored_event_that_is_not_read() {
+    let files: BTreeSet<String> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let golden = golden().into_iter().map(|(name, _)| format!("{name}.json"));
+    assert_eq!(files, golden.collect());
+}
+
+#[test]
+fn every_kind_of_event_is_among_the_stored_ones_under_its_name() {
+    for (name, events) in golden() {
+        let value = serde_json::to_value(&events).unwrap();
+        for (event, value) in events.iter().zip(value.as_array().unwrap()) {
+            let tags: Vec<&String> = value.as_object().unwrap().keys().collect();
+            assert_eq!(tags, [event.name()], "{name}");
+        }
+    }
+    let stored: BTreeSet<&str> = golden()
+        .iter()
+        .flat_map(|(_, events)| events.iter().map(Event::name))
+        .collect();
+    assert_eq!(stored.len(), 11, "{stored:?}");
+}
+
+#[test]
+fn a_field_of_a_later_build_is_passed_over() {
+    let json = r#"[{"group-completed": {"group": 1, "tookMs": 12}}]"#;
+    let events: Vec<Event> = serde_json::from_str(json).unwrap();
+    assert_eq!(events, [completed(1)]);
+}
+
+proptest! {
+    #[test]
+    fn any_event_survives_the_way_into_the_log_and_back(event in arbitrary::event()) {
+        let json = serde_json::to_vec(&[&event]).unwrap();
+        let back: Vec<Event> = serde_json::from_slice(&json).unwrap();
+        prop_assert_eq!(back, [event]);
+    }
+
+    #[test]
+    fn any_event_can_follow_any_other_and_an_ended_request_starts_nothing(
+        events in prop::collection::vec(arbitrary::small_event(), 0..20),
+    ) {
+        let mut state = given([received()]).0;
+        for event in events {
+            let before = state.revision();
+            state = evolve(state, &event);
+            prop_assert_eq!(state.revision(), before + 1);
+            let ended = state.request().is_some_and(|r| r.status().is_terminal());
+            let starts = react(&state, &event)
+                .into_iter()
+                .any(|effect| matches!(effect, Effect::Advance | Effect::Dispatch { .. }));
+            prop_assert!(!(ended && starts));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The words the stories are told in.
+
+mod ends;
+mod reports;
+
+use std::time::Duration;
+
+use domain::request::{
+    Advance, Command, Event, GroupOutline, GroupStarted, Payload, Received, Report, Resource,
+    Rules, Step,
+};
+use jiff::Timestamp;
+
+pub use ends::*;
+pub use reports::*;
+
+pub const GROUP_TIMEOUT: Duration = Duration::from_mins(15);
+pub const RULES: Rules = Rules {
+    group_timeout: GROUP_TIMEOUT,
+    fail_fast: false,
+};
+
+/// So many seconds after the stories begin; decisions are made at 0 where nothing else is said.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+}
+
+/// When a group that started at 0 times out.
+pub fn deadline() -> Timestamp {
+    at(900)
+}
+
+pub fn document(fingerprint: &str) -> Received {
+    Received {
+        document: "<PROJECT/>".into(),
+        fingerprint: fingerprint.into(),
+        groups: vec![GroupOutline {
+            name: Some("bonds".into()),
+            valuations: 2,
+        }],
+        metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
+        submitter: "ada".into(),
+        idempotency_key: None,
+    }
+}
+
+pub fn received() -> Event {
+    Event::Received(Box::new(document("f1")))
+}
+
+pub fn resource(uri: &str) -> Resource {
+    Resource {
+        uri: uri.into(),
+        content: "<market/>".into(),
+    }
+}
+
+pub fn group(tasks: u32) -> Step {
+    Step::Group { name: None, tasks }
+}
+
+pub fn response() -> Payload {
+    "<response/>".into()
+}
+
+pub fn started(group: u32, tasks: u32) -> Event {
+    Event::GroupStarted(GroupStarted {
+        group,
+        name: None,
+        tasks,
+        deadline: deadline(),
+    })
+}
+
+pub fn completed(group: u32) -> Event {
+    Event::GroupCompleted { group }
+}
+
+/// Reports and no steps: the group is not expected to end.
+pub fn reported(reports: impl IntoIterator<Item = Report>) -> Command {
+    advance(0, reports, [])
+}
+
+/// Reports, and the steps from group `from` on.
+pub fn advance(
+    from: u32,
+    reports: impl IntoIterator<Item = Report>,
+    steps: impl IntoIterator<Item = Step>,
+) -> Command {
+    Command::Advance(Advance {
+        reports: reports.into_iter().collect(),
+        steps: steps.into_iter().collect(),
+        from,
+        now: at(0),
+        rules: RULES,
+    })
+}

@@ -1,0 +1,213 @@
+use std::collections::BTreeMap;
+
+use async_nats::{HeaderMap, Message};
+use domain::request::{Attempt, Payload, RequestId, TaskId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::page;
+use crate::{Error, packed};
+
+/// The subject of a message that was set aside.
+pub(super) const SUBJECT: &str = "Fanfold-Subject";
+/// Why it could not be read.
+pub(super) const REASON: &str = "Fanfold-Reason";
+/// Its headers, as JSON.
+pub(super) const HEADERS: &str = "Fanfold-Headers";
+/// The type, and the code, of what cannot be read.
+pub(super) const UNREADABLE: &str = "unreadable";
+
+/// A task given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// The task.
+    pub task: TaskId,
+    /// The run in which it was given up: the number of redrives before it.
+    pub run: u32,
+    /// Its type.
+    pub task_type: String,
+    /// The task document.
+    pub document: Payload,
+    /// The failed attempts, by number: the last one from the worker, all of them once the log
+    /// has it.
+    pub attempts: Vec<Attempt>,
+    /// The sequence of the commit that gave it up, once that is there.
+    pub sequence: Option<u64>,
+}
+
+impl DeadLetter {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}.{}", self.task, self.run)
+    }
+}
+
+/// A message that cannot be read, as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unread {
+    /// Its subject.
+    pub subject: String,
+    /// Why it cannot be read.
+    pub reason: String,
+    /// Its headers.
+    pub headers: BTreeMap<String, String>,
+    /// Its body; what is no UTF-8 in it is replaced.
+    pub body: String,
+}
+
+/// What a dead letter is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Letter {
+    /// A task.
+    GivenUp(Box<DeadLetter>),
+    /// A message.
+    Unread(Box<Unread>),
+}
+
+/// A dead letter with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its id.
+    pub id: String,
+    /// Its sequence among the dead letters: a cursor.
+    pub sequence: u64,
+    /// When it was kept.
+    pub at: Timestamp,
+    /// The letter.
+    pub letter: Letter,
+}
+
+/// A dead letter in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Its id.
+    pub id: String,
+    /// The task type, or `unreadable`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The request, where it is known.
+    pub request_id: Option<RequestId>,
+    /// The group of the task, from 0.
+    pub group: Option<u32>,
+    /// The task, from 1.
+    pub task: Option<u32>,
+    /// The run: the number of redrives before it.
+    pub run: Option<u32>,
+    /// The code of the last attempt.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// The number of failed attempts.
+    pub attempts: usize,
+    /// When it was kept.
+    pub kept_at: Timestamp,
+    /// The sequence of the commit that gave the task up.
+    pub sequence: Option<u64>,
+}
+
+impl Kept {
+    /// The request it is about, where it is known.
+    #[must_use]
+    pub fn request(&self) -> Option<RequestId> {
+        match &self.letter {
+            Letter::GivenUp(letter) => Some(letter.task.request),
+            Letter::Unread(unread) => unread.subject.split('.').find_map(|t| t.parse().ok()),
+        }
+    }
+
+    /// The code of the last attempt, or `unreadable`.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match &self.letter {
+            Letter::GivenUp(letter) => letter
+                .attempts
+                .last()
+                .map_or("", |attempt| attempt.fault.code.as_str()),
+            Letter::Unread(_) => UNREADABLE,
+        }
+    }
+
+    /// It in a few words.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let task = match &self.letter {
+            Letter::GivenUp(letter) => Some(letter),
+            Letter::Unread(_) => None,
+        };
+        let last = task.and_then(|letter| letter.attempts.last());
+        Summary {
+            id: self.id.clone(),
+            kind: task
+                .map_or(UNREADABLE, |letter| &letter.task_type)
+                .to_owned(),
+            request_id: self.request(),
+            group: task.map(|letter| letter.task.group),
+            task: task.map(|letter| letter.task.task),
+            run: task.map(|letter| letter.run),
+            code: self.code().to_owned(),
+            message: match (&self.letter, last) {
+                (Letter::Unread(unread), _) => unread.reason.clone(),
+                (_, last) => last.map_or_else(String::new, |last| last.fault.message.clone()),
+            },
+            attempts: task.map_or(0, |letter| letter.attempts.len()),
+            kept_at: self.at,
+            sequence: task.and_then(|letter| letter.sequence),
+        }
+    }
+}
+
+/// Where a stored letter is.
+pub(super) struct Place<'a> {
+    pub subject: &'a str,
+    pub sequence: u64,
+    pub at: Timestamp,
+}
+
+pub(super) fn read(place: Place<'_>, headers: &HeaderMap, body: &[u8]) -> Result<Kept, Error> {
+    let text = |name| headers.get(name).map(async_nats::HeaderValue::as_str);
+    let letter = if let Some(subject) = text(SUBJECT) {
+        Letter::Unread(Box::new(Unread {
+            subject: subject.to_owned(),
+            reason: text(REASON).unwrap_or_default().to_owned(),
+            headers: text(HEADERS)
+                .and_then(|json| serde_json::from_str(json).ok())
+                .unwrap_or_default(),
+            body: String::from_utf8_lossy(body).into_owned(),
+        }))
+    } else {
+        let what = || format!("the dead letter at {}", place.subject);
+        let letter = packed::unpack(headers, body).map_err(|e| Error::corrupt(what(), e))?;
+        Letter::GivenUp(Box::new(letter))
+    };
+    Ok(Kept {
+        id: page::id_of(place.subject).to_owned(),
+        sequence: place.sequence,
+        at: place.at,
+        letter,
+    })
+}
+
+pub(super) fn headers_as_json(message: &Message) -> String {
+    let headers: BTreeMap<String, String> =
+        message
+            .headers
+            .as_ref()
+            .map_or_else(BTreeMap::new, |headers| {
+                headers
+                    .iter()
+                    .filter_map(|(name, values)| {
+                        Some((name.to_string(), values.first()?.to_string()))
+                    })
+                    .collect()
+            });
+    serde_json::to_string(&headers).unwrap_or_default()
+}
+
+pub(super) fn time(nanoseconds: i128) -> Result<Timestamp, Error> {
+    Timestamp::from_nanosecond(nanoseconds)
+        .map_err(|error| Error::corrupt("the time of a dead letter", error))
+}

@@ -1,0 +1,213 @@
+//! Tasks that will not be tried again and messages that cannot be read, with their history.
+
+mod letter;
+mod page;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use domain::request::{Attempt, Payload, TaskId};
+
+use crate::error::{Refusal, refusal};
+use crate::topology::DEAD_LETTERS;
+use crate::{Connection, Delivery, Error, Payloads, packed, subject};
+pub use letter::{DeadLetter, Kept, Letter, Summary, Unread};
+pub use page::{Filter, Page};
+
+/// No letter is larger than this, compressed: the broker's messages end at 1 MiB.
+const LETTER_MAX_BYTES: usize = 900 * 1024;
+
+/// The dead letters.
+#[derive(Clone)]
+pub struct DeadLetters {
+    connection: Connection,
+}
+
+impl DeadLetters {
+    /// On this connection.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    async fn stream(&self) -> Result<Stream<()>, Error> {
+        let stream = self.connection.jetstream.get_stream_no_info(DEAD_LETTERS);
+        stream.await.map_err(Error::unavailable)
+    }
+
+    /// Keeps the dead letter of a task, and waits until the broker has it. A task has one for
+    /// each run: where it is there already, that one is given and stands.
+    pub async fn keep(&self, letter: DeadLetter) -> Result<DeadLetter, Error> {
+        let subject = subject::dead_letter(&letter.task_type, letter.task, letter.run);
+        let letter = self.inlined(letter).await;
+        match self.store(&subject, &letter, 0).await {
+            Ok(()) => Ok(letter),
+            Err(Error::Conflict) => match self.last(&subject).await? {
+                Some(Kept {
+                    letter: Letter::GivenUp(kept),
+                    ..
+                }) => Ok(*kept),
+                _ => Err(Error::Conflict),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The dead letter of a task in a run, where there is one.
+    pub async fn find(
+        &self,
+        task_type: &str,
+        task: TaskId,
+        run: u32,
+    ) -> Result<Option<DeadLetter>, Error> {
+        let subject = subject::dead_letter(task_type, task, run);
+        Ok(self
+            .last(&subject)
+            .await?
+            .and_then(|kept| match kept.letter {
+                Letter::GivenUp(letter) => Some(*letter),
+                Letter::Unread(_) => None,
+            }))
+    }
+
+    /// Writes a task's whole history into its dead letter: the attempts that are in the log, and
+    /// the commit that gave it up. One that was discarded meanwhile stays so.
+    pub async fn complete(
+        &self,
+        id: &str,
+        attempts: Vec<Attempt>,
+        sequence: u64,
+    ) -> Result<(), Error> {
+        let Some(kept) = self.get(id).await? else {
+            return Ok(());
+        };
+        let Letter::GivenUp(mut letter) = kept.letter else {
+            return Ok(());
+        };
+        if letter.sequence.is_some() {
+            return Ok(());
+        }
+        letter.attempts = attempts;
+        letter.sequence = Some(sequence);
+        let subject = subject::dead_letter(&letter.task_type, letter.task, letter.run);
+        match self.store(&subject, &letter, kept.sequence).await {
+            // It was completed, or discarded, meanwhile.
+            Err(Error::Conflict) => Ok(()),
+            stored => stored,
+        }
+    }
+
+    /// The dead letter of this id, where there is one.
+    pub async fn get(&self, id: &str) -> Result<Option<Kept>, Error> {
+        match page::subject_of(id) {
+            Some(subject) => self.last(&subject).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Discards a dead letter; whether it was there.
+    pub async fn discard(&self, id: &str) -> Result<bool, Error> {
+        let Some(subject) = page::subject_of(id) else {
+            return Ok(false);
+        };
+        let purged = self.stream().await?.purge().filter(subject).await;
+        Ok(purged.map_err(Error::unavailable)?.purged > 0)
+    }
+
+    /// Sets a message aside that cannot be read: as it is, with its subject and the reason in
+    /// its headers. Waits until the broker has it. The same one twice is kept once.
+    pub async fn set_aside(&self, delivery: &Delivery, reason: &Error) -> Result<String, Error> {
+        let (sequence, _, _) = delivery.place()?;
+        let subject = subject::unreadable(delivery.subject(), sequence);
+        // Its own headers would be instructions to the broker here.
+        let mut headers = HeaderMap::new();
+        headers.insert(letter::SUBJECT, delivery.subject());
+        headers.insert(letter::REASON, one_line(&reason.to_string()));
+        headers.insert(letter::HEADERS, letter::headers_as_json(delivery.message()));
+        self.publish(&subject, headers, delivery.body().to_vec().into(), None)
+            .await?;
+        Ok(page::id_of(&subject).to_owned())
+    }
+
+    /// The letter with its task document in it, where that fits: the object store forgets it
+    /// earlier.
+    async fn inlined(&self, letter: DeadLetter) -> DeadLetter {
+        if letter.document.inline().is_some() {
+            return letter;
+        }
+        let payloads = Payloads::new(self.connection.clone());
+        let Ok(bytes) = payloads.fetch(&letter.document).await else {
+            return letter;
+        };
+        let Ok(text) = String::from_utf8(bytes) else {
+            return letter;
+        };
+        let inlined = DeadLetter {
+            document: Payload::from(text.as_str()),
+            ..letter.clone()
+        };
+        let fits = encode(&inlined).is_ok_and(|(_, body)| body.len() <= LETTER_MAX_BYTES);
+        if fits { inlined } else { letter }
+    }
+
+    async fn store(&self, subject: &str, letter: &DeadLetter, over: u64) -> Result<(), Error> {
+        let (headers, body) = encode(letter)?;
+        self.publish(subject, headers, body, Some(over)).await
+    }
+
+    async fn publish(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        body: bytes::Bytes,
+        over: Option<u64>,
+    ) -> Result<(), Error> {
+        let mut message = PublishMessage::build().headers(headers).payload(body);
+        if let Some(over) = over {
+            message = message.expected_last_subject_sequence(over);
+        }
+        let sent = self
+            .connection
+            .jetstream
+            .send_publish(subject.to_owned(), message)
+            .await
+            .map_err(Error::unavailable)?;
+        match sent.await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match refusal(&error) {
+                Refusal::WrongSequence | Refusal::SequenceUnsure => Error::Conflict,
+                _ => Error::unavailable(error),
+            }),
+        }
+    }
+
+    /// By the stream's leader: what was just kept is there.
+    async fn last(&self, subject: &str) -> Result<Option<Kept>, Error> {
+        let stream = self.stream().await?;
+        match stream.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => {
+                let place = letter::Place {
+                    subject: &message.subject,
+                    sequence: message.sequence,
+                    at: letter::time(message.time.unix_timestamp_nanos())?,
+                };
+                letter::read(place, &message.headers, &message.payload).map(Some)
+            }
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(Error::unavailable(error)),
+        }
+    }
+}
+
+fn encode(letter: &DeadLetter) -> Result<(HeaderMap, bytes::Bytes), Error> {
+    let unwritten = |reason: String| Error::corrupt("a new dead letter", reason);
+    let json = serde_json::to_vec(letter).map_err(|error| unwritten(error.to_string()))?;
+    let mut headers = HeaderMap::new();
+    let body = packed::pack(json, &mut headers).map_err(unwritten)?;
+    Ok((headers, body))
+}
+
+/// A header's value ends at a line break.
+fn one_line(text: &str) -> String {
+    text.replace(['\r', '\n'], " ")
+}

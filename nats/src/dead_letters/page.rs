@@ -1,0 +1,179 @@
+//! Reading the dead letters in pages.
+
+use domain::request::RequestId;
+use jiff::Timestamp;
+
+use super::{DeadLetters, Kept, letter};
+use crate::read::{self, Most};
+use crate::topology::DEAD_LETTERS;
+use crate::{Error, subject};
+
+/// How many letters one call to the broker brings at the most.
+const FETCH: Most = Most {
+    messages: 500,
+    bytes: Some(8 * 1024 * 1024),
+};
+
+/// Which dead letters are meant; what is not said is not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this task type, or `unreadable`.
+    pub task_type: Option<String>,
+    /// Whose last attempt has this code.
+    pub code: Option<String>,
+    /// Of this request.
+    pub request: Option<RequestId>,
+    /// Kept at this time or later.
+    pub since: Option<Timestamp>,
+}
+
+/// Some dead letters, the oldest first.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The letters.
+    pub letters: Vec<Kept>,
+    /// After which letter the next page begins; none where this is the last.
+    pub next: Option<u64>,
+}
+
+impl Filter {
+    fn subject(&self) -> Result<String, Error> {
+        let token = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let task_type = self.task_type.as_deref().unwrap_or("*");
+        if task_type != "*" && !(!task_type.is_empty() && task_type.chars().all(token)) {
+            return Err(Error::Refused(format!("'{task_type}' is no task type")));
+        }
+        Ok(match self.request {
+            Some(request) => format!("dead-letters.{task_type}.{request}.>"),
+            None => format!("dead-letters.{task_type}.>"),
+        })
+    }
+
+    fn takes(&self, kept: &Kept) -> bool {
+        self.code.as_deref().is_none_or(|code| kept.code() == code)
+            && self.since.is_none_or(|since| kept.at >= since)
+    }
+}
+
+impl DeadLetters {
+    /// The letters after the one at `after` (0: from the beginning), at the most `limit`.
+    pub async fn page(&self, filter: &Filter, after: u64, limit: usize) -> Result<Page, Error> {
+        let subject = filter.subject()?;
+        let mut from = match filter.since {
+            Some(since) if after == 0 => read::From::Time(since),
+            _ => read::From::Sequence(after + 1),
+        };
+        let mut letters = Vec::new();
+        loop {
+            let fetched =
+                read::messages(&self.connection, DEAD_LETTERS, &subject, from, FETCH).await?;
+            if fetched.is_empty() {
+                return Ok(Page {
+                    letters,
+                    next: None,
+                });
+            }
+            for message in &fetched {
+                let (subject, sequence, at) = read::place(message)?;
+                let empty = async_nats::HeaderMap::new();
+                let headers = message.headers.as_ref().unwrap_or(&empty);
+                let place = letter::Place {
+                    subject,
+                    sequence,
+                    at,
+                };
+                match letter::read(place, headers, &message.payload) {
+                    Ok(kept) if filter.takes(&kept) => letters.push(kept),
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(%error, "a dead letter is passed over"),
+                }
+                if letters.len() == limit {
+                    let next = Some(sequence);
+                    return Ok(Page { letters, next });
+                }
+                from = read::From::Sequence(sequence + 1);
+            }
+        }
+    }
+}
+
+/// The id of the letter that is kept under this subject: that of a task does not name its type.
+pub(super) fn id_of(subject: &str) -> &str {
+    let id = subject.strip_prefix("dead-letters.").unwrap_or(subject);
+    if id.starts_with(letter::UNREADABLE) {
+        return id;
+    }
+    id.split_once('.').map_or(id, |(_, id)| id)
+}
+
+/// The subject under which the letter of this id is kept; none where it cannot be an id.
+pub(super) fn subject_of(id: &str) -> Option<String> {
+    let tokens: Vec<&str> = id.split('.').collect();
+    match tokens.as_slice() {
+        [request, group, task, run] if request.parse::<RequestId>().is_ok() => {
+            let numbers = [group, task, run];
+            let numbers = numbers.iter().all(|number| number.parse::<u32>().is_ok());
+            numbers.then(|| format!("dead-letters.*.{id}"))
+        }
+        [letter::UNREADABLE, request, root, sequence] => {
+            let known = *request == "none" || request.parse::<RequestId>().is_ok();
+            let root = matches!(*root, "tasks" | "reports" | "requests");
+            (known && root && sequence.parse::<u64>().is_ok())
+                .then(|| format!("{}{id}", subject::DEAD_LETTERS))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &str = "0199e0a1-2b3c-7d4e-8f50-617283940516";
+
+    #[test]
+    fn an_id_leads_to_its_subject_and_back() {
+        for (id, subject) in [
+            (
+                format!("{REQUEST}.0.7.1"),
+                format!("dead-letters.*.{REQUEST}.0.7.1"),
+            ),
+            (
+                format!("unreadable.{REQUEST}.tasks.12"),
+                format!("dead-letters.unreadable.{REQUEST}.tasks.12"),
+            ),
+            (
+                "unreadable.none.reports.3".to_owned(),
+                "dead-letters.unreadable.none.reports.3".to_owned(),
+            ),
+        ] {
+            assert_eq!(subject_of(&id).unwrap(), subject);
+            assert_eq!(id_of(&subject), id);
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_leads_nowhere() {
+        for id in [
+            "",
+            ">",
+            "*.0.1.0",
+            "unreadable.none.>.1",
+            "unreadable.none.tasks.*",
+            "a.b.c.d",
+        ] {
+            assert_eq!(subject_of(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_none_cannot_widen_the_filter() {
+        for task_type in [">", "*.x", "", "a b"] {
+            let filter = Filter {
+                task_type: Some(task_type.into()),
+                ..Filter::default()
+            };
+            assert!(filter.subject().is_err(), "{task_type}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use domain::request::Event;
+use futures::future::join_all;
+use harness::{NatsCluster, World};
+use nats::{Error, Log, Topology};
+
+use crate::{log, new_id, received};
+
+const WRITERS: usize = 32;
+const ROUNDS: usize = 10;
+
+/// In every race exactly one writer's commit is there, and it alone is told so.
+async fn race(logs: &[Log]) {
+    let id = new_id();
+    let mut expected = 0;
+    for round in 0..ROUNDS {
+        let writers = (0..WRITERS).map(|writer| {
+            let log = &logs[writer % logs.len()];
+            let event = received(&format!("{round}/{writer}"));
+            async move {
+                let answer = log.append(id, expected, std::slice::from_ref(&event)).await;
+                (event, answer)
+            }
+        });
+        let answers = join_all(writers).await;
+        let mut won = answers
+            .iter()
+            .filter_map(|(event, answer)| Some((event, answer.as_ref().ok()?)));
+        let (event, sequence) = won.next().expect("one writer wins");
+        assert!(won.next().is_none(), "one writer only");
+        for (_, answer) in &answers {
+            assert!(matches!(answer, Ok(_) | Err(Error::Conflict)), "{answer:?}");
+        }
+        let last = logs[0].last(id).await.unwrap().unwrap();
+        assert_eq!((last.sequence, last.previous), (*sequence, expected));
+        assert_eq!(&last.events, std::slice::from_ref(event));
+        expected = *sequence;
+    }
+    let commits = logs[0].read(id, 0).await.unwrap();
+    assert_eq!(commits.len(), ROUNDS);
+    assert!(
+        commits
+            .windows(2)
+            .all(|pair| pair[1].previous == pair[0].sequence)
+    );
+}
+
+#[tokio::test]
+async fn one_of_thirty_two_racing_writers_wins_on_one_server() {
+    let world = World::start().await;
+    let logs = [log(world.nats_url(), &Topology::default()).await];
+    race(&logs).await;
+}
+
+#[tokio::test]
+async fn one_of_thirty_two_racing_writers_wins_on_three_replicas() {
+    let cluster = NatsCluster::start().await;
+    let topology = Topology {
+        replicas: 3,
+        ..Topology::default()
+    };
+    let logs = join_all((0..3).map(|_| log_of(&cluster, &topology))).await;
+    race(&logs).await;
+}
+
+async fn log_of(cluster: &NatsCluster, topology: &Topology) -> Log {
+    log(&cluster.url(), topology).await
+}
+
+#[tokio::test]
+async fn what_three_replicas_acknowledged_survives_the_loss_of_any_server() {
+    let mut cluster = NatsCluster::start().await;
+    let topology = Topology {
+        replicas: 3,
+        ..Topology::default()
+    };
+    let log = log_of(&cluster, &topology).await;
+    let mut written = Vec::new();
+    for server in 0..3 {
+        for n in 0..20 {
+            let (id, event) = (new_id(), received(&format!("{server}/{n}")));
+            // While a leader is chosen a commit may be refused, and is tried again as a caller would.
+            harness::until("a commit is taken", || async {
+                log.append(id, 0, std::slice::from_ref(&event))
+                    .await
+                    .is_ok()
+            })
+            .await;
+            written.push((id, event));
+        }
+        cluster.kill_and_restart(server).await;
+    }
+    for (id, event) in written {
+        let found =
+            harness::until_some("it is read", || async { log.last(id).await.ok().flatten() });
+        assert_eq!(found.await.events, [event]);
+    }
+}
+
+#[tokio::test]
+async fn the_events_of_a_commit_are_read_back_as_they_were_and_in_order() {
+    let world = World::start().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    let (id, other) = (new_id(), new_id());
+    let big = received(&"ü".repeat(100_000));
+    let first = log.append(id, 0, std::slice::from_ref(&big)).await.unwrap();
+    log.append(other, 0, &[received("other")]).await.unwrap();
+    let events = [
+        Event::GroupTimedOut { group: 0 },
+        Event::GroupCompleted { group: 0 },
+    ];
+    let second = log.append(id, first, &events).await.unwrap();
+    let commits = log.read(id, 0).await.unwrap();
+    assert_eq!(
+        commits.iter().map(|c| c.sequence).collect::<Vec<_>>(),
+        [first, second]
+    );
+    assert_eq!(commits[0].events, [big]);
+    assert_eq!(commits[1].events, events);
+    assert_eq!(log.read(id, first).await.unwrap().len(), 1);
+    assert!(log.read(new_id(), 0).await.unwrap().is_empty());
+    assert!(log.last(new_id()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_history_of_more_commits_than_one_read_gives_is_read_whole() {
+    let world = World::start().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    let id = new_id();
+    let mut last = 0;
+    for group in 0..1_050 {
+        last = log
+            .append(id, last, &[Event::GroupCompleted { group }])
+            .await
+            .unwrap();
+    }
+    let commits = log.read(id, 0).await.unwrap();
+    assert_eq!(commits.len(), 1_050);
+    assert_eq!(commits.last().map(|c| c.sequence), Some(last));
+}

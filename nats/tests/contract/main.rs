@@ -1,0 +1,50 @@
+//! What Fanfold builds on JetStream, against a real server and a real cluster of three.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod commands;
+mod log;
+mod payloads;
+mod queue;
+mod timers;
+mod topology;
+
+use std::collections::BTreeMap;
+
+use domain::request::{Event, Payload, Received, RequestId};
+use nats::{Connection, Log, Options, Topology};
+
+/// A connection with the streams declared.
+async fn connect(url: &str, topology: &Topology) -> Connection {
+    let connection = Connection::open(&Options::new(url, "contract"))
+        .await
+        .unwrap();
+    // A cluster that has just come up may take a moment to place a stream.
+    harness::until("the streams are declared", || async {
+        topology.declare(&connection).await.is_ok()
+    })
+    .await;
+    connection
+}
+
+async fn log(url: &str, topology: &Topology) -> Log {
+    Log::new(connect(url, topology).await, topology.shards)
+}
+
+fn new_id() -> RequestId {
+    RequestId::new(uuid::Uuid::now_v7())
+}
+
+fn submission(document: &str) -> Box<Received> {
+    Box::new(Received {
+        document: Payload::from(document),
+        fingerprint: document.to_owned(),
+        groups: Vec::new(),
+        metadata: BTreeMap::new(),
+        submitter: "tests".into(),
+        idempotency_key: None,
+    })
+}
+
+fn received(document: &str) -> Event {
+    Event::Received(submission(document))
+}

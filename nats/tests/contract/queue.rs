@@ -1,0 +1,136 @@
+use domain::request::{Outcome, Payload, Report, TaskId, Verdict};
+use harness::World;
+use jiff::Timestamp;
+use nats::{
+    Attempts, Deliveries, Pull, PullOptions, Reports, Stored, StoredReport, Tasks, Topology,
+};
+use std::time::Duration;
+
+use crate::{connect, new_id};
+
+fn task() -> TaskId {
+    TaskId {
+        request: new_id(),
+        group: 0,
+        task: 1,
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_is_still_there_is_not_sent_twice() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let tasks = Tasks::new(connection.clone());
+    let (id, document) = (task(), Payload::from("<vnml/>"));
+    let send = || async {
+        let sent = tasks
+            .send("default", id, Attempts::default(), &document)
+            .await
+            .unwrap();
+        sent.answer().await.unwrap()
+    };
+    assert_eq!(send().await, Stored::Now);
+    assert_eq!(send().await, Stored::Already);
+
+    let mut pull = Pull::open(&connection, "default", PullOptions { concurrency: 4 })
+        .await
+        .unwrap();
+    pull.ask().await.unwrap();
+    let Some(Ok(delivered)) = pull.next().await else {
+        panic!("no task")
+    };
+    assert_eq!((delivered.id, delivered.attempt), (id, 1));
+    assert_eq!(delivered.document, document);
+    assert_eq!(
+        send().await,
+        Stored::Already,
+        "it is still there while it runs"
+    );
+    delivered.delivery.ack_sync().await.unwrap();
+    assert_eq!(send().await, Stored::Now, "it was done");
+}
+
+#[tokio::test]
+async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
+    let world = World::start().await;
+    let topology = Topology {
+        task_lease: Duration::from_millis(300),
+        ..Topology::default()
+    };
+    let connection = connect(world.nats_url(), &topology).await;
+    let tasks = Tasks::new(connection.clone());
+    let attempts = Attempts {
+        run: 0,
+        before: 3,
+        earlier: 3,
+    };
+    let sent = tasks
+        .send("default", task(), attempts, &Payload::from("x"))
+        .await
+        .unwrap();
+    sent.answer().await.unwrap();
+    let mut pull = Pull::open(&connection, "default", PullOptions { concurrency: 1 })
+        .await
+        .unwrap();
+    for attempt in [4, 5, 6] {
+        pull.ask().await.unwrap();
+        let Some(Ok(delivered)) = pull.next().await else {
+            panic!("no task")
+        };
+        assert_eq!(
+            (delivered.attempt, delivered.earlier_attempts),
+            (attempt, 3)
+        );
+        pull.release(1);
+        if attempt == 4 {
+            delivered
+                .delivery
+                .nak(Duration::from_millis(20))
+                .await
+                .unwrap();
+        }
+        // The fifth is dropped without an answer, as by a worker that died: its lease ends.
+    }
+}
+
+#[tokio::test]
+async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not() {
+    let world = World::start().await;
+    let topology = Topology {
+        ack_wait: Duration::from_millis(300),
+        ..Topology::default()
+    };
+    let connection = connect(world.nats_url(), &topology).await;
+    let id = task();
+    let outcome = Outcome {
+        run: None,
+        group: 0,
+        task: 1,
+        attempt: 1,
+        worker: "w".into(),
+        started_at: Timestamp::UNIX_EPOCH,
+        duration_ms: 1,
+        verdict: Verdict::Succeeded(Payload::from("<r/>")),
+    };
+    Reports::new(connection.clone())
+        .outcome(id.request, outcome.clone())
+        .await
+        .unwrap();
+    let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
+    for delivered in [1, 2] {
+        let chunk = reports.next().await.unwrap();
+        let report = chunk
+            .into_iter()
+            .next()
+            .map(|d| StoredReport::parse(d).ok().unwrap())
+            .unwrap();
+        assert_eq!(report.request, id.request);
+        assert_eq!(report.report, Report::Outcome(outcome.clone()));
+        assert_eq!(report.delivery.place().unwrap().2, delivered);
+        if delivered == 2 {
+            report.delivery.ack_sync().await.unwrap();
+        }
+    }
+    let mut stream = world.jetstream().await.get_stream("REPORTS").await.unwrap();
+    assert_eq!(stream.info().await.unwrap().state.messages, 0);
+}

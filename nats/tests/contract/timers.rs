@@ -1,0 +1,52 @@
+use domain::request::Report;
+use harness::World;
+use jiff::{SignedDuration, Timestamp};
+use nats::{Deliveries, StoredReport, Timers, Topology};
+
+use crate::{connect, new_id};
+
+fn soon() -> Timestamp {
+    Timestamp::now() + SignedDuration::from_millis(700)
+}
+
+#[tokio::test]
+async fn a_timer_fires_into_the_reports_once_also_across_a_crash_of_the_server() {
+    let mut world = World::own().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let timers = Timers::new(connection.clone());
+    let (id, deadline) = (new_id(), soon());
+    timers.set_group(id, 2, deadline).await.unwrap();
+    world.restart_nats().await;
+    let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
+    let fired = reports.next().await.unwrap().into_iter().next().unwrap();
+    let fired = StoredReport::parse(fired).ok().unwrap();
+    assert_eq!(fired.request, id);
+    assert_eq!(fired.report, Report::GroupTimedOut { group: 2, deadline });
+    fired.delivery.ack_sync().await.unwrap();
+    let jetstream = world.jetstream().await;
+    harness::until("nothing is left of it", || async {
+        let mut stream = jetstream.get_stream("REPORTS").await.unwrap();
+        stream.info().await.unwrap().state.messages == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_timer_that_is_cleared_does_not_fire() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let timers = Timers::new(connection.clone());
+    let (cleared, kept) = (new_id(), new_id());
+    timers.set_group(cleared, 0, soon()).await.unwrap();
+    timers.set_request(kept, 0, soon()).await.unwrap();
+    timers.clear_group(cleared, 0, None).await.unwrap();
+    let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
+    let fired = reports.next().await.unwrap();
+    let fired: Vec<_> = fired
+        .into_iter()
+        .map(|d| StoredReport::parse(d).ok().unwrap())
+        .collect();
+    assert_eq!(fired.len(), 1);
+    assert_eq!(fired[0].request, kept);
+    assert_eq!(fired[0].report, Report::RequestTimedOut { run: 0 });
+}

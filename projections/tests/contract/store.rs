@@ -1,0 +1,118 @@
+use harness::World;
+use projections::fold;
+
+use crate::{KEEP, failure, first_commits, new_id, recorded, store, success};
+
+#[tokio::test]
+async fn what_is_written_is_read_back_the_same() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    for commits in [
+        success(),
+        failure(),
+        success()[..3].to_vec(),
+        success()[..1].to_vec(),
+    ] {
+        let id = new_id();
+        let view = fold(None, recorded(id, &commits)).unwrap();
+        store.put(&view, 0).await.unwrap();
+        assert_eq!(store.get(id).await.unwrap(), Some(view));
+    }
+    assert_eq!(store.get(new_id()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_older_view_never_replaces_a_newer_one() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    let id = new_id();
+    let commits = success();
+    let events = recorded(id, &commits);
+    let newest = fold(None, events.clone()).unwrap();
+    store.put(&newest, 0).await.unwrap();
+    for length in 1..commits.len() {
+        let older = fold(None, first_commits(&events, length)).unwrap();
+        store.put(&older, 0).await.unwrap();
+        assert_eq!(
+            store.get(id).await.unwrap().as_ref(),
+            Some(&newest),
+            "after {length} commits"
+        );
+    }
+}
+
+#[tokio::test]
+async fn keys_of_an_ended_request_expire_and_those_of_a_running_one_do_not() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    let (running, ended, broken) = (new_id(), new_id(), new_id());
+    for (id, commits) in [
+        (running, &success()[..3]),
+        (ended, &success()[..]),
+        (broken, &failure()[..]),
+    ] {
+        store
+            .put(&fold(None, recorded(id, commits)).unwrap(), 0)
+            .await
+            .unwrap();
+    }
+    let redis = &mut world.redis().await;
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("*")
+        .query_async(redis)
+        .await
+        .unwrap();
+    let mut seen = 0;
+    for key in keys {
+        let left: i64 = redis::cmd("TTL")
+            .arg(&key)
+            .query_async(redis)
+            .await
+            .unwrap();
+        if key.contains(&running.to_string()) {
+            assert_eq!(left, -1, "{key}");
+        } else if key.contains(&ended.to_string()) || key.contains(&broken.to_string()) {
+            assert!(
+                left > 0 && left <= i64::try_from(KEEP.as_secs()).unwrap(),
+                "{key}: {left}"
+            );
+            seen += 1;
+        }
+    }
+    // Request, two groups, metadata, and the response or the failure.
+    assert_eq!(seen, 10);
+}
+
+#[tokio::test]
+async fn a_view_of_which_a_part_is_missing_is_no_view() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    for part in ["state:request:{id}:group:1", "cache:request:{id}:response"] {
+        let id = new_id();
+        store
+            .put(&fold(None, recorded(id, &success())).unwrap(), 0)
+            .await
+            .unwrap();
+        let redis = &mut world.redis().await;
+        let key = part.replace("{id}", &id.to_string());
+        let gone: i64 = redis::cmd("DEL").arg(key).query_async(redis).await.unwrap();
+        assert_eq!(gone, 1, "{part}");
+        assert_eq!(store.get(id).await.unwrap(), None, "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_only_grows_and_not_from_less_than_was_noted() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    assert_eq!(store.advance(0, 0, 7).await.unwrap(), 0);
+    assert_eq!(store.advance(0, 7, 5).await.unwrap(), 7);
+    assert_eq!(store.checkpoint(0).await.unwrap(), 7);
+    world.flush_redis().await;
+    assert_eq!(
+        store.advance(0, 7, 9).await.unwrap(),
+        0,
+        "it says what is missing"
+    );
+    assert_eq!(store.checkpoint(0).await.unwrap(), 0, "and hides nothing");
+}

@@ -1,0 +1,83 @@
+//! What is read and what decisions are made on are folds of the same events: they agree.
+
+use domain::request::{Event, Status};
+use projections::{GroupStatus, View, fold};
+use proptest::prelude::*;
+
+use crate::history::{Commit, history};
+use crate::words::at;
+
+/// Every view there was, each with its commit.
+fn views(commits: &[Commit]) -> Vec<(&Commit, View)> {
+    let mut view = None;
+    let mut views = Vec::new();
+    for commit in commits {
+        view = fold(view, commit.recorded());
+        views.push((commit, view.clone().expect("it was received")));
+    }
+    views
+}
+
+proptest! {
+    #[test]
+    fn the_status_is_that_of_the_state(commits in history()) {
+        for (commit, view) in views(&commits) {
+            let request = commit.state.request().unwrap();
+            prop_assert_eq!(view.status, request.status());
+            prop_assert_eq!(view.seq, commit.sequence);
+            prop_assert_eq!(view.completed_at.is_some(), view.status.is_terminal());
+            prop_assert_eq!(view.failure.is_some(), view.status == Status::Failed);
+            prop_assert_eq!(view.response.is_some(), view.status == Status::Succeeded);
+        }
+    }
+
+    #[test]
+    fn the_group_counts_what_the_state_counts(commits in history()) {
+        for (commit, view) in views(&commits) {
+            let request = commit.state.request().unwrap();
+            let Some(group) = request.group() else {
+                prop_assert_eq!(view.failed_tasks, 0);
+                continue;
+            };
+            prop_assert_eq!(view.current_group, Some(group.index));
+            let read = &view.groups[group.index as usize];
+            prop_assert_eq!(read.expected, group.size());
+            prop_assert_eq!(read.completed, group.succeeded);
+            prop_assert_eq!(read.failed, group.failed);
+            prop_assert_eq!(view.failed_tasks, u64::from(group.failed));
+            let status = match request.status() {
+                Status::Running => GroupStatus::Running,
+                Status::Failed => GroupStatus::Failed,
+                _ => GroupStatus::Cancelled,
+            };
+            prop_assert_eq!(read.status, status);
+            prop_assert_eq!(read.completed_at.is_some(), request.status().is_terminal());
+        }
+    }
+
+    #[test]
+    fn the_groups_before_are_complete_and_those_after_wait(commits in history()) {
+        for (commit, view) in views(&commits) {
+            let request = commit.state.request().unwrap();
+            let completed = request.completed.len();
+            for (index, group) in view.groups.iter().enumerate() {
+                let complete = group.status == GroupStatus::Completed;
+                prop_assert_eq!(complete, index < completed);
+                let current = request.group().is_some_and(|g| g.index as usize == index);
+                prop_assert_eq!(group.status == GroupStatus::Waiting, index >= completed && !current);
+                prop_assert!(group.seq <= view.seq);
+            }
+        }
+    }
+
+    #[test]
+    fn the_attempts_are_those_that_were_taken_down(commits in history()) {
+        let ended = |e: &&Event| matches!(e, Event::TaskSucceeded(_) | Event::TaskFailed(_));
+        let mut attempts = 0;
+        for (commit, view) in views(&commits) {
+            attempts += commit.events.iter().filter(ended).count() as u64;
+            prop_assert_eq!(view.attempts, attempts);
+            prop_assert_eq!(view.received_at, at(commits[0].sequence));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Histories that can happen: the commits of random commands, decided by the domain.
+
+use std::time::Duration;
+
+use domain::request::{
+    Advance, Command, Event, Fault, Next, Outcome, Recorded, Rejection, Report, Rules, State, Step,
+    Verdict, decide, evolve,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::words::{TASKS, at, failure, id, received};
+
+/// A commit, and the state after it.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub sequence: u64,
+    pub events: Vec<Event>,
+    pub state: State,
+}
+
+impl Commit {
+    pub fn recorded(&self) -> impl Iterator<Item = Recorded<Event>> + '_ {
+        (0..).zip(&self.events).map(|(index, event)| Recorded {
+            request: id(),
+            sequence: self.sequence,
+            index,
+            at: at(self.sequence),
+            event: event.clone(),
+        })
+    }
+}
+
+fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
+    Report::Outcome(Outcome {
+        run: None,
+        group,
+        task,
+        attempt,
+        worker: "w1".into(),
+        started_at: at(0),
+        duration_ms: 20,
+        verdict,
+    })
+}
+
+fn ok() -> Verdict {
+    Verdict::Succeeded("<result/>".into())
+}
+
+fn fails(next: Next) -> Verdict {
+    let fault = Fault {
+        code: "exit-75".into(),
+        message: "no curve for EUR".into(),
+        causes: Vec::new(),
+    };
+    Verdict::Failed { fault, next }
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    let verdict = prop_oneof![
+        6 => Just(ok()),
+        2 => Just(fails(Next::RetryAt(at(60)))),
+        1 => Just(fails(Next::DeadLetter("letter".into()))),
+    ];
+    let outcome = (
+        prop_oneof![Just(0_u32), Just(2)],
+        1..4_u32,
+        1..6_u32,
+        verdict,
+    )
+        .prop_map(|(group, task, attempt, verdict)| outcome(group, task, attempt, verdict));
+    let group_fires = (0..3_u32).prop_map(|group| Report::GroupTimedOut {
+        group,
+        deadline: at(900),
+    });
+    prop_oneof![
+        30 => outcome,
+        1 => group_fires,
+        1 => (0..3_u32).prop_map(|run| Report::RequestTimedOut { run }),
+    ]
+}
+
+fn command() -> impl Strategy<Value = (Command, bool)> {
+    let rules = any::<bool>().prop_map(|fail_fast| Rules {
+        group_timeout: Duration::from_mins(15),
+        fail_fast,
+    });
+    let advance = (vec(report(), 0..5), rules.clone()).prop_map(|(reports, rules)| {
+        Command::Advance(Advance {
+            reports,
+            steps: Vec::new(),
+            from: 0,
+            now: at(0),
+            rules,
+        })
+    });
+    let by = || "ada".to_owned();
+    let redrive = rules.prop_map(move |rules| Command::Redrive {
+        by: by(),
+        reason: "again".into(),
+        now: at(0),
+        rules,
+    });
+    let cancel = Command::Cancel {
+        by: by(),
+        reason: "wrong date".into(),
+    };
+    let any_of_them = prop_oneof![
+        20 => advance,
+        6 => redrive,
+        1 => Just(cancel),
+        1 => Just(Command::Abort(failure())),
+    ];
+    (any_of_them, prop::bool::weighted(0.1))
+}
+
+/// The steps from group `next` on.
+fn steps(next: u32, fails: bool) -> Vec<Step> {
+    if fails {
+        return vec![Step::Failure(failure())];
+    }
+    let mut steps = Vec::new();
+    for tasks in &TASKS[next as usize..] {
+        let (name, tasks) = (None, *tasks);
+        steps.push(Step::Group { name, tasks });
+        if tasks > 0 {
+            return steps;
+        }
+    }
+    steps.push(Step::Response("<response/>".into()));
+    steps
+}
+
+fn obeyed(state: &State, command: Command, fails: bool) -> Vec<Event> {
+    match (decide(state, command.clone()), command) {
+        (Ok(events), _) => events,
+        (Err(Rejection::StepsNeeded(next)), Command::Advance(advance)) => {
+            let steps = steps(next, fails);
+            let from = next;
+            let command = Command::Advance(Advance {
+                steps,
+                from,
+                ..advance
+            });
+            decide(state, command).expect("it has its steps")
+        }
+        (Err(_), _) => Vec::new(),
+    }
+}
+
+/// The commits of one request; those of others are between them in the log.
+pub fn history() -> impl Strategy<Value = Vec<Commit>> {
+    vec((command(), 1..4_u64), 0..40).prop_map(|commands| {
+        let submit = Command::Submit(Box::new(received()));
+        let commands = std::iter::once(((submit, false), 1)).chain(commands);
+        let mut commits: Vec<Commit> = Vec::new();
+        for ((command, fails), gap) in commands {
+            let last = commits.last().cloned();
+            let (before, state) = last.map_or((0, State::Absent), |c| (c.sequence, c.state));
+            let events = obeyed(&state, command, fails);
+            if !events.is_empty() {
+                commits.push(Commit {
+                    sequence: before + gap,
+                    state: events.iter().fold(state, evolve),
+                    events,
+                });
+            }
+        }
+        commits
+    })
+}

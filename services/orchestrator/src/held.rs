@@ -1,0 +1,139 @@
+//! Timers are set late. Most groups and requests end long before anybody would miss their timer,
+//! so it is not set until it has been wanted for a moment; until then the commit that wants it is
+//! held unacked, and comes again where this instance dies.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::request::RequestId;
+use jiff::Timestamp;
+use nats::{Delivery, Error, Timers};
+use tokio::time::Instant;
+
+/// How long a timer is wanted before it is set. It is far below any time-out worth having.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// Which timer; a request has one, and each of its groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timer {
+    Group(RequestId, u32),
+    Request(RequestId),
+}
+
+/// A timer that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub timer: Timer,
+    /// When it is to fire.
+    pub due: Timestamp,
+    /// The run that a request's timer limits.
+    pub run: u32,
+}
+
+/// A commit that waits for its ack until none of its timers is held any more.
+pub struct Commit {
+    delivery: Delivery,
+    /// One for whoever works on it, and one for each timer.
+    holds: AtomicUsize,
+}
+
+impl Commit {
+    pub fn new(delivery: Delivery) -> Arc<Self> {
+        Arc::new(Self {
+            delivery,
+            holds: AtomicUsize::new(1),
+        })
+    }
+
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// Gives one hold up; the last acks the commit.
+    pub async fn release(&self) {
+        if self.holds.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Err(error) = self.delivery.ack().await
+        {
+            tracing::debug!(%error, "a commit could not be acked; it comes again");
+        }
+    }
+}
+
+/// The timers that are wanted and not yet set.
+#[derive(Default)]
+pub struct Held {
+    wanted: Mutex<HashMap<Timer, (Wanted, Arc<Commit>)>>,
+    /// In the order in which they were wanted, each with when it is to be set.
+    order: Mutex<VecDeque<(Instant, Timer)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Held {
+    /// Holds a commit for a timer that it wants.
+    pub async fn hold(&self, wanted: Wanted, commit: &Arc<Commit>) {
+        commit.holds.fetch_add(1, Ordering::AcqRel);
+        let before = lock(&self.wanted).insert(wanted.timer, (wanted, commit.clone()));
+        lock(&self.order).push_back((Instant::now() + HOLD, wanted.timer));
+        if let Some((_, before)) = before {
+            before.release().await;
+        }
+    }
+
+    /// Lets a timer go that is not wanted any more; says whether it was held, and so never set.
+    pub async fn let_go(&self, timer: Timer) -> bool {
+        let held = lock(&self.wanted).remove(&timer);
+        match held {
+            Some((_, commit)) => {
+                commit.release().await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Waits until some are to be set; for ever where none is held.
+    pub async fn due(&self) {
+        let first = lock(&self.order).front().map(|(at, _)| *at);
+        match first {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Sets those that are due by now, or all of them. One that cannot be set stays held: its
+    /// commit comes again when it was not acked for too long.
+    pub async fn set(&self, timers: &Timers, all: bool) {
+        let now = Instant::now();
+        let due: Vec<Timer> = {
+            let mut order = lock(&self.order);
+            let due = order.iter().take_while(|(at, _)| all || *at <= now).count();
+            order.drain(..due).map(|(_, timer)| timer).collect()
+        };
+        let setting = due.into_iter().map(|timer| self.set_one(timers, timer));
+        futures::future::join_all(setting).await;
+    }
+
+    async fn set_one(&self, timers: &Timers, timer: Timer) {
+        let Some(wanted) = lock(&self.wanted).get(&timer).map(|(wanted, _)| *wanted) else {
+            return;
+        };
+        match set(timers, wanted).await {
+            Ok(()) => {
+                self.let_go(timer).await;
+            }
+            Err(error) => tracing::warn!(?timer, %error, "a timer could not be set yet"),
+        }
+    }
+}
+
+async fn set(timers: &Timers, wanted: Wanted) -> Result<(), Error> {
+    match wanted.timer {
+        Timer::Group(request, group) => timers.set_group(request, group, wanted.due).await,
+        Timer::Request(request) => timers.set_request(request, wanted.run, wanted.due).await,
+    }
+}

@@ -1,0 +1,55 @@
+//! What a process uses, as Linux counts it.
+
+use std::fs;
+
+/// A process that is watched.
+pub struct Watched {
+    pub name: &'static str,
+    pid: u32,
+    before: f64,
+}
+
+/// The clock ticks of a second in `/proc`, the same on every Linux there is today.
+const TICKS: f64 = 100.0;
+
+impl Watched {
+    pub fn new(name: &'static str, pid: u32) -> Self {
+        Self {
+            name,
+            pid,
+            before: cpu_seconds(pid),
+        }
+    }
+
+    /// The CPU seconds since it is watched, or since this was asked last.
+    pub fn cpu_seconds(&mut self) -> f64 {
+        let now = cpu_seconds(self.pid);
+        now - std::mem::replace(&mut self.before, now)
+    }
+
+    /// The most memory it ever held, in MiB.
+    pub fn peak_mib(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        kib.unwrap_or(0.0) / 1_024.0
+    }
+}
+
+fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name may hold anything, so the fields are counted from behind it.
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|f| f.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    (ticks(11) + ticks(12)) / TICKS
+}

@@ -1,0 +1,83 @@
+//! What must be true of every request in the end.
+
+use domain::request::{Event, RequestId};
+use harness::{World, canonical, until};
+use nats::{Commit, Connection, Log, Options, Payloads};
+use projections::{Store, fold};
+use std::time::Duration;
+
+/// One terminal event each, every task's result in its place, every view the fold of its events.
+pub async fn check(world: &World, ids: &[String], groups: usize, tasks: usize) {
+    let connection = Connection::open(&Options::new(world.nats_url(), "truth"))
+        .await
+        .unwrap();
+    let log = Log::new(connection.clone(), 1);
+    let payloads = Payloads::new(connection);
+    let redis = projections::Connection::open(world.redis_url())
+        .await
+        .unwrap();
+    let store = Store::new(redis, Duration::from_secs(86_400));
+    let expected = canonical(&response(groups, tasks));
+    for id in ids {
+        let id: RequestId = id.parse().unwrap();
+        let commits = log.read(id, 0).await.unwrap();
+        let events: Vec<Event> = commits
+            .iter()
+            .flat_map(|commit| commit.events.clone())
+            .collect();
+        let ends = events.iter().filter(|event| event.is_terminal()).count();
+        assert_eq!(ends, 1, "{id}: {events:?}");
+        let succeeded = events
+            .iter()
+            .filter(|e| matches!(e, Event::TaskSucceeded(_)))
+            .count();
+        assert_eq!(succeeded, groups * tasks, "{id}");
+        let Some(Event::Succeeded(end)) = events.last() else {
+            panic!("{id} ends with {:?}", events.last());
+        };
+        let found = payloads.fetch(&end.response).await.unwrap();
+        assert_eq!(
+            canonical(std::str::from_utf8(&found).unwrap()),
+            expected,
+            "{id}"
+        );
+
+        let view = fold(None, commits.iter().flat_map(Commit::recorded));
+        until(
+            &format!("the view of {id} is the fold of its events"),
+            || async { store.get(id).await.unwrap() == view },
+        )
+        .await;
+    }
+}
+
+fn response(groups: usize, tasks: usize) -> String {
+    let groups: String = (0..groups)
+        .map(|group| {
+            let valuations: String = (1..=tasks)
+                .map(|task| {
+                    format!(
+                        "<valuation name=\"v\"><market name=\"m\"><rate>0.03</rate></market>\
+                         <analytics><price><amount>{}.00</amount></price></analytics>\
+                         <vndb externalId=\"{task}\"/></valuation>",
+                        (group + 1) * 100 + task
+                    )
+                })
+                .collect();
+            format!("<group>{valuations}</group>")
+        })
+        .collect();
+    format!("<vnml><project>{groups}</project></vnml>")
+}
+
+/// No task, report or timer is left behind.
+pub async fn nothing_waits(world: &World) {
+    let jetstream = world.jetstream().await;
+    for name in ["TASKS", "REPORTS"] {
+        until(&format!("{name} is empty"), || async {
+            let mut stream = jetstream.get_stream(name).await.unwrap();
+            stream.info().await.unwrap().state.messages == 0
+        })
+        .await;
+    }
+}

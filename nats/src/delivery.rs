@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
-use domain::request::RequestId;
-use domain::request::TaskId;
+use domain::request::{RequestId, TaskId};
 use futures::{StreamExt, stream::ReadyChunks};
 use jiff::Timestamp;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Error, Topology, commit, subject};
+use crate::{Commit, Connection, Error, Topology, commit, subject, tasks};
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);
@@ -115,10 +114,14 @@ impl Delivery {
         commit::decode(self.subject(), sequence, at, headers, self.body())
     }
 
-    /// The task it is, for a delivery of the work queue.
+    /// The task, the run and the attempt it is, as far as they can be read, for a delivery of the
+    /// work queue.
     #[must_use]
-    pub fn task(&self) -> Option<TaskId> {
-        subject::task_id(self.subject())
+    pub fn attempt(&self) -> Option<(TaskId, u32, u32)> {
+        let (_, _, delivered) = self.place().ok()?;
+        let (before, run) = tasks::counts(self);
+        let id = subject::task_id(self.subject())?;
+        Some((id, run, before.saturating_add(delivered)))
     }
 
     /// Its sequence in its stream, the time it was stored, and how often it was delivered.

@@ -2,10 +2,10 @@
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
-use async_nats::jetstream::message::PublishMessage;
 use domain::request::{Event, Recorded};
 
-use crate::{Connection, Error, Sent, subject};
+use crate::group_commit::{GroupCommit, Outgoing};
+use crate::{Connection, Error, Stored, subject};
 
 /// The `ce-source` of every event.
 const SOURCE: &str = "/fanfold";
@@ -13,23 +13,25 @@ const SOURCE: &str = "/fanfold";
 /// Publishes the feed.
 #[derive(Clone)]
 pub struct Feed {
-    connection: Connection,
+    publishing: GroupCommit,
 }
 
 impl Feed {
     /// On this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self {
+            publishing: GroupCommit::new(connection),
+        }
     }
 
-    /// Sends an event with its public data on its way; await what it gives for the broker's
-    /// answer. The id makes it known again when it comes twice.
-    pub async fn send(
+    /// Publishes an event with its public data, and waits until the broker has it. The id makes
+    /// it known again when it comes twice.
+    pub async fn publish(
         &self,
         recorded: &Recorded<Event>,
         data: &serde_json::Value,
-    ) -> Result<Sent, Error> {
+    ) -> Result<Stored, Error> {
         let Recorded {
             request,
             sequence,
@@ -49,15 +51,11 @@ impl Feed {
         headers.insert(NATS_MESSAGE_ID, id.as_str());
         headers.insert("ce-id", id);
         let body = serde_json::to_vec(data).map_err(|e| Error::corrupt("a new event", e))?;
-        let message = PublishMessage::build()
-            .headers(headers)
-            .payload(body.into());
-        let ack = self
-            .connection
-            .jetstream
-            .send_publish(subject::lifecycle(event, *request), message)
-            .await
-            .map_err(Error::unavailable)?;
-        Ok(Sent::new(ack))
+        let message = Outgoing {
+            subject: subject::lifecycle(event, *request),
+            headers,
+            body: body.into(),
+        };
+        Stored::from_answer(self.publishing.publish(message).await)
     }
 }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::message::PublishMessage;
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 use domain::request::{Event, Rejection, RequestId, State, evolve};
 use moka::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::error::{Refusal, refusal};
+use crate::error::Refusal;
+use crate::group_commit::{GroupCommit, Outgoing};
 use crate::{Commit, Connection, Error, Topology, commit, read, subject};
 
 /// How many requests' states a process keeps.
@@ -25,6 +25,8 @@ const UNSURE_PAUSE: Duration = Duration::from_millis(5);
 pub struct Log {
     connection: Connection,
     shards: u8,
+    /// The publishes to each shard.
+    appending: Arc<[GroupCommit]>,
     cache: Cache<RequestId, Arc<Mutex<Slot>>>,
 }
 
@@ -40,6 +42,9 @@ impl Log {
     #[must_use]
     pub fn new(connection: Connection, shards: u8) -> Self {
         Self {
+            appending: (0..shards)
+                .map(|_| GroupCommit::new(connection.clone()))
+                .collect(),
             connection,
             shards,
             cache: Cache::new(CACHED_STATES),
@@ -50,6 +55,10 @@ impl Log {
     #[must_use]
     pub fn shards(&self) -> u8 {
         self.shards
+    }
+
+    fn appending(&self, request: RequestId) -> &GroupCommit {
+        &self.appending[usize::from(request.partition().shard(self.shards))]
     }
 
     fn stream(&self, request: RequestId) -> String {
@@ -87,21 +96,14 @@ impl Log {
         let encoded = commit::encode(events, expected)?;
         let mut unsure = 0;
         loop {
-            let message = PublishMessage::build()
-                .headers(encoded.headers.clone())
-                .payload(encoded.body.clone());
-            let answer = match self
-                .connection
-                .jetstream
-                .send_publish(subject::log(request), message)
-                .await
-            {
-                Ok(ack) => ack.await,
-                Err(error) => Err(error),
+            let message = Outgoing {
+                subject: subject::log(request),
+                headers: encoded.headers.clone(),
+                body: encoded.body.clone(),
             };
-            let refused = match answer {
-                Ok(ack) => return Ok(ack.sequence),
-                Err(error) => refusal(&error),
+            let refused = match self.appending(request).publish(message).await {
+                Ok(place) => return Ok(place.sequence),
+                Err(refused) => refused,
             };
             // After a lost answer it may be our own commit that is there.
             if let Some(sequence) = self.find_own(request, expected, events).await? {

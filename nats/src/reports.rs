@@ -1,21 +1,24 @@
 //! What workers and timers tell the orchestrator, until it has committed what they say.
 
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::HeaderMap;
 use domain::request::{Outcome, Report, RequestId, TaskId};
 
-use crate::{Connection, Delivery, Error, Unreadable, subject};
+use crate::group_commit::{GroupCommit, Outgoing};
+use crate::{Connection, Delivery, Error, Stored, Unreadable, subject};
 
 /// Publishes reports.
 #[derive(Clone)]
 pub struct Reports {
-    connection: Connection,
+    publishing: GroupCommit,
 }
 
 impl Reports {
     /// On this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self {
+            publishing: GroupCommit::new(connection),
+        }
     }
 
     /// Reports the outcome of an attempt, and waits until the broker has it.
@@ -26,14 +29,12 @@ impl Reports {
             task: outcome.task,
         };
         let body = encode(&Report::Outcome(outcome))?;
-        let message = PublishMessage::build().payload(body);
-        let sent = self
-            .connection
-            .jetstream
-            .send_publish(subject::outcome(id), message)
-            .await
-            .map_err(Error::unavailable)?;
-        sent.await.map(|_| ()).map_err(Error::unavailable)
+        let message = Outgoing {
+            subject: subject::outcome(id),
+            headers: HeaderMap::new(),
+            body,
+        };
+        Stored::from_answer(self.publishing.publish(message).await).map(|_| ())
     }
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::stream::Stream;
+use domain::request::RequestId;
 use futures::StreamExt;
 use jiff::Timestamp;
 
-use crate::{Commit, Connection, Delivery, Error, Topology};
+use crate::{Commit, Connection, Delivery, Error, Topology, subject};
 
 /// How long the broker may take to send the next commit of a stretch.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,6 +82,20 @@ impl Scan {
 
     /// The next commits, at the most `limit`; none at the end of the stretch.
     pub async fn next(&mut self, limit: usize) -> Result<Option<Vec<Commit>>, Error> {
+        let Some(commits) = self.next_each(limit).await? else {
+            return Ok(None);
+        };
+        let commits = commits
+            .into_iter()
+            .map(|commit| commit.map_err(|e| e.error));
+        commits.collect::<Result<Vec<Commit>, Error>>().map(Some)
+    }
+
+    /// The same, with those among them that cannot be read.
+    pub async fn next_each(
+        &mut self,
+        limit: usize,
+    ) -> Result<Option<Vec<Result<Commit, UnreadableCommit>>>, Error> {
         let mut commits = Vec::new();
         while let (Some(messages), true) = (&mut self.messages, commits.len() < limit) {
             let message = tokio::time::timeout(NEXT_TIMEOUT, messages.next())
@@ -88,10 +103,10 @@ impl Scan {
                 .map_err(|_| Error::Unavailable(format!("no commit came in {NEXT_TIMEOUT:?}")))?
                 .ok_or_else(|| Error::Unavailable("reading the log ended".into()))?
                 .map_err(Error::unavailable)?;
-            let commit = Delivery::new(message).commit()?;
-            let sequence = commit.sequence;
+            let delivery = Delivery::new(message);
+            let (sequence, _, _) = delivery.place()?;
             if sequence <= self.end {
-                commits.push(commit);
+                commits.push(UnreadableCommit::or_commit(&delivery)?);
             }
             if sequence >= self.end {
                 self.close().await;
@@ -144,6 +159,29 @@ fn policy(start: Start) -> Result<DeliverPolicy, Error> {
                 .map_err(|error| Error::corrupt(format!("the time {time}"), error))?,
         },
     })
+}
+
+/// A commit that cannot be read.
+#[derive(Clone, Debug)]
+pub struct UnreadableCommit {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The request it is about, where its subject names one.
+    pub request: Option<RequestId>,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+impl UnreadableCommit {
+    /// The commit that was delivered, or that it cannot be read.
+    pub fn or_commit(delivery: &Delivery) -> Result<Result<Commit, Self>, Error> {
+        let (sequence, _, _) = delivery.place()?;
+        Ok(delivery.commit().map_err(|error| Self {
+            sequence,
+            request: subject::request(delivery.subject(), 2),
+            error,
+        }))
+    }
 }
 
 impl Connection {

@@ -3,14 +3,14 @@
 use std::str::FromStr;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 use domain::request::{Payload, RequestId, TaskId};
 use futures::StreamExt;
 
+use crate::group_commit::{GroupCommit, Outgoing};
 use crate::topology::TASKS;
-use crate::{Connection, Delivery, Error, Sent, Unreadable, subject};
+use crate::{Connection, Delivery, Error, Stored, Unreadable, subject};
 
 /// The attempts before this message: the broker counts its deliveries from 1.
 const ATTEMPTS_BEFORE: &str = "Fanfold-Attempts-Before";
@@ -25,24 +25,27 @@ pub(crate) const STORED: &str = "Fanfold-Stored";
 #[derive(Clone)]
 pub struct Tasks {
     connection: Connection,
+    publishing: GroupCommit,
 }
 
 impl Tasks {
     /// On this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self {
+            publishing: GroupCommit::new(connection.clone()),
+            connection,
+        }
     }
 
-    /// Sends one task on its way; await what it gives for the broker's answer. At most
-    /// [`crate::Options::max_in_flight`] may be awaited at once.
+    /// Sends one task, and waits until the broker has it.
     pub async fn send(
         &self,
         task_type: &str,
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
-    ) -> Result<Sent, Error> {
+    ) -> Result<Stored, Error> {
         let mut headers = HeaderMap::new();
         if attempts.before > 0 {
             headers.insert(ATTEMPTS_BEFORE, attempts.before.to_string());
@@ -60,14 +63,12 @@ impl Tasks {
                 Bytes::new()
             }
         };
-        let message = PublishMessage::build().headers(headers).payload(body);
-        let ack = self
-            .connection
-            .jetstream
-            .send_publish(subject::task(task_type, id), message)
-            .await
-            .map_err(Error::unavailable)?;
-        Ok(Sent::new(ack))
+        let message = Outgoing {
+            subject: subject::task(task_type, id),
+            headers,
+            body,
+        };
+        Stored::from_answer(self.publishing.publish(message).await)
     }
 
     async fn stream(&self) -> Result<Stream<()>, Error> {
@@ -100,8 +101,8 @@ impl Tasks {
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
             Err(error) => return Err(Error::unavailable(error)),
         }
-        let sent = self.send(task_type, id, attempts, document).await?;
-        sent.answer().await.map(|_| ())
+        let sent = self.send(task_type, id, attempts, document).await;
+        sent.map(|_| ())
     }
 
     /// The last sequence that was given to a task.
@@ -143,6 +144,17 @@ impl Tasks {
             .filter_map(|notice| std::future::ready(stop(&notice)))
             .boxed())
     }
+}
+
+/// The attempts before a message and its run; 0 where they cannot be read.
+pub(crate) fn counts(delivery: &Delivery) -> (u32, u32) {
+    let headers = delivery.message().headers.as_ref();
+    let count = |name| {
+        let value = headers.and_then(|headers| headers.get(name))?;
+        value.as_str().parse().ok()
+    };
+    let or_none = |count: Option<u32>| count.unwrap_or(0);
+    (or_none(count(ATTEMPTS_BEFORE)), or_none(count(RUN)))
 }
 
 fn stop(notice: &async_nats::Message) -> Option<Stop> {
@@ -195,7 +207,7 @@ impl TaskMessage {
             Ok((id, task_type, delivered, attempts, document)) => Ok(Self {
                 id,
                 task_type,
-                attempt: attempts.before + delivered,
+                attempt: attempts.before.saturating_add(delivered),
                 earlier_attempts: attempts.earlier,
                 run: attempts.run,
                 document,

@@ -112,6 +112,7 @@ impl Topology {
             discard: DiscardPolicy::New,
             discard_new_per_subject: true,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {
@@ -120,6 +121,7 @@ impl Topology {
             retention: RetentionPolicy::WorkQueue,
             allow_message_schedules: true,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {
@@ -127,6 +129,7 @@ impl Topology {
             subjects: vec!["lifecycle.>".into()],
             max_age: self.log_age,
             allow_direct: true,
+            allow_atomic_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {

@@ -26,6 +26,9 @@ pub(crate) fn idempotency(key: &str) -> String {
     format!("request:idempotency:{key}")
 }
 
+/// The views that were stopped, by request.
+pub(crate) const STOPPED: &str = "state:projector:stopped";
+
 /// How far a shard of the log has been projected into this very Redis: when it is gone or
 /// lower than it was, Redis was emptied or set back.
 pub(crate) fn checkpoint(shard: u8) -> String {

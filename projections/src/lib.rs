@@ -9,6 +9,7 @@ mod kind;
 mod project;
 mod script;
 mod staging;
+mod stopped;
 mod store;
 mod view;
 
@@ -18,5 +19,6 @@ pub use error::Error;
 pub use kind::Kind;
 pub use project::{fold, project};
 pub use staging::Staging;
+pub use stopped::StoppedView;
 pub use store::Store;
 pub use view::{FailureView, GroupStatus, GroupView, View};

@@ -43,6 +43,10 @@ impl Store {
         }
     }
 
+    pub(crate) fn connection(&self) -> Connection {
+        self.connection.clone()
+    }
+
     /// Whether Redis answers now.
     pub async fn ping(&self) -> Result<(), Error> {
         self.connection.ping().await

@@ -69,7 +69,7 @@ async fn a_task_out_of_attempts_is_dead_lettered_and_every_answer_says_why() {
         .await
         .unwrap();
     let letter = letters
-        .get_last_raw_message_by_subject(&format!("dead-letters.default.{id}.0.1"))
+        .get_last_raw_message_by_subject(&format!("dead-letters.default.{id}.0.1.0"))
         .await
         .unwrap();
     assert!(String::from_utf8_lossy(&letter.payload).contains("http-500"));

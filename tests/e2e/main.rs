@@ -2,13 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+mod cancel;
+mod dead_letters;
+mod duplicates;
 mod failure;
 mod golden;
+mod lease;
 mod life;
+mod poison;
+mod redrive;
 mod replay;
+mod stuck;
 mod sync;
+mod time_out;
 
-use harness::{Program, Valuer, World};
+use harness::{Answer, Client, Program, Valuer, World};
+use reqwest::Method;
+use serde_json::Value;
 
 /// The program with every role, and a service that values its tasks.
 async fn up(world: &World, valuer: &Valuer, settings: &[(&str, &str)]) -> Program {
@@ -30,4 +40,69 @@ fn document(groups: usize, tasks: usize) -> String {
         })
         .collect();
     format!("<vnml><project><market name=\"m\"><rate>0.03</rate></market>{groups}</project></vnml>")
+}
+
+/// What a subcommand said, and whether it succeeded.
+struct Said {
+    ok: bool,
+    out: String,
+    err: String,
+}
+
+/// Runs a subcommand against the servers of a world.
+async fn fanfold(world: &World, args: &[&str]) -> Said {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_fanfold"))
+        .args(args)
+        .env("NATS_URL", world.nats_url())
+        .env("REDIS_URL", world.redis_url())
+        .env("USER", "tester")
+        .output()
+        .await
+        .unwrap();
+    Said {
+        ok: output.status.success(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// No request is without progress for longer than its time-outs and a few seconds explain.
+async fn nothing_is_stuck(world: &World) {
+    let said = fanfold(world, &["requests", "stuck", "--after", "3"]).await;
+    assert!(said.ok, "{}{}", said.out, said.err);
+    assert_eq!(said.err, "0 stuck\n");
+}
+
+/// Posts JSON.
+async fn post(client: &Client, path: &str, body: &Value) -> Answer {
+    let call = client.call(Method::POST, path).body(body.to_string());
+    client
+        .send(call.header("content-type", "application/json"))
+        .await
+}
+
+/// The events of a request as its commits name them, in order.
+async fn history(world: &World, id: &str) -> Vec<String> {
+    let log = world
+        .jetstream()
+        .await
+        .get_stream("REQUESTS_0")
+        .await
+        .unwrap();
+    let last = log.cached_info().state.last_sequence;
+    let mut events = Vec::new();
+    for sequence in 1..=last {
+        let message = log.get_raw_message(sequence).await.unwrap();
+        if message.subject.ends_with(id) {
+            let names = message.headers.get("Fanfold-Events").unwrap();
+            events.extend(names.as_str().split(',').map(str::to_owned));
+        }
+    }
+    events
+}
+
+/// How many messages a stream has.
+async fn messages(world: &World, stream: &str) -> u64 {
+    let stream = world.jetstream().await.get_stream(stream).await.unwrap();
+    stream.cached_info().state.messages
 }

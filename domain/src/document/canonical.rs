@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::parse::parse;
-use super::tree::{Kind, NodeId, Tree};
+use super::tree::{AttributeRef, Kind, NodeId, Tree};
+use super::well_formed::is_blank;
 use super::write::{Writer, Written};
 use super::{Limits, Refusal};
 
@@ -20,23 +21,31 @@ pub(crate) fn of(tree: &Tree) -> String {
     writer.text
 }
 
+fn written(attribute: AttributeRef<'_>) -> Written<'_> {
+    Written {
+        name: attribute.name,
+        namespace: attribute.namespace,
+        value: Cow::Borrowed(attribute.value),
+    }
+}
+
 fn node(writer: &mut Writer, tree: &Tree, id: NodeId) {
     match tree.kind(id) {
-        Kind::Text if tree.text(id).trim().is_empty() => {}
+        Kind::Text if is_blank(tree.text(id)) => {}
         Kind::Root => {
             for child in tree.children(id) {
                 node(writer, tree, child);
             }
         }
         Kind::Element => {
-            let mut attributes: Vec<_> = tree.attributes(id).collect();
-            attributes.sort_unstable_by_key(|attribute| (attribute.namespace, attribute.name));
-            let attributes = attributes.into_iter().map(|attribute| Written {
-                name: attribute.name,
-                namespace: attribute.namespace,
-                value: Cow::Borrowed(attribute.value),
-            });
-            writer.open(tree.name(id), tree.namespace(id), attributes);
+            let (name, namespace) = (tree.name(id), tree.namespace(id));
+            if tree.attribute_count(id) < 2 {
+                writer.open(name, namespace, tree.attributes(id).map(written));
+            } else {
+                let mut attributes: Vec<_> = tree.attributes(id).collect();
+                attributes.sort_unstable_by_key(|attribute| (attribute.namespace, attribute.name));
+                writer.open(name, namespace, attributes.into_iter().map(written));
+            }
             writer.content();
             for child in tree.children(id) {
                 node(writer, tree, child);

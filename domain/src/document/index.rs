@@ -1,5 +1,6 @@
-//! The index that makes the common expressions cheap: children by name, and by the value of an
-//! attribute. Made where it is asked for, and only for parents with many children.
+//! The index that makes the common expressions cheap: children by name, or all elements of the
+//! document, and by the value of an attribute. Made where it is asked for, and of children only
+//! where there are many.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,8 @@ pub(crate) struct Index {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// The children of a parent by name; none where they are few.
+    /// The children of a parent by name, none where they are few; under the document's root, all
+    /// elements below it.
     by_name: HashMap<NodeId, Option<Arc<HashMap<NameId, Nodes>>>>,
     by_value: HashMap<(NodeId, NameId, Box<str>), ByValue>,
 }
@@ -29,10 +31,11 @@ impl Index {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The child elements of this name and of no namespace, in document order, narrowed to those
+    /// The child elements of this name and of no namespace, or for the root all such elements of
+    /// the document, in document order, narrowed to those
     /// with `attribute` of this value where that is cheap; none where there is no index of
     /// them. `visit` is told how many nodes were looked at.
-    pub fn children<E>(
+    pub fn elements<E>(
         &self,
         tree: &Tree,
         parent: NodeId,
@@ -65,10 +68,11 @@ impl Index {
         if let Some(known) = self.inner().by_name.get(&parent) {
             return Ok(known.clone());
         }
-        let many = tree.elements(parent).nth(FEW).is_some();
+        let is_root = parent == tree.root();
+        let many = is_root || tree.elements(parent).nth(FEW).is_some();
         let made = if many {
             let mut groups: HashMap<NameId, Vec<NodeId>> = HashMap::new();
-            for child in tree.elements(parent) {
+            for child in reached(tree, parent, is_root) {
                 visit(1)?;
                 if tree.namespace(child).is_empty() {
                     groups.entry(tree.name_id(child)).or_default().push(child);
@@ -108,5 +112,15 @@ impl Index {
         let made = Arc::new(groups);
         self.inner().by_value.insert(key, made.clone());
         Ok(made)
+    }
+}
+
+/// The elements below a parent: its children, or everything.
+fn reached(tree: &Tree, parent: NodeId, deep: bool) -> Box<dyn Iterator<Item = NodeId> + '_> {
+    if deep {
+        let below = std::iter::successors(Some(parent), |node| tree.following(*node));
+        Box::new(below.filter(|node| tree.is_element(*node)))
+    } else {
+        Box::new(tree.elements(parent))
     }
 }

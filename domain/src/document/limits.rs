@@ -11,10 +11,21 @@ pub struct Limits {
     pub max_attributes: usize,
     /// The longest name, in bytes.
     pub max_name_bytes: usize,
+    /// The most namespace declarations in scope at one place.
+    pub max_namespaces: usize,
     /// The most nodes one expression may visit.
     pub max_visits: u64,
     /// The most elements that the hydration of one element may make.
     pub max_made: u64,
+    /// The most bytes that one hydrated element, or one task document, may have.
+    pub max_hydrated_bytes: usize,
+    /// The most bytes of task documents that a dry run makes of a group; it says no more of the
+    /// groups after one that has more.
+    pub max_previewed_bytes: usize,
+    /// The most bytes of text that a document may have with its results in it.
+    pub max_assembled_bytes: usize,
+    /// The most other documents that one document may refer to.
+    pub max_references: usize,
     /// The longest chain of references.
     pub max_chain: usize,
     /// The most tasks of a group.
@@ -29,8 +40,13 @@ impl Default for Limits {
             max_nodes: 2_000_000,
             max_attributes: 10_000,
             max_name_bytes: 1_024,
+            max_namespaces: 128,
             max_visits: 5_000_000,
             max_made: 1_000_000,
+            max_hydrated_bytes: 64 * 1024 * 1024,
+            max_previewed_bytes: 128 * 1024 * 1024,
+            max_assembled_bytes: 1024 * 1024 * 1024,
+            max_references: 1_000,
             max_chain: 64,
             max_tasks: 1_000_000,
         }

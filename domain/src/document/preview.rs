@@ -1,78 +1,145 @@
-//! What a document would become: for the dry run and the command line.
+//! What a document would become: for the dry run, over HTTP and on the command line.
 
-use super::hydrate::{CapturedResources, HydrationError, Hydrator};
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::hydrate::{CapturedResources, HydrationError};
 use super::request::Document;
-use super::tree::NodeId;
-use super::write::Writer;
-use super::xpath::{Evaluator, Item, Value, compile};
+
+/// What a document would become if it were submitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preview {
+    /// Its groups, in order.
+    pub groups: Vec<GroupPreview>,
+    /// Every URI that it refers to, each once, in order.
+    pub references: Vec<String>,
+}
+
+/// What a group would become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupPreview {
+    /// Its name, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its valuations as they are written.
+    pub valuations: usize,
+    /// What is known of its tasks.
+    #[serde(flatten)]
+    pub tasks: TasksPreview,
+}
+
+/// What is known of a group's tasks before it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "outlook")]
+pub enum TasksPreview {
+    /// They can be made.
+    Ready {
+        /// How many they are.
+        tasks: usize,
+    },
+    /// They depend on what is fetched first.
+    NeedsResources,
+    /// They depend on the results of the groups before.
+    NeedsResults,
+    /// The request would fail here.
+    Fails {
+        /// The code of the failure.
+        code: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Task documents, as results they might be.
+type Documents = Vec<Vec<u8>>;
 
 impl Document {
+    /// What it would become. Nothing is fetched, so that what lies behind a reference is not
+    /// looked at, and nothing is run: later groups are counted as if every result were its task
+    /// unchanged.
+    #[must_use]
+    pub fn preview(mut self) -> Preview {
+        let references = self.references();
+        let mut groups = Vec::with_capacity(self.groups());
+        let mut goes_on = true;
+        for group in 0..self.groups() {
+            let name = self.group_name(group).map(str::to_owned);
+            let valuations = self.valuations(group);
+            let mut tasks = TasksPreview::NeedsResults;
+            if goes_on {
+                (tasks, goes_on) = self.run_dry(group);
+            }
+            groups.push(GroupPreview {
+                name,
+                valuations,
+                tasks,
+            });
+        }
+        Preview { groups, references }
+    }
+
+    /// What is known of a group's tasks, and whether the run goes on after it.
+    fn run_dry(&mut self, group: usize) -> (TasksPreview, bool) {
+        let outlook = match self.make_tasks(group) {
+            Ok((tasks, results)) => {
+                let goes_on = results.is_some_and(|results| self.put_made(group, &results));
+                return (TasksPreview::Ready { tasks }, goes_on);
+            }
+            Err(HydrationError::Missing { .. }) => TasksPreview::NeedsResources,
+            // A result may yet bring what is not there.
+            Err(error) if group > 0 && error.code() == "hydration-no-match" => {
+                TasksPreview::NeedsResults
+            }
+            Err(error) => TasksPreview::Fails {
+                code: error.code().to_owned(),
+                message: error.to_string(),
+            },
+        };
+        (outlook, false)
+    }
+
+    /// The number of a group's tasks, and their documents where a group comes after it and they
+    /// are not too much.
+    fn make_tasks(&self, group: usize) -> Result<(usize, Option<Documents>), HydrationError> {
+        let nothing = CapturedResources::default();
+        let tasks = self.count_tasks(&nothing, group)?;
+        let numbers = 1..=u32::try_from(tasks).unwrap_or(u32::MAX);
+        let is_last = group + 1 == self.groups();
+        let mut documents = Vec::new();
+        let mut bytes = 0;
+        for task in self.tasks(&nothing, group, numbers)? {
+            let task = task?;
+            bytes += task.xml.len();
+            if bytes > self.limits.max_previewed_bytes {
+                return Ok((tasks, None));
+            }
+            if !is_last {
+                documents.push(task.xml);
+            }
+        }
+        Ok((tasks, Some(documents)))
+    }
+
+    fn put_made(&mut self, group: usize, results: &[Vec<u8>]) -> bool {
+        let results = results.iter().map(Vec::as_slice);
+        self.put_results(group, results).is_ok()
+    }
+
     /// Every URI that an `href` of the document names, each once, in order.
     #[must_use]
     pub fn references(&self) -> Vec<String> {
-        let mut uris: Vec<String> = Vec::new();
+        let mut known = HashSet::new();
         let nodes =
             std::iter::successors(Some(self.tree.root()), |node| self.tree.following(*node));
-        for node in nodes.filter(|node| self.tree.is_element(*node)) {
-            if let Some(uri) = self.tree.attribute(node, "href")
-                && !uris.iter().any(|known| known == uri)
-            {
-                uris.push(uri.to_owned());
-            }
-        }
-        uris
-    }
-
-    /// Hydrates what `target` names: `/` the document's element as one piece, an XPath each
-    /// element it gives, wrapped in `<hydrated>`.
-    pub fn hydrate(
-        &self,
-        resources: &CapturedResources,
-        target: &str,
-    ) -> Result<String, HydrationError> {
-        let hydrator = Hydrator::new(&self.tree, &self.index, resources, &self.limits);
-        let mut writer = Writer::default();
-        if target == "/" {
-            if let Some(root) = self.tree.document_element() {
-                hydrator
-                    .hydrate(root, false, None)?
-                    .write(&mut writer, |_| {});
-            }
-            return Ok(writer.text);
-        }
-        writer.open("hydrated", "", std::iter::empty());
-        writer.content();
-        for node in self.targets(target)? {
-            let contexts = match hydrator.contexts(node)? {
-                None => vec![None],
-                Some(contexts) => contexts.into_iter().map(Some).collect(),
-            };
-            for context in contexts {
-                let hydrated = hydrator.hydrate(node, false, context)?;
-                hydrated.write(&mut writer, |_| {});
-            }
-        }
-        writer.close("hydrated");
-        Ok(writer.text)
-    }
-
-    fn targets(&self, target: &str) -> Result<Vec<NodeId>, HydrationError> {
-        let wrong =
-            |reason: String| HydrationError::failed("hydration-syntax", "target", target, reason);
-        let expression = compile(target).map_err(|error| wrong(error.to_string()))?;
-        let evaluator = Evaluator::new(&self.tree, &self.index, self.limits.max_visits);
-        let value = evaluator
-            .evaluate(&expression, self.tree.root())
-            .map_err(|error| wrong(error.to_string()))?;
-        let Value::Nodes(nodes) = value else {
-            return Err(wrong("it gives no elements".into()));
-        };
-        Ok(nodes
-            .into_iter()
-            .filter_map(|item| match item {
-                Item::Node(node) if self.tree.is_element(node) => Some(node),
-                _ => None,
-            })
-            .collect())
+        nodes
+            .filter(|node| self.tree.is_element(*node))
+            .filter_map(|node| self.tree.attribute(node, "href"))
+            .map(str::trim)
+            .filter(|uri| !uri.is_empty() && known.insert(*uri))
+            .map(str::to_owned)
+            .collect()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::canonical;
 use super::index::Index;
 use super::limits::Limits;
-use super::parse::parse;
+use super::parse::{Misfit, parse_checked};
 use super::refusal::{Cause, Refusal};
 use super::result::{InvalidResult, ResultDocument};
 use super::split::Plan;
@@ -30,25 +30,8 @@ pub struct Document {
 impl Document {
     /// Reads a request document. See `vnml.md`, section 1.
     pub fn accept(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
-        let tree = parse(bytes, limits)?;
-        let wrong = |reason: String| Refusal::new(Cause::Structure, reason);
-        let root = tree
-            .document_element()
-            .ok_or_else(|| wrong("the document has no element".into()))?;
-        if tree.name(root) != "vnml" || !tree.namespace(root).is_empty() {
-            let name = tree.name(root);
-            return Err(wrong(format!(
-                "the root element is <{name}>; <vnml> is expected"
-            )));
-        }
-        let mut projects = tree.elements_named(root, "project");
-        let project = projects
-            .next()
-            .ok_or_else(|| wrong("<vnml> has no <project>".into()))?;
-        if projects.next().is_some() {
-            return Err(wrong("<vnml> has more than one <project>".into()));
-        }
-        drop(projects);
+        let tree = parse_checked(bytes, limits, |tree| project(tree).map(|_| ()))?;
+        let project = project(&tree).map_err(|(refusal, _)| refusal)?;
         let groups = tree.elements_named(project, "group").collect();
         Ok(Self {
             tree,
@@ -100,6 +83,10 @@ impl Document {
             self.tree.unlink(valuation);
         }
         for result in results {
+            let limit = self.limits.max_assembled_bytes;
+            if self.tree.text_len() + result.len() > limit {
+                return Err(InvalidResult::TooMuch(limit));
+            }
             let result = ResultDocument::read(result, &self.limits)?;
             self.tree.graft(group, &result.tree, result.valuation);
         }
@@ -151,5 +138,30 @@ impl Document {
         self.tree.is_element(node)
             && self.tree.namespace(node).is_empty()
             && DEFINITIONS.contains(&self.tree.name(node))
+    }
+}
+
+/// The `project` of a document that is a request.
+fn project(tree: &Tree) -> Result<NodeId, Misfit> {
+    let wrong = |reason: String, at| (Refusal::new(Cause::Structure, reason), at);
+    let root = tree
+        .document_element()
+        .ok_or_else(|| wrong("the document has no element".into(), None))?;
+    if !tree.is_named(root, "vnml") {
+        let name = tree.name(root);
+        let reason = if name == "vnml" {
+            "the root element <vnml> is in a namespace; it must be in none".into()
+        } else {
+            format!("the root element is <{name}>; <vnml> is expected")
+        };
+        return Err(wrong(reason, Some(root)));
+    }
+    let mut projects = tree.elements_named(root, "project");
+    let project = projects
+        .next()
+        .ok_or_else(|| wrong("<vnml> has no <project>".into(), Some(root)))?;
+    match projects.next() {
+        None => Ok(project),
+        again => Err(wrong("<vnml> has more than one <project>".into(), again)),
     }
 }

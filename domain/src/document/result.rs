@@ -10,6 +10,9 @@ pub enum InvalidResult {
     /// It cannot be read.
     #[error("the result cannot be read: {0}")]
     Unreadable(String),
+    /// The document would become too large with it.
+    #[error("the document would have over {0} bytes with its results")]
+    TooMuch(usize),
     /// It has no valuation where the result is.
     #[error("the result has no /vnml/project/group/valuation")]
     NoValuation,
@@ -48,7 +51,7 @@ fn find(tree: &Tree, node: NodeId, path: &str) -> Option<NodeId> {
         .map_or((path, None), |(n, r)| (n, Some(r)));
     let mut named = tree
         .elements(node)
-        .filter(|child| name == "*" || tree.name(*child) == name);
+        .filter(|child| name == "*" || tree.is_named(*child, name));
     match rest {
         None => named.next(),
         Some(rest) => named.find_map(|child| find(tree, child, rest)),

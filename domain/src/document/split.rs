@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::hydrate::{CapturedResources, HydrationError, Hydrator};
+use super::hydrate::{CapturedResources, HydrationError, Hydrator, note};
 use super::request::Document;
 use super::tree::{Kind, NodeId, Tree};
+use super::well_formed;
 use super::write::{Writer, Written};
 
 /// One task of a group.
@@ -30,33 +31,41 @@ impl Document {
         Hydrator::new(&self.tree, &self.index, resources, &self.limits)
     }
 
-    /// The number of a group's tasks. Only `use` is looked at, and what is referred to by
-    /// `href` within the group: it will be needed.
+    /// The number of a group's tasks. Where the document refers to others, all that the tasks
+    /// need is asked for now, before the group starts.
     pub fn count_tasks(
         &self,
         resources: &CapturedResources,
         group: usize,
     ) -> Result<usize, HydrationError> {
-        self.require(resources, group)?;
-        Ok(self.plan(&self.hydrator(resources), group)?.tasks.len())
+        let hydrator = self.hydrator(resources);
+        let plan = self.plan(&hydrator, group)?;
+        if self.tree.has_hrefs() {
+            self.require(&hydrator, &plan)?;
+        }
+        Ok(plan.tasks.len())
     }
 
-    fn require(&self, resources: &CapturedResources, group: usize) -> Result<(), HydrationError> {
-        let Some(node) = self.groups.get(group).copied() else {
-            return Ok(());
-        };
-        let mut uris: Vec<String> = Vec::new();
-        for valuation in self.tree.elements_named(node, "valuation") {
-            hrefs(&self.tree, valuation, &mut |uri| {
-                if !resources.contains(uri) && !uris.iter().any(|known| known == uri) {
-                    uris.push(uri.to_owned());
+    /// Hydrates every task for what it asks for.
+    fn require(&self, hydrator: &Hydrator<'_>, plan: &Plan) -> Result<(), HydrationError> {
+        let mut missing: Vec<String> = Vec::new();
+        for (valuation, context) in &plan.tasks {
+            if !self.tree.refers(*valuation) {
+                continue;
+            }
+            match hydrator.hydrate(*valuation, true, *context) {
+                Ok(_) => {}
+                Err(HydrationError::Missing { uris }) => {
+                    note(&mut missing, uris);
                 }
-            });
+                Err(failed) => return Err(failed),
+            }
         }
-        if uris.is_empty() {
+        if missing.is_empty() {
             Ok(())
         } else {
-            Err(HydrationError::Missing { uris })
+            missing.truncate(self.limits.max_references);
+            Err(HydrationError::Missing { uris: missing })
         }
     }
 
@@ -66,13 +75,16 @@ impl Document {
             return Ok(plan.clone());
         }
         let mut tasks = Vec::new();
+        let mut missing = Vec::new();
         if let Some(node) = self.groups.get(group) {
             for valuation in self.tree.elements_named(*node, "valuation") {
-                match hydrator.contexts(valuation)? {
-                    None => tasks.push((valuation, None)),
-                    Some(contexts) => {
+                match hydrator.contexts(valuation, true) {
+                    Ok(None) => tasks.push((valuation, None)),
+                    Ok(Some(contexts)) => {
                         tasks.extend(contexts.into_iter().map(|c| (valuation, Some(c))));
                     }
+                    Err(HydrationError::Missing { uris }) => note(&mut missing, uris),
+                    Err(failed) => return Err(failed),
                 }
                 if tasks.len() > self.limits.max_tasks {
                     let reason = format!("it has more than {} tasks", self.limits.max_tasks);
@@ -84,6 +96,10 @@ impl Document {
                     ));
                 }
             }
+        }
+        if !missing.is_empty() {
+            missing.truncate(self.limits.max_references);
+            return Err(HydrationError::Missing { uris: missing });
         }
         let plan = Arc::new(Plan { group, tasks });
         *known = Some(plan.clone());
@@ -107,25 +123,9 @@ impl Document {
             let (valuation, context) = *plan.tasks.get(index)?;
             let frame = frame.as_ref()?;
             let hydrated = hydrator.hydrate(valuation, true, context);
-            Some(hydrated.map(|valuation| frame.task(number, &valuation)))
+            Some(hydrated.and_then(|valuation| frame.task(number, &valuation)))
         });
         Ok(made)
-    }
-}
-
-/// Calls `found` with every literal `href` in or below an element.
-fn hrefs<'t>(tree: &'t Tree, node: NodeId, found: &mut impl FnMut(&'t str)) {
-    if !tree.refers(node) {
-        return;
-    }
-    if let Some(uri) = tree.attribute(node, "href")
-        && !uri.starts_with("${select(")
-        && !uri.trim().is_empty()
-    {
-        found(uri);
-    }
-    for child in tree.elements(node) {
-        hrefs(tree, child, found);
     }
 }
 
@@ -138,7 +138,7 @@ struct Frame {
 impl Frame {
     fn of(document: &Document, group: NodeId) -> Self {
         let tree = &document.tree;
-        let mut head = Writer::default();
+        let mut head = Writer::up_to(document.limits.max_hydrated_bytes);
         let mut tail = Writer::default();
         let Some(root) = tree.document_element() else {
             return Self {
@@ -153,14 +153,14 @@ impl Frame {
                 behind = true;
                 document.open(&mut head, child);
                 for child in tree.children(child).filter(|child| !is_blank(tree, *child)) {
-                    let is_group = tree.is_element(child) && tree.name(child) == "group";
+                    let is_group = tree.is_named(child, "group");
                     if !is_group && !document.is_definition(child) {
                         head.node(tree, child);
                     }
                 }
                 document.open(&mut head, group);
                 for child in tree.children(group).filter(|child| !is_blank(tree, *child)) {
-                    if !(tree.is_element(child) && tree.name(child) == "valuation") {
+                    if !tree.is_named(child, "valuation") {
                         head.node(tree, child);
                     }
                 }
@@ -179,7 +179,11 @@ impl Frame {
         Self { head, tail }
     }
 
-    fn task(&self, number: u32, valuation: &super::hydrate::Element<'_>) -> TaskDocument {
+    fn task(
+        &self,
+        number: u32,
+        valuation: &super::hydrate::Element<'_>,
+    ) -> Result<TaskDocument, HydrationError> {
         let mut writer = self.head.clone();
         valuation.write(&mut writer, |writer| {
             let external_id = Written {
@@ -190,16 +194,23 @@ impl Frame {
             writer.open("vndb", "", std::iter::once(external_id));
             writer.close_empty();
         });
+        if writer.is_over() {
+            return Err(valuation.error(
+                "hydration-too-costly",
+                "",
+                "its task document is too large",
+            ));
+        }
         writer.text.push_str(&self.tail);
-        TaskDocument {
+        Ok(TaskDocument {
             number,
             name: valuation.attribute("name").map(str::to_owned),
             xml: writer.text.into_bytes(),
-        }
+        })
     }
 }
 
 /// Indentation is nobody's contract.
 fn is_blank(tree: &Tree, node: NodeId) -> bool {
-    tree.kind(node) == Kind::Text && tree.text(node).trim().is_empty()
+    tree.kind(node) == Kind::Text && well_formed::is_blank(tree.text(node))
 }

@@ -35,6 +35,57 @@ pub(crate) fn text(text: &str) -> Result<(), Refusal> {
     characters(text)
 }
 
+/// XML 1.0, production 15.
+pub(crate) fn comment(text: &str) -> Result<(), Refusal> {
+    if text.contains("--") || text.ends_with('-') {
+        return Err(malformed("-- in a comment".to_owned()));
+    }
+    characters(text)
+}
+
+/// XML 1.0, productions 23 and following: the content of an XML declaration.
+pub(crate) fn declaration(content: &str) -> Result<(), Refusal> {
+    let wrong = || malformed("this is no XML declaration".to_owned());
+    let mut rest = content.strip_prefix("xml").ok_or_else(wrong)?;
+    let mut expected = ["version", "encoding", "standalone"].iter();
+    let mut first = true;
+    loop {
+        let spaced = rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        if spaced.is_empty() {
+            return if first { Err(wrong()) } else { Ok(()) };
+        }
+        let (name, after) = spaced.split_once('=').ok_or_else(wrong)?;
+        let name = name.trim_ascii_end();
+        let known = expected.any(|known| *known == name);
+        if !known || spaced.len() == rest.len() || (first && name != "version") {
+            return Err(wrong());
+        }
+        let after = after.trim_ascii_start();
+        let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let quote = quote.ok_or_else(wrong)?;
+        let (value, after) = after[1..].split_once(quote).ok_or_else(wrong)?;
+        if !declared(name, value) {
+            return Err(wrong());
+        }
+        (rest, first) = (after, false);
+    }
+}
+
+fn declared(name: &str, value: &str) -> bool {
+    match name {
+        "version" => value
+            .strip_prefix("1.")
+            .is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|b| b.is_ascii_digit())),
+        "encoding" => {
+            value.starts_with(|c: char| c.is_ascii_alphabetic())
+                && value
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        }
+        _ => matches!(value, "yes" | "no"),
+    }
+}
+
 /// XML 1.0, productions 4 and 5.
 pub(crate) fn name(name: &str) -> Result<(), Refusal> {
     let mut characters = name.chars();
@@ -92,6 +143,19 @@ pub(crate) fn name_character(c: char, first: bool) -> bool {
 /// The prefix of a qualified name.
 pub(crate) fn prefix(qualified: &str) -> Option<&str> {
     qualified.split_once(':').map(|(prefix, _)| prefix)
+}
+
+/// A qualified name without its prefix.
+pub(crate) fn local_name(qualified: &str) -> &str {
+    qualified
+        .split_once(':')
+        .map_or(qualified, |(_, local)| local)
+}
+
+/// Whether text is nothing but white space, as XML has it: a no-break space is content.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 /// Attributes are apart from each other by white space.

@@ -10,6 +10,8 @@ use super::well_formed::{self, XML_NAMESPACE};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
     pub text: String,
+    /// Where it gives up, in bytes; none for never.
+    limit: Option<usize>,
     /// The bindings in scope, outermost first, each with the number of open elements when it
     /// was made.
     bindings: Vec<(usize, String, String)>,
@@ -23,8 +25,29 @@ pub(crate) struct Written<'a> {
     pub value: Cow<'a, str>,
 }
 
+impl Written<'_> {
+    fn is_plain(&self) -> bool {
+        self.namespace.is_empty() && declared_prefix(self.name).is_none()
+    }
+}
+
 impl Writer {
+    /// One that gives up soon after so many bytes; what it has then is to be thrown away.
+    pub fn up_to(limit: usize) -> Self {
+        Self {
+            limit: Some(limit),
+            ..Self::default()
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.limit.is_some_and(|limit| self.text.len() > limit)
+    }
+
     pub fn node(&mut self, tree: &Tree, id: NodeId) {
+        if self.is_over() {
+            return;
+        }
         match tree.kind(id) {
             Kind::Root => self.children(tree, id),
             Kind::Element => {
@@ -63,44 +86,78 @@ impl Writer {
     ) {
         self.text.push('<');
         self.text.push_str(name);
-        let depth = self.depth;
-        let mut needed: Vec<(String, String)> = Vec::new();
-        let mut need = |qualified: &str, namespace: &str, attribute: bool| {
-            let prefix = well_formed::prefix(qualified).unwrap_or_default();
-            if !(attribute && prefix.is_empty()) {
-                needed.push((prefix.to_owned(), namespace.to_owned()));
+        let mut attributes = attributes.peekable();
+        if namespace.is_empty() && self.bindings.is_empty() {
+            while let Some(plain) = attributes.next_if(Written::is_plain) {
+                self.attribute(plain.name, &plain.value);
             }
-        };
-        if !namespace.is_empty() || !self.bindings.is_empty() {
-            need(name, namespace, false);
         }
-        for attribute in attributes {
-            if let Some(prefix) = declared_prefix(attribute.name) {
-                let binding = (depth, prefix.to_owned(), attribute.value.to_string());
-                self.bindings.push(binding);
-            } else if !attribute.namespace.is_empty() {
-                need(attribute.name, attribute.namespace, true);
-            }
-            self.attribute(attribute.name, &attribute.value);
-        }
-        for (prefix, namespace) in needed {
-            self.declare(prefix, namespace);
+        let rest: Vec<Written<'a>> = attributes.collect();
+        let is_bound = !namespace.is_empty() || !self.bindings.is_empty();
+        if is_bound || !rest.is_empty() {
+            self.open_bound(name, namespace, rest);
         }
         self.depth += 1;
     }
 
-    fn declare(&mut self, prefix: String, namespace: String) {
-        let bound = self.bindings.iter().rev().find(|(_, p, _)| *p == prefix);
+    /// The part of a start tag where prefixes matter. Merged elements may bring declarations
+    /// that contradict each other: what the names need goes before what was declared, and of
+    /// two attributes that need the same prefix the second is renamed.
+    fn open_bound(&mut self, name: &str, namespace: &str, attributes: Vec<Written<'_>>) {
+        let prefix = well_formed::prefix(name).unwrap_or_default();
+        let mut needed: Vec<(String, String)> = vec![(prefix.into(), namespace.into())];
+        let mut declared = Vec::new();
+        let mut named = Vec::with_capacity(attributes.len());
+        for attribute in attributes {
+            if let Some(prefix) = declared_prefix(attribute.name) {
+                declared.push((prefix.to_owned(), attribute.value));
+                continue;
+            }
+            let prefix = well_formed::prefix(attribute.name).unwrap_or_default();
+            let mut written = Cow::Borrowed(attribute.name);
+            if !prefix.is_empty() && attribute.namespace != XML_NAMESPACE {
+                let taken = needed.iter().find(|(known, _)| known == prefix);
+                match taken {
+                    Some((_, known)) if known == attribute.namespace => {}
+                    Some(_) => {
+                        let fresh = fresh_prefix(&needed, &declared);
+                        let local = well_formed::local_name(attribute.name);
+                        written = Cow::Owned(format!("{fresh}:{local}"));
+                        needed.push((fresh, attribute.namespace.into()));
+                    }
+                    None => needed.push((prefix.into(), attribute.namespace.into())),
+                }
+            }
+            named.push((written, attribute.value));
+        }
+        for (prefix, value) in declared {
+            let contradicts = needed.iter().any(|(p, n)| *p == prefix && *n != value);
+            if !contradicts {
+                self.declare(&prefix, &value);
+            }
+        }
+        for (prefix, namespace) in needed {
+            self.declare(&prefix, &namespace);
+        }
+        for (name, value) in named {
+            self.attribute(&name, &value);
+        }
+    }
+
+    /// Binds a prefix, where it is not bound to this already.
+    fn declare(&mut self, prefix: &str, namespace: &str) {
+        let bound = self.bindings.iter().rev().find(|(_, p, _)| p == prefix);
         let bound = bound.map_or("", |(_, _, namespace)| namespace);
         if bound == namespace || namespace == XML_NAMESPACE {
             return;
         }
         if prefix.is_empty() {
-            self.attribute("xmlns", &namespace);
+            self.attribute("xmlns", namespace);
         } else {
-            self.attribute(&format!("xmlns:{prefix}"), &namespace);
+            self.attribute(&format!("xmlns:{prefix}"), namespace);
         }
-        self.bindings.push((self.depth, prefix, namespace));
+        let binding = (self.depth, prefix.to_owned(), namespace.to_owned());
+        self.bindings.push(binding);
     }
 
     fn attribute(&mut self, name: &str, value: &str) {
@@ -154,6 +211,18 @@ impl Writer {
         }
         self.text.push_str("?>");
     }
+}
+
+/// A prefix that nothing on an element uses.
+fn fresh_prefix(needed: &[(String, String)], declared: &[(String, Cow<'_, str>)]) -> String {
+    let taken = |prefix: &String| {
+        needed.iter().any(|(known, _)| known == prefix)
+            || declared.iter().any(|(known, _)| known == prefix)
+    };
+    (1..=needed.len() + declared.len() + 1)
+        .map(|number| format!("ns{number}"))
+        .find(|prefix| !taken(prefix))
+        .unwrap_or_default()
 }
 
 /// Escapes what a reader would take for something else, or would normalise away.

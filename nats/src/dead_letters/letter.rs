@@ -4,6 +4,7 @@ use async_nats::{HeaderMap, Message};
 use domain::request::{Attempt, Payload, RequestId, TaskId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::page;
 use crate::{Error, packed};
@@ -54,8 +55,9 @@ pub struct Unread {
     pub reason: String,
     /// Its headers.
     pub headers: BTreeMap<String, String>,
-    /// Its body; what is no UTF-8 in it is replaced.
-    pub body: String,
+    /// Its body; shown with what is no UTF-8 in it replaced.
+    #[serde(serialize_with = "as_text")]
+    pub body: Vec<u8>,
 }
 
 /// What a dead letter is about.
@@ -110,6 +112,20 @@ pub struct Summary {
 }
 
 impl Kept {
+    /// All of it: its few words, then the task document and every attempt, or the message.
+    #[must_use]
+    pub fn detail(&self) -> Value {
+        let mut detail = json!(self.summary());
+        match &self.letter {
+            Letter::GivenUp(letter) => {
+                detail["attempts"] = json!(letter.attempts);
+                detail["document"] = json!(letter.document);
+            }
+            Letter::Unread(unread) => detail["unreadable"] = json!(unread),
+        }
+        detail
+    }
+
     /// The request it is about, where it is known.
     #[must_use]
     pub fn request(&self) -> Option<RequestId> {
@@ -176,7 +192,7 @@ pub(super) fn read(place: Place<'_>, headers: &HeaderMap, body: &[u8]) -> Result
             headers: text(HEADERS)
                 .and_then(|json| serde_json::from_str(json).ok())
                 .unwrap_or_default(),
-            body: String::from_utf8_lossy(body).into_owned(),
+            body: body.to_vec(),
         }))
     } else {
         let what = || format!("the dead letter at {}", place.subject);
@@ -189,6 +205,10 @@ pub(super) fn read(place: Place<'_>, headers: &HeaderMap, body: &[u8]) -> Result
         at: place.at,
         letter,
     })
+}
+
+fn as_text<S: serde::Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(body))
 }
 
 pub(super) fn headers_as_json(message: &Message) -> String {

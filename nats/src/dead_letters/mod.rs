@@ -114,6 +114,26 @@ impl DeadLetters {
         Ok(purged.map_err(Error::unavailable)?.purged > 0)
     }
 
+    /// Puts a message that was set aside back to where it was, as it was, and discards its
+    /// letter; whether it can be: a commit of the log is still there, and is not said twice.
+    pub async fn put_back(&self, id: &str, unread: &Unread) -> Result<bool, Error> {
+        let root = unread.subject.split('.').next().unwrap_or_default();
+        if !matches!(root, "tasks" | "reports") {
+            return Ok(false);
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &unread.headers {
+            // The broker's own headers would be instructions to it.
+            if !name.starts_with("Nats-") {
+                headers.insert(name.as_str(), value.as_str());
+            }
+        }
+        let body = unread.body.clone().into();
+        self.publish(&unread.subject, headers, body, None).await?;
+        self.discard(id).await?;
+        Ok(true)
+    }
+
     /// Sets a message aside that cannot be read: as it is, with its subject and the reason in
     /// its headers. Waits until the broker has it. The same one twice is kept once.
     pub async fn set_aside(&self, delivery: &Delivery, reason: &Error) -> Result<String, Error> {

@@ -39,10 +39,11 @@ pub struct Page {
 impl Filter {
     fn subject(&self) -> Result<String, Error> {
         let token = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let task_type = self.task_type.as_deref().unwrap_or("*");
-        if task_type != "*" && !(!task_type.is_empty() && task_type.chars().all(token)) {
-            return Err(Error::Refused(format!("'{task_type}' is no task type")));
-        }
+        let task_type = match self.task_type.as_deref() {
+            None => "*",
+            Some(named) if !named.is_empty() && named.chars().all(token) => named,
+            Some(other) => return Err(Error::Refused(format!("'{other}' is no task type"))),
+        };
         Ok(match self.request {
             Some(request) => format!("dead-letters.{task_type}.{request}.>"),
             None => format!("dead-letters.{task_type}.>"),
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_type_that_is_none_cannot_widen_the_filter() {
-        for task_type in [">", "*.x", "", "a b"] {
+        for task_type in [">", "*", "*.x", "", "a b"] {
             let filter = Filter {
                 task_type: Some(task_type.into()),
                 ..Filter::default()

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
+mod group_commit;
 mod log;
 mod payloads;
 mod queue;
+mod stale;
 mod timers;
 mod topology;
 

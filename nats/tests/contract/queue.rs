@@ -23,11 +23,8 @@ async fn a_task_that_is_still_there_is_not_sent_twice() {
     let tasks = Tasks::new(connection.clone());
     let (id, document) = (task(), Payload::from("<vnml/>"));
     let send = || async {
-        let sent = tasks
-            .send("default", id, Attempts::default(), &document)
-            .await
-            .unwrap();
-        sent.answer().await.unwrap()
+        let sent = tasks.send("default", id, Attempts::default(), &document);
+        sent.await.unwrap()
     };
     assert_eq!(send().await, Stored::Now);
     assert_eq!(send().await, Stored::Already);
@@ -64,11 +61,10 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
         before: 3,
         earlier: 3,
     };
-    let sent = tasks
+    tasks
         .send("default", task(), attempts, &Payload::from("x"))
         .await
         .unwrap();
-    sent.answer().await.unwrap();
     let mut pull = Pull::open(&connection, "default", PullOptions { concurrency: 1 })
         .await
         .unwrap();

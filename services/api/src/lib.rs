@@ -1,8 +1,13 @@
 //! The HTTP API: it takes documents in and lets their requests be read.
 
+mod cancel;
+mod check;
+mod dead_letters;
 mod failure;
 mod health;
+mod input;
 mod read;
+mod redrive;
 mod results;
 mod router;
 mod state;

@@ -10,7 +10,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::failure::Problem;
 use crate::state::Api;
-use crate::{health, results, status, submit};
+use crate::{cancel, check, dead_letters, health, redrive, results, status, submit};
 
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
@@ -18,8 +18,19 @@ pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.payload_max_bytes.saturating_add(1));
     Router::new()
         .route("/valuation", post(submit::submit).layer(limit))
+        .route("/valuation/check", post(check::check).layer(limit))
         .route("/valuation/{id}/status", get(status::status))
         .route("/valuation/{id}/results", get(results::results))
+        .route("/valuation/{id}/cancel", post(cancel::cancel))
+        .route("/valuation/{id}/redrive", post(redrive::redrive))
+        .route("/dead-letters", get(dead_letters::list))
+        .route("/dead-letters/redrive", post(dead_letters::redrive))
+        .route("/dead-letters/discard", post(dead_letters::discard))
+        .route(
+            "/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::discard_one),
+        )
+        .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown_route)

@@ -4,7 +4,7 @@ use domain::request::RequestId;
 use moka::sync::Cache;
 use nats::{Connection, Log, Payloads};
 use projections::Store;
-use runtime::{Settings, Shutdown};
+use runtime::{Operator, Settings, Shutdown, StuckWatch};
 
 use crate::waiters::Waiters;
 
@@ -17,6 +17,8 @@ pub struct Api {
     pub(crate) log: Log,
     pub(crate) store: Store,
     pub(crate) payloads: Payloads,
+    pub(crate) operator: Operator,
+    pub(crate) watch: StuckWatch,
     pub(crate) waiters: Waiters,
     pub(crate) payload_max_bytes: usize,
     pub(crate) sync_wait: Duration,
@@ -38,6 +40,8 @@ impl Api {
     ) -> Self {
         Self {
             payloads: Payloads::new(connection.clone()),
+            operator: Operator::new(connection.clone(), log.clone(), settings.rules()),
+            watch: StuckWatch::new(connection.clone(), settings.shards),
             waiters: Waiters::new(settings.sync_waiters_max),
             payload_max_bytes: settings.payload_max_bytes,
             sync_wait: Duration::from_millis(settings.sync_wait_timeout_ms),

@@ -21,7 +21,7 @@ use crate::state::Api;
 use crate::waiters::Waiter;
 
 /// Who submits, until callers are told apart.
-const ANONYMOUS: &str = "anonymous";
+pub(crate) const ANONYMOUS: &str = "anonymous";
 /// A document larger than this is parsed beside the event loop, not on it.
 const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
 
@@ -88,7 +88,7 @@ fn wants_sync(query: &BTreeMap<String, String>) -> Result<bool, Problem> {
     }
 }
 
-fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     let given = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -104,7 +104,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
-fn check_body(api: &Api, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+pub(crate) fn check_body(api: &Api, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

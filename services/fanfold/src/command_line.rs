@@ -9,6 +9,7 @@ use replay::ReplayCommand;
 use runtime::Settings;
 
 use crate::document::DocumentCommand;
+use crate::operate::OperateCommand;
 
 /// What was asked for.
 pub struct CommandLine {
@@ -23,6 +24,7 @@ pub enum Command {
     Document(DocumentCommand),
     Replay(Box<ReplayCommand>),
     Completions(Shell),
+    Operate(OperateCommand),
 }
 
 /// What runs in this process.
@@ -111,7 +113,8 @@ fn definition() -> clap::Command {
                 )),
         );
     }
-    ReplayCommand::augment_subcommands(DocumentCommand::augment_subcommands(app))
+    let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
+    ReplayCommand::augment_subcommands(app)
 }
 
 /// Parses the command line, the environment and the file.
@@ -129,6 +132,9 @@ pub fn parse() -> anyhow::Result<CommandLine> {
         (None, "completions") => {
             let shell = inner.get_one::<Shell>("shell").copied();
             Command::Completions(shell.unwrap_or(Shell::Bash))
+        }
+        (None, name) if OperateCommand::has_subcommand(name) => {
+            Command::Operate(OperateCommand::from_arg_matches(&matches)?)
         }
         (None, _) => Command::Document(DocumentCommand::from_arg_matches(&matches)?),
     };

@@ -1,13 +1,16 @@
 //! `fanfold document …`: what a document is and becomes, without any server.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use domain::document::{CapturedResources, Document, HydrationError, Limits};
+use domain::document::{
+    CapturedResources, Document, HydrationError, Limits, Preview, TaskDocument, TasksPreview,
+};
+use runtime::Settings;
 
 /// The subcommands on documents.
 #[derive(Subcommand)]
@@ -24,6 +27,9 @@ pub enum Tool {
     Check {
         /// The document; - for stdin
         file: PathBuf,
+        /// Print what `POST /valuation/check` answers
+        #[arg(long)]
+        json: bool,
     },
     /// Prints the hydrated element; several are wrapped in <hydrated>
     Hydrate {
@@ -56,14 +62,41 @@ pub enum Tool {
 /// Where what a document refers to is read from.
 #[derive(Args)]
 pub struct ResourcesAt {
-    /// s3://bucket/X is read from DIR/X
+    /// `s3://bucket/X` is read from DIR/X
     #[arg(long, value_name = "DIR")]
     resources: Option<PathBuf>,
 }
 
-pub fn run(DocumentCommand::Document(tool): &DocumentCommand) -> anyhow::Result<ExitCode> {
+pub fn run(
+    DocumentCommand::Document(tool): &DocumentCommand,
+    settings: &Settings,
+) -> anyhow::Result<ExitCode> {
+    let printed = print(
+        tool,
+        settings,
+        &mut BufWriter::new(std::io::stdout().lock()),
+    );
+    let cause = printed
+        .as_ref()
+        .map_err(|error| error.downcast_ref::<std::io::Error>());
+    match cause {
+        // Whoever reads has seen enough.
+        Err(Some(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        _ => printed.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn print(tool: &Tool, settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
+    let read = |file: &Path| read(file, settings);
     match tool {
-        Tool::Check { file } => check(&read(file)?),
+        Tool::Check { file, json } => {
+            let preview = read(file)?.preview();
+            if *json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&preview)?)?;
+            } else {
+                show(&preview, out)?;
+            }
+        }
         Tool::Hydrate {
             file,
             target,
@@ -71,7 +104,7 @@ pub fn run(DocumentCommand::Document(tool): &DocumentCommand) -> anyhow::Result<
         } => {
             let document = read(file)?;
             let hydrated = resources.resolve(|known| document.hydrate(known, target))?;
-            println!("{hydrated}");
+            writeln!(out, "{hydrated}")?;
         }
         Tool::Tasks {
             file,
@@ -79,12 +112,17 @@ pub fn run(DocumentCommand::Document(tool): &DocumentCommand) -> anyhow::Result<
             task,
             results,
             resources,
-        } => tasks(read(file)?, *group, *task, results.as_deref(), resources)?,
+        } => {
+            let made = tasks(read(file)?, *group, *task, results.as_deref(), resources)?;
+            for task in made {
+                writeln!(out, "{}", String::from_utf8_lossy(&task.xml))?;
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(out.flush()?)
 }
 
-fn read(file: &Path) -> anyhow::Result<Document> {
+fn read(file: &Path, settings: &Settings) -> anyhow::Result<Document> {
     let bytes = if file == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).context("stdin")?;
@@ -92,31 +130,36 @@ fn read(file: &Path) -> anyhow::Result<Document> {
     } else {
         std::fs::read(file).with_context(|| file.display().to_string())?
     };
-    let accepted = Document::accept(&bytes, &Limits::default());
+    let limits = Limits {
+        max_bytes: settings.payload_max_bytes,
+        ..Limits::default()
+    };
+    let accepted = Document::accept(&bytes, &limits);
     accepted.with_context(|| format!("{} would not be accepted", file.display()))
 }
 
-fn check(document: &Document) {
-    println!("accepted");
-    println!("groups: {}", document.groups());
-    for group in 0..document.groups() {
-        let name = document.group_name(group).unwrap_or("-");
-        let valuations = document.valuations(group);
-        let tasks = match document.count_tasks(&CapturedResources::default(), group) {
-            Ok(tasks) => format!("{tasks} tasks"),
-            Err(HydrationError::Missing { .. }) => "tasks known when its references are".into(),
-            Err(error) if group > 0 => {
-                format!("tasks known when the groups before it are ({error})")
-            }
-            Err(error) => format!("would fail: {error}"),
+fn show(preview: &Preview, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "accepted")?;
+    writeln!(out, "groups: {}", preview.groups.len())?;
+    for (index, group) in preview.groups.iter().enumerate() {
+        let name = group.name.as_deref().unwrap_or("-");
+        let tasks = match &group.tasks {
+            TasksPreview::Ready { tasks } => format!("{tasks} tasks"),
+            TasksPreview::NeedsResources => "tasks known when its references are".into(),
+            TasksPreview::NeedsResults => "tasks known when the groups before it are".into(),
+            TasksPreview::Fails { code, message } => format!("would fail: {code}: {message}"),
         };
-        println!("group {group} ({name}): {valuations} valuations, {tasks}");
+        writeln!(
+            out,
+            "group {index} ({name}): {} valuations, {tasks}",
+            group.valuations
+        )?;
     }
-    let references = document.references();
-    println!("references: {}", references.len());
-    for uri in references {
-        println!("  {uri}");
+    writeln!(out, "references: {}", preview.references.len())?;
+    for uri in &preview.references {
+        writeln!(out, "  {uri}")?;
     }
+    Ok(())
 }
 
 fn tasks(
@@ -125,7 +168,7 @@ fn tasks(
     task: Option<u32>,
     results: Option<&Path>,
     resources: &ResourcesAt,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<TaskDocument>> {
     if group >= document.groups() {
         bail!(
             "there is no group {group}: the document has {}",
@@ -136,8 +179,15 @@ fn tasks(
         let Some(results) = results else {
             bail!("group {group} may see the results of the groups before it: give --results DIR");
         };
+        let expected = resources.resolve(|known| document.count_tasks(known, earlier))?;
         let found = earlier_results(results, earlier)?;
-        let found = found.values().map(Vec::as_slice);
+        if let Some(missing) = (1..=expected).find(|n| !found.contains_key(n)) {
+            bail!(
+                "result-{earlier}-{missing}.xml is not in {}",
+                results.display()
+            );
+        }
+        let found = found.range(1..=expected).map(|(_, bytes)| bytes.as_slice());
         document
             .put_results(earlier, found)
             .with_context(|| format!("the results of group {earlier}"))?;
@@ -152,14 +202,11 @@ fn tasks(
     if let (Some(task), true) = (task, printed.is_empty()) {
         bail!("group {group} has no task {task}");
     }
-    for task in printed {
-        println!("{}", String::from_utf8_lossy(&task.xml));
-    }
-    Ok(())
+    Ok(printed)
 }
 
 /// The results of a group by number, from `result-<g>-<n>.xml`.
-fn earlier_results(folder: &Path, group: usize) -> anyhow::Result<BTreeMap<u32, Vec<u8>>> {
+fn earlier_results(folder: &Path, group: usize) -> anyhow::Result<BTreeMap<usize, Vec<u8>>> {
     let prefix = format!("result-{group}-");
     let mut found = BTreeMap::new();
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;

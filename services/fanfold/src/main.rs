@@ -3,7 +3,10 @@
 
 mod command_line;
 mod config;
+mod dead_letters;
 mod document;
+mod health;
+mod operate;
 mod own;
 mod ready;
 mod rerun;
@@ -29,7 +32,8 @@ fn run() -> anyhow::Result<ExitCode> {
     let CommandLine { command, settings } = command_line::parse()?;
     let command = match command {
         Command::Config => return config::print(&settings),
-        Command::Document(command) => return document::run(&command),
+        Command::Document(command) => return document::run(&command, &settings),
+        Command::Operate(command) => return operate::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
         Command::Completions(shell) => {
             command_line::completions(shell);
@@ -39,6 +43,7 @@ fn run() -> anyhow::Result<ExitCode> {
     };
     start_logs(&settings)?;
     worker::check(&settings)?;
+    orchestrator::check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::command_line::Role;
+use crate::health::{self, Health};
 
 /// The streams that these settings ask for.
 fn topology(settings: &Settings) -> Topology {
@@ -39,17 +40,33 @@ async fn views(settings: &Settings) -> anyhow::Result<Store> {
 /// The roles that run, to be waited for.
 pub type Running = JoinSet<anyhow::Result<()>>;
 
+/// Where this process listens.
+pub struct Listeners {
+    pub api: Option<TcpListener>,
+    pub health: Option<TcpListener>,
+}
+
 /// Starts the roles that this process has.
 pub async fn start(
     role: Role,
     settings: &Settings,
-    listener: Option<TcpListener>,
+    listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
     let declared = connect(settings, role).await?;
     topology(settings).declare(&declared).await?;
-    declared.drain().await;
     let mut running = JoinSet::new();
+    if let Some(listener) = listeners.health {
+        let store = if role.includes(Role::Projector) {
+            Some(views(settings).await?)
+        } else {
+            None
+        };
+        let health = Health::new(role, declared, store, settings, shutdown);
+        running.spawn(health::serve(listener, health));
+    } else {
+        declared.drain().await;
+    }
     if role.includes(Role::Orchestrator) {
         let connection = connect(settings, Role::Orchestrator).await?;
         let log = Log::new(connection.clone(), settings.shards);
@@ -77,7 +94,7 @@ pub async fn start(
             ran.context("worker")
         });
     }
-    if let Some(listener) = listener {
+    if let Some(listener) = listeners.api {
         let connection = connect(settings, Role::Api).await?;
         let store = views(settings).await?;
         let log = Log::new(connection.clone(), settings.shards);

@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 
 use crate::command_line::Role;
 use crate::own::Own;
-use crate::{ready, roles};
+use crate::roles::Listeners;
+use crate::{health, ready, roles};
 
 /// Runs the roles of this process until it is asked to end.
 pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -26,9 +27,14 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
     } else {
         None
     };
+    let health = health::bind(&settings).await?;
+    let listeners = Listeners {
+        api: listener,
+        health,
+    };
     let mut own = Own::start(role, &mut settings).await?;
     let ran = tokio::select! {
-        ran = run_roles(role, &settings, listener, shutdown) => ran,
+        ran = run_roles(role, &settings, listeners, shutdown) => ran,
         error = own.failed() => {
             shutdown.hard();
             Err(error)
@@ -41,11 +47,12 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
 async fn run_roles(
     role: Role,
     settings: &Settings,
-    listener: Option<TcpListener>,
+    listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    let running = roles::start(role, settings, listener, shutdown).await?;
+    let address = listeners.api.as_ref();
+    let address = address.map(TcpListener::local_addr).transpose()?;
+    let running = roles::start(role, settings, listeners, shutdown).await?;
     if role == Role::Up {
         println!("\n{}\n", ready::block(settings, address));
     } else if let Some(address) = address {

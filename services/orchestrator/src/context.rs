@@ -4,15 +4,21 @@ use std::time::Duration;
 use domain::request::{Command, Rejection, RequestId, Rules};
 use moka::sync::Cache;
 use nats::{Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Tasks, Timers};
-use runtime::{Settings, TaskTypes};
+use runtime::{Settings, SettingsError, TaskTypes};
 use tokio::sync::Mutex;
 
 use crate::error::Error;
+use crate::fetch::Fetcher;
 use crate::held::Held;
+use crate::resources::Bounds;
 use crate::work::Work;
 
 /// How many requests' documents an instance keeps parsed.
 const CACHED_DOCUMENTS: u64 = 1_000;
+
+/// How many failed fetches are counted, and for how long after the last.
+const COUNTED_FETCHES: u64 = 10_000;
+const FETCHES_COUNTED_FOR: Duration = Duration::from_hours(1);
 
 /// What every part of the orchestrator works with.
 pub struct Context {
@@ -27,27 +33,51 @@ pub struct Context {
     pub rules: Rules,
     pub request_timeout: Duration,
     pub ack_wait: Duration,
+    pub fetcher: Fetcher,
+    pub resource_bounds: Bounds,
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
+    /// The failed attempts at what requests refer to.
+    fetches: Cache<(RequestId, String), u32>,
 }
 
 impl Context {
-    pub fn new(connection: Connection, log: Log, settings: &Settings) -> Self {
-        Self {
+    pub fn new(
+        connection: Connection,
+        log: Log,
+        settings: &Settings,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self {
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
             held: Held::default(),
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection),
             task_types: settings.task_types.clone(),
-            rules: Rules {
-                group_timeout: Duration::from_millis(settings.group_timeout_ms),
-                fail_fast: settings.fail_fast,
-            },
+            rules: settings.rules(),
             request_timeout: Duration::from_millis(settings.request_timeout_ms),
             ack_wait: Duration::from_millis(settings.ack_wait_ms),
+            fetcher: Fetcher::new(settings)?,
+            resource_bounds: Bounds {
+                count: settings.href_max_count,
+                bytes: settings.href_total_max_bytes,
+                attempts: settings.href_attempts,
+            },
             documents: Cache::new(CACHED_DOCUMENTS),
+            fetches: Cache::builder()
+                .max_capacity(COUNTED_FETCHES)
+                .time_to_idle(FETCHES_COUNTED_FOR)
+                .build(),
             log,
-        }
+        })
+    }
+
+    /// Counts an attempt at what a request refers to. An instance that takes over counts anew:
+    /// the time-outs of the request bound it all.
+    pub fn fetch_attempt(&self, request: RequestId, uri: &str) -> u32 {
+        let entry = self.fetches.entry((request, uri.to_owned()));
+        let counted =
+            entry.and_upsert_with(|known| known.map_or(1, |known| known.into_value() + 1));
+        counted.into_value()
     }
 
     /// The document work of a request, shared by whoever needs it now.

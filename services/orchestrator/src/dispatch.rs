@@ -2,6 +2,7 @@
 
 use domain::document::TaskDocument;
 use domain::request::{Group, Request, RequestId, State, TaskId, TaskState};
+use futures::future::try_join_all;
 use nats::{Attempts, Loaded, Stored};
 
 use crate::context::Context;
@@ -41,11 +42,13 @@ pub async fn group(
     let loaded = context.load_since(request, sequence).await?;
     let pending = batch.pending(loaded, |_| true).await?;
     let run = pending.first().map(|task| task.attempts.run);
-    for (number, chunk) in pending.chunks(CHUNK).enumerate() {
-        if number > 0 && !batch.still_runs(run).await? {
+    let mut rest = pending.as_slice();
+    while !rest.is_empty() {
+        if rest.len() < pending.len() && !batch.still_runs(run).await? {
             return stop::tasks_of_ended(context, request).await;
         }
-        batch.send(chunk).await?;
+        let sent = batch.send(&rest[..rest.len().min(CHUNK)]).await?;
+        rest = &rest[sent..];
     }
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())
@@ -72,7 +75,7 @@ pub async fn task(
     if pending.is_empty() {
         return Ok(());
     }
-    batch.send(&pending).await
+    batch.send(&pending).await.map(|_| ())
 }
 
 /// The tasks of one group on their way into the queue.
@@ -118,28 +121,32 @@ impl Batch<'_> {
         Ok(running.is_some_and(|(request, _)| Some(request.redrives) == run))
     }
 
-    async fn send(&mut self, pending: &[Pending]) -> Result<(), Error> {
+    /// Sends the first of these, as many as are not too large together, and says how many.
+    async fn send(&mut self, pending: &[Pending]) -> Result<usize, Error> {
         let documents = self.documents(pending).await;
         let documents = documents.map_err(|error| in_group(error, self.group))?;
-        let mut sent = Vec::with_capacity(pending.len());
-        for (pending, document) in pending.iter().zip(documents) {
-            let task_type = self.context.task_types.of(document.name.as_deref());
-            let payload = self.context.payloads.place(document.xml.as_ref()).await?;
-            let id = self.id(pending);
-            let tasks = &self.context.tasks;
-            let on_its_way = tasks
-                .send(task_type, id, pending.attempts, &payload)
-                .await?;
-            sent.push((on_its_way, task_type, pending, payload));
-        }
-        for (sent, task_type, pending, payload) in sent {
-            // In a run after the first the one that is there may be of the run before.
-            if sent.answer().await? == Stored::Already && pending.attempts.run > 0 {
-                let id = self.id(pending);
-                let tasks = &self.context.tasks;
-                let over = tasks.send_over(task_type, id, pending.attempts, &payload);
-                over.await?;
-            }
+        // A number that the group does not have gives no document, and is passed over.
+        let sent = documents.len().clamp(1, pending.len());
+        let batch = &*self;
+        let sending = pending.iter().zip(documents);
+        try_join_all(sending.map(|(task, document)| batch.send_one(task, document))).await?;
+        Ok(sent)
+    }
+
+    async fn send_one(&self, pending: &Pending, document: TaskDocument) -> Result<(), Error> {
+        let Context {
+            tasks,
+            task_types,
+            payloads,
+            ..
+        } = self.context;
+        let (id, attempts) = (self.id(pending), pending.attempts);
+        let task_type = task_types.of(document.name.as_deref());
+        let payload = payloads.place(document.xml.as_ref()).await?;
+        let stored = tasks.send(task_type, id, attempts, &payload).await?;
+        // In a run after the first the one that is there may be of the run before.
+        if stored == Stored::Already && attempts.run > 0 {
+            tasks.send_over(task_type, id, attempts, &payload).await?;
         }
         Ok(())
     }

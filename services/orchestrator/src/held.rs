@@ -64,9 +64,24 @@ impl Commit {
 /// The timers that are wanted and not yet set.
 #[derive(Default)]
 pub struct Held {
-    wanted: Mutex<HashMap<Timer, (Wanted, Arc<Commit>)>>,
+    wanted: Mutex<HashMap<Timer, Arc<Entry>>>,
     /// In the order in which they were wanted, each with when it is to be set.
     order: Mutex<VecDeque<(Instant, Timer)>>,
+}
+
+struct Entry {
+    wanted: Wanted,
+    commit: Arc<Commit>,
+    /// Locked while it is being set: whoever lets it go waits, and knows what is there to clear.
+    stage: tokio::sync::Mutex<Stage>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Held,
+    Set,
+    /// Nobody wants it any more.
+    Gone,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,23 +92,25 @@ impl Held {
     /// Holds a commit for a timer that it wants.
     pub async fn hold(&self, wanted: Wanted, commit: &Arc<Commit>) {
         commit.holds.fetch_add(1, Ordering::AcqRel);
-        let before = lock(&self.wanted).insert(wanted.timer, (wanted, commit.clone()));
+        let entry = Arc::new(Entry {
+            wanted,
+            commit: commit.clone(),
+            stage: tokio::sync::Mutex::new(Stage::Held),
+        });
+        let before = lock(&self.wanted).insert(wanted.timer, entry);
         lock(&self.order).push_back((Instant::now() + HOLD, wanted.timer));
-        if let Some((_, before)) = before {
-            before.release().await;
+        if let Some(before) = before {
+            before.commit.release().await;
         }
     }
 
-    /// Lets a timer go that is not wanted any more; says whether it was held, and so never set.
+    /// Lets a timer go that is not wanted any more; says whether it was never set from here.
     pub async fn let_go(&self, timer: Timer) -> bool {
         let held = lock(&self.wanted).remove(&timer);
-        match held {
-            Some((_, commit)) => {
-                commit.release().await;
-                true
-            }
-            None => false,
-        }
+        let Some(entry) = held else { return false };
+        let stage = std::mem::replace(&mut *entry.stage.lock().await, Stage::Gone);
+        entry.commit.release().await;
+        stage == Stage::Held
     }
 
     /// Waits until some are to be set; for ever where none is held.
@@ -119,14 +136,33 @@ impl Held {
     }
 
     async fn set_one(&self, timers: &Timers, timer: Timer) {
-        let Some(wanted) = lock(&self.wanted).get(&timer).map(|(wanted, _)| *wanted) else {
+        let Some(entry) = lock(&self.wanted).get(&timer).cloned() else {
             return;
         };
-        match set(timers, wanted).await {
-            Ok(()) => {
-                self.let_go(timer).await;
-            }
-            Err(error) => tracing::warn!(?timer, %error, "a timer could not be set yet"),
+        let mut stage = entry.stage.lock().await;
+        if *stage != Stage::Held {
+            return;
+        }
+        if let Err(error) = set(timers, entry.wanted).await {
+            tracing::warn!(?timer, %error, "a timer could not be set yet");
+            return;
+        }
+        *stage = Stage::Set;
+        drop(stage);
+        self.done_with(timer, &entry).await;
+    }
+
+    /// Takes a timer out that was set, unless another commit wants it by now.
+    async fn done_with(&self, timer: Timer, entry: &Arc<Entry>) {
+        let removed = {
+            let mut wanted = lock(&self.wanted);
+            let same = wanted
+                .get(&timer)
+                .is_some_and(|now| Arc::ptr_eq(now, entry));
+            same && wanted.remove(&timer).is_some()
+        };
+        if removed {
+            entry.commit.release().await;
         }
     }
 }

@@ -9,6 +9,7 @@ mod context;
 mod dispatch;
 mod effects;
 mod error;
+mod fetch;
 mod gather;
 mod held;
 mod outbox;
@@ -20,10 +21,15 @@ mod work;
 use std::sync::Arc;
 
 use nats::{Connection, Deliveries, Log};
-use runtime::{Settings, Shutdown};
+use runtime::{Settings, SettingsError, Shutdown};
 use tokio::task::JoinSet;
 
 use context::Context;
+
+/// Whether the settings are ones to run with.
+pub fn check(settings: &Settings) -> Result<(), SettingsError> {
+    fetch::Fetcher::new(settings).map(|_| ())
+}
 
 /// Runs the orchestrator until it is asked to end. An error ends the process: another instance
 /// takes over.
@@ -33,7 +39,9 @@ pub async fn run(
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), nats::Error> {
-    let context = Arc::new(Context::new(connection.clone(), log, settings));
+    let context = Context::new(connection.clone(), log, settings)
+        .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
+    let context = Arc::new(context);
     let mut loops = JoinSet::new();
     for shard in 0..settings.shards {
         let commits = Deliveries::of_log(&connection, shard, "orchestrator").await?;

@@ -1,20 +1,125 @@
 //! What documents refer to: fetched once for a request, kept, and recorded.
 
-use domain::request::{RequestId, Resource};
+use domain::request::{Command, Failure, RequestId, Resource};
+use futures::future::join_all;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::fetch::FetchError;
 
-/// Fetches these, keeps the bytes and records them, so that a replay never fetches again.
+/// How many fetches of a request are under way at once.
+const AT_ONCE: usize = 8;
+
+/// The bounds on what one request may have fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The most documents.
+    pub count: usize,
+    /// The most bytes of all of them.
+    pub bytes: u64,
+    /// The most attempts at one of them.
+    pub attempts: u32,
+}
+
+/// Fetches these, keeps the bytes and records them, so that a replay never fetches again. What
+/// another instance recorded meanwhile is what holds.
 pub async fn capture(
-    _context: &Context,
+    context: &Context,
     request: RequestId,
     uris: &[String],
 ) -> Result<Vec<Resource>, Error> {
-    let named = uris.first().map_or("", String::as_str);
-    tracing::warn!(%request, uri = named, "a document refers to what may not be fetched");
-    Err(Error::failure(
-        "hydration-not-allowed",
-        format!("{named} may not be fetched: no allow-list is configured"),
-    ))
+    let known = recorded(context, request).await?;
+    let new: Vec<&String> = uris
+        .iter()
+        .filter(|uri| !known.iter().any(|resource| resource.uri == **uri))
+        .collect();
+    let bounds = context.resource_bounds;
+    if known.len() + new.len() > bounds.count {
+        let limit = bounds.count;
+        return Err(Error::failure(
+            "hydration-too-costly",
+            format!("the document refers to more than HREF_MAX_COUNT, {limit}, others"),
+        ));
+    }
+    let (fetched, failed) = fetch_all(context, request, &new).await;
+    let sizes = known.iter().chain(&fetched).map(|r| r.content.size());
+    if sizes.sum::<u64>() > bounds.bytes {
+        let limit = bounds.bytes;
+        return Err(Error::failure(
+            "hydration-too-costly",
+            format!("what the document refers to has over HREF_TOTAL_MAX_BYTES, {limit} bytes"),
+        ));
+    }
+    // What did come is kept even where something else did not, and is not fetched again.
+    context
+        .execute(request, Command::CaptureResources(fetched))
+        .await?;
+    match failed {
+        Some(error) => Err(error),
+        None => recorded(context, request).await,
+    }
+}
+
+/// Fetches some at once. Gives what came, and why the first that did not come did not.
+async fn fetch_all(
+    context: &Context,
+    request: RequestId,
+    uris: &[&String],
+) -> (Vec<Resource>, Option<Error>) {
+    let mut fetched = Vec::new();
+    for some in uris.chunks(AT_ONCE) {
+        let under_way = some.iter().map(|uri| fetch(context, request, uri));
+        let mut failed = None;
+        for ended in join_all(under_way).await {
+            match ended {
+                Ok(resource) => fetched.push(resource),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if failed.is_some() {
+            return (fetched, failed);
+        }
+    }
+    (fetched, None)
+}
+
+async fn recorded(context: &Context, request: RequestId) -> Result<Vec<Resource>, Error> {
+    let loaded = context.log.load(request).await?;
+    let state = loaded.state().request();
+    Ok(state.map_or_else(Vec::new, |state| state.resources.clone()))
+}
+
+async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resource, Error> {
+    let bytes = match context.fetcher.fetch(uri).await {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(failed(context, request, uri, &error)),
+    };
+    tracing::info!(%request, uri, bytes = bytes.len(), "fetched");
+    Ok(Resource {
+        uri: uri.to_owned(),
+        content: context.payloads.place(&bytes).await?,
+    })
+}
+
+/// A fetch that may go better is tried again when the broker delivers again what asked for it,
+/// and only so often.
+fn failed(context: &Context, request: RequestId, uri: &str, error: &FetchError) -> Error {
+    let (code, retried) = match error {
+        FetchError::NotAllowed(_) => ("hydration-not-allowed", false),
+        FetchError::Final(_) => ("hydration-fetch-failed", false),
+        FetchError::Transient(_) => ("hydration-fetch-failed", true),
+    };
+    if retried {
+        let attempt = context.fetch_attempt(request, uri);
+        if attempt < context.resource_bounds.attempts {
+            return Error::Later(format!("{uri}: {error} (attempt {attempt})"));
+        }
+    }
+    Error::Fails(Box::new(Failure {
+        code: code.to_owned(),
+        message: format!("{uri}: {error}"),
+        group: None,
+        tasks: Vec::new(),
+        redrive_may_help: retried,
+    }))
 }

@@ -1,7 +1,7 @@
 //! A request's document, as far as its groups are complete.
 
 use domain::document::{CapturedResources, Document, HydrationError, Limits, TaskDocument};
-use domain::request::{Failure, Payload, Request, RequestId};
+use domain::request::{Failure, Payload, Request, RequestId, Resource};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -9,6 +9,9 @@ use crate::resources;
 
 /// How often a group is looked at anew because what was fetched refers to something else.
 const FETCH_ROUNDS: u32 = 64;
+
+/// Task documents are made until they have so many bytes, and sent before more are made.
+const MADE_AT_ONCE_BYTES: usize = 32 * 1024 * 1024;
 
 /// The document of a request, with the results of its first groups in their places. Made again
 /// from the log where it is not there.
@@ -38,13 +41,7 @@ impl Work {
                 ..Self::default()
             };
         }
-        for resource in &state.resources[self.captured..] {
-            let bytes = context.payloads.fetch(&resource.content).await?;
-            self.resources
-                .insert(&resource.uri, &bytes)
-                .map_err(failure)?;
-            self.captured += 1;
-        }
+        self.take_in(context, &state.resources).await?;
         for results in &state.completed[self.placed..] {
             self.put_results(context, results).await?;
         }
@@ -111,7 +108,8 @@ impl Work {
         ))
     }
 
-    /// The task documents of a group with these numbers.
+    /// The task documents of a group with the first of these numbers: all of them, or as many as
+    /// are not too large together, but at least one.
     pub async fn tasks(
         &mut self,
         context: &Context,
@@ -123,7 +121,7 @@ impl Work {
             let document = self.document()?;
             let made = document
                 .tasks(&self.resources, group as usize, numbers.iter().copied())
-                .and_then(Iterator::collect::<Result<Vec<TaskDocument>, HydrationError>>);
+                .and_then(up_to_a_size);
             match made {
                 Ok(tasks) => return Ok(tasks),
                 Err(error) => self.fetch_missing(context, request, error).await?,
@@ -144,7 +142,13 @@ impl Work {
         let HydrationError::Missing { uris } = error else {
             return Err(failure(error));
         };
-        for resource in resources::capture(context, request, &uris).await? {
+        let recorded = resources::capture(context, request, &uris).await?;
+        self.take_in(context, &recorded).await
+    }
+
+    /// Parses what was recorded since.
+    async fn take_in(&mut self, context: &Context, recorded: &[Resource]) -> Result<(), Error> {
+        for resource in recorded.iter().skip(self.captured) {
             let bytes = context.payloads.fetch(&resource.content).await?;
             self.resources
                 .insert(&resource.uri, &bytes)
@@ -158,6 +162,22 @@ impl Work {
     pub fn response(&self) -> Result<Vec<u8>, Error> {
         Ok(self.document()?.response())
     }
+}
+
+fn up_to_a_size(
+    tasks: impl Iterator<Item = Result<TaskDocument, HydrationError>>,
+) -> Result<Vec<TaskDocument>, HydrationError> {
+    let mut made = Vec::new();
+    let mut bytes = 0;
+    for task in tasks {
+        let task = task?;
+        bytes += task.xml.len();
+        made.push(task);
+        if bytes > MADE_AT_ONCE_BYTES {
+            break;
+        }
+    }
+    Ok(made)
 }
 
 #[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.

@@ -1,31 +1,18 @@
 //! The public form of events.
 
 use domain::request::{Event, Recorded};
-use nats::{Commit, Error, Feed, Sent};
+use futures::future::try_join_all;
+use nats::{Commit, Error, Feed};
 use serde_json::{Value, json};
-
-/// How many events are sent before their answers are awaited: fewer than may be in flight.
-const SENT_AT_ONCE: usize = 1_000;
 
 /// Publishes the public events of these commits and waits until the broker has them.
 pub async fn publish(feed: &Feed, commits: &[Commit]) -> Result<(), Error> {
-    let mut sent = Vec::new();
-    for recorded in commits.iter().flat_map(Commit::recorded) {
-        if let Some(data) = data(&recorded) {
-            sent.push(feed.send(&recorded, &data).await?);
-        }
-        if sent.len() == SENT_AT_ONCE {
-            answers(std::mem::take(&mut sent)).await?;
-        }
-    }
-    answers(sent).await
-}
-
-async fn answers(sent: Vec<Sent>) -> Result<(), Error> {
-    for sent in sent {
-        sent.answer().await?;
-    }
-    Ok(())
+    let events = commits.iter().flat_map(Commit::recorded);
+    let publishing = events.filter_map(|recorded| {
+        let data = data(&recorded)?;
+        Some(async move { feed.publish(&recorded, &data).await })
+    });
+    try_join_all(publishing).await.map(|_| ())
 }
 
 /// The data of an event as the feed has it; none for an event that is not public. Documents

@@ -3,6 +3,7 @@
 mod error;
 mod feed;
 mod shard;
+mod stops;
 mod views;
 
 use nats::{Connection, Deliveries, Feed, Log};
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 
 pub use error::Error;
 use shard::Shard;
+use stops::Stops;
 use views::Views;
 
 /// Runs the projector until it is asked to end.
@@ -28,6 +30,8 @@ pub async fn run(
         let shard = Shard {
             number: shard,
             views: Views::new(log.clone(), store.clone()),
+            log: log.clone(),
+            stops: Stops::new(store.clone()),
             feed: Feed::new(connection.clone()),
             store: store.clone(),
             connection: connection.clone(),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use nats::{Connection, Deliveries, Delivery, Feed, Scan};
+use domain::request::RequestId;
+use nats::{Commit, Connection, Deliveries, Delivery, Feed, Log, Scan, UnreadableCommit};
 use projections::Store;
 use runtime::Shutdown;
 
+use crate::stops::Stops;
 use crate::views::Views;
 use crate::{Error, feed};
 
@@ -20,6 +22,8 @@ const REBUILD_CHUNK: usize = 1_000;
 pub struct Shard {
     pub number: u8,
     pub views: Views,
+    pub log: Log,
+    pub stops: Stops,
     pub feed: Feed,
     pub store: Store,
     pub connection: Connection,
@@ -28,8 +32,8 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Projects until nothing new is to be taken. A commit that cannot be read ends it: a view
-    /// never skips an event.
+    /// Projects until nothing new is to be taken. A commit that cannot be read stops the view of
+    /// its request: a view never skips an event.
     pub async fn run(
         mut self,
         mut deliveries: Deliveries,
@@ -44,10 +48,6 @@ impl Shard {
             loop {
                 match self.take_in(&chunk).await {
                     Ok(()) => break,
-                    Err(Error::Nats(error)) if !error.is_transient() => {
-                        tracing::error!(%error, "projecting stops here");
-                        return Err(error.into());
-                    }
                     Err(error) => tracing::warn!(%error, "projecting is tried again"),
                 }
                 if !shutdown.pause(RETRY_PAUSE).await {
@@ -59,17 +59,17 @@ impl Shard {
 
     async fn take_in(&mut self, chunk: &[Delivery]) -> Result<(), Error> {
         self.repair().await?;
+        self.resume().await?;
         let Some(last) = chunk.last() else {
             return Ok(());
         };
-        let commits = chunk
-            .iter()
-            .map(Delivery::commit)
-            .collect::<Result<Vec<_>, _>>()?;
+        let commits = chunk.iter().map(UnreadableCommit::or_commit);
+        let commits = self.stops.readable(commits.collect::<Result<_, _>>()?);
+        let commits = commits.await?;
         let written = self.views.take_in(&commits);
         let published = feed::publish(&self.feed, &commits);
         let (written, published) = tokio::join!(written, published);
-        written?;
+        self.stop(written?).await?;
         published?;
         let (sequence, _, _) = last.place()?;
         let found = self
@@ -98,7 +98,42 @@ impl Shard {
         self.rebuild(found, self.noted).await
     }
 
-    async fn rebuild(&self, from: u64, to: u64) -> Result<(), Error> {
+    /// Stops the views of requests whose logs cannot be read.
+    async fn stop(&mut self, unreadable: Vec<UnreadableCommit>) -> Result<(), Error> {
+        for commit in unreadable {
+            if let Some(request) = commit.request {
+                self.stops
+                    .stop(request, commit.sequence, &commit.error)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with the views that another version had to stop, where this one can read on.
+    async fn resume(&mut self) -> Result<(), Error> {
+        let (shards, number) = (self.log.shards(), self.number);
+        let mine = |request: RequestId| request.partition().shard(shards) == number;
+        for stopped in self.stops.untried(mine).await? {
+            let request = stopped.request_id;
+            match self.log.read(request, 0).await {
+                Ok(commits) => {
+                    self.views.write_all(&commits).await?;
+                    // What comes after this is still to be delivered.
+                    let passed =
+                        |c: &&Commit| c.sequence >= stopped.sequence && c.sequence <= self.noted;
+                    let passed: Vec<Commit> = commits.iter().filter(passed).cloned().collect();
+                    feed::publish(&self.feed, &passed).await?;
+                    self.stops.resumed(request).await?;
+                }
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(error) => self.stops.stop(request, stopped.sequence, &error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn rebuild(&mut self, from: u64, to: u64) -> Result<(), Error> {
         let shard = self.number;
         tracing::warn!(
             shard,
@@ -108,8 +143,10 @@ impl Shard {
         );
         self.views.forget();
         let mut scan = Scan::open(&self.connection, shard, from + 1, to).await?;
-        while let Some(commits) = scan.next(REBUILD_CHUNK).await? {
-            self.views.take_in(&commits).await?;
+        while let Some(commits) = scan.next_each(REBUILD_CHUNK).await? {
+            let commits = self.stops.readable(commits).await?;
+            let unreadable = self.views.take_in(&commits).await?;
+            self.stop(unreadable).await?;
         }
         let found = self.store.advance(shard, from, to).await?;
         if found < from {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::request::RequestId;
 use futures::future::try_join_all;
 use moka::sync::Cache;
-use nats::{Commit, Log};
+use nats::{Commit, Log, UnreadableCommit};
 use projections::{Store, View, fold};
 
 use crate::Error;
@@ -30,16 +30,41 @@ impl Views {
     }
 
     /// Folds these commits, which are in the order of the log, and writes each view that
-    /// changed once.
-    pub async fn take_in(&self, commits: &[Commit]) -> Result<(), Error> {
+    /// changed once. Gives those of which an earlier commit cannot be read.
+    pub async fn take_in(&self, commits: &[Commit]) -> Result<Vec<UnreadableCommit>, Error> {
         let mut by_request: HashMap<RequestId, Vec<&Commit>> = HashMap::new();
         for commit in commits {
             by_request.entry(commit.request).or_default().push(commit);
         }
         let changes = by_request
             .into_iter()
-            .map(|(request, commits)| self.change(request, commits));
-        try_join_all(changes).await?;
+            .map(|(request, commits)| self.change_readable(request, commits));
+        let unreadable = try_join_all(changes).await?;
+        Ok(unreadable.into_iter().flatten().collect())
+    }
+
+    async fn change_readable(
+        &self,
+        request: RequestId,
+        commits: Vec<&Commit>,
+    ) -> Result<Option<UnreadableCommit>, Error> {
+        let sequence = commits.first().map_or(0, |commit| commit.previous);
+        match self.change(request, commits).await {
+            Err(Error::Nats(error @ nats::Error::Corrupt { .. })) => Ok(Some(UnreadableCommit {
+                sequence,
+                request: Some(request),
+                error,
+            })),
+            changed => changed.map(|()| None),
+        }
+    }
+
+    /// Writes the view of a request from all its commits.
+    pub async fn write_all(&self, commits: &[Commit]) -> Result<(), Error> {
+        if let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) {
+            self.kept.invalidate(&view.request_id);
+            self.store.put(&view, 0).await?;
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::request::RequestId;
 use jiff::Timestamp;
-use nats::{Commit, Connection, Extent, Log, Options, Payloads, Scan, Start};
+use nats::{Commit, Connection, Extent, Log, Options, Payloads, Scan, Start, UnreadableCommit};
 use projections::Store;
 use runtime::Settings;
 use tokio::sync::mpsc;
@@ -68,8 +68,8 @@ impl Live {
         for shard in 0..self.log.shards() {
             let start = since.map_or(Start::Sequence(1), Start::Time);
             let mut scan = Scan::open_at(&self.connection, shard, start, u64::MAX).await?;
-            while let Some(commits) = scan.next(CHUNK).await? {
-                for commit in commits {
+            while let Some(commits) = scan.next_each(CHUNK).await? {
+                for commit in commits.into_iter().filter_map(readable) {
                     if !take(commit) {
                         scan.close().await;
                         return Ok(());
@@ -88,6 +88,13 @@ impl Live {
         }
         Ok(commits)
     }
+}
+
+/// A commit that can be read; that one cannot is said on stderr, and `verify` finds it.
+pub fn readable(commit: Result<Commit, UnreadableCommit>) -> Option<Commit> {
+    commit
+        .map_err(|unreadable| eprintln!("{}: passed over", unreadable.error))
+        .ok()
 }
 
 /// That there is no such request.
@@ -113,9 +120,12 @@ pub async fn views(settings: &Settings) -> Result<Store, Error> {
     Ok(Store::new(connection, keep))
 }
 
+/// Some commits, each as far as it can be read.
+pub type Chunk = Vec<Result<Commit, UnreadableCommit>>;
+
 /// A stretch of a shard that is read ahead while what was read is worked on.
 pub struct Ahead {
-    chunks: mpsc::Receiver<Result<Vec<Commit>, nats::Error>>,
+    chunks: mpsc::Receiver<Result<Chunk, nats::Error>>,
     _reading: JoinSet<()>,
 }
 
@@ -127,7 +137,7 @@ impl Ahead {
         let mut reading = JoinSet::new();
         reading.spawn(async move {
             loop {
-                let chunk = match scan.next(CHUNK).await {
+                let chunk = match scan.next_each(CHUNK).await {
                     Ok(Some(chunk)) => Ok(chunk),
                     Ok(None) => return,
                     Err(error) => Err(error),
@@ -145,7 +155,7 @@ impl Ahead {
     }
 
     /// The next commits; none at the end of the stretch.
-    pub async fn next(&mut self) -> Result<Option<Vec<Commit>>, Error> {
+    pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         Ok(self.chunks.recv().await.transpose()?)
     }
 }

@@ -199,7 +199,12 @@ impl Rebuild {
         let start = Start::Sequence(self.progress.next[index]);
         let mut ahead = Ahead::open(&self.live, shard, start, last).await?;
         let mut unkept = 0;
-        while let Some(commits) = ahead.next().await? {
+        while let Some(chunk) = ahead.next().await? {
+            // A view never skips an event: what cannot be read stops a rebuild.
+            let commits = chunk
+                .into_iter()
+                .collect::<Result<Vec<Commit>, _>>()
+                .map_err(|unreadable| unreadable.error)?;
             let after = commits.last().map_or(0, |commit| commit.sequence + 1);
             self.take_in(&commits).await?;
             self.progress.next[index] = after;

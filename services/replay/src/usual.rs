@@ -33,8 +33,9 @@ pub async fn of_group(
     let mut scan = Scan::open(&live.connection, shard, from, extent.last).await?;
     let mut names: HashMap<(RequestId, u32), bool> = HashMap::new();
     let mut durations = Vec::new();
-    while let Some(commits) = scan.next(crate::log::CHUNK).await? {
-        for commit in commits.iter().filter(|commit| commit.request != except) {
+    while let Some(commits) = scan.next_each(crate::log::CHUNK).await? {
+        let readable = commits.into_iter().filter_map(crate::log::readable);
+        for commit in readable.filter(|commit| commit.request != except) {
             for event in &commit.events {
                 match event {
                     Event::GroupStarted(e) => {

@@ -1,11 +1,17 @@
 //! What every role needs to run: settings, logs, shutdown.
 
 mod logs;
+mod operator;
 mod settings;
 mod shutdown;
+mod since;
+mod stuck;
 mod task_types;
 
 pub use logs::start_logs;
+pub use operator::{Answer, Change, Changed, Operator, REASON_MAX_CHARS, Why, WhyError};
 pub use settings::{Definition, Settings, SettingsError, Source};
 pub use shutdown::Shutdown;
+pub use since::{InvalidSince, since};
+pub use stuck::{STUCK_AFTER, StuckWatch};
 pub use task_types::{TaskType, TaskTypes};

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
+
+use domain::request::Rules;
 
 use crate::task_types::TaskTypes;
 
@@ -168,6 +171,19 @@ settings! {
     ack_wait_ms: u64 = "ACK_WAIT_MS", "10000", "How long the orchestrator and the projector hold a message without a sign of life before it is delivered again, in milliseconds.";
     shutdown_grace_ms: u64 = "SHUTDOWN_GRACE_MS", "10000", "How long a role may take to drain, in milliseconds.";
     health_port: u16 = "HEALTH_PORT", "0", "The port on which a role other than the API answers /healthz and /readyz; 0 for none.";
+    href_allow: String = "HREF_ALLOW", "", "What documents may refer to by href, with commas between: `s3://bucket/prefix`, `file:///root`, `https://host/path`. Unset, nothing.";
+    href_timeout_ms: u64 = "HREF_TIMEOUT_MS", "10000", "How long fetching one href may take, in milliseconds.";
+    href_max_bytes: usize = "HREF_MAX_BYTES", "10485760", "The largest document an href may bring, in bytes, also once decompressed.";
+    href_total_max_bytes: u64 = "HREF_TOTAL_MAX_BYTES", "67108864", "The most bytes that all hrefs of a request may bring.";
+    href_max_count: usize = "HREF_MAX_COUNT", "100", "The most hrefs of a request that are fetched.";
+    href_attempts: u32 = "HREF_ATTEMPTS", "6", "Attempts to fetch an href in all, where trying again may help.";
+    href_private_addresses: bool = "HREF_PRIVATE_ADDRESSES", "false", "Whether https hosts of `HREF_ALLOW` may have loopback, private or link-local addresses: true or false.";
+    href_plain_http: bool = "HREF_PLAIN_HTTP", "false", "Whether `HREF_ALLOW` may have `http://` hosts, which is for tests: true or false.";
+    s3_endpoint: String = "S3_ENDPOINT", "", "Where `s3://` buckets are; unset, Amazon's endpoint of the region.";
+    s3_region: String = "S3_REGION", "us-east-1", "The region that `s3://` buckets are in.";
+    s3_access_key_id: String = "S3_ACCESS_KEY_ID", "", "The key with which `s3://` objects are asked for; unset, without one.";
+    #[secret true] s3_secret_access_key: String = "S3_SECRET_ACCESS_KEY", "", "The secret of `S3_ACCESS_KEY_ID`.";
+    #[secret true] s3_session_token: String = "S3_SESSION_TOKEN", "", "The session token of `S3_ACCESS_KEY_ID`, where it has one.";
     log_format: String = "LOG_FORMAT", "text", "The form of the logs: text or json.";
     log_filter: String = "RUST_LOG", "info,async_nats=warn", "What is logged, in the syntax of tracing's filters.";
 }
@@ -219,6 +235,15 @@ impl Settings {
         (value, *source)
     }
 
+    /// The rules that every request is under.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        Rules {
+            group_timeout: Duration::from_millis(self.group_timeout_ms),
+            fail_fast: self.fail_fast,
+        }
+    }
+
     /// Whether somebody said where NATS is; otherwise `up` starts its own.
     #[must_use]
     pub fn nats_is_given(&self) -> bool {
@@ -237,6 +262,8 @@ impl Settings {
             ("TAKEOVER_AFTER_MS", self.takeover_after_ms),
             ("GROUP_TIMEOUT_MS", self.group_timeout_ms),
             ("REQUEST_TIMEOUT_MS", self.request_timeout_ms),
+            ("HREF_TIMEOUT_MS", self.href_timeout_ms),
+            ("HREF_ATTEMPTS", u64::from(self.href_attempts)),
             ("SHARDS", u64::from(self.shards)),
             ("REPLICAS", self.replicas as u64),
         ];

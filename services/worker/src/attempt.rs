@@ -302,15 +302,14 @@ async fn set_aside_and_report(
     error: &Error,
 ) -> Result<(), Error> {
     let letter = bench.dead_letters.set_aside(delivery, error).await?;
-    let Some(id) = delivery.task() else {
+    let Some((id, run, attempt)) = delivery.attempt() else {
         return Ok(());
     };
     let outcome = Outcome {
         group: id.group,
         task: id.task,
-        // Which run and attempt it is cannot be read either.
-        run: None,
-        attempt: u32::MAX,
+        run: Some(run),
+        attempt,
         worker: bench.worker.clone(),
         started_at: Timestamp::now(),
         duration_ms: 0,

@@ -46,6 +46,15 @@ impl HydrationError {
     }
 }
 
+/// Adds what is not noted yet.
+pub(crate) fn note(missing: &mut Vec<String>, uris: Vec<String>) {
+    for uri in uris {
+        if !missing.contains(&uri) {
+            missing.push(uri);
+        }
+    }
+}
+
 impl fmt::Display for HydrationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,22 +1,31 @@
 //! `use="vn:link(xpath, child)"`: one valuation for each. See `vnml.md`, section 4.3.
 
 use super::piece::Element;
-use super::{HydrationError, Hydrator};
+use super::{HydrationError, Hydrator, Scope, placeholder};
 use crate::document::tree::NodeId;
 use crate::document::xpath::{Item, Value, XPathError};
 
 impl Hydrator<'_> {
-    /// The contexts that a valuation's `use` gives, in order; none where it has no `use`.
-    pub fn contexts(&self, valuation: NodeId) -> Result<Option<Vec<NodeId>>, HydrationError> {
-        let link = self
-            .tree
-            .attribute(valuation, "use")
-            .unwrap_or_default()
-            .trim();
+    /// The contexts that a valuation's `use` gives, in order; none where it has no `use`. Where
+    /// its `own` references count, its `href` may bring one.
+    pub fn contexts(
+        &self,
+        valuation: NodeId,
+        own: bool,
+    ) -> Result<Option<Vec<NodeId>>, HydrationError> {
+        let mut element = Element::of(self.tree, valuation);
+        let literal = |uri: &str| !placeholder::is(uri);
+        if own && element.attribute("href").is_some_and(literal) {
+            element = self.href(element, &mut Scope::default())?;
+            let uris = self.missing.take();
+            if !uris.is_empty() {
+                return Err(HydrationError::Missing { uris });
+            }
+        }
+        let link = element.attribute("use").unwrap_or_default().trim();
         if link.is_empty() {
             return Ok(None);
         }
-        let element = Element::of(self.tree, valuation);
         let (source, child) = arguments(&element, link)?;
         let value = self.evaluate(&element, source, None)?;
         let parents = elements(self, &value);

@@ -1,8 +1,9 @@
 //! Merging a local element with another. See `vnml.md`, section 4.5.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::piece::{Element, Piece};
+use super::piece::{Element, MadeAttribute, Piece};
+use crate::document::well_formed::{self, local_name};
 
 /// Whose text stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +16,16 @@ pub(super) enum Rule {
 
 /// The other element, with the local one laid over it. Its depth is bounded by that of the two.
 pub(super) fn merge<'a>(local: Element<'a>, other: Element<'a>, rule: Rule) -> Element<'a> {
+    let written = if local.attribute("select").is_some() || other.attribute("select").is_none() {
+        local.written
+    } else {
+        other.written
+    };
     let mut attributes = other.attributes;
     for attribute in local.attributes {
         let same = attributes
             .iter_mut()
-            .find(|a| a.name == attribute.name && a.namespace == attribute.namespace);
+            .find(|known| is_same(known, &attribute));
         match same {
             Some(same) => same.value = attribute.value,
             None => attributes.push(attribute),
@@ -34,6 +40,7 @@ pub(super) fn merge<'a>(local: Element<'a>, other: Element<'a>, rule: Rule) -> E
             Rule::Href => local.origin,
             Rule::Select => other.origin,
         },
+        written,
     }
 }
 
@@ -50,31 +57,49 @@ fn children<'a>(
         Rule::Href | Rule::Select => other_text,
     };
     let pairs = counterparts(&local, &other);
-    let mut other: Vec<Option<Piece<'a>>> = other.into_iter().map(Some).collect();
-    // The text after a child goes where the child goes.
-    let mut taken = false;
-    let mut claimed = vec![false; other.len()];
-    for claim in pairs.values() {
-        claimed[*claim] = true;
+    let mut other = runs(other);
+    let mut local = local.into_iter().enumerate().peekable();
+    while let Some((index, piece)) = local.next() {
+        let counterpart = pairs.get(&index).and_then(|at| other.remove(at));
+        let Some((counterpart, tail)) = counterpart else {
+            all.push(piece);
+            continue;
+        };
+        all.push(merged(piece, counterpart, rule));
+        // The text after the counterpart stands in where the local child has none after it.
+        let mut own = Vec::new();
+        while let Some((_, text)) = local.next_if(|(_, piece)| piece.text().is_some()) {
+            own.push(text);
+        }
+        all.extend(if is_blank(&own) { tail } else { own });
     }
-    for (index, piece) in local.into_iter().enumerate() {
-        let counterpart = pairs.get(&index).and_then(|at| other[*at].take());
-        all.push(match counterpart {
-            Some(counterpart) => merged(piece, counterpart, rule),
-            None => piece,
-        });
+    for (piece, tail) in other.into_values() {
+        all.push(piece);
+        all.extend(tail);
     }
-    for (piece, claimed) in other.into_iter().zip(claimed) {
-        match piece {
-            None => taken = true,
-            Some(piece) if piece.text().is_some() && taken => {}
-            Some(piece) => {
-                taken = claimed;
-                all.push(piece);
+    all
+}
+
+/// Children by index, each with the text after it.
+type Runs<'a> = BTreeMap<usize, (Piece<'a>, Vec<Piece<'a>>)>;
+
+fn runs(pieces: Vec<Piece<'_>>) -> Runs<'_> {
+    let mut runs: Runs<'_> = BTreeMap::new();
+    for (index, piece) in pieces.into_iter().enumerate() {
+        match runs.last_entry() {
+            Some(mut last) if piece.text().is_some() => last.get_mut().1.push(piece),
+            _ => {
+                runs.insert(index, (piece, Vec::new()));
             }
         }
     }
-    all
+    runs
+}
+
+fn is_same(a: &MadeAttribute<'_>, b: &MadeAttribute<'_>) -> bool {
+    let prefixed = !a.namespace.is_empty() && a.namespace == b.namespace;
+    a.name == b.name && a.namespace == b.namespace
+        || prefixed && local_name(a.name) == local_name(b.name)
 }
 
 fn merged<'a>(local: Piece<'a>, other: Piece<'a>, rule: Rule) -> Piece<'a> {
@@ -96,7 +121,7 @@ fn leading_text<'a>(pieces: &mut Vec<Piece<'a>>) -> Vec<Piece<'a>> {
 
 fn is_blank(text: &[Piece<'_>]) -> bool {
     text.iter()
-        .all(|piece| piece.text().is_none_or(|text| text.trim().is_empty()))
+        .all(|piece| piece.text().is_none_or(well_formed::is_blank))
 }
 
 /// What a child is found by.

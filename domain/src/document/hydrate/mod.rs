@@ -6,10 +6,12 @@ mod href;
 mod link;
 mod merge;
 mod piece;
+mod place;
 mod placeholder;
 mod resources;
 mod select;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -22,6 +24,9 @@ use super::xpath::{Evaluator, Expression, Value, XPathError, compile};
 pub use error::HydrationError;
 pub use resources::CapturedResources;
 
+use place::{Place, Places};
+
+pub(crate) use error::note;
 pub(crate) use piece::{Element, Piece};
 
 /// How far hydration goes below an element.
@@ -43,15 +48,32 @@ pub(crate) struct Hydrator<'a> {
     /// What absolute expressions gave: their values do not depend on where they stand.
     absolute: RefCell<HashMap<Box<str>, Rc<Value>>>,
     made: Cell<u64>,
+    /// What is referred to and not captured yet: all of it is asked for at once.
+    missing: RefCell<Vec<String>>,
+    places: RefCell<Places>,
 }
 
 /// Where an element is hydrated.
 #[derive(Clone, Default)]
-pub(crate) struct Scope {
+pub(crate) struct Scope<'a> {
     /// What `use` bound, for relative expressions.
     pub context: Option<NodeId>,
-    /// What was selected on the way here, outermost first.
-    pub chain: Vec<NodeId>,
+    /// What was referred to on the way here, outermost first.
+    pub chain: Vec<(&'a Tree, NodeId)>,
+    /// The place of an element that came in from elsewhere.
+    pub place: Option<Rc<Place<'a>>>,
+}
+
+impl<'a> Scope<'a> {
+    fn at(&self, place: Option<Rc<Place<'a>>>) -> Cow<'_, Self> {
+        if place.is_none() && self.place.is_none() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            place,
+            ..self.clone()
+        })
+    }
 }
 
 impl<'a> Hydrator<'a> {
@@ -69,6 +91,8 @@ impl<'a> Hydrator<'a> {
             compiled: RefCell::default(),
             absolute: RefCell::default(),
             made: Cell::new(0),
+            missing: RefCell::default(),
+            places: RefCell::default(),
         }
     }
 
@@ -83,19 +107,42 @@ impl<'a> Hydrator<'a> {
         self.made.set(0);
         let scope = Scope {
             context,
-            chain: Vec::new(),
+            ..Scope::default()
         };
-        let mut element = Element::of(self.tree, node);
-        if context.is_some() {
-            element.remove("use");
+        let element = Element::of(self.tree, node);
+        let hydrated = self.hrefs(element, own, &scope, 0).and_then(|mut element| {
+            if context.is_some() {
+                element.remove("use");
+            }
+            self.element(element, &scope, own, Depth::Whole, 0)
+        });
+        let uris = self.missing.take();
+        if uris.is_empty() || is_too_costly(&hydrated) {
+            return hydrated;
         }
-        self.element(element, &scope, own, Depth::Whole, 0)
+        // What fails for want of something may not fail once it is there.
+        Err(HydrationError::Missing { uris })
+    }
+
+    /// `href` comes first, wherever it is, before anything is selected.
+    fn hrefs(
+        &self,
+        element: Element<'a>,
+        own: bool,
+        scope: &Scope<'a>,
+        level: usize,
+    ) -> Result<Element<'a>, HydrationError> {
+        let (tree, node) = element.origin;
+        if !self.tree.has_hrefs() || !tree.refers(node) {
+            return Ok(element);
+        }
+        self.element(element, scope, own, Depth::HrefsOnly, level)
     }
 
     fn piece(
         &self,
         piece: Piece<'a>,
-        scope: &Scope,
+        scope: &Scope<'a>,
         depth: Depth,
         level: usize,
     ) -> Result<Piece<'a>, HydrationError> {
@@ -118,55 +165,69 @@ impl<'a> Hydrator<'a> {
     fn element(
         &self,
         mut element: Element<'a>,
-        scope: &Scope,
+        scope: &Scope<'a>,
         own: bool,
         depth: Depth,
         level: usize,
     ) -> Result<Element<'a>, HydrationError> {
         self.count(&element, level)?;
-        if own
-            && element
-                .attribute("href")
-                .is_some_and(|uri| !placeholder::is(uri))
-        {
-            element = self.href(element)?;
+        let mut brought = Cow::Borrowed(scope);
+        let literal = |uri: &str| !placeholder::is(uri);
+        if own && element.attribute("href").is_some_and(literal) {
+            element = self.href(element, brought.to_mut())?;
         }
         if depth == Depth::Whole {
             self.placeholders(&mut element, scope)?;
             if own && element.attribute("href").is_some() {
-                element = self.href(element)?;
+                element = self.href(element, brought.to_mut())?;
             }
             if own && element.attribute("select").is_some() {
                 return self.select(element, scope, level);
             }
         }
-        self.children(element, scope, depth, level)
+        self.children(element, scope, &brought, depth, level)
     }
 
+    /// Resolves what is below an element: what was written there in the scope of the element,
+    /// what came in by its `href` in the scope that this brought.
     fn children(
         &self,
         mut element: Element<'a>,
-        scope: &Scope,
+        scope: &Scope<'a>,
+        brought: &Scope<'a>,
         depth: Depth,
         level: usize,
     ) -> Result<Element<'a>, HydrationError> {
-        for child in &mut element.children {
+        let places = self.places_of_children(&element, scope);
+        let written = scope.at(None);
+        for (index, child) in element.children.iter_mut().enumerate() {
             let piece = std::mem::replace(child, Piece::Text("".into()));
-            *child = self.piece(piece, scope, depth, level + 1)?;
+            *child = match places.get(&index) {
+                None => self.piece(piece, &written, depth, level + 1)?,
+                Some(place) => {
+                    let there = brought.at(Some(place.clone()));
+                    self.piece(piece, &there, depth, level + 1)?
+                }
+            };
         }
         Ok(element)
     }
 
     /// Bounds the work and the nesting of what is made.
     fn count(&self, element: &Element<'a>, level: usize) -> Result<(), HydrationError> {
-        let made = self.made.get() + 1 + element.children.len() as u64;
+        self.spend(element, 1 + element.children.len())?;
+        if level > self.limits.max_depth {
+            let reason = format!("it is nested deeper than {}", self.limits.max_depth);
+            return Err(element.error("hydration-too-costly", "", reason));
+        }
+        Ok(())
+    }
+
+    fn spend(&self, element: &Element<'a>, made: usize) -> Result<(), HydrationError> {
+        let made = self.made.get() + made as u64;
         self.made.set(made);
         if made > self.limits.max_made {
             let reason = format!("it makes more than {} nodes", self.limits.max_made);
-            return Err(element.error("hydration-too-costly", "", reason));
-        }
-        if level > self.limits.max_depth {
-            let reason = format!("it is nested deeper than {}", self.limits.max_depth);
             return Err(element.error("hydration-too-costly", "", reason));
         }
         Ok(())
@@ -225,6 +286,10 @@ impl<'a> Hydrator<'a> {
         known.insert(text.into(), expression.clone());
         Ok(expression)
     }
+}
+
+fn is_too_costly(hydrated: &Result<Element<'_>, HydrationError>) -> bool {
+    matches!(hydrated, Err(error) if error.code() == "hydration-too-costly")
 }
 
 /// Whether what is below an element waits for its `use` to be expanded.

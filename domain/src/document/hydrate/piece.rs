@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::HydrationError;
 use crate::document::tree::{NodeId, Tree};
+use crate::document::well_formed::local_name;
 use crate::document::write::{Writer, Written};
 
 /// A piece of content.
@@ -25,6 +26,8 @@ pub(crate) struct Element<'a> {
     pub children: Vec<Piece<'a>>,
     /// The element it was made of.
     pub origin: (&'a Tree, NodeId),
+    /// The element on which its references were written.
+    pub written: (&'a Tree, NodeId),
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +56,7 @@ impl<'a> Element<'a> {
                 .map(|child| Piece::Source(tree, child))
                 .collect(),
             origin: (tree, node),
+            written: (tree, node),
         }
     }
 
@@ -135,13 +139,30 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// The name and namespace, where it is an element.
-    pub fn tag(&self) -> Option<(&str, &str)> {
+    /// The name as it is written, where it is an element.
+    pub fn name(&self) -> Option<&'a str> {
         match self {
-            Self::Source(tree, node) if tree.is_element(*node) => {
-                Some((tree.name(*node), tree.namespace(*node)))
-            }
-            Self::Element(element) => Some((element.name, element.namespace)),
+            Self::Source(tree, node) if tree.is_element(*node) => Some(tree.name(*node)),
+            Self::Element(element) => Some(element.name),
+            _ => None,
+        }
+    }
+
+    /// The local name and the namespace, where it is an element.
+    pub fn tag(&self) -> Option<(&'a str, &'a str)> {
+        let namespace = match self {
+            Self::Source(tree, node) => tree.namespace(*node),
+            Self::Text(_) => "",
+            Self::Element(element) => element.namespace,
+        };
+        Some((local_name(self.name()?), namespace))
+    }
+
+    /// Where it was written, where it is an element.
+    pub fn origin(&self) -> Option<(&'a Tree, NodeId)> {
+        match self {
+            Self::Source(tree, node) if tree.is_element(*node) => Some((tree, *node)),
+            Self::Element(element) => Some(element.origin),
             _ => None,
         }
     }

@@ -8,6 +8,9 @@ use crate::document::tree::Kind;
 use crate::document::write::Writer;
 use crate::document::xpath::{Item, Value};
 
+/// How many bytes of a value weigh as much as a node.
+const BYTES_A_NODE: usize = 64;
+
 /// Whether a whole attribute value is a placeholder.
 pub(super) fn is(value: &str) -> bool {
     expression(value).is_some()
@@ -22,13 +25,14 @@ impl<'a> Hydrator<'a> {
     pub(super) fn placeholders(
         &self,
         element: &mut Element<'a>,
-        scope: &Scope,
+        scope: &Scope<'a>,
     ) -> Result<(), HydrationError> {
         for index in 0..element.attributes.len() {
             let Some(expression) = expression(&element.attributes[index].value) else {
                 continue;
             };
             let value = self.attribute_value(element, expression.trim(), scope)?;
+            self.spend(element, value.len() / BYTES_A_NODE)?;
             element.attributes[index].value = Cow::Owned(value);
         }
         Ok(())
@@ -38,7 +42,7 @@ impl<'a> Hydrator<'a> {
         &self,
         element: &Element<'a>,
         expression: &str,
-        scope: &Scope,
+        scope: &Scope<'a>,
     ) -> Result<String, HydrationError> {
         if expression.is_empty() {
             let reason = "a placeholder needs an expression: ${select(/vnml/…)}";
@@ -68,7 +72,7 @@ impl<'a> Hydrator<'a> {
             Item::Node(node) => match self.tree.kind(node) {
                 Kind::Text => Some(self.tree.text(node).to_owned()),
                 Kind::Element => {
-                    let mut writer = Writer::default();
+                    let mut writer = Writer::up_to(self.limits.max_hydrated_bytes);
                     writer.node(self.tree, node);
                     Some(writer.text)
                 }

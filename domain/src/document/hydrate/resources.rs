@@ -1,14 +1,38 @@
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use super::HydrationError;
 use crate::document::limits::Limits;
 use crate::document::parse::parse;
-use crate::document::tree::Tree;
+use crate::document::tree::{NodeId, Tree};
+use crate::document::well_formed::local_name;
 
 /// The documents that were fetched for a request, each parsed once.
 #[derive(Debug, Default)]
 pub struct CapturedResources {
-    by_uri: HashMap<String, Tree>,
+    by_uri: HashMap<String, Resource>,
+}
+
+/// A document that was fetched, with what counterparts are found by.
+#[derive(Debug)]
+pub(super) struct Resource {
+    pub tree: Tree,
+    children: OnceLock<HashMap<NodeId, Named>>,
+    by_tag: OnceLock<HashMap<Tag, Tagged>>,
+}
+
+/// Elements by name.
+type Named = HashMap<Box<str>, Vec<NodeId>>;
+
+/// A local name and a namespace.
+type Tag = (Box<str>, Box<str>);
+
+/// The elements of one tag.
+#[derive(Debug, Default)]
+struct Tagged {
+    all: Vec<NodeId>,
+    by_name: HashMap<Box<str>, Vec<NodeId>>,
+    by_id: HashMap<Box<str>, Vec<NodeId>>,
 }
 
 impl CapturedResources {
@@ -22,7 +46,12 @@ impl CapturedResources {
             let reason = format!("what is there is no document: {refusal}");
             HydrationError::failed("hydration-fetch-failed", "href", uri, reason)
         })?;
-        self.by_uri.insert(uri.to_owned(), tree);
+        let resource = Resource {
+            tree,
+            children: OnceLock::new(),
+            by_tag: OnceLock::new(),
+        };
+        self.by_uri.insert(uri.to_owned(), resource);
         Ok(())
     }
 
@@ -32,7 +61,90 @@ impl CapturedResources {
         self.by_uri.contains_key(uri)
     }
 
-    pub(crate) fn get(&self, uri: &str) -> Option<&Tree> {
+    pub(super) fn len(&self) -> usize {
+        self.by_uri.len()
+    }
+
+    pub(super) fn get(&self, uri: &str) -> Option<&Resource> {
         self.by_uri.get(uri)
+    }
+}
+
+impl Resource {
+    /// The child elements of this name as it is written.
+    pub fn children(&self, parent: NodeId, name: &str) -> &[NodeId] {
+        let children = self.children.get_or_init(|| {
+            let mut children: HashMap<NodeId, Named> = HashMap::new();
+            for node in self.elements() {
+                let Some(parent) = self.tree.parent(node) else {
+                    continue;
+                };
+                let named = children.entry(parent).or_default();
+                named
+                    .entry(self.tree.name(node).into())
+                    .or_default()
+                    .push(node);
+            }
+            children
+        });
+        let named = children.get(&parent).and_then(|named| named.get(name));
+        named.map_or(&[], Vec::as_slice)
+    }
+
+    /// One of these by its place, from 0.
+    pub fn child(&self, parent: NodeId, name: &str, place: usize) -> Option<NodeId> {
+        self.children(parent, name).get(place).copied()
+    }
+
+    /// The elements of a tag.
+    pub fn tagged(&self, name: &str, namespace: &str) -> &[NodeId] {
+        self.of_tag(name, namespace)
+            .map_or(&[], |tagged| &tagged.all)
+    }
+
+    /// The elements of a tag whose `name` or `id` has this value.
+    pub fn tagged_with(
+        &self,
+        name: &str,
+        namespace: &str,
+        attribute: &str,
+        value: &str,
+    ) -> &[NodeId] {
+        let found = self.of_tag(name, namespace).and_then(|tagged| {
+            let by_value = if attribute == "name" {
+                &tagged.by_name
+            } else {
+                &tagged.by_id
+            };
+            by_value.get(value)
+        });
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    fn of_tag(&self, name: &str, namespace: &str) -> Option<&Tagged> {
+        let by_tag = self.by_tag.get_or_init(|| {
+            let mut by_tag: HashMap<Tag, Tagged> = HashMap::new();
+            for node in self.elements() {
+                let tag = (
+                    local_name(self.tree.name(node)).into(),
+                    self.tree.namespace(node).into(),
+                );
+                let tagged = by_tag.entry(tag).or_default();
+                tagged.all.push(node);
+                if let Some(name) = self.tree.attribute(node, "name") {
+                    tagged.by_name.entry(name.into()).or_default().push(node);
+                }
+                if let Some(id) = self.tree.attribute(node, "id") {
+                    tagged.by_id.entry(id.into()).or_default().push(node);
+                }
+            }
+            by_tag
+        });
+        by_tag.get(&(local_name(name).into(), namespace.into()))
+    }
+
+    fn elements(&self) -> impl Iterator<Item = NodeId> + '_ {
+        std::iter::successors(Some(self.tree.root()), |node| self.tree.following(*node))
+            .filter(|node| self.tree.is_element(*node))
     }
 }

@@ -13,7 +13,7 @@ impl<'a> Hydrator<'a> {
     pub(super) fn select(
         &self,
         mut element: Element<'a>,
-        scope: &Scope,
+        scope: &Scope<'a>,
         level: usize,
     ) -> Result<Element<'a>, HydrationError> {
         let expression = element.remove("select").unwrap_or_default();
@@ -23,19 +23,19 @@ impl<'a> Hydrator<'a> {
         }
         let selected = self.selected(&element, expression, scope)?;
         self.refuse_cycle(&element, expression, selected, scope)?;
+        let inner = self.linked(&element, expression, (self.tree, selected), scope)?;
         let mut other = Element::of(self.tree, selected);
         other.remove("select");
+        let other = self.hrefs(other, true, &inner, level)?;
         let merged = merge(element, other, Rule::Select);
-        let mut scope = scope.clone();
-        scope.chain.push(selected);
-        self.element(merged, &scope, true, Depth::Whole, level)
+        self.element(merged, &inner, true, Depth::Whole, level)
     }
 
     fn selected(
         &self,
         element: &Element<'a>,
         expression: &str,
-        scope: &Scope,
+        scope: &Scope<'a>,
     ) -> Result<NodeId, HydrationError> {
         let value = self.evaluate(element, expression, scope.context)?;
         let elements: Vec<NodeId> = match &*value {

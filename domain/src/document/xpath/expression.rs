@@ -40,7 +40,7 @@ pub(crate) struct Step {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Test {
-    /// A name without a prefix: of no namespace.
+    /// A name without a prefix, of no namespace; or one with the prefix `xml`.
     Name(String),
     /// `*`
     Any,

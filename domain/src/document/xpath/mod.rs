@@ -3,11 +3,15 @@
 //! functions, and no bindings of prefixes: `vnml.md` has none.
 
 mod axis;
+mod compare;
 mod evaluate;
 mod expression;
 mod function;
 mod lexer;
 mod parser;
+mod steps;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use evaluate::Evaluator;

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::command::VerifyArgs;
-use crate::log::{self, Ahead, Live};
+use crate::log::{self, Ahead, Chunk, Live};
 use crate::output::{Paint, count, wrap};
 use crate::source::Source;
 use crate::{Error, Finding, page, redecide};
@@ -146,12 +146,31 @@ impl Run {
         for (shard, extent) in self.live.extents().await? {
             let start = Start::Sequence(1);
             let mut ahead = Ahead::open(&self.live, shard, start, extent.last).await?;
-            while let Some(commits) = ahead.next().await? {
+            while let Some(chunk) = ahead.next().await? {
+                let commits = self.readable(chunk);
                 self.take_in(commits, extent.first).await?;
             }
         }
         self.report.requests = self.checked.len() as u64;
         self.end(true).await
+    }
+
+    /// Those that can be read; one that cannot is a finding.
+    fn readable(&mut self, chunk: Chunk) -> Vec<Commit> {
+        let mut commits = Vec::with_capacity(chunk.len());
+        for commit in chunk {
+            match commit {
+                Ok(commit) => commits.push(commit),
+                Err(unreadable) => self.report.problem(Problem {
+                    request_id: unreadable.request,
+                    kind: "log",
+                    sequence: Some(unreadable.sequence),
+                    key: None,
+                    message: unreadable.error.to_string(),
+                }),
+            }
+        }
+        commits
     }
 
     /// Every request with a commit since then: each is read whole.

@@ -1,0 +1,181 @@
+//! From text to a tree. quick-xml reads the events; what it leaves unchecked is checked here.
+
+mod content;
+mod namespaces;
+mod tag;
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+use super::decode::decode;
+use super::limits::Limits;
+use super::refusal::{Cause, Refusal};
+use super::tree::{NameId, NodeId, Tree};
+use super::well_formed;
+use content::normal_ends;
+use namespaces::Binding;
+
+pub(crate) use namespaces::declared_prefix;
+
+/// Parses any XML document.
+pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Tree, Refusal> {
+    parse_checked(bytes, limits, |_| Ok(()))
+}
+
+/// Why a document is not of the form wanted, and the element where that shows.
+pub(crate) type Misfit = (Refusal, Option<NodeId>);
+
+/// Parses any XML document that `check` has nothing against.
+pub(crate) fn parse_checked(
+    bytes: &[u8],
+    limits: &Limits,
+    check: impl FnOnce(&Tree) -> Result<(), Misfit>,
+) -> Result<Tree, Refusal> {
+    if bytes.len() > limits.max_bytes {
+        return Err(Refusal::new(
+            Cause::TooLarge,
+            format!("the document is larger than {} bytes", limits.max_bytes),
+        ));
+    }
+    let text = decode(bytes)?;
+    let mut parser = Parser::new(&text, limits);
+    let parsed = parser.run();
+    let at = parser.event_start;
+    parsed.map_err(|refusal| {
+        if refusal.line().is_some() {
+            refusal
+        } else {
+            refusal.at(&text, at)
+        }
+    })?;
+    check(&parser.tree).map_err(|(refusal, element)| {
+        let starts = parser.starts.iter();
+        let start = starts.rev().find(|(known, _)| Some(*known) == element);
+        refusal.at(&text, start.map_or(0, |(_, at)| *at))
+    })?;
+    let mut tree = parser.tree;
+    tree.mark_references();
+    Ok(tree)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    limits: &'a Limits,
+    reader: Reader<&'a [u8]>,
+    tree: Tree,
+    open: Vec<NodeId>,
+    /// The bindings of prefixes in scope, the innermost last.
+    bindings: Vec<Binding>,
+    /// The name of the namespace of `xml:`.
+    xml: NameId,
+    has_root: bool,
+    /// Where the outermost elements begin in the text.
+    starts: Vec<(NodeId, usize)>,
+    event_start: usize,
+}
+
+fn malformed(reason: impl Into<String>) -> Refusal {
+    Refusal::new(Cause::Malformed, reason)
+}
+
+fn over(what: &str, limit: usize) -> Refusal {
+    Refusal::new(
+        Cause::Limit,
+        format!("{what}: more than {limit} are not accepted"),
+    )
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, limits: &'a Limits) -> Self {
+        let mut reader = Reader::from_str(text);
+        let config = reader.config_mut();
+        config.check_comments = true;
+        config.check_end_names = true;
+        let mut tree = Tree::new();
+        Self {
+            text,
+            limits,
+            reader,
+            xml: tree.intern(well_formed::XML_NAMESPACE),
+            tree,
+            open: Vec::new(),
+            bindings: Vec::new(),
+            has_root: false,
+            starts: Vec::new(),
+            event_start: 0,
+        }
+    }
+
+    fn position(&self) -> usize {
+        usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
+    }
+
+    fn parent(&self) -> NodeId {
+        self.open
+            .last()
+            .copied()
+            .unwrap_or_else(|| self.tree.root())
+    }
+
+    fn run(&mut self) -> Result<(), Refusal> {
+        loop {
+            self.event_start = self.position();
+            let event = self.reader.read_event().map_err(|error| {
+                let at = usize::try_from(self.reader.error_position()).unwrap_or(usize::MAX);
+                malformed(error.to_string()).at(self.text, at)
+            })?;
+            match event {
+                Event::Start(tag) => self.start(&tag, false)?,
+                Event::Empty(tag) => self.start(&tag, true)?,
+                Event::End(_) => self.end(),
+                Event::Text(text) => {
+                    let text = text.into_inner();
+                    well_formed::text(&text)?;
+                    self.append(&normal_ends(&text))?;
+                }
+                Event::CData(data) => {
+                    let data = data.into_inner();
+                    well_formed::characters(&data)?;
+                    if self.open.is_empty() {
+                        return Err(malformed("text outside the root element"));
+                    }
+                    self.append(&normal_ends(&data))?;
+                }
+                Event::GeneralRef(reference) => self.reference(&reference)?,
+                Event::Comment(text) => {
+                    let text = text.into_inner();
+                    well_formed::comment(&text)?;
+                    let parent = self.parent();
+                    self.tree.append_comment(parent, &normal_ends(&text));
+                }
+                Event::PI(instruction) => {
+                    well_formed::name(instruction.target())?;
+                    if instruction.target().eq_ignore_ascii_case("xml") {
+                        return Err(malformed("an XML declaration is only for the beginning"));
+                    }
+                    let data = instruction.content().trim_start();
+                    well_formed::characters(data)?;
+                    let parent = self.parent();
+                    self.tree
+                        .append_instruction(parent, instruction.target(), &normal_ends(data));
+                }
+                Event::Decl(declaration) => {
+                    if self.event_start != 0 {
+                        return Err(malformed("an XML declaration is only for the beginning"));
+                    }
+                    well_formed::declaration(&declaration)?;
+                }
+                Event::DocType(_) => {
+                    return Err(Refusal::new(
+                        Cause::Doctype,
+                        "a DOCTYPE is not accepted: write the document without one",
+                    ));
+                }
+                Event::Eof => return self.finish(),
+            }
+            if self.tree.len() > self.limits.max_nodes {
+                return Err(over("nodes", self.limits.max_nodes));
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Tags and their attributes.
+
+use std::collections::HashSet;
+
+use quick_xml::XmlVersion;
+use quick_xml::events::BytesStart;
+
+use super::{Parser, declared_prefix, malformed, over};
+use crate::document::refusal::Refusal;
+use crate::document::tree::{NameId, NodeId};
+use crate::document::well_formed;
+
+/// How deep the places of elements in the text are kept: the root's and its children's.
+const PLACES_KEPT_TO: usize = 2;
+
+/// So many names are looked through; more are hashed.
+const FEW: usize = 16;
+
+/// The names of the attributes that an element has so far.
+#[derive(Default)]
+struct Seen {
+    few: Vec<NameId>,
+    many: HashSet<NameId>,
+}
+
+impl Seen {
+    fn insert(&mut self, name: NameId) -> bool {
+        if self.few.len() < FEW {
+            let new = !self.few.contains(&name);
+            self.few.push(name);
+            return new;
+        }
+        !self.few.contains(&name) && self.many.insert(name)
+    }
+}
+
+impl Parser<'_> {
+    pub(super) fn start(&mut self, tag: &BytesStart<'_>, empty: bool) -> Result<(), Refusal> {
+        if self.open.is_empty() && std::mem::replace(&mut self.has_root, true) {
+            return Err(malformed("more than one root element"));
+        }
+        if self.open.len() >= self.limits.max_depth {
+            return Err(over("levels of nesting", self.limits.max_depth));
+        }
+        let name = tag.name().into_inner();
+        self.check_name(name)?;
+        let parent = self.parent();
+        let element = self.tree.append_element(parent, name);
+        if self.open.len() < PLACES_KEPT_TO {
+            self.starts.push((element, self.event_start));
+        }
+        self.attributes(element, tag)?;
+        self.resolve(element)?;
+        if empty {
+            self.leave_scope();
+        } else {
+            self.open.push(element);
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) {
+        self.open.pop();
+        self.leave_scope();
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Refusal> {
+        if name.len() > self.limits.max_name_bytes {
+            return Err(over("bytes of a name", self.limits.max_name_bytes));
+        }
+        well_formed::qualified_name(name)
+    }
+
+    fn attributes(&mut self, element: NodeId, tag: &BytesStart<'_>) -> Result<(), Refusal> {
+        well_formed::attribute_spacing(tag.attributes_raw())?;
+        let mut seen = Seen::default();
+        // Duplicates are checked below: the library's own check is quadratic.
+        for attribute in tag.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|error| malformed(error.to_string()))?;
+            let name = attribute.key.into_inner();
+            self.check_name(name)?;
+            if !seen.insert(self.tree.intern(name)) {
+                return Err(malformed(format!("the attribute {name} is there twice")));
+            }
+            if self.tree.attribute_count(element) >= self.limits.max_attributes {
+                return Err(over("attributes of an element", self.limits.max_attributes));
+            }
+            if attribute.value.contains('<') {
+                return Err(malformed(format!("< in the value of {name}: write &lt;")));
+            }
+            let value = attribute
+                .normalized_value(XmlVersion::Explicit1_0)
+                .map_err(|error| malformed(format!("the value of {name}: {error}")))?;
+            well_formed::characters(&value)?;
+            self.tree.add_attribute(element, name, &value);
+            if let Some(prefix) = declared_prefix(name) {
+                self.bind(prefix, &value)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Building a tree, and changing it.
+
+use std::sync::OnceLock;
+
+use super::{Attribute, Kind, NONE, NameId, Node, NodeId, Span, Tree, count, is_reference};
+
+impl Tree {
+    pub fn append_element(&mut self, parent: NodeId, name: &str) -> NodeId {
+        let name = self.intern(name);
+        let id = self.push(Kind::Element, name, Span::default());
+        self.node_mut(id).attributes.start = count(self.attributes.len());
+        self.link_last(parent, id);
+        id
+    }
+
+    /// Appends text; pieces that follow each other are one text.
+    pub fn append_text(&mut self, parent: NodeId, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let last = self.node(parent).last;
+        let end = count(self.text.len());
+        let joins = last != NONE && {
+            let node = &self.nodes[last as usize];
+            node.kind == Kind::Text && node.text.start + node.text.len == end
+        };
+        let span = self.store(text);
+        if joins {
+            self.nodes[last as usize].text.len += span.len;
+            return;
+        }
+        let id = self.push(Kind::Text, NameId(0), span);
+        self.link_last(parent, id);
+    }
+
+    pub fn append_comment(&mut self, parent: NodeId, text: &str) {
+        let span = self.store(text);
+        let id = self.push(Kind::Comment, NameId(0), span);
+        self.link_last(parent, id);
+    }
+
+    pub fn append_instruction(&mut self, parent: NodeId, target: &str, data: &str) {
+        let name = self.intern(target);
+        let span = self.store(data);
+        let id = self.push(Kind::Instruction, name, span);
+        self.link_last(parent, id);
+    }
+
+    /// Adds an attribute to the element that was appended last.
+    pub fn add_attribute(&mut self, element: NodeId, name: &str, value: &str) {
+        self.hrefs |= name == "href";
+        let name = self.intern(name);
+        let value = self.store(value);
+        self.attributes.push(Attribute {
+            name,
+            namespace: NameId(0),
+            value,
+        });
+        self.node_mut(element).attributes.len += 1;
+    }
+
+    pub fn set_namespace(&mut self, element: NodeId, namespace: NameId) {
+        self.node_mut(element).namespace = namespace;
+    }
+
+    pub fn set_attribute_namespace(&mut self, element: NodeId, index: usize, namespace: NameId) {
+        let start = self.node(element).attributes.start as usize;
+        self.attributes[start + index].namespace = namespace;
+    }
+
+    fn link_last(&mut self, parent: NodeId, id: NodeId) {
+        let last = self.node(parent).last;
+        self.node_mut(id).parent = parent.0;
+        self.node_mut(id).previous = last;
+        if last == NONE {
+            self.node_mut(parent).first = id.0;
+        } else {
+            self.nodes[last as usize].next = id.0;
+        }
+        self.node_mut(parent).last = id.0;
+    }
+
+    /// Takes a node out of its place, with all below it.
+    pub fn unlink(&mut self, id: NodeId) {
+        let Node {
+            parent,
+            next,
+            previous,
+            ..
+        } = *self.node(id);
+        match previous {
+            NONE if parent != NONE => self.nodes[parent as usize].first = next,
+            NONE => {}
+            previous => self.nodes[previous as usize].next = next,
+        }
+        match next {
+            NONE if parent != NONE => self.nodes[parent as usize].last = previous,
+            NONE => {}
+            next => self.nodes[next as usize].previous = previous,
+        }
+        let node = self.node_mut(id);
+        (node.parent, node.next, node.previous) = (NONE, NONE, NONE);
+        self.touch();
+    }
+
+    /// Appends a copy of another tree's node, with all below it. Gives the copy.
+    pub fn graft(&mut self, parent: NodeId, other: &Tree, node: NodeId) -> Option<NodeId> {
+        self.touch();
+        // Depth is bounded by the parser, so recursion is too.
+        match other.kind(node) {
+            Kind::Root => None,
+            Kind::Text => {
+                self.append_text(parent, other.text(node));
+                None
+            }
+            Kind::Comment => {
+                self.append_comment(parent, other.text(node));
+                None
+            }
+            Kind::Instruction => {
+                self.append_instruction(parent, other.name(node), other.text(node));
+                None
+            }
+            Kind::Element => {
+                let copy = self.append_element(parent, other.name(node));
+                let namespace = self.intern(other.namespace(node));
+                self.set_namespace(copy, namespace);
+                for (index, attribute) in other.attributes(node).enumerate() {
+                    self.add_attribute(copy, attribute.name, attribute.value);
+                    let namespace = self.intern(attribute.namespace);
+                    self.set_attribute_namespace(copy, index, namespace);
+                }
+                for child in other.children(node) {
+                    self.graft(copy, other, child);
+                }
+                self.node_mut(copy).refers = other.node(node).refers;
+                Some(copy)
+            }
+        }
+    }
+
+    fn touch(&mut self) {
+        self.edited = true;
+        self.order = OnceLock::new();
+    }
+
+    /// Marks every element that refers to something, and its ancestors.
+    pub fn mark_references(&mut self) {
+        // Parents come before their children, so from the end one pass is enough.
+        for index in (0..self.nodes.len()).rev() {
+            let id = NodeId(count(index));
+            let own = self.kind(id) == Kind::Element
+                && self.attributes(id).any(|a| is_reference(a.name, a.value));
+            if own {
+                self.nodes[index].refers = true;
+            }
+            let (refers, parent) = (self.nodes[index].refers, self.nodes[index].parent);
+            if refers && parent != NONE {
+                self.nodes[parent as usize].refers = true;
+            }
+        }
+    }
+}

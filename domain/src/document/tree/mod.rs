@@ -1,0 +1,248 @@
+//! The arena a document lives in: nodes, attributes and text in three vectors, names interned.
+
+mod build;
+mod walk;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// A node of a [`Tree`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeId(u32);
+
+/// A name of a [`Tree`], as it is written, with its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NameId(u32);
+
+impl NameId {
+    /// The empty name, which every tree has first.
+    pub const EMPTY: Self = Self(0);
+}
+
+/// No node: the end of a chain of siblings.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Root,
+    Element,
+    Text,
+    Comment,
+    Instruction,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    kind: Kind,
+    /// Whether it, or anything below it, refers to something.
+    refers: bool,
+    /// An element's name; an instruction's target.
+    name: NameId,
+    /// The name of its namespace; the empty name for none.
+    namespace: NameId,
+    parent: u32,
+    first: u32,
+    last: u32,
+    next: u32,
+    previous: u32,
+    /// Text, comment, or an instruction's data.
+    text: Span,
+    attributes: Span,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attribute {
+    name: NameId,
+    namespace: NameId,
+    value: Span,
+}
+
+/// An attribute as it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttributeRef<'a> {
+    pub name: &'a str,
+    pub namespace: &'a str,
+    pub value: &'a str,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+    attributes: Vec<Attribute>,
+    text: String,
+    names: Vec<Box<str>>,
+    by_name: HashMap<Box<str>, NameId>,
+    /// Whether any element ever had an attribute `href`.
+    hrefs: bool,
+    /// Nodes were added or taken out since it was parsed, so that ids are no document order.
+    edited: bool,
+    order: OnceLock<Vec<u32>>,
+}
+
+impl Tree {
+    pub fn new() -> Self {
+        let mut tree = Self::default();
+        tree.intern("");
+        tree.push(Kind::Root, NameId(0), Span::default());
+        tree
+    }
+
+    #[allow(clippy::unused_self)] // It is the root of this tree, whatever its number.
+    pub fn root(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.len() + self.attributes.len()
+    }
+
+    /// The bytes of all its text and attribute values.
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    pub fn intern(&mut self, name: &str) -> NameId {
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
+        }
+        let id = NameId(count(self.names.len()));
+        self.names.push(name.into());
+        self.by_name.insert(name.into(), id);
+        id
+    }
+
+    pub fn find_name(&self, name: &str) -> Option<NameId> {
+        self.by_name.get(name).copied()
+    }
+
+    fn push(&mut self, kind: Kind, name: NameId, text: Span) -> NodeId {
+        let id = NodeId(count(self.nodes.len()));
+        self.nodes.push(Node {
+            kind,
+            refers: false,
+            name,
+            namespace: NameId(0),
+            parent: NONE,
+            first: NONE,
+            last: NONE,
+            next: NONE,
+            previous: NONE,
+            text,
+            attributes: Span::default(),
+        });
+        id
+    }
+
+    fn store(&mut self, text: &str) -> Span {
+        let start = count(self.text.len());
+        self.text.push_str(text);
+        Span {
+            start,
+            len: count(text.len()),
+        }
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.0 as usize]
+    }
+
+    fn slice(&self, span: Span) -> &str {
+        let start = span.start as usize;
+        &self.text[start..start + span.len as usize]
+    }
+
+    pub fn kind(&self, id: NodeId) -> Kind {
+        self.node(id).kind
+    }
+
+    pub fn is_element(&self, id: NodeId) -> bool {
+        self.kind(id) == Kind::Element
+    }
+
+    pub fn has_hrefs(&self) -> bool {
+        self.hrefs
+    }
+
+    pub fn refers(&self, id: NodeId) -> bool {
+        self.node(id).refers
+    }
+
+    pub fn name_id(&self, id: NodeId) -> NameId {
+        self.node(id).name
+    }
+
+    pub fn name(&self, id: NodeId) -> &str {
+        &self.names[self.node(id).name.0 as usize]
+    }
+
+    pub fn namespace(&self, id: NodeId) -> &str {
+        &self.names[self.node(id).namespace.0 as usize]
+    }
+
+    pub fn text(&self, id: NodeId) -> &str {
+        self.slice(self.node(id).text)
+    }
+
+    pub fn attributes(&self, id: NodeId) -> impl Iterator<Item = AttributeRef<'_>> + '_ {
+        (0..self.attribute_count(id)).map(move |index| self.attribute_at(id, index))
+    }
+
+    pub fn attribute_count(&self, id: NodeId) -> usize {
+        self.node(id).attributes.len as usize
+    }
+
+    pub fn attribute_at(&self, id: NodeId, index: usize) -> AttributeRef<'_> {
+        let start = self.node(id).attributes.start as usize;
+        let attribute = &self.attributes[start + index];
+        AttributeRef {
+            name: &self.names[attribute.name.0 as usize],
+            namespace: &self.names[attribute.namespace.0 as usize],
+            value: self.slice(attribute.value),
+        }
+    }
+
+    pub fn attribute(&self, id: NodeId, name: &str) -> Option<&str> {
+        self.attributes(id)
+            .find(|attribute| attribute.name == name)
+            .map(|attribute| attribute.value)
+    }
+
+    /// The child elements of this name and of no namespace.
+    pub fn elements_named<'a>(
+        &'a self,
+        id: NodeId,
+        name: &'a str,
+    ) -> impl Iterator<Item = NodeId> + 'a {
+        self.elements(id)
+            .filter(move |child| self.is_named(*child, name))
+    }
+
+    /// Whether it is an element of this name and of no namespace.
+    pub fn is_named(&self, id: NodeId, name: &str) -> bool {
+        self.is_element(id) && self.node(id).namespace == NameId::EMPTY && self.name(id) == name
+    }
+}
+
+/// Whether an attribute makes its element refer to something.
+pub(crate) fn is_reference(name: &str, value: &str) -> bool {
+    matches!(name, "href" | "select" | "use") || value.starts_with("${select(")
+}
+
+fn some(raw: u32) -> Option<NodeId> {
+    (raw != NONE).then_some(NodeId(raw))
+}
+
+/// Sizes are bounded by the limits of documents, far below 2^32.
+fn count(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(NONE - 1)
+}

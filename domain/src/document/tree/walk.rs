@@ -1,0 +1,79 @@
+//! The ways from node to node.
+
+use super::{Kind, NONE, NodeId, Tree, some};
+
+impl Tree {
+    pub fn parent(&self, id: NodeId) -> Option<NodeId> {
+        some(self.node(id).parent)
+    }
+
+    pub fn next(&self, id: NodeId) -> Option<NodeId> {
+        some(self.node(id).next)
+    }
+
+    pub fn previous(&self, id: NodeId) -> Option<NodeId> {
+        some(self.node(id).previous)
+    }
+
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        std::iter::successors(some(self.node(id).first), |child| self.next(*child))
+    }
+
+    pub fn elements(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.children(id).filter(|child| self.is_element(*child))
+    }
+
+    /// The document's element.
+    pub fn document_element(&self) -> Option<NodeId> {
+        self.elements(self.root()).next()
+    }
+
+    /// Whether `ancestor` is `id` or above it.
+    pub fn is_within(&self, id: NodeId, ancestor: NodeId) -> bool {
+        std::iter::successors(Some(id), |node| self.parent(*node)).any(|node| node == ancestor)
+    }
+
+    /// The next node in document order, below `id` first.
+    pub fn following(&self, id: NodeId) -> Option<NodeId> {
+        some(self.node(id).first).or_else(|| self.after(id))
+    }
+
+    /// The next node in document order that is not below `id`.
+    pub fn after(&self, id: NodeId) -> Option<NodeId> {
+        std::iter::successors(Some(id), |node| self.parent(*node)).find_map(|node| self.next(node))
+    }
+
+    /// The place of a node in document order.
+    pub fn order(&self, id: NodeId) -> u32 {
+        if !self.edited {
+            return id.0;
+        }
+        self.order.get_or_init(|| {
+            let mut order = vec![NONE; self.nodes.len()];
+            let nodes = std::iter::successors(Some(self.root()), |node| self.following(*node));
+            for (place, node) in (0..).zip(nodes) {
+                order[node.0 as usize] = place;
+            }
+            order
+        })[id.0 as usize]
+    }
+
+    /// The text of an element and of everything below it, in order.
+    pub fn string_value(&self, id: NodeId) -> String {
+        match self.kind(id) {
+            Kind::Root | Kind::Element => {
+                let end = self.after(id);
+                let mut value = String::new();
+                let mut next = self.following(id);
+                while let Some(node) = next.filter(|node| Some(*node) != end) {
+                    if self.kind(node) == Kind::Text {
+                        value.push_str(self.text(node));
+                    }
+                    next = self.following(node);
+                }
+                value
+            }
+            Kind::Text | Kind::Comment | Kind::Instruction => self.text(id).to_owned(),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The dry run.
+
+#![allow(clippy::unwrap_used)] // A broken case is to stop the test.
+
+use domain::document::{Document, Limits};
+use serde_json::json;
+
+fn preview(content: &str) -> serde_json::Value {
+    let document = format!("<vnml><project>{content}</project></vnml>");
+    let document = Document::accept(document.as_bytes(), &Limits::default()).unwrap();
+    serde_json::to_value(document.preview()).unwrap()
+}
+
+#[test]
+fn a_document_is_shown_with_its_groups_tasks_and_references() {
+    let shown = preview(
+        "<m href='s3://b/k'/><n href=' s3://b/k '/><p><i/><i/></p>
+        <group name='a'><valuation use='vn:link(/vnml/project/p, i)'/><valuation/></group>
+        <group><valuation use='vn:link(/vnml/project/group[1], valuation)'/></group>
+        <group><valuation><x select='/vnml/project/group/valuation/price'/></valuation></group>
+        <group/>",
+    );
+    let expected = json!({
+        "groups": [
+            { "name": "a", "valuations": 2, "outlook": "ready", "tasks": 3 },
+            { "valuations": 1, "outlook": "ready", "tasks": 3 },
+            { "valuations": 1, "outlook": "needs-results" },
+            { "valuations": 0, "outlook": "needs-results" },
+        ],
+        "references": ["s3://b/k"],
+    });
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn what_would_fail_or_needs_fetching_is_said() {
+    let shown = preview("<group><valuation><m href='s3://b/k'/></valuation></group>");
+    assert_eq!(shown["groups"][0]["outlook"], "needs-resources");
+    let shown = preview("<group><valuation><m select='/none'/></valuation></group>");
+    assert_eq!(shown["groups"][0]["outlook"], "fails");
+    assert_eq!(shown["groups"][0]["code"], "hydration-no-match");
+}

@@ -1,0 +1,245 @@
+//! Group commit: what is published to a stream while the last flight is on its way goes with the
+//! next one, as one atomic batch where that is cheaper. A batch costs one sync to disk whatever
+//! its size, but some milliseconds of the broker's time; a lone message is a plain publish.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_nats::HeaderMap;
+use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
+use async_nats::jetstream::context::PublishError;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::Connection;
+use crate::error::{Refusal, refusal};
+use crate::stored::Stored;
+
+/// The most messages of one flight; the broker's own limit for a batch is 1,000.
+const FLIGHT_MAX: usize = 400;
+/// The most bytes of one batch; what is bigger goes by itself.
+const BATCH_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// What a batch is taken to cost before one was measured.
+const BATCH_COST: Duration = Duration::from_millis(3);
+/// What a plain publish among others is taken to cost before some were measured.
+const PLAIN_COST: Duration = Duration::from_micros(50);
+/// From how many plain publishes at once their cost is measured.
+const MEASURED_FROM: usize = 8;
+/// How much a new measurement counts.
+const WEIGHT: f64 = 0.1;
+
+/// A message for a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub subject: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Where a message is now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub sequence: u64,
+    pub stored: Stored,
+}
+
+type Answer = Result<Place, Refusal>;
+
+struct Waiting {
+    message: Outgoing,
+    tell: oneshot::Sender<Answer>,
+}
+
+/// The publishes to one stream.
+#[derive(Clone)]
+pub(crate) struct GroupCommit {
+    connection: Connection,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Vec<Waiting>>,
+    costs: Mutex<Costs>,
+    /// Held by whoever flies.
+    flight: tokio::sync::Mutex<()>,
+}
+
+/// What was measured lately, in seconds.
+struct Costs {
+    batch: f64,
+    plain: f64,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self {
+            batch: BATCH_COST.as_secs_f64(),
+            plain: PLAIN_COST.as_secs_f64(),
+        }
+    }
+}
+
+impl Costs {
+    #[allow(clippy::cast_precision_loss)] // At most FLIGHT_MAX.
+    fn batch_pays(&self, messages: usize) -> bool {
+        self.plain * messages as f64 > self.batch
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn note(&mut self, as_batch: bool, messages: usize, took: Duration) {
+        if as_batch {
+            self.batch += WEIGHT * (took.as_secs_f64() - self.batch);
+        } else if messages >= MEASURED_FROM {
+            self.plain += WEIGHT * (took.as_secs_f64() / messages as f64 - self.plain);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl GroupCommit {
+    pub fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            shared: Arc::default(),
+        }
+    }
+
+    /// Publishes a message and waits for the broker's answer. One of those who wait flies for
+    /// all who wait by then.
+    pub async fn publish(&self, message: Outgoing) -> Answer {
+        let (tell, mut told) = oneshot::channel();
+        lock(&self.shared.queue).push(Waiting { message, tell });
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut told => {
+                    let gone = |_| Err(Refusal::Other("whoever published it was stopped".into()));
+                    return answer.unwrap_or_else(gone);
+                }
+                _flying = self.shared.flight.lock() => {
+                    let flight = self.board();
+                    if !flight.is_empty() {
+                        self.fly(flight).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn board(&self) -> Vec<Waiting> {
+        let mut queue = lock(&self.shared.queue);
+        let boarding = queue.len().min(FLIGHT_MAX);
+        queue.drain(..boarding).collect()
+    }
+
+    async fn fly(&self, flight: Vec<Waiting>) {
+        let messages = flight.len();
+        let bytes: usize = flight
+            .iter()
+            .map(|waiting| waiting.message.body.len())
+            .sum();
+        let pays = lock(&self.shared.costs).batch_pays(messages);
+        let as_batch = pays && messages > 1 && bytes <= BATCH_MAX_BYTES;
+        let begun = Instant::now();
+        if as_batch && let Some(last) = self.batch(&flight).await {
+            lock(&self.shared.costs).note(true, messages, begun.elapsed());
+            let first = last + 1 - messages as u64;
+            for (sequence, waiting) in (first..).zip(flight) {
+                let stored = Stored::Now;
+                // Who does not wait any more does not want to know.
+                let _ = waiting.tell.send(Ok(Place { sequence, stored }));
+            }
+            return;
+        }
+        let begun = Instant::now();
+        self.one_by_one(flight).await;
+        lock(&self.shared.costs).note(false, messages, begun.elapsed());
+    }
+
+    /// Publishes all or none; gives the sequence of the last. None where the broker refused or
+    /// did not answer: then each is to be published by itself, and told its own answer.
+    async fn batch(&self, flight: &[Waiting]) -> Option<u64> {
+        let id = self.connection.client.new_inbox();
+        let (last, before) = flight.split_last()?;
+        for (number, waiting) in (1_u64..).zip(before) {
+            let message = in_batch(&waiting.message, &id, number);
+            let Outgoing {
+                subject,
+                headers,
+                body,
+            } = message;
+            let client = &self.connection.client;
+            client
+                .publish_with_headers(subject, headers, body)
+                .await
+                .ok()?;
+        }
+        let mut message = in_batch(&last.message, &id, flight.len() as u64);
+        message.headers.insert(NATS_BATCH_COMMIT, "1");
+        match self.send(message).await {
+            Ok(ack) => Some(ack.sequence),
+            Err(error) => {
+                tracing::debug!(%error, messages = flight.len(), "a batch was refused");
+                None
+            }
+        }
+    }
+
+    async fn one_by_one(&self, flight: Vec<Waiting>) {
+        let mut sent = Vec::with_capacity(flight.len());
+        for waiting in flight {
+            let message = waiting.message;
+            let publish = PublishMessage::build()
+                .headers(message.headers)
+                .payload(message.body);
+            let jetstream = &self.connection.jetstream;
+            let sending = jetstream.send_publish(message.subject, publish).await;
+            sent.push((sending, waiting.tell));
+        }
+        for (sending, tell) in sent {
+            let answer = match sending {
+                Ok(ack) => ack.await,
+                Err(error) => Err(error),
+            };
+            // Who does not wait any more does not want to know.
+            let _ = tell.send(answer.map(|ack| place(&ack)).map_err(|e| refusal(&e)));
+        }
+    }
+
+    async fn send(&self, message: Outgoing) -> Result<PublishAck, PublishError> {
+        let publish = PublishMessage::build()
+            .headers(message.headers)
+            .payload(message.body);
+        let jetstream = &self.connection.jetstream;
+        jetstream
+            .send_publish(message.subject, publish)
+            .await?
+            .await
+    }
+}
+
+fn place(ack: &PublishAck) -> Place {
+    Place {
+        sequence: ack.sequence,
+        stored: if ack.duplicate {
+            Stored::Already
+        } else {
+            Stored::Now
+        },
+    }
+}
+
+fn in_batch(message: &Outgoing, id: &str, number: u64) -> Outgoing {
+    let mut message = message.clone();
+    message.headers.insert(NATS_BATCH_ID, id);
+    message
+        .headers
+        .insert(NATS_BATCH_SEQUENCE, number.to_string());
+    message
+}

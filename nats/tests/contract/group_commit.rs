@@ -1,0 +1,122 @@
+use std::collections::BTreeSet;
+
+use domain::request::{Outcome, Payload, TaskId, Verdict};
+use futures::future::join_all;
+use harness::World;
+use jiff::Timestamp;
+use nats::{Attempts, Error, Reports, Stored, Tasks, Topology};
+
+use crate::{connect, log, new_id, received};
+
+/// Enough at once that they go in flights of hundreds, as batches where those are cheaper.
+const WRITERS: u32 = 2_000;
+
+#[tokio::test]
+async fn commits_of_many_requests_at_once_each_get_their_own_place() {
+    let world = World::start().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    for round in 0..3 {
+        let appending = (0..WRITERS).map(|writer| {
+            let log = &log;
+            let event = received(&format!("{round}/{writer}"));
+            async move {
+                let id = new_id();
+                let sequence = log.append(id, 0, std::slice::from_ref(&event)).await;
+                (id, event, sequence.unwrap())
+            }
+        });
+        let mut places = BTreeSet::new();
+        for (id, event, sequence) in join_all(appending).await {
+            assert!(places.insert(sequence), "{sequence} was given twice");
+            let last = log.last(id).await.unwrap().unwrap();
+            assert_eq!((last.sequence, last.events), (sequence, vec![event]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_stale_commit_among_many_is_refused_and_spoils_no_other() {
+    let world = World::start().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    let stale = new_id();
+    log.append(stale, 0, &[received("first")]).await.unwrap();
+    for _ in 0..3 {
+        let answers = join_all((0..WRITERS).map(|writer| {
+            let log = &log;
+            let id = if writer == WRITERS / 2 {
+                stale
+            } else {
+                new_id()
+            };
+            async move { log.append(id, 0, &[received("x")]).await }
+        }));
+        let answers = answers.await;
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.is_err()).collect();
+        assert!(
+            matches!(refused.as_slice(), [Err(Error::Conflict)]),
+            "{refused:?}"
+        );
+        assert_eq!(log.read(stale, 0).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_group_of_tasks_sent_again_is_there_once() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let tasks = Tasks::new(connection);
+    let request = new_id();
+    let document = Payload::from("<vnml/>");
+    let send = |from: u32| {
+        let (tasks, document) = (&tasks, &document);
+        join_all((from..from + WRITERS).map(move |task| {
+            let id = TaskId {
+                request,
+                group: 0,
+                task,
+            };
+            async move {
+                tasks
+                    .send("default", id, Attempts::default(), document)
+                    .await
+                    .unwrap()
+            }
+        }))
+    };
+    assert!(send(1).await.iter().all(|stored| *stored == Stored::Now));
+    // Half of them again, half of them new.
+    let again = send(1 + WRITERS / 2).await;
+    let there = again
+        .iter()
+        .filter(|stored| **stored == Stored::Already)
+        .count();
+    assert_eq!(there, WRITERS as usize / 2);
+}
+
+#[tokio::test]
+async fn reports_of_many_attempts_at_once_are_all_kept() {
+    let world = World::start().await;
+    let reports = Reports::new(connect(world.nats_url(), &Topology::default()).await);
+    let request = new_id();
+    let reporting = (1..=WRITERS).map(|task| {
+        let outcome = Outcome {
+            group: 0,
+            task,
+            attempt: 1,
+            run: None,
+            worker: "w".into(),
+            started_at: Timestamp::UNIX_EPOCH,
+            duration_ms: 1,
+            verdict: Verdict::Succeeded(Payload::from("<r/>")),
+        };
+        reports.outcome(request, outcome)
+    });
+    for reported in join_all(reporting).await {
+        reported.unwrap();
+    }
+    let mut stream = world.jetstream().await.get_stream("REPORTS").await.unwrap();
+    assert_eq!(
+        stream.info().await.unwrap().state.messages,
+        u64::from(WRITERS)
+    );
+}

@@ -1,0 +1,162 @@
+//! Two instances of the log, one of which is behind: what it decides without a commit is not
+//! checked by the broker, so it has to look.
+
+use std::time::Duration;
+
+use domain::request::{
+    Advance, Command, Event, Outcome, Payload, Report, RequestId, Rules, Status, Step, Verdict,
+};
+use harness::World;
+use jiff::Timestamp;
+use nats::{Log, Topology};
+
+use crate::{log, new_id, submission};
+
+const RULES: Rules = Rules {
+    group_timeout: Duration::from_secs(900),
+    fail_fast: false,
+};
+
+fn advance(reports: Vec<Report>, steps: Vec<Step>, from: u32) -> Command {
+    Command::Advance(Advance {
+        reports,
+        steps,
+        from,
+        now: Timestamp::now(),
+        rules: RULES,
+    })
+}
+
+fn start(group: u32) -> Command {
+    let (name, tasks) = (None, 2);
+    advance(Vec::new(), vec![Step::Group { name, tasks }], group)
+}
+
+fn outcome(group: u32, task: u32) -> Report {
+    Report::Outcome(Outcome {
+        group,
+        task,
+        run: Some(0),
+        attempt: 1,
+        worker: "w".into(),
+        started_at: Timestamp::UNIX_EPOCH,
+        duration_ms: 1,
+        verdict: Verdict::Succeeded(Payload::from("<r/>")),
+    })
+}
+
+fn redrive() -> Command {
+    Command::Redrive {
+        by: "tests".into(),
+        reason: "tests".into(),
+        now: Timestamp::now(),
+        rules: RULES,
+    }
+}
+
+/// A request that both know as received.
+async fn known_to_both(world: &World) -> (Log, Log, RequestId) {
+    let topology = Topology::default();
+    let here = log(world.nats_url(), &topology).await;
+    let there = log(world.nats_url(), &topology).await;
+    let id = new_id();
+    here.execute(id, Command::Submit(submission("a")))
+        .await
+        .unwrap();
+    there.load(id).await.unwrap();
+    (here, there, id)
+}
+
+async fn events(log: &Log, id: RequestId) -> Vec<&'static str> {
+    let commits = log.read(id, 0).await.unwrap();
+    commits
+        .iter()
+        .flat_map(|c| &c.events)
+        .map(Event::name)
+        .collect()
+}
+
+#[tokio::test]
+async fn an_outcome_of_a_group_that_another_instance_started_is_not_lost() {
+    let world = World::start().await;
+    let (here, there, id) = known_to_both(&world).await;
+    here.execute(id, start(0)).await.unwrap();
+    there.forget(id);
+    there.load(id).await.unwrap();
+    let ended = vec![outcome(0, 1), outcome(0, 2)];
+    let next = vec![Step::Group {
+        name: None,
+        tasks: 2,
+    }];
+    here.execute(id, advance(ended, next, 1)).await.unwrap();
+    // There group 0 still runs, and an outcome of group 1 says nothing.
+    let receipt = there
+        .execute(id, advance(vec![outcome(1, 1)], Vec::new(), 1))
+        .await;
+    assert!(receipt.unwrap().committed);
+    assert_eq!(events(&here, id).await.last(), Some(&"task-succeeded"));
+}
+
+#[tokio::test]
+async fn an_outcome_of_a_run_that_another_instance_began_is_not_lost() {
+    let world = World::start().await;
+    let (here, there, id) = known_to_both(&world).await;
+    let end = domain::request::Failure {
+        code: "hydration-no-match".into(),
+        message: "nothing there".into(),
+        group: None,
+        tasks: Vec::new(),
+        redrive_may_help: false,
+    };
+    here.execute(id, Command::Abort(end)).await.unwrap();
+    there.forget(id);
+    there.load(id).await.unwrap();
+    here.execute(id, redrive()).await.unwrap();
+    here.execute(id, start(0)).await.unwrap();
+    // There it has failed without a group, of which an outcome says nothing.
+    let receipt = there
+        .execute(id, advance(vec![outcome(0, 1)], Vec::new(), 0))
+        .await;
+    assert!(receipt.unwrap().committed);
+    let expected = [
+        "received",
+        "failed",
+        "redriven",
+        "group-started",
+        "task-succeeded",
+    ];
+    assert_eq!(events(&here, id).await, expected);
+}
+
+#[tokio::test]
+async fn a_refusal_on_an_old_state_is_decided_again() {
+    let world = World::start().await;
+    let (here, there, id) = known_to_both(&world).await;
+    here.execute(id, start(0)).await.unwrap();
+    let late = Report::RequestTimedOut { run: 0 };
+    here.execute(id, advance(vec![late], Vec::new(), 0))
+        .await
+        .unwrap();
+    // There it has only been received, and is refused as still running.
+    assert!(there.execute(id, redrive()).await.unwrap().committed);
+    let loaded = there.load_current(id).await.unwrap();
+    let status = loaded.state().request().unwrap().status();
+    assert_eq!(status, Status::Running);
+}
+
+#[tokio::test]
+async fn what_is_loaded_as_current_is_not_behind() {
+    let world = World::start().await;
+    let (here, there, id) = known_to_both(&world).await;
+    let started = here.execute(id, start(0)).await.unwrap().sequence;
+    assert!(
+        there.load(id).await.unwrap().sequence() < started,
+        "it is behind"
+    );
+    assert_eq!(there.load_current(id).await.unwrap().sequence(), started);
+    let ahead = there.load_since(id, started + 1).await;
+    assert!(
+        ahead.is_err_and(|error| error.is_transient()),
+        "what is not there is not made up"
+    );
+}

@@ -1,0 +1,58 @@
+//! Views that were stopped at an event that cannot be read: kept where every instance sees them,
+//! until a version that can read it goes on.
+
+use domain::request::RequestId;
+use jiff::Timestamp;
+use redis::AsyncCommands;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Store, key};
+
+/// A view that was stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoppedView {
+    /// The request.
+    pub request_id: RequestId,
+    /// The sequence of the commit that cannot be read.
+    pub sequence: u64,
+    /// Why it cannot be read.
+    pub reason: String,
+    /// When it was stopped.
+    pub stopped_at: Timestamp,
+}
+
+impl Store {
+    /// Notes that a view was stopped. Where it is noted already, that stands.
+    pub async fn stop_view(&self, view: &StoppedView) -> Result<(), Error> {
+        let id = view.request_id.to_string();
+        let json = serde_json::to_string(view).map_err(|error| corrupt(&error))?;
+        let mut connection = self.connection();
+        let _: bool = connection.hset_nx(key::STOPPED, id, json).await?;
+        Ok(())
+    }
+
+    /// Notes that a view goes on.
+    pub async fn resume_view(&self, request: RequestId) -> Result<(), Error> {
+        let mut connection = self.connection();
+        let _: u64 = connection.hdel(key::STOPPED, request.to_string()).await?;
+        Ok(())
+    }
+
+    /// The views that are stopped.
+    pub async fn stopped_views(&self) -> Result<Vec<StoppedView>, Error> {
+        let mut connection = self.connection();
+        let stopped: Vec<String> = connection.hvals(key::STOPPED).await?;
+        stopped
+            .iter()
+            .map(|json| serde_json::from_str(json).map_err(|error| corrupt(&error)))
+            .collect()
+    }
+}
+
+fn corrupt(error: &serde_json::Error) -> Error {
+    Error::Corrupt {
+        key: key::STOPPED.to_owned(),
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,180 @@
+//! The dead letters over HTTP.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use jiff::Timestamp;
+use nats::{Error, Filter, Kept};
+use runtime::{Change, Changed, since};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::failure::Problem;
+use crate::input;
+use crate::read::parse_id;
+use crate::state::Api;
+
+/// How many letters a page has where the caller does not say.
+const PAGE_DEFAULT: usize = 100;
+/// How many letters a page has at the most.
+const PAGE_MAX: usize = 1_000;
+/// After so many answers a change of many letters is told, with the cursor to go on from.
+const CHANGES_MAX: usize = 1_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ListQuery {
+    #[serde(rename = "type")]
+    task_type: Option<String>,
+    code: Option<String>,
+    request: Option<String>,
+    since: Option<String>,
+    cursor: Option<u64>,
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ChangeBody {
+    #[serde(rename = "type")]
+    task_type: Option<String>,
+    code: Option<String>,
+    request: Option<String>,
+    since: Option<String>,
+    cursor: Option<u64>,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    reason: String,
+    by: Option<String>,
+}
+
+fn filter(
+    task_type: Option<String>,
+    code: Option<String>,
+    request: Option<&str>,
+    since: Option<&str>,
+) -> Result<Filter, Problem> {
+    let since = since
+        .map(|text| self::since(text, Timestamp::now()))
+        .transpose();
+    let since = since.map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-since", error.to_string())
+    })?;
+    Ok(Filter {
+        task_type,
+        code,
+        request: request.map(parse_id).transpose()?,
+        since,
+    })
+}
+
+fn problem(error: Error) -> Problem {
+    match error {
+        Error::Refused(reason) => Problem::new(StatusCode::BAD_REQUEST, "invalid-filter", reason),
+        error => error.into(),
+    }
+}
+
+/// `GET /dead-letters`
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(query) = query.map_err(|rejection| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-filter",
+            rejection.body_text(),
+        )
+    })?;
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let after = query.cursor.unwrap_or(0);
+    let (request, since) = (query.request.as_deref(), query.since.as_deref());
+    let filter = filter(query.task_type, query.code, request, since)?;
+    let page = api.operator.letters().page(&filter, after, limit).await;
+    let page = page.map_err(problem)?;
+    let letters: Vec<_> = page.letters.iter().map(Kept::summary).collect();
+    Ok(Json(json!({ "deadLetters": letters, "next": page.next })))
+}
+
+fn unknown(id: &str) -> Problem {
+    let id: String = id.chars().take(200).collect();
+    let message = format!("there is no dead letter {id}");
+    Problem::new(StatusCode::NOT_FOUND, "unknown-dead-letter", message)
+}
+
+/// `GET /dead-letters/{id}`
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let kept = api.operator.letters().get(&id).await?;
+    kept.map(|kept| Json(kept.detail()))
+        .ok_or_else(|| unknown(&id))
+}
+
+/// `DELETE /dead-letters/{id}`
+pub async fn discard_one(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let discarded = api.operator.letters().discard(&id).await?;
+    discarded
+        .then_some(StatusCode::NO_CONTENT)
+        .ok_or_else(|| unknown(&id))
+}
+
+/// `POST /dead-letters/redrive`: the requests of the letters run again.
+pub async fn redrive(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let body: ChangeBody = input::json(&body)?;
+    let change = if body.dry_run {
+        Change::WouldRedrive
+    } else {
+        Change::Redrive(input::why(body.by.as_deref(), &body.reason)?)
+    };
+    change_all(&api, body, &change).await
+}
+
+/// `POST /dead-letters/discard`
+pub async fn discard(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let body: ChangeBody = input::json(&body)?;
+    let change = if body.dry_run {
+        Change::WouldDiscard
+    } else {
+        Change::Discard
+    };
+    change_all(&api, body, &change).await
+}
+
+async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json<Value>, Problem> {
+    let (request, since) = (body.request.as_deref(), body.since.as_deref());
+    let filter = filter(body.task_type, body.code, request, since)?;
+    let mut so_far = Changed::after(body.cursor);
+    loop {
+        let step = api.operator.step(&filter, change, &mut so_far).await;
+        step.map_err(problem)?;
+        if so_far.next.is_none() || so_far.answers.len() >= CHANGES_MAX {
+            break;
+        }
+    }
+    tracing::info!(
+        letters = so_far.letters,
+        done = so_far.done(),
+        refused = so_far.refused(),
+        dry_run = body.dry_run,
+        "dead letters changed"
+    );
+    Ok(Json(json!({
+        "dryRun": body.dry_run,
+        "letters": so_far.letters,
+        "done": so_far.done(),
+        "refused": so_far.refused(),
+        "answers": so_far.answers,
+        "next": so_far.next,
+    })))
+}

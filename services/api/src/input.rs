@@ -1,0 +1,58 @@
+//! What callers say in JSON bodies, when they change a request.
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use nats::ExecuteError;
+use runtime::{Why, WhyError};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Problem;
+use crate::submit::ANONYMOUS;
+use domain::request::{Rejection, RequestId};
+
+/// `{"reason": "…", "by": "…"}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhyBody {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    by: Option<String>,
+}
+
+impl WhyBody {
+    pub fn check(&self) -> Result<Why, Problem> {
+        why(self.by.as_deref(), &self.reason)
+    }
+}
+
+pub fn why(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
+    Why::new(by.unwrap_or(ANONYMOUS), reason).map_err(|error: WhyError| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-reason", error.to_string())
+    })
+}
+
+/// A body of JSON; what is unknown in it is refused, so that a misspelt filter is not passed over.
+pub fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the body is not the JSON that is expected: {error}");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-body", message)
+    })
+}
+
+/// A command that was not obeyed.
+pub fn refused(request: RequestId, error: ExecuteError) -> Problem {
+    let rejection = match error {
+        ExecuteError::Refused(rejection) => rejection,
+        ExecuteError::Log(error) => return Problem::from(error).of(request),
+    };
+    let code = match rejection {
+        Rejection::Unknown => return Problem::unknown(request),
+        Rejection::Ended(_) => "already-ended",
+        Rejection::StillRunning => "still-running",
+        Rejection::NotFailed(_) => "not-failed",
+        _ => "refused",
+    };
+    Problem::new(StatusCode::CONFLICT, code, rejection.to_string()).of(request)
+}

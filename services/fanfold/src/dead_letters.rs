@@ -1,0 +1,226 @@
+//! `fanfold dead-letters …`
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use domain::request::RequestId;
+use jiff::Timestamp;
+use nats::{Filter, Summary};
+use runtime::{Change, Changed, Operator};
+
+use crate::operate::why;
+
+/// How many letters are listed at once.
+const PAGE: usize = 500;
+
+/// What is done with dead letters.
+#[derive(Subcommand)]
+pub enum DeadLetters {
+    /// Lists them, the oldest first
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// At the most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// As JSON, one letter a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints one with its task document and every attempt, as JSON
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Runs the requests of these letters again, and puts back messages that could not be read
+    Redrive {
+        #[command(flatten)]
+        which: Which,
+        /// Only says what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Why: it goes into the requests' histories
+        #[arg(long, required_unless_present = "dry_run", default_value = "")]
+        reason: String,
+        /// Who; unsaid, the user of this shell
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// Discards these letters
+    Discard {
+        /// Only this one
+        #[arg(conflicts_with_all = ["task_type", "code", "request", "since", "all"])]
+        id: Option<String>,
+        #[command(flatten)]
+        which: Which,
+        /// All of them, where no filter is given
+        #[arg(long)]
+        all: bool,
+        /// Only says what would be discarded
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Which letters are meant.
+#[derive(Args)]
+pub struct Which {
+    /// Of this task type, or `unreadable`
+    #[arg(long = "type", value_name = "TYPE")]
+    task_type: Option<String>,
+    /// Whose last attempt has this code
+    #[arg(long)]
+    code: Option<String>,
+    /// Of this request
+    #[arg(long, value_name = "ID")]
+    request: Option<RequestId>,
+    /// Kept at this time or later: a timestamp, or an age such as 2h or 7d
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+}
+
+impl Which {
+    fn filter(&self) -> anyhow::Result<Filter> {
+        let since = self.since.as_deref();
+        let since = since.map(|text| runtime::since(text, Timestamp::now()));
+        Ok(Filter {
+            task_type: self.task_type.clone(),
+            code: self.code.clone(),
+            request: self.request,
+            since: since.transpose()?,
+        })
+    }
+}
+
+pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<ExitCode> {
+    match command {
+        DeadLetters::List { which, limit, json } => {
+            list(
+                operator,
+                &which.filter()?,
+                limit.unwrap_or(usize::MAX),
+                *json,
+            )
+            .await
+        }
+        DeadLetters::Show { id } => match operator.letters().get(id).await? {
+            Some(kept) => {
+                println!("{}", serde_json::to_string_pretty(&kept.detail())?);
+                Ok(ExitCode::SUCCESS)
+            }
+            None => bail!("there is no dead letter {id}"),
+        },
+        DeadLetters::Redrive {
+            which,
+            dry_run,
+            reason,
+            by,
+        } => {
+            let change = if *dry_run {
+                Change::WouldRedrive
+            } else {
+                Change::Redrive(why(by.as_deref(), reason)?)
+            };
+            change_all(operator, &which.filter()?, &change, "redriven").await
+        }
+        DeadLetters::Discard { id: Some(id), .. } => {
+            if !operator.letters().discard(id).await? {
+                bail!("there is no dead letter {id}");
+            }
+            eprintln!("1 discarded");
+            Ok(ExitCode::SUCCESS)
+        }
+        DeadLetters::Discard {
+            which,
+            all,
+            dry_run,
+            ..
+        } => {
+            let filter = which.filter()?;
+            if filter == Filter::default() && !all {
+                bail!("say which: an id, a filter, or --all");
+            }
+            let change = if *dry_run {
+                Change::WouldDiscard
+            } else {
+                Change::Discard
+            };
+            change_all(operator, &filter, &change, "discarded").await
+        }
+    }
+}
+
+async fn list(
+    operator: &Operator,
+    filter: &Filter,
+    limit: usize,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let (mut after, mut listed) = (0, 0);
+    while listed < limit {
+        let page = operator
+            .letters()
+            .page(filter, after, PAGE.min(limit - listed))
+            .await?;
+        for kept in &page.letters {
+            let summary = kept.summary();
+            if json {
+                println!("{}", serde_json::to_string(&summary)?);
+            } else {
+                println!("{}", line(&summary));
+            }
+        }
+        listed += page.letters.len();
+        let Some(next) = page.next else { break };
+        after = next;
+    }
+    eprintln!("{listed} dead letters");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(letter: &Summary) -> String {
+    let message: String = letter.message.chars().take(100).collect();
+    format!(
+        "{}  {}  {}  {}  {} attempts  {message}",
+        letter.kept_at, letter.id, letter.kind, letter.code, letter.attempts,
+    )
+}
+
+async fn change_all(
+    operator: &Operator,
+    filter: &Filter,
+    change: &Change,
+    done: &str,
+) -> anyhow::Result<ExitCode> {
+    let would = matches!(change, Change::WouldRedrive | Change::WouldDiscard);
+    let mut so_far = Changed::after(None);
+    let mut told = 0;
+    loop {
+        operator.step(filter, change, &mut so_far).await?;
+        for answer in &so_far.answers[told..] {
+            let what = match (&answer.refused, would) {
+                (Some(refused), _) => format!("refused: {refused}"),
+                (None, true) => format!("would be {done}"),
+                (None, false) => done.to_owned(),
+            };
+            match answer.request_id.filter(|_| done == "redriven") {
+                Some(request) => println!("{request}  {what}"),
+                None => println!("{}  {what}", answer.dead_letter),
+            }
+        }
+        told = so_far.answers.len();
+        if so_far.next.is_none() {
+            break;
+        }
+        eprintln!("{} dead letters so far", so_far.letters);
+    }
+    let would = if would { "would be " } else { "" };
+    eprintln!(
+        "{} dead letters: {} {would}{done}, {} refused",
+        so_far.letters,
+        so_far.done(),
+        so_far.refused()
+    );
+    Ok(ExitCode::SUCCESS)
+}

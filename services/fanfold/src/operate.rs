@@ -1,0 +1,150 @@
+//! `fanfold requests|redrive|cancel|dead-letters …`: what people do to requests, straight on NATS.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use domain::request::RequestId;
+use nats::{Connection, ExecuteError, Log, Options};
+use runtime::{Operator, Settings, StuckWatch, Why};
+
+use crate::dead_letters::{self, DeadLetters};
+
+/// The subcommands on requests that went wrong.
+#[derive(Subcommand)]
+pub enum OperateCommand {
+    /// Looks at all requests
+    #[command(subcommand)]
+    Requests(Requests),
+    /// Runs again what failed of a request; the results it has are kept
+    Redrive {
+        /// The request
+        id: RequestId,
+        #[command(flatten)]
+        why: WhyArgs,
+    },
+    /// Stops a request
+    Cancel {
+        /// The request
+        id: RequestId,
+        #[command(flatten)]
+        why: WhyArgs,
+    },
+    /// Tasks that were given up and messages that cannot be read
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+}
+
+/// What is asked of all requests.
+#[derive(Subcommand)]
+pub enum Requests {
+    /// Lists those without progress for longer than their time-outs explain; exits with 1 where
+    /// there are any
+    Stuck {
+        /// How many seconds any step may take beyond its time-outs
+        #[arg(long, value_name = "SECONDS", default_value_t = runtime::STUCK_AFTER.as_secs())]
+        after: u64,
+        /// As JSON, one request a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Who, and why.
+#[derive(Args)]
+pub struct WhyArgs {
+    /// Why: it goes into the request's history
+    #[arg(long)]
+    reason: String,
+    /// Who; unsaid, the user of this shell
+    #[arg(long)]
+    by: Option<String>,
+}
+
+impl WhyArgs {
+    pub fn check(&self) -> anyhow::Result<Why> {
+        why(self.by.as_deref(), &self.reason)
+    }
+}
+
+pub fn why(by: Option<&str>, reason: &str) -> anyhow::Result<Why> {
+    let user = std::env::var("USER").unwrap_or_default();
+    Ok(Why::new(by.unwrap_or(&user), reason)?)
+}
+
+pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let connection = connect(settings).await?;
+        let log = Log::new(connection.clone(), settings.shards);
+        let operator = Operator::new(connection.clone(), log, settings.rules());
+        match command {
+            OperateCommand::Requests(Requests::Stuck { after, json }) => {
+                let watch = StuckWatch::new(connection, settings.shards);
+                stuck(&watch, Duration::from_secs(*after), *json).await
+            }
+            OperateCommand::Redrive { id, why } => obeyed(
+                *id,
+                operator
+                    .redrive(*id, why.check()?)
+                    .await
+                    .map(|_| "runs again"),
+            ),
+            OperateCommand::Cancel { id, why } => obeyed(
+                *id,
+                operator
+                    .cancel(*id, why.check()?)
+                    .await
+                    .map(|_| "is cancelled"),
+            ),
+            OperateCommand::DeadLetters(command) => dead_letters::run(command, &operator).await,
+        }
+    })
+}
+
+/// To the NATS that is given, or to the one that `up` starts on this machine.
+async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
+    let url = if settings.nats_url.is_empty() {
+        format!("nats://127.0.0.1:{}", settings.nats_port)
+    } else {
+        settings.nats_url.clone()
+    };
+    Ok(Connection::open(&Options::new(url, "fanfold-cli")).await?)
+}
+
+fn obeyed(id: RequestId, obeyed: Result<&str, ExecuteError>) -> anyhow::Result<ExitCode> {
+    match obeyed {
+        Ok(done) => {
+            println!("{id} {done}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => bail!("{id}: {error}"),
+    }
+}
+
+async fn stuck(watch: &StuckWatch, after: Duration, json: bool) -> anyhow::Result<ExitCode> {
+    let stuck = watch.stuck(after).await?;
+    for request in &stuck {
+        if json {
+            println!("{}", serde_json::to_string(request)?);
+        } else {
+            let group = request.group.map_or("-".into(), |group| group.to_string());
+            println!(
+                "{}  {:<9}  group {group}  last progress {}  expected by {}",
+                request.request_id,
+                request.status.as_str(),
+                request.last_progress_at,
+                request.expected_by,
+            );
+        }
+    }
+    eprintln!("{} stuck", stuck.len());
+    Ok(if stuck.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

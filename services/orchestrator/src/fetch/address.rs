@@ -1,0 +1,61 @@
+//! Which addresses a host of the allow-list may have: a name is resolved once, and what it gave
+//! is what is connected to, so that it cannot say one thing to the check and another after it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Whether an address is out on the internet: no machine of the operator's own, and no service
+/// that hands out credentials to whoever asks from the inside.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let special = address.is_unspecified()
+        || address.is_loopback()
+        || address.is_private()
+        // 169.254.169.254 is where clouds answer with credentials.
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_multicast()
+        || address.is_documentation();
+    let shared = a == 100 && (64..128).contains(&b);
+    let this_network = a == 0;
+    let protocols = a == 192 && b == 0 && c == 0;
+    let relays = a == 192 && b == 88 && c == 99;
+    let benchmarks = a == 198 && (18..20).contains(&b);
+    let reserved = a >= 240;
+    !(special || shared || this_network || protocols || relays || benchmarks || reserved)
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    if let Some(embedded) = embedded_v4(address) {
+        return is_public_v4(embedded);
+    }
+    let segments = address.segments();
+    // Only 2000::/3 is given out; in it are the documentation and the protocol blocks.
+    let given_out = segments[0] & 0xE000 == 0x2000;
+    let documentation = segments[0] == 0x2001 && segments[1] == 0x0DB8
+        || segments[0] == 0x3FFF && segments[1] < 0x1000;
+    let protocols = segments[0] == 0x2001 && segments[1] < 0x0200;
+    given_out && !documentation && !protocols
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped, translated (NAT64) or 6to4.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let segments = address.segments();
+    let of = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match segments {
+        [0, 0, 0, 0, 0, 0xFFFF, high, low] | [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => {
+            Some(of(high, low))
+        }
+        [0x2002, high, low, ..] => Some(of(high, low)),
+        _ => None,
+    }
+}

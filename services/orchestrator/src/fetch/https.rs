@@ -1,0 +1,67 @@
+//! Hosts of the allow-list.
+
+use std::net::{IpAddr, SocketAddr};
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+
+use super::{Bounds, FetchError, address, body};
+
+/// Gets from hosts, each time over a connection of its own to an address that was checked.
+pub struct Hosts {
+    /// Whether hosts may be on the operator's own network.
+    private: bool,
+}
+
+impl Hosts {
+    pub fn new(private: bool) -> Self {
+        Self { private }
+    }
+
+    pub async fn get(&self, url: Url, bounds: Bounds) -> Result<Vec<u8>, FetchError> {
+        let address = self.resolve(&url).await?;
+        let client = client(&url, address, bounds)?;
+        let sent = client.get(url).send().await;
+        let response = sent.map_err(|error| FetchError::of_exchange(&error))?;
+        body::read(response, bounds.bytes).await
+    }
+
+    /// The one address that is connected to. All that the name has must be allowed: a name
+    /// that mixes them is up to something.
+    async fn resolve(&self, url: &Url) -> Result<SocketAddr, FetchError> {
+        let port = url.port_or_known_default().unwrap_or(443);
+        let host = url.host_str().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let addresses: Vec<SocketAddr> = if let Ok(literal) = bare.parse::<IpAddr>() {
+            vec![SocketAddr::new(literal, port)]
+        } else {
+            let found = tokio::net::lookup_host((host, port)).await;
+            let unknown = |error| FetchError::Transient(format!("{host}: {error}"));
+            found.map_err(unknown)?.collect()
+        };
+        let barred = addresses.iter().find(|a| !address::is_public(a.ip()));
+        if let (Some(barred), false) = (barred, self.private) {
+            let reason = format!("{host} is at {}, which is not public", barred.ip());
+            return Err(FetchError::NotAllowed(reason));
+        }
+        let nowhere = || FetchError::Transient(format!("{host} has no address"));
+        addresses.first().copied().ok_or_else(nowhere)
+    }
+}
+
+/// One that knows the host at this address only.
+fn client(url: &Url, address: SocketAddr, bounds: Bounds) -> Result<Client, FetchError> {
+    let host = url.host_str().unwrap_or_default();
+    let mut client = Client::builder()
+        .resolve(host, address)
+        .redirect(Policy::none())
+        .no_proxy()
+        .timeout(bounds.time)
+        .pool_max_idle_per_host(0);
+    if url.scheme() == "http" {
+        // No certificate is ever looked at, so a system that has none is no obstacle.
+        client = client.tls_certs_only([]);
+    }
+    let failed = |error: reqwest::Error| FetchError::Final(format!("no client: {error}"));
+    client.build().map_err(failed)
+}

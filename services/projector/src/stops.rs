@@ -1,0 +1,98 @@
+//! Views that meet an event they cannot read: each stops there and says so, the others go on, and
+//! a version that can read it takes it up again.
+
+use std::collections::HashSet;
+
+use domain::request::RequestId;
+use jiff::Timestamp;
+use nats::{Commit, UnreadableCommit};
+use projections::{StoppedView, Store};
+
+use crate::Error;
+
+/// The stopped views of a shard.
+pub struct Stops {
+    store: Store,
+    stopped: HashSet<RequestId>,
+    /// What this process has tried to read and cannot.
+    tried: HashSet<RequestId>,
+}
+
+impl Stops {
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            stopped: HashSet::new(),
+            tried: HashSet::new(),
+        }
+    }
+
+    /// Stops the view of a request.
+    pub async fn stop(
+        &mut self,
+        request: RequestId,
+        sequence: u64,
+        reason: &nats::Error,
+    ) -> Result<(), Error> {
+        let view = StoppedView {
+            request_id: request,
+            sequence,
+            reason: reason.to_string(),
+            stopped_at: Timestamp::now(),
+        };
+        self.store.stop_view(&view).await?;
+        if self.stopped.insert(request) {
+            tracing::error!(
+                %request, sequence, error = %reason,
+                "its view stops here, until a version that can read this runs"
+            );
+        }
+        self.tried.insert(request);
+        Ok(())
+    }
+
+    /// What of these is to be projected, in order: a stopped view is passed over from the commit
+    /// on that cannot be read.
+    pub async fn readable(
+        &mut self,
+        commits: Vec<Result<Commit, UnreadableCommit>>,
+    ) -> Result<Vec<Commit>, Error> {
+        let mut readable = Vec::with_capacity(commits.len());
+        for commit in commits {
+            match commit {
+                Ok(commit) if self.stopped.contains(&commit.request) => {}
+                Ok(commit) => readable.push(commit),
+                Err(UnreadableCommit {
+                    sequence,
+                    request: Some(request),
+                    error,
+                }) => self.stop(request, sequence, &error).await?,
+                Err(UnreadableCommit { error, .. }) => {
+                    tracing::error!(%error, "it is of no request and is passed over");
+                }
+            }
+        }
+        Ok(readable)
+    }
+
+    /// The stopped views that this process has not tried to read yet: another one stopped them.
+    pub async fn untried(
+        &mut self,
+        mine: impl Fn(RequestId) -> bool,
+    ) -> Result<Vec<StoppedView>, Error> {
+        let mut noted = self.store.stopped_views().await?;
+        noted.retain(|view| mine(view.request_id));
+        self.stopped = noted.iter().map(|view| view.request_id).collect();
+        self.tried.retain(|request| self.stopped.contains(request));
+        noted.retain(|view| !self.tried.contains(&view.request_id));
+        Ok(noted)
+    }
+
+    /// A view that goes on.
+    pub async fn resumed(&mut self, request: RequestId) -> Result<(), Error> {
+        self.store.resume_view(request).await?;
+        self.stopped.remove(&request);
+        tracing::info!(%request, "its view goes on");
+        Ok(())
+    }
+}

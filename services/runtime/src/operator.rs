@@ -1,0 +1,236 @@
+//! What people do to requests that went wrong, over HTTP and on the command line alike.
+
+use std::collections::HashSet;
+
+use domain::request::{Command, Rejection, RequestId, Rules, Status};
+use jiff::Timestamp;
+use nats::{Connection, DeadLetters, Error, ExecuteError, Filter, Kept, Letter, Log, Receipt};
+use serde::Serialize;
+
+/// The longest reason that goes into a request's history.
+pub const REASON_MAX_CHARS: usize = 1_000;
+/// How many letters are looked at before something is said.
+const LETTERS_PER_STEP: usize = 200;
+
+/// Who wants something, and why, for the request's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    by: String,
+    reason: String,
+}
+
+/// A reason that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhyError {
+    /// Nothing is said.
+    #[error("say why: `reason` must not be empty")]
+    Empty,
+    /// Too much is said.
+    #[error("`reason` and `by` may have at most {REASON_MAX_CHARS} characters")]
+    TooLong,
+}
+
+impl Why {
+    /// Checks what is said.
+    pub fn new(by: &str, reason: &str) -> Result<Self, WhyError> {
+        let (by, reason) = (by.trim(), reason.trim());
+        if reason.is_empty() {
+            return Err(WhyError::Empty);
+        }
+        if reason.chars().count() > REASON_MAX_CHARS || by.chars().count() > REASON_MAX_CHARS {
+            return Err(WhyError::TooLong);
+        }
+        let by = if by.is_empty() { "anonymous" } else { by };
+        Ok(Self {
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+        })
+    }
+}
+
+/// Cancels, redrives, and looks after dead letters.
+#[derive(Clone)]
+pub struct Operator {
+    log: Log,
+    letters: DeadLetters,
+    rules: Rules,
+}
+
+/// What is done with the letters of a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Redrive their requests, and put messages back that could not be read.
+    Redrive(Why),
+    /// Discard them.
+    Discard,
+    /// Only say what a redrive would do.
+    WouldRedrive,
+    /// Only say what would be discarded.
+    WouldDiscard,
+}
+
+/// What became of a dead letter, or of its request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The letter; the first of its request.
+    pub dead_letter: String,
+    /// The request, where it is known.
+    pub request_id: Option<RequestId>,
+    /// Whether it was done, or would be.
+    pub done: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// What went on with the letters of a filter, up to some letter.
+#[derive(Clone, Debug, Default)]
+pub struct Changed {
+    seen: HashSet<RequestId>,
+    /// How many letters were looked at.
+    pub letters: usize,
+    /// What became of them: one answer for each request, or for each letter that is discarded.
+    pub answers: Vec<Answer>,
+    /// After which letter it goes on; none at the end.
+    pub next: Option<u64>,
+}
+
+impl Changed {
+    /// Nothing yet, to begin after this letter.
+    #[must_use]
+    pub fn after(letter: Option<u64>) -> Self {
+        Self {
+            next: letter,
+            ..Self::default()
+        }
+    }
+
+    /// How many were done, or would be.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.answers.iter().filter(|answer| answer.done).count()
+    }
+
+    /// How many were refused.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.answers.len() - self.done()
+    }
+}
+
+impl Operator {
+    /// On this connection and log.
+    #[must_use]
+    pub fn new(connection: Connection, log: Log, rules: Rules) -> Self {
+        Self {
+            letters: DeadLetters::new(connection),
+            log,
+            rules,
+        }
+    }
+
+    /// The dead letters.
+    #[must_use]
+    pub fn letters(&self) -> &DeadLetters {
+        &self.letters
+    }
+
+    /// Cancels a request.
+    pub async fn cancel(&self, request: RequestId, why: Why) -> Result<Receipt, ExecuteError> {
+        let Why { by, reason } = why;
+        let cancel = Command::Cancel { by, reason };
+        self.log.execute(request, cancel).await
+    }
+
+    /// Runs again what failed of a request.
+    pub async fn redrive(&self, request: RequestId, why: Why) -> Result<Receipt, ExecuteError> {
+        let Why { by, reason } = why;
+        let redrive = Command::Redrive {
+            by,
+            reason,
+            now: Timestamp::now(),
+            rules: self.rules,
+        };
+        self.log.execute(request, redrive).await
+    }
+
+    /// Goes on with the letters of a filter, some at a time, so that whoever waits can be told.
+    pub async fn step(
+        &self,
+        filter: &Filter,
+        change: &Change,
+        so_far: &mut Changed,
+    ) -> Result<(), Error> {
+        let after = so_far.next.unwrap_or(0);
+        let page = self.letters.page(filter, after, LETTERS_PER_STEP).await?;
+        for kept in &page.letters {
+            so_far.letters += 1;
+            let discards = matches!(change, Change::Discard | Change::WouldDiscard);
+            let of_task = matches!(kept.letter, Letter::GivenUp(_));
+            let known = match kept.request() {
+                Some(request) if of_task && !discards => !so_far.seen.insert(request),
+                _ => false,
+            };
+            if !known {
+                so_far.answers.push(self.change(kept, change).await?);
+            }
+        }
+        so_far.next = page.next;
+        Ok(())
+    }
+
+    async fn change(&self, kept: &Kept, change: &Change) -> Result<Answer, Error> {
+        let refused = match (change, &kept.letter, kept.request()) {
+            (Change::WouldDiscard, ..) => None,
+            (Change::Discard, ..) => {
+                self.letters.discard(&kept.id).await?;
+                None
+            }
+            (Change::WouldRedrive, Letter::GivenUp(_), Some(request)) => {
+                self.refusal(request).await?
+            }
+            (Change::Redrive(why), Letter::GivenUp(_), Some(request)) => {
+                match self.redrive(request, why.clone()).await {
+                    Ok(_) => None,
+                    Err(ExecuteError::Refused(rejection)) => Some(rejection.to_string()),
+                    Err(ExecuteError::Log(error)) => return Err(error),
+                }
+            }
+            (Change::Redrive(_), Letter::Unread(unread), _) => {
+                let put_back = self.letters.put_back(&kept.id, unread).await?;
+                (!put_back).then(commit_stays)
+            }
+            (Change::WouldRedrive, Letter::Unread(unread), _) => {
+                unread.subject.starts_with("requests.").then(commit_stays)
+            }
+            (_, _, None) => Some("its request is not known".into()),
+        };
+        Ok(Answer {
+            dead_letter: kept.id.clone(),
+            request_id: kept.request(),
+            done: refused.is_none(),
+            refused,
+        })
+    }
+
+    /// Why a request would not be redriven.
+    async fn refusal(&self, request: RequestId) -> Result<Option<String>, Error> {
+        let loaded = self.log.load_current(request).await?;
+        let refusal = match loaded
+            .state()
+            .request()
+            .map(domain::request::Request::status)
+        {
+            None => Some(Rejection::Unknown),
+            Some(Status::Failed) => None,
+            Some(Status::Received | Status::Running) => Some(Rejection::StillRunning),
+            Some(ended) => Some(Rejection::NotFailed(ended.as_str())),
+        };
+        Ok(refusal.map(|rejection| rejection.to_string()))
+    }
+}
+
+fn commit_stays() -> String {
+    "a commit stays in the log: start a version that can read it".into()
+}

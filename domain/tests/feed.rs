@@ -42,6 +42,7 @@ fn read(event: &str, data: &Value) -> Value {
         "failed" => through::<feed::Failed>(data),
         "cancelled" => through::<feed::Cancelled>(data),
         "redriven" => through::<feed::Redriven>(data),
+        "forked" => through::<feed::Forked>(data),
         other => panic!("no event {other}"),
     }
 }

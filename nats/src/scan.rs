@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::stream::Stream;
 use domain::request::RequestId;
 use futures::StreamExt;
+use jiff::Timestamp;
 
 use crate::{Commit, Connection, Delivery, Error, Topology, subject};
 
@@ -13,8 +15,19 @@ const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The commits of a shard between two sequences, in order.
 pub struct Scan {
+    stream: Stream,
+    consumer: String,
     messages: Option<pull::Ordered>,
     end: u64,
+}
+
+/// Where a scan begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At this sequence.
+    Sequence(u64),
+    /// At the first commit of this time or later.
+    Time(Timestamp),
 }
 
 impl Scan {
@@ -25,34 +38,46 @@ impl Scan {
         from: u64,
         to: u64,
     ) -> Result<Self, Error> {
+        Self::open_at(connection, shard, Start::Sequence(from), to).await
+    }
+
+    /// From `start` to sequence `to`, which is included.
+    pub async fn open_at(
+        connection: &Connection,
+        shard: u8,
+        start: Start,
+        to: u64,
+    ) -> Result<Self, Error> {
         let stream = connection
             .jetstream
             .get_stream(Topology::log_stream(shard))
             .await
             .map_err(Error::unavailable)?;
-        let state = &stream.cached_info().state;
-        let end = to.min(state.last_sequence);
-        if state.messages == 0 || from > end || end < state.first_sequence {
-            return Ok(Self {
-                messages: None,
-                end,
-            });
-        }
-        let config = pull::OrderedConfig {
-            deliver_policy: DeliverPolicy::ByStartSequence {
-                start_sequence: from.max(1),
-            },
-            ..pull::OrderedConfig::default()
+        let state = stream.cached_info().state.clone();
+        let mut scan = Self {
+            stream,
+            consumer: String::new(),
+            messages: None,
+            end: to.min(state.last_sequence),
         };
-        let consumer = stream
-            .create_consumer(config)
+        let nothing = match start {
+            Start::Sequence(from) => from > scan.end,
+            Start::Time(time) => time.as_nanosecond() > state.last_timestamp.unix_timestamp_nanos(),
+        };
+        if state.messages == 0 || nothing || scan.end < state.first_sequence {
+            return Ok(scan);
+        }
+        let consumer = scan
+            .stream
+            .create_consumer(pull::OrderedConfig {
+                deliver_policy: policy(start)?,
+                ..pull::OrderedConfig::default()
+            })
             .await
             .map_err(Error::unavailable)?;
-        let messages = consumer.messages().await.map_err(Error::unavailable)?;
-        Ok(Self {
-            messages: Some(messages),
-            end,
-        })
+        scan.consumer.clone_from(&consumer.cached_info().name);
+        scan.messages = Some(consumer.messages().await.map_err(Error::unavailable)?);
+        Ok(scan)
     }
 
     /// The next commits, at the most `limit`; none at the end of the stretch.
@@ -80,15 +105,60 @@ impl Scan {
                 .map_err(Error::unavailable)?;
             let delivery = Delivery::new(message);
             let (sequence, _, _) = delivery.place()?;
-            if sequence >= self.end {
-                self.messages = None;
-            }
             if sequence <= self.end {
                 commits.push(UnreadableCommit::or_commit(&delivery)?);
+            }
+            if sequence >= self.end {
+                self.close().await;
             }
         }
         Ok((!commits.is_empty()).then_some(commits))
     }
+
+    /// From `start` on without an end: what is not there yet is waited for.
+    pub async fn following(
+        connection: &Connection,
+        shard: u8,
+        start: Start,
+    ) -> Result<impl futures::Stream<Item = Result<Commit, Error>> + Send + use<>, Error> {
+        let consumer = connection
+            .jetstream
+            .create_consumer_on_stream(
+                pull::OrderedConfig {
+                    deliver_policy: policy(start)?,
+                    ..pull::OrderedConfig::default()
+                },
+                Topology::log_stream(shard),
+            )
+            .await
+            .map_err(Error::unavailable)?;
+        let messages = consumer.messages().await.map_err(Error::unavailable)?;
+        Ok(messages.map(|message| {
+            let message = message.map_err(Error::unavailable)?;
+            Delivery::new(message).commit()
+        }))
+    }
+
+    /// Takes the consumer away at once; the broker does so by itself after a while.
+    pub async fn close(&mut self) {
+        if self.messages.take().is_some()
+            && let Err(error) = self.stream.delete_consumer(&self.consumer).await
+        {
+            tracing::debug!(%error, "the consumer of a scan will end by itself");
+        }
+    }
+}
+
+fn policy(start: Start) -> Result<DeliverPolicy, Error> {
+    Ok(match start {
+        Start::Sequence(from) => DeliverPolicy::ByStartSequence {
+            start_sequence: from.max(1),
+        },
+        Start::Time(time) => DeliverPolicy::ByStartTime {
+            start_time: async_nats::datetime::from_nanos(time.as_nanosecond())
+                .map_err(|error| Error::corrupt(format!("the time {time}"), error))?,
+        },
+    })
 }
 
 /// A commit that cannot be read.

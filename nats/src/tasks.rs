@@ -19,7 +19,7 @@ const EARLIER_ATTEMPTS: &str = "Fanfold-Earlier-Attempts";
 /// The run the task is of: the number of redrives before it was sent.
 const RUN: &str = "Fanfold-Run";
 /// Where the task document is, when it is too big for the message.
-const STORED: &str = "Fanfold-Stored";
+pub(crate) const STORED: &str = "Fanfold-Stored";
 
 /// Publishes tasks.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ pub(crate) const TASKS: &str = "TASKS";
 pub(crate) const REPORTS: &str = "REPORTS";
 pub(crate) const LIFECYCLE: &str = "LIFECYCLE";
 pub(crate) const DEAD_LETTERS: &str = "DEAD_LETTERS";
+pub(crate) const OPERATIONS: &str = "OPERATIONS";
 pub(crate) const PAYLOADS: &str = "PAYLOADS";
 /// How many messages of the log or the reports may be under way. The orchestrator holds a commit
 /// for as long as a timer that it wants is not set.
@@ -31,6 +32,8 @@ pub struct Topology {
     pub log_age: Duration,
     /// How long dead letters are kept.
     pub dead_letter_age: Duration,
+    /// How long it is kept what operators did.
+    pub operation_age: Duration,
     /// The closed set of task types.
     pub task_types: Vec<String>,
     /// How long a worker holds a task without a sign of life.
@@ -48,6 +51,7 @@ impl Default for Topology {
             replicas: 1,
             log_age: Duration::from_hours(7 * 24),
             dead_letter_age: Duration::from_hours(30 * 24),
+            operation_age: Duration::from_hours(365 * 24),
             task_types: vec!["default".into()],
             task_lease: Duration::from_secs(30),
             takeover_after: Duration::from_secs(5),
@@ -134,6 +138,13 @@ impl Topology {
             max_age: self.dead_letter_age,
             // A letter is kept once, however often it is kept, and may be completed.
             max_messages_per_subject: 1,
+            allow_direct: true,
+            ..base.clone()
+        });
+        streams.push(stream::Config {
+            name: OPERATIONS.into(),
+            subjects: vec!["operations.>".into()],
+            max_age: self.operation_age,
             allow_direct: true,
             ..base
         });

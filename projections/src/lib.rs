@@ -1,20 +1,27 @@
 //! Views: pure folds of events, kept in Redis for reading. No other crate names redis.
 
+mod check;
 mod connection;
+mod content;
 mod error;
 mod index;
 mod key;
+mod kind;
 mod project;
 mod script;
+mod staging;
 mod stopped;
 mod store;
 mod tasks;
 mod view;
 
+pub use check::Difference;
 pub use connection::Connection;
 pub use error::Error;
 pub use index::Placed;
+pub use kind::Kind;
 pub use project::{fold, project};
+pub use staging::Staging;
 pub use stopped::StoppedView;
 pub use store::Store;
 pub use tasks::{AttemptView, TaskStatus, TaskView, tasks_of};

@@ -78,7 +78,10 @@ fn begun(request: RequestId, seq: u64, at: Timestamp, received: &Received) -> Vi
 
 fn apply(view: &mut View, seq: u64, at: Timestamp, event: &Event) {
     match event {
-        Event::Received(_) | Event::ResourcesCaptured(_) | Event::GroupTimedOut { .. } => {}
+        Event::Received(_)
+        | Event::Forked(_)
+        | Event::ResourcesCaptured(_)
+        | Event::GroupTimedOut { .. } => {}
         Event::GroupStarted(started) => group_started(view, seq, at, started),
         Event::TaskSucceeded(task) => {
             view.attempts += 1;

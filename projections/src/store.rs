@@ -10,12 +10,12 @@ use redis::{AsyncCommands, Script, ScriptInvocation};
 use serde::de::DeserializeOwned;
 
 use crate::view::{FailureView, GroupView, View};
-use crate::{Connection, Error, key, script};
+use crate::{Connection, Error, Kind, content, key, script};
 
 /// Reads and writes the views.
 #[derive(Clone)]
 pub struct Store {
-    connection: Connection,
+    pub(crate) connection: Connection,
     time_to_live: Duration,
     scripts: std::sync::Arc<Scripts>,
 }
@@ -63,13 +63,31 @@ impl Store {
 
     /// Writes what of a view is newer than sequence `written` (0: all of it).
     pub async fn put(&self, view: &View, written: u64) -> Result<(), Error> {
+        self.put_kinds(view, written, &Kind::ALL).await
+    }
+
+    /// Writes the keys of these kinds.
+    pub(crate) async fn put_kinds(
+        &self,
+        view: &View,
+        written: u64,
+        kinds: &[Kind],
+    ) -> Result<(), Error> {
+        let mut writes = self.writes(view, written);
+        writes.retain(|(kind, _)| kinds.contains(kind));
+        try_join_all(writes.iter().map(|(_, write)| self.run(write))).await?;
+        Ok(())
+    }
+
+    fn writes(&self, view: &View, written: u64) -> Vec<(Kind, ScriptInvocation<'_>)> {
         let expiry = self.expiry(view);
         let terminal = view.status.is_terminal();
-        let mut writes = vec![self.put_request(view, expiry)];
+        let mut writes = vec![(Kind::Request, self.put_request(view, expiry))];
         for (index, group) in (0..).zip(&view.groups) {
             // The end of a request gives every key its expiry.
             if group.seq > written || terminal {
-                writes.push(self.put_group(view.request_id, index, group, expiry));
+                let write = self.put_group(view.request_id, index, group, expiry);
+                writes.push((Kind::Groups, write));
             }
         }
         if written == 0 || terminal {
@@ -77,15 +95,15 @@ impl Store {
         }
         if let Some(response) = &view.response {
             let mut write = self.scripts.once.key(key::response(view.request_id));
-            write.arg(reference(response)).arg(expiry);
-            writes.push(write);
+            write.arg(content::reference(response)).arg(expiry);
+            writes.push((Kind::Response, write));
         }
         // A failure that was redriven goes, whatever of the run is in this view already.
         if view.failure.is_some() || written > 0 || view.attempts > 0 {
-            writes.extend(self.put_failure(view, expiry));
+            let write = self.put_failure(view, expiry);
+            writes.extend(write.map(|write| (Kind::Failure, write)));
         }
-        try_join_all(writes.iter().map(|write| self.run(write))).await?;
-        Ok(())
+        writes
     }
 
     async fn run(&self, write: &ScriptInvocation<'_>) -> Result<(), Error> {
@@ -97,25 +115,8 @@ impl Store {
     fn put_request(&self, view: &View, expiry: i64) -> ScriptInvocation<'_> {
         let mut write = self.scripts.hash.key(key::request(view.request_id));
         write.arg(view.seq).arg(expiry);
-        let mut field = |name: &str, value: String| {
+        for (name, value) in content::request(view) {
             write.arg(name).arg(value);
-        };
-        field("status", view.status.as_str().into());
-        field("groupCount", view.group_count.to_string());
-        field("receivedAt", view.received_at.to_string());
-        field("attempts", view.attempts.to_string());
-        field("failedTasks", view.failed_tasks.to_string());
-        if let Some(group) = view.current_group {
-            field("currentGroup", group.to_string());
-        }
-        if let Some(at) = view.started_at {
-            field("startedAt", at.to_string());
-        }
-        if let Some(at) = view.completed_at {
-            field("completedAt", at.to_string());
-        }
-        if let Some(key) = &view.idempotency_key {
-            field("idempotencyKey", key.clone());
         }
         write
     }
@@ -129,27 +130,14 @@ impl Store {
     ) -> ScriptInvocation<'_> {
         let mut write = self.scripts.hash.key(key::group(request, index));
         write.arg(group.seq).arg(expiry);
-        let mut field = |name: &str, value: String| {
+        for (name, value) in content::group(group) {
             write.arg(name).arg(value);
-        };
-        field("expected", group.expected.to_string());
-        field("completed", group.completed.to_string());
-        field("failed", group.failed.to_string());
-        field("status", group.status.as_str().into());
-        if let Some(name) = &group.name {
-            field("name", name.clone());
-        }
-        if let Some(at) = group.started_at {
-            field("startedAt", at.to_string());
-        }
-        if let Some(at) = group.completed_at {
-            field("completedAt", at.to_string());
         }
         write
     }
 
     /// What never changes after the submission.
-    fn put_submission(&self, view: &View, expiry: i64) -> Vec<ScriptInvocation<'_>> {
+    fn put_submission(&self, view: &View, expiry: i64) -> Vec<(Kind, ScriptInvocation<'_>)> {
         let mut writes = Vec::new();
         if !view.metadata.is_empty() {
             let mut write = self.scripts.hash.key(key::metadata(view.request_id));
@@ -157,12 +145,12 @@ impl Store {
             for (name, value) in &view.metadata {
                 write.arg(name).arg(value);
             }
-            writes.push(write);
+            writes.push((Kind::Metadata, write));
         }
         if let Some(idempotency_key) = &view.idempotency_key {
             let mut write = self.scripts.once.key(key::idempotency(idempotency_key));
             write.arg(view.request_id.to_string()).arg(expiry);
-            writes.push(write);
+            writes.push((Kind::Idempotency, write));
         }
         writes
     }
@@ -284,14 +272,6 @@ impl Store {
             .arg(to)
             .invoke_async(&mut connection)
             .await?)
-    }
-}
-
-/// A big response is kept as `sha256:<hex>:<size>`, which no XML document can be.
-fn reference(response: &Payload) -> String {
-    match response {
-        Payload::Inline(text) => text.to_string(),
-        Payload::Stored { sha256, size } => format!("sha256:{sha256}:{size}"),
     }
 }
 

@@ -18,6 +18,7 @@ mod poison;
 mod problems;
 mod recipes;
 mod redrive;
+mod replay;
 mod stuck;
 mod sync;
 mod time_out;

@@ -23,6 +23,7 @@ pub enum Data {
     Failed(Failed),
     Cancelled(Cancelled),
     Redriven(Redriven),
+    Forked(Forked),
 }
 
 /// A document was accepted.
@@ -183,6 +184,22 @@ pub struct Redriven {
     pub tasks: Vec<u32>,
 }
 
+/// The request was made of another one, and takes over what that had by then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Forked {
+    /// The request.
+    pub request_id: RequestId,
+    /// The request that was forked.
+    pub from: RequestId,
+    /// The sequence up to which its results are taken over.
+    pub sequence: u64,
+    /// Who forked it.
+    pub by: String,
+    /// Why, in that person's words.
+    pub reason: String,
+}
+
 impl Data {
     /// The public form of an event.
     #[must_use]
@@ -256,6 +273,13 @@ impl Data {
                 reason: redriven.reason.clone(),
                 group: redriven.group,
                 tasks: redriven.tasks.clone(),
+            }),
+            Event::Forked(forked) => Self::Forked(Forked {
+                request_id,
+                from: forked.from,
+                sequence: forked.sequence,
+                by: forked.by.clone(),
+                reason: forked.reason.clone(),
             }),
         }
     }

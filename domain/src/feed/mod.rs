@@ -8,8 +8,8 @@ mod schema;
 
 pub use asyncapi::asyncapi;
 pub use data::{
-    Cancelled, Data, Failed, GroupCompleted, GroupStarted, GroupTimedOut, Next, Received, Redriven,
-    ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
+    Cancelled, Data, Failed, Forked, GroupCompleted, GroupStarted, GroupTimedOut, Next, Received,
+    Redriven, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
 pub use envelope::{CloudEvent, SOURCE, event_type};
 pub use schema::{EVENTS, schema};

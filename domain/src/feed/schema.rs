@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::data;
 
 /// The name of every public event.
-pub const EVENTS: [&str; 11] = [
+pub const EVENTS: [&str; 12] = [
     "received",
     "resources-captured",
     "group-started",
@@ -16,6 +16,7 @@ pub const EVENTS: [&str; 11] = [
     "failed",
     "cancelled",
     "redriven",
+    "forked",
 ];
 
 /// The JSON Schema of an event's data, by the event's name.
@@ -33,6 +34,7 @@ pub fn schema(event: &str) -> Option<Value> {
         "failed" => of::<data::Failed>(),
         "cancelled" => of::<data::Cancelled>(),
         "redriven" => of::<data::Redriven>(),
+        "forked" => of::<data::Forked>(),
         _ => return None,
     };
     let mut schema = schema.to_value();

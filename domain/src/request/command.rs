@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Failure, Payload, Received, Report, Resource};
+use super::{Failure, Fork, Payload, Received, Report, Resource};
 
 /// What somebody wants of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Take this document in.
     Submit(Box<Received>),
+    /// Take in a document, and take over what another request has.
+    Fork(Box<Fork>),
     /// Keep what was fetched.
     CaptureResources(Vec<Resource>),
     /// Take in what workers and timers say, and go as far as the steps allow.

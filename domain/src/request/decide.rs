@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Advance, Cancelled, Command, Event, Failed, FailedTask, Failure, Group, GroupStarted, Phase,
     Received, Redriven, Rejection, Report, Request, Resource, ResourcesCaptured, Rules, State,
-    Status, Step, Succeeded,
+    Status, Step, Succeeded, fork,
 };
 use tally::Tally;
 
@@ -16,11 +16,13 @@ mod tally;
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
     let request = match (state, command) {
         (State::Absent, Command::Submit(received)) => return Ok(vec![Event::Received(received)]),
+        (State::Absent, Command::Fork(fork)) => return Ok(fork::begin(*fork)),
         (State::Absent, _) => return Err(Rejection::Unknown),
         (State::Present(request), command) => (request, command),
     };
     match request {
         (request, Command::Submit(received)) => submit_again(request, &received),
+        (request, Command::Fork(fork)) => submit_again(request, &fork.received),
         (request, Command::CaptureResources(resources)) => Ok(capture(request, resources)),
         (request, Command::Advance(advance)) => self::advance(request, advance),
         (request, Command::Abort(failure)) => Ok(abort(request, failure)),

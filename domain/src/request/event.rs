@@ -39,6 +39,9 @@ pub enum Event {
     Cancelled(Cancelled),
     /// The request runs again from the failed group, keeping the results it has.
     Redriven(Redriven),
+    /// The request began with what another one had: the events after this one, in the same
+    /// commit, are taken over from it.
+    Forked(Forked),
 }
 
 /// See [`Event::Received`].
@@ -176,6 +179,20 @@ pub struct Redriven {
     pub deadline: Timestamp,
 }
 
+/// See [`Event::Forked`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forked {
+    /// The request that was forked.
+    pub from: RequestId,
+    /// The sequence up to which its results are taken over.
+    pub sequence: u64,
+    /// Who forked it.
+    pub by: String,
+    /// Why, in that person's words.
+    pub reason: String,
+}
+
 /// An event with its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded<E> {
@@ -207,6 +224,7 @@ impl Event {
             Self::Failed(_) => "failed",
             Self::Cancelled(_) => "cancelled",
             Self::Redriven(_) => "redriven",
+            Self::Forked(_) => "forked",
         }
     }
 

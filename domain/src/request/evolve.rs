@@ -33,7 +33,7 @@ fn begun(received: &Received) -> Request {
 
 fn apply(request: &mut Request, event: &Event) {
     match event {
-        Event::Received(_) | Event::GroupTimedOut { .. } => {}
+        Event::Received(_) | Event::Forked(_) | Event::GroupTimedOut { .. } => {}
         Event::ResourcesCaptured(captured) => {
             request.resources.extend(captured.resources.iter().cloned());
         }

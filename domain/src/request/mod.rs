@@ -10,6 +10,7 @@ mod decide;
 mod event;
 mod evolve;
 mod failure;
+mod fork;
 mod id;
 mod payload;
 mod progress;
@@ -21,11 +22,12 @@ pub use attempt::{Attempt, Fault, Next, Outcome, Report, Verdict};
 pub use command::{Advance, Command, Rejection, Rules, Step};
 pub use decide::decide;
 pub use event::{
-    Cancelled, Event, Failed, GroupOutline, GroupStarted, Received, Recorded, Redriven, Resource,
-    ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
+    Cancelled, Event, Failed, Forked, GroupOutline, GroupStarted, Received, Recorded, Redriven,
+    Resource, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
 pub use evolve::evolve;
 pub use failure::{FAILURE_MAX_BYTES, FailedTask, Failure};
+pub use fork::{Fork, TakenGroup};
 pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};
 pub use payload::Payload;
 pub use progress::{Progress, Stuck};

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Subcommand};
+use clap::{Arg, ArgMatches, FromArgMatches as _, Subcommand};
+use clap_complete::Shell;
+use replay::ReplayCommand;
 use runtime::Settings;
 
 use crate::document::DocumentCommand;
@@ -20,6 +22,8 @@ pub enum Command {
     Role(Role),
     Config,
     Document(DocumentCommand),
+    Replay(Box<ReplayCommand>),
+    Completions(Shell),
     Operate(OperateCommand),
 }
 
@@ -86,6 +90,16 @@ fn definition() -> clap::Command {
     app = app.subcommand(
         clap::Command::new("config").about("Prints the effective settings, secrets masked"),
     );
+    app = app.subcommand(
+        clap::Command::new("completions")
+            .about("Prints the completions of a shell")
+            .after_help("Example:\n  fanfold completions bash > /etc/bash_completion.d/fanfold")
+            .arg(
+                Arg::new("shell")
+                    .required(true)
+                    .value_parser(clap::value_parser!(Shell)),
+            ),
+    );
     for setting in Settings::definitions() {
         app = app.arg(
             Arg::new(setting.name)
@@ -99,28 +113,44 @@ fn definition() -> clap::Command {
                 )),
         );
     }
-    OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app))
+    let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
+    ReplayCommand::augment_subcommands(app)
 }
 
 /// Parses the command line, the environment and the file.
 pub fn parse() -> anyhow::Result<CommandLine> {
-    let matches = definition().get_matches();
+    let matches = definition()
+        .try_get_matches()
+        .unwrap_or_else(|error| usage(&error));
     let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
     let settings = settings(inner)?;
     let role = Role::ALL.iter().find(|(_, role, _)| *role == name);
     let command = match (role, name) {
         (Some((role, ..)), _) => Command::Role(*role),
         (None, "config") => Command::Config,
+        (None, "replay") => Command::Replay(Box::new(ReplayCommand::from_arg_matches(&matches)?)),
+        (None, "completions") => {
+            let shell = inner.get_one::<Shell>("shell").copied();
+            Command::Completions(shell.unwrap_or(Shell::Bash))
+        }
         (None, name) if OperateCommand::has_subcommand(name) => {
-            use clap::FromArgMatches as _;
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)
         }
-        (None, _) => {
-            use clap::FromArgMatches as _;
-            Command::Document(DocumentCommand::from_arg_matches(&matches)?)
-        }
+        (None, _) => Command::Document(DocumentCommand::from_arg_matches(&matches)?),
     };
     Ok(CommandLine { command, settings })
+}
+
+/// Prints help, or what is wrong with the command line: exit code 1, as 2 is for findings.
+fn usage(error: &clap::Error) -> ! {
+    // Where not even that can be printed there is nobody to tell.
+    let _ = error.print();
+    std::process::exit(i32::from(error.use_stderr()))
+}
+
+/// Prints the completions of a shell.
+pub fn completions(shell: Shell) {
+    clap_complete::generate(shell, &mut definition(), "fanfold", &mut std::io::stdout());
 }
 
 fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {

@@ -9,6 +9,7 @@ mod health;
 mod operate;
 mod own;
 mod ready;
+mod rerun;
 mod roles;
 mod up;
 
@@ -36,6 +37,11 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Config => return config::print(&settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
+        Command::Replay(command) => return rerun::replay(&command, &settings),
+        Command::Completions(shell) => {
+            command_line::completions(shell);
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Role(role) => role,
     };
     start_logs(&settings)?;

@@ -78,6 +78,31 @@ pub fn describe(task_type: &TaskType) -> Result<String, Error> {
     Ok(table.to_string())
 }
 
+/// Runs one task with the executor of its type, outside any queue: its result, or why there is
+/// none.
+pub async fn execute(
+    task_type: &TaskType,
+    id: domain::request::TaskId,
+    attempt: u32,
+    document: Vec<u8>,
+) -> Result<Vec<u8>, String> {
+    let executor = executor(task_type).map_err(|error| error.to_string())?;
+    let task = executor::Task {
+        request_id: id.request.to_string(),
+        task_type: task_type.name.clone(),
+        group: id.group,
+        task: id.task,
+        attempt,
+        document: document.into(),
+    };
+    let cancelled = tokio_util::sync::CancellationToken::new();
+    let executed = executor.execute(&task, task_type.time_limit, &cancelled);
+    executed
+        .await
+        .map(Into::into)
+        .map_err(|fault| format!("{}: {}", fault.code, fault.message))
+}
+
 /// Runs a worker of every task type until it is asked to end.
 pub async fn run(
     connection: Connection,

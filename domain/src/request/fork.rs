@@ -1,0 +1,134 @@
+//! A new request that takes over what another one has: its results up to a point of the log.
+
+use jiff::Timestamp;
+
+use super::{
+    Event, Forked, GroupStarted, Received, Resource, ResourcesCaptured, Rules, TaskSucceeded,
+};
+
+/// What a fork begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// The document, the original's or another one.
+    pub received: Received,
+    /// What is forked, by whom and why.
+    pub forked: Forked,
+    /// What was fetched for the original.
+    pub resources: Vec<Resource>,
+    /// The groups that are taken over, from the first on.
+    pub groups: Vec<TakenGroup>,
+    /// The time of the decision.
+    pub now: Timestamp,
+    /// The rules the new request is under.
+    pub rules: Rules,
+}
+
+/// A group with the results that are taken over. One that lacks some is the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenGroup {
+    /// Its name, where it has one.
+    pub name: Option<String>,
+    /// The number of its tasks.
+    pub tasks: u32,
+    /// The outcomes that are taken over, each task at the most once.
+    pub results: Vec<TaskSucceeded>,
+}
+
+/// The events of the first commit: what is taken over is told as it is told of any request, so
+/// that no reader of the log needs to know of forks.
+pub(super) fn begin(fork: Fork) -> Vec<Event> {
+    let deadline = fork
+        .now
+        .checked_add(fork.rules.group_timeout)
+        .unwrap_or(Timestamp::MAX);
+    let mut events = vec![
+        Event::Received(Box::new(fork.received)),
+        Event::Forked(fork.forked),
+    ];
+    if !fork.resources.is_empty() {
+        let resources = fork.resources;
+        events.push(Event::ResourcesCaptured(ResourcesCaptured { resources }));
+    }
+    for (group, taken) in (0..).zip(fork.groups) {
+        let complete = u32::try_from(taken.results.len()) == Ok(taken.tasks);
+        events.push(Event::GroupStarted(GroupStarted {
+            group,
+            name: taken.name,
+            tasks: taken.tasks,
+            deadline,
+        }));
+        events.extend(taken.results.into_iter().map(Event::TaskSucceeded));
+        if !complete {
+            break;
+        }
+        events.push(Event::GroupCompleted { group });
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::request::{Command, Phase, State, decide, evolve};
+
+    fn fork(results: &[u32]) -> Fork {
+        let at = Timestamp::UNIX_EPOCH;
+        let result = |task: &u32| TaskSucceeded {
+            group: 0,
+            task: *task,
+            attempt: 1,
+            worker: "w".into(),
+            started_at: at,
+            duration_ms: 1,
+            result: "<r/>".into(),
+        };
+        Fork {
+            received: Received {
+                document: "<vnml/>".into(),
+                fingerprint: "f".into(),
+                groups: Vec::new(),
+                metadata: std::collections::BTreeMap::default(),
+                submitter: "ann".into(),
+                idempotency_key: None,
+            },
+            forked: Forked {
+                from: crate::request::RequestId::of_key("a", "b"),
+                sequence: 7,
+                by: "ann".into(),
+                reason: "a better market".into(),
+            },
+            resources: Vec::new(),
+            groups: vec![TakenGroup {
+                name: None,
+                tasks: 2,
+                results: results.iter().map(result).collect(),
+            }],
+            now: at,
+            rules: Rules {
+                group_timeout: Duration::from_secs(1),
+                fail_fast: false,
+            },
+        }
+    }
+
+    fn forked(results: &[u32]) -> State {
+        let command = Command::Fork(Box::new(fork(results)));
+        let events = decide(&State::Absent, command.clone()).unwrap();
+        let state = events.iter().fold(State::Absent, evolve);
+        assert_eq!(decide(&state, command).unwrap(), [], "again, nothing");
+        state
+    }
+
+    #[test]
+    fn a_fork_goes_on_in_the_group_that_lacks_a_result_or_after_the_last_that_has_all() {
+        let state = forked(&[2]);
+        let group = state.request().unwrap().running().unwrap();
+        assert_eq!(group.pending().collect::<Vec<_>>(), [1]);
+        let state = forked(&[1, 2]);
+        let request = state.request().unwrap();
+        assert_eq!(request.completed.len(), 1);
+        assert_eq!(request.phase, Phase::Planning);
+    }
+}

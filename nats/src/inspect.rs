@@ -1,0 +1,226 @@
+//! Looking at the broker without changing anything: for the tools that explain.
+
+use async_nats::jetstream::consumer::PullConsumer;
+use domain::request::{Payload, RequestId, TaskId};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+
+use crate::dead_letters::{Filter, Letter};
+use crate::topology::{
+    DEAD_LETTERS, REPORTS, TASKS, Topology, report_consumer_name, task_consumer_name,
+};
+use crate::{Connection, DeadLetter, DeadLetters, Error, subject};
+
+/// The most waiting tasks of one request that are looked at one by one.
+pub const TASKS_LOOKED_AT: usize = 1_000;
+
+/// The most dead letters of one request that are looked at.
+pub const LETTERS_LOOKED_AT: usize = 10_000;
+
+/// What a shard of the log holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The sequence of the first commit that is still there.
+    pub first: u64,
+    /// The sequence of the last commit.
+    pub last: u64,
+    /// The number of commits.
+    pub commits: u64,
+    /// When the first was stored.
+    pub first_at: Timestamp,
+    /// When the last was stored.
+    pub last_at: Timestamp,
+}
+
+/// Where a consumer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Its name.
+    pub consumer: String,
+    /// All up to here is acked.
+    pub acked: u64,
+    /// All up to here was delivered at least once.
+    pub delivered: u64,
+    /// Not yet delivered.
+    pub pending: u64,
+    /// Delivered and not yet acked.
+    pub unacked: u64,
+    /// Delivered more than once and not yet acked.
+    pub redelivered: u64,
+    /// Pulls that wait at the broker: none means that nobody asks.
+    pub waiting_pulls: u64,
+}
+
+/// A task in the work queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The task.
+    pub task: TaskId,
+    /// Its type.
+    pub task_type: String,
+    /// Its sequence in the queue.
+    pub sequence: u64,
+    /// When it was put there.
+    pub at: Timestamp,
+    /// Its document.
+    pub document: Payload,
+}
+
+impl Connection {
+    /// What a shard of the log holds.
+    pub async fn extent(&self, shard: u8) -> Result<Extent, Error> {
+        let name = Topology::log_stream(shard);
+        let stream = self.jetstream.get_stream(&name).await.map_err(|error| {
+            if error.to_string().contains("10059") || error.to_string().contains("not found") {
+                Error::Missing(format!("stream {name}"))
+            } else {
+                Error::unavailable(error)
+            }
+        })?;
+        let state = &stream.cached_info().state;
+        Ok(Extent {
+            first: state.first_sequence,
+            last: state.last_sequence,
+            commits: state.messages,
+            first_at: timestamp(state.first_timestamp)?,
+            last_at: timestamp(state.last_timestamp)?,
+        })
+    }
+
+    /// Where a reader of a shard's log stands: `orchestrator` or `projector`.
+    pub async fn log_position(&self, shard: u8, consumer: &str) -> Result<Position, Error> {
+        self.position(&Topology::log_stream(shard), consumer).await
+    }
+
+    /// Where the taking in of a shard's reports stands.
+    pub async fn report_position(&self, shard: u8) -> Result<Position, Error> {
+        self.position(REPORTS, &report_consumer_name(shard)).await
+    }
+
+    /// Where the workers of a task type stand.
+    pub async fn task_position(&self, task_type: &str) -> Result<Position, Error> {
+        self.position(TASKS, &task_consumer_name(task_type)).await
+    }
+
+    async fn position(&self, stream: &str, consumer: &str) -> Result<Position, Error> {
+        let found: PullConsumer = self
+            .jetstream
+            .get_consumer_from_stream(consumer, stream)
+            .await
+            .map_err(Error::unavailable)?;
+        let info = found.cached_info();
+        Ok(Position {
+            consumer: consumer.to_owned(),
+            acked: info.ack_floor.stream_sequence,
+            delivered: info.delivered.stream_sequence,
+            pending: info.num_pending,
+            unacked: info.num_ack_pending as u64,
+            redelivered: u64::try_from(info.num_redelivered).unwrap_or(u64::MAX),
+            waiting_pulls: info.num_waiting as u64,
+        })
+    }
+
+    /// The tasks of a request that are in the work queue: waiting, delayed or running. At the
+    /// most [`TASKS_LOOKED_AT`] are looked at.
+    pub async fn queued(&self, request: RequestId) -> Result<Vec<Queued>, Error> {
+        let subjects = self.subjects(TASKS, &subject::tasks_of(request)).await?;
+        let mut queued = Vec::new();
+        for subject in subjects.into_iter().take(TASKS_LOOKED_AT) {
+            queued.extend(self.queued_at(&subject).await?);
+        }
+        queued.sort_by_key(|queued| (queued.task.group, queued.task.task));
+        Ok(queued)
+    }
+
+    async fn queued_at(&self, at: &str) -> Result<Option<Queued>, Error> {
+        let stream = self
+            .jetstream
+            .get_stream_no_info(TASKS)
+            .await
+            .map_err(Error::unavailable)?;
+        // One that was done meanwhile is not there any more.
+        let Ok(message) = stream.direct_get_last_for_subject(at).await else {
+            return Ok(None);
+        };
+        let task = subject::task_id(at)
+            .ok_or_else(|| Error::corrupt(format!("the task at {at}"), "it names no task"))?;
+        let stored = message.headers.get(crate::tasks::STORED);
+        let document = match stored.and_then(|stored| stored.as_str().split_once(':')) {
+            Some((sha256, size)) => Payload::Stored {
+                sha256: sha256.to_owned(),
+                size: size.parse().unwrap_or(0),
+            },
+            None => Payload::from(&*String::from_utf8_lossy(&message.payload)),
+        };
+        Ok(Some(Queued {
+            task,
+            task_type: at.split('.').nth(1).unwrap_or_default().to_owned(),
+            sequence: message.sequence,
+            at: timestamp(message.time)?,
+            document,
+        }))
+    }
+
+    /// The reports of a request that wait to be taken in, and the timers that wait to fire.
+    pub async fn reports_of(&self, request: RequestId) -> Result<Vec<String>, Error> {
+        let partition = request.partition();
+        let mut found = self
+            .subjects(REPORTS, &format!("reports.{partition}.{request}.>"))
+            .await?;
+        let timers = format!("timers.{partition}.{request}.>");
+        found.extend(self.subjects(REPORTS, &timers).await?);
+        found.sort();
+        Ok(found)
+    }
+
+    async fn subjects(&self, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
+        let stream = self
+            .jetstream
+            .get_stream_no_info(stream)
+            .await
+            .map_err(Error::unavailable)?;
+        let subjects = stream
+            .info_with_subjects(filter)
+            .await
+            .map_err(Error::unavailable)?;
+        let subjects: Vec<(String, usize)> =
+            subjects.try_collect().await.map_err(Error::unavailable)?;
+        Ok(subjects.into_iter().map(|(subject, _)| subject).collect())
+    }
+
+    /// Every task that has a dead letter, with the run in which it was given up.
+    pub async fn dead_lettered(&self) -> Result<Vec<(TaskId, u32)>, Error> {
+        let subjects = self.subjects(DEAD_LETTERS, "dead-letters.>").await?;
+        let tasks = subjects
+            .iter()
+            .filter(|subject| !subject.starts_with("dead-letters.unreadable."))
+            .filter_map(|subject| {
+                let (task, run) = subject.rsplit_once('.')?;
+                Some((subject::task_id(task)?, run.parse().ok()?))
+            });
+        Ok(tasks.collect())
+    }
+
+    /// The dead letters of a request's tasks, the oldest first.
+    pub async fn dead_letters_of(&self, request: RequestId) -> Result<Vec<DeadLetter>, Error> {
+        let filter = Filter {
+            request: Some(request),
+            ..Filter::default()
+        };
+        let letters = DeadLetters::new(self.clone());
+        let page = letters.page(&filter, 0, LETTERS_LOOKED_AT).await?;
+        let given_up = page
+            .letters
+            .into_iter()
+            .filter_map(|kept| match kept.letter {
+                Letter::GivenUp(letter) => Some(*letter),
+                Letter::Unread(_) => None,
+            });
+        Ok(given_up.collect())
+    }
+}
+
+fn timestamp(time: async_nats::datetime::DateTime) -> Result<Timestamp, Error> {
+    Timestamp::from_nanosecond(time.unix_timestamp_nanos())
+        .map_err(|error| Error::corrupt("a time of the broker", error))
+}

@@ -1,0 +1,39 @@
+//! What operators did that is about no single request: who, why and what, kept beside the log.
+
+use async_nats::jetstream::message::PublishMessage;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Connection, Error};
+
+/// One thing an operator did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// What was done, in kebab-case, such as `views-rebuilt`; the last token of its subject.
+    pub name: String,
+    /// Who did it.
+    pub by: String,
+    /// Why, in that person's words.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// What it was done to and what came of it.
+    pub details: serde_json::Value,
+}
+
+impl Connection {
+    /// Records an operation, and waits until the broker has it.
+    pub async fn record(&self, operation: &Operation) -> Result<u64, Error> {
+        let body = serde_json::to_vec(operation)
+            .map_err(|error| Error::corrupt("a new operation", error))?;
+        let message = PublishMessage::build().payload(body.into());
+        let sent = self
+            .jetstream
+            .send_publish(format!("operations.{}", operation.name), message)
+            .await
+            .map_err(Error::unavailable)?;
+        let stored = sent.await.map_err(Error::unavailable)?;
+        Ok(stored.sequence)
+    }
+}

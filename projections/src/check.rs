@@ -1,0 +1,186 @@
+//! Comparing what Redis holds of a request with the view that the log gives.
+
+use std::collections::{BTreeMap, HashMap};
+
+use redis::Pipeline;
+
+use crate::view::{FailureView, View};
+use crate::{Error, Store, content, key};
+
+/// One thing in Redis that is not as the log has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The key.
+    pub key: String,
+    /// The field of a hash, or what else of the key differs.
+    pub field: String,
+    /// What the log says; none where the log has no such thing.
+    pub expected: Option<String>,
+    /// What Redis has; none where it has no such thing.
+    pub found: Option<String>,
+}
+
+/// The longest value that a difference shows.
+const SHOWN_CHARS: usize = 120;
+
+impl Store {
+    /// What Redis has of these requests that is not as these views say, each with the sequence
+    /// its view in Redis has seen, 0 without one. One round trip.
+    pub async fn differences(&self, views: &[View]) -> Result<Vec<(u64, Vec<Difference>)>, Error> {
+        if views.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ask = redis::pipe();
+        for view in views {
+            ask_for(&mut ask, view);
+        }
+        let mut connection = self.connection.clone();
+        let answers: Vec<redis::Value> = ask.query_async(&mut connection).await?;
+        let mut answers = answers.into_iter();
+        views
+            .iter()
+            .map(|view| compare(view, &mut answers))
+            .collect()
+    }
+}
+
+fn ask_for(ask: &mut Pipeline, view: &View) {
+    let id = view.request_id;
+    ask.hgetall(key::request(id));
+    ask.ttl(key::request(id));
+    for (group, _) in (0..).zip(&view.groups) {
+        ask.hgetall(key::group(id, group));
+    }
+    ask.get(key::failure(id));
+    ask.get(key::response(id));
+    ask.hgetall(key::metadata(id));
+    if let Some(idempotency_key) = &view.idempotency_key {
+        ask.get(key::idempotency(idempotency_key));
+    }
+}
+
+/// The answers of Redis in the order in which they were asked for.
+fn take<T: redis::FromRedisValue>(
+    answers: &mut impl Iterator<Item = redis::Value>,
+) -> Result<T, Error> {
+    let answer = answers.next().unwrap_or(redis::Value::Nil);
+    redis::from_redis_value(answer).map_err(|error| Error::Unavailable(error.to_string()))
+}
+
+fn compare(
+    view: &View,
+    answers: &mut impl Iterator<Item = redis::Value>,
+) -> Result<(u64, Vec<Difference>), Error> {
+    let id = view.request_id;
+    let mut found = Differences::default();
+    let request: HashMap<String, String> = take(answers)?;
+    let seen = request.get("seq").and_then(|seq| seq.parse().ok());
+    found.hash(&key::request(id), view.seq, content::request(view), request);
+    let time_to_live: i64 = take(answers)?;
+    if (time_to_live == -1) == view.status.is_terminal() && time_to_live != -2 {
+        let wanted = if view.status.is_terminal() {
+            "some"
+        } else {
+            "none"
+        };
+        let expiry = if time_to_live == -1 { "none" } else { "some" };
+        found.one(&key::request(id), "expiry", Some(wanted), Some(expiry));
+    }
+    for (index, group) in (0..).zip(&view.groups) {
+        let hash = take(answers)?;
+        found.hash(
+            &key::group(id, index),
+            group.seq,
+            content::group(group),
+            hash,
+        );
+    }
+    let failure: Option<String> = take(answers)?;
+    found.failure(&key::failure(id), view, failure.as_deref());
+    let response: Option<String> = take(answers)?;
+    let expected = view.response.as_ref().map(content::reference);
+    found.text(&key::response(id), expected.as_deref(), response.as_deref());
+    let metadata: BTreeMap<String, String> = take(answers)?;
+    found.metadata(&key::metadata(id), view, metadata);
+    if let Some(idempotency_key) = &view.idempotency_key {
+        let request: Option<String> = take(answers)?;
+        let (key, id) = (key::idempotency(idempotency_key), id.to_string());
+        found.text(&key, Some(&id), request.as_deref());
+    }
+    Ok((seen.unwrap_or(0), found.0))
+}
+
+#[derive(Default)]
+struct Differences(Vec<Difference>);
+
+impl Differences {
+    fn one(&mut self, key: &str, field: &str, expected: Option<&str>, found: Option<&str>) {
+        let short = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
+        self.0.push(Difference {
+            key: key.to_owned(),
+            field: field.to_owned(),
+            expected: expected.map(short),
+            found: found.map(short),
+        });
+    }
+
+    fn text(&mut self, key: &str, expected: Option<&str>, found: Option<&str>) {
+        if expected != found {
+            self.one(key, "value", expected, found);
+        }
+    }
+
+    fn hash(
+        &mut self,
+        key: &str,
+        seq: u64,
+        expected: Vec<(&'static str, String)>,
+        mut found: HashMap<String, String>,
+    ) {
+        if found.is_empty() {
+            return self.one(key, "key", Some("there"), None);
+        }
+        let seq = ("seq", seq.to_string());
+        for (name, expected) in std::iter::once(seq).chain(expected) {
+            let value = found.remove(name);
+            if value.as_deref() != Some(expected.as_str()) {
+                self.one(key, name, Some(&expected), value.as_deref());
+            }
+        }
+        for (name, value) in found {
+            self.one(key, &name, None, Some(&value));
+        }
+    }
+
+    /// The failure is compared as it is read: its text may be written in another order.
+    fn failure(&mut self, key: &str, view: &View, found: Option<&str>) {
+        let parsed = found.map(serde_json::from_str::<FailureView>);
+        match (&view.failure, parsed) {
+            (None, None) => {}
+            (Some(expected), Some(Ok(parsed))) if *expected == parsed => {}
+            (expected, _) => {
+                let expected = expected.as_ref().map(|failure| &*failure.failure.message);
+                self.one(key, "value", expected, found);
+            }
+        }
+    }
+
+    /// The sequence beside the metadata says only when they were written.
+    fn metadata(&mut self, key: &str, view: &View, mut found: BTreeMap<String, String>) {
+        if !view.metadata.contains_key("seq") {
+            found.remove("seq");
+        }
+        if found.is_empty() && !view.metadata.is_empty() {
+            return self.one(key, "key", Some("there"), None);
+        }
+        for (name, expected) in &view.metadata {
+            let value = found.remove(name);
+            if value.as_ref() != Some(expected) {
+                self.one(key, name, Some(expected), value.as_deref());
+            }
+        }
+        for (name, value) in found {
+            self.one(key, &name, None, Some(&value));
+        }
+    }
+}

@@ -1,0 +1,41 @@
+/// The kinds of keys that a request's view consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Where the request stands.
+    Request,
+    /// Where its groups stand.
+    Groups,
+    /// Why it failed.
+    Failure,
+    /// Its response.
+    Response,
+    /// The `x-*` headers of its submission.
+    Metadata,
+    /// The request of an idempotency key.
+    Idempotency,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Request,
+        Self::Groups,
+        Self::Failure,
+        Self::Response,
+        Self::Metadata,
+        Self::Idempotency,
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Groups => "groups",
+            Self::Failure => "failure",
+            Self::Response => "response",
+            Self::Metadata => "metadata",
+            Self::Idempotency => "idempotency",
+        }
+    }
+}

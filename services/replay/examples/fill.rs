@@ -1,0 +1,230 @@
+//! Fills a log with valid commits, to measure against: `fill NATS_URL REQUESTS [TASKS]`.
+//!
+//! Each request has two groups of so many tasks (22 by default: 50 events in 6 commits); one in
+//! fifty fails, with its dead letter. Nothing consumes what it writes, so it is for a server
+//! that serves nothing else.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::document::{Document, Limits};
+use domain::request::{
+    Attempt, Event, Failed, FailedTask, Failure, Fault, GroupOutline, GroupStarted, Next, Payload,
+    Received, RequestId, Succeeded, TaskFailed, TaskId, TaskSucceeded,
+};
+use jiff::{SignedDuration, Timestamp};
+use nats::{Connection, DeadLetter, DeadLetters, Log, Options, Topology};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// How many requests are written at once.
+const AT_ONCE: usize = 400;
+/// One of so many requests fails.
+const FAILS: u32 = 50;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+struct Form {
+    document: String,
+    fingerprint: String,
+    response: String,
+    tasks: u32,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let mut args = std::env::args().skip(1);
+    let url = args.next().ok_or("say where NATS is")?;
+    let requests: u32 = args.next().ok_or("say how many requests")?.parse()?;
+    let tasks: u32 = args.next().map_or(Ok(22), |text| text.parse())?;
+    let options = Options {
+        request_timeout: Duration::from_mins(1),
+        ..Options::new(url, "fill")
+    };
+    let connection = Connection::open(&options).await?;
+    Topology::default().declare(&connection).await?;
+    let log = Log::new(connection.clone(), 1);
+    let form = Arc::new(form(tasks)?);
+    let begun = Instant::now();
+    let mut writing = JoinSet::new();
+    let mut events = 0;
+    for number in 0..requests {
+        if writing.len() >= AT_ONCE {
+            events += writing.join_next().await.ok_or("nothing is written")???;
+        }
+        let (log, letters, form) = (
+            log.clone(),
+            DeadLetters::new(connection.clone()),
+            form.clone(),
+        );
+        writing.spawn(async move { request(&log, &letters, &form, number).await });
+    }
+    while let Some(written) = writing.join_next().await {
+        events += written??;
+    }
+    println!(
+        "{events} events of {requests} requests in {:?}",
+        begun.elapsed()
+    );
+    Ok(())
+}
+
+fn form(tasks: u32) -> Result<Form, Error> {
+    let valuation = "<valuation name=\"v\"><a/></valuation>";
+    let group = |name: &str| {
+        format!(
+            "<group name=\"{name}\">{}</group>",
+            valuation.repeat(tasks as usize)
+        )
+    };
+    let document = format!(
+        "<vnml><project>{}{}</project></vnml>",
+        group("a"),
+        group("b")
+    );
+    let parsed = Document::accept(document.as_bytes(), &Limits::default())?;
+    Ok(Form {
+        fingerprint: format!("{:x}", parsed.canonical().len()),
+        response: document.clone(),
+        document,
+        tasks,
+    })
+}
+
+/// Writes one request, commit by commit, and gives the number of its events.
+async fn request(
+    log: &Log,
+    letters: &DeadLetters,
+    form: &Form,
+    number: u32,
+) -> Result<usize, Error> {
+    let id = RequestId::new(Uuid::now_v7());
+    let mut last = 0;
+    let mut written = 0;
+    for events in commits(form, number, id) {
+        for event in &events {
+            if let Event::TaskFailed(failed) = event {
+                letters.keep(letter(id, failed)).await?;
+            }
+        }
+        last = log.append(id, last, &events).await?;
+        written += events.len();
+    }
+    Ok(written)
+}
+
+fn commits(form: &Form, number: u32, id: RequestId) -> Vec<Vec<Event>> {
+    let half = form.tasks / 2;
+    let fails = number.is_multiple_of(FAILS);
+    let last_of_a = form.tasks - u32::from(fails);
+    let mut commits = vec![vec![received(form)], vec![started(0, form.tasks)]];
+    commits.push((1..=half).map(|task| succeeded(0, task)).collect());
+    let mut second: Vec<Event> = (half + 1..=last_of_a)
+        .map(|task| succeeded(0, task))
+        .collect();
+    if fails {
+        second.extend(failed(id, form.tasks));
+        commits.push(second);
+        return commits;
+    }
+    second.push(Event::GroupCompleted { group: 0 });
+    second.push(started(1, form.tasks));
+    commits.push(second);
+    commits.push((1..=half).map(|task| succeeded(1, task)).collect());
+    let mut third: Vec<Event> = (half + 1..=form.tasks)
+        .map(|task| succeeded(1, task))
+        .collect();
+    third.push(Event::GroupCompleted { group: 1 });
+    let response = Payload::from(form.response.as_str());
+    third.push(Event::Succeeded(Succeeded { response }));
+    commits.push(third);
+    commits
+}
+
+fn received(form: &Form) -> Event {
+    let outline = |name: &str| GroupOutline {
+        name: Some(name.to_owned()),
+        valuations: form.tasks,
+    };
+    Event::Received(Box::new(Received {
+        document: Payload::from(form.document.as_str()),
+        fingerprint: form.fingerprint.clone(),
+        groups: vec![outline("a"), outline("b")],
+        metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
+        submitter: "fill".into(),
+        idempotency_key: None,
+    }))
+}
+
+fn started(group: u32, tasks: u32) -> Event {
+    Event::GroupStarted(GroupStarted {
+        group,
+        name: Some(["a", "b"][group as usize].to_owned()),
+        tasks,
+        deadline: Timestamp::now() + SignedDuration::from_mins(15),
+    })
+}
+
+fn succeeded(group: u32, task: u32) -> Event {
+    let result =
+        "<vnml><project><group><valuation name=\"v\"><a>1</a></valuation></group></project></vnml>";
+    Event::TaskSucceeded(TaskSucceeded {
+        group,
+        task,
+        attempt: 1,
+        worker: "worker-1".into(),
+        started_at: Timestamp::now(),
+        duration_ms: u64::from(task) * 3,
+        result: Payload::from(result),
+    })
+}
+
+fn failed(id: RequestId, task: u32) -> [Event; 2] {
+    let attempt = Attempt {
+        attempt: 1,
+        worker: "worker-1".into(),
+        started_at: Timestamp::now(),
+        duration_ms: 5,
+        fault: Fault {
+            code: "exit-65".into(),
+            message: "the program refused the task".into(),
+            causes: Vec::new(),
+        },
+    };
+    let letter = format!("{id}.0.{task}.0");
+    let failure = Failure {
+        code: "tasks-failed".into(),
+        message: "1 task of group 0 failed".into(),
+        group: Some(0),
+        tasks: vec![FailedTask {
+            task,
+            attempts: vec![attempt.clone()],
+            dead_letter: Some(letter.clone()),
+        }],
+        redrive_may_help: true,
+    };
+    [
+        Event::TaskFailed(TaskFailed {
+            group: 0,
+            task,
+            attempt,
+            next: Next::DeadLetter(letter),
+        }),
+        Event::Failed(Failed { failure }),
+    ]
+}
+
+fn letter(request: RequestId, failed: &TaskFailed) -> DeadLetter {
+    DeadLetter {
+        task: TaskId {
+            request,
+            group: failed.group,
+            task: failed.task,
+        },
+        run: 0,
+        task_type: "default".into(),
+        document: Payload::from("<vnml/>"),
+        attempts: vec![failed.attempt.clone()],
+        sequence: None,
+    }
+}

@@ -1,0 +1,45 @@
+//! Whatever writes says what it will do, and wants to be told who, why, and yes.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use crate::Error;
+use crate::command::ConsentArgs;
+
+/// Who does it, and why.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    pub by: String,
+    pub reason: String,
+}
+
+/// Says on stderr what will be done, and gives who wants it and why; an error where it is not
+/// wanted.
+pub fn ask(will: &str, args: &ConsentArgs) -> Result<Consent, Error> {
+    eprintln!("{will}");
+    let reason = args
+        .reason
+        .as_deref()
+        .map(str::trim)
+        .filter(|reason| !reason.is_empty())
+        .ok_or_else(|| Error::Usage("say why with --reason: it is put on record".into()))?;
+    if !args.yes && !terminal_says_yes()? {
+        return Err(Error::Usage(
+            "nothing was done: --yes says that it is wanted".into(),
+        ));
+    }
+    Ok(Consent {
+        by: args.by.clone(),
+        reason: reason.to_owned(),
+    })
+}
+
+fn terminal_says_yes() -> Result<bool, Error> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    eprint!("Do it? [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,142 @@
+//! `export`: requests with all that belongs to them, in one file.
+
+use std::collections::HashSet;
+
+use domain::request::{Event, Payload, RequestId};
+use jiff::Timestamp;
+use runtime::Settings;
+
+use crate::bundle::{self, Bundle, Header, Line, Rules, StoredCommit, StoredPayload, StoredTask};
+use crate::command::ExportArgs;
+use crate::derive::sha256;
+use crate::log::Live;
+use crate::output::count;
+use crate::source::Source;
+use crate::{Error, Finding, redact, redecide, search};
+
+pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Error> {
+    let source = Source::Live(Box::new(Live::open(settings).await?));
+    let ids = if let Some(id) = args.id {
+        vec![id]
+    } else {
+        let since = args.since.map(|since| since.time(Timestamp::now()));
+        let found = search::find(&source, &args.filter, since, args.limit).await?;
+        found.iter().map(|found| found.request_id).collect()
+    };
+    if ids.is_empty() {
+        return Err(Error::NotFound("no request is so".into()));
+    }
+    let rules = Rules {
+        fail_fast: settings.fail_fast,
+    };
+    let mut lines = vec![Line::Bundle(Header::new(args.redact, rules))];
+    for id in &ids {
+        request(&source, *id, args.redact, &mut lines).await?;
+    }
+    let lines = with_tasks(lines).await?;
+    let packed = bundle::pack(&lines, true)?;
+    std::fs::write(&args.output, &packed)?;
+    let commits = lines.iter().filter(|line| matches!(line, Line::Commit(_)));
+    eprintln!(
+        "{}: {} in {}, {} bytes, sha256 {}",
+        args.output.display(),
+        count(ids.len() as u64, "request"),
+        count(commits.count() as u64, "commit"),
+        packed.len(),
+        sha256(&packed)
+    );
+    Ok(Finding::Fine)
+}
+
+async fn request(
+    source: &Source,
+    id: RequestId,
+    redacted: bool,
+    lines: &mut Vec<Line>,
+) -> Result<(), Error> {
+    let commits = source.commits(id).await?;
+    let mut known = HashSet::new();
+    for payload in commits
+        .iter()
+        .flat_map(|commit| &commit.events)
+        .flat_map(payloads)
+    {
+        if let Payload::Stored { sha256, .. } = payload
+            && known.insert(sha256.clone())
+        {
+            let bytes = source.payload(payload).await?;
+            lines.push(Line::Payload(stored(sha256, bytes, redacted)));
+        }
+    }
+    dead_letters(source, id, redacted, lines).await?;
+    for mut commit in commits {
+        if redacted {
+            commit.events.iter_mut().for_each(redact::event);
+        }
+        lines.push(Line::Commit(StoredCommit {
+            request: commit.request,
+            sequence: commit.sequence,
+            previous: commit.previous,
+            at: commit.at,
+            events: commit.events,
+        }));
+    }
+    Ok(())
+}
+
+fn stored(sha256: &str, bytes: Vec<u8>, redacted: bool) -> StoredPayload {
+    let (text, hex) = match String::from_utf8(bytes) {
+        Ok(text) if redacted => (Some(redact::xml(&text)), None),
+        Ok(text) => (Some(text), None),
+        Err(error) => {
+            let bytes = error.into_bytes();
+            let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            (None, Some(hex.concat()))
+        }
+    };
+    StoredPayload {
+        sha256: sha256.to_owned(),
+        text,
+        hex,
+    }
+}
+
+/// The payloads an event has.
+pub fn payloads(event: &Event) -> Vec<&Payload> {
+    match event {
+        Event::Received(e) => vec![&e.document],
+        Event::ResourcesCaptured(e) => e.resources.iter().map(|r| &r.content).collect(),
+        Event::TaskSucceeded(e) => vec![&e.result],
+        Event::Succeeded(e) => vec![&e.response],
+        _ => Vec::new(),
+    }
+}
+
+/// A masked document is none that was sent: it would prove nothing.
+async fn dead_letters(
+    source: &Source,
+    id: RequestId,
+    redacted: bool,
+    lines: &mut Vec<Line>,
+) -> Result<(), Error> {
+    if let (Some(live), false) = (source.live(), redacted) {
+        let letters = live.connection.dead_letters_of(id).await?;
+        lines.extend(letters.into_iter().map(Line::DeadLetter));
+    }
+    Ok(())
+}
+
+/// Adds the hashes of the task documents, as this build makes them.
+async fn with_tasks(mut lines: Vec<Line>) -> Result<Vec<Line>, Error> {
+    let packed = bundle::pack(&lines, false)?;
+    let bundle = Bundle::parse(&packed).map_err(Error::Unreadable)?;
+    let ids = bundle.requests();
+    let source = Source::Bundle(Box::new(bundle));
+    for id in ids {
+        let commits = source.commits(id).await?;
+        for (task, sha256) in redecide::task_hashes(&source, &commits).await? {
+            lines.push(Line::Task(StoredTask { task, sha256 }));
+        }
+    }
+    Ok(lines)
+}

@@ -1,0 +1,47 @@
+//! Keeping up with a request until it has ended.
+
+use std::time::Duration;
+
+use nats::Follower;
+
+use crate::log::Live;
+use crate::output::Paint;
+use crate::show::entry_line;
+use crate::story::Story;
+use crate::{Error, Finding, line, page, timeline};
+
+/// How often a request is looked at even where nothing was noticed: following starts after it
+/// was read.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Prints what is new, line by line.
+pub async fn request(live: &Live, story: Story, json: bool) -> Result<Finding, Error> {
+    let shard = story.id.partition().shard(live.log.shards());
+    let mut follower = Follower::open(&live.connection, shard).await?;
+    let (mut sequence, mut last) = (story.sequence(), story.last_at());
+    let mut ended = story.view.status.is_terminal();
+    let paint = Paint::of_stdout();
+    while !ended {
+        loop {
+            match tokio::time::timeout(LOOK, follower.next()).await {
+                Ok(Ok(notice)) if notice.request != story.id => {}
+                Ok(Err(error)) => return Err(error.into()),
+                Ok(Ok(_)) | Err(_) => break,
+            }
+        }
+        for commit in live.log.read(story.id, sequence).await? {
+            for entry in timeline::entries(commit.recorded(), true) {
+                if json {
+                    page::line(&line::of_entry(&entry))?;
+                } else {
+                    let since = timeline::delta(Some(last), entry.at);
+                    println!("{}", entry_line(&entry, &since, paint));
+                }
+                last = entry.at;
+            }
+            sequence = commit.sequence;
+            ended = commit.is_terminal();
+        }
+    }
+    Ok(Finding::Fine)
+}

@@ -1,0 +1,70 @@
+//! The tool that answers what happened to a request, why, and whether it would happen again.
+//!
+//! It reads the log straight from the broker, or from a bundle, so it works when Redis and the
+//! API are down; it changes nothing unless it is told to, by whom and why. `docs/replay.md` is
+//! the operator's view of this module.
+
+mod bundle;
+mod command;
+mod consent;
+mod derive;
+mod diff;
+mod error;
+mod execute;
+mod export;
+mod filter;
+mod follow;
+mod fork;
+mod line;
+mod log;
+mod output;
+mod page;
+mod place;
+mod rebuild;
+mod redact;
+mod redecide;
+mod rerun;
+mod search;
+mod show;
+mod source;
+mod state;
+mod story;
+mod summary;
+mod tail;
+mod task;
+mod timeline;
+mod usual;
+mod verify;
+mod why;
+
+use runtime::Settings;
+
+pub use command::{Replay, ReplayCommand};
+pub use error::{Error, Finding};
+pub use execute::{Execution, Executor};
+pub use rerun::golden;
+
+/// Runs one of the commands. `executor` runs tasks for `run --execute`.
+pub async fn run(
+    command: &ReplayCommand,
+    settings: &Settings,
+    executor: &dyn Executor,
+) -> Result<Finding, Error> {
+    let ReplayCommand::Replay(command) = command;
+    match command {
+        Replay::Show(args) => show::run(args, settings).await,
+        Replay::Why(args) => why::run(args, settings).await,
+        Replay::State(args) => state::run(args, settings).await,
+        Replay::Diff(args) => diff::run(args, settings).await,
+        Replay::Task(args) => task::run(args, settings).await,
+        Replay::Tail(args) => tail::run(args, settings).await,
+        Replay::Search(args) => search::run(args, settings).await,
+        Replay::Summary(args) => summary::run(args, settings).await,
+        Replay::Verify(args) => verify::run(args, settings).await,
+        Replay::Rebuild(args) => rebuild::run(args, settings).await,
+        Replay::Export(args) => export::run(args, settings).await,
+        Replay::Run(args) => rerun::run(args, settings, executor).await,
+        Replay::Test(args) => rerun::test(args).await,
+        Replay::Fork(args) => fork::run(args, settings).await,
+    }
+}

@@ -1,0 +1,50 @@
+//! Printing, through a pager where the text is longer than the terminal is high.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::{Command, Stdio};
+
+use crate::Error;
+
+/// Prints a text.
+pub fn print(text: &str) -> Result<(), Error> {
+    let text = if text.ends_with('\n') {
+        text.to_owned()
+    } else {
+        format!("{text}\n")
+    };
+    let height = terminal_size::terminal_size().map(|(_, height)| usize::from(height.0));
+    let long = height.is_some_and(|height| text.lines().count() >= height);
+    if long && io::stdout().is_terminal() && through_pager(&text) {
+        return Ok(());
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+/// Whether there is a pager and it took the text.
+fn through_pager(text: &str) -> bool {
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less -FRX".into());
+    let mut words = pager.split_whitespace();
+    let Some(program) = words.next() else {
+        return false;
+    };
+    let started = Command::new(program)
+        .args(words)
+        .stdin(Stdio::piped())
+        .spawn();
+    let Ok(mut pager) = started else {
+        return false;
+    };
+    if let Some(mut stdin) = pager.stdin.take() {
+        // Whoever leaves the pager has read enough.
+        let _ = stdin.write_all(text.as_bytes());
+    }
+    pager.wait().is_ok()
+}
+
+/// Prints one object on a line of its own.
+pub fn line(value: &serde_json::Value) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    Ok(writeln!(stdout, "{value}")?)
+}

@@ -1,0 +1,7 @@
+//! `fanfold replay …` against real logs.
+
+mod broken;
+mod bundle;
+mod scene;
+mod story;
+mod writes;

@@ -11,7 +11,7 @@ use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{MutexGuard, oneshot};
 
 use crate::Connection;
 use crate::error::{Refusal, refusal};
@@ -27,6 +27,8 @@ const BATCH_COST: Duration = Duration::from_millis(3);
 const PLAIN_COST: Duration = Duration::from_micros(50);
 /// From how many plain publishes at once their cost is measured.
 const MEASURED_FROM: usize = 8;
+/// How long others wait for a flight to end before they begin one of their own.
+const FLIGHT_PATIENCE: Duration = Duration::from_millis(250);
 /// How much a new measurement counts.
 const WEIGHT: f64 = 0.1;
 
@@ -122,10 +124,10 @@ impl GroupCommit {
                     let gone = |_| Err(Refusal::Other("whoever published it was stopped".into()));
                     return answer.unwrap_or_else(gone);
                 }
-                _flying = self.shared.flight.lock() => {
+                flying = self.shared.flight.lock() => {
                     let flight = self.board();
                     if !flight.is_empty() {
-                        self.fly(flight).await;
+                        self.fly_while_others_wait(flight, flying).await;
                     }
                 }
             }
@@ -136,6 +138,16 @@ impl GroupCommit {
         let mut queue = lock(&self.shared.queue);
         let boarding = queue.len().min(FLIGHT_MAX);
         queue.drain(..boarding).collect()
+    }
+
+    /// A broker that does not answer soon, as after a lost connection, holds nobody else up.
+    async fn fly_while_others_wait(&self, flight: Vec<Waiting>, flying: MutexGuard<'_, ()>) {
+        let flight = self.fly(flight);
+        tokio::pin!(flight);
+        if tokio::time::timeout(FLIGHT_PATIENCE, &mut flight).await.is_err() {
+            drop(flying);
+            flight.await;
+        }
     }
 
     async fn fly(&self, flight: Vec<Waiting>) {

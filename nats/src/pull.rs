@@ -13,8 +13,11 @@ use crate::{Connection, Delivery, Error, TaskMessage, Unreadable};
 
 /// How long one pull waits at the broker.
 const PULL_EXPIRY: Duration = Duration::from_secs(20);
-/// With no answer at all for this long after a pull expired, the pull is taken for lost.
-const LOST_AFTER: Duration = Duration::from_secs(5);
+/// The broker's sign of life within a pull.
+const PULL_HEARTBEAT: Duration = Duration::from_secs(1);
+/// With no sign of life for this long every pull is taken for lost, as by a broker that was
+/// restarted.
+const LOST_AFTER: Duration = Duration::from_millis(2_500);
 
 /// How much a worker pulls.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +83,7 @@ impl Pull {
         let batch = BatchConfig {
             batch: room,
             expires: Some(PULL_EXPIRY),
+            idle_heartbeat: PULL_HEARTBEAT,
             ..BatchConfig::default()
         };
         self.consumer
@@ -94,9 +98,8 @@ impl Pull {
     /// None says that the connection is closed. Safe to drop between messages.
     pub async fn next(&mut self) -> Option<Result<TaskMessage, Box<Unreadable>>> {
         loop {
-            let waiting = tokio::time::timeout(PULL_EXPIRY + LOST_AFTER, self.answers.next());
+            let waiting = tokio::time::timeout(LOST_AFTER, self.answers.next());
             let Ok(answer) = waiting.await else {
-                // Every pull ends with an answer; without one the broker has lost it.
                 self.asked = 0;
                 if self.ask().await.is_err() {
                     tracing::debug!("the broker cannot be asked for tasks");
@@ -124,6 +127,7 @@ impl Pull {
                 };
                 Some(TaskMessage::parse(Delivery::new(message)))
             }
+            Some(StatusCode::IDLE_HEARTBEAT) => None,
             Some(status) => {
                 self.end_of_pull(status, &message);
                 None

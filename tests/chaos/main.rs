@@ -5,6 +5,7 @@ mod load;
 mod truth;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use harness::{Program, Valuer, World, until};
 use load::Load;
@@ -34,11 +35,17 @@ async fn start(role: &str, world: &World, valuer: &Valuer) -> Program {
 async fn progress(valuer: &Valuer, after: &str) {
     let before = valuer.calls_so_far();
     let most = REQUESTS * GROUPS * TASKS;
+    let begun = Instant::now();
     until(&format!("work goes on after {after}"), || async {
         let calls = valuer.calls_so_far();
         calls >= before + PROGRESS || calls >= most
     })
     .await;
+    let calls = valuer.calls_so_far();
+    eprintln!(
+        "after {after}: {:?}, {calls} attempts so far",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +83,8 @@ async fn every_accepted_request_succeeds_once_whatever_is_killed_meanwhile() {
     for id in &ids {
         api.client().until_status(id, "succeeded").await;
     }
+    eprintln!("all have succeeded");
     truth::check(&world, &ids, GROUPS, TASKS).await;
+    eprintln!("every event, result and view is right");
     truth::nothing_waits(&world).await;
 }

@@ -1,10 +1,14 @@
 //! What must be true of every request in the end.
 
 use domain::request::{Event, RequestId};
+use futures::StreamExt;
 use harness::{World, canonical, until};
 use nats::{Commit, Connection, Log, Options, Payloads};
 use projections::{Store, fold};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether something is left.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// One terminal event each, every task's result in its place, every view the fold of its events.
 pub async fn check(world: &World, ids: &[String], groups: usize, tasks: usize) {
@@ -74,10 +78,19 @@ fn response(groups: usize, tasks: usize) -> String {
 pub async fn nothing_waits(world: &World) {
     let jetstream = world.jetstream().await;
     for name in ["TASKS", "REPORTS"] {
-        until(&format!("{name} is empty"), || async {
-            let mut stream = jetstream.get_stream(name).await.unwrap();
-            stream.info().await.unwrap().state.messages == 0
-        })
-        .await;
+        let left = || async {
+            let stream = jetstream.get_stream(name).await.unwrap();
+            let subjects = stream.info_with_subjects(">").await.unwrap();
+            subjects
+                .map(|subject| subject.unwrap().0)
+                .collect::<Vec<_>>()
+                .await
+        };
+        let begun = Instant::now();
+        while !left().await.is_empty() {
+            let left = left().await;
+            assert!(begun.elapsed() < harness::LIMIT, "left in {name}: {left:?}");
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }

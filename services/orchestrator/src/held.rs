@@ -9,11 +9,15 @@ use std::time::Duration;
 
 use domain::request::RequestId;
 use jiff::Timestamp;
+use moka::sync::Cache;
 use nats::{Delivery, Error, Timers};
 use tokio::time::Instant;
 
 /// How long a timer is wanted before it is set. It is far below any time-out worth having.
 const HOLD: Duration = Duration::from_secs(1);
+/// Of how many timers it is remembered that they were set from here. One that is forgotten fires
+/// late, which changes nothing.
+const SET_MAX: u64 = 200_000;
 
 /// Which timer; a request has one, and each of its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +55,11 @@ impl Commit {
         &self.delivery
     }
 
+    /// Whether it was delivered before: then its timers may have been set by another instance.
+    fn comes_again(&self) -> bool {
+        self.delivery.place().is_ok_and(|(_, _, times)| times > 1)
+    }
+
     /// Gives one hold up; the last acks the commit.
     pub async fn release(&self) {
         if self.holds.fetch_sub(1, Ordering::AcqRel) == 1
@@ -62,9 +71,10 @@ impl Commit {
 }
 
 /// The timers that are wanted and not yet set.
-#[derive(Default)]
 pub struct Held {
     wanted: Mutex<HashMap<Timer, Arc<Entry>>>,
+    /// Those that were set from here: a commit may come again after its timer was set.
+    set: Cache<Timer, ()>,
     /// In the order in which they were wanted, each with when it is to be set.
     order: Mutex<VecDeque<(Instant, Timer)>>,
 }
@@ -88,6 +98,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            wanted: Mutex::default(),
+            set: Cache::new(SET_MAX),
+            order: Mutex::default(),
+        }
+    }
+}
+
 impl Held {
     /// Holds a commit for a timer that it wants.
     pub async fn hold(&self, wanted: Wanted, commit: &Arc<Commit>) {
@@ -104,13 +124,17 @@ impl Held {
         }
     }
 
-    /// Lets a timer go that is not wanted any more; says whether it was never set from here.
+    /// Lets a timer go that is not wanted any more; says whether it was never set, by anybody.
     pub async fn let_go(&self, timer: Timer) -> bool {
         let held = lock(&self.wanted).remove(&timer);
-        let Some(entry) = held else { return false };
+        let Some(entry) = held else {
+            self.set.invalidate(&timer);
+            return false;
+        };
         let stage = std::mem::replace(&mut *entry.stage.lock().await, Stage::Gone);
+        let set_before = self.set.remove(&timer).is_some();
         entry.commit.release().await;
-        stage == Stage::Held
+        stage == Stage::Held && !set_before && !entry.commit.comes_again()
     }
 
     /// Waits until some are to be set; for ever where none is held.
@@ -148,6 +172,7 @@ impl Held {
             return;
         }
         *stage = Stage::Set;
+        self.set.insert(timer, ());
         drop(stage);
         self.done_with(timer, &entry).await;
     }

@@ -1,5 +1,6 @@
 //! One shard of the log, projected in order.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use domain::request::RequestId;
@@ -66,18 +67,15 @@ impl Shard {
         self.repair().await?;
         self.resume().await?;
         self.trim().await?;
-        let Some(last) = chunk.last() else {
+        let Some((last, sequence)) = self.last(chunk)? else {
             return Ok(());
         };
-        let commits = chunk.iter().map(UnreadableCommit::or_commit);
-        let commits = self.stops.readable(commits.collect::<Result<_, _>>()?);
-        let commits = commits.await?;
-        let written = self.views.take_in(self.number, &commits);
-        let published = feed::publish(&self.feed, &commits);
-        let (written, published) = tokio::join!(written, published);
-        self.stop(written?).await?;
-        published?;
-        let (sequence, _, _) = last.place()?;
+        if self.follows_on(chunk, sequence)? {
+            let commits = chunk.iter().map(UnreadableCommit::or_commit);
+            self.project(commits.collect::<Result<_, _>>()?).await?;
+        } else {
+            self.catch_up(sequence).await?;
+        }
         let found = self
             .store
             .advance(self.number, self.noted, sequence)
@@ -88,6 +86,55 @@ impl Shard {
         }
         self.noted = self.noted.max(sequence);
         Ok(last.ack().await?)
+    }
+
+    /// The delivery furthest on in the log, and its sequence.
+    fn last<'a>(&self, chunk: &'a [Delivery]) -> Result<Option<(&'a Delivery, u64)>, Error> {
+        let mut last = None;
+        for delivery in chunk {
+            let (sequence, _, _) = delivery.place()?;
+            if last.is_none_or(|(_, furthest)| sequence > furthest) {
+                last = Some((delivery, sequence));
+            }
+        }
+        Ok(last)
+    }
+
+    /// Whether a chunk has every commit from where the projection is up to its last one. After
+    /// the broker or the connection was lost what was on its way comes again later, and the ack
+    /// of what comes first would cover it.
+    fn follows_on(&self, chunk: &[Delivery], last: u64) -> Result<bool, Error> {
+        let mut new = BTreeSet::new();
+        for delivery in chunk {
+            let (sequence, _, _) = delivery.place()?;
+            if sequence > self.noted {
+                new.insert(sequence);
+            }
+        }
+        Ok(new.len() as u64 == last.saturating_sub(self.noted))
+    }
+
+    /// Projects from the log itself what is between where the projection is and here.
+    async fn catch_up(&mut self, to: u64) -> Result<(), Error> {
+        let from = self.noted + 1;
+        tracing::debug!(shard = self.number, from, to, "catching up from the log");
+        let mut scan = Scan::open(&self.connection, self.number, from, to).await?;
+        while let Some(commits) = scan.next_each(REBUILD_CHUNK).await? {
+            self.project(commits).await?;
+        }
+        Ok(())
+    }
+
+    async fn project(
+        &mut self,
+        commits: Vec<Result<Commit, UnreadableCommit>>,
+    ) -> Result<(), Error> {
+        let commits = self.stops.readable(commits).await?;
+        let written = self.views.take_in(self.number, &commits);
+        let published = feed::publish(&self.feed, &commits);
+        let (written, published) = tokio::join!(written, published);
+        self.stop(written?).await?;
+        Ok(published?)
     }
 
     /// Takes what has expired out of the index, now and then.

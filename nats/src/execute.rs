@@ -23,6 +23,8 @@ pub struct Receipt {
     pub sequence: u64,
     /// Whether something was committed; a command that was already obeyed commits nothing.
     pub committed: bool,
+    /// Whether it was decided once only: no other commit came first.
+    pub at_once: bool,
 }
 
 /// Why a command was not obeyed.
@@ -52,7 +54,7 @@ impl Log {
         let id = request.to_string();
         for retry in 0..CONFLICT_RETRIES {
             let decided = match framework.execute(&id, command.clone()).await {
-                Ok(()) => Some(Ok(told.receipt())),
+                Ok(()) => Some(Ok(told.receipt(retry == 0))),
                 Err(AggregateError::AggregateConflict) => None,
                 Err(AggregateError::UserError(rejection)) => Some(Err(rejection)),
                 Err(error) => return Err(log_error(error).into()),
@@ -116,11 +118,12 @@ impl Sequences {
         self.loaded.load(Ordering::Relaxed)
     }
 
-    fn receipt(&self) -> Receipt {
+    fn receipt(&self, at_once: bool) -> Receipt {
         let committed = self.committed.load(Ordering::Relaxed);
         Receipt {
             sequence: committed.max(self.loaded()),
             committed: committed > 0,
+            at_once,
         }
     }
 }

@@ -144,7 +144,10 @@ impl GroupCommit {
     async fn fly_while_others_wait(&self, flight: Vec<Waiting>, flying: MutexGuard<'_, ()>) {
         let flight = self.fly(flight);
         tokio::pin!(flight);
-        if tokio::time::timeout(FLIGHT_PATIENCE, &mut flight).await.is_err() {
+        if tokio::time::timeout(FLIGHT_PATIENCE, &mut flight)
+            .await
+            .is_err()
+        {
             drop(flying);
             flight.await;
         }

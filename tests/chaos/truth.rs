@@ -20,7 +20,7 @@ pub async fn check(world: &World, ids: &[String], groups: usize, tasks: usize) {
     let redis = projections::Connection::open(world.redis_url())
         .await
         .unwrap();
-    let store = Store::new(redis, Duration::from_secs(86_400));
+    let store = Store::new(redis, Duration::from_hours(24));
     let expected = canonical(&response(groups, tasks));
     for id in ids {
         let id: RequestId = id.parse().unwrap();
@@ -56,22 +56,21 @@ pub async fn check(world: &World, ids: &[String], groups: usize, tasks: usize) {
 }
 
 fn response(groups: usize, tasks: usize) -> String {
-    let groups: String = (0..groups)
-        .map(|group| {
-            let valuations: String = (1..=tasks)
-                .map(|task| {
-                    format!(
-                        "<valuation name=\"v\"><market name=\"m\"><rate>0.03</rate></market>\
-                         <analytics><price><amount>{}.00</amount></price></analytics>\
-                         <vndb externalId=\"{task}\"/></valuation>",
-                        (group + 1) * 100 + task
-                    )
-                })
-                .collect();
-            format!("<group>{valuations}</group>")
-        })
-        .collect();
-    format!("<vnml><project>{groups}</project></vnml>")
+    let valuation = |group: usize, task: usize| {
+        format!(
+            "<valuation name=\"v\"><market name=\"m\"><rate>0.03</rate></market>\
+             <analytics><price><amount>{}.00</amount></price></analytics>\
+             <vndb externalId=\"{task}\"/></valuation>",
+            (group + 1) * 100 + task
+        )
+    };
+    let mut all = String::new();
+    for group in 0..groups {
+        all.push_str("<group>");
+        all.extend((1..=tasks).map(|task| valuation(group, task)));
+        all.push_str("</group>");
+    }
+    format!("<vnml><project>{all}</project></vnml>")
 }
 
 /// No task, report or timer is left behind.

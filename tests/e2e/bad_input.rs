@@ -50,13 +50,13 @@ async fn a_document_that_is_none_is_refused_with_what_and_where_and_leaves_nothi
         let answer = post(&client, "/valuation", "application/xml", body.to_owned()).await;
         refused(&answer, status, code, words);
     }
-    let log = world
+    let requests = world
         .jetstream()
         .await
         .get_stream("REQUESTS_0")
         .await
         .unwrap();
-    assert_eq!(log.cached_info().state.messages, 0);
+    assert_eq!(requests.cached_info().state.messages, 0);
 }
 
 #[tokio::test]

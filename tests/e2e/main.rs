@@ -40,14 +40,9 @@ async fn up(world: &World, valuer: &Valuer, settings: &[(&str, &str)]) -> Progra
 fn document(groups: usize, tasks: usize) -> String {
     let valuation = "<valuation name=\"v\"><market select=\"/vnml/project/market[1]\"/>\
                      <analytics><price><amount/></price></analytics></valuation>";
-    let groups: String = (0..groups)
-        .map(|group| {
-            format!(
-                "<group name=\"g{group}\">{}</group>",
-                valuation.repeat(tasks)
-            )
-        })
-        .collect();
+    let valuations = valuation.repeat(tasks);
+    let group = |number| format!("<group name=\"g{number}\">{valuations}</group>");
+    let groups = (0..groups).map(group).collect::<Vec<_>>().concat();
     format!("<vnml><project><market name=\"m\"><rate>0.03</rate></market>{groups}</project></vnml>")
 }
 

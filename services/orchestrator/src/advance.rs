@@ -47,7 +47,15 @@ pub async fn with_reports(
                 tracing::warn!(%request, "a report for a request that is not in the log");
                 return Ok(());
             }
-            Ok(()) => return Ok(()),
+            Ok(receipt) => {
+                // Where somebody else committed first, the results that were put into the
+                // document for these steps may not be those that were recorded.
+                let as_worked_out = receipt.committed && receipt.at_once;
+                if !as_worked_out && !advance.steps.is_empty() {
+                    context.forget_work(request);
+                }
+                return Ok(());
+            }
             Err(error) => {
                 // The document may hold results that were not committed.
                 context.forget_work(request);

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use domain::request::{Command, Rejection, RequestId, Rules};
 use moka::sync::Cache;
-use nats::{Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Tasks, Timers};
+use nats::{Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Receipt, Tasks, Timers};
 use runtime::{Settings, SettingsError, TaskTypes};
 use tokio::sync::Mutex;
 
@@ -92,9 +92,9 @@ impl Context {
     }
 
     /// Decides and commits a command.
-    pub async fn execute(&self, request: RequestId, command: Command) -> Result<(), Error> {
+    pub async fn execute(&self, request: RequestId, command: Command) -> Result<Receipt, Error> {
         match self.log.execute(request, command).await {
-            Ok(_) => Ok(()),
+            Ok(receipt) => Ok(receipt),
             Err(ExecuteError::Refused(rejection)) => Err(rejection.into()),
             Err(ExecuteError::Log(error)) => Err(Error::of_log(error)),
         }
@@ -122,7 +122,7 @@ impl Context {
         self.forget_work(request);
         match self.execute(request, Command::Abort(*failure)).await {
             Err(Error::Refused(Rejection::Unknown)) => Ok(()),
-            other => other,
+            other => other.map(|_| ()),
         }
     }
 }

@@ -67,7 +67,7 @@ impl Shard {
         self.repair().await?;
         self.resume().await?;
         self.trim().await?;
-        let Some((last, sequence)) = self.last(chunk)? else {
+        let Some((last, sequence)) = Self::last(chunk)? else {
             return Ok(());
         };
         if self.follows_on(chunk, sequence)? {
@@ -89,7 +89,7 @@ impl Shard {
     }
 
     /// The delivery furthest on in the log, and its sequence.
-    fn last<'a>(&self, chunk: &'a [Delivery]) -> Result<Option<(&'a Delivery, u64)>, Error> {
+    fn last(chunk: &[Delivery]) -> Result<Option<(&Delivery, u64)>, Error> {
         let mut last = None;
         for delivery in chunk {
             let (sequence, _, _) = delivery.place()?;

@@ -1,5 +1,7 @@
 //! What is submitted.
 
+use std::fmt::Write as _;
+
 /// A kind of request.
 pub struct Workload {
     pub name: &'static str,
@@ -85,12 +87,14 @@ impl Workload {
         for group in 0..self.groups {
             groups.push_str("<group name=\"g\">");
             for task in 1..=self.tasks {
-                groups.push_str(&format!(
+                // Writing to a String cannot fail.
+                let _ = write!(
+                    groups,
                     "<valuation name=\"noop\"><analytics><price><amount>{}.00</amount></price>\
                      </analytics><note>no work was done</note><vndb externalId=\"{task}\"/>\
                      </valuation>",
                     (group + 1) * 100 + task
-                ));
+                );
             }
             groups.push_str("</group>");
         }

@@ -104,7 +104,7 @@ async fn requests_and_events_are_found_by_what_they_say() {
         let args = [&["search", "--json", "--since", "1h"], &filter[..]].concat();
         assert_eq!(
             ids(&scene.replay(&args).await),
-            [wanted.clone()],
+            std::slice::from_ref(wanted),
             "{filter:?}"
         );
     }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::request::{RequestId, Status};
+use projections::View;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,25 +62,23 @@ pub async fn outcome(
     let ended = async {
         loop {
             if look {
-                let last = api.log.last(id).await?;
-                if last.is_some_and(|commit| commit.is_terminal()) {
-                    return Ok::<(), Problem>(());
+                // The fold says whether it has ended: after its end a late outcome may come last.
+                let view = api.folded(id).await?;
+                if view.status.is_terminal() {
+                    return Ok::<View, Problem>(view);
                 }
             }
             waiter.ended().await;
             look = true;
         }
     };
-    tokio::select! {
+    let view = tokio::select! {
         ended = tokio::time::timeout(limit, ended) => match ended {
             Ok(ended) => ended?,
             Err(_) => return Ok(pending(id, taken)),
         },
         () = api.shutdown.softly() => return Ok(pending(id, taken)),
-    }
-    let commits = api.log.read(id, 0).await?;
-    let view = projections::fold(None, commits.iter().flat_map(nats::Commit::recorded))
-        .ok_or_else(|| Problem::unknown(id))?;
+    };
     api.seen.insert(id, view.seq);
     let response = match (view.status, &view.failure) {
         (Status::Succeeded, _) => finished(api, id, &view, headers, false).await?,
@@ -94,6 +93,15 @@ pub async fn outcome(
         _ => accepted(id, "pending"),
     };
     Ok(with_sequence(response, view.seq))
+}
+
+impl Api {
+    /// A request as its log has it now.
+    async fn folded(&self, id: RequestId) -> Result<View, Problem> {
+        let commits = self.log.read(id, 0).await?;
+        projections::fold(None, commits.iter().flat_map(nats::Commit::recorded))
+            .ok_or_else(|| Problem::unknown(id))
+    }
 }
 
 fn pending(id: RequestId, taken: &Taken) -> Response {

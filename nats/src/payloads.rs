@@ -49,7 +49,7 @@ impl Payloads {
     }
 
     async fn put(&self, bytes: &[u8]) -> Result<Payload, Error> {
-        let sha256 = hex(&Sha256::digest(bytes));
+        let sha256 = self::sha256(bytes);
         let store = self.store().await?;
         let payload = Payload::Stored {
             sha256: sha256.clone(),
@@ -90,7 +90,7 @@ impl Payloads {
         let room = usize::try_from(size).unwrap_or(usize::MAX);
         let bytes = zstd::bulk::decompress(&packed, room.min(PAYLOAD_MAX_BYTES))
             .map_err(|error| Error::corrupt(format!("payload {sha256}"), error))?;
-        if hex(&Sha256::digest(&bytes)) != *sha256 {
+        if self::sha256(&bytes) != *sha256 {
             return Err(Error::corrupt(
                 format!("payload {sha256}"),
                 "its bytes have another hash",
@@ -116,6 +116,12 @@ impl Payloads {
             .map_err(Error::unavailable)?;
         Ok(packed)
     }
+}
+
+/// The SHA-256 of some bytes, in lower-case hex: the address under which the store has them.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

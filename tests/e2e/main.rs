@@ -19,6 +19,7 @@ mod problems;
 mod recipes;
 mod redrive;
 mod replay;
+mod resources;
 mod stuck;
 mod sync;
 mod time_out;

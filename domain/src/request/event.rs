@@ -79,6 +79,9 @@ pub struct GroupOutline {
 pub struct Resource {
     /// Where it was fetched from.
     pub uri: String,
+    /// SHA-256 of the bytes, in lower-case hex; none in logs from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// The bytes, kept.
     pub content: Payload,
 }

@@ -46,7 +46,11 @@ fn received() -> impl Strategy<Value = Event> {
 }
 
 fn captured() -> impl Strategy<Value = Event> {
-    let resource = (text(), payload()).prop_map(|(uri, content)| Resource { uri, content });
+    let resource = (text(), payload()).prop_map(|(uri, content)| Resource {
+        sha256: Some(uri.clone()),
+        uri,
+        content,
+    });
     vec(resource, 0..3)
         .prop_map(|resources| Event::ResourcesCaptured(ResourcesCaptured { resources }))
 }

@@ -97,6 +97,7 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
     tracing::info!(%request, uri, bytes = bytes.len(), "fetched");
     Ok(Resource {
         uri: uri.to_owned(),
+        sha256: Some(nats::sha256(&bytes)),
         content: context.payloads.place(&bytes).await?,
     })
 }

@@ -50,6 +50,7 @@ pub fn received() -> Event {
 
 pub fn resource(uri: &str) -> Resource {
     Resource {
+        sha256: None,
         uri: uri.into(),
         content: "<market/>".into(),
     }

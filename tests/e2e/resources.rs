@@ -1,0 +1,127 @@
+use std::fs;
+
+use harness::{Valuer, World};
+use reqwest::{Method, StatusCode};
+
+use crate::{document, up};
+
+/// A document whose market is elsewhere.
+fn referring(uri: &str) -> String {
+    document(1, 2).replace(
+        "<market name=\"m\">",
+        &format!("<market name=\"m\" href=\"{uri}\">"),
+    )
+}
+
+const CURVES: &str =
+    "<vnml><project><market name=\"m\"><currency>CAN</currency></market></project></vnml>";
+
+#[tokio::test]
+async fn what_a_document_refers_to_is_fetched_once_recorded_and_used() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let root = world.folder().join("curves");
+    fs::create_dir(&root).unwrap();
+    let file = root.join("m.xml");
+    fs::write(&file, CURVES).unwrap();
+    let (allow, uri) = (
+        format!("file://{}", root.display()),
+        format!("file://{}", file.display()),
+    );
+    let program = up(&world, &valuer, &[("HREF_ALLOW", &allow)]).await;
+    let client = program.client();
+
+    let answer = client.submit(&referring(&uri), "sync=Y").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert!(
+        valuer
+            .calls()
+            .iter()
+            .all(|call| call.document.contains("<currency>CAN</currency>"))
+    );
+    let id = answer.header("x-request-id");
+    let log = nats::Log::new(
+        nats::Connection::open(&nats::Options::new(world.nats_url(), "test"))
+            .await
+            .unwrap(),
+        1,
+    );
+    let commits = log.read(id.parse().unwrap(), 0).await.unwrap();
+    let captured: Vec<_> = commits
+        .iter()
+        .flat_map(|commit| &commit.events)
+        .filter_map(|event| match event {
+            domain::request::Event::ResourcesCaptured(captured) => Some(&captured.resources),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert_eq!(captured.len(), 1, "{captured:?}");
+    assert_eq!(captured[0].uri, uri);
+    assert_eq!(
+        captured[0].sha256.as_deref(),
+        Some(nats::sha256(CURVES.as_bytes()).as_str())
+    );
+    assert_eq!(captured[0].content.inline(), Some(CURVES));
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_not_fetched_and_the_request_says_so() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let root = world.folder().join("curves");
+    fs::create_dir(&root).unwrap();
+    let secret = world.folder().join("secret.xml");
+    fs::write(&secret, CURVES).unwrap();
+    std::os::unix::fs::symlink(&secret, root.join("link.xml")).unwrap();
+    let allow = format!("file://{}", root.display());
+    let program = up(&world, &valuer, &[("HREF_ALLOW", &allow)]).await;
+    let client = program.client();
+    for uri in [
+        format!("file://{}", secret.display()),
+        format!("file://{}/link.xml", root.display()),
+        format!("file://{}/../secret.xml", root.display()),
+        "https://169.254.169.254/latest/meta-data".to_owned(),
+        "s3://bucket/key.xml".to_owned(),
+    ] {
+        let answer = client.submit(&referring(&uri), "sync=Y").await;
+        assert_eq!(
+            answer.status,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "{uri}: {}",
+            answer.body
+        );
+        assert_eq!(
+            answer.json()["code"],
+            "hydration-not-allowed",
+            "{uri}: {}",
+            answer.body
+        );
+    }
+    assert!(valuer.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_a_document_would_become_and_leaves_nothing_behind() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let check = |body: String| {
+        let call = client.call(Method::POST, "/valuation/check");
+        client.send(call.header("content-type", "application/xml").body(body))
+    };
+    let good = check(referring("s3://bucket/m.xml")).await;
+    assert_eq!(good.status, StatusCode::OK, "{}", good.body);
+    assert!(good.body.contains("s3://bucket/m.xml"), "{}", good.body);
+    let bad = check("<vnml><project>".into()).await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+    assert_eq!(bad.json()["line"], 1);
+    let requests = world
+        .jetstream()
+        .await
+        .get_stream("REQUESTS_0")
+        .await
+        .unwrap();
+    assert_eq!(requests.cached_info().state.messages, 0);
+}

@@ -114,8 +114,26 @@ impl Program {
     }
 }
 
+impl Program {
+    /// No test may leave a request without progress for longer than its time-outs explain. Where
+    /// the servers are gone by now nothing can be said.
+    fn check_nothing_is_stuck(&self) {
+        let output = std::process::Command::new(&self.binary)
+            .args(["requests", "stuck"])
+            .envs(self.settings.iter().cloned())
+            .output()
+            .unwrap();
+        let counted = String::from_utf8_lossy(&output.stderr).contains(" stuck");
+        let listed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() || !counted, "stuck: {listed}");
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
+        if !std::thread::panicking() && self.args == ["up"] {
+            self.check_nothing_is_stuck();
+        }
         if std::thread::panicking() {
             eprintln!(
                 "--- {} {:?}\n{}",

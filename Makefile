@@ -25,6 +25,7 @@ run: tools
 	@exec target/release/fanfold up
 
 test: tools
+	@scripts/recipes.sh || echo 'test: no Python or Node packages to be had; the recipes of examples/ are skipped'
 	@echo 'test: building (the first time takes some minutes)'
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked $(FEATURES); \

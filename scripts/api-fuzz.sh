@@ -8,10 +8,10 @@ venv="$here/.tools/venv"
 program="${FANFOLD:-$here/target/debug/fanfold}"
 port="${HTTP_PORT:-18990}"
 
-[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-if [ "$("$venv/bin/pip" show schemathesis 2>/dev/null | sed -n 's/^Version: //p')" != "$SCHEMATHESIS" ]; then
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$venv"
+if [ "$("$venv/bin/python" -m pip show schemathesis 2>/dev/null | sed -n 's/^Version: //p')" != "$SCHEMATHESIS" ]; then
     echo "api-fuzz: installing schemathesis $SCHEMATHESIS into .tools/venv"
-    "$venv/bin/pip" install --quiet "schemathesis==$SCHEMATHESIS"
+    "$venv/bin/python" -m pip install --quiet "schemathesis==$SCHEMATHESIS"
 fi
 
 data=$(mktemp -d)

@@ -4,8 +4,8 @@
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 venv="$here/.tools/venv"
-[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/pip" install --quiet nats-py==2.16.0
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$venv"
+"$venv/bin/python" -m pip install --quiet nats-py==2.16.0
 if command -v npm >/dev/null; then
     cd "$here/examples/consumers"
     npm install --silent --no-audit --no-fund

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, FailedTask, Failure, GroupOutline, Payload, Resource};
+use super::{Attempt, FailedTask, Failure, GroupOutline, Payload, Report, Resource, Verdict};
 
 /// A request as its events leave it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +171,28 @@ impl Request {
             Phase::Running(group) => Some(group),
             _ => None,
         }
+    }
+
+    /// The results of the running group in task order, with those that the reports bring; none
+    /// where no group runs.
+    #[must_use]
+    pub fn ending_results(&self, reports: &[Report]) -> Option<Vec<Payload>> {
+        let group = self.running()?;
+        let known = group.tasks.iter().map(|task| match task {
+            TaskState::Succeeded(result) => Some(result),
+            TaskState::Pending { .. } | TaskState::Failed(..) => None,
+        });
+        let mut results: Vec<Option<&Payload>> = known.collect();
+        for report in reports {
+            if let Report::Outcome(outcome) = report
+                && let Verdict::Succeeded(result) = &outcome.verdict
+                && outcome.group == group.index
+                && let Some(slot) = results.get_mut(outcome.task.wrapping_sub(1) as usize)
+            {
+                slot.get_or_insert(result);
+            }
+        }
+        Some(results.into_iter().flatten().cloned().collect())
     }
 }
 

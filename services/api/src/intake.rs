@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use domain::document::{Document, Limits};
 use domain::request::GroupOutline;
 use futures::StreamExt;
-use sha2::{Digest, Sha256};
 
 use crate::failure::Problem;
 use crate::state::Api;
@@ -102,7 +101,7 @@ pub async fn outline(api: &Api, body: Bytes) -> Result<Outline, Problem> {
             valuations: u32::try_from(document.valuations(group)).unwrap_or(u32::MAX),
         });
         Ok(Outline {
-            fingerprint: hex(&Sha256::digest(document.canonical())),
+            fingerprint: nats::sha256(document.canonical().as_bytes()),
             groups: groups.collect(),
         })
     };
@@ -117,15 +116,5 @@ pub async fn aside<T: Send + 'static>(
         tracing::error!(%error, "work on a document ended");
         let message = "the document could not be worked on";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
-    })
-}
-
-/// Bytes in lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
     })
 }

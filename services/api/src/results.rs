@@ -7,14 +7,13 @@ use domain::request::{Payload, RequestId, Status};
 use projections::{FailureView, View};
 use serde::Deserialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
 use crate::failure::{Problem, ProblemBody};
 use crate::query::Parameters;
 use crate::read::{Until, parse_id, seen, with_sequence};
 use crate::state::Api;
-use crate::{conditional, intake, media, partial, preference};
+use crate::{conditional, media, partial, preference};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -96,7 +95,7 @@ pub(crate) async fn finished(
     let payload = view.response.as_ref().ok_or_else(|| Problem::unknown(id))?;
     let tag = match payload {
         Payload::Stored { sha256, .. } => sha256.clone(),
-        Payload::Inline(text) => intake::hex(&Sha256::digest(text.as_bytes())),
+        Payload::Inline(text) => nats::sha256(text.as_bytes()),
     };
     let mut response = if conditional && conditional::has(headers, &tag) {
         conditional::not_modified(&tag)

@@ -1,8 +1,6 @@
 //! Deciding: the reports that are there, and as many steps as follow from them.
 
-use domain::request::{
-    Advance, Command, Payload, Rejection, Report, Request, RequestId, Step, TaskState, Verdict,
-};
+use domain::request::{Advance, Command, Rejection, Report, RequestId, Step};
 use jiff::Timestamp;
 
 use crate::context::Context;
@@ -82,7 +80,7 @@ async fn steps(
             return Err(Error::Refused(Rejection::Unknown));
         };
         work.bring_up(context, request, state).await?;
-        ending_results(state, reports)
+        state.ending_results(reports)
     };
     if let Some(results) = results {
         work.put_results(context, &results).await?;
@@ -113,28 +111,4 @@ async fn follow(
         work.put_results(context, &[]).await?;
         next += 1;
     }
-}
-
-/// The results of the running group in task order, with those that the reports bring; none
-/// where no group runs.
-fn ending_results(request: &Request, reports: &[Report]) -> Option<Vec<Payload>> {
-    let group = request.running()?;
-    let mut results: Vec<Option<&Payload>> = group
-        .tasks
-        .iter()
-        .map(|task| match task {
-            TaskState::Succeeded(result) => Some(result),
-            TaskState::Pending { .. } | TaskState::Failed(..) => None,
-        })
-        .collect();
-    for report in reports {
-        if let Report::Outcome(outcome) = report
-            && let Verdict::Succeeded(result) = &outcome.verdict
-            && outcome.group == group.index
-            && let Some(slot) = results.get_mut(outcome.task.wrapping_sub(1) as usize)
-        {
-            slot.get_or_insert(result);
-        }
-    }
-    Some(results.into_iter().flatten().cloned().collect())
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Event, Failure, Fork, Outcome, Payload, Rejection, Report, Request,
-    RequestId, Rules, State, Status, TakenGroup, TaskId, TaskState, Verdict, decide, evolve,
+    Advance, Command, Event, Failure, Fork, Outcome, Rejection, Report, Request, RequestId, Rules,
+    State, Status, TakenGroup, TaskId, Verdict, decide, evolve,
 };
 use nats::Commit;
 
@@ -99,34 +99,12 @@ async fn steps(
         Ok(derived) => derived,
         Err(failure) => return Ok(fails(failure)),
     };
-    if let Some(results) = ending_results(request, reports)
+    if let Some(results) = request.ending_results(reports)
         && let Err(failure) = derived.put_results(source, &results).await?
     {
         return Ok(fails(failure));
     }
     derived.steps(source, next).await
-}
-
-/// The results of the running group, with those that the reports bring.
-fn ending_results(request: &Request, reports: &[Report]) -> Option<Vec<Payload>> {
-    let group = request.running()?;
-    let mut results: Vec<Option<&Payload>> = group
-        .tasks
-        .iter()
-        .map(|task| match task {
-            TaskState::Succeeded(result) => Some(result),
-            TaskState::Pending { .. } | TaskState::Failed(..) => None,
-        })
-        .collect();
-    for report in reports {
-        if let Report::Outcome(outcome) = report
-            && let Verdict::Succeeded(result) = &outcome.verdict
-            && let Some(place) = results.get_mut(outcome.task.wrapping_sub(1) as usize)
-        {
-            place.get_or_insert(result);
-        }
-    }
-    Some(results.into_iter().flatten().cloned().collect())
 }
 
 /// The command that a commit answered, as far as its events tell; or why there is none.

@@ -2,7 +2,7 @@
 
 It prices every task at its own number. The protocol is docs/worker-protocol.md.
 """
-import asyncio, json, os, re, sys
+import asyncio, hashlib, json, os, re, sys
 from datetime import datetime, timezone
 
 import nats
@@ -32,6 +32,7 @@ async def work(js, message):
     took = (datetime.now(timezone.utc) - started).total_seconds() * 1000
     outcome = {"group": int(group), "task": int(task), "attempt": attempt, "worker": f"python-{os.getpid()}",
                "startedAt": started.isoformat().replace("+00:00", "Z"), "durationMs": int(took),
+               "given": {"taskType": kind, "sha256": hashlib.sha256(message.data).hexdigest()},
                "verdict": {"succeeded": {"inline": result}}}
     # First the report, and its ack; then the task's ack: lost between the two, it only comes again.
     await js.publish(f"reports.{partition}.{request}.{group}.{task}", json.dumps({"outcome": outcome}).encode())

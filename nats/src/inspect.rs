@@ -1,5 +1,7 @@
 //! Looking at the broker without changing anything: for the tools that explain.
 
+use std::collections::HashSet;
+
 use async_nats::jetstream::consumer::PullConsumer;
 use domain::request::{Payload, RequestId, TaskId};
 use futures::TryStreamExt;
@@ -186,6 +188,16 @@ impl Connection {
         let subjects: Vec<(String, usize)> =
             subjects.try_collect().await.map_err(Error::unavailable)?;
         Ok(subjects.into_iter().map(|(subject, _)| subject).collect())
+    }
+
+    /// The requests with tasks of a type in the work queue or among the dead letters.
+    pub async fn requests_of_type(&self, task_type: &str) -> Result<HashSet<RequestId>, Error> {
+        let filter = format!("tasks.{task_type}.>");
+        let mut subjects = self.subjects(TASKS, &filter).await?;
+        let filter = format!("dead-letters.{task_type}.>");
+        subjects.extend(self.subjects(DEAD_LETTERS, &filter).await?);
+        let request = |subject: &String| subject.split('.').find_map(|token| token.parse().ok());
+        Ok(subjects.iter().filter_map(request).collect())
     }
 
     /// Every task that has a dead letter, with the run in which it was given up.

@@ -37,7 +37,7 @@ pub use follow::{Follower, Notice};
 pub use inspect::{Extent, Position, Queued, TASKS_LOOKED_AT};
 pub use log::{Loaded, Log};
 pub use operations::Operation;
-pub use payloads::{INLINE_MAX_BYTES, Payloads, sha256};
+pub use payloads::{INLINE_MAX_BYTES, Payloads, payload_sha256, sha256};
 pub use pull::{Pull, PullOptions};
 pub use reports::{Reports, StoredReport};
 pub use scan::{Scan, Start, UnreadableCommit};

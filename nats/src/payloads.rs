@@ -124,11 +124,18 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The hash of what a payload holds; of one that is stored it is known.
+#[must_use]
+pub fn payload_sha256(payload: &Payload) -> String {
+    match payload {
+        Payload::Inline(text) => sha256(text.as_bytes()),
+        Payload::Stored { sha256, .. } => sha256.clone(),
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digit = |of: u8| char::from(DIGITS[usize::from(of)]);
+    let pairs = bytes.iter().map(|byte| [byte >> 4, byte & 15].map(digit));
+    pairs.flatten().collect()
 }

@@ -5,12 +5,12 @@ use std::str::FromStr;
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
-use domain::request::{Payload, RequestId, TaskId};
+use domain::request::{Given, Payload, RequestId, TaskId};
 use futures::StreamExt;
 
 use crate::group_commit::{GroupCommit, Outgoing};
 use crate::topology::TASKS;
-use crate::{Connection, Delivery, Error, Stored, Unreadable, subject};
+use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject};
 
 /// The attempts before this message: the broker counts its deliveries from 1.
 const ATTEMPTS_BEFORE: &str = "Fanfold-Attempts-Before";
@@ -202,6 +202,15 @@ pub struct TaskMessage {
 }
 
 impl TaskMessage {
+    /// What it gives its worker.
+    #[must_use]
+    pub fn given(&self) -> Given {
+        Given {
+            task_type: self.task_type.clone(),
+            sha256: Some(payload_sha256(&self.document)),
+        }
+    }
+
     pub(crate) fn parse(delivery: Delivery) -> Result<Self, Box<Unreadable>> {
         match Self::fields(&delivery) {
             Ok((id, task_type, delivered, attempts, document)) => Ok(Self {

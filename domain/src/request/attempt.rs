@@ -62,6 +62,17 @@ pub enum Verdict {
     },
 }
 
+/// What a worker was given to work on, so that the log can prove it later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Given {
+    /// The type of the task, by what was configured when it was sent.
+    pub task_type: String,
+    /// SHA-256 of the task document, in lower-case hex; none where it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
 /// What a worker says of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,6 +92,9 @@ pub struct Outcome {
     pub started_at: Timestamp,
     /// How long it ran, in milliseconds.
     pub duration_ms: u64,
+    /// What the worker was given; none from workers that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
     /// How it ended.
     pub verdict: Verdict,
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Failure, Next, Payload, RequestId};
+use super::{Attempt, Failure, Given, Next, Payload, RequestId};
 
 /// A fact about a request, in the log, never changed. Its JSON form may only grow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +123,9 @@ pub struct TaskSucceeded {
     pub started_at: Timestamp,
     /// How long the attempt ran, in milliseconds.
     pub duration_ms: u64,
+    /// What the worker was given; none in logs from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
     /// The result document.
     pub result: Payload,
 }
@@ -137,6 +140,9 @@ pub struct TaskFailed {
     /// The attempt that failed.
     #[serde(flatten)]
     pub attempt: Attempt,
+    /// What the worker was given; none in logs from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
     /// What follows.
     pub next: Next,
 }

@@ -82,6 +82,7 @@ mod tests {
             worker: "w".into(),
             started_at: at,
             duration_ms: 1,
+            given: None,
             result: "<r/>".into(),
         };
         Fork {

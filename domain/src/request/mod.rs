@@ -18,7 +18,7 @@ mod react;
 mod retry;
 mod state;
 
-pub use attempt::{Attempt, Fault, Next, Outcome, Report, Verdict};
+pub use attempt::{Attempt, Fault, Given, Next, Outcome, Report, Verdict};
 pub use command::{Advance, Command, Rejection, Rules, Step};
 pub use decide::decide;
 pub use event::{

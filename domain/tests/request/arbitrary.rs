@@ -1,9 +1,9 @@
 //! Any event at all, sensible or not.
 
 use domain::request::{
-    Attempt, Cancelled, Event, Failed, FailedTask, Failure, Fault, GroupOutline, GroupStarted,
-    Next, Payload, Received, Redriven, Resource, ResourcesCaptured, Succeeded, TaskFailed,
-    TaskSucceeded,
+    Attempt, Cancelled, Event, Failed, FailedTask, Failure, Fault, Given, GroupOutline,
+    GroupStarted, Next, Payload, Received, Redriven, Resource, ResourcesCaptured, Succeeded,
+    TaskFailed, TaskSucceeded,
 };
 use jiff::Timestamp;
 use proptest::collection::{btree_map, vec};
@@ -85,8 +85,13 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     )
 }
 
+fn given() -> impl Strategy<Value = Option<Given>> {
+    of((text(), of(text())).prop_map(|(task_type, sha256)| Given { task_type, sha256 }))
+}
+
 fn task_succeeded() -> impl Strategy<Value = Event> {
-    (any::<(u32, u32)>(), attempt(), payload()).prop_map(|((group, task), attempt, result)| {
+    let said = (any::<(u32, u32)>(), attempt(), given(), payload());
+    said.prop_map(|((group, task), attempt, given, result)| {
         Event::TaskSucceeded(TaskSucceeded {
             group,
             task,
@@ -94,6 +99,7 @@ fn task_succeeded() -> impl Strategy<Value = Event> {
             worker: attempt.worker,
             started_at: attempt.started_at,
             duration_ms: attempt.duration_ms,
+            given,
             result,
         })
     })
@@ -105,11 +111,13 @@ fn task_failed() -> impl Strategy<Value = Event> {
         timestamp().prop_map(Next::DispatchAt),
         text().prop_map(Next::DeadLetter)
     ];
-    (any::<(u32, u32)>(), attempt(), next).prop_map(|((group, task), attempt, next)| {
+    let said = (any::<(u32, u32)>(), attempt(), given(), next);
+    said.prop_map(|((group, task), attempt, given, next)| {
         Event::TaskFailed(TaskFailed {
             group,
             task,
             attempt,
+            given,
             next,
         })
     })

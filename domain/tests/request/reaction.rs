@@ -93,6 +93,7 @@ fn fails_until(seconds: i64) -> Event {
         group: 0,
         task: 1,
         attempt: attempt(1),
+        given: None,
         next: Next::DispatchAt(at(seconds)),
     })
 }

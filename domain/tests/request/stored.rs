@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use domain::request::{
-    Effect, Event, Failure, GroupOutline, GroupStarted, Payload, Received, ResourcesCaptured,
-    Succeeded, TaskSucceeded, evolve, react,
+    Effect, Event, Failure, Given, GroupOutline, GroupStarted, Payload, Received,
+    ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded, evolve, react,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -73,6 +73,25 @@ fn big_result() -> Event {
     })
 }
 
+/// An outcome of a worker that told what it was given.
+fn knowing(event: Event) -> Event {
+    let told = Some(Given {
+        task_type: "bonds".into(),
+        sha256: Some(SHA256.into()),
+    });
+    match event {
+        Event::TaskSucceeded(task) => Event::TaskSucceeded(TaskSucceeded {
+            given: told,
+            ..task
+        }),
+        Event::TaskFailed(task) => Event::TaskFailed(TaskFailed {
+            given: told,
+            ..task
+        }),
+        other => panic!("not an outcome: {other:?}"),
+    }
+}
+
 /// Every file with the events it stands for.
 fn golden() -> Vec<(&'static str, Vec<Event>)> {
     let one = |name, event| (name, vec![event]);
@@ -92,6 +111,8 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
         one("group-started-nameless", started(1, 0)),
         one("task-succeeded", taken_down(ok(0, 1, 1))),
         one("task-succeeded-stored", big_result()),
+        one("task-succeeded-given", knowing(taken_down(ok(0, 1, 1)))),
+        one("task-failed-given", knowing(taken_down(again(0, 1, 1)))),
         one("task-failed-retried", taken_down(again(0, 1, 1))),
         one("task-failed-given-up", taken_down(given_up(0, 1, 3))),
         one("group-timed-out", Event::GroupTimedOut { group: 1 }),

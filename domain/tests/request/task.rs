@@ -170,6 +170,7 @@ fn another_execution_under_the_same_number_is_taken_down_too() {
             group: 0,
             task: 1,
             attempt: second,
+            given: None,
             next: Next::DeadLetter(letter(0, 1)),
         })])
         .when(reported([Report::Outcome(other)]))

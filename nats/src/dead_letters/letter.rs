@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
 use async_nats::{HeaderMap, Message};
-use domain::request::{Attempt, Payload, RequestId, TaskId};
+use domain::request::{Attempt, Given, Payload, RequestId, TaskId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::page;
-use crate::{Error, packed};
+use crate::{Error, packed, payload_sha256};
 
 /// The subject of a message that was set aside.
 pub(super) const SUBJECT: &str = "Fanfold-Subject";
@@ -38,6 +38,15 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// What its task gave the worker.
+    #[must_use]
+    pub fn given(&self) -> Given {
+        Given {
+            task_type: self.task_type.clone(),
+            sha256: Some(payload_sha256(&self.document)),
+        }
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> String {

@@ -107,6 +107,7 @@ async fn reports_of_many_attempts_at_once_are_all_kept() {
             worker: "w".into(),
             started_at: Timestamp::UNIX_EPOCH,
             duration_ms: 1,
+            given: None,
             verdict: Verdict::Succeeded(Payload::from("<r/>")),
         };
         reports.outcome(request, outcome)

@@ -41,6 +41,7 @@ fn outcome(group: u32, task: u32) -> Report {
         worker: "w".into(),
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
+        given: None,
         verdict: Verdict::Succeeded(Payload::from("<r/>")),
     })
 }

@@ -83,6 +83,7 @@ fn done(group: u32, task: u32) -> Event {
         worker: "w".into(),
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
+        given: None,
         result: Payload::from("<r/>"),
     })
 }
@@ -107,6 +108,7 @@ fn given_up(group: u32, task: u32) -> Event {
         group,
         task,
         attempt: attempt(),
+        given: None,
         next,
     })
 }

@@ -40,6 +40,7 @@ fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
         worker: "w1".into(),
         started_at: at(0),
         duration_ms: 20,
+        given: None,
         verdict,
     })
 }

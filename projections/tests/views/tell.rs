@@ -41,6 +41,7 @@ fn done(task: u32) -> Event {
         worker: "w1".into(),
         started_at: at(0),
         duration_ms: 20,
+        given: None,
         result: "<result/>".into(),
     })
 }
@@ -64,6 +65,7 @@ fn given_up(task: u32) -> Event {
         group: 0,
         task,
         attempt: attempt(),
+        given: None,
         next: Next::DeadLetter("letter".into()),
     })
 }

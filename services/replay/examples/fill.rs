@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use domain::document::{Document, Limits};
 use domain::request::{
-    Attempt, Event, Failed, FailedTask, Failure, Fault, GroupOutline, GroupStarted, Next, Payload,
-    Received, RequestId, Succeeded, TaskFailed, TaskId, TaskSucceeded,
+    Attempt, Event, Failed, FailedTask, Failure, Fault, Given, GroupOutline, GroupStarted, Next,
+    Payload, Received, RequestId, Succeeded, TaskFailed, TaskId, TaskSucceeded,
 };
 use jiff::{SignedDuration, Timestamp};
 use nats::{Connection, DeadLetter, DeadLetters, Log, Options, Topology};
@@ -165,6 +165,13 @@ fn started(group: u32, tasks: u32) -> Event {
     })
 }
 
+fn given() -> Option<Given> {
+    Some(Given {
+        task_type: "default".into(),
+        sha256: Some("0".repeat(64)),
+    })
+}
+
 fn succeeded(group: u32, task: u32) -> Event {
     let result =
         "<vnml><project><group><valuation name=\"v\"><a>1</a></valuation></group></project></vnml>";
@@ -175,6 +182,7 @@ fn succeeded(group: u32, task: u32) -> Event {
         worker: "worker-1".into(),
         started_at: Timestamp::now(),
         duration_ms: u64::from(task) * 3,
+        given: given(),
         result: Payload::from(result),
     })
 }
@@ -208,6 +216,7 @@ fn failed(id: RequestId, task: u32) -> [Event; 2] {
             group: 0,
             task,
             attempt,
+            given: given(),
             next: Next::DeadLetter(letter),
         }),
         Event::Failed(Failed { failure }),

@@ -1,17 +1,16 @@
 //! A bundle: requests with all that belongs to them, in one file. JSON lines under zstd; the
 //! last line holds the hash of those before it. Plain JSON lines are read as well.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::path::Path;
 
 use domain::request::{Event, RequestId, TaskId};
 use jiff::Timestamp;
-use nats::{Commit, DeadLetter};
+use nats::{Commit, DeadLetter, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::derive::sha256;
 
 /// The version of the form.
 const VERSION: u32 = 1;
@@ -256,13 +255,11 @@ impl Bundle {
         Ok(bytes)
     }
 
-    /// The task types of which it has dead letters of a request.
-    pub fn dead_letter_types_of(&self, id: RequestId) -> Vec<String> {
-        let own = self
-            .dead_letters
-            .iter()
-            .filter(|letter| letter.task.request == id);
-        own.map(|letter| letter.task_type.clone()).collect()
+    /// The requests of which it has dead letters of a task type.
+    pub fn requests_of_type(&self, task_type: &str) -> HashSet<RequestId> {
+        let letters = self.dead_letters.iter();
+        let own = letters.filter(|letter| letter.task_type == task_type);
+        own.map(|letter| letter.task.request).collect()
     }
 }
 

@@ -222,6 +222,10 @@ pub struct VerifyArgs {
     /// One JSON object a finding, and a last one with the counts
     #[arg(long)]
     pub json: bool,
+    /// Make the document of every task again, and compare it with what its worker was given;
+    /// always done for one request
+    #[arg(long, conflicts_with = "id")]
+    pub documents: bool,
     /// The log only: Redis is not asked
     #[arg(long)]
     pub no_views: bool,

@@ -3,8 +3,7 @@
 
 use domain::document::{CapturedResources, Document, HydrationError, Limits, TaskDocument};
 use domain::request::{Failure, Payload, Request, Step};
-use nats::INLINE_MAX_BYTES;
-use sha2::{Digest as _, Sha256};
+use nats::{INLINE_MAX_BYTES, sha256};
 
 use crate::Error;
 use crate::source::Source;
@@ -136,17 +135,6 @@ pub fn place(bytes: &[u8]) -> Payload {
             size: bytes.len() as u64,
         },
     }
-}
-
-/// The SHA-256 of bytes in lower-case hex.
-pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let digest = Sha256::digest(bytes);
-    digest.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn hydration(error: &HydrationError) -> Stop {

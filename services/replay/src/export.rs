@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use domain::request::{Event, Payload, RequestId};
 use jiff::Timestamp;
+use nats::sha256;
 use runtime::Settings;
 
 use crate::bundle::{self, Bundle, Header, Line, Rules, StoredCommit, StoredPayload, StoredTask};
 use crate::command::ExportArgs;
-use crate::derive::sha256;
 use crate::log::Live;
 use crate::output::count;
 use crate::source::Source;
-use crate::{Error, Finding, redact, redecide, search};
+use crate::{Error, Finding, documents, redact, search};
 
 pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Error> {
     let source = Source::Live(Box::new(Live::open(settings).await?));
@@ -134,7 +134,7 @@ async fn with_tasks(mut lines: Vec<Line>) -> Result<Vec<Line>, Error> {
     let source = Source::Bundle(Box::new(bundle));
     for id in ids {
         let commits = source.commits(id).await?;
-        for (task, sha256) in redecide::task_hashes(&source, &commits).await? {
+        for (task, sha256) in documents::made(&source, &commits).await? {
             lines.push(Line::Task(StoredTask { task, sha256 }));
         }
     }

@@ -25,7 +25,7 @@ pub struct Filter {
     /// Attempts on this worker
     #[arg(long)]
     pub worker: Vec<String>,
-    /// Tasks given up of this type: the log knows a task's type by its dead letter alone
+    /// Tasks of this type
     #[arg(long)]
     pub task_type: Vec<String>,
     /// Groups of this name
@@ -64,6 +64,11 @@ impl Filter {
             Event::Failed(e) => (Some(&e.failure.code), None),
             _ => (None, None),
         };
+        let given = match event {
+            Event::TaskFailed(e) => e.given.as_ref(),
+            Event::TaskSucceeded(e) => e.given.as_ref(),
+            _ => None,
+        };
         let fingerprint = match event {
             Event::Failed(e) => Some(e.failure.fingerprint()),
             _ => None,
@@ -72,6 +77,9 @@ impl Filter {
             && any(&self.code, |wanted| code.is_some_and(|code| code == wanted))
             && any(&self.worker, |wanted| {
                 worker.is_some_and(|worker| worker == wanted)
+            })
+            && any(&self.task_type, |wanted| {
+                given.is_some_and(|given| given.task_type == wanted)
             })
             && any(&self.fingerprint, |wanted| {
                 fingerprint.as_deref() == Some(wanted)
@@ -90,6 +98,7 @@ impl Filter {
             && any(&self.event, |event| found.events.contains(event))
             && any(&self.code, |code| found.codes.contains(code))
             && any(&self.worker, |worker| found.workers.contains(worker))
+            && any(&self.task_type, |name| found.task_types.contains(name))
             && any(&self.group, |group| found.groups.contains(group))
             && any(&self.fingerprint, |wanted| {
                 found.fingerprint.as_deref() == Some(wanted)

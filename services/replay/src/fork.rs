@@ -9,13 +9,13 @@ use domain::request::{
     TakenGroup, TaskSucceeded,
 };
 use jiff::Timestamp;
-use nats::ExecuteError;
+use nats::{ExecuteError, sha256};
 use runtime::Settings;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::command::ForkArgs;
-use crate::derive::{Derivation, place, sha256};
+use crate::derive::{Derivation, place};
 use crate::log::Live;
 use crate::output::count;
 use crate::source::Source;

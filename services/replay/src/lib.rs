@@ -9,6 +9,7 @@ mod command;
 mod consent;
 mod derive;
 mod diff;
+mod documents;
 mod error;
 mod execute;
 mod export;

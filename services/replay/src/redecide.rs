@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use domain::request::{
     Advance, Command, Event, Failure, Fork, Outcome, Rejection, Report, Request, RequestId, Rules,
-    State, Status, TakenGroup, TaskId, Verdict, decide, evolve,
+    State, TakenGroup, Verdict, decide, evolve,
 };
 use nats::Commit;
 
 use crate::Error;
-use crate::derive::{Derivation, sha256};
+use crate::derive::Derivation;
 use crate::fork::resubmitted;
 use crate::source::Source;
 
@@ -247,6 +247,7 @@ fn reports(state: &State, events: &[Event]) -> Vec<Report> {
                 worker: e.worker.clone(),
                 started_at: e.started_at,
                 duration_ms: e.duration_ms,
+                given: e.given.clone(),
                 verdict: Verdict::Succeeded(e.result.clone()),
             })),
             Event::TaskFailed(e) => reports.push(Report::Outcome(Outcome {
@@ -257,6 +258,7 @@ fn reports(state: &State, events: &[Event]) -> Vec<Report> {
                 worker: e.attempt.worker.clone(),
                 started_at: e.attempt.started_at,
                 duration_ms: e.attempt.duration_ms,
+                given: e.given.clone(),
                 verdict: Verdict::Failed {
                     fault: e.attempt.fault.clone(),
                     next: e.next.clone(),
@@ -279,36 +281,4 @@ fn reports(state: &State, events: &[Event]) -> Vec<Report> {
         }
     }
     reports
-}
-
-/// The hashes of the documents of every task that a request has dispatched, as this build makes
-/// them.
-pub async fn task_hashes(
-    source: &Source,
-    commits: &[Commit],
-) -> Result<Vec<(TaskId, String)>, Error> {
-    let state = crate::story::fold(commits);
-    let (Some(request), Some(first)) = (state.request(), commits.first()) else {
-        return Ok(Vec::new());
-    };
-    let running = usize::from(request.group().is_some());
-    let groups = match request.status() {
-        Status::Received => 0,
-        _ => request.completed.len() + running,
-    };
-    let mut hashes = Vec::new();
-    for group in 0..groups {
-        let index = u32::try_from(group).unwrap_or(u32::MAX);
-        let derived = Derivation::before_group(source, request, group).await?;
-        let made = derived.and_then(|derived| derived.tasks(index, None));
-        for document in made.into_iter().flatten() {
-            let task = TaskId {
-                request: first.request,
-                group: index,
-                task: document.number,
-            };
-            hashes.push((task, sha256(&document.xml)));
-        }
-    }
-    Ok(hashes)
 }

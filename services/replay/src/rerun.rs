@@ -1,7 +1,6 @@
 //! `run`: a bundle decided again with this build, without any server. `test`: a bundle as a
 //! golden case.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use domain::document::canonicalize;
@@ -18,7 +17,7 @@ use crate::output::{Paint, count, short};
 use crate::redecide::{self, Divergence};
 use crate::source::Source;
 use crate::story::fold;
-use crate::{Error, Finding, page};
+use crate::{Error, Finding, documents, page};
 
 /// The longest event that a difference shows.
 const SHOWN_CHARS: usize = 400;
@@ -101,10 +100,7 @@ async fn compare_tasks(
     recorded: &[StoredTask],
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    let made: HashMap<TaskId, String> = redecide::task_hashes(source, commits)
-        .await?
-        .into_iter()
-        .collect();
+    let made = documents::made(source, commits).await?;
     for stored in recorded.iter().filter(|stored| stored.task.request == id) {
         outcome.tasks += 1;
         if made.get(&stored.task) != Some(&stored.sha256) {
@@ -112,6 +108,12 @@ async fn compare_tasks(
             let other = format!("the document of task {task} is another than it was");
             outcome.others.push(other);
         }
+    }
+    if !source.is_redacted() {
+        let others = documents::others(commits, &made);
+        outcome
+            .others
+            .extend(others.iter().map(documents::Other::told));
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ pub struct Found {
     pub cause: Option<String>,
     pub codes: BTreeSet<String>,
     pub workers: BTreeSet<String>,
+    pub task_types: BTreeSet<String>,
     pub groups: BTreeSet<String>,
     pub metadata: BTreeMap<String, String>,
     #[serde(skip)]
@@ -79,37 +80,33 @@ pub async fn find(
             true
         })
         .await?;
+    add_types(source, filter, &mut found).await?;
     let mut found: Vec<Found> = found.into_values().collect();
-    if !filter.task_type.is_empty() {
-        found = of_types(source, filter, found).await?;
-    }
     found.retain(|found| filter.takes_request(found));
     found.sort_by_key(|found| std::cmp::Reverse(found.sequence));
     found.truncate(limit);
     Ok(found)
 }
 
-/// Those with a dead letter of one of the wanted types.
-async fn of_types(
+/// Adds the wanted types of which a request has tasks that wait or were given up: no attempt may
+/// have told its type, and builds before this one told none.
+async fn add_types(
     source: &Source,
     filter: &Filter,
-    found: Vec<Found>,
-) -> Result<Vec<Found>, Error> {
-    let wanted = |name: &String| filter.task_type.contains(name);
-    let mut kept = Vec::new();
-    for found in found {
-        let types = match source {
-            Source::Live(live) => {
-                let letters = live.connection.dead_letters_of(found.request_id).await?;
-                letters.into_iter().map(|letter| letter.task_type).collect()
-            }
-            Source::Bundle(bundle) => bundle.dead_letter_types_of(found.request_id),
+    found: &mut HashMap<RequestId, Found>,
+) -> Result<(), Error> {
+    for name in &filter.task_type {
+        let requests = match source {
+            Source::Live(live) => live.connection.requests_of_type(name).await?,
+            Source::Bundle(bundle) => bundle.requests_of_type(name),
         };
-        if types.iter().any(wanted) {
-            kept.push(found);
+        for request in requests {
+            if let Some(found) = found.get_mut(&request) {
+                found.task_types.insert(name.clone());
+            }
         }
     }
-    Ok(kept)
+    Ok(())
 }
 
 impl Found {
@@ -126,6 +123,7 @@ impl Found {
             cause: None,
             codes: BTreeSet::new(),
             workers: BTreeSet::new(),
+            task_types: BTreeSet::new(),
             groups: BTreeSet::new(),
             metadata: BTreeMap::new(),
             events: BTreeSet::new(),
@@ -153,10 +151,12 @@ impl Found {
             Event::TaskSucceeded(e) => {
                 self.attempts += 1;
                 self.workers.insert(e.worker);
+                self.task_types.extend(e.given.map(|given| given.task_type));
             }
             Event::TaskFailed(e) => {
                 self.attempts += 1;
                 self.workers.insert(e.attempt.worker);
+                self.task_types.extend(e.given.map(|given| given.task_type));
                 self.codes.insert(e.attempt.fault.code);
             }
             Event::Succeeded(_) => self.status = Status::Succeeded,

@@ -1,11 +1,11 @@
 //! `state`: the folded state of a request at some point.
 
 use domain::request::State;
+use nats::sha256;
 use runtime::Settings;
 use serde_json::Value;
 
 use crate::command::StateArgs;
-use crate::derive::sha256;
 use crate::source::Source;
 use crate::story::Story;
 use crate::{Error, Finding, page};

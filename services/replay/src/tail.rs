@@ -14,9 +14,9 @@ use crate::source::Source;
 use crate::{Error, Finding, line, page, timeline};
 
 pub async fn run(args: &TailArgs, settings: &Settings) -> Result<Finding, Error> {
-    if !args.filter.status.is_empty() || !args.filter.task_type.is_empty() {
+    if !args.filter.status.is_empty() {
         return Err(Error::Usage(
-            "an event has no --status and no --task-type: `fanfold replay search` has".into(),
+            "an event has no --status: `fanfold replay search` has".into(),
         ));
     }
     let source = Source::open(args.from.as_deref(), settings).await?;

@@ -147,6 +147,7 @@ fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: Verdict) -> 
         worker: bench.worker.clone(),
         started_at: span.started_at,
         duration_ms: span.duration_ms,
+        given: Some(task.given()),
         verdict,
     }
 }

@@ -1,7 +1,7 @@
 //! The end of a task that will not be tried again: the dead letter first, then the report, then the
 //! answer to the message.
 
-use domain::request::{Attempt, Fault, Next, Outcome, Verdict};
+use domain::request::{Attempt, Fault, Given, Next, Outcome, Verdict};
 use jiff::Timestamp;
 use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
 
@@ -71,6 +71,7 @@ pub async fn report_again(
         worker: last.worker.clone(),
         started_at: last.started_at,
         duration_ms: last.duration_ms,
+        given: Some(letter.given()),
         verdict: Verdict::Failed {
             fault: last.fault.clone(),
             next: Next::DeadLetter(letter.id()),
@@ -111,6 +112,10 @@ async fn set_aside_and_report(
         worker: bench.worker.clone(),
         started_at: Timestamp::now(),
         duration_ms: 0,
+        given: Some(Given {
+            task_type: bench.task_type.name.clone(),
+            sha256: None,
+        }),
         verdict: Verdict::Failed {
             fault: Fault {
                 code: "unreadable".into(),

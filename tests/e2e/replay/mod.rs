@@ -2,6 +2,7 @@
 
 mod broken;
 mod bundle;
+mod documents;
 mod scene;
 mod story;
 mod writes;

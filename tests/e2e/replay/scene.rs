@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use domain::request::{Command, Rules};
+use domain::request::{Command, Event, RequestId, Rules};
 use harness::{Program, Reply, Valuer, World, result_of, until};
 use nats::{Connection, Log, Options};
 
@@ -99,6 +99,18 @@ impl Scene {
     pub async fn log(&self) -> Log {
         let options = Options::new(self.world.nats_url(), "test");
         Log::new(Connection::open(&options).await.unwrap(), 1)
+    }
+
+    /// Another request with the events of this one, each changed; nobody is to run meanwhile.
+    pub async fn copy(&self, id: &str, mut change: impl FnMut(&mut Event)) -> String {
+        let log = self.log().await;
+        let new = RequestId::of_key("copy", id);
+        let mut last = 0;
+        for mut commit in log.read(id.parse().unwrap(), 0).await.unwrap() {
+            commit.events.iter_mut().for_each(&mut change);
+            last = log.append(new, last, &commit.events).await.unwrap();
+        }
+        new.to_string()
     }
 
     pub async fn command(&self, id: &str, command: Command) {

@@ -99,7 +99,6 @@ async fn requests_and_events_are_found_by_what_they_say() {
         (["--code", "http-503"], &failed),
         (["--fingerprint", "tasks-failed+http-503"], &failed),
         (["--event", "succeeded"], &fine),
-        (["--task-type", "default"], &failed),
     ] {
         let args = [&["search", "--json", "--since", "1h"], &filter[..]].concat();
         assert_eq!(
@@ -112,6 +111,7 @@ async fn requests_and_events_are_found_by_what_they_say() {
         ["--label", "x-desk=rates"],
         ["--worker", "worker-1"],
         ["--group", "first"],
+        ["--task-type", "default"],
     ] {
         let args = [&["search", "--json"], &filter[..]].concat();
         assert_eq!(ids(&scene.replay(&args).await).len(), 2, "{filter:?}");
@@ -132,7 +132,15 @@ async fn requests_and_events_are_found_by_what_they_say() {
         summary["period"]["fingerprints"]["tasks-failed+http-503"],
         1
     );
+    assert_eq!(
+        summary["period"]["taskTypes"]["default"],
+        serde_json::json!({"attempts": 6, "failed": 3})
+    );
     assert_eq!(summary["before"]["counts"], serde_json::json!({}));
+    let nothing = ["search", "--task-type", "bonds"];
+    scene.replay(&nothing).await.expect(3);
+    let tail = ["tail", "--no-follow", "--json", "--task-type", "default"];
+    assert_eq!(scene.replay(&tail).await.lines().len(), 6);
 }
 
 #[tokio::test]

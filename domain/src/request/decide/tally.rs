@@ -151,6 +151,7 @@ fn succeeded(outcome: &Outcome, result: &Payload) -> Event {
         worker: outcome.worker.clone(),
         started_at: outcome.started_at,
         duration_ms: outcome.duration_ms,
+        given: outcome.given.clone(),
         result: result.clone(),
     })
 }
@@ -170,6 +171,7 @@ fn failed(outcome: &Outcome, attempt: Attempt, next: &Next) -> Event {
         group: outcome.group,
         task: outcome.task,
         attempt,
+        given: outcome.given.clone(),
         next: next.clone(),
     })
 }

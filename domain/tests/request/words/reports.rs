@@ -38,6 +38,7 @@ pub fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report 
         worker: "w1".into(),
         started_at: at(1),
         duration_ms: 20,
+        given: None,
         verdict,
     })
 }
@@ -80,12 +81,14 @@ pub fn taken_down(report: Report) -> Event {
             worker: o.worker,
             started_at: o.started_at,
             duration_ms: o.duration_ms,
+            given: o.given,
             result,
         }),
         Verdict::Failed { next, .. } => Event::TaskFailed(TaskFailed {
             group: o.group,
             task: o.task,
             attempt: attempt(o.attempt),
+            given: o.given,
             next,
         }),
     }

@@ -1,6 +1,7 @@
 //! `verify`: the log folded again, its invariants, and everything that hangs on it.
 
 mod dead_letters;
+mod documents;
 mod invariants;
 mod payloads;
 mod views;
@@ -38,7 +39,7 @@ const MAX_OPEN: usize = 20_000;
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     pub request_id: Option<RequestId>,
-    /// `log`, `view`, `payload`, `dead-letter`, or `decision`.
+    /// `log`, `view`, `payload`, `dead-letter`, `document` or `decision`.
     pub kind: &'static str,
     /// The commit that it is about.
     pub sequence: Option<u64>,
@@ -56,6 +57,7 @@ pub struct Report {
     pub views: u64,
     pub payloads: u64,
     pub dead_letters: u64,
+    pub documents: u64,
     pub notes: BTreeMap<String, u64>,
     pub problems: Vec<Problem>,
     pub more: u64,
@@ -93,6 +95,9 @@ pub async fn run(args: &VerifyArgs, settings: &Settings) -> Result<Finding, Erro
         (Some(id), _) => run.one(id, settings).await?,
         (None, Some(since)) => run.since(since.time(Timestamp::now())).await?,
         (None, None) => run.all().await?,
+    }
+    if args.documents {
+        run.documents().await?;
     }
     let report = run.report;
     let seconds = begun.elapsed().as_secs_f64();
@@ -208,9 +213,22 @@ impl Run {
                 ),
             });
         }
+        documents::compare(&source, id, &commits, &mut self.report).await?;
         self.whole(id).await?;
         self.report.requests = 1;
         self.end(false).await
+    }
+
+    /// The documents of every request that was looked at.
+    async fn documents(&mut self) -> Result<(), Error> {
+        let source = Source::Live(Box::new(self.live.clone()));
+        let mut ids: Vec<RequestId> = self.checked.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let commits = self.live.log.read(id, 0).await?;
+            documents::compare(&source, id, &commits, &mut self.report).await?;
+        }
+        Ok(())
     }
 
     async fn whole(&mut self, id: RequestId) -> Result<(), Error> {
@@ -286,6 +304,7 @@ fn counts(report: &Report, seconds: f64) -> serde_json::Value {
         "views": report.views,
         "payloads": report.payloads,
         "deadLetters": report.dead_letters,
+        "documents": report.documents,
         "notes": report.notes,
         "findings": report.problems.len() as u64 + report.more,
         "seconds": seconds,
@@ -325,13 +344,14 @@ fn told(report: &Report, seconds: f64) -> String {
     };
     let _ = writeln!(
         text,
-        "{verdict}: {}, {}, {}; {} compared, {} and {} checked; {:.0} events/s",
+        "{verdict}: {}, {}, {}; {} compared, {}, {} and {} checked; {:.0} events/s",
         count(report.requests, "request"),
         count(report.commits, "commit"),
         count(report.events, "event"),
         count(report.views, "view"),
         count(report.payloads, "payload"),
         count(report.dead_letters, "dead letter"),
+        count(report.documents, "document"),
         report.events as f64 / seconds.max(0.001),
     );
     text

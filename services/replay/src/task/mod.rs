@@ -1,21 +1,23 @@
 //! `task`: the document that the worker was given, made again and compared with what was sent.
 
+mod proof;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use domain::document::TaskDocument;
-use domain::request::{Event, Payload, TaskId};
-use nats::DeadLetter;
+use domain::request::{Event, TaskId};
 use runtime::Settings;
 use serde_json::{Value, json};
 
 use crate::command::TaskArgs;
-use crate::derive::{Derivation, sha256};
+use crate::derive::Derivation;
 use crate::output::{Paint, millis, wrap};
 use crate::source::Source;
 use crate::story::Story;
 use crate::timeline::next;
 use crate::{Error, Finding, page};
+use proof::{Proof, Sent};
 
 pub async fn run(args: &TaskArgs, settings: &Settings) -> Result<Finding, Error> {
     let source = Source::open(args.from.as_deref(), settings).await?;
@@ -26,8 +28,8 @@ pub async fn run(args: &TaskArgs, settings: &Settings) -> Result<Finding, Error>
         task: args.task,
     };
     let document = derive(&source, &story, id).await?;
-    let sent = sent(&source, id).await?;
-    let proof = Proof::of(&source, &document, &sent).await?;
+    let sent = Sent::of(&source, &story, id).await?;
+    let proof = Proof::of(&document, sent);
     let attempts = attempts(&source, &story, id).await?;
     if args.document {
         std::io::stdout().lock().write_all(&document.xml)?;
@@ -37,16 +39,18 @@ pub async fn run(args: &TaskArgs, settings: &Settings) -> Result<Finding, Error>
             "group": id.group,
             "task": id.task,
             "valuation": document.name,
-            "sha256": sha256(&document.xml),
-            "verified": proof.verified,
-            "verifiedAgainst": proof.against,
+            "taskType": proof.task_type(),
+            "sha256": proof.made,
+            "verified": proof.verified(),
+            "verifiedAgainst": proof.places(),
+            "sent": proof.sent,
             "document": String::from_utf8_lossy(&document.xml),
             "attempts": attempts,
         }))?;
     } else {
         page::print(&told(id, &document, &proof, &attempts, settings))?;
     }
-    Ok(match proof.verified {
+    Ok(match proof.verified() {
         Some(false) => Finding::Found,
         _ => Finding::Fine,
     })
@@ -72,74 +76,6 @@ async fn derive(source: &Source, story: &Story, id: TaskId) -> Result<TaskDocume
         .and_then(|derived| derived.tasks(id.group, Some(&[id.task])))
         .map_err(cannot)?;
     tasks.pop().ok_or_else(nothing)
-}
-
-/// What is still there of what was sent, each with where it was found.
-async fn sent(source: &Source, id: TaskId) -> Result<Vec<(String, Payload)>, Error> {
-    let mut found = Vec::new();
-    match source {
-        Source::Live(live) => {
-            let letters = live.connection.dead_letters_of(id.request).await?;
-            found.extend(of_letters(&letters, id));
-            let queued = live.connection.queued(id.request).await?;
-            let queued = queued.into_iter().filter(|queued| queued.task == id);
-            found.extend(queued.map(|q| (format!("message {} of TASKS", q.sequence), q.document)));
-        }
-        Source::Bundle(bundle) => found.extend(of_letters(&bundle.dead_letters, id)),
-    }
-    Ok(found)
-}
-
-fn of_letters(letters: &[DeadLetter], id: TaskId) -> Vec<(String, Payload)> {
-    let own = letters.iter().filter(|letter| letter.task == id);
-    own.map(|letter| {
-        let place = format!("the dead letter of run {}", letter.run);
-        (place, letter.document.clone())
-    })
-    .collect()
-}
-
-/// Whether the document that was made again is the one that was sent.
-struct Proof {
-    verified: Option<bool>,
-    against: Vec<String>,
-}
-
-impl Proof {
-    async fn of(
-        source: &Source,
-        document: &TaskDocument,
-        sent: &[(String, Payload)],
-    ) -> Result<Self, Error> {
-        let mut same = true;
-        let mut against = Vec::new();
-        for (place, payload) in sent {
-            let is = match payload {
-                Payload::Inline(text) => text.as_bytes() == document.xml,
-                Payload::Stored { sha256: of, .. } if *of == sha256(&document.xml) => true,
-                stored @ Payload::Stored { .. } => source.payload(stored).await? == document.xml,
-            };
-            same &= is;
-            against.push(place.clone());
-        }
-        Ok(Self {
-            verified: (!against.is_empty()).then_some(same),
-            against,
-        })
-    }
-
-    fn told(&self, paint: Paint) -> String {
-        let places = self.against.join(" and ");
-        match self.verified {
-            Some(true) => paint.green(&format!("the same, byte for byte, as {places}")),
-            Some(false) => paint.red(&format!("NOT the same as {places}")),
-            None => {
-                "made again from the log by this build; nothing of what was sent is kept for a \
-                     task that has its result"
-                    .into()
-            }
-        }
-    }
 }
 
 async fn attempts(source: &Source, story: &Story, id: TaskId) -> Result<Vec<Value>, Error> {
@@ -187,19 +123,25 @@ fn told(
 ) -> String {
     let paint = Paint::of_stdout();
     let mut text = String::new();
+    let name = document.name.as_deref().unwrap_or_default();
+    let task_type = proof.task_type().map_or_else(
+        || {
+            let here = settings.task_types.of(document.name.as_deref());
+            format!("{here} by the settings here")
+        },
+        str::to_owned,
+    );
     let _ = writeln!(
         text,
-        "{} valuation '{}', of type {} by the settings here",
+        "{} valuation '{name}', of type {task_type}",
         paint.bold(&format!("task {}.{} of {}", id.group, id.task, id.request)),
-        document.name.as_deref().unwrap_or(""),
-        settings.task_types.of(document.name.as_deref()),
     );
     let _ = writeln!(text, "\n{}", paint.bold("document"));
     let _ = writeln!(
         text,
         "  {} bytes, sha256 {}",
         document.xml.len(),
-        sha256(&document.xml)
+        proof.made
     );
     let _ = writeln!(text, "{}", wrap(&proof.told(paint), paint.width, "  "));
     let _ = writeln!(text, "\n{}\n", String::from_utf8_lossy(&document.xml));

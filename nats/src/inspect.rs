@@ -1,15 +1,16 @@
 //! Looking at the broker without changing anything: for the tools that explain.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
 use domain::request::{Payload, RequestId, TaskId};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
-use crate::dead_letters::{Filter, Letter};
+use crate::dead_letters::{DISCARDED, Filter, Letter, id_of};
 use crate::topology::{
-    DEAD_LETTERS, REPORTS, TASKS, Topology, report_consumer_name, task_consumer_name,
+    DEAD_LETTERS, OPERATIONS, REPORTS, TASKS, Topology, report_consumer_name, task_consumer_name,
 };
 use crate::{Connection, DeadLetter, DeadLetters, Error, subject};
 
@@ -32,6 +33,8 @@ pub struct Extent {
     pub first_at: Timestamp,
     /// When the last was stored.
     pub last_at: Timestamp,
+    /// How long a commit is kept; zero for ever.
+    pub kept_for: Duration,
 }
 
 /// Where a consumer stands.
@@ -86,6 +89,7 @@ impl Connection {
             commits: state.messages,
             first_at: timestamp(state.first_timestamp)?,
             last_at: timestamp(state.last_timestamp)?,
+            kept_for: stream.cached_info().config.max_age,
         })
     }
 
@@ -200,17 +204,18 @@ impl Connection {
         Ok(subjects.iter().filter_map(request).collect())
     }
 
-    /// Every task that has a dead letter, with the run in which it was given up.
-    pub async fn dead_lettered(&self) -> Result<Vec<(TaskId, u32)>, Error> {
+    /// The id of every dead letter.
+    pub async fn dead_letter_ids(&self) -> Result<HashSet<String>, Error> {
         let subjects = self.subjects(DEAD_LETTERS, "dead-letters.>").await?;
-        let tasks = subjects
-            .iter()
-            .filter(|subject| !subject.starts_with("dead-letters.unreadable."))
-            .filter_map(|subject| {
-                let (task, run) = subject.rsplit_once('.')?;
-                Some((subject::task_id(task)?, run.parse().ok()?))
-            });
-        Ok(tasks.collect())
+        Ok(subjects.iter().map(|at| id_of(at).to_owned()).collect())
+    }
+
+    /// The id of every dead letter whose discard is on record.
+    pub async fn discarded_letter_ids(&self) -> Result<HashSet<String>, Error> {
+        let root = subject::operation(DISCARDED, Some(""));
+        let subjects = self.subjects(OPERATIONS, &format!("{root}>")).await?;
+        let id = |at: &String| at.strip_prefix(&root).map(str::to_owned);
+        Ok(subjects.iter().filter_map(id).collect())
     }
 
     /// The dead letters of a request's tasks, the oldest first.

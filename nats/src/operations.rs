@@ -1,17 +1,20 @@
-//! What operators did that is about no single request: who, why and what, kept beside the log.
+//! What operators did that no request's log tells: who, why and what, kept beside the log.
 
 use async_nats::jetstream::message::PublishMessage;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Connection, Error};
+use crate::{Connection, Error, subject};
 
 /// One thing an operator did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// What was done, in kebab-case, such as `views-rebuilt`; the last token of its subject.
+    /// What was done, in kebab-case, such as `views-rebuilt`; the second token of its subject.
     pub name: String,
+    /// What it was done to, where that is one thing with an id: the further tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// Who did it.
     pub by: String,
     /// Why, in that person's words.
@@ -30,7 +33,10 @@ impl Connection {
         let message = PublishMessage::build().payload(body.into());
         let sent = self
             .jetstream
-            .send_publish(format!("operations.{}", operation.name), message)
+            .send_publish(
+                subject::operation(&operation.name, operation.to.as_deref()),
+                message,
+            )
             .await
             .map_err(Error::unavailable)?;
         let stored = sent.await.map_err(Error::unavailable)?;

@@ -83,6 +83,14 @@ pub(crate) fn unreadable(of: &str, sequence: u64) -> String {
     format!("dead-letters.unreadable.{request}.{root}.{sequence}")
 }
 
+/// What an operator did, and the id of what it was done to.
+pub(crate) fn operation(name: &str, to: Option<&str>) -> String {
+    match to {
+        Some(id) => format!("operations.{name}.{id}"),
+        None => format!("operations.{name}"),
+    }
+}
+
 /// The notice to workers that a request's tasks are to stop; plain NATS, not stored.
 pub(crate) fn stop(request: RequestId) -> String {
     format!("stop.{request}")

@@ -7,15 +7,20 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use domain::request::{Attempt, Payload, TaskId};
+use jiff::Timestamp;
 
 use crate::error::{Refusal, refusal};
 use crate::topology::DEAD_LETTERS;
-use crate::{Connection, Delivery, Error, Payloads, packed, subject};
+use crate::{Connection, Delivery, Error, Operation, Payloads, packed, subject};
 pub use letter::{DeadLetter, Kept, Letter, Summary, Unread};
+pub(crate) use page::id_of;
 pub use page::{Filter, Page};
 
 /// No letter is larger than this, compressed: the broker's messages end at 1 MiB.
 const LETTER_MAX_BYTES: usize = 900 * 1024;
+
+/// The operation that discards a letter.
+pub(crate) const DISCARDED: &str = "dead-letter-discarded";
 
 /// The dead letters.
 #[derive(Clone)]
@@ -105,8 +110,25 @@ impl DeadLetters {
         }
     }
 
-    /// Discards a dead letter; whether it was there.
-    pub async fn discard(&self, id: &str) -> Result<bool, Error> {
+    /// Discards a dead letter; whether it was there. It is on record before the letter is gone,
+    /// so that one that is missing without a record was lost.
+    pub async fn discard(&self, id: &str, by: &str, reason: &str) -> Result<bool, Error> {
+        if self.get(id).await?.is_none() {
+            return Ok(false);
+        }
+        let discarded = Operation {
+            name: DISCARDED.into(),
+            to: Some(id.to_owned()),
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            at: Timestamp::now(),
+            details: serde_json::Value::Null,
+        };
+        self.connection.record(&discarded).await?;
+        self.take_away(id).await
+    }
+
+    async fn take_away(&self, id: &str) -> Result<bool, Error> {
         let Some(subject) = page::subject_of(id) else {
             return Ok(false);
         };
@@ -130,7 +152,7 @@ impl DeadLetters {
         }
         let body = unread.body.clone().into();
         self.publish(&unread.subject, headers, body, None).await?;
-        self.discard(id).await?;
+        self.take_away(id).await?;
         Ok(true)
     }
 

@@ -99,7 +99,7 @@ impl DeadLetters {
 }
 
 /// The id of the letter that is kept under this subject: that of a task does not name its type.
-pub(super) fn id_of(subject: &str) -> &str {
+pub(crate) fn id_of(subject: &str) -> &str {
     let id = subject.strip_prefix("dead-letters.").unwrap_or(subject);
     if id.starts_with(letter::UNREADABLE) {
         return id;

@@ -84,7 +84,12 @@ async fn a_letter_is_completed_once_and_not_after_it_was_discarded() {
         panic!("it is of a task");
     };
     assert_eq!((found.attempts, found.sequence), (all, Some(7)));
-    assert!(letters.discard(&kept.id()).await.unwrap());
+    assert!(
+        letters
+            .discard(&kept.id(), "ann", "not needed")
+            .await
+            .unwrap()
+    );
     letters.complete(&kept.id(), Vec::new(), 9).await.unwrap();
     assert_eq!(letters.get(&kept.id()).await.unwrap(), None);
 }

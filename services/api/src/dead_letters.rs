@@ -165,7 +165,8 @@ pub async fn discard_one(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let discarded = api.operator.letters().discard(&id).await?;
+    let why = input::why_if_said(None, "")?;
+    let discarded = api.operator.discard(&id, &why).await?;
     discarded
         .then_some(StatusCode::NO_CONTENT)
         .ok_or_else(|| unknown(&id))
@@ -206,7 +207,7 @@ pub async fn discard(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Va
     let change = if body.dry_run {
         Change::WouldDiscard
     } else {
-        Change::Discard
+        Change::Discard(input::why_if_said(body.by.as_deref(), &body.reason)?)
     };
     change_all(&api, body, &change).await
 }

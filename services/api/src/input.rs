@@ -30,9 +30,17 @@ impl WhyBody {
 }
 
 pub fn why(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
-    Why::new(by.unwrap_or(ANONYMOUS), reason).map_err(|error: WhyError| {
-        Problem::new(StatusCode::BAD_REQUEST, "invalid-reason", error.to_string())
-    })
+    Why::new(by.unwrap_or(ANONYMOUS), reason).map_err(invalid)
+}
+
+/// Of what needs no reason, and is on record with one where it is said.
+pub fn why_if_said(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
+    Why::of(by.unwrap_or(ANONYMOUS), reason).map_err(invalid)
+}
+
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.
+fn invalid(error: WhyError) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-reason", error.to_string())
 }
 
 /// A body of JSON; what is unknown in it is refused, so that a misspelt filter is not passed over.

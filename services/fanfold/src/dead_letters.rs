@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Filter, Summary};
-use runtime::{Change, Changed, Operator};
+use runtime::{Change, Changed, Operator, Why};
 
-use crate::operate::why;
+use crate::operate::{who, why};
 
 /// How many letters are listed at once.
 const PAGE: usize = 500;
@@ -60,6 +60,12 @@ pub enum DeadLetters {
         /// Only says what would be discarded
         #[arg(long)]
         dry_run: bool,
+        /// Why: it goes on record
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Who; unsaid, the user of this shell
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 
@@ -124,8 +130,14 @@ pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<E
             };
             change_all(operator, &which.filter()?, &change, "redriven").await
         }
-        DeadLetters::Discard { id: Some(id), .. } => {
-            if !operator.letters().discard(id).await? {
+        DeadLetters::Discard {
+            id: Some(id),
+            reason,
+            by,
+            ..
+        } => {
+            let why = Why::of(&who(by.as_deref()), reason)?;
+            if !operator.discard(id, &why).await? {
                 bail!("there is no dead letter {id}");
             }
             eprintln!("1 discarded");
@@ -135,6 +147,8 @@ pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<E
             which,
             all,
             dry_run,
+            reason,
+            by,
             ..
         } => {
             let filter = which.filter()?;
@@ -144,7 +158,7 @@ pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<E
             let change = if *dry_run {
                 Change::WouldDiscard
             } else {
-                Change::Discard
+                Change::Discard(Why::of(&who(by.as_deref()), reason)?)
             };
             change_all(operator, &filter, &change, "discarded").await
         }

@@ -69,8 +69,12 @@ impl WhyArgs {
 }
 
 pub fn why(by: Option<&str>, reason: &str) -> anyhow::Result<Why> {
-    let user = std::env::var("USER").unwrap_or_default();
-    Ok(Why::new(by.unwrap_or(&user), reason)?)
+    Ok(Why::new(&who(by), reason)?)
+}
+
+/// Whoever is named, else the user of this shell.
+pub fn who(by: Option<&str>) -> String {
+    by.map_or_else(|| std::env::var("USER").unwrap_or_default(), str::to_owned)
 }
 
 pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<ExitCode> {

@@ -165,11 +165,11 @@ fn started(group: u32, tasks: u32) -> Event {
     })
 }
 
-fn given() -> Option<Given> {
-    Some(Given {
+fn given() -> Given {
+    Given {
         task_type: "default".into(),
         sha256: Some("0".repeat(64)),
-    })
+    }
 }
 
 fn succeeded(group: u32, task: u32) -> Event {
@@ -182,7 +182,7 @@ fn succeeded(group: u32, task: u32) -> Event {
         worker: "worker-1".into(),
         started_at: Timestamp::now(),
         duration_ms: u64::from(task) * 3,
-        given: given(),
+        given: Some(given()),
         result: Payload::from(result),
     })
 }
@@ -216,7 +216,7 @@ fn failed(id: RequestId, task: u32) -> [Event; 2] {
             group: 0,
             task,
             attempt,
-            given: given(),
+            given: Some(given()),
             next: Next::DeadLetter(letter),
         }),
         Event::Failed(Failed { failure }),

@@ -209,6 +209,7 @@ pub struct SummaryArgs {
 }
 
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of its own.
 pub struct VerifyArgs {
     /// The request
     #[arg(required_unless_present_any = ["all", "since"])]

@@ -59,13 +59,12 @@ pub async fn made(source: &Source, commits: &[Commit]) -> Result<Hashes, Error> 
     Ok(hashes)
 }
 
-/// What each attempt says it was given, where it says so: the task, the sequence of the commit
-/// and the hash.
-pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, &Given)> {
+/// What each attempt says it was given, where it says so, with its task and its number.
+pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, u32, &Given)> {
     commit.events.iter().filter_map(|event| {
-        let (group, task, given) = match event {
-            Event::TaskSucceeded(e) => (e.group, e.task, &e.given),
-            Event::TaskFailed(e) => (e.group, e.task, &e.given),
+        let (group, task, attempt, given) = match event {
+            Event::TaskSucceeded(e) => (e.group, e.task, e.attempt, &e.given),
+            Event::TaskFailed(e) => (e.group, e.task, e.attempt.attempt, &e.given),
             _ => return None,
         };
         let request = commit.request;
@@ -74,7 +73,7 @@ pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, &Given)> {
             group,
             task,
         };
-        Some((id, given.as_ref()?))
+        Some((id, attempt, given.as_ref()?))
     })
 }
 
@@ -82,7 +81,7 @@ pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, &Given)> {
 pub fn told(commits: &[Commit]) -> impl Iterator<Item = (TaskId, u64, &str)> {
     let each = commits.iter().flat_map(|commit| {
         let sequence = commit.sequence;
-        given(commit).map(move |(task, given)| (task, sequence, given))
+        given(commit).map(move |(task, _, given)| (task, sequence, given))
     });
     each.filter_map(|(task, sequence, given)| Some((task, sequence, given.sha256.as_deref()?)))
 }

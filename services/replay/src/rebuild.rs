@@ -95,6 +95,7 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
     live.connection
         .record(&Operation {
             name: "views-rebuilt".into(),
+            to: None,
             by: consent.by,
             reason: consent.reason,
             at: Timestamp::now(),

@@ -12,7 +12,7 @@ pub const REASON_MAX_CHARS: usize = 1_000;
 /// How many letters are looked at before something is said.
 const LETTERS_PER_STEP: usize = 200;
 
-/// Who wants something, and why, for the request's history.
+/// Who wants something, and why, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
     by: String,
@@ -33,10 +33,15 @@ pub enum WhyError {
 impl Why {
     /// Checks what is said.
     pub fn new(by: &str, reason: &str) -> Result<Self, WhyError> {
-        let (by, reason) = (by.trim(), reason.trim());
-        if reason.is_empty() {
+        if reason.trim().is_empty() {
             return Err(WhyError::Empty);
         }
+        Self::of(by, reason)
+    }
+
+    /// Checks what is said where nobody has to say why.
+    pub fn of(by: &str, reason: &str) -> Result<Self, WhyError> {
+        let (by, reason) = (by.trim(), reason.trim());
         if reason.chars().count() > REASON_MAX_CHARS || by.chars().count() > REASON_MAX_CHARS {
             return Err(WhyError::TooLong);
         }
@@ -61,8 +66,8 @@ pub struct Operator {
 pub enum Change {
     /// Redrive their requests, and put messages back that could not be read.
     Redrive(Why),
-    /// Discard them.
-    Discard,
+    /// Discard them, on record.
+    Discard(Why),
     /// Only say what a redrive would do.
     WouldRedrive,
     /// Only say what would be discarded.
@@ -155,6 +160,11 @@ impl Operator {
         self.log.execute(request, redrive).await
     }
 
+    /// Discards a dead letter; whether it was there.
+    pub async fn discard(&self, id: &str, why: &Why) -> Result<bool, Error> {
+        self.letters.discard(id, &why.by, &why.reason).await
+    }
+
     /// Goes on with the letters of a filter, some at a time, so that whoever waits can be told.
     pub async fn step(
         &self,
@@ -166,7 +176,7 @@ impl Operator {
         let page = self.letters.page(filter, after, LETTERS_PER_STEP).await?;
         for kept in &page.letters {
             so_far.letters += 1;
-            let discards = matches!(change, Change::Discard | Change::WouldDiscard);
+            let discards = matches!(change, Change::Discard(_) | Change::WouldDiscard);
             let of_task = matches!(kept.letter, Letter::GivenUp(_));
             let known = match kept.request() {
                 Some(request) if of_task && !discards => !so_far.seen.insert(request),
@@ -183,8 +193,8 @@ impl Operator {
     async fn change(&self, kept: &Kept, change: &Change) -> Result<Answer, Error> {
         let refused = match (change, &kept.letter, kept.request()) {
             (Change::WouldDiscard, ..) => None,
-            (Change::Discard, ..) => {
-                self.letters.discard(&kept.id).await?;
+            (Change::Discard(why), ..) => {
+                self.discard(&kept.id, why).await?;
                 None
             }
             (Change::WouldRedrive, Letter::GivenUp(_), Some(request)) => {

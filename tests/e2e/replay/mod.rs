@@ -3,6 +3,7 @@
 mod broken;
 mod bundle;
 mod documents;
+mod lost;
 mod scene;
 mod story;
 mod writes;

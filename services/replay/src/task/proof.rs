@@ -50,19 +50,16 @@ impl Sent {
     }
 
     fn told(story: &Story, id: TaskId) -> Vec<Self> {
-        let mut found = Vec::new();
-        for commit in &story.commits {
-            for (task, given) in documents::given(commit) {
-                if let (true, Some(sha256)) = (task == id, &given.sha256) {
-                    found.push(Self {
-                        place: format!("what the worker told in commit {}", commit.sequence),
-                        task_type: given.task_type.clone(),
-                        sha256: sha256.clone(),
-                    });
-                }
-            }
-        }
-        found
+        let given = story.commits.iter().flat_map(documents::given);
+        let own = given.filter(|(task, ..)| *task == id);
+        let found = own.filter_map(|(_, attempt, given)| {
+            Some(Self {
+                place: format!("the record of attempt {attempt}"),
+                task_type: given.task_type.clone(),
+                sha256: given.sha256.clone()?,
+            })
+        });
+        found.collect()
     }
 
     fn of_letters(letters: &[DeadLetter], id: TaskId) -> impl Iterator<Item = Self> {
@@ -115,7 +112,7 @@ impl Proof {
             )),
             (_, None) => paint.green(&format!(
                 "verified against what was sent: the same as {}",
-                self.places().join(" and ")
+                self.places().join(", ")
             )),
         }
     }

@@ -1,6 +1,6 @@
 //! Whether every task that was given up has its dead letter, and every dead letter its task.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use domain::request::{Event, Next, TaskId};
 use nats::Commit;
@@ -12,7 +12,8 @@ use crate::log::Live;
 /// The dead letters that the log names.
 #[derive(Default)]
 pub struct DeadLetters {
-    named: HashMap<(TaskId, u32), u64>,
+    /// The task and the commit that name it, by the id of the letter.
+    named: HashMap<String, (TaskId, u64)>,
     all: bool,
 }
 
@@ -26,15 +27,13 @@ impl DeadLetters {
         for event in &commit.events {
             if let Event::TaskFailed(e) = event
                 && let Next::DeadLetter(id) = &e.next
-                && let Some((_, run)) = id.rsplit_once('.')
-                && let Ok(run) = run.parse()
             {
                 let task = TaskId {
                     request: commit.request,
                     group: e.group,
                     task: e.task,
                 };
-                self.named.insert((task, run), commit.sequence);
+                self.named.insert(id.clone(), (task, commit.sequence));
             }
         }
     }
@@ -44,35 +43,35 @@ impl DeadLetters {
         if self.named.is_empty() && !all {
             return Ok(());
         }
-        let kept: HashSet<(TaskId, u32)> =
-            live.connection.dead_lettered().await?.into_iter().collect();
+        let kept = live.connection.dead_letter_ids().await?;
         report.dead_letters = self.named.len() as u64;
-        for ((task, run), sequence) in &self.named {
-            if !kept.contains(&(*task, *run)) {
-                report.problem(Problem {
-                    request_id: Some(task.request),
-                    kind: "dead-letter",
-                    sequence: Some(*sequence),
-                    key: None,
-                    message: format!(
-                        "task {task} was given up in run {run}, and has no dead letter: it was \
-                         discarded, or lost"
-                    ),
-                });
+        let mut missing = self.named.iter().filter(|(id, _)| !kept.contains(*id));
+        // Most often nothing is missing, and what was discarded is not asked for.
+        if let Some(first) = missing.next() {
+            let discarded = live.connection.discarded_letter_ids().await?;
+            for (id, (task, sequence)) in std::iter::once(first).chain(missing) {
+                if discarded.contains(id) {
+                    report.note("dead letters that were discarded");
+                } else {
+                    report.problem(lost(id, *task, *sequence));
+                }
             }
         }
         if !(all && self.all) {
             return Ok(());
         }
-        for (task, run) in kept {
-            if !self.named.contains_key(&(task, run)) && !is_told(live, task, run).await? {
+        for id in kept.iter().filter(|id| !self.named.contains_key(*id)) {
+            let Some(task) = task_of(id) else {
+                continue;
+            };
+            if !is_told(live, task, id).await? {
                 report.problem(Problem {
                     request_id: Some(task.request),
                     kind: "dead-letter",
                     sequence: None,
                     key: None,
                     message: format!(
-                        "task {task} has a dead letter of run {run}, and was not given up in it"
+                        "task {task} has the dead letter {id}, and was not given up with it"
                     ),
                 });
             }
@@ -81,14 +80,37 @@ impl DeadLetters {
     }
 }
 
+fn lost(id: &str, task: TaskId, sequence: u64) -> Problem {
+    Problem {
+        request_id: Some(task.request),
+        kind: "dead-letter",
+        sequence: Some(sequence),
+        key: None,
+        message: format!(
+            "task {task} was given up, and its dead letter {id} is not there: no discard of it is \
+             on record, so it was lost"
+        ),
+    }
+}
+
+/// The task of a dead letter; none of a message that could not be read.
+fn task_of(id: &str) -> Option<TaskId> {
+    let mut tokens = id.split('.');
+    Some(TaskId {
+        request: tokens.next()?.parse().ok()?,
+        group: tokens.next()?.parse().ok()?,
+        task: tokens.next()?.parse().ok()?,
+    })
+}
+
 /// Whether the log names it by now, or never will: a dead letter is kept before the log says so,
 /// and for longer, and a late outcome of a request that has ended may be left out.
-async fn is_told(live: &Live, task: TaskId, run: u32) -> Result<bool, Error> {
+async fn is_told(live: &Live, task: TaskId, id: &str) -> Result<bool, Error> {
     let commits = live.log.read(task.request, 0).await?;
     let mut events = commits.iter().flat_map(|commit| &commit.events);
-    let own = format!("{task}.{run}");
     let told = events.any(|event| {
-        matches!(event, Event::TaskFailed(e) if matches!(&e.next, Next::DeadLetter(id) if *id == own))
+        matches!(event, Event::TaskFailed(e)
+            if matches!(&e.next, Next::DeadLetter(told) if told == id))
     });
     let reported = live.connection.reports_of(task.request).await?;
     let waits = reported

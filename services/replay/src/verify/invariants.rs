@@ -39,6 +39,11 @@ struct Task {
 }
 
 impl Checked {
+    /// How many groups it has; any number where its beginning is not in the log any more.
+    pub fn groups(&self) -> u32 {
+        if self.begun { self.groups } else { u32::MAX }
+    }
+
     /// Checks one more commit. `first` is the first sequence that the log still has.
     pub fn take_in(&mut self, commit: &Commit, first: u64, report: &mut Report) {
         if self.last == 0 && commit.previous > 0 && commit.previous < first {

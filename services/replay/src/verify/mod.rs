@@ -3,6 +3,7 @@
 mod dead_letters;
 mod documents;
 mod invariants;
+mod orphans;
 mod payloads;
 mod views;
 
@@ -157,7 +158,20 @@ impl Run {
             }
         }
         self.report.requests = self.checked.len() as u64;
-        self.end(true).await
+        self.end(true).await?;
+        self.orphans().await
+    }
+
+    async fn orphans(&mut self) -> Result<(), Error> {
+        let Some(views) = &self.views else {
+            return Ok(());
+        };
+        let extents = self.live.extents().await?;
+        let kept_for = extents.iter().map(|(_, extent)| extent.kept_for).min();
+        let groups = |id| self.checked.get(&id).map(Checked::groups);
+        let store = views.store();
+        let kept_for = kept_for.unwrap_or_default();
+        orphans::find(&self.live, store, groups, kept_for, &mut self.report).await
     }
 
     /// Those that can be read; one that cannot is a finding.

@@ -41,6 +41,10 @@ impl Views {
         }
     }
 
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Takes a view to be compared, and gives the requests whose views were found to differ.
     pub async fn take(&mut self, view: View) -> Result<Vec<RequestId>, Error> {
         // One that has expired is gone, or will be while it is looked at.

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use redis::Pipeline;
 
 use crate::view::{FailureView, View};
-use crate::{Error, Store, content, key};
+use crate::{Error, Kind, Store, content, key};
 
 /// One thing in Redis that is not as the log has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The key.
     pub key: String,
+    /// What of the view it is.
+    pub kind: Kind,
     /// The field of a hash, or what else of the key differs.
     pub field: String,
     /// What the log says; none where the log has no such thing.
@@ -118,6 +120,7 @@ impl Differences {
         let short = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
         self.0.push(Difference {
             key: key.to_owned(),
+            kind: Kind::of(key),
             field: field.to_owned(),
             expected: expected.map(short),
             found: found.map(short),

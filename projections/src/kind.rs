@@ -26,6 +26,18 @@ impl Kind {
         Self::Idempotency,
     ];
 
+    /// The kind of a key of a view.
+    pub(crate) fn of(key: &str) -> Self {
+        match key.rsplit(':').next() {
+            _ if key.starts_with("request:idempotency:") => Self::Idempotency,
+            Some("failure") => Self::Failure,
+            Some("response") => Self::Response,
+            Some("metadata") => Self::Metadata,
+            _ if key.contains(":group:") => Self::Groups,
+            _ => Self::Request,
+        }
+    }
+
     /// Its name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Commit, Operation, Start};
-use projections::{Kind, Staging, Store, View, fold};
+use projections::{Difference, Kind, Staging, Store, View, fold};
 use runtime::Settings;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -271,7 +271,7 @@ impl Rebuild {
                 let differ = views
                     .iter()
                     .zip(compared)
-                    .filter(|(_, (_, d))| !d.is_empty());
+                    .filter(|(_, (_, found))| concern(&self.kinds, found));
                 let kept = differ.filter(|(view, _)| !is_expired(&self.store, view));
                 self.suspects.extend(kept.map(|(view, _)| view.request_id));
             }
@@ -312,11 +312,13 @@ impl Rebuild {
     async fn verify(&self, suspects: &[RequestId]) -> Result<Vec<RequestId>, Error> {
         let mut still = Vec::new();
         for id in suspects {
-            if differences(&self.live, &self.store, *id).await?.is_empty() {
+            let found = differences(&self.live, &self.store, *id).await?;
+            if !concern(&self.kinds, &found) {
                 continue;
             }
             self.repair_keys(*id).await?;
-            if !differences(&self.live, &self.store, *id).await?.is_empty() {
+            let found = differences(&self.live, &self.store, *id).await?;
+            if concern(&self.kinds, &found) {
                 still.push(*id);
             }
         }
@@ -331,6 +333,11 @@ impl Rebuild {
         }
         Ok(())
     }
+}
+
+/// Whether any of what differs is of these kinds: the rest is not built, and stays as it is.
+fn concern(kinds: &[Kind], differ: &[Difference]) -> bool {
+    differ.iter().any(|found| kinds.contains(&found.kind))
 }
 
 /// The progress bar, on a terminal only.

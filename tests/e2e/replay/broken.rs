@@ -1,6 +1,5 @@
-use domain::request::{Event, Payload, Succeeded};
+use domain::request::{Event, Payload, RequestId, Succeeded};
 use harness::World;
-use redis::AsyncCommands as _;
 
 use super::scene::{Scene, document};
 
@@ -31,84 +30,6 @@ async fn without_redis_and_without_the_api_the_log_still_speaks() {
         .replay(&["rebuild", "--reason", "x", "--yes"])
         .await
         .expect(5);
-}
-
-#[tokio::test]
-async fn each_kind_of_corruption_of_a_view_is_found_and_a_rebuild_repairs_it() {
-    let scene = Scene::start().await;
-    let failed = scene.request(&["ok", "boom"], "failed").await;
-    let fine = scene.request(&["ok"], "succeeded").await;
-    scene.replay(&["verify", "--all"]).await.expect(0);
-    let redis = &mut scene.world.redis().await;
-    let key = |id: &str| format!("state:request:{id}");
-    let corruptions: Vec<(String, redis::Cmd)> = vec![
-        (
-            key(&fine),
-            redis::Cmd::hset(key(&fine), "status", "running"),
-        ),
-        (key(&fine), redis::Cmd::hset(key(&fine), "seq", "999999")),
-        (key(&fine), redis::Cmd::hset(key(&fine), "surplus", "1")),
-        (key(&fine), redis::Cmd::hdel(key(&fine), "completedAt")),
-        (key(&fine), redis::Cmd::persist(key(&fine))),
-        (key(&fine), redis::Cmd::del(key(&fine))),
-        (
-            format!("{}:group:0", key(&fine)),
-            redis::Cmd::hset(format!("{}:group:0", key(&fine)), "completed", "7"),
-        ),
-        (
-            format!("{}:group:1", key(&fine)),
-            redis::Cmd::hset(format!("{}:group:1", key(&fine)), "seq", "999999"),
-        ),
-        (
-            format!("{}:group:1", key(&fine)),
-            redis::Cmd::del(format!("{}:group:1", key(&fine))),
-        ),
-        (
-            format!("cache:request:{fine}:response"),
-            redis::Cmd::set(format!("cache:request:{fine}:response"), "<other/>"),
-        ),
-        (
-            format!("cache:request:{fine}:failure"),
-            redis::Cmd::set(format!("cache:request:{fine}:failure"), "{}"),
-        ),
-        (
-            format!("cache:request:{failed}:failure"),
-            redis::Cmd::del(format!("cache:request:{failed}:failure")),
-        ),
-        (
-            format!("cache:request:{failed}:response"),
-            redis::Cmd::set(format!("cache:request:{failed}:response"), "<r/>"),
-        ),
-        (
-            format!("cache:request:{fine}:metadata"),
-            redis::Cmd::hset(format!("cache:request:{fine}:metadata"), "x-desk", "fx"),
-        ),
-        (
-            format!("cache:request:{fine}:metadata"),
-            redis::Cmd::del(format!("cache:request:{fine}:metadata")),
-        ),
-    ];
-    let args = ["verify", "--all", "--json"];
-    for (key, corruption) in corruptions {
-        let () = corruption.exec_async(redis).await.unwrap();
-        let found = scene.replay(&args).await;
-        assert_eq!(found.code, 2, "{key}: {}", found.out);
-        let lines = found.lines();
-        let (counts, problems) = lines.split_last().unwrap();
-        assert!(counts["findings"].as_u64().unwrap() > 0);
-        assert!(
-            problems.iter().all(|problem| problem["key"] == key),
-            "{key}: {}",
-            found.out
-        );
-        let mended = scene
-            .replay(&["rebuild", "--reason", "a test", "--yes"])
-            .await;
-        mended.expect(0);
-    }
-    scene.replay(&args).await.expect(0);
-    let left: Vec<String> = redis.keys("rebuild:*").await.unwrap();
-    assert!(left.is_empty(), "{left:?}");
 }
 
 #[tokio::test]
@@ -163,6 +84,44 @@ async fn a_log_that_breaks_its_invariants_is_found_by_kind() {
         found,
         expected.map(|(kind, id)| (kind.to_owned(), id.clone()))
     );
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_be_read_is_a_finding_and_all_else_is_verified() {
+    let mut scene = Scene::start().await;
+    let id = scene.request(&["ok"], "succeeded").await;
+    scene.request(&["ok", "boom"], "failed").await;
+    scene.program.stop().await;
+    let partition = id.parse::<RequestId>().unwrap().partition();
+    let jetstream = scene.world.jetstream().await;
+    let subject = format!("requests.{partition}.{id}");
+    let sent = jetstream.publish(subject, "[{\"of-tomorrow\":{}}]".into());
+    let sequence = sent.await.unwrap().await.unwrap().sequence;
+    for (args, requests, told) in [
+        (&["verify", "--all", "--documents", "--json"][..], 2, true),
+        (&["verify", "--since", "1h", "--json"], 2, false),
+        (&["verify", &id, "--json"], 1, false),
+    ] {
+        let ran = scene.replay(args).await;
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.err);
+        let lines = ran.lines();
+        let [problem, counts] = lines.as_slice() else {
+            panic!("{args:?}: {}", ran.out);
+        };
+        assert_eq!(
+            (&problem["kind"], &problem["requestId"]),
+            (&"log".into(), &(*id).into())
+        );
+        let message = problem["message"].as_str().unwrap();
+        assert!(message.contains("cannot be read"), "{message}");
+        if told {
+            assert_eq!(problem["sequence"], sequence);
+        }
+        assert_eq!(counts["requests"], requests, "{args:?}");
+    }
+    let shown = scene.replay(&["show", &id]).await;
+    assert!(shown.err.contains("cannot be read"), "{}", shown.err);
+    assert_eq!(shown.code, 2);
 }
 
 #[tokio::test]

@@ -6,4 +6,5 @@ mod documents;
 mod lost;
 mod scene;
 mod story;
+mod views;
 mod writes;

@@ -44,6 +44,11 @@ impl Checked {
         if self.begun { self.groups } else { u32::MAX }
     }
 
+    /// Leaves it unchecked from here on: a commit of it cannot be read.
+    pub fn skip(&mut self) {
+        self.skipped = true;
+    }
+
     /// Checks one more commit. `first` is the first sequence that the log still has.
     pub fn take_in(&mut self, commit: &Commit, first: u64, report: &mut Report) {
         if self.last == 0 && commit.previous > 0 && commit.previous < first {

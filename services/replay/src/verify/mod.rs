@@ -180,13 +180,20 @@ impl Run {
         for commit in chunk {
             match commit {
                 Ok(commit) => commits.push(commit),
-                Err(unreadable) => self.report.problem(Problem {
-                    request_id: unreadable.request,
-                    kind: "log",
-                    sequence: Some(unreadable.sequence),
-                    key: None,
-                    message: unreadable.error.to_string(),
-                }),
+                Err(unreadable) => {
+                    if let Some(id) = unreadable.request {
+                        self.checked.entry(id).or_default().skip();
+                        self.open.remove(&id);
+                        self.again.insert(id);
+                    }
+                    self.report.problem(Problem {
+                        request_id: unreadable.request,
+                        kind: "log",
+                        sequence: Some(unreadable.sequence),
+                        key: None,
+                        message: unreadable.error.to_string(),
+                    });
+                }
             }
         }
         commits
@@ -201,16 +208,24 @@ impl Run {
                 true
             })
             .await?;
+        self.report.requests = ids.len() as u64;
         for id in ids {
-            self.whole(id).await?;
+            if let Some(commits) = self.commits(id).await? {
+                self.whole(id, commits).await?;
+            }
         }
-        self.report.requests = self.checked.len() as u64;
         self.end(false).await
     }
 
     /// One request, the decisions included.
     async fn one(&mut self, id: RequestId, settings: &Settings) -> Result<(), Error> {
-        let commits = self.live.commits(id).await?;
+        self.report.requests = 1;
+        let Some(commits) = self.commits(id).await? else {
+            return Ok(());
+        };
+        if commits.is_empty() {
+            return Err(log::absent(id));
+        }
         let source = Source::Live(Box::new(self.live.clone()));
         let divergence = redecide::request(&source, &commits, settings.fail_fast).await?;
         if let Some(d) = divergence {
@@ -228,8 +243,7 @@ impl Run {
             });
         }
         documents::compare(&source, id, &commits, &mut self.report).await?;
-        self.whole(id).await?;
-        self.report.requests = 1;
+        self.whole(id, commits).await?;
         self.end(false).await
     }
 
@@ -239,19 +253,37 @@ impl Run {
         let mut ids: Vec<RequestId> = self.checked.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
-            let commits = self.live.log.read(id, 0).await?;
-            documents::compare(&source, id, &commits, &mut self.report).await?;
+            // What cannot be read was found when the log was.
+            if let Ok(commits) = readable(self.live.log.read(id, 0).await)? {
+                documents::compare(&source, id, &commits, &mut self.report).await?;
+            }
         }
         Ok(())
     }
 
-    async fn whole(&mut self, id: RequestId) -> Result<(), Error> {
+    /// The commits of a request; that one of them cannot be read is a finding.
+    async fn commits(&mut self, id: RequestId) -> Result<Option<Vec<Commit>>, Error> {
+        match readable(self.live.log.read(id, 0).await)? {
+            Ok(commits) => Ok(Some(commits)),
+            Err(message) => {
+                self.report.problem(Problem {
+                    request_id: Some(id),
+                    kind: "log",
+                    sequence: None,
+                    key: None,
+                    message,
+                });
+                Ok(None)
+            }
+        }
+    }
+
+    async fn whole(&mut self, id: RequestId, commits: Vec<Commit>) -> Result<(), Error> {
         let first = self
             .live
             .connection
             .extent(id.partition().shard(self.live.log.shards()))
             .await?;
-        let commits = self.live.log.read(id, 0).await?;
         self.take_in(commits, first.first).await
     }
 
@@ -307,6 +339,15 @@ impl Run {
         self.dead_letters
             .compare(&self.live, all, &mut self.report)
             .await
+    }
+}
+
+/// What was read, or why some of it cannot be read: that is a finding, and stops nothing else.
+fn readable<T>(read: Result<T, nats::Error>) -> Result<Result<T, String>, Error> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(error @ nats::Error::Corrupt { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -7,7 +7,7 @@ use domain::request::RequestId;
 use jiff::Timestamp;
 use projections::{Store, ViewKey};
 
-use super::{Problem, Report};
+use super::{Problem, Report, readable};
 use crate::Error;
 use crate::log::Live;
 
@@ -63,12 +63,9 @@ pub async fn find(
 
 /// Whether the log has a request by now.
 async fn is_in_log(live: &Live, id: RequestId) -> Result<bool, Error> {
-    match live.log.last(id).await {
-        Ok(last) => Ok(last.is_some()),
-        // That it cannot be read is a finding of its own.
-        Err(nats::Error::Corrupt { .. }) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
+    // That it cannot be read is a finding of its own.
+    let last = readable(live.log.last(id).await)?;
+    Ok(last.map_or(true, |last| last.is_some()))
 }
 
 /// Whether a request was received before what the log keeps, by its view or by its id.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use projections::{Difference, Store, View, fold};
 use tokio::task::JoinSet;
 
-use super::{Problem, Report};
+use super::{Problem, Report, readable};
 use crate::Error;
 use crate::log::Live;
 
@@ -171,7 +171,10 @@ pub fn is_expired(store: &Store, view: &View) -> bool {
 
 /// The view of a request as the log has it now; none where its keys are gone by now.
 async fn view(live: &Live, store: &Store, id: RequestId) -> Result<Option<View>, Error> {
-    let commits = live.log.read(id, 0).await?;
+    // What cannot be read was found when the log was; the view has stopped there.
+    let Ok(commits) = readable(live.log.read(id, 0).await)? else {
+        return Ok(None);
+    };
     let view = fold(None, commits.iter().flat_map(nats::Commit::recorded));
     Ok(view.filter(|view| !is_expired(store, view)))
 }

@@ -39,20 +39,20 @@ pub struct Found {
 }
 
 pub async fn run(args: &SearchArgs, settings: &Settings) -> Result<Finding, Error> {
-    let source = Source::open(args.from.as_deref(), settings).await?;
+    let source = Source::open(args.reading.from.as_deref(), settings).await?;
     let since = args.since.map(|since| since.time(Timestamp::now()));
     let found = find(&source, &args.filter, since, args.limit).await?;
     let paint = Paint::of_stdout();
     let mut text = String::new();
     for found in &found {
-        if args.json {
+        if args.reading.json {
             page::line(&serde_json::to_value(found).unwrap_or_default())?;
         } else {
             text.push_str(&told(found, paint));
             text.push('\n');
         }
     }
-    match (args.json, found.is_empty()) {
+    match (args.reading.json, found.is_empty()) {
         (_, true) => return Err(Error::NotFound("no request is so".into())),
         (false, _) => page::print(&text)?,
         (true, _) => {}

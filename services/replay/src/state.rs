@@ -14,11 +14,11 @@ use crate::{Error, Finding, page};
 const ABRIDGED_FROM_CHARS: usize = 100;
 
 pub async fn run(args: &StateArgs, settings: &Settings) -> Result<Finding, Error> {
-    let source = Source::open(args.one.from.as_deref(), settings).await?;
+    let source = Source::open(args.one.reading.from.as_deref(), settings).await?;
     let commits = source.commits(args.one.id).await?;
     let story = Story::of(args.one.id, commits, args.at)?;
     let value = as_json(&story.state, args.full);
-    if args.one.json {
+    if args.one.reading.json {
         page::line(&value)?;
     } else {
         page::print(&format!("{value:#}"))?;

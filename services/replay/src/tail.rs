@@ -19,7 +19,7 @@ pub async fn run(args: &TailArgs, settings: &Settings) -> Result<Finding, Error>
             "an event has no --status: `fanfold replay search` has".into(),
         ));
     }
-    let source = Source::open(args.from.as_deref(), settings).await?;
+    let source = Source::open(args.reading.from.as_deref(), settings).await?;
     let now = Timestamp::now();
     let since = args.since.map(|since| since.time(now));
     if args.no_follow || source.live().is_none() {
@@ -58,7 +58,7 @@ fn print(args: &TailArgs, commit: &Commit) -> Result<(), Error> {
         args.filter.takes_time(recorded.at, now) && args.filter.takes_event(recorded)
     };
     for recorded in commit.recorded().filter(wanted) {
-        if args.json {
+        if args.reading.json {
             page::line(&line::of_event(&recorded))?;
         } else {
             let (request, at) = (recorded.request, clock(recorded.at));

@@ -20,7 +20,7 @@ use crate::{Error, Finding, page};
 use proof::{Proof, Sent};
 
 pub async fn run(args: &TaskArgs, settings: &Settings) -> Result<Finding, Error> {
-    let source = Source::open(args.from.as_deref(), settings).await?;
+    let source = Source::open(args.reading.from.as_deref(), settings).await?;
     let story = Story::of(args.id, source.commits(args.id).await?, None)?;
     let id = TaskId {
         request: args.id,
@@ -33,7 +33,7 @@ pub async fn run(args: &TaskArgs, settings: &Settings) -> Result<Finding, Error>
     let attempts = attempts(&source, &story, id).await?;
     if args.document {
         std::io::stdout().lock().write_all(&document.xml)?;
-    } else if args.json {
+    } else if args.reading.json {
         page::line(&json!({
             "requestId": id.request,
             "group": id.group,

@@ -1,85 +1,19 @@
 //! A bundle: requests with all that belongs to them, in one file. JSON lines under zstd; the
 //! last line holds the hash of those before it. Plain JSON lines are read as well.
 
+mod file;
+mod line;
+
 use std::collections::{HashMap, HashSet};
-use std::io::Write as _;
 use std::path::Path;
 
-use domain::request::{Event, RequestId, TaskId};
-use jiff::Timestamp;
+use domain::request::RequestId;
 use nats::{Commit, DeadLetter, sha256};
-use serde::{Deserialize, Serialize};
 
 use crate::Error;
-
-/// The version of the form.
-const VERSION: u32 = 1;
-/// The magic number that zstd begins with.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// No bundle is larger than this once it is unpacked.
-const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// How hard it is packed.
-const LEVEL: i32 = 9;
-
-/// One line of a bundle.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Line {
-    Bundle(Header),
-    Commit(StoredCommit),
-    Payload(StoredPayload),
-    DeadLetter(DeadLetter),
-    Task(StoredTask),
-    End { lines: usize, sha256: String },
-}
-
-/// The first line.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Header {
-    pub version: u32,
-    /// The version of the program that wrote it.
-    pub program: String,
-    pub created_at: Timestamp,
-    /// Whether the text of documents is masked.
-    pub redacted: bool,
-    pub rules: Rules,
-}
-
-/// The rules that the requests were decided under, as far as they were configured where the
-/// bundle was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rules {
-    pub fail_fast: bool,
-}
-
-/// A commit as it is stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StoredCommit {
-    pub request: RequestId,
-    pub sequence: u64,
-    pub previous: u64,
-    pub at: Timestamp,
-    pub events: Vec<Event>,
-}
-
-/// The bytes of a stored payload: a text, or hex where they are none.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StoredPayload {
-    pub sha256: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hex: Option<String>,
-}
-
-/// The hash of a task document as it was made where the bundle was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredTask {
-    pub task: TaskId,
-    pub sha256: String,
-}
+pub use file::{pack, unpack};
+use line::VERSION;
+pub use line::{Header, Line, Rules, StoredCommit, StoredPayload, StoredTask};
 
 /// A bundle that was read.
 pub struct Bundle {
@@ -90,58 +24,6 @@ pub struct Bundle {
     pub tasks: Vec<StoredTask>,
     /// What is wrong with the file itself, where something is.
     pub damage: Option<String>,
-}
-
-impl Header {
-    pub fn new(redacted: bool, rules: Rules) -> Self {
-        Self {
-            version: VERSION,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
-            created_at: Timestamp::now(),
-            redacted,
-            rules,
-        }
-    }
-}
-
-/// Packs lines; the last, with their hash, is added.
-pub fn pack(lines: &[Line], compressed: bool) -> Result<Vec<u8>, Error> {
-    let mut text = Vec::new();
-    for line in lines {
-        put(&mut text, line)?;
-    }
-    let end = Line::End {
-        lines: lines.len(),
-        sha256: sha256(&text),
-    };
-    put(&mut text, &end)?;
-    if compressed {
-        return Ok(zstd::bulk::compress(&text, LEVEL)?);
-    }
-    Ok(text)
-}
-
-fn put(text: &mut Vec<u8>, line: &Line) -> Result<(), Error> {
-    serde_json::to_writer(&mut *text, line).map_err(std::io::Error::from)?;
-    Ok(text.write_all(b"\n")?)
-}
-
-/// The plain lines of a bundle file.
-pub fn unpack(path: &Path) -> Result<Vec<u8>, Error> {
-    use std::io::Read as _;
-    let named = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no {}", path.display())),
-        _ => Error::Unreadable(format!("{}: {error}", path.display())),
-    };
-    let bytes = std::fs::read(path).map_err(named)?;
-    if !bytes.starts_with(&ZSTD) {
-        return Ok(bytes);
-    }
-    let mut text = Vec::new();
-    zstd::Decoder::new(bytes.as_slice())
-        .and_then(|decoder| decoder.take(MAX_BYTES).read_to_end(&mut text))
-        .map_err(named)?;
-    Ok(text)
 }
 
 impl Bundle {
@@ -212,12 +94,8 @@ impl Bundle {
                 events: commit.events,
             }),
             Line::Payload(payload) => {
-                let bytes = match (payload.text, payload.hex) {
-                    (Some(text), _) => text.into_bytes(),
-                    (None, Some(hex)) => unhex(&hex).ok_or("a payload is no hex")?,
-                    (None, None) => return Err("a payload has no bytes".into()),
-                };
-                self.payloads.insert(payload.sha256, bytes);
+                let sha256 = payload.sha256.clone();
+                self.payloads.insert(sha256, payload.bytes()?);
             }
             Line::DeadLetter(letter) => self.dead_letters.push(letter),
             Line::Task(task) => self.tasks.push(task),
@@ -261,13 +139,6 @@ impl Bundle {
         let own = letters.filter(|letter| letter.task_type == task_type);
         own.map(|letter| letter.task.request).collect()
     }
-}
-
-fn unhex(hex: &str) -> Option<Vec<u8>> {
-    let pairs = hex.as_bytes().chunks(2);
-    pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }
 
 #[cfg(test)]

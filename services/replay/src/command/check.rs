@@ -1,0 +1,77 @@
+//! Checking what is there, and taking it home.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use domain::request::RequestId;
+
+use crate::filter::Filter;
+use crate::place::Ago;
+
+#[derive(Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of its own.
+pub struct VerifyArgs {
+    /// The request
+    #[arg(required_unless_present_any = ["all", "since"])]
+    pub id: Option<RequestId>,
+    /// Every request of the log
+    #[arg(long, conflicts_with_all = ["id", "since"])]
+    pub all: bool,
+    /// Every request with a commit since then
+    #[arg(long, value_name = "1h|TIME", conflicts_with = "id")]
+    pub since: Option<Ago>,
+    /// One JSON object a finding, and a last one with the counts
+    #[arg(long)]
+    pub json: bool,
+    /// Make the document of every task again, and compare it with what its worker was given;
+    /// always done for one request
+    #[arg(long, conflicts_with = "id")]
+    pub documents: bool,
+    /// The log only: Redis is not asked
+    #[arg(long)]
+    pub no_views: bool,
+}
+
+#[derive(Args)]
+pub struct ExportArgs {
+    /// The request; without it, those that the filter lets through
+    pub id: Option<RequestId>,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Only what was stored since then
+    #[arg(long, value_name = "1h|TIME")]
+    pub since: Option<Ago>,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Mask the text of documents, results and headers
+    #[arg(long)]
+    pub redact: bool,
+    /// No more than so many requests, the newest first
+    #[arg(long, default_value_t = 1_000)]
+    pub limit: usize,
+}
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// Run the tasks again with the executor that is configured here, and compare the results
+    #[arg(long)]
+    pub execute: bool,
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct TestArgs {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// The name of the case
+    #[arg(long)]
+    pub name: String,
+    /// Where the cases are
+    #[arg(long, value_name = "DIR", default_value = "tests/golden/replay")]
+    pub cases: PathBuf,
+}

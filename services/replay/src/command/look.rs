@@ -1,0 +1,85 @@
+//! Looking at one request.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use domain::request::RequestId;
+
+use crate::place::Place;
+
+/// Where it is read from, and how it is told.
+#[derive(Args)]
+pub struct ReadingArgs {
+    /// Read from this bundle instead of the log
+    #[arg(long, value_name = "BUNDLE")]
+    pub from: Option<PathBuf>,
+    /// JSON instead of text: one object, or one a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A request, and where it is read from.
+#[derive(Args)]
+pub struct OneArgs {
+    /// The request
+    pub id: RequestId,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+#[derive(Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    pub one: OneArgs,
+    /// As it was then: a sequence, a time, or so long ago
+    #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
+    pub at: Option<Place>,
+    /// Keep up as it goes on, until it has ended
+    #[arg(long, conflicts_with_all = ["at", "from"])]
+    pub follow: bool,
+    /// Every line of the timeline, nothing folded
+    #[arg(long)]
+    pub unfolded: bool,
+}
+
+#[derive(Args)]
+pub struct StateArgs {
+    #[command(flatten)]
+    pub one: OneArgs,
+    /// As it was then: a sequence, a time, or so long ago
+    #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
+    pub at: Option<Place>,
+    /// Documents and results in full
+    #[arg(long)]
+    pub full: bool,
+}
+
+#[derive(Args)]
+pub struct DiffArgs {
+    /// The request
+    pub id: RequestId,
+    /// From here: a sequence, a time, or so long ago
+    #[arg(value_name = "A", allow_hyphen_values = true)]
+    pub a: Place,
+    /// To here
+    #[arg(value_name = "B", allow_hyphen_values = true)]
+    pub b: Place,
+    /// Read from this bundle instead of the log
+    #[arg(long, value_name = "BUNDLE")]
+    pub from: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct TaskArgs {
+    /// The request
+    pub id: RequestId,
+    /// The group, from 0
+    pub group: u32,
+    /// The task, from 1
+    pub task: u32,
+    /// Only the document, as it was sent
+    #[arg(long)]
+    pub document: bool,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}

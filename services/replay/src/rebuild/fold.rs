@@ -1,0 +1,81 @@
+//! The log folded into staged views, which are kept with how far that is.
+
+use std::collections::HashSet;
+
+use domain::request::RequestId;
+use nats::{Commit, Start};
+use projections::{View, fold};
+
+use super::Rebuild;
+use crate::Error;
+use crate::log::Ahead;
+
+/// The most views that are held in memory.
+const MAX_HELD: usize = 20_000;
+
+impl Rebuild {
+    pub async fn fold_shard(&mut self, shard: u8, last: u64) -> Result<(), Error> {
+        let index = usize::from(shard);
+        if self.progress.next.len() <= index {
+            self.progress.next.resize(index + 1, 1);
+        }
+        let start = Start::Sequence(self.progress.next[index]);
+        let mut ahead = Ahead::open(&self.live, shard, start, last).await?;
+        let mut unkept = 0;
+        while let Some(chunk) = ahead.next().await? {
+            // A view never skips an event: what cannot be read stops a rebuild.
+            let commits = chunk
+                .into_iter()
+                .collect::<Result<Vec<Commit>, _>>()
+                .map_err(|unreadable| unreadable.error)?;
+            let after = commits.last().map_or(0, |commit| commit.sequence + 1);
+            self.take_in(&commits).await?;
+            self.progress.next[index] = after;
+            self.progress.commits += commits.len() as u64;
+            unkept += commits.len() as u64;
+            if unkept >= self.keep_every {
+                self.keep().await?;
+                unkept = 0;
+            }
+            self.bar.show(self.progress.commits, self.folded);
+        }
+        Ok(())
+    }
+
+    async fn take_in(&mut self, commits: &[Commit]) -> Result<(), Error> {
+        let missing: HashSet<RequestId> = commits
+            .iter()
+            .filter(|commit| commit.previous > 0 && !self.held.contains_key(&commit.request))
+            .map(|commit| commit.request)
+            .collect();
+        if !missing.is_empty() {
+            let missing: Vec<RequestId> = missing.into_iter().collect();
+            for view in self.staging.views(&missing).await? {
+                self.held.insert(view.request_id, view);
+            }
+        }
+        for commit in commits {
+            let events = commit.events.len() as u64;
+            self.progress.events += events;
+            self.folded += events;
+            let before = self.held.remove(&commit.request);
+            if let Some(view) = fold(before, commit.recorded()) {
+                self.dirty.insert(commit.request);
+                self.held.insert(commit.request, view);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what changed, and lets go of what has ended.
+    pub async fn keep(&mut self) -> Result<(), Error> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let views: Vec<&View> = dirty.iter().filter_map(|id| self.held.get(id)).collect();
+        self.staging.keep(&views, &self.progress).await?;
+        self.held.retain(|_, view| !view.status.is_terminal());
+        if self.held.len() > MAX_HELD {
+            self.held.clear();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! `test`: a bundle as a golden case of the tree.
+
+use std::path::Path;
+
+use super::again;
+use super::told::told;
+use crate::bundle::{self, Bundle};
+use crate::command::TestArgs;
+use crate::{Error, Finding, page};
+
+/// Decides a golden case again, and gives what differs.
+pub async fn golden(case: &Path) -> Result<Option<String>, Error> {
+    let bundle = Bundle::read(case)?;
+    let fail_fast = bundle.header.rules.fail_fast;
+    let outcome = again(bundle, fail_fast).await?;
+    let fine = outcome.divergence.is_none() && outcome.others.is_empty();
+    Ok((!fine).then(|| told(&outcome, "another build")))
+}
+
+/// Puts a bundle into the tree, as plain lines that a review can read.
+pub async fn test(args: &TestArgs) -> Result<Finding, Error> {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if args.name.is_empty() || !args.name.chars().all(word) {
+        return Err(Error::Usage(format!(
+            "--name '{}': a-z, 0-9 and - only",
+            args.name
+        )));
+    }
+    let plain = bundle::unpack(&args.bundle)?;
+    let bundle = Bundle::parse(&plain).map_err(Error::Unreadable)?;
+    let fail_fast = bundle.header.rules.fail_fast;
+    let outcome = again(bundle, fail_fast).await?;
+    if outcome.divergence.is_some() || !outcome.others.is_empty() {
+        page::print(&told(&outcome, "another build"))?;
+        eprintln!("a golden case holds what this build decides: this one would fail");
+        return Ok(Finding::Found);
+    }
+    let place = args.cases.join(format!("{}.jsonl", args.name));
+    std::fs::create_dir_all(&args.cases)?;
+    std::fs::write(&place, plain)?;
+    eprintln!(
+        "{}: `cargo test -p replay` decides it again from now on",
+        place.display()
+    );
+    Ok(Finding::Fine)
+}

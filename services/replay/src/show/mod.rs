@@ -1,0 +1,60 @@
+//! `show`: the story of a request on one screen.
+
+mod freshness;
+mod lines;
+mod screen;
+
+use jiff::Timestamp;
+use runtime::Settings;
+use serde_json::json;
+
+use crate::command::ShowArgs;
+use crate::output::Paint;
+use crate::source::Source;
+use crate::story::Story;
+use crate::{Error, Finding, follow, line, page, timeline};
+use freshness::Freshness;
+pub use lines::entry_line;
+use screen::told;
+
+pub async fn run(args: &ShowArgs, settings: &Settings) -> Result<Finding, Error> {
+    let source = Source::open(args.one.reading.from.as_deref(), settings).await?;
+    let commits = source.commits(args.one.id).await?;
+    let story = Story::of(args.one.id, commits, args.at)?;
+    let freshness = match source.live() {
+        Some(live) => Some(Freshness::look(live, settings, &story).await),
+        None => None,
+    };
+    if args.one.reading.json {
+        page::line(&as_json(&story, freshness.as_ref(), !args.unfolded))?;
+    } else {
+        let paint = Paint::of_stdout();
+        let text = told(&story, freshness.as_ref(), args, paint);
+        if args.follow {
+            print!("{text}");
+        } else {
+            page::print(&text)?;
+        }
+    }
+    if let (true, Some(live)) = (args.follow, source.live()) {
+        return follow::request(live, story, args.one.reading.json).await;
+    }
+    Ok(Finding::Fine)
+}
+
+fn as_json(story: &Story, freshness: Option<&Freshness>, fold: bool) -> serde_json::Value {
+    let timeline: Vec<_> = timeline::entries(story.events(), fold)
+        .iter()
+        .map(line::of_entry)
+        .collect();
+    json!({
+        "requestId": story.id,
+        "status": story.view.status,
+        "cause": story.cause(Timestamp::now()),
+        "view": story.view,
+        "sequence": story.sequence(),
+        "laterCommits": story.later,
+        "viewSequence": freshness.and_then(|f| f.view.as_ref().ok().copied().flatten()),
+        "timeline": timeline,
+    })
+}

@@ -9,6 +9,9 @@ use crate::filter::Filter;
 use crate::place::Ago;
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay verify ID\n  fanfold replay verify --since 1h\n  fanfold replay verify --all --json\n\nExits with 2 where there is a difference."
+)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of its own.
 pub struct VerifyArgs {
     /// The request
@@ -33,6 +36,9 @@ pub struct VerifyArgs {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay export ID -o incident.fanfold\n  fanfold replay export --since 1d --status failed -o failed.fanfold --redact"
+)]
 pub struct ExportArgs {
     /// The request; without it, those that the filter lets through
     pub id: Option<RequestId>,
@@ -53,6 +59,9 @@ pub struct ExportArgs {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay run incident.fanfold\n  fanfold replay run incident.fanfold --execute\n\nExits with 2 at the first event that differs."
+)]
 pub struct RunArgs {
     /// The bundle
     pub bundle: PathBuf,
@@ -65,6 +74,9 @@ pub struct RunArgs {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  fanfold replay test incident.fanfold --name market-that-was-missing"
+)]
 pub struct TestArgs {
     /// The bundle
     pub bundle: PathBuf,

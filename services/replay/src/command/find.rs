@@ -7,6 +7,9 @@ use crate::filter::Filter;
 use crate::place::Ago;
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay tail\n  fanfold replay tail --since 1h --event task-failed --code http-503 --json --no-follow"
+)]
 pub struct TailArgs {
     #[command(flatten)]
     pub filter: Filter,
@@ -21,6 +24,9 @@ pub struct TailArgs {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay search --since 1h --status failed\n  fanfold replay search --fingerprint tasks-failed+http-503 --json\n  fanfold replay search --label x-desk=rates"
+)]
 pub struct SearchArgs {
     #[command(flatten)]
     pub filter: Filter,
@@ -35,6 +41,7 @@ pub struct SearchArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "Example:\n  fanfold replay summary --since 1h")]
 pub struct SummaryArgs {
     /// The period: so long until now
     #[arg(long, value_name = "1h", default_value = "1h")]

@@ -28,6 +28,16 @@ pub struct OneArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "Example:\n  fanfold replay why ID")]
+pub struct WhyArgs {
+    #[command(flatten)]
+    pub one: OneArgs,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay show ID\n  fanfold replay show ID --follow\n  fanfold replay show ID --at -5m"
+)]
 pub struct ShowArgs {
     #[command(flatten)]
     pub one: OneArgs,
@@ -43,6 +53,9 @@ pub struct ShowArgs {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay state ID\n  fanfold replay state ID --at 1042 --full"
+)]
 pub struct StateArgs {
     #[command(flatten)]
     pub one: OneArgs,
@@ -55,6 +68,7 @@ pub struct StateArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "Example:\n  fanfold replay diff ID 1042 1077")]
 pub struct DiffArgs {
     /// The request
     pub id: RequestId,
@@ -70,6 +84,9 @@ pub struct DiffArgs {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay task ID 0 17\n  fanfold replay task ID 0 17 --document > task.xml"
+)]
 pub struct TaskArgs {
     /// The request
     pub id: RequestId,

@@ -22,6 +22,9 @@ pub struct ConsentArgs {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  fanfold replay rebuild --reason 'views of yesterday were lost' --yes\n\nStopped, it is taken up again where it was by the same command."
+)]
 pub struct RebuildArgs {
     #[command(flatten)]
     pub consent: ConsentArgs,
@@ -37,6 +40,9 @@ pub struct RebuildArgs {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay fork ID --at 1042 --reason 'the market was wrong' --document fixed.xml --yes"
+)]
 pub struct ForkArgs {
     /// The request to fork
     pub id: RequestId,

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use runtime::Settings;
 use serde_json::json;
 
-use crate::command::OneArgs;
+use crate::command::WhyArgs;
 use crate::output::{Paint, wrap};
 use crate::source::Source;
 use crate::story::Story;
@@ -20,16 +20,16 @@ use evidence::Evidence;
 /// The most pieces of evidence of one kind.
 const SHOWN: usize = 10;
 
-pub async fn run(args: &OneArgs, settings: &Settings) -> Result<Finding, Error> {
-    let source = Source::open(args.reading.from.as_deref(), settings).await?;
-    let story = Story::of(args.id, source.commits(args.id).await?, None)?;
+pub async fn run(args: &WhyArgs, settings: &Settings) -> Result<Finding, Error> {
+    let source = Source::open(args.one.reading.from.as_deref(), settings).await?;
+    let story = Story::of(args.one.id, source.commits(args.one.id).await?, None)?;
     let mut answer = Answer::of_log(&story);
     if let Some(live) = source.live() {
         Evidence::look(live, settings, &story)
             .await?
             .add(&story, &mut answer);
     }
-    if args.reading.json {
+    if args.one.reading.json {
         page::line(&json!({
             "requestId": story.id,
             "status": story.view.status,

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 
 use crate::Error;
@@ -64,6 +66,78 @@ impl Connection {
         let _: String = redis::cmd("PING").query_async(&mut connection).await?;
         Ok(())
     }
+
+    /// The servers that hold keys: one, or the primaries of the cluster.
+    pub(crate) async fn nodes(&self) -> Result<Vec<Node>, Error> {
+        let Inner::Cluster(connection) = &self.0 else {
+            return Ok(vec![Node::Only]);
+        };
+        let mut slots = redis::cmd("CLUSTER");
+        slots.arg("SLOTS");
+        // Each stretch of slots: its first, its last, its primary, and its replicas.
+        let slots: Vec<Vec<Value>> = slots.query_async(&mut connection.clone()).await?;
+        let mut nodes = Vec::new();
+        for primary in slots
+            .into_iter()
+            .filter_map(|slots| slots.into_iter().nth(2))
+        {
+            let mut fields: Vec<Value> = redis::from_redis_value(primary).map_err(unreadable)?;
+            fields.truncate(2);
+            let (host, port) = redis::from_redis_value(Value::Array(fields)).map_err(unreadable)?;
+            let node = Node::Of(host, port);
+            if !nodes.contains(&node) {
+                nodes.push(node);
+            }
+        }
+        Ok(nodes)
+    }
+
+    /// Asks one server what no key leads to.
+    pub(crate) async fn ask(&self, node: &Node, command: Cmd) -> Result<Value, Error> {
+        match (self.0.clone(), node) {
+            (Inner::Cluster(mut connection), Node::Of(host, port)) => {
+                let node = SingleNodeRoutingInfo::ByAddress {
+                    host: host.clone(),
+                    port: *port,
+                };
+                let routing = RoutingInfo::SingleNode(node);
+                Ok(connection.route_command(command, routing).await?)
+            }
+            (Inner::Cluster(mut connection), Node::Only) => {
+                Ok(connection.req_packed_command(&command).await?)
+            }
+            (Inner::Single(mut connection), _) => {
+                Ok(connection.req_packed_command(&command).await?)
+            }
+        }
+    }
+}
+
+/// A server that holds keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Node {
+    /// There is no other.
+    Only,
+    /// The one of a cluster at this host and port.
+    Of(String, u16),
+}
+
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.
+fn unreadable(error: redis::ParsingError) -> Error {
+    Error::Unavailable(format!("its slots cannot be read: {error}"))
+}
+
+/// Sends each command of a pipeline to the server that has its key: a cluster takes no pipeline
+/// whose keys are not all in one slot. No pipeline here is a transaction, which could not be split.
+async fn each(
+    connection: &ClusterConnection,
+    pipeline: &Pipeline,
+) -> redis::RedisResult<Vec<Value>> {
+    let answers = pipeline.cmd_iter().map(|command| {
+        let mut connection = connection.clone();
+        async move { connection.req_packed_command(command).await }
+    });
+    try_join_all(answers).await
 }
 
 impl ConnectionLike for Connection {
@@ -82,7 +156,7 @@ impl ConnectionLike for Connection {
     ) -> RedisFuture<'a, Vec<Value>> {
         match &mut self.0 {
             Inner::Single(connection) => connection.req_packed_commands(cmd, offset, count),
-            Inner::Cluster(connection) => connection.req_packed_commands(cmd, offset, count),
+            Inner::Cluster(connection) => Box::pin(each(connection, cmd)),
         }
     }
 

@@ -4,6 +4,7 @@ use domain::request::RequestId;
 use jiff::Timestamp;
 use redis::AsyncCommands;
 
+use crate::connection::Node;
 use crate::{Error, Store, key};
 
 /// How many keys one look asks for.
@@ -20,31 +21,57 @@ pub struct ViewKey {
     pub group: Option<u32>,
 }
 
-impl Store {
-    /// Some of the keys of views: begin with 0; 0 again says that it was all. A key may come
-    /// twice, and those that come and go meanwhile may be left out.
-    pub async fn view_keys(&self, cursor: u64) -> Result<(u64, Vec<ViewKey>), Error> {
-        let mut connection = self.connection();
-        let (cursor, keys): (u64, Vec<String>) = redis::cmd("SCAN")
-            .arg(cursor)
-            .arg("COUNT")
-            .arg(LOOK)
-            .query_async(&mut connection)
-            .await?;
+/// A walk over all keys of views, server by server.
+pub struct ViewKeys {
+    store: Store,
+    /// The servers that are left, the last first, and how far the last is walked.
+    nodes: Vec<Node>,
+    cursor: u64,
+}
+
+impl ViewKeys {
+    /// Some more of them; none at the end. A key may come twice, and one that comes or goes
+    /// meanwhile may be left out.
+    pub async fn next(&mut self) -> Result<Option<Vec<ViewKey>>, Error> {
+        let Some(node) = self.nodes.last() else {
+            return Ok(None);
+        };
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(self.cursor).arg("COUNT").arg(LOOK);
+        let answer = self.store.connection.ask(node, scan).await?;
+        let (cursor, keys): (u64, Vec<String>) = redis::from_redis_value(answer)
+            .map_err(|error| Error::Unavailable(format!("its keys cannot be read: {error}")))?;
+        self.cursor = cursor;
+        if cursor == 0 {
+            self.nodes.pop();
+        }
         let mut found: Vec<ViewKey> = keys.iter().filter_map(|key| key::parse(key)).collect();
         let prefix = key::idempotency("");
         for key in keys.into_iter().filter(|key| key.starts_with(&prefix)) {
-            let request: Option<String> = connection.get(&key).await?;
-            if let Some(Ok(request)) = request.map(|request| request.parse()) {
-                let group = None;
-                found.push(ViewKey {
-                    key,
-                    request,
-                    group,
-                });
-            }
+            found.extend(self.store.of_idempotency(key).await?);
         }
-        Ok((cursor, found))
+        Ok(Some(found))
+    }
+}
+
+impl Store {
+    /// All keys of views, to be walked over.
+    pub async fn view_keys(&self) -> Result<ViewKeys, Error> {
+        Ok(ViewKeys {
+            store: self.clone(),
+            nodes: self.connection.nodes().await?,
+            cursor: 0,
+        })
+    }
+
+    async fn of_idempotency(&self, key: String) -> Result<Option<ViewKey>, Error> {
+        let request: Option<String> = self.connection().get(&key).await?;
+        let request = request.and_then(|request| request.parse().ok());
+        Ok(request.map(|request| ViewKey {
+            key,
+            request,
+            group: None,
+        }))
     }
 
     /// Whether a key is there, now.

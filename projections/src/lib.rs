@@ -20,7 +20,7 @@ pub use check::Difference;
 pub use connection::Connection;
 pub use error::Error;
 pub use index::Placed;
-pub use keys::ViewKey;
+pub use keys::{ViewKey, ViewKeys};
 pub use kind::Kind;
 pub use project::{fold, project};
 pub use staging::Staging;

@@ -42,6 +42,7 @@ impl Own {
             let server = RedisServer {
                 folder: data.join("redis"),
                 port: port_or_free(settings.redis_port)?,
+                cluster_port: None,
                 group: Group::Own,
             };
             let server = server.start().await?;

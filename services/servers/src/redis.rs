@@ -12,6 +12,8 @@ pub struct RedisServer {
     pub folder: PathBuf,
     /// The loopback port it listens on.
     pub port: u16,
+    /// Its loopback port for the other servers, for one of a cluster.
+    pub cluster_port: Option<u16>,
     /// Whose signals it gets.
     pub group: Group,
 }
@@ -34,8 +36,15 @@ impl RedisServer {
             // A title of its own would hide the folder, by which a stale server is known.
             ("--set-proc-title", "no".into()),
         ];
+        let cluster = self.cluster_port.map(|port| {
+            [
+                ("--cluster-enabled", "yes".to_owned()),
+                ("--cluster-port", port.to_string()),
+            ]
+        });
         let args = settings
             .into_iter()
+            .chain(cluster.into_iter().flatten())
             .flat_map(|(name, value)| [name.to_owned(), value]);
         Server::start(Spec {
             name: "redis-server",

@@ -2,6 +2,7 @@
 
 mod broken;
 mod bundle;
+mod cluster;
 mod documents;
 mod lost;
 mod scene;

@@ -50,7 +50,7 @@ pub fn document(names: &[&str]) -> String {
     )
 }
 
-async fn value(call: harness::TaskCall) -> Reply {
+pub async fn value(call: harness::TaskCall) -> Reply {
     let named = |name: &str| call.document.contains(&format!("name=\"{name}\""));
     if named("hang") {
         std::future::pending::<()>().await;

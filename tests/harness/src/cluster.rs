@@ -1,4 +1,4 @@
-use servers::{Cluster, Server, free_port};
+use servers::{Cluster, Group, RedisServer, Server, free_port};
 use tempfile::TempDir;
 
 use crate::until::until;
@@ -56,5 +56,75 @@ impl NatsCluster {
     /// Kills one as a crash would, and starts it again.
     pub async fn kill_and_restart(&mut self, server: usize) {
         self.servers[server].restart().await.unwrap();
+    }
+}
+
+/// Three redis-servers, each with a third of the slots.
+pub struct RedisCluster {
+    servers: Vec<Server>,
+    _folder: TempDir,
+}
+
+impl RedisCluster {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut servers = Vec::new();
+        let mut places = Vec::new();
+        for number in 0..3 {
+            let (port, cluster_port) = (free_port().unwrap(), free_port().unwrap());
+            let server = RedisServer {
+                folder: folder.path().join(format!("redis-{number}")),
+                port,
+                cluster_port: Some(cluster_port),
+                group: Group::Shared,
+            };
+            servers.push(server.start().await.unwrap());
+            places.push((port, cluster_port));
+        }
+        let cluster = Self {
+            servers,
+            _folder: folder,
+        };
+        cluster.join(&places).await;
+        cluster
+    }
+
+    async fn join(&self, places: &[(u16, u16)]) {
+        for (node, slots) in [(0, 0..=5_460), (1, 5_461..=10_922), (2, 10_923..=16_383)] {
+            let mut own = redis::cmd("CLUSTER");
+            own.arg("ADDSLOTSRANGE")
+                .arg(*slots.start())
+                .arg(*slots.end());
+            let () = own.query_async(&mut self.node(node).await).await.unwrap();
+            let (port, cluster_port) = places[(node + 1) % places.len()];
+            let mut meet = redis::cmd("CLUSTER");
+            meet.arg("MEET")
+                .arg("127.0.0.1")
+                .arg(port)
+                .arg(cluster_port);
+            let () = meet.query_async(&mut self.node(node).await).await.unwrap();
+        }
+        for node in 0..places.len() {
+            let connection = self.node(node).await;
+            let knows = || async {
+                let mut info = redis::cmd("CLUSTER");
+                info.arg("INFO");
+                let info: String = info.query_async(&mut connection.clone()).await.unwrap();
+                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+            };
+            until("the cluster is whole", knows).await;
+        }
+    }
+
+    /// A plain client of one of them.
+    pub async fn node(&self, node: usize) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.servers[node].url()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// All of them, for a client.
+    pub fn url(&self) -> String {
+        let urls: Vec<&str> = self.servers.iter().map(Server::url).collect();
+        urls.join(",")
     }
 }

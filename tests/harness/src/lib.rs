@@ -20,7 +20,7 @@ mod until;
 mod world;
 
 pub use client::{Answer, Client};
-pub use cluster::NatsCluster;
+pub use cluster::{NatsCluster, RedisCluster};
 pub use executor::{Reply, TaskCall, Valuer, priced, result_of};
 pub use golden::{RequestCase, canonical, request_cases};
 pub use program::Program;

@@ -54,6 +54,7 @@ impl World {
         let redis = RedisServer {
             folder: folder.path().join("redis"),
             port: free_port().unwrap(),
+            cluster_port: None,
             group: Group::Shared,
         };
         let redis = redis.start().await.unwrap();

@@ -21,17 +21,12 @@ pub async fn find(
     report: &mut Report,
 ) -> Result<(), Error> {
     let mut strange: HashSet<ViewKey> = HashSet::new();
-    let mut cursor = 0;
-    loop {
-        let (next, keys) = store.view_keys(cursor).await?;
+    let mut all = store.view_keys().await?;
+    while let Some(keys) = all.next().await? {
         strange.extend(keys.into_iter().filter(|key| match groups(key.request) {
             Some(groups) => key.group.is_some_and(|group| group >= groups),
             None => true,
         }));
-        cursor = next;
-        if cursor == 0 {
-            break;
-        }
     }
     let mut strange: Vec<ViewKey> = strange.into_iter().collect();
     strange.sort_by(|a, b| a.key.cmp(&b.key));

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::document::{Document, Limits};
+use domain::document::{CapturedResources, Document, Limits};
 use domain::request::{
     Attempt, Event, Failed, FailedTask, Failure, Fault, Given, GroupOutline, GroupStarted, Next,
     Payload, Received, RequestId, Succeeded, TaskFailed, TaskId, TaskSucceeded,
@@ -29,6 +29,8 @@ struct Form {
     fingerprint: String,
     response: String,
     tasks: u32,
+    /// The hash of each task document, by group.
+    hashes: [Vec<String>; 2],
 }
 
 #[tokio::main]
@@ -86,9 +88,16 @@ fn form(tasks: u32) -> Result<Form, Error> {
     Ok(Form {
         fingerprint: format!("{:x}", parsed.canonical().len()),
         response: document.clone(),
+        hashes: [hashes(&parsed, 0, tasks)?, hashes(&parsed, 1, tasks)?],
         document,
         tasks,
     })
+}
+
+fn hashes(document: &Document, group: usize, tasks: u32) -> Result<Vec<String>, Error> {
+    let nothing = CapturedResources::default();
+    let made = document.tasks(&nothing, group, 1..=tasks)?;
+    made.map(|task| Ok(nats::sha256(&task?.xml))).collect()
 }
 
 /// Writes one request, commit by commit, and gives the number of its events.
@@ -118,21 +127,21 @@ fn commits(form: &Form, number: u32, id: RequestId) -> Vec<Vec<Event>> {
     let fails = number.is_multiple_of(FAILS);
     let last_of_a = form.tasks - u32::from(fails);
     let mut commits = vec![vec![received(form)], vec![started(0, form.tasks)]];
-    commits.push((1..=half).map(|task| succeeded(0, task)).collect());
+    commits.push((1..=half).map(|task| succeeded(form, 0, task)).collect());
     let mut second: Vec<Event> = (half + 1..=last_of_a)
-        .map(|task| succeeded(0, task))
+        .map(|task| succeeded(form, 0, task))
         .collect();
     if fails {
-        second.extend(failed(id, form.tasks));
+        second.extend(failed(form, id, form.tasks));
         commits.push(second);
         return commits;
     }
     second.push(Event::GroupCompleted { group: 0 });
     second.push(started(1, form.tasks));
     commits.push(second);
-    commits.push((1..=half).map(|task| succeeded(1, task)).collect());
+    commits.push((1..=half).map(|task| succeeded(form, 1, task)).collect());
     let mut third: Vec<Event> = (half + 1..=form.tasks)
-        .map(|task| succeeded(1, task))
+        .map(|task| succeeded(form, 1, task))
         .collect();
     third.push(Event::GroupCompleted { group: 1 });
     let response = Payload::from(form.response.as_str());
@@ -165,14 +174,14 @@ fn started(group: u32, tasks: u32) -> Event {
     })
 }
 
-fn given() -> Given {
+fn given(form: &Form, group: u32, task: u32) -> Given {
     Given {
         task_type: "default".into(),
-        sha256: Some("0".repeat(64)),
+        sha256: Some(form.hashes[group as usize][task as usize - 1].clone()),
     }
 }
 
-fn succeeded(group: u32, task: u32) -> Event {
+fn succeeded(form: &Form, group: u32, task: u32) -> Event {
     let result =
         "<vnml><project><group><valuation name=\"v\"><a>1</a></valuation></group></project></vnml>";
     Event::TaskSucceeded(TaskSucceeded {
@@ -182,12 +191,12 @@ fn succeeded(group: u32, task: u32) -> Event {
         worker: "worker-1".into(),
         started_at: Timestamp::now(),
         duration_ms: u64::from(task) * 3,
-        given: Some(given()),
+        given: Some(given(form, group, task)),
         result: Payload::from(result),
     })
 }
 
-fn failed(id: RequestId, task: u32) -> [Event; 2] {
+fn failed(form: &Form, id: RequestId, task: u32) -> [Event; 2] {
     let attempt = Attempt {
         attempt: 1,
         worker: "worker-1".into(),
@@ -216,7 +225,7 @@ fn failed(id: RequestId, task: u32) -> [Event; 2] {
             group: 0,
             task,
             attempt,
-            given: Some(given()),
+            given: Some(given(form, 0, task)),
             next: Next::DeadLetter(letter),
         }),
         Event::Failed(Failed { failure }),

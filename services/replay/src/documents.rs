@@ -1,7 +1,7 @@
 //! The documents of a request's tasks as this build makes them, beside what the workers say that
 //! they were given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::request::{Event, Given, Status, TaskId};
 use nats::{Commit, sha256};
@@ -88,10 +88,11 @@ pub fn told(commits: &[Commit]) -> impl Iterator<Item = (TaskId, u64, &str)> {
 
 /// The documents that are not those that the workers were given, each task once.
 pub fn others(commits: &[Commit], made: &Hashes) -> Vec<Other> {
-    let mut others: Vec<Other> = Vec::new();
+    let mut others = Vec::new();
+    let mut seen = BTreeSet::new();
     for (task, sequence, given) in told(commits) {
         let now = made.get(&task);
-        if now.is_some_and(|now| now == given) || others.iter().any(|other| other.task == task) {
+        if now.is_some_and(|now| now == given) || !seen.insert(task) {
             continue;
         }
         others.push(Other {

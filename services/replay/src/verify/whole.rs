@@ -4,24 +4,30 @@ use std::collections::HashSet;
 
 use domain::request::RequestId;
 use jiff::Timestamp;
-use nats::Commit;
+use nats::{Commit, Start};
 use runtime::Settings;
 
 use super::run::Run;
 use super::{Problem, documents, readable};
+use crate::log::{self, Ahead};
 use crate::source::Source;
-use crate::{Error, log, redecide};
+use crate::{Error, redecide};
 
 impl Run {
     /// Every request with a commit since then: each is read whole.
     pub async fn since(&mut self, since: Timestamp) -> Result<(), Error> {
         let mut ids = HashSet::new();
-        self.live
-            .each(Some(since), |commit| {
-                ids.insert(commit.request);
-                true
-            })
-            .await?;
+        for (shard, extent) in self.live.extents().await? {
+            let start = Start::Time(since);
+            let mut ahead = Ahead::open(&self.live, shard, start, extent.last).await?;
+            while let Some(chunk) = ahead.next().await? {
+                // What cannot be read is found where its request is read whole.
+                ids.extend(chunk.into_iter().filter_map(|commit| match commit {
+                    Ok(commit) => Some(commit.request),
+                    Err(unreadable) => unreadable.request,
+                }));
+            }
+        }
         self.report.requests = ids.len() as u64;
         for id in ids {
             if let Some(commits) = self.commits(id).await? {

@@ -1,5 +1,5 @@
-use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use domain::request::{Event, Recorded, RequestId};
 use jiff::Timestamp;
@@ -57,6 +57,13 @@ pub(crate) fn encode(events: &[Event], expected: u64) -> Result<Encoded, Error> 
     headers.insert(EVENTS, names(events));
     let body = packed::pack(body, &mut headers).map_err(|e| Error::corrupt("a new commit", e))?;
     Ok(Encoded { headers, body })
+}
+
+/// Whether a request ends with a commit, by its headers.
+pub(crate) fn is_terminal(headers: &HeaderMap) -> bool {
+    let names = headers.get(EVENTS).map_or("", HeaderValue::as_str);
+    let last = names.rsplit(',').next().unwrap_or_default();
+    matches!(last, "succeeded" | "failed" | "cancelled")
 }
 
 /// Each event's name once, in order of first appearance.

@@ -50,7 +50,7 @@ impl Error {
 }
 
 /// What the broker answered to a publish, as far as Fanfold tells the answers apart.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// 10071: the expected sequence is not the last one.
     WrongSequence,

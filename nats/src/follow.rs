@@ -1,13 +1,25 @@
-//! Following the log by its headers: how a waiting caller learns that its request has gone on.
+//! Following the log: how a waiting caller learns that its request has gone on.
+//!
+//! The broker publishes every commit once more when it is stored. That is told once and to
+//! whoever listens then, which is cheaper than a consumer; what was missed shows as a gap, or by
+//! a look at the stream.
 
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use std::time::Duration;
+
+use async_nats::header::{NATS_SEQUENCE, NATS_STREAM, NATS_TIME_STAMP};
+use async_nats::{HeaderMap, Message, Subscriber};
 use domain::request::RequestId;
 use futures::StreamExt;
+use jiff::Timestamp;
+use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::{Connection, Error, Topology, commit, subject};
+use crate::{Commit, Connection, Error, Topology, commit, subject};
+
+/// How often it is looked whether something was missed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// That a commit was stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Notice {
     /// The request.
     pub request: RequestId,
@@ -15,51 +27,143 @@ pub struct Notice {
     pub sequence: u64,
     /// Whether the request ended with it.
     pub terminal: bool,
+    message: Message,
 }
 
-/// The commits of a shard from now on, without their bodies, in order and without gaps.
+impl Notice {
+    /// The commit itself.
+    pub fn commit(&self) -> Result<Commit, Error> {
+        let empty = HeaderMap::new();
+        let headers = self.message.headers.as_ref().unwrap_or(&empty);
+        let what = || format!("the time of commit {}", self.sequence);
+        let at = headers.get(NATS_TIME_STAMP);
+        let at: Timestamp = at
+            .map_or("", async_nats::HeaderValue::as_str)
+            .parse()
+            .map_err(|error| Error::corrupt(what(), error))?;
+        let message = &self.message;
+        commit::decode(
+            &message.subject,
+            self.sequence,
+            at,
+            headers,
+            &message.payload,
+        )
+    }
+}
+
+/// What following brings.
+#[derive(Clone, Debug)]
+pub enum Followed {
+    /// A commit was stored.
+    Stored(Notice),
+    /// Others may have been that were not heard of: look for yourself.
+    Missed,
+}
+
+/// The commits of all shards from now on.
 pub struct Follower {
-    messages: pull::Ordered,
+    connection: Connection,
+    messages: Subscriber,
+    look: Interval,
+    shards: Vec<Shard>,
+}
+
+/// How far a shard's log was heard of.
+struct Shard {
+    stream: String,
+    heard: u64,
+    /// How far it had gone when it was looked at last.
+    looked: u64,
 }
 
 impl Follower {
-    /// Follows a shard of the log from now on.
-    pub async fn open(connection: &Connection, shard: u8) -> Result<Self, Error> {
-        let config = pull::OrderedConfig {
-            deliver_policy: DeliverPolicy::New,
-            headers_only: true,
-            ..pull::OrderedConfig::default()
+    /// Follows the log from now on.
+    pub async fn open(connection: &Connection, shards: u8) -> Result<Self, Error> {
+        let subscribing = connection.client.subscribe(subject::COMMITTED);
+        let mut follower = Self {
+            messages: subscribing.await.map_err(Error::unavailable)?,
+            connection: connection.clone(),
+            look: tokio::time::interval(LOOK_EVERY),
+            shards: Vec::new(),
         };
-        let consumer = connection
-            .jetstream
-            .create_consumer_on_stream(config, Topology::log_stream(shard))
-            .await
-            .map_err(Error::unavailable)?;
-        let messages = consumer.messages().await.map_err(Error::unavailable)?;
-        Ok(Self { messages })
-    }
-
-    /// The next notice; an error says that following broke and is to be opened again.
-    pub async fn next(&mut self) -> Result<Notice, Error> {
-        loop {
-            let Some(message) = self.messages.next().await else {
-                return Err(Error::Unavailable("following the log ended".into()));
-            };
-            let message = message.map_err(Error::unavailable)?;
-            let info = message.info().map_err(Error::unavailable)?;
-            let Some(request) = subject::request(&message.subject, 2) else {
-                continue;
-            };
-            let names = message.headers.as_ref().and_then(|h| h.get(commit::EVENTS));
-            let terminal = names.is_some_and(|names| {
-                let last = names.as_str().rsplit(',').next().unwrap_or_default();
-                matches!(last, "succeeded" | "failed" | "cancelled")
-            });
-            return Ok(Notice {
-                request,
-                sequence: info.stream_sequence,
-                terminal,
+        follower
+            .look
+            .set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for shard in 0..shards {
+            let stream = Topology::log_stream(shard);
+            let last = follower.last(&stream).await?;
+            follower.shards.push(Shard {
+                stream,
+                heard: last,
+                looked: last,
             });
         }
+        Ok(follower)
+    }
+
+    /// What comes next; an error says that the connection is closed. Safe to drop.
+    pub async fn next(&mut self) -> Result<Followed, Error> {
+        loop {
+            tokio::select! {
+                biased;
+                message = self.messages.next() => {
+                    let ended = || Error::Unavailable("following the log ended".into());
+                    if let Some(followed) = self.take(message.ok_or_else(ended)?) {
+                        return Ok(followed);
+                    }
+                }
+                _ = self.look.tick() => {
+                    if self.missed().await {
+                        return Ok(Followed::Missed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Option<Followed> {
+        let headers = message.headers.as_ref()?;
+        let stream = headers.get(NATS_STREAM)?.as_str();
+        let sequence: u64 = headers.get(NATS_SEQUENCE)?.as_str().parse().ok()?;
+        let shard = self.shards.iter_mut().find(|s| s.stream == stream)?;
+        let before = shard.heard;
+        shard.heard = before.max(sequence);
+        if sequence > before + 1 {
+            return Some(Followed::Missed);
+        }
+        let request = subject::request(&message.subject, 2)?;
+        Some(Followed::Stored(Notice {
+            request,
+            sequence,
+            terminal: commit::is_terminal(headers),
+            message,
+        }))
+    }
+
+    /// Whether the log has gone further than was heard of. What was stored since the last look
+    /// may still be on its way.
+    async fn missed(&mut self) -> bool {
+        let mut missed = false;
+        for index in 0..self.shards.len() {
+            let last = match self.last(&self.shards[index].stream).await {
+                Ok(last) => last,
+                Err(error) => {
+                    tracing::debug!(%error, "the log cannot be looked at");
+                    continue;
+                }
+            };
+            let shard = &mut self.shards[index];
+            missed |= shard.heard < shard.looked;
+            shard.heard = shard.heard.max(shard.looked);
+            shard.looked = last;
+        }
+        missed
+    }
+
+    async fn last(&self, stream: &str) -> Result<u64, Error> {
+        let stream = self.connection.jetstream.get_stream(stream).await;
+        let stream = stream.map_err(Error::unavailable)?;
+        Ok(stream.cached_info().state.last_sequence)
     }
 }

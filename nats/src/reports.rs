@@ -1,10 +1,16 @@
 //! What workers and timers tell the orchestrator, until it has committed what they say.
 
+use std::collections::HashMap;
+
 use async_nats::HeaderMap;
+use bytes::Bytes;
 use domain::request::{Outcome, Report, RequestId, TaskId};
 
-use crate::group_commit::{GroupCommit, Outgoing};
+use crate::group_commit::{GroupCommit, Outgoing, Waiting};
 use crate::{Connection, Delivery, Error, Stored, Unreadable, subject};
+
+/// No message has more reports joined in it than fit into so many bytes.
+const JOINED_MAX_BYTES: usize = 256 * 1024;
 
 /// Publishes reports.
 #[derive(Clone)]
@@ -17,7 +23,7 @@ impl Reports {
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self {
-            publishing: GroupCommit::new(connection),
+            publishing: GroupCommit::joining(connection, join),
         }
     }
 
@@ -38,6 +44,57 @@ impl Reports {
     }
 }
 
+/// Makes one message of the reports about one request: what it costs to keep, deliver and ack a
+/// message is paid once for all of them.
+fn join(waiting: Vec<Waiting>) -> Vec<Waiting> {
+    let mut joined: Vec<(Waiting, Vec<Bytes>, usize)> = Vec::with_capacity(waiting.len());
+    let mut last: HashMap<String, usize> = HashMap::new();
+    for waiting in waiting {
+        let about = subject::about(&waiting.message.subject).to_owned();
+        let body = waiting.message.body.clone();
+        let room = |at: &usize| joined[*at].2 + body.len() <= JOINED_MAX_BYTES;
+        match last.get(&about).copied().filter(room) {
+            Some(at) => {
+                let (first, bodies, bytes) = &mut joined[at];
+                first.join(waiting);
+                *bytes += body.len();
+                bodies.push(body);
+            }
+            None => {
+                last.insert(about, joined.len());
+                joined.push((waiting, vec![body.clone()], body.len()));
+            }
+        }
+    }
+    let joined = joined.into_iter().map(|(mut first, bodies, _)| {
+        if bodies.len() > 1 {
+            first.message.body = array(&bodies);
+        }
+        first
+    });
+    joined.collect()
+}
+
+fn array(bodies: &[Bytes]) -> Bytes {
+    let bytes: usize = bodies.iter().map(|body| body.len() + 1).sum();
+    let mut array = Vec::with_capacity(bytes + 1);
+    for body in bodies {
+        array.push(if array.is_empty() { b'[' } else { b',' });
+        array.extend_from_slice(body);
+    }
+    array.push(b']');
+    array.into()
+}
+
+/// The reports of a message: one, or an array of them.
+fn decode(body: &[u8]) -> serde_json::Result<Vec<Report>> {
+    if body.first() == Some(&b'[') {
+        serde_json::from_slice(body)
+    } else {
+        serde_json::from_slice(body).map(|report| vec![report])
+    }
+}
+
 pub(crate) fn encode(report: &Report) -> Result<bytes::Bytes, Error> {
     serde_json::to_vec(report)
         .map(Into::into)
@@ -48,8 +105,8 @@ pub(crate) fn encode(report: &Report) -> Result<bytes::Bytes, Error> {
 pub struct StoredReport {
     /// The request it is about.
     pub request: RequestId,
-    /// What it says.
-    pub report: Report,
+    /// What it says: at least one.
+    pub reports: Vec<Report>,
     /// The message, to be answered.
     pub delivery: Delivery,
 }
@@ -60,12 +117,11 @@ impl StoredReport {
         let what = || format!("the report at {}", delivery.subject());
         let request = subject::request(delivery.subject(), 2)
             .ok_or_else(|| Error::corrupt(what(), "its subject names no request"));
-        let report =
-            serde_json::from_slice(delivery.body()).map_err(|error| Error::corrupt(what(), error));
-        match (request, report) {
-            (Ok(request), Ok(report)) => Ok(Self {
+        let reports = decode(delivery.body()).map_err(|error| Error::corrupt(what(), error));
+        match (request, reports) {
+            (Ok(request), Ok(reports)) => Ok(Self {
                 request,
-                report,
+                reports,
                 delivery,
             }),
             (Err(error), _) | (_, Err(error)) => Err(Unreadable::boxed(delivery, error)),

@@ -2,6 +2,9 @@
 
 use domain::request::{RequestId, TaskId};
 
+/// Where the broker publishes every commit once more when it is stored.
+pub(crate) const COMMITTED: &str = "committed.>";
+
 pub(crate) fn log(id: RequestId) -> String {
     format!("requests.{}.{id}", id.partition())
 }
@@ -28,6 +31,12 @@ pub(crate) fn outcome(id: TaskId) -> String {
         task,
     } = id;
     format!("reports.{}.{request}.{group}.{task}", request.partition())
+}
+
+/// The beginning of a report's subject that names the request.
+pub(crate) fn about(report: &str) -> &str {
+    let third = report.match_indices('.').nth(2);
+    third.map_or(report, |(end, _)| &report[..end])
 }
 
 pub(crate) fn group_timed_out(request: RequestId, group: u32) -> String {

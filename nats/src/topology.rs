@@ -7,7 +7,7 @@ use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
 use domain::request::PARTITIONS;
 
-use crate::{Connection, Error};
+use crate::{Connection, Error, subject};
 
 pub(crate) const TASKS: &str = "TASKS";
 pub(crate) const REPORTS: &str = "REPORTS";
@@ -99,6 +99,11 @@ impl Topology {
                 max_age: self.log_age,
                 allow_direct: true,
                 allow_atomic_publish: true,
+                republish: Some(stream::Republish {
+                    source: "requests.>".into(),
+                    destination: subject::COMMITTED.into(),
+                    headers_only: false,
+                }),
                 deny_delete: true,
                 deny_purge: true,
                 ..base.clone()
@@ -277,6 +282,7 @@ fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String>
         allow_direct,
         allow_atomic_publish,
         allow_message_schedules,
+        republish,
         deny_delete,
         deny_purge,
     );

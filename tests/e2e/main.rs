@@ -14,6 +14,7 @@ mod idempotency;
 mod lease;
 mod life;
 mod listing;
+mod overload;
 mod poison;
 mod problems;
 mod recipes;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::canonical;
+use super::hydrate::CapturedResources;
 use super::index::Index;
 use super::limits::Limits;
 use super::parse::{Misfit, parse_checked};
@@ -61,6 +62,14 @@ impl Document {
         self.groups.get(group).map_or(0, |group| {
             self.tree.elements_named(*group, "valuation").count()
         })
+    }
+
+    /// The number of the first group's tasks, where the document has one with some and it needs
+    /// nothing that the document refers to.
+    #[must_use]
+    pub fn first_tasks(&self) -> Option<u32> {
+        let tasks = self.count_tasks(&CapturedResources::default(), 0).ok()?;
+        u32::try_from(tasks).ok().filter(|tasks| *tasks > 0)
     }
 
     /// The canonical form: what a fingerprint is of.

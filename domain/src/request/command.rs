@@ -9,6 +9,9 @@ use super::{Failure, Fork, Payload, Received, Report, Resource};
 pub enum Command {
     /// Take this document in.
     Submit(Box<Received>),
+    /// Take this document in, and begin with its first group, which needs nothing but the
+    /// document.
+    Begin(Box<Received>, Advance),
     /// Take in a document, and take over what another request has.
     Fork(Box<Fork>),
     /// Keep what was fetched.

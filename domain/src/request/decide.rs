@@ -16,12 +16,15 @@ mod tally;
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
     let request = match (state, command) {
         (State::Absent, Command::Submit(received)) => return Ok(vec![Event::Received(received)]),
+        (State::Absent, Command::Begin(received, first)) => return begin(received, first),
         (State::Absent, Command::Fork(fork)) => return Ok(fork::begin(*fork)),
         (State::Absent, _) => return Err(Rejection::Unknown),
         (State::Present(request), command) => (request, command),
     };
     match request {
-        (request, Command::Submit(received)) => submit_again(request, &received),
+        (request, Command::Submit(received) | Command::Begin(received, _)) => {
+            submit_again(request, &received)
+        }
         (request, Command::Fork(fork)) => submit_again(request, &fork.received),
         (request, Command::CaptureResources(resources)) => Ok(capture(request, resources)),
         (request, Command::Advance(advance)) => self::advance(request, advance),
@@ -37,6 +40,12 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> 
             },
         ) => redrive(request, by, reason, deadline(now, rules)),
     }
+}
+
+fn begin(received: Box<Received>, first: Advance) -> Result<Vec<Event>, Rejection> {
+    let mut events = vec![Event::Received(received)];
+    events.extend(follow(0, first)?);
+    Ok(events)
 }
 
 fn submit_again(request: &Request, received: &Received) -> Result<Vec<Event>, Rejection> {

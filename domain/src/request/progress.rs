@@ -84,12 +84,17 @@ impl Progress {
         Some(next)
     }
 
-    /// That it is stuck, where it is: `slack` is what any step may take.
+    /// That it is stuck, where it is: `slack` is what any step may take. No time-out explains a
+    /// commit after sequence `taken_up`, which no orchestrator was given yet.
     #[must_use]
-    pub fn stuck(&self, now: Timestamp, slack: Duration) -> Option<Stuck> {
+    pub fn stuck(&self, now: Timestamp, slack: Duration, taken_up: u64) -> Option<Stuck> {
         let slack = SignedDuration::try_from(slack).unwrap_or(SignedDuration::MAX);
-        let expected_by = self
-            .explained
+        let explained = if self.sequence > taken_up {
+            self.at
+        } else {
+            self.explained
+        };
+        let expected_by = explained
             .max(self.at)
             .checked_add(slack)
             .unwrap_or(Timestamp::MAX);

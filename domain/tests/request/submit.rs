@@ -1,4 +1,4 @@
-use domain::request::{Command, Rejection, Status};
+use domain::request::{Command, Rejection, Status, Step};
 
 use crate::story::{given, given_nothing};
 use crate::words::*;
@@ -16,6 +16,27 @@ fn a_document_is_received_once() {
         .then_nothing();
     assert_eq!(request.request().status(), Status::Received);
     assert_eq!(request.0.revision(), 1);
+}
+
+#[test]
+fn a_document_is_received_and_begun_in_one_commit_once() {
+    let begin = |steps: &[Step], fingerprint| {
+        let Command::Advance(first) = advance(0, [], steps.to_vec()) else {
+            panic!("the first step is an advance");
+        };
+        Command::Begin(Box::new(document(fingerprint)), first)
+    };
+    let request = given_nothing()
+        .when(begin(&[group(2)], "f1"))
+        .then([received(), started(0, 2)])
+        .when(begin(&[group(2)], "f1"))
+        .then_nothing()
+        .when(begin(&[group(2)], "f2"))
+        .then_refused(Rejection::FingerprintDiffers);
+    assert_eq!(request.request().status(), Status::Running);
+    given_nothing()
+        .when(begin(&[], "f1"))
+        .then_refused(Rejection::StepsNeeded(0));
 }
 
 #[test]

@@ -122,7 +122,7 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
             .map(|d| StoredReport::parse(d).ok().unwrap())
             .unwrap();
         assert_eq!(report.request, id.request);
-        assert_eq!(report.report, Report::Outcome(outcome.clone()));
+        assert_eq!(report.reports, [Report::Outcome(outcome.clone())]);
         assert_eq!(report.delivery.place().unwrap().2, delivered);
         if delivered == 2 {
             report.delivery.ack_sync().await.unwrap();

@@ -21,7 +21,10 @@ async fn a_timer_fires_into_the_reports_once_also_across_a_crash_of_the_server()
     let fired = reports.next().await.unwrap().into_iter().next().unwrap();
     let fired = StoredReport::parse(fired).ok().unwrap();
     assert_eq!(fired.request, id);
-    assert_eq!(fired.report, Report::GroupTimedOut { group: 2, deadline });
+    assert_eq!(
+        fired.reports,
+        [Report::GroupTimedOut { group: 2, deadline }]
+    );
     fired.delivery.ack_sync().await.unwrap();
     let jetstream = world.jetstream().await;
     harness::until("nothing is left of it", || async {
@@ -48,5 +51,5 @@ async fn a_timer_that_is_cleared_does_not_fire() {
         .collect();
     assert_eq!(fired.len(), 1);
     assert_eq!(fired[0].request, kept);
-    assert_eq!(fired[0].report, Report::RequestTimedOut { run: 0 });
+    assert_eq!(fired[0].reports, [Report::RequestTimedOut { run: 0 }]);
 }

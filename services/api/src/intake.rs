@@ -19,6 +19,9 @@ const DROPPED_FACTOR: usize = 4;
 pub struct Outline {
     pub fingerprint: String,
     pub groups: Vec<GroupOutline>,
+    /// The number of the first group's tasks, where it can begin at once: a large document, or
+    /// one whose first group refers to something, is left to the orchestrator.
+    pub first_tasks: Option<u32>,
 }
 
 /// The document of a submission, decompressed by now.
@@ -103,6 +106,7 @@ pub async fn outline(api: &Api, body: Bytes) -> Result<Outline, Problem> {
         Ok(Outline {
             fingerprint: nats::sha256(document.canonical().as_bytes()),
             groups: groups.collect(),
+            first_tasks: small.then(|| document.first_tasks()).flatten(),
         })
     };
     if small { read() } else { aside(read).await? }

@@ -5,6 +5,7 @@ mod check;
 mod conditional;
 mod dead_letters;
 mod documents;
+mod door;
 mod events;
 mod failure;
 mod follow;
@@ -91,13 +92,13 @@ pub async fn run(
         settings,
         &shutdown,
     ));
-    let mut followers = JoinSet::new();
-    for shard in 0..settings.shards {
-        let api = api.clone();
-        let (connection, shutdown) = (connection.clone(), shutdown.clone());
-        followers.spawn(async move { api.waiters.follow(&connection, shard, &shutdown).await });
-    }
+    let mut beside = JoinSet::new();
+    let (following, until) = (api.clone(), shutdown.clone());
+    let shards = settings.shards;
+    beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
+    let (watching, until) = (api.clone(), shutdown.clone());
+    beside.spawn(async move { watching.door.watch(&watching.connection, &until).await });
     serve::serve(listener, router(api), settings.into(), &shutdown).await;
-    followers.shutdown().await;
+    beside.shutdown().await;
     Ok(())
 }

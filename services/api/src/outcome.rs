@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::request::{RequestId, Status};
+use domain::request::{Event, Payload, RequestId, Status};
 use projections::View;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::failure::Problem;
 use crate::read::with_sequence;
-use crate::results::{failed, finished};
+use crate::results::{failed, response};
 use crate::state::Api;
 use crate::submit::Taken;
 use crate::waiters::Waiter;
@@ -48,51 +48,73 @@ pub fn accepted(id: RequestId, status: &'static str) -> Response {
     response
 }
 
+/// How a request has ended.
+enum End {
+    Response(Payload, u64),
+    Other(Box<View>),
+}
+
 /// Waits for the end of a request: its response, its failure, or 202 when that takes too long
-/// or this process is to end.
+/// or this process is to end. The response to a POST is not for keeping.
 pub async fn outcome(
     api: &Api,
     id: RequestId,
     taken: &Taken,
-    mut waiter: Waiter,
+    waiter: Waiter,
     limit: Duration,
-    headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut look = taken.replayed;
-    let ended = async {
-        loop {
-            if look {
-                // The fold says whether it has ended: after its end a late outcome may come last.
-                let view = api.folded(id).await?;
-                if view.status.is_terminal() {
-                    return Ok::<View, Problem>(view);
-                }
-            }
-            waiter.ended().await;
-            look = true;
-        }
-    };
-    let view = tokio::select! {
+    let ended = end(api, id, taken, waiter);
+    let end = tokio::select! {
         ended = tokio::time::timeout(limit, ended) => match ended {
             Ok(ended) => ended?,
             Err(_) => return Ok(pending(id, taken)),
         },
         () = api.shutdown.softly() => return Ok(pending(id, taken)),
     };
+    let view = match end {
+        End::Response(payload, sequence) => {
+            api.seen.insert(id, sequence);
+            let response = response(api, id, &payload).await?;
+            return Ok(with_sequence(response, sequence));
+        }
+        End::Other(view) => view,
+    };
     api.seen.insert(id, view.seq);
-    let response = match (view.status, &view.failure) {
-        (Status::Succeeded, _) => finished(api, id, &view, headers, false).await?,
+    match (view.status, &view.failure) {
         (Status::Failed, Some(failure)) => {
-            return Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, failure));
+            Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, failure))
         }
         (Status::Cancelled, _) => {
             let message = "the request was cancelled";
             let problem = Problem::new(StatusCode::CONFLICT, "cancelled", message);
-            return Err(problem.of(id).stands(view.status));
+            Err(problem.of(id).stands(view.status))
         }
-        _ => accepted(id, "pending"),
-    };
-    Ok(with_sequence(response, view.seq))
+        _ => Ok(with_sequence(accepted(id, "pending"), view.seq)),
+    }
+}
+
+async fn end(api: &Api, id: RequestId, taken: &Taken, mut waiter: Waiter) -> Result<End, Problem> {
+    let mut look = taken.replayed;
+    loop {
+        if look {
+            if let Some(mut commit) = waiter.end()
+                && let Some(Event::Succeeded(succeeded)) = commit.events.pop()
+            {
+                return Ok(End::Response(succeeded.response, commit.sequence));
+            }
+            // The fold says whether it has ended: after its end a late outcome may come last.
+            let view = api.folded(id).await?;
+            match (view.status, &view.response) {
+                (Status::Succeeded, Some(response)) => {
+                    return Ok(End::Response(response.clone(), view.seq));
+                }
+                (status, _) if status.is_terminal() => return Ok(End::Other(Box::new(view))),
+                _ => {}
+            }
+        }
+        waiter.ended().await;
+        look = true;
+    }
 }
 
 impl Api {

@@ -63,7 +63,7 @@ pub async fn results(
         Some(wait) => api.held_back(id, seen, Until::End, wait).await?,
     };
     let response = match (view.status, &view.failure) {
-        (Status::Succeeded, _) => finished(&api, id, &view, &headers, true).await?,
+        (Status::Succeeded, _) => finished(&api, id, &view, &headers).await?,
         _ if query.partial => partial::so_far(&api, id).await?,
         (Status::Failed, Some(failure)) => {
             return Err(failed(StatusCode::UNPROCESSABLE_ENTITY, id, failure));
@@ -85,30 +85,41 @@ pub async fn results(
 }
 
 /// The response of a finished request, or that the caller has it already.
-pub(crate) async fn finished(
+async fn finished(
     api: &Api,
     id: RequestId,
     view: &View,
     headers: &HeaderMap,
-    conditional: bool,
 ) -> Result<Response, Problem> {
     let payload = view.response.as_ref().ok_or_else(|| Problem::unknown(id))?;
-    let tag = match payload {
-        Payload::Stored { sha256, .. } => sha256.clone(),
-        Payload::Inline(text) => nats::sha256(text.as_bytes()),
-    };
-    let mut response = if conditional && conditional::has(headers, &tag) {
+    let tag = tag(payload);
+    let mut response = if conditional::has(headers, &tag) {
         conditional::not_modified(&tag)
     } else {
-        let document = xml(id, api.document(id, payload).await?);
-        conditional::tagged(document, &tag)
+        response(api, id, payload).await?
     };
     let left = api.seconds_left(view).unwrap_or(0);
-    // What a caller waited for answers a POST, and is not for keeping.
-    if conditional && let Ok(value) = HeaderValue::try_from(format!("private, max-age={left}")) {
+    if let Ok(value) = HeaderValue::try_from(format!("private, max-age={left}")) {
         response.headers_mut().insert(header::CACHE_CONTROL, value);
     }
     Ok(response)
+}
+
+fn tag(payload: &Payload) -> String {
+    match payload {
+        Payload::Stored { sha256, .. } => sha256.clone(),
+        Payload::Inline(text) => nats::sha256(text.as_bytes()),
+    }
+}
+
+/// A response document with its tag.
+pub(crate) async fn response(
+    api: &Api,
+    id: RequestId,
+    payload: &Payload,
+) -> Result<Response, Problem> {
+    let document = xml(id, api.document(id, payload).await?);
+    Ok(conditional::tagged(document, &tag(payload)))
 }
 
 impl Api {

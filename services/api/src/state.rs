@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Rules};
 use moka::sync::Cache;
 use nats::{Connection, Log, Payloads};
 use projections::Store;
 use runtime::{Operator, Settings, Shutdown, StuckWatch};
 use tokio::sync::Semaphore;
 
+use crate::door::Door;
 use crate::waiters::Waiters;
 
 /// Of how many requests an instance remembers how far it has read.
@@ -23,6 +24,8 @@ pub struct Api {
     pub(crate) operator: Operator,
     pub(crate) watch: StuckWatch,
     pub(crate) waiters: Waiters,
+    pub(crate) door: Door,
+    pub(crate) rules: Rules,
     pub(crate) payload_max_bytes: usize,
     pub(crate) sync_wait: Duration,
     pub(crate) time_to_live: Duration,
@@ -50,6 +53,8 @@ impl Api {
             operator: Operator::new(connection.clone(), log.clone(), settings.rules()),
             watch: StuckWatch::new(connection.clone(), settings.shards),
             waiters: Waiters::new(settings.sync_waiters_max),
+            door: Door::new(settings),
+            rules: settings.rules(),
             payload_max_bytes: settings.payload_max_bytes,
             sync_wait: Duration::from_millis(settings.sync_wait_timeout_ms),
             time_to_live: Duration::from_secs(settings.request_ttl_seconds),

@@ -8,7 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use domain::request::{Command, Received, Rejection, RequestId};
+use domain::request::{Advance, Command, Received, Rejection, RequestId, Step};
+use jiff::Timestamp;
 use nats::ExecuteError;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -80,6 +81,7 @@ pub async fn submit(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    api.door.pass()?;
     let sync = query.sync()?;
     let preferred = match sync {
         Some(false) => None,
@@ -100,7 +102,7 @@ pub async fn submit(
     let taken = take_in(&api, id, key, &headers, &body, outline).await?;
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
-        Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait, &headers).await?,
+        Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait).await?,
     };
     let response = preference::applied(response, preferred);
     Ok(if taken.replayed {
@@ -133,6 +135,7 @@ async fn take_in(
         api.log.assume_new(id);
     }
     let bytes = body.len();
+    let first = first(api, &outline);
     let received = Received {
         document: api.payloads.place(body).await?,
         fingerprint: outline.fingerprint,
@@ -141,7 +144,11 @@ async fn take_in(
         submitter: ANONYMOUS.to_owned(),
         idempotency_key: key,
     };
-    let command = Command::Submit(Box::new(received));
+    let received = Box::new(received);
+    let command = match first {
+        None => Command::Submit(received),
+        Some(first) => Command::Begin(received, first),
+    };
     let committed = api.log.execute(id, command).await;
     api.log.forget(id);
     let receipt = committed.map_err(|error| match error {
@@ -155,6 +162,19 @@ async fn take_in(
     Ok(Taken {
         sequence: receipt.sequence,
         replayed: !receipt.committed,
+    })
+}
+
+/// The beginning of the first group, where the document says all it needs.
+fn first(api: &Api, outline: &Outline) -> Option<Advance> {
+    let tasks = outline.first_tasks?;
+    let name = outline.groups.first()?.name.clone();
+    Some(Advance {
+        reports: Vec::new(),
+        steps: vec![Step::Group { name, tasks }],
+        from: 0,
+        now: Timestamp::now(),
+        rules: api.rules,
     })
 }
 

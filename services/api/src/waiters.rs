@@ -1,12 +1,12 @@
-//! Callers that wait for a request to go on. They wait on the log: one follower for each shard
-//! wakes whoever waits for the request that went on.
+//! Callers that wait for a request to go on. They wait on the log: its follower wakes whoever
+//! waits for the request that went on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::request::RequestId;
-use nats::{Connection, Error, Follower};
+use nats::{Commit, Connection, Error, Followed, Follower, Notice};
 use runtime::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 const FOLLOW_AGAIN: Duration = Duration::from_millis(200);
 
 /// How far a request was seen to go.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Mark {
     /// The last sequence seen.
     sequence: u64,
@@ -22,6 +22,8 @@ struct Mark {
     changes: u64,
     /// How often it may have ended.
     ends: u64,
+    /// Its last end, where that was seen.
+    end: Option<Notice>,
 }
 
 type Marks = Mutex<HashMap<RequestId, watch::Sender<Mark>>>;
@@ -60,7 +62,7 @@ impl Waiters {
             .entry(request)
             .or_insert_with(|| watch::Sender::new(Mark::default()))
             .subscribe();
-        let seen = *mark.borrow();
+        let seen = mark.borrow().clone();
         Some(Waiter {
             marks: self.marks.clone(),
             request,
@@ -70,11 +72,11 @@ impl Waiters {
         })
     }
 
-    /// Follows a shard for as long as the process runs.
-    pub async fn follow(&self, connection: &Connection, shard: u8, shutdown: &Shutdown) {
+    /// Follows the log for as long as the process runs.
+    pub async fn follow(&self, connection: &Connection, shards: u8, shutdown: &Shutdown) {
         loop {
-            if let Err(error) = self.follow_once(connection, shard).await {
-                tracing::warn!(%error, shard, "following the log is taken up again");
+            if let Err(error) = self.follow_once(connection, shards).await {
+                tracing::warn!(%error, "following the log is taken up again");
             }
             self.wake_all();
             let pause = tokio::time::sleep(FOLLOW_AGAIN);
@@ -90,23 +92,35 @@ impl Waiters {
             sender.send_modify(|mark| {
                 mark.changes += 1;
                 mark.ends += 1;
+                mark.end = None;
             });
         }
     }
 
-    async fn follow_once(&self, connection: &Connection, shard: u8) -> Result<(), Error> {
-        let mut follower = Follower::open(connection, shard).await?;
+    async fn follow_once(&self, connection: &Connection, shards: u8) -> Result<(), Error> {
+        let mut follower = Follower::open(connection, shards).await?;
         self.wake_all();
         loop {
-            let notice = follower.next().await?;
-            if let Some(sender) = locked(&self.marks).get(&notice.request) {
-                sender.send_modify(|mark| {
-                    mark.sequence = mark.sequence.max(notice.sequence);
-                    mark.changes += 1;
-                    mark.ends += u64::from(notice.terminal);
-                });
+            match follower.next().await? {
+                Followed::Stored(notice) => self.wake(notice),
+                Followed::Missed => self.wake_all(),
             }
         }
+    }
+
+    fn wake(&self, notice: Notice) {
+        let marks = locked(&self.marks);
+        let Some(sender) = marks.get(&notice.request) else {
+            return;
+        };
+        sender.send_modify(|mark| {
+            mark.sequence = mark.sequence.max(notice.sequence);
+            mark.changes += 1;
+            if notice.terminal {
+                mark.ends += 1;
+                mark.end = Some(notice);
+            }
+        });
     }
 }
 
@@ -124,10 +138,16 @@ impl Waiter {
         self.until(|mark| mark.ends != seen).await
     }
 
+    /// The commit the request ended with, where it was seen: [`Self::ended`] may have returned
+    /// without.
+    pub fn end(&self) -> Option<Commit> {
+        self.seen.end.as_ref()?.commit().ok()
+    }
+
     async fn until(&mut self, is: impl FnMut(&Mark) -> bool) -> u64 {
         // The sender lives as long as this place in the map.
         if let Ok(mark) = self.mark.wait_for(is).await {
-            self.seen = *mark;
+            self.seen = mark.clone();
         }
         self.seen.sequence
     }

@@ -42,7 +42,7 @@ async fn follow(context: &Context, held: &Arc<held::Commit>, commit: &Commit) ->
         _ => None,
     };
     // A commit that comes again may have been followed up, and overtaken, by another instance.
-    let again = held.delivery().place()?.2 > 1;
+    let again = held.comes_again();
     let effects: Vec<Effect> = {
         let loaded = if timers.is_some() || again {
             context.load_current(request).await?
@@ -67,6 +67,8 @@ async fn follow(context: &Context, held: &Arc<held::Commit>, commit: &Commit) ->
     }
     if commit.is_terminal() {
         context.forget_work(request);
+        // Few that have ended go on; what they were fills the memory of those that run.
+        context.log.forget(request);
     }
     Ok(())
 }

@@ -25,7 +25,8 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
     loop {
         turns.begin(next_batch, |request, batch| {
             let context = context.clone();
-            async move { decide(&context, request, batch).await }
+            // It is large: boxed, it is moved about as a pointer.
+            Box::pin(async move { decide(&context, request, batch).await })
         });
         tokio::select! {
             chunk = reports.next() => {
@@ -55,11 +56,13 @@ async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error)
 }
 
 fn next_batch(reports: &mut VecDeque<StoredReport>) -> Vec<StoredReport> {
-    let mut bytes = 0;
+    let (mut bytes, mut count) = (0, 0);
     let mut batch = Vec::new();
-    while let Some(report) = reports.front() {
-        bytes += inline_bytes(&report.report);
-        if batch.len() == REPORTS_PER_COMMIT || (bytes > BYTES_PER_COMMIT && !batch.is_empty()) {
+    while let Some(stored) = reports.front() {
+        bytes += stored.reports.iter().map(inline_bytes).sum::<u64>();
+        count += stored.reports.len();
+        let too_many = count > REPORTS_PER_COMMIT || bytes > BYTES_PER_COMMIT;
+        if too_many && !batch.is_empty() {
             break;
         }
         batch.extend(reports.pop_front());
@@ -81,10 +84,11 @@ fn inline_bytes(report: &Report) -> u64 {
 }
 
 async fn decide(context: &Context, request: RequestId, batch: Vec<StoredReport>) {
-    let (reports, deliveries): (Vec<Report>, Vec<Delivery>) = batch
+    let (reports, deliveries): (Vec<Vec<Report>>, Vec<Delivery>) = batch
         .into_iter()
-        .map(|stored| (stored.report, stored.delivery))
+        .map(|stored| (stored.reports, stored.delivery))
         .unzip();
+    let reports = reports.concat();
     let done = async {
         for report in &reports {
             if let Report::TaskDue { group, task } = report {

@@ -41,13 +41,21 @@ pub struct Commit {
     delivery: Delivery,
     /// One for whoever works on it, and one for each timer.
     holds: AtomicUsize,
+    /// Whether it may have been followed up by another instance.
+    comes_again: bool,
 }
 
 impl Commit {
-    pub fn new(delivery: Delivery) -> Arc<Self> {
+    /// One that was stored up to sequence `began`, before this instance was there, comes again as
+    /// one that was delivered before: its consumer may have been made anew.
+    pub fn new(delivery: Delivery, began: u64) -> Arc<Self> {
+        let comes_again = delivery
+            .place()
+            .is_ok_and(|(sequence, _, times)| times > 1 || sequence <= began);
         Arc::new(Self {
             delivery,
             holds: AtomicUsize::new(1),
+            comes_again,
         })
     }
 
@@ -55,9 +63,9 @@ impl Commit {
         &self.delivery
     }
 
-    /// Whether it was delivered before: then its timers may have been set by another instance.
-    fn comes_again(&self) -> bool {
-        self.delivery.place().is_ok_and(|(_, _, times)| times > 1)
+    /// Whether it may have been followed up, and its timers set, by another instance.
+    pub fn comes_again(&self) -> bool {
+        self.comes_again
     }
 
     /// Gives one hold up; the last acks the commit.

@@ -44,9 +44,15 @@ pub async fn run(
     let context = Arc::new(context);
     let mut loops = JoinSet::new();
     for shard in 0..settings.shards {
+        let began = connection.extent(shard).await?.last;
         let commits = Deliveries::of_log(&connection, shard, "orchestrator").await?;
         let reports = Deliveries::of_reports(&connection, shard).await?;
-        loops.spawn(outbox::run(context.clone(), commits, shutdown.clone()));
+        loops.spawn(outbox::run(
+            context.clone(),
+            commits,
+            began,
+            shutdown.clone(),
+        ));
         loops.spawn(gather::run(context.clone(), reports, shutdown.clone()));
     }
     tracing::info!(shards = settings.shards, "orchestrator runs");

@@ -20,21 +20,23 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The longest such pause.
 const RETRY_LONGEST: Duration = Duration::from_secs(20);
 
-/// Takes commits in until nothing new is to be taken, then finishes what is under way. The
+/// Takes commits in until nothing new is to be taken, then finishes what is under way. Those up
+/// to sequence `began` are of before. The
 /// commits of one request take turns: what follows from an end is not to overtake what follows
 /// from a redrive after it.
-pub async fn run(context: Arc<Context>, mut commits: Deliveries, shutdown: Shutdown) {
+pub async fn run(context: Arc<Context>, mut commits: Deliveries, began: u64, shutdown: Shutdown) {
     let mut turns = Turns::new();
     loop {
         turns.begin(
             |line| line.drain(..).collect(),
             |_, deliveries: Vec<Delivery>| {
                 let context = context.clone();
-                async move {
+                // It is large: boxed, it is moved about as a pointer.
+                Box::pin(async move {
                     for delivery in deliveries {
-                        take_in(&context, delivery).await;
+                        take_in(&context, delivery, began).await;
                     }
-                }
+                })
             },
         );
         tokio::select! {
@@ -43,7 +45,7 @@ pub async fn run(context: Arc<Context>, mut commits: Deliveries, shutdown: Shutd
                 for delivery in chunk {
                     match delivery.request() {
                         Some(request) => turns.queue(request, delivery),
-                        None => take_in(&context, delivery).await,
+                        None => take_in(&context, delivery, began).await,
                     }
                 }
             }
@@ -59,9 +61,9 @@ pub async fn run(context: Arc<Context>, mut commits: Deliveries, shutdown: Shutd
         .await;
 }
 
-async fn take_in(context: &Context, delivery: Delivery) {
+async fn take_in(context: &Context, delivery: Delivery, began: u64) {
     let every = context.ack_wait / SIGNS_OF_LIFE;
-    let commit = held::Commit::new(delivery);
+    let commit = held::Commit::new(delivery, began);
     let delivery = commit.delivery();
     let done = with_signs_of_life(delivery, every, effects::of_commit(context, &commit));
     let Err(error) = done.await else {

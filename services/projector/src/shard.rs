@@ -19,6 +19,9 @@ const REDIS_LOOK: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often expired requests are taken out of the index.
 const TRIM_EVERY: Duration = Duration::from_secs(5);
+/// How often commits are taken in at the most: those of one request that come close together are
+/// one write.
+const TAKE_IN_EVERY: Duration = Duration::from_millis(20);
 /// How many commits a rebuild folds at once.
 const REBUILD_CHUNK: usize = 1_000;
 
@@ -51,6 +54,7 @@ impl Shard {
                 () = tokio::time::sleep(REDIS_LOOK) => Vec::new(),
                 () = shutdown.softly() => return Ok(()),
             };
+            let begun = Instant::now();
             loop {
                 match self.take_in(&chunk).await {
                     Ok(()) => break,
@@ -59,6 +63,10 @@ impl Shard {
                 if !shutdown.pause(RETRY_PAUSE).await {
                     return Ok(());
                 }
+            }
+            let rest = TAKE_IN_EVERY.saturating_sub(begun.elapsed());
+            if !shutdown.pause(rest).await {
+                return Ok(());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats::Follower;
+use nats::{Followed, Follower};
 
 use crate::log::Live;
 use crate::output::Paint;
@@ -16,15 +16,14 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Prints what is new, line by line.
 pub async fn request(live: &Live, story: Story, json: bool) -> Result<Finding, Error> {
-    let shard = story.id.partition().shard(live.log.shards());
-    let mut follower = Follower::open(&live.connection, shard).await?;
+    let mut follower = Follower::open(&live.connection, live.log.shards()).await?;
     let (mut sequence, mut last) = (story.sequence(), story.last_at());
     let mut ended = story.view.status.is_terminal();
     let paint = Paint::of_stdout();
     while !ended {
         loop {
             match tokio::time::timeout(LOOK, follower.next()).await {
-                Ok(Ok(notice)) if notice.request != story.id => {}
+                Ok(Ok(Followed::Stored(notice))) if notice.request != story.id => {}
                 Ok(Err(error)) => return Err(error.into()),
                 Ok(Ok(_)) | Err(_) => break,
             }

@@ -47,8 +47,10 @@ impl StuckWatch {
         for (number, shard) in (0..).zip(self.shards.iter()) {
             let mut shard = shard.lock().await;
             shard.read_on(&self.connection, number).await?;
-            let now = Timestamp::now();
-            stuck.extend(shard.open.values().filter_map(|p| p.stuck(now, slack)));
+            let taken_up = self.connection.log_position(number, "orchestrator").await?;
+            let (now, taken_up) = (Timestamp::now(), taken_up.delivered);
+            let open = shard.open.values();
+            stuck.extend(open.filter_map(|p| p.stuck(now, slack, taken_up)));
         }
         stuck.sort_by_key(|stuck| stuck.last_progress_at);
         Ok(stuck)

@@ -104,7 +104,8 @@ fn start(
     let cancelled = running.begin(request, run);
     let bench = bench.clone();
     attempts.spawn(async move {
-        attempt::run(&bench, task, &cancelled).await;
+        // It is large: boxed, it is moved about as a pointer.
+        Box::pin(attempt::run(&bench, task, &cancelled)).await;
         (request, run)
     });
 }

@@ -1,11 +1,13 @@
 //! Callers: closed-loop, each with its next request as soon as it has its answer; or at a rate.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use harness::canonical;
 use tokio::task::JoinSet;
 
 use crate::http::Caller;
+use crate::workload::Workload;
 
 /// What is submitted, and the one right answer.
 #[derive(Clone)]
@@ -15,6 +17,13 @@ pub struct Expect {
 }
 
 impl Expect {
+    pub fn of(workload: &Workload) -> Self {
+        Self {
+            document: workload.document(),
+            response: workload.response(),
+        }
+    }
+
     /// A wrong answer ends the bench: a figure for wrong answers is none.
     fn check(&self, answer: &crate::http::Answer) {
         let body = std::str::from_utf8(&answer.body).unwrap();
@@ -87,6 +96,56 @@ pub async fn at_rate(address: &str, expect: &Expect, rate: f64, length: Duration
         all.extend(times.unwrap());
     }
     all
+}
+
+/// What callers have heard lately.
+#[derive(Default)]
+pub struct Heard {
+    pub answered: Vec<Duration>,
+    /// How often the answer was 503.
+    pub refused: u64,
+}
+
+/// Submissions at a rate whatever becomes of them, from enough connections that few are late.
+/// Each answer is told as it comes; one that is not a 503 must be right.
+pub async fn open(
+    address: &str,
+    expect: &Expect,
+    rate: f64,
+    length: Duration,
+    wait: bool,
+    heard: Arc<Mutex<Heard>>,
+) {
+    const CONNECTIONS: u32 = 256;
+    let mut running = JoinSet::new();
+    let begun = Instant::now();
+    let every = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate);
+    for connection in 0..CONNECTIONS {
+        let (address, expect, heard) = (address.to_owned(), expect.clone(), heard.clone());
+        running.spawn(async move {
+            let mut caller = Caller::connect(&address).await;
+            let mut due = begun + every.mul_f64(f64::from(connection) / f64::from(CONNECTIONS));
+            while due < begun + length {
+                tokio::time::sleep_until(due.into()).await;
+                let answer = caller.submit(&expect.document, wait).await;
+                let took = due.elapsed();
+                if answer.status == 503 {
+                    heard.lock().unwrap().refused += 1;
+                } else {
+                    if wait {
+                        expect.check(&answer);
+                    } else {
+                        assert_eq!(answer.status, 202);
+                    }
+                    heard.lock().unwrap().answered.push(took);
+                }
+                due += every;
+            }
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap();
+    }
 }
 
 async fn until_succeeded(caller: &mut Caller, id: &str) {

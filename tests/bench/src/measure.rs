@@ -6,11 +6,18 @@ use std::time::Instant;
 use harness::{Program, World};
 use serde::Serialize;
 
-use crate::Lengths;
 use crate::load::{self, Expect, quantile};
 use crate::process::Watched;
 use crate::raw::{self, Traffic};
 use crate::workload::Workload;
+use crate::{Lengths, old};
+
+/// What the program is started with.
+pub const SETTINGS: [(&str, &str); 3] = [
+    ("EXECUTOR", "noop"),
+    ("RUST_LOG", "warn"),
+    ("WORKER_CONCURRENCY", "256"),
+];
 
 /// What was measured.
 #[derive(Serialize)]
@@ -37,14 +44,15 @@ pub struct Row {
 }
 
 #[allow(clippy::cast_precision_loss)] // Counts of a bench are far below 2^52.
-pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths) -> Row {
+pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths, old: usize) -> Row {
     let mut world = World::own_that_syncs(sync).await;
-    let settings = [
-        ("EXECUTOR", "noop"),
-        ("RUST_LOG", "warn"),
-        ("WORKER_CONCURRENCY", "256"),
-    ];
-    let program = Program::start(&binary(), "up", &world, &settings).await;
+    if old > 0 {
+        old::fill(&world, old).await;
+    }
+    let program = Program::start(&binary(), "up", &world, &SETTINGS).await;
+    if old > 0 {
+        old::until_caught_up(&world).await;
+    }
     let (nats, redis) = world.pids();
     let mut watched = [
         Watched::new("fanfold", program.pid()),
@@ -54,10 +62,7 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths) -> R
     ];
     let client = program.client();
     let address = client.base().trim_start_matches("http://");
-    let expect = Expect {
-        document: workload.document(),
-        response: workload.response(),
-    };
+    let expect = Expect::of(workload);
 
     let mut alone = load::closed(address, &expect, 1, lengths.alone).await;
     let before = Traffic::read(&world).await;
@@ -105,7 +110,7 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths) -> R
 }
 
 /// The program beside this one.
-fn binary() -> String {
+pub fn binary() -> String {
     let mut path: PathBuf = std::env::current_exe().unwrap();
     path.set_file_name("fanfold");
     assert!(

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use domain::request::{Advance, Command, Event, Failure, Fork, Rules, State, TakenGroup};
+use domain::document::{Document, Limits};
+use domain::request::{Advance, Command, Event, Failure, Fork, Rules, State, Step, TakenGroup};
 use nats::Commit;
 
 use super::reports::reports;
@@ -50,7 +51,17 @@ pub async fn command(
             if source.is_redacted() {
                 again.fingerprint.clone_from(&received.fingerprint);
             }
-            Command::Submit(Box::new(again))
+            let begun = begins(&commit.events, &bytes).map(|step| Advance {
+                reports: Vec::new(),
+                steps: vec![step],
+                from: 0,
+                now,
+                rules,
+            });
+            match begun {
+                Some(first) => Command::Begin(Box::new(again), first),
+                None => Command::Submit(Box::new(again)),
+            }
         }
         [Event::ResourcesCaptured(e), ..] => Command::CaptureResources(e.resources.clone()),
         [Event::Cancelled(e), ..] => Command::Cancel {
@@ -75,6 +86,17 @@ pub async fn command(
         }),
     };
     Ok(Ok(command))
+}
+
+/// The first step, where the API began a request with its submission.
+fn begins(events: &[Event], document: &[u8]) -> Option<Step> {
+    let [_, Event::GroupStarted(_)] = events else {
+        return None;
+    };
+    let document = Document::accept(document, &Limits::default()).ok()?;
+    let tasks = document.first_tasks()?;
+    let name = document.group_name(0).map(str::to_owned);
+    Some(Step::Group { name, tasks })
 }
 
 fn resources(event: &Event) -> Option<Vec<domain::request::Resource>> {

@@ -1,0 +1,101 @@
+//! Old requests: whether a request costs more where the log holds many that have ended.
+
+use std::time::Instant;
+
+use domain::document::{Document, Limits};
+use domain::request::{
+    Event, GroupOutline, GroupStarted, Payload, Received, RequestId, Succeeded, TaskSucceeded,
+};
+use futures::{StreamExt, TryStreamExt};
+use harness::World;
+use jiff::Timestamp;
+use nats::{Connection, Log, Options, Topology};
+
+/// How many are written at once.
+const AT_ONCE: usize = 1_000;
+
+/// Writes so many ended requests into the log of a world.
+pub async fn fill(world: &World, requests: usize) {
+    let connection = Connection::open(&Options::new(world.nats_url(), "old")).await;
+    let connection = connection.unwrap();
+    Topology::default().declare(&connection).await.unwrap();
+    let log = Log::new(connection, 1);
+    let begun = Instant::now();
+    let events = ended();
+    futures::stream::iter(0..requests)
+        .map(|_| async {
+            let id = RequestId::new(uuid::Uuid::now_v7());
+            let appended = log.append(id, 0, &events).await;
+            log.forget(id);
+            appended
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_for_each(|_| std::future::ready(Ok(())))
+        .await
+        .unwrap();
+    eprintln!("{requests} old requests in {:?}", begun.elapsed());
+}
+
+/// Waits until the program has worked through what it found.
+pub async fn until_caught_up(world: &World) {
+    let begun = Instant::now();
+    let jetstream = world.jetstream().await;
+    let log = jetstream.get_stream("REQUESTS_0").await.unwrap();
+    let mut shown = Instant::now();
+    loop {
+        let mut left = 0;
+        for consumer in ["orchestrator", "projector"] {
+            let info = log.consumer_info(consumer).await.unwrap();
+            left = left.max(info.num_pending + info.num_ack_pending as u64);
+        }
+        if left == 0 {
+            break;
+        }
+        if shown.elapsed().as_secs() >= 10 {
+            eprintln!("{left} commits are still to be worked through");
+            shown = Instant::now();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    eprintln!("caught up in {:?}", begun.elapsed());
+}
+
+/// The events of a small request that succeeded.
+fn ended() -> Vec<Event> {
+    let document =
+        "<vnml><project><group name=\"g\"><valuation name=\"v\"/></group></project></vnml>";
+    let parsed = Document::accept(document.as_bytes(), &Limits::default()).unwrap();
+    vec![
+        Event::Received(Box::new(Received {
+            document: Payload::from(document),
+            fingerprint: nats::sha256(parsed.canonical().as_bytes()),
+            groups: vec![GroupOutline {
+                name: Some("g".to_owned()),
+                valuations: 1,
+            }],
+            metadata: [].into(),
+            submitter: "old".into(),
+            idempotency_key: None,
+        })),
+        Event::GroupStarted(GroupStarted {
+            group: 0,
+            name: Some("g".to_owned()),
+            tasks: 1,
+            deadline: Timestamp::now(),
+        }),
+        Event::TaskSucceeded(TaskSucceeded {
+            given: None,
+            group: 0,
+            task: 1,
+            attempt: 1,
+            worker: "old".into(),
+            started_at: Timestamp::now(),
+            duration_ms: 1,
+            result: Payload::from(document),
+        }),
+        Event::GroupCompleted { group: 0 },
+        Event::Succeeded(Succeeded {
+            response: Payload::from(document),
+        }),
+    ]
+}

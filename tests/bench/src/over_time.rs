@@ -1,0 +1,164 @@
+//! A steady rate for a long time: whether anything grows.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use harness::{Program, World};
+use serde::Serialize;
+
+use crate::load::{self, Expect, Heard, quantile};
+use crate::measure::{SETTINGS, binary};
+use crate::process::Watched;
+use crate::workload::Workload;
+
+/// How long is measured what full load is.
+const FULL_LOAD: Duration = Duration::from_secs(10);
+/// What the log and the views are kept for, so that the run sees them go.
+const KEPT_SECONDS: &str = "120";
+
+/// What happened within one stretch.
+#[derive(Serialize)]
+pub struct Stretch {
+    pub second: u64,
+    pub requests_per_s: f64,
+    pub refused_per_s: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    /// By process: how much of a core, and MiB.
+    pub cores: Vec<(&'static str, f64)>,
+    pub mib: Vec<(&'static str, f64)>,
+    /// Commits in the log, commits the orchestrator has yet to be given, tasks, MiB in Redis.
+    pub log: u64,
+    pub backlog: u64,
+    pub tasks: u64,
+    pub redis_mib: f64,
+}
+
+/// A part of full load, as it was measured just before, for so long.
+pub struct Steady {
+    pub share: f64,
+    /// Given by the caller instead of measured.
+    pub rate: Option<f64>,
+    pub length: Duration,
+    pub every: Duration,
+    /// Whether callers wait for the result.
+    pub wait: bool,
+}
+
+#[allow(clippy::cast_precision_loss)] // Counts of a bench are far below 2^52.
+pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Vec<Stretch> {
+    let mut world = World::own_that_syncs(sync).await;
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("LOG_MAX_AGE_SECONDS", KEPT_SECONDS));
+    settings.push(("REQUEST_TTL_SECONDS", KEPT_SECONDS));
+    let program = Program::start(&binary(), "up", &world, &settings).await;
+    let (nats, redis) = world.pids();
+    let mut watched = [
+        Watched::new("fanfold", program.pid()),
+        Watched::new("nats", nats),
+        Watched::new("redis", redis),
+        Watched::new("client", std::process::id()),
+    ];
+    let client = program.client();
+    let address = client.base().trim_start_matches("http://").to_owned();
+    let expect = Expect::of(workload);
+    let rate = match steady.rate {
+        Some(rate) => rate,
+        None => {
+            let full = load::closed(&address, &expect, workload.callers, FULL_LOAD).await;
+            full.len() as f64 / FULL_LOAD.as_secs_f64() * steady.share
+        }
+    };
+    eprintln!(
+        "{} at {rate:.0} requests/s for {:?}",
+        workload.name, steady.length
+    );
+    let heard = Arc::new(Mutex::new(Heard::default()));
+    let (length, wait, hearing) = (steady.length, steady.wait, heard.clone());
+    let loading = tokio::spawn(async move {
+        load::open(&address, &expect, rate, length, wait, hearing).await;
+    });
+    let begun = Instant::now();
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for process in &mut watched {
+        process.cpu_seconds();
+    }
+    // One stretch more than the load takes shows what is left of it.
+    while begun.elapsed() < steady.length + steady.every {
+        tokio::time::sleep(steady.every).await;
+        let mut now = std::mem::take(&mut *heard.lock().unwrap());
+        let seconds = steady.every.as_secs_f64();
+        let (log, backlog, tasks) = streams(&world).await;
+        let cores = watched
+            .iter_mut()
+            .map(|w| (w.name, w.cpu_seconds() / seconds));
+        let stretch = Stretch {
+            second: begun.elapsed().as_secs(),
+            requests_per_s: now.answered.len() as f64 / seconds,
+            refused_per_s: now.refused as f64 / seconds,
+            p50_ms: quantile(&mut now.answered, 0.5),
+            p99_ms: quantile(&mut now.answered, 0.99),
+            cores: cores.collect(),
+            mib: watched.iter().map(|w| (w.name, w.mib())).collect(),
+            log,
+            backlog,
+            tasks,
+            redis_mib: redis_mib(&world).await,
+        };
+        eprintln!("{}", line(&stretch));
+        stretches.push(stretch);
+    }
+    loading.await.unwrap();
+    stretches
+}
+
+pub fn line(stretch: &Stretch) -> String {
+    let by = |of: &[(&str, f64)], digits: usize| {
+        let parts = of.iter().map(|(name, v)| format!("{name} {v:.digits$}"));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "| {} | {:.0} | {:.0} | {:.1} / {:.1} ms | {} | {} | {} | {} | {} | {:.0} |",
+        stretch.second,
+        stretch.requests_per_s,
+        stretch.refused_per_s,
+        stretch.p50_ms,
+        stretch.p99_ms,
+        by(&stretch.cores, 2),
+        by(&stretch.mib, 0),
+        stretch.log,
+        stretch.backlog,
+        stretch.tasks,
+        stretch.redis_mib,
+    )
+}
+
+pub fn head() -> &'static str {
+    "| second | requests/s | 503/s | p50 / p99 | cores | MiB | commits in the log | not yet with \
+     the orchestrator | tasks | Redis MiB |\n|---|---|---|---|---|---|---|---|---|---|"
+}
+
+async fn streams(world: &World) -> (u64, u64, u64) {
+    let jetstream = world.jetstream().await;
+    let log = jetstream.get_stream("REQUESTS_0").await.unwrap();
+    let consumer: async_nats::jetstream::consumer::PullConsumer =
+        log.get_consumer("orchestrator").await.unwrap();
+    let tasks = jetstream.get_stream("TASKS").await.unwrap();
+    (
+        log.cached_info().state.messages,
+        consumer.cached_info().num_pending,
+        tasks.cached_info().state.messages,
+    )
+}
+
+#[allow(clippy::cast_precision_loss)]
+async fn redis_mib(world: &World) -> f64 {
+    let info: String = redis::cmd("INFO")
+        .arg("memory")
+        .query_async(&mut world.redis().await)
+        .await
+        .unwrap();
+    let used = info.lines().find_map(|l| l.strip_prefix("used_memory:"));
+    used.and_then(|used| used.trim().parse::<f64>().ok())
+        .map_or(0.0, |bytes| bytes / 1_048_576.0)
+}

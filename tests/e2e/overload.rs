@@ -1,0 +1,55 @@
+use harness::{Answer, Client, Program, Valuer, World, until};
+
+use crate::{document, nothing_is_stuck};
+
+async fn sent_away(client: &Client) -> Option<Answer> {
+    let answer = client.submit(&document(1, 5), "").await;
+    (answer.status == 503).then_some(answer)
+}
+
+/// One role that is missing makes what waits for it grow; then it comes.
+async fn the_door_shuts_and_opens(limit: (&str, &str), at_first: &[&str], missing: &[&str]) {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let settings = [("EXECUTOR", valuer.url()), limit];
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let api = start("api").await;
+    let client = api.client();
+    let mut running = Vec::new();
+    for role in at_first {
+        running.push(start(role).await);
+    }
+    let first = client.submit(&document(1, 5), "").await.id();
+    let answer = harness::until_some("the door is shut", || sent_away(&client)).await;
+    assert_eq!(answer.json()["code"], "overloaded");
+    assert_eq!(answer.header("retry-after"), "2");
+    assert_eq!(client.status(&first).await.status, 200, "reading goes on");
+
+    for role in missing {
+        running.push(start(role).await);
+    }
+    client.until_status(&first, "succeeded").await;
+    until("the door is open", || async {
+        sent_away(&client).await.is_none()
+    })
+    .await;
+    until("all that was taken in has ended", || async {
+        let metrics = client.get("/metrics").await.body;
+        metrics.contains("fanfold_requests_open 0\n")
+    })
+    .await;
+    nothing_is_stuck(&world).await;
+}
+
+#[tokio::test]
+async fn submissions_are_sent_away_while_too_many_tasks_wait() {
+    let limit = ("TASKS_WAITING_MAX", "2");
+    the_door_shuts_and_opens(limit, &["orchestrator"], &["worker", "projector"]).await;
+}
+
+#[tokio::test]
+async fn submissions_are_sent_away_while_too_much_waits_for_the_orchestrator() {
+    let limit = ("BACKLOG_MAX", "2");
+    let missing = ["orchestrator", "worker", "projector"];
+    the_door_shuts_and_opens(limit, &[], &missing).await;
+}

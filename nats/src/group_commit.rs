@@ -159,6 +159,8 @@ impl GroupCommit {
             tell,
             others: Vec::new(),
         });
+        // Whoever else is about to publish is to be on the same flight.
+        tokio::task::yield_now().await;
         loop {
             tokio::select! {
                 biased;

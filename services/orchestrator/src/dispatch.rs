@@ -1,9 +1,12 @@
 //! Making task documents and putting them into the work queue.
 
+use std::sync::Arc;
+
 use domain::document::TaskDocument;
 use domain::request::{Group, Request, RequestId, State, TaskId, TaskState};
 use futures::future::try_join_all;
 use nats::{Attempts, Loaded, Stored};
+use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -26,7 +29,7 @@ struct Pending {
 /// `sequence` is that of the commit that wants it: the request as of then or later says what is
 /// to be sent. What follows from a later commit takes its turn after this.
 pub async fn group(
-    context: &Context,
+    context: &Arc<Context>,
     request: RequestId,
     group: u32,
     sequence: u64,
@@ -43,20 +46,29 @@ pub async fn group(
     let pending = batch.pending(loaded, |_| true).await?;
     let run = pending.first().map(|task| task.attempts.run);
     let mut rest = pending.as_slice();
+    // One chunk is on its way while the next is made.
+    let mut sending = JoinSet::new();
     while !rest.is_empty() {
         if rest.len() < pending.len() && !batch.still_runs(run).await? {
+            // What is taken back is not to be overtaken by what is on its way.
+            all_sent(&mut sending).await?;
+            // What is on its way does not overtake what is taken back.
+            all_sent(&mut sending).await?;
             return stop::tasks_of_ended(context, request).await;
         }
-        let sent = batch.send(&rest[..rest.len().min(CHUNK)]).await?;
-        rest = &rest[sent..];
+        let made = batch.make(&rest[..rest.len().min(CHUNK)]).await?;
+        rest = &rest[made.len().clamp(1, rest.len())..];
+        all_sent(&mut sending).await?;
+        sending.spawn(send(context.clone(), made));
     }
+    all_sent(&mut sending).await?;
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())
 }
 
 /// Sends one task again whose delay has passed, where it has not ended.
 pub async fn task(
-    context: &Context,
+    context: &Arc<Context>,
     request: RequestId,
     group: u32,
     task: u32,
@@ -75,12 +87,54 @@ pub async fn task(
     if pending.is_empty() {
         return Ok(());
     }
-    batch.send(&pending).await.map(|_| ())
+    let made = batch.make(&pending).await?;
+    send(context.clone(), made).await
+}
+
+/// A task with its document.
+struct Made {
+    id: TaskId,
+    attempts: Attempts,
+    document: TaskDocument,
+}
+
+async fn all_sent(sending: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {
+    while let Some(sent) = sending.join_next().await {
+        sent.map_err(|error| Error::Later(error.to_string()))??;
+    }
+    Ok(())
+}
+
+async fn send(context: Arc<Context>, tasks: Vec<Made>) -> Result<(), Error> {
+    let sending = tasks.into_iter().map(|task| send_one(&context, task));
+    try_join_all(sending).await.map(|_| ())
+}
+
+async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
+    let Context {
+        tasks,
+        task_types,
+        payloads,
+        ..
+    } = context;
+    let Made {
+        id,
+        attempts,
+        document,
+    } = task;
+    let task_type = task_types.of(document.name.as_deref());
+    let payload = payloads.place(document.xml.as_ref()).await?;
+    let stored = tasks.send(task_type, id, attempts, &payload).await?;
+    // In a run after the first the one that is there may be of the run before.
+    if stored == Stored::Already && attempts.run > 0 {
+        tasks.send_over(task_type, id, attempts, &payload).await?;
+    }
+    Ok(())
 }
 
 /// The tasks of one group on their way into the queue.
 struct Batch<'a> {
-    context: &'a Context,
+    context: &'a Arc<Context>,
     request: RequestId,
     group: u32,
     work: &'a mut Work,
@@ -121,34 +175,17 @@ impl Batch<'_> {
         Ok(running.is_some_and(|(request, _)| Some(request.redrives) == run))
     }
 
-    /// Sends the first of these, as many as are not too large together, and says how many.
-    async fn send(&mut self, pending: &[Pending]) -> Result<usize, Error> {
+    /// Makes the first of these, as many as are not too large together. A number that the group
+    /// does not have gives no document, and is passed over.
+    async fn make(&mut self, pending: &[Pending]) -> Result<Vec<Made>, Error> {
         let documents = self.documents(pending).await;
         let documents = documents.map_err(|error| in_group(error, self.group))?;
-        // A number that the group does not have gives no document, and is passed over.
-        let sent = documents.len().clamp(1, pending.len());
-        let batch = &*self;
-        let sending = pending.iter().zip(documents);
-        try_join_all(sending.map(|(task, document)| batch.send_one(task, document))).await?;
-        Ok(sent)
-    }
-
-    async fn send_one(&self, pending: &Pending, document: TaskDocument) -> Result<(), Error> {
-        let Context {
-            tasks,
-            task_types,
-            payloads,
-            ..
-        } = self.context;
-        let (id, attempts) = (self.id(pending), pending.attempts);
-        let task_type = task_types.of(document.name.as_deref());
-        let payload = payloads.place(document.xml.as_ref()).await?;
-        let stored = tasks.send(task_type, id, attempts, &payload).await?;
-        // In a run after the first the one that is there may be of the run before.
-        if stored == Stored::Already && attempts.run > 0 {
-            tasks.send_over(task_type, id, attempts, &payload).await?;
-        }
-        Ok(())
+        let made = pending.iter().zip(documents).map(|(task, document)| Made {
+            id: self.id(task),
+            attempts: task.attempts,
+            document,
+        });
+        Ok(made.collect())
     }
 
     async fn documents(&mut self, pending: &[Pending]) -> Result<Vec<TaskDocument>, Error> {

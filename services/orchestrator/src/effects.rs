@@ -17,7 +17,7 @@ const LETTERS_AT_ONCE: usize = 32;
 
 /// Does everything that follows from a delivered commit. A commit that cannot be read, or one of
 /// a request whose log cannot, is set aside, so that it blocks nothing.
-pub async fn of_commit(context: &Context, held: &Arc<held::Commit>) -> Result<(), Error> {
+pub async fn of_commit(context: &Arc<Context>, held: &Arc<held::Commit>) -> Result<(), Error> {
     let delivery = held.delivery();
     let done = match delivery.commit() {
         Ok(commit) => follow(context, held, &commit).await,
@@ -33,7 +33,11 @@ pub async fn of_commit(context: &Context, held: &Arc<held::Commit>) -> Result<()
     }
 }
 
-async fn follow(context: &Context, held: &Arc<held::Commit>, commit: &Commit) -> Result<(), Error> {
+async fn follow(
+    context: &Arc<Context>,
+    held: &Arc<held::Commit>,
+    commit: &Commit,
+) -> Result<(), Error> {
     context.log.observe(commit).await;
     let request = commit.request;
     // In this order: a timer that a redrive sets after the look at the request comes after it.
@@ -104,7 +108,7 @@ struct Moment<'a> {
 }
 
 async fn apply(
-    context: &Context,
+    context: &Arc<Context>,
     request: RequestId,
     moment: &Moment<'_>,
     effect: Effect,

@@ -83,7 +83,7 @@ fn inline_bytes(report: &Report) -> u64 {
     }
 }
 
-async fn decide(context: &Context, request: RequestId, batch: Vec<StoredReport>) {
+async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredReport>) {
     let (reports, deliveries): (Vec<Vec<Report>>, Vec<Delivery>) = batch
         .into_iter()
         .map(|stored| (stored.reports, stored.delivery))

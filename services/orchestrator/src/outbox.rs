@@ -61,7 +61,7 @@ pub async fn run(context: Arc<Context>, mut commits: Deliveries, began: u64, shu
         .await;
 }
 
-async fn take_in(context: &Context, delivery: Delivery, began: u64) {
+async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let every = context.ack_wait / SIGNS_OF_LIFE;
     let commit = held::Commit::new(delivery, began);
     let delivery = commit.delivery();

@@ -1,5 +1,5 @@
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-use async_nats::{HeaderMap, HeaderValue};
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use domain::request::{Event, Recorded, RequestId};
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{Error, packed, subject};
 
 /// The names of a commit's events, for readers that take headers only.
-pub(crate) const EVENTS: &str = "Fanfold-Events";
+pub(crate) const EVENTS: HeaderName = HeaderName::from_static("Fanfold-Events");
 
 /// The events of one decision: one message in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +27,23 @@ pub struct Commit {
 impl Commit {
     /// The events with their places in the log.
     pub fn recorded(&self) -> impl Iterator<Item = Recorded<Event>> + '_ {
+        self.borrowed().map(|recorded| Recorded {
+            request: recorded.request,
+            sequence: recorded.sequence,
+            index: recorded.index,
+            at: recorded.at,
+            event: recorded.event.clone(),
+        })
+    }
+
+    /// The same, without a copy of each: an event may hold a document.
+    pub fn borrowed(&self) -> impl Iterator<Item = Recorded<&Event>> + '_ {
         (0..).zip(&self.events).map(|(index, event)| Recorded {
             request: self.request,
             sequence: self.sequence,
             index,
             at: self.at,
-            event: event.clone(),
+            event,
         })
     }
 

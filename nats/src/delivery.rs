@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::header::IntoHeaderName;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use domain::request::{RequestId, TaskId};
@@ -108,7 +109,7 @@ impl Delivery {
 
     /// One of its headers.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: impl IntoHeaderName) -> Option<&str> {
         let headers = self.message.headers.as_ref()?;
         headers.get(name).map(async_nats::HeaderValue::as_str)
     }

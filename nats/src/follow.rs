@@ -52,15 +52,6 @@ impl Notice {
     }
 }
 
-/// What following brings.
-#[derive(Clone, Debug)]
-pub enum Followed {
-    /// A commit was stored.
-    Stored(Notice),
-    /// Others may have been that were not heard of: look for yourself.
-    Missed,
-}
-
 /// The commits of all shards from now on.
 pub struct Follower {
     connection: Connection,
@@ -102,43 +93,44 @@ impl Follower {
         Ok(follower)
     }
 
-    /// What comes next; an error says that the connection is closed. Safe to drop.
-    pub async fn next(&mut self) -> Result<Followed, Error> {
+    /// The next commit that was stored; none where others may have been that were not heard of,
+    /// so that everybody is to look for themselves. An error says that the connection is closed.
+    /// Safe to drop.
+    pub async fn next(&mut self) -> Result<Option<Notice>, Error> {
         loop {
             tokio::select! {
                 biased;
                 message = self.messages.next() => {
                     let ended = || Error::Unavailable("following the log ended".into());
-                    if let Some(followed) = self.take(message.ok_or_else(ended)?) {
-                        return Ok(followed);
+                    if let Some((notice, gap)) = self.take(message.ok_or_else(ended)?) {
+                        return Ok((!gap).then_some(notice));
                     }
                 }
                 _ = self.look.tick() => {
                     if self.missed().await {
-                        return Ok(Followed::Missed);
+                        return Ok(None);
                     }
                 }
             }
         }
     }
 
-    fn take(&mut self, message: Message) -> Option<Followed> {
+    /// What was stored, and whether something before it was not heard of; none for what is no
+    /// commit of these shards.
+    fn take(&mut self, message: Message) -> Option<(Notice, bool)> {
         let headers = message.headers.as_ref()?;
         let stream = headers.get(NATS_STREAM)?.as_str();
         let sequence: u64 = headers.get(NATS_SEQUENCE)?.as_str().parse().ok()?;
         let shard = self.shards.iter_mut().find(|s| s.stream == stream)?;
         let before = shard.heard;
         shard.heard = before.max(sequence);
-        if sequence > before + 1 {
-            return Some(Followed::Missed);
-        }
-        let request = subject::request(&message.subject, 2)?;
-        Some(Followed::Stored(Notice {
-            request,
+        let notice = Notice {
+            request: subject::request(&message.subject, 2)?,
             sequence,
             terminal: commit::is_terminal(headers),
             message,
-        }))
+        };
+        Some((notice, sequence > before + 1))
     }
 
     /// Whether the log has gone further than was heard of. What was stored since the last look

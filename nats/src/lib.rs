@@ -33,7 +33,7 @@ pub use error::Error;
 pub use execute::{ExecuteError, Receipt};
 pub use feed::Feed;
 pub use feed_reader::FeedReader;
-pub use follow::{Followed, Follower, Notice};
+pub use follow::{Follower, Notice};
 pub use inspect::{Extent, Position, Queued, TASKS_LOOKED_AT};
 pub use log::{Loaded, Log};
 pub use operations::Operation;

@@ -1,10 +1,10 @@
 //! Bodies as they are stored: plain where they are small, else compressed.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
 
 /// How a body is encoded, where it is not plain.
-const ENCODING: &str = "Fanfold-Encoding";
+const ENCODING: HeaderName = HeaderName::from_static("Fanfold-Encoding");
 /// A body of this size or more is compressed.
 const COMPRESS_FROM_BYTES: usize = 16 * 1024;
 /// No body is larger than this once decompressed.

@@ -53,17 +53,14 @@ fn join(waiting: Vec<Waiting>) -> Vec<Waiting> {
         let about = subject::about(&waiting.message.subject).to_owned();
         let body = waiting.message.body.clone();
         let room = |at: &usize| joined[*at].2 + body.len() <= JOINED_MAX_BYTES;
-        match last.get(&about).copied().filter(room) {
-            Some(at) => {
-                let (first, bodies, bytes) = &mut joined[at];
-                first.join(waiting);
-                *bytes += body.len();
-                bodies.push(body);
-            }
-            None => {
-                last.insert(about, joined.len());
-                joined.push((waiting, vec![body.clone()], body.len()));
-            }
+        if let Some(at) = last.get(&about).copied().filter(room) {
+            let (first, bodies, bytes) = &mut joined[at];
+            first.join(waiting);
+            *bytes += body.len();
+            bodies.push(body);
+        } else {
+            last.insert(about, joined.len());
+            joined.push((waiting, vec![body.clone()], body.len()));
         }
     }
     let joined = joined.into_iter().map(|(mut first, bodies, _)| {

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
 use domain::request::{Given, Payload, RequestId, TaskId};
 use futures::StreamExt;
@@ -13,13 +13,13 @@ use crate::topology::TASKS;
 use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject};
 
 /// The attempts before this message: the broker counts its deliveries from 1.
-const ATTEMPTS_BEFORE: &str = "Fanfold-Attempts-Before";
+const ATTEMPTS_BEFORE: HeaderName = HeaderName::from_static("Fanfold-Attempts-Before");
 /// The last attempt before the request was redriven.
-const EARLIER_ATTEMPTS: &str = "Fanfold-Earlier-Attempts";
+const EARLIER_ATTEMPTS: HeaderName = HeaderName::from_static("Fanfold-Earlier-Attempts");
 /// The run the task is of: the number of redrives before it was sent.
-const RUN: &str = "Fanfold-Run";
+const RUN: HeaderName = HeaderName::from_static("Fanfold-Run");
 /// Where the task document is, when it is too big for the message.
-pub(crate) const STORED: &str = "Fanfold-Stored";
+pub(crate) const STORED: HeaderName = HeaderName::from_static("Fanfold-Stored");
 
 /// Publishes tasks.
 #[derive(Clone)]
@@ -238,22 +238,22 @@ impl TaskMessage {
             .ok_or("its subject names no type")?;
         let (_, _, delivered) = delivery.place().map_err(|error| error.to_string())?;
         let headers = delivery.message().headers.as_ref();
-        let header = |name| {
+        let header = |name: &HeaderName| {
             headers
-                .and_then(|h| h.get(name))
+                .and_then(|h| h.get(name.clone()))
                 .map(async_nats::HeaderValue::as_str)
         };
-        let count = |name| {
+        let count = |name: &HeaderName| {
             header(name)
                 .map_or(Ok(0), u32::from_str)
                 .map_err(|error| format!("{name}: {error}"))
         };
         let attempts = Attempts {
-            before: count(ATTEMPTS_BEFORE)?,
-            earlier: count(EARLIER_ATTEMPTS)?,
-            run: count(RUN)?,
+            before: count(&ATTEMPTS_BEFORE)?,
+            earlier: count(&EARLIER_ATTEMPTS)?,
+            run: count(&RUN)?,
         };
-        let document = match header(STORED) {
+        let document = match header(&STORED) {
             None => std::str::from_utf8(delivery.body())
                 .map(Payload::from)
                 .map_err(|error| error.to_string())?,

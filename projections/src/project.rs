@@ -1,3 +1,5 @@
+use std::borrow::Borrow;
+
 use domain::request::{
     Event, Failed, GroupStarted, Next, Received, Recorded, Redriven, RequestId, Status,
 };
@@ -9,7 +11,10 @@ use crate::view::{FailureView, GroupStatus, GroupView, View};
 /// nothing, be it before these events or among them, so that a redelivery of any length is
 /// harmless.
 #[must_use]
-pub fn fold(view: Option<View>, events: impl IntoIterator<Item = Recorded<Event>>) -> Option<View> {
+pub fn fold<E: Borrow<Event>>(
+    view: Option<View>,
+    events: impl IntoIterator<Item = Recorded<E>>,
+) -> Option<View> {
     // A commit is folded whole or not at all: of the view's last commit nothing is new.
     let mut seen = (view.as_ref().map_or(0, |view| view.seq), u32::MAX);
     events
@@ -26,7 +31,7 @@ pub fn fold(view: Option<View>, events: impl IntoIterator<Item = Recorded<Event>
 /// The view after one more event that it has not seen. One of an earlier commit, or that finds
 /// no view to change, changes nothing; a view begins with `received`.
 #[must_use]
-pub fn project(view: Option<View>, recorded: &Recorded<Event>) -> Option<View> {
+pub fn project<E: Borrow<Event>>(view: Option<View>, recorded: &Recorded<E>) -> Option<View> {
     let Recorded {
         request,
         sequence,
@@ -34,7 +39,7 @@ pub fn project(view: Option<View>, recorded: &Recorded<Event>) -> Option<View> {
         event,
         ..
     } = recorded;
-    match (view, event) {
+    match (view, event.borrow()) {
         (None, Event::Received(received)) => Some(begun(*request, *sequence, *at, received)),
         (None, _) => None,
         (Some(view), _) if *sequence < view.seq => Some(view),

@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -204,9 +205,9 @@ impl Data {
     /// The public form of an event.
     #[must_use]
     #[allow(clippy::too_many_lines)] // One arm for each event.
-    pub fn of(recorded: &Recorded<Event>) -> Self {
+    pub fn of<E: Borrow<Event>>(recorded: &Recorded<E>) -> Self {
         let request_id = recorded.request;
-        match &recorded.event {
+        match recorded.event.borrow() {
             Event::Received(received) => Self::Received(Received {
                 request_id,
                 groups: received.groups.clone(),

@@ -1,3 +1,5 @@
+use std::borrow::Borrow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -42,7 +44,7 @@ pub fn event_type(name: &str) -> String {
 impl CloudEvent {
     /// The public form of an event of the log.
     #[must_use]
-    pub fn of(recorded: &Recorded<Event>) -> Self {
+    pub fn of<E: Borrow<Event>>(recorded: &Recorded<E>) -> Self {
         let Recorded {
             request,
             sequence,
@@ -50,15 +52,16 @@ impl CloudEvent {
             at,
             event,
         } = recorded;
+        let name = event.borrow().name();
         Self {
             specversion: "1.0",
             id: format!("{request}:{sequence}:{index}"),
             source: SOURCE,
-            kind: event_type(event.name()),
+            kind: event_type(name),
             subject: *request,
             time: *at,
             datacontenttype: "application/json",
-            dataschema: format!("/schemas/{}.v1.json", event.name()),
+            dataschema: format!("/schemas/{name}.v1.json"),
             sequence: sequence.to_string(),
             data: Data::of(recorded),
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::request::RequestId;
-use nats::{Commit, Connection, Error, Followed, Follower, Notice};
+use nats::{Commit, Connection, Error, Follower, Notice};
 use runtime::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -102,8 +102,8 @@ impl Waiters {
         self.wake_all();
         loop {
             match follower.next().await? {
-                Followed::Stored(notice) => self.wake(notice),
-                Followed::Missed => self.wake_all(),
+                Some(notice) => self.wake(notice),
+                None => self.wake_all(),
             }
         }
     }

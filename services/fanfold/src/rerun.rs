@@ -6,11 +6,17 @@ use futures::future::BoxFuture;
 use replay::{Execution, Executor, ReplayCommand};
 use runtime::{Settings, start_logs};
 
+/// The niceness of a process that runs when nothing else wants to.
+const LEAST_URGENT: i32 = 19;
+
 pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
     // What the tool says is its output: of the logs only what is wrong.
     let mut quiet = settings.clone();
     quiet.log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into());
     start_logs(&quiet)?;
+    if command.reads_much() {
+        give_way();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -26,6 +32,14 @@ pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<Ex
             code
         }
     })
+}
+
+/// Whatever else runs on this machine goes before a long reading. On Linux this is of the calling
+/// thread and of those that it starts from now on.
+fn give_way() {
+    if let Err(error) = rustix::process::setpriority_process(None, LEAST_URGENT) {
+        tracing::warn!(%error, "this reading takes its part of the machine like any other process");
+    }
 }
 
 /// The executors of the settings.

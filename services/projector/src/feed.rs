@@ -8,7 +8,7 @@ use nats::{Commit, Error, Feed};
 /// Publishes the public events of these commits and waits until the broker has them. A task's
 /// success is no event of the feed: there are many, and their results are read elsewhere.
 pub async fn publish(feed: &Feed, commits: &[Commit]) -> Result<(), Error> {
-    let events = commits.iter().flat_map(Commit::recorded);
+    let events = commits.iter().flat_map(Commit::borrowed);
     let public = events.filter(|recorded| !matches!(recorded.event, Event::TaskSucceeded(_)));
     let publishing = public.map(|recorded| async move {
         let event = CloudEvent::of(&recorded);

@@ -74,7 +74,7 @@ impl Views {
 
     /// Writes the view of a request from all its commits.
     pub async fn write_all(&self, shard: u8, commits: &[Commit]) -> Result<(), Error> {
-        if let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) {
+        if let Some(view) = fold(None, commits.iter().flat_map(Commit::borrowed)) {
             self.kept.invalidate(&view.request_id);
             self.store.put(&view, 0).await?;
             self.store.index(shard, &[view]).await?;
@@ -91,7 +91,7 @@ impl Views {
     ) -> Result<Option<View>, Error> {
         let before = self.before(request, &commits).await?;
         let written = before.as_ref().map_or(0, |view| view.seq);
-        let events = commits.iter().flat_map(|commit| commit.recorded());
+        let events = commits.iter().flat_map(|commit| commit.borrowed());
         let Some(view) = fold(before, events) else {
             return Ok(None);
         };
@@ -125,7 +125,7 @@ impl Views {
         let events = earlier
             .iter()
             .filter(|commit| commit.sequence < first.sequence)
-            .flat_map(Commit::recorded);
+            .flat_map(Commit::borrowed);
         let view = fold(None, events);
         if let Some(view) = &view {
             // Whatever Redis has of it may be gone: all of it is written again.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats::{Followed, Follower};
+use nats::Follower;
 
 use crate::log::Live;
 use crate::output::Paint;
@@ -23,7 +23,7 @@ pub async fn request(live: &Live, story: Story, json: bool) -> Result<Finding, E
     while !ended {
         loop {
             match tokio::time::timeout(LOOK, follower.next()).await {
-                Ok(Ok(Followed::Stored(notice))) if notice.request != story.id => {}
+                Ok(Ok(Some(notice))) if notice.request != story.id => {}
                 Ok(Err(error)) => return Err(error.into()),
                 Ok(Ok(_)) | Err(_) => break,
             }

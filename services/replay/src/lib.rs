@@ -45,6 +45,23 @@ pub use error::{Error, Finding};
 pub use execute::{Execution, Executor};
 pub use rerun::golden;
 
+impl ReplayCommand {
+    /// Whether it reads a stretch of the log, rather than one request.
+    #[must_use]
+    pub fn reads_much(&self) -> bool {
+        let Self::Replay(command) = self;
+        matches!(
+            command,
+            Replay::Tail(_)
+                | Replay::Search(_)
+                | Replay::Summary(_)
+                | Replay::Verify(_)
+                | Replay::Rebuild(_)
+                | Replay::Export(_)
+        )
+    }
+}
+
 /// Runs one of the commands. `executor` runs tasks for `run --execute`.
 pub async fn run(
     command: &ReplayCommand,

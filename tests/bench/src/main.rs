@@ -2,6 +2,7 @@
 //! what the broker alone does with the same messages. Every answer is checked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod beside;
 mod http;
 mod load;
 mod measure;
@@ -60,6 +61,11 @@ async fn main() {
             println!("{}", serde_json::to_string_pretty(&stretches).unwrap());
         }
         return;
+    }
+    if has("--verify") {
+        let [w1, ..] = Workload::all();
+        let sync = if has("--always") { "always" } else { "100ms" };
+        return beside::run(&w1, sync).await;
     }
     let lengths = if has("--quick") { QUICK } else { FULL };
     let only: Vec<&String> = args.iter().filter(|arg| arg.starts_with('W')).collect();

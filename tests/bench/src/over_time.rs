@@ -62,12 +62,11 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     let client = program.client();
     let address = client.base().trim_start_matches("http://").to_owned();
     let expect = Expect::of(workload);
-    let rate = match steady.rate {
-        Some(rate) => rate,
-        None => {
-            let full = load::closed(&address, &expect, workload.callers, FULL_LOAD).await;
-            full.len() as f64 / FULL_LOAD.as_secs_f64() * steady.share
-        }
+    let rate = if let Some(rate) = steady.rate {
+        rate
+    } else {
+        let full = load::closed(&address, &expect, workload.callers, FULL_LOAD).await;
+        full.len() as f64 / FULL_LOAD.as_secs_f64() * steady.share
     };
     eprintln!(
         "{} at {rate:.0} requests/s for {:?}",

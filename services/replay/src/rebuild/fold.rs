@@ -59,7 +59,7 @@ impl Rebuild {
             self.progress.events += events;
             self.folded += events;
             let before = self.held.remove(&commit.request);
-            if let Some(view) = fold(before, commit.recorded()) {
+            if let Some(view) = fold(before, commit.borrowed()) {
                 self.dirty.insert(commit.request);
                 self.held.insert(commit.request, view);
             }

@@ -122,7 +122,7 @@ impl Run {
             self.again.insert(id);
             return Ok(());
         }
-        let Some(view) = fold(before, commit.recorded()) else {
+        let Some(view) = fold(before, commit.borrowed()) else {
             return Ok(());
         };
         if commit.is_terminal() {

@@ -1,0 +1,65 @@
+//! Full load beside `fanfold replay verify --all`: how much the reading slows it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use harness::{Program, World};
+use tokio::process::Command;
+
+use crate::load::{self, Expect};
+use crate::measure::{SETTINGS, binary};
+use crate::workload::Workload;
+
+/// How long each stretch is, one alone and one beside the reading by turns.
+const STRETCH: Duration = Duration::from_secs(10);
+/// How many of each.
+const ROUNDS: usize = 4;
+
+#[allow(clippy::cast_precision_loss)] // Counts of a bench are far below 2^52.
+pub async fn run(workload: &Workload, sync: &'static str) {
+    let world = World::own_that_syncs(sync).await;
+    let program = Program::start(&binary(), "up", &world, &SETTINGS).await;
+    let client = program.client();
+    let address = client.base().trim_start_matches("http://");
+    let expect = Expect::of(workload);
+    let load = || load::closed(address, &expect, workload.callers, STRETCH);
+    load().await;
+    let (mut alone, mut beside, mut readings) = (0, 0, 0);
+    for _ in 0..ROUNDS {
+        alone += load().await.len();
+        let reading = async {
+            loop {
+                verify(&world).await;
+                readings += 1;
+            }
+        };
+        beside += tokio::select! {
+            times = load() => times.len(),
+            () = reading => 0,
+        };
+    }
+    let rate = |requests: usize| requests as f64 / (STRETCH.as_secs_f64() * ROUNDS as f64);
+    println!(
+        "{}: {:.0} requests/s alone, {:.0} beside verify --all ({readings} readings to the end): {:.1} % less",
+        workload.name,
+        rate(alone),
+        rate(beside),
+        100.0 - 100.0 * beside as f64 / alone as f64
+    );
+}
+
+/// Reads all of the log and compares it with the views. What has not ended yet may differ.
+async fn verify(world: &World) {
+    let verified = Command::new(binary())
+        .args(["replay", "verify", "--all"])
+        .env("NATS_URL", world.nats_url())
+        .env("REDIS_URL", world.redis_url())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .status()
+        .await
+        .unwrap();
+    let code = verified.code();
+    assert!(matches!(code, Some(0 | 2)), "verify ended with {code:?}");
+}

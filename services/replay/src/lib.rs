@@ -19,6 +19,7 @@ mod fork;
 mod line;
 mod log;
 mod output;
+mod pace;
 mod page;
 mod place;
 mod rebuild;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Error;
+use crate::pace::Pace;
 
 /// How long the broker may take to be reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -68,7 +69,9 @@ impl Live {
         for shard in 0..self.log.shards() {
             let start = since.map_or(Start::Sequence(1), Start::Time);
             let mut scan = Scan::open_at(&self.connection, shard, start, u64::MAX).await?;
+            let mut pace = Pace::new(&self.connection, shard);
             while let Some(commits) = scan.next_each(CHUNK).await? {
+                pace.after(commits.len()).await?;
                 for commit in commits.into_iter().filter_map(readable) {
                     if !take(commit) {
                         scan.close().await;
@@ -133,12 +136,13 @@ impl Ahead {
     /// From `start` to sequence `to`, which is included.
     pub async fn open(live: &Live, shard: u8, start: Start, to: u64) -> Result<Self, Error> {
         let mut scan = Scan::open_at(&live.connection, shard, start, to).await?;
+        let mut pace = Pace::new(&live.connection, shard);
         let (send, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let mut reading = JoinSet::new();
         reading.spawn(async move {
             loop {
                 let chunk = match scan.next_each(CHUNK).await {
-                    Ok(Some(chunk)) => Ok(chunk),
+                    Ok(Some(chunk)) => pace.after(chunk.len()).await.map(|()| chunk),
                     Ok(None) => return,
                     Err(error) => Err(error),
                 };

@@ -18,6 +18,9 @@ use crate::{Commit, Connection, Error, Topology, commit, subject};
 /// How often it is looked whether something was missed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long such a look may take: meanwhile nobody is told of anything.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
+
 /// That a commit was stored.
 #[derive(Clone, Debug)]
 pub struct Notice {
@@ -95,11 +98,9 @@ impl Follower {
 
     /// The next commit that was stored; none where others may have been that were not heard of,
     /// so that everybody is to look for themselves. An error says that the connection is closed.
-    /// Safe to drop.
     pub async fn next(&mut self) -> Result<Option<Notice>, Error> {
         loop {
             tokio::select! {
-                biased;
                 message = self.messages.next() => {
                     let ended = || Error::Unavailable("following the log ended".into());
                     if let Some((notice, gap)) = self.take(message.ok_or_else(ended)?) {
@@ -122,10 +123,11 @@ impl Follower {
         let stream = headers.get(NATS_STREAM)?.as_str();
         let sequence: u64 = headers.get(NATS_SEQUENCE)?.as_str().parse().ok()?;
         let shard = self.shards.iter_mut().find(|s| s.stream == stream)?;
+        let request = subject::request(&message.subject, 2)?;
         let before = shard.heard;
         shard.heard = before.max(sequence);
         let notice = Notice {
-            request: subject::request(&message.subject, 2)?,
+            request,
             sequence,
             terminal: commit::is_terminal(headers),
             message,
@@ -154,8 +156,11 @@ impl Follower {
     }
 
     async fn last(&self, stream: &str) -> Result<u64, Error> {
-        let stream = self.connection.jetstream.get_stream(stream).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let looking = self.connection.jetstream.get_stream(stream);
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, looking).await;
+        let stream = looked
+            .map_err(|_| Error::Unavailable(format!("waited {LOOK_TIMEOUT:?}")))?
+            .map_err(Error::unavailable)?;
         Ok(stream.cached_info().state.last_sequence)
     }
 }

@@ -221,8 +221,9 @@ impl GroupCommit {
             return;
         }
         let begun = Instant::now();
-        self.one_by_one(flight).await;
-        lock(&self.shared.costs).note(false, messages, begun.elapsed());
+        if self.one_by_one(flight).await {
+            lock(&self.shared.costs).note(false, messages, begun.elapsed());
+        }
     }
 
     /// Publishes all or none; gives the sequence of the last. None where the broker refused or
@@ -254,7 +255,8 @@ impl GroupCommit {
         }
     }
 
-    async fn one_by_one(&self, flight: Vec<Waiting>) {
+    /// Whether all were stored: a refusal may come quicker than an ack, and says nothing of cost.
+    async fn one_by_one(&self, flight: Vec<Waiting>) -> bool {
         let mut sent = Vec::with_capacity(flight.len());
         for mut waiting in flight {
             let Outgoing {
@@ -267,13 +269,16 @@ impl GroupCommit {
             let sending = jetstream.send_publish(subject, publish).await;
             sent.push((sending, waiting));
         }
+        let mut all = true;
         for (sending, waiting) in sent {
             let answer = match sending {
                 Ok(ack) => ack.await,
                 Err(error) => Err(error),
             };
+            all &= answer.is_ok();
             waiting.tell(answer.map(|ack| place(&ack)).map_err(|e| refusal(&e)));
         }
+        all
     }
 
     async fn send(&self, message: Outgoing) -> Result<PublishAck, PublishError> {

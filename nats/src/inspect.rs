@@ -8,7 +8,7 @@ use domain::request::{Payload, RequestId, TaskId};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
-use crate::dead_letters::{DISCARDED, Filter, Letter, id_of};
+use crate::dead_letters::{DISCARDED, Filter, Letter, PUT_BACK, id_of};
 use crate::topology::{
     DEAD_LETTERS, OPERATIONS, REPORTS, TASKS, Topology, report_consumer_name, task_consumer_name,
 };
@@ -210,12 +210,16 @@ impl Connection {
         Ok(subjects.iter().map(|at| id_of(at).to_owned()).collect())
     }
 
-    /// The id of every dead letter whose discard is on record.
-    pub async fn discarded_letter_ids(&self) -> Result<HashSet<String>, Error> {
-        let root = subject::operation(DISCARDED, Some(""));
-        let subjects = self.subjects(OPERATIONS, &format!("{root}>")).await?;
-        let id = |at: &String| at.strip_prefix(&root).map(str::to_owned);
-        Ok(subjects.iter().filter_map(id).collect())
+    /// The id of every dead letter that is on record as discarded or put back.
+    pub async fn taken_letter_ids(&self) -> Result<HashSet<String>, Error> {
+        let mut ids = HashSet::new();
+        for done in [DISCARDED, PUT_BACK] {
+            let root = subject::operation(done, Some(""));
+            let subjects = self.subjects(OPERATIONS, &format!("{root}>")).await?;
+            let id = |at: &String| at.strip_prefix(&root).map(str::to_owned);
+            ids.extend(subjects.iter().filter_map(id));
+        }
+        Ok(ids)
     }
 
     /// The dead letters of a request's tasks, the oldest first.

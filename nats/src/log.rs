@@ -75,10 +75,15 @@ impl Log {
         read::last(&self.connection, &self.stream(request), request).await
     }
 
+    /// The sequence of a request's last commit, by the stream's leader; 0 where there is none.
+    pub async fn last_sequence(&self, request: RequestId) -> Result<u64, Error> {
+        read::last_sequence(&self.connection, &self.stream(request), request).await
+    }
+
     /// Whether sequence `known` is the last of the request, by the stream's leader. Where it is
     /// not, what the process knows of the request is dropped.
     pub(crate) async fn is_current(&self, request: RequestId, known: u64) -> Result<bool, Error> {
-        let last = read::last_sequence(&self.connection, &self.stream(request), request).await?;
+        let last = self.last_sequence(request).await?;
         if last > known {
             self.forget(request);
         }
@@ -192,7 +197,7 @@ impl Log {
     /// The state of a request as the stream's leader has it now, held likewise: for what is done
     /// or left undone without a commit that would be checked.
     pub async fn load_current(&self, request: RequestId) -> Result<Loaded, Error> {
-        let last = read::last_sequence(&self.connection, &self.stream(request), request).await?;
+        let last = self.last_sequence(request).await?;
         self.load_since(request, last).await
     }
 

@@ -86,7 +86,11 @@ fn array(bodies: &[Bytes]) -> Bytes {
 /// The reports of a message: one, or an array of them.
 fn decode(body: &[u8]) -> serde_json::Result<Vec<Report>> {
     if body.first() == Some(&b'[') {
-        serde_json::from_slice(body)
+        let reports: Vec<Report> = serde_json::from_slice(body)?;
+        if reports.is_empty() {
+            return Err(serde::de::Error::custom("it has no report in it"));
+        }
+        Ok(reports)
     } else {
         serde_json::from_slice(body).map(|report| vec![report])
     }

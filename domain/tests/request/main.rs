@@ -17,6 +17,7 @@ mod runs;
 mod simulation;
 mod stored;
 mod story;
+mod stuck;
 mod submit;
 mod task;
 mod time_out;

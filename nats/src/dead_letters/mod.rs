@@ -21,6 +21,8 @@ const LETTER_MAX_BYTES: usize = 900 * 1024;
 
 /// The operation that discards a letter.
 pub(crate) const DISCARDED: &str = "dead-letter-discarded";
+/// The operation that a message which was set aside was put back.
+pub(crate) const PUT_BACK: &str = "dead-letter-put-back";
 
 /// The dead letters.
 #[derive(Clone)]
@@ -116,16 +118,20 @@ impl DeadLetters {
         if self.get(id).await?.is_none() {
             return Ok(false);
         }
-        let discarded = Operation {
-            name: DISCARDED.into(),
+        self.record(DISCARDED, id, by, reason).await?;
+        self.take_away(id).await
+    }
+
+    async fn record(&self, done: &str, id: &str, by: &str, reason: &str) -> Result<(), Error> {
+        let operation = Operation {
+            name: done.to_owned(),
             to: Some(id.to_owned()),
             by: by.to_owned(),
             reason: reason.to_owned(),
             at: Timestamp::now(),
             details: serde_json::Value::Null,
         };
-        self.connection.record(&discarded).await?;
-        self.take_away(id).await
+        self.connection.record(&operation).await.map(|_| ())
     }
 
     async fn take_away(&self, id: &str) -> Result<bool, Error> {
@@ -138,7 +144,13 @@ impl DeadLetters {
 
     /// Puts a message that was set aside back to where it was, as it was, and discards its
     /// letter; whether it can be: a commit of the log is still there, and is not said twice.
-    pub async fn put_back(&self, id: &str, unread: &Unread) -> Result<bool, Error> {
+    pub async fn put_back(
+        &self,
+        id: &str,
+        unread: &Unread,
+        by: &str,
+        reason: &str,
+    ) -> Result<bool, Error> {
         let root = unread.subject.split('.').next().unwrap_or_default();
         if !matches!(root, "tasks" | "reports") {
             return Ok(false);
@@ -152,6 +164,7 @@ impl DeadLetters {
         }
         let body = unread.body.clone().into();
         self.publish(&unread.subject, headers, body, None).await?;
+        self.record(PUT_BACK, id, by, reason).await?;
         self.take_away(id).await?;
         Ok(true)
     }

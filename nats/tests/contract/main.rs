@@ -3,6 +3,7 @@
 
 mod commands;
 mod dead_letters;
+mod follow;
 mod group_commit;
 mod log;
 mod payloads;

@@ -12,6 +12,8 @@ use crate::failure::Problem;
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// After so many looks that failed one after another the door is open.
+const BLIND_LOOKS: u32 = 20;
 /// What a caller that is sent away is asked to wait, in seconds.
 const RETRY_AFTER: u64 = 2;
 
@@ -45,19 +47,31 @@ impl Door {
         Err(problem.retry_after(RETRY_AFTER))
     }
 
-    /// Looks at what waits for as long as the process runs. A look that fails leaves it as it is:
-    /// whatever cannot be looked at cannot be committed to either.
+    /// Looks at what waits for as long as the process runs. A look that fails leaves the door as
+    /// it is, but not for ever: whether a submission can be taken in, the log says itself.
     pub async fn watch(&self, connection: &Connection, shutdown: &Shutdown) {
+        let mut blind = 0;
         while shutdown.pause(LOOK_EVERY).await {
             match self.look(connection).await {
                 Ok(shut) => {
-                    if self.shut.swap(shut, Ordering::Relaxed) != shut {
-                        let now = if shut { "shut" } else { "open" };
-                        tracing::warn!("the door is {now}: submissions get 503 while it is shut");
+                    blind = 0;
+                    self.turn(shut);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "what waits cannot be looked at");
+                    blind += 1;
+                    if blind >= BLIND_LOOKS {
+                        self.turn(false);
                     }
                 }
-                Err(error) => tracing::debug!(%error, "what waits cannot be looked at"),
             }
+        }
+    }
+
+    fn turn(&self, shut: bool) {
+        if self.shut.swap(shut, Ordering::Relaxed) != shut {
+            let now = if shut { "shut" } else { "open" };
+            tracing::warn!("the door is {now}: submissions get 503 while it is shut");
         }
     }
 

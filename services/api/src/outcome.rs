@@ -120,9 +120,9 @@ async fn end(api: &Api, id: RequestId, taken: &Taken, mut waiter: Waiter) -> Res
 impl Api {
     /// A request as its log has it now.
     async fn folded(&self, id: RequestId) -> Result<View, Problem> {
-        let commits = self.log.read(id, 0).await?;
-        projections::fold(None, commits.iter().flat_map(nats::Commit::recorded))
-            .ok_or_else(|| Problem::unknown(id))
+        let last = self.log.last_sequence(id).await?;
+        let view = self.view(id, last).await?;
+        view.ok_or_else(|| Problem::unknown(id))
     }
 }
 

@@ -99,8 +99,11 @@ impl Api {
             .waiters
             .register(request)
             .ok_or_else(too_many_waiters)?;
-        let mut view = self.known(request, seen).await?;
         loop {
+            // A view may be behind, and whoever waits is not told of what came before.
+            let last = self.log.last_sequence(request).await?;
+            let view = self.known(request, last.max(seen)).await?;
+
             let moved = matches!(until, Until::Past(sequence) if view.seq > sequence);
             if moved || view.status.is_terminal() {
                 return Ok(view);
@@ -112,7 +115,7 @@ impl Api {
                 }
             };
             tokio::select! {
-                sequence = woken => view = self.known(request, sequence.max(seen)).await?,
+                _ = woken => {}
                 () = tokio::time::sleep_until(deadline) => return Ok(view),
                 () = self.shutdown.softly() => return Ok(view),
             }

@@ -81,7 +81,6 @@ pub async fn submit(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    api.door.pass()?;
     let sync = query.sync()?;
     let preferred = match sync {
         Some(false) => None,
@@ -89,7 +88,11 @@ pub async fn submit(
     };
     let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
     let key = idempotency::key(&headers)?;
+    // Read to its end even where it is refused: whoever still sends would not read the answer.
     let body = intake::read(&api, &headers, body).await?;
+    if key.is_none() {
+        api.door.pass()?;
+    }
     let outline = intake::outline(&api, body.clone()).await?;
     let id = match &key {
         None => RequestId::new(uuid::Uuid::now_v7()),
@@ -131,6 +134,7 @@ async fn take_in(
         if let Some(taken) = known(api, id, &outline).await? {
             return Ok(taken);
         }
+        api.door.pass()?;
     } else {
         api.log.assume_new(id);
     }

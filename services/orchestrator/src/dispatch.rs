@@ -45,25 +45,42 @@ pub async fn group(
     let loaded = context.load_since(request, sequence).await?;
     let pending = batch.pending(loaded, |_| true).await?;
     let run = pending.first().map(|task| task.attempts.run);
-    let mut rest = pending.as_slice();
     // One chunk is on its way while the next is made.
     let mut sending = JoinSet::new();
+    let sent = in_chunks(&mut batch, &pending, run, &mut sending).await;
+    // Whatever comes of it, what is on its way does not overtake what is taken back then.
+    let all = all_sent(&mut sending).await;
+    if let Runs::No = sent? {
+        return stop::tasks_of_ended(context, request).await;
+    }
+    all?;
+    tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
+    Ok(())
+}
+
+/// Whether a request still runs while its tasks are sent.
+enum Runs {
+    Yes,
+    No,
+}
+
+async fn in_chunks(
+    batch: &mut Batch<'_>,
+    pending: &[Pending],
+    run: Option<u32>,
+    sending: &mut JoinSet<Result<(), Error>>,
+) -> Result<Runs, Error> {
+    let mut rest = pending;
     while !rest.is_empty() {
         if rest.len() < pending.len() && !batch.still_runs(run).await? {
-            // What is taken back is not to be overtaken by what is on its way.
-            all_sent(&mut sending).await?;
-            // What is on its way does not overtake what is taken back.
-            all_sent(&mut sending).await?;
-            return stop::tasks_of_ended(context, request).await;
+            return Ok(Runs::No);
         }
         let made = batch.make(&rest[..rest.len().min(CHUNK)]).await?;
         rest = &rest[made.len().clamp(1, rest.len())..];
-        all_sent(&mut sending).await?;
-        sending.spawn(send(context.clone(), made));
+        all_sent(sending).await?;
+        sending.spawn(send(batch.context.clone(), made));
     }
-    all_sent(&mut sending).await?;
-    tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
-    Ok(())
+    Ok(Runs::Yes)
 }
 
 /// Sends one task again whose delay has passed, where it has not ended.

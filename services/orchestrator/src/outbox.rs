@@ -21,9 +21,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(20);
 
 /// Takes commits in until nothing new is to be taken, then finishes what is under way. Those up
-/// to sequence `began` are of before. The
-/// commits of one request take turns: what follows from an end is not to overtake what follows
-/// from a redrive after it.
+/// to sequence `began` are of before. The commits of one request take turns: what follows from an
+/// end is not to overtake what follows from a redrive after it.
 pub async fn run(context: Arc<Context>, mut commits: Deliveries, began: u64, shutdown: Shutdown) {
     let mut turns = Turns::new();
     loop {

@@ -21,11 +21,15 @@ pub async fn request(live: &Live, story: Story, json: bool) -> Result<Finding, E
     let mut ended = story.view.status.is_terminal();
     let paint = Paint::of_stdout();
     while !ended {
+        let look = tokio::time::sleep(LOOK);
+        tokio::pin!(look);
         loop {
-            match tokio::time::timeout(LOOK, follower.next()).await {
-                Ok(Ok(Some(notice))) if notice.request != story.id => {}
-                Ok(Err(error)) => return Err(error.into()),
-                Ok(Ok(_)) | Err(_) => break,
+            tokio::select! {
+                notice = follower.next() => match notice? {
+                    Some(notice) if notice.request != story.id => {}
+                    _ => break,
+                },
+                () = &mut look => break,
             }
         }
         for commit in live.log.read(story.id, sequence).await? {

@@ -57,7 +57,6 @@ impl ReplayCommand {
                 | Replay::Search(_)
                 | Replay::Summary(_)
                 | Replay::Verify(_)
-                | Replay::Rebuild(_)
                 | Replay::Export(_)
         )
     }

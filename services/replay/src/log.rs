@@ -135,14 +135,32 @@ pub struct Ahead {
 impl Ahead {
     /// From `start` to sequence `to`, which is included.
     pub async fn open(live: &Live, shard: u8, start: Start, to: u64) -> Result<Self, Error> {
+        let pace = Pace::new(&live.connection, shard);
+        Self::begin(live, shard, start, to, Some(pace)).await
+    }
+
+    /// The same as fast as it can be, for what somebody waits for in need.
+    pub async fn at_once(live: &Live, shard: u8, start: Start, to: u64) -> Result<Self, Error> {
+        Self::begin(live, shard, start, to, None).await
+    }
+
+    async fn begin(
+        live: &Live,
+        shard: u8,
+        start: Start,
+        to: u64,
+        mut pace: Option<Pace>,
+    ) -> Result<Self, Error> {
         let mut scan = Scan::open_at(&live.connection, shard, start, to).await?;
-        let mut pace = Pace::new(&live.connection, shard);
         let (send, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let mut reading = JoinSet::new();
         reading.spawn(async move {
             loop {
                 let chunk = match scan.next_each(CHUNK).await {
-                    Ok(Some(chunk)) => pace.after(chunk.len()).await.map(|()| chunk),
+                    Ok(Some(chunk)) => match &mut pace {
+                        Some(pace) => pace.after(chunk.len()).await.map(|()| chunk),
+                        None => Ok(chunk),
+                    },
                     Ok(None) => return,
                     Err(error) => Err(error),
                 };

@@ -207,8 +207,11 @@ impl Operator {
                     Err(ExecuteError::Log(error)) => return Err(error),
                 }
             }
-            (Change::Redrive(_), Letter::Unread(unread), _) => {
-                let put_back = self.letters.put_back(&kept.id, unread).await?;
+            (Change::Redrive(why), Letter::Unread(unread), _) => {
+                let put_back = self
+                    .letters
+                    .put_back(&kept.id, unread, &why.by, &why.reason)
+                    .await?;
                 (!put_back).then(commit_stays)
             }
             (Change::WouldRedrive, Letter::Unread(unread), _) => {

@@ -20,7 +20,7 @@ impl Rebuild {
             self.progress.next.resize(index + 1, 1);
         }
         let start = Start::Sequence(self.progress.next[index]);
-        let mut ahead = Ahead::open(&self.live, shard, start, last).await?;
+        let mut ahead = Ahead::at_once(&self.live, shard, start, last).await?;
         let mut unkept = 0;
         while let Some(chunk) = ahead.next().await? {
             // A view never skips an event: what cannot be read stops a rebuild.

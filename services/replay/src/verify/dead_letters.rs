@@ -48,7 +48,7 @@ impl DeadLetters {
         let mut missing = self.named.iter().filter(|(id, _)| !kept.contains(*id));
         // Most often nothing is missing, and what was discarded is not asked for.
         if let Some(first) = missing.next() {
-            let discarded = live.connection.discarded_letter_ids().await?;
+            let discarded = live.connection.taken_letter_ids().await?;
             for (id, (task, sequence)) in std::iter::once(first).chain(missing) {
                 if discarded.contains(id) {
                     report.note("dead letters that were discarded");
@@ -106,6 +106,8 @@ fn task_of(id: &str) -> Option<TaskId> {
 /// Whether the log names it by now, or never will: a dead letter is kept before the log says so,
 /// and for longer, and a late outcome of a request that has ended may be left out.
 async fn is_told(live: &Live, task: TaskId, id: &str) -> Result<bool, Error> {
+    // In this order: a report is acked when the log has what it says.
+    let reported = live.connection.reports_of(task.request).await?;
     // What the log cannot tell is a finding of its own.
     let Ok(commits) = readable(live.log.read(task.request, 0).await)? else {
         return Ok(true);
@@ -115,10 +117,10 @@ async fn is_told(live: &Live, task: TaskId, id: &str) -> Result<bool, Error> {
         matches!(event, Event::TaskFailed(e)
             if matches!(&e.next, Next::DeadLetter(told) if told == id))
     });
-    let reported = live.connection.reports_of(task.request).await?;
     let waits = reported
         .iter()
         .any(|subject| subject.starts_with("reports."));
-    let ended = commits.last().is_none_or(Commit::is_terminal);
+    // A late outcome may come after the end.
+    let ended = commits.is_empty() || commits.iter().any(Commit::is_terminal);
     Ok(told || waits || ended)
 }

@@ -1,0 +1,39 @@
+use std::time::Duration;
+
+use domain::request::{Event, Progress, Recorded, RequestId};
+use uuid::Uuid;
+
+use crate::words::*;
+
+const SLACK: Duration = Duration::from_mins(1);
+
+fn after(events: &[Event]) -> Progress {
+    let request = RequestId::new(Uuid::from_u128(7));
+    let progress = (1..).zip(events).fold(None, |before, (sequence, event)| {
+        let recorded = Recorded {
+            request,
+            sequence,
+            index: 0,
+            at: at(0),
+            event: event.clone(),
+        };
+        Progress::after(before, &recorded)
+    });
+    progress.expect("it has not ended")
+}
+
+#[test]
+fn a_group_is_stuck_a_while_after_its_deadline() {
+    let running = after(&[received(), started(0, 2)]);
+    assert_eq!(running.stuck(at(900), SLACK, 2), None);
+    let stuck = running.stuck(at(961), SLACK, 2).expect("it is late");
+    assert_eq!(stuck.expected_by, at(960));
+    assert_eq!(stuck.group, Some(0));
+}
+
+#[test]
+fn no_deadline_explains_a_commit_that_no_orchestrator_was_given() {
+    let running = after(&[received(), started(0, 2)]);
+    assert_eq!(running.stuck(at(60), SLACK, 1), None);
+    assert!(running.stuck(at(61), SLACK, 1).is_some());
+}

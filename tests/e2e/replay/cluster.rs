@@ -12,7 +12,7 @@ async fn on_a_cluster_the_views_are_written_verified_and_built_anew_as_on_one_se
     let (world, valuer) = (World::start().await, Valuer::start(value).await);
     let settings = [("WORKER_NAME", "worker-1"), ("REDIS_URL", url.as_str())];
     let program = crate::up(&world, &valuer, &settings).await;
-    let scene = Scene {
+    let mut scene = Scene {
         world,
         valuer,
         program,
@@ -40,6 +40,8 @@ async fn on_a_cluster_the_views_are_written_verified_and_built_anew_as_on_one_se
     );
     counts.expect(0);
 
+    // A projector that runs would build the views again by itself, sooner or later.
+    scene.program.kill().await;
     for node in 0..3 {
         let redis = &mut cluster.node(node).await;
         let keys: usize = redis::cmd("DBSIZE").query_async(redis).await.unwrap();

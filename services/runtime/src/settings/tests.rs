@@ -1,0 +1,52 @@
+use super::*;
+
+fn load(
+    file: &str,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Settings, SettingsError> {
+    let pick = |pairs: &[(&str, &str)], name: &str| {
+        let found = pairs.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    let path = std::env::temp_dir().join(format!("fanfold-{}.toml", uuid::Uuid::now_v7()));
+    std::fs::write(&path, file).unwrap();
+    let loaded = Settings::load(Some(&path), |n| pick(environment, n), |n| pick(flags, n));
+    std::fs::remove_file(path).unwrap();
+    loaded
+}
+
+#[test]
+fn a_flag_goes_over_the_environment_which_goes_over_the_file() {
+    let file = "http_port = 1\nmax_task_attempts = 5\nworker_concurrency = 7";
+    let environment = [("HTTP_PORT", "2"), ("MAX_TASK_ATTEMPTS", "6")];
+    let settings = load(file, &environment, &[("HTTP_PORT", "3")]).unwrap();
+    assert_eq!(settings.http_port, 3);
+    assert_eq!(settings.max_task_attempts, 6);
+    assert_eq!(settings.worker_concurrency, 7);
+    assert_eq!(settings.group_timeout_ms, 900_000);
+}
+
+#[test]
+fn a_bad_value_names_itself_and_who_set_it() {
+    let error = load("", &[("HTTP_PORT", "eighty")], &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "HTTP_PORT='eighty' (environment): invalid digit found in string"
+    );
+    let error = load("shards = 65", &[], &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "SHARDS='65' (file): it must be at most 64"
+    );
+}
+
+#[test]
+fn a_setting_nobody_knows_is_refused() {
+    let error = load("http_prot = 1", &[], &[]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("there is no setting 'http_prot'")
+    );
+}

@@ -250,7 +250,19 @@ async fn declare_stream(connection: &Connection, wanted: stream::Config) -> Resu
         .get_or_create_stream(wanted.clone())
         .await
         .map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))?;
-    match difference(&wanted, &existing.cached_info().config) {
+    let found = &existing.cached_info().config;
+    if found.republish.is_none() && wanted.republish.is_some() {
+        // One of before callers listened to it: nobody else looks at that, and nothing is lost.
+        let before = stream::Config {
+            republish: None,
+            ..wanted.clone()
+        };
+        if difference(&before, found).is_none() {
+            let updated = connection.jetstream.update_stream(&wanted).await;
+            return updated.map(|_| ()).map_err(Error::unavailable);
+        }
+    }
+    match difference(&wanted, found) {
         None => Ok(()),
         Some(difference) => Err(Error::Unsuitable(format!(
             "stream {name} exists with another configuration: {difference}. Change the setting, \

@@ -1,5 +1,5 @@
 use harness::World;
-use nats::{Connection, Error, Options, Topology};
+use nats::{Connection, Error, Follower, Options, Topology};
 use std::time::Duration;
 
 use crate::connect;
@@ -20,6 +20,25 @@ async fn declaring_twice_changes_nothing_and_another_configuration_is_named() {
         text.contains("REQUESTS_0") && text.contains("max_age is 604800s, wanted 60s"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_log_of_before_is_taken_over_and_tells_what_is_stored() {
+    let world = World::start().await;
+    connect(world.nats_url(), &Topology::default()).await;
+    let jetstream = world.jetstream().await;
+    let log = jetstream.get_stream("REQUESTS_0").await.unwrap();
+    let mut before = log.cached_info().config.clone();
+    before.republish = None;
+    jetstream.update_stream(before).await.unwrap();
+
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let mut follower = Follower::open(&connection, 1).await.unwrap();
+    let id = crate::new_id();
+    let log = crate::log(world.nats_url(), &Topology::default()).await;
+    log.append(id, 0, &[crate::received("a")]).await.unwrap();
+    let notice = follower.next().await.unwrap().expect("nothing was missed");
+    assert_eq!(notice.request, id);
 }
 
 #[tokio::test]

@@ -7,10 +7,9 @@ use harness::{Program, World};
 use serde::Serialize;
 
 use crate::load::{self, Expect, quantile};
-use crate::process::Watched;
 use crate::raw::{self, Traffic};
 use crate::workload::Workload;
-use crate::{Lengths, old};
+use crate::{Lengths, old, process};
 
 /// What the program is started with.
 pub const SETTINGS: [(&str, &str); 3] = [
@@ -53,13 +52,7 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths, old:
     if old > 0 {
         old::until_caught_up(&world).await;
     }
-    let (nats, redis) = world.pids();
-    let mut watched = [
-        Watched::new("fanfold", program.pid()),
-        Watched::new("nats", nats),
-        Watched::new("redis", redis),
-        Watched::new("client", std::process::id()),
-    ];
+    let mut watched = process::all(&program, &mut world);
     let client = program.client();
     let address = client.base().trim_start_matches("http://");
     let expect = Expect::of(workload);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::load::{self, Expect, Heard, quantile};
 use crate::measure::{SETTINGS, binary};
-use crate::process::Watched;
+use crate::process;
 use crate::workload::Workload;
 
 /// How long is measured what full load is.
@@ -52,13 +52,7 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     settings.push(("LOG_MAX_AGE_SECONDS", KEPT_SECONDS));
     settings.push(("REQUEST_TTL_SECONDS", KEPT_SECONDS));
     let program = Program::start(&binary(), "up", &world, &settings).await;
-    let (nats, redis) = world.pids();
-    let mut watched = [
-        Watched::new("fanfold", program.pid()),
-        Watched::new("nats", nats),
-        Watched::new("redis", redis),
-        Watched::new("client", std::process::id()),
-    ];
+    let mut watched = process::all(&program, &mut world);
     let client = program.client();
     let address = client.base().trim_start_matches("http://").to_owned();
     let expect = Expect::of(workload);

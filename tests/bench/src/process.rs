@@ -2,11 +2,24 @@
 
 use std::fs;
 
+use harness::{Program, World};
+
 /// A process that is watched.
 pub struct Watched {
     pub name: &'static str,
     pid: u32,
     before: f64,
+}
+
+/// Everything that a measured program runs on, and whoever loads it.
+pub fn all(program: &Program, world: &mut World) -> [Watched; 4] {
+    let (nats, redis) = world.pids();
+    [
+        Watched::new("fanfold", program.pid()),
+        Watched::new("nats", nats),
+        Watched::new("redis", redis),
+        Watched::new("client", std::process::id()),
+    ]
 }
 
 /// The clock ticks of a second in `/proc`, the same on every Linux there is today.

@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
-use harness::{Reply, Valuer, World, result_of};
+use harness::{Program, Reply, Valuer, World, result_of, until};
+use redis::AsyncCommands;
 use reqwest::{Method, StatusCode};
 use tokio::sync::watch;
 
-use crate::{document, up};
+use crate::{document, history, up};
 
 /// A valuer that holds every task until it is let go.
 async fn held() -> (Valuer, watch::Sender<bool>) {
@@ -64,6 +65,43 @@ async fn a_preference_to_wait_holds_answers_back_until_something_happens() {
     assert_eq!(status.json()["status"], "succeeded");
     assert_eq!(results.status, StatusCode::OK);
     assert_eq!(results.header("preference-applied"), "wait=60");
+}
+
+#[tokio::test]
+async fn whoever_waits_while_the_views_are_behind_is_answered_from_the_log() {
+    let world = World::start().await;
+    let (valuer, open) = held().await;
+    let settings = [("EXECUTOR", valuer.url())];
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let (api, mut projector) = (start("api").await, start("projector").await);
+    let _rest = (start("orchestrator").await, start("worker").await);
+    let client = api.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    let redis = world.redis().await;
+    until("the view says that it runs", || async {
+        let status: Option<String> = redis
+            .clone()
+            .hget(format!("state:request:{id}"), "status")
+            .await
+            .unwrap();
+        status.as_deref() == Some("running")
+    })
+    .await;
+    projector.kill().await;
+    open.send_replace(true);
+    until("it has ended", || async {
+        let told = history(&world, &id).await;
+        told.last().is_some_and(|last| last == "succeeded")
+    })
+    .await;
+
+    let begun = Instant::now();
+    for path in ["results", "status"] {
+        let call = client.call(Method::GET, &format!("/valuation/{id}/{path}"));
+        let answer = client.send(call.header("prefer", "wait=60")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]

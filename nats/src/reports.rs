@@ -11,6 +11,9 @@ use crate::{Connection, Delivery, Error, Stored, Unreadable, subject};
 
 /// No message has more reports joined in it than fit into so many bytes.
 const JOINED_MAX_BYTES: usize = 256 * 1024;
+/// A larger array, of a worker of somebody's own, is set aside: what it says could be too much
+/// for one commit.
+const ARRAY_MAX_BYTES: usize = 512 * 1024;
 
 /// Publishes reports.
 #[derive(Clone)]
@@ -86,6 +89,10 @@ fn array(bodies: &[Bytes]) -> Bytes {
 /// The reports of a message: one, or an array of them.
 fn decode(body: &[u8]) -> serde_json::Result<Vec<Report>> {
     if body.first() == Some(&b'[') {
+        if body.len() > ARRAY_MAX_BYTES {
+            let reason = format!("an array of reports may have {ARRAY_MAX_BYTES} bytes");
+            return Err(serde::de::Error::custom(reason));
+        }
         let reports: Vec<Report> = serde_json::from_slice(body)?;
         if reports.is_empty() {
             return Err(serde::de::Error::custom("it has no report in it"));
@@ -127,5 +134,32 @@ impl StoredReport {
             }),
             (Err(error), _) | (_, Err(error)) => Err(Unreadable::boxed(delivery, error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one() -> String {
+        let body = encode(&Report::RequestTimedOut { run: 0 }).unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_message_has_one_report_or_an_array_of_some() {
+        let one = one();
+        assert_eq!(decode(one.as_bytes()).unwrap().len(), 1);
+        let two = array(&[one.clone().into(), one.clone().into()]);
+        assert_eq!(decode(&two).unwrap().len(), 2);
+        let none = decode(b"[]").unwrap_err().to_string();
+        assert!(none.contains("no report"), "{none}");
+    }
+
+    #[test]
+    fn an_array_that_could_be_too_much_for_a_commit_is_refused() {
+        let many = vec![Bytes::from(one()); ARRAY_MAX_BYTES / one().len() + 1];
+        let refused = decode(&array(&many)).unwrap_err().to_string();
+        assert!(refused.contains("524288 bytes"), "{refused}");
     }
 }

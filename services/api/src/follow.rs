@@ -75,7 +75,7 @@ impl Following {
                 return None;
             }
             tokio::select! {
-                _ = self.waiter.changed() => {}
+                () = self.waiter.changed() => {}
                 () = self.api.shutdown.softly() => return None,
             }
             let (events, ended) = after(&self.api, self.id, self.place).await.ok()?;

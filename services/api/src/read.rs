@@ -103,7 +103,6 @@ impl Api {
             // A view may be behind, and whoever waits is not told of what came before.
             let last = self.log.last_sequence(request).await?;
             let view = self.known(request, last.max(seen)).await?;
-
             let moved = matches!(until, Until::Past(sequence) if view.seq > sequence);
             if moved || view.status.is_terminal() {
                 return Ok(view);
@@ -115,7 +114,7 @@ impl Api {
                 }
             };
             tokio::select! {
-                _ = woken => {}
+                () = woken => {}
                 () = tokio::time::sleep_until(deadline) => return Ok(view),
                 () = self.shutdown.softly() => return Ok(view),
             }

@@ -13,11 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// The pause before following is taken up again after it broke.
 const FOLLOW_AGAIN: Duration = Duration::from_millis(200);
 
-/// How far a request was seen to go.
+/// What was seen of a request since somebody waits for it.
 #[derive(Clone, Debug, Default)]
 struct Mark {
-    /// The last sequence seen.
-    sequence: u64,
     /// How often it may have gone on.
     changes: u64,
     /// How often it may have ended.
@@ -114,7 +112,6 @@ impl Waiters {
             return;
         };
         sender.send_modify(|mark| {
-            mark.sequence = mark.sequence.max(notice.sequence);
             mark.changes += 1;
             if notice.terminal {
                 mark.ends += 1;
@@ -125,17 +122,16 @@ impl Waiters {
 }
 
 impl Waiter {
-    /// Returns when the request may have gone on, with the last sequence seen of it: look, and
-    /// wait again where it has not.
-    pub async fn changed(&mut self) -> u64 {
+    /// Returns when the request may have gone on: look, and wait again where it has not.
+    pub async fn changed(&mut self) {
         let seen = self.seen.changes;
-        self.until(|mark| mark.changes != seen).await
+        self.until(|mark| mark.changes != seen).await;
     }
 
     /// Returns when the request may have ended.
-    pub async fn ended(&mut self) -> u64 {
+    pub async fn ended(&mut self) {
         let seen = self.seen.ends;
-        self.until(|mark| mark.ends != seen).await
+        self.until(|mark| mark.ends != seen).await;
     }
 
     /// The commit the request ended with, where it was seen: [`Self::ended`] may have returned
@@ -144,12 +140,11 @@ impl Waiter {
         self.seen.end.as_ref()?.commit().ok()
     }
 
-    async fn until(&mut self, is: impl FnMut(&Mark) -> bool) -> u64 {
+    async fn until(&mut self, is: impl FnMut(&Mark) -> bool) {
         // The sender lives as long as this place in the map.
         if let Ok(mark) = self.mark.wait_for(is).await {
             self.seen = mark.clone();
         }
-        self.seen.sequence
     }
 }
 

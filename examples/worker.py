@@ -55,6 +55,9 @@ async def main(url: str, kind: str = "default"):
             await asyncio.gather(*(work(js, message) for message in await tasks.fetch(4, timeout=5)))
         except TimeoutError:
             pass
+        except nats.errors.Error as error:  # the broker is away, or makes its queues anew
+            print("waits:", error, flush=True)
+            await asyncio.sleep(1)
 
 
 asyncio.run(main(*sys.argv[1:]))

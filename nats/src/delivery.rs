@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::header::IntoHeaderName;
+use async_nats::jetstream::consumer::pull::MessagesErrorKind;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use domain::request::{RequestId, TaskId};
@@ -21,9 +22,17 @@ const PULL_BATCH: usize = 1_000;
 /// The most messages handed on at once.
 const CHUNK: usize = 500;
 
+/// The pause before a consumer that was deleted is looked for again.
+const REOPEN_PAUSE: Duration = Duration::from_millis(250);
+
 /// The messages of a consumer, handed on in chunks: all that are there, up to some hundreds.
 pub struct Deliveries {
+    connection: Connection,
+    stream: String,
+    consumer: String,
     chunks: ReadyChunks<pull::Stream>,
+    /// The consumer was deleted, as with a queue that is made anew.
+    deleted: bool,
 }
 
 impl Deliveries {
@@ -38,22 +47,12 @@ impl Deliveries {
     }
 
     async fn open(connection: &Connection, stream: &str, consumer: &str) -> Result<Self, Error> {
-        let consumer: PullConsumer = connection
-            .jetstream
-            .get_consumer_from_stream(consumer, stream)
-            .await
-            .map_err(Error::unavailable)?;
-        let messages = consumer
-            .stream()
-            .max_messages_per_batch(PULL_BATCH)
-            .expires(PULL_EXPIRY)
-            .heartbeat(PULL_HEARTBEAT)
-            .group(PINNED)
-            .messages()
-            .await
-            .map_err(Error::unavailable)?;
         Ok(Self {
-            chunks: messages.ready_chunks(CHUNK),
+            chunks: pull(connection, stream, consumer).await?,
+            connection: connection.clone(),
+            stream: stream.to_owned(),
+            consumer: consumer.to_owned(),
+            deleted: false,
         })
     }
 
@@ -61,11 +60,21 @@ impl Deliveries {
     /// connection are logged and waited out: the broker delivers again what was not acked.
     pub async fn next(&mut self) -> Option<Vec<Delivery>> {
         loop {
+            let Some(chunk) = self.chunks.next().await else {
+                if !self.deleted {
+                    return None;
+                }
+                self.reopen().await;
+                continue;
+            };
             let mut deliveries = Vec::new();
-            for message in self.chunks.next().await? {
+            for message in chunk {
                 match message {
                     Ok(message) => deliveries.push(Delivery { message }),
-                    Err(error) => tracing::debug!(%error, "a pull was interrupted"),
+                    Err(error) => {
+                        tracing::debug!(%error, "a pull was interrupted");
+                        self.deleted |= error.kind() == MessagesErrorKind::ConsumerDeleted;
+                    }
                 }
             }
             if !deliveries.is_empty() {
@@ -73,6 +82,40 @@ impl Deliveries {
             }
         }
     }
+
+    /// Goes on with the consumer that took the place of one that was deleted, where it is there.
+    async fn reopen(&mut self) {
+        tokio::time::sleep(REOPEN_PAUSE).await;
+        match pull(&self.connection, &self.stream, &self.consumer).await {
+            Ok(chunks) => {
+                self.chunks = chunks;
+                self.deleted = false;
+            }
+            Err(error) => tracing::debug!(%error, "a consumer that was deleted is not back yet"),
+        }
+    }
+}
+
+async fn pull(
+    connection: &Connection,
+    stream: &str,
+    consumer: &str,
+) -> Result<ReadyChunks<pull::Stream>, Error> {
+    let consumer: PullConsumer = connection
+        .jetstream
+        .get_consumer_from_stream(consumer, stream)
+        .await
+        .map_err(Error::unavailable)?;
+    let messages = consumer
+        .stream()
+        .max_messages_per_batch(PULL_BATCH)
+        .expires(PULL_EXPIRY)
+        .heartbeat(PULL_HEARTBEAT)
+        .group(PINNED)
+        .messages()
+        .await
+        .map_err(Error::unavailable)?;
+    Ok(messages.ready_chunks(CHUNK))
 }
 
 /// One delivered message.

@@ -57,7 +57,7 @@ pub(crate) enum Refusal {
     /// 10164: a replica is behind, or another write of this subject is in flight; often
     /// spurious, so it is only a reason to look again.
     SequenceUnsure,
-    /// 10077: the subject has its message already.
+    /// 10077, where it is about the messages of a subject: it has its message already.
     SubjectTaken,
     /// No answer, or one that says nothing about the message.
     Other(String),
@@ -67,14 +67,15 @@ pub(crate) fn refusal(error: &PublishError) -> Refusal {
     if error.kind() == PublishErrorKind::WrongLastSequence {
         return Refusal::WrongSequence;
     }
-    let code = error
+    let answer = error
         .source()
-        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>())
-        .map(|error| error.error_code().0);
-    match code {
-        Some(10071) => Refusal::WrongSequence,
-        Some(10164) => Refusal::SequenceUnsure,
-        Some(10077) => Refusal::SubjectTaken,
-        _ => Refusal::Other(error.to_string()),
+        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
+    match answer.map(|answer| (answer.error_code().0, answer.to_string())) {
+        Some((10071, _)) => Refusal::WrongSequence,
+        Some((10164, _)) => Refusal::SequenceUnsure,
+        // The same code says that the stream is full.
+        Some((10077, text)) if text.contains("per subject") => Refusal::SubjectTaken,
+        Some((_, text)) => Refusal::Other(text),
+        None => Refusal::Other(error.to_string()),
     }
 }

@@ -7,6 +7,7 @@ use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::BatchConfig;
 use async_nats::{Message, StatusCode, Subject, Subscriber};
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use crate::topology::{TASKS, task_consumer_name};
 use crate::{Connection, Delivery, Error, TaskMessage, Unreadable};
@@ -18,6 +19,9 @@ const PULL_HEARTBEAT: Duration = Duration::from_secs(1);
 /// With no sign of life for this long every pull is taken for lost, as by a broker that was
 /// restarted.
 const LOST_AFTER: Duration = Duration::from_millis(2_500);
+
+/// The pause before tasks are asked for again where the consumer is not there.
+const ABSENT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How much a worker pulls.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,8 @@ pub struct Pull {
     held: usize,
     /// Tasks asked for and not yet delivered.
     asked: usize,
+    /// Nobody is asked before then: the consumer was not there, as where the queue is made anew.
+    absent_until: Option<Instant>,
 }
 
 impl Pull {
@@ -65,6 +71,7 @@ impl Pull {
             concurrency: options.concurrency.max(1),
             held: 0,
             asked: 0,
+            absent_until: None,
         })
     }
 
@@ -77,7 +84,10 @@ impl Pull {
     /// what is asked for already.
     pub async fn ask(&mut self) -> Result<(), Error> {
         let room = self.concurrency.saturating_sub(self.held + self.asked);
-        if room == 0 || (self.asked > 0 && room < self.concurrency / 4) {
+        let absent = self
+            .absent_until
+            .is_some_and(|until| Instant::now() < until);
+        if room == 0 || absent || (self.asked > 0 && room < self.concurrency / 4) {
             return Ok(());
         }
         let batch = BatchConfig {
@@ -98,9 +108,12 @@ impl Pull {
     /// None says that the connection is closed. Safe to drop between messages.
     pub async fn next(&mut self) -> Option<Result<TaskMessage, Box<Unreadable>>> {
         loop {
-            let waiting = tokio::time::timeout(LOST_AFTER, self.answers.next());
+            let lost = Instant::now() + LOST_AFTER;
+            let patience = self.absent_until.map_or(lost, |until| until.min(lost));
+            let waiting = tokio::time::timeout_at(patience, self.answers.next());
             let Ok(answer) = waiting.await else {
                 self.asked = 0;
+                self.absent_until = None;
                 if self.ask().await.is_err() {
                     tracing::debug!("the broker cannot be asked for tasks");
                 }
@@ -144,5 +157,8 @@ impl Pull {
             .and_then(|value| value.as_str().parse::<usize>().ok());
         tracing::trace!(%status, ?missing, "a pull ended");
         self.asked = missing.map_or(0, |missing| self.asked.saturating_sub(missing));
+        if status == StatusCode::NO_RESPONDERS {
+            self.absent_until = Some(Instant::now() + ABSENT_PAUSE);
+        }
     }
 }

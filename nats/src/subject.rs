@@ -70,6 +70,16 @@ pub(crate) fn timer(report: &str) -> String {
     report.replacen("reports.", "timers.", 1)
 }
 
+/// The mark in a queue that it has all that the log wants in it.
+pub(crate) fn filled(queue: &str) -> String {
+    format!("filled.{}", queue.to_lowercase())
+}
+
+/// The mark in a queue that somebody is about to fill it.
+pub(crate) fn filling(queue: &str, by: &str) -> String {
+    format!("filling.{}.{by}", queue.to_lowercase())
+}
+
 pub(crate) fn lifecycle(event: &str, id: RequestId) -> String {
     format!("lifecycle.{event}.{id}")
 }

@@ -7,6 +7,7 @@ use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
 use domain::request::PARTITIONS;
 
+use crate::declare::{declare_consumer, declare_stream, is_on_disk};
 use crate::{Connection, Error, subject};
 
 pub(crate) const TASKS: &str = "TASKS";
@@ -32,6 +33,8 @@ pub struct Topology {
     pub log_age: Duration,
     /// How long dead letters are kept.
     pub dead_letter_age: Duration,
+    /// How many bytes of tasks the broker keeps in memory.
+    pub tasks_max_bytes: i64,
     /// How long it is kept what operators did.
     pub operation_age: Duration,
     /// The closed set of task types.
@@ -51,6 +54,7 @@ impl Default for Topology {
             replicas: 1,
             log_age: Duration::from_hours(7 * 24),
             dead_letter_age: Duration::from_hours(30 * 24),
+            tasks_max_bytes: 1024 * 1024 * 1024,
             operation_age: Duration::from_hours(365 * 24),
             task_types: vec!["default".into()],
             task_lease: Duration::from_secs(30),
@@ -72,18 +76,79 @@ impl Topology {
         for config in self.streams() {
             declare_stream(connection, config).await?;
         }
+        for config in self.queues() {
+            if !is_on_disk(connection, &config.name).await? {
+                declare_stream(connection, config).await?;
+            }
+        }
         self.declare_payloads(connection).await?;
         for shard in 0..self.shards {
             for name in ["orchestrator", "projector"] {
                 let consumer = self.log_consumer(name);
                 declare_consumer(connection, &Self::log_stream(shard), consumer).await?;
             }
+        }
+        self.declare_queue_consumers(connection).await
+    }
+
+    /// Creates the queues where they are missing. One of a version that kept it on disk gives way:
+    /// whoever calls this is about to fill them.
+    pub(crate) async fn declare_queues(&self, connection: &Connection) -> Result<(), Error> {
+        for config in self.queues() {
+            if is_on_disk(connection, &config.name).await? {
+                tracing::warn!(
+                    stream = config.name,
+                    "it was on disk and is made anew in memory"
+                );
+                let deleted = connection.jetstream.delete_stream(&config.name).await;
+                deleted.map_err(Error::unavailable)?;
+            }
+            declare_stream(connection, config).await?;
+        }
+        self.declare_queue_consumers(connection).await
+    }
+
+    async fn declare_queue_consumers(&self, connection: &Connection) -> Result<(), Error> {
+        for shard in 0..self.shards {
             declare_consumer(connection, REPORTS, self.report_consumer(shard)).await?;
         }
         for task_type in &self.task_types {
             declare_consumer(connection, TASKS, self.task_consumer(task_type)).await?;
         }
         Ok(())
+    }
+
+    /// What follows from the log is kept in memory, and put there again where it is lost.
+    fn queues(&self) -> [stream::Config; 2] {
+        let base = stream::Config {
+            storage: StorageType::Memory,
+            num_replicas: self.replicas,
+            retention: RetentionPolicy::WorkQueue,
+            allow_direct: true,
+            allow_atomic_publish: true,
+            ..stream::Config::default()
+        };
+        let marks = |name: &str| [subject::filled(name), subject::filling(name, "*")];
+        let subjects = |own: &[&str], name: &str| {
+            let own = own.iter().map(|own| (*own).to_owned());
+            own.chain(marks(name)).collect()
+        };
+        let tasks = stream::Config {
+            name: TASKS.into(),
+            subjects: subjects(&["tasks.>"], TASKS),
+            max_messages_per_subject: 1,
+            max_bytes: self.tasks_max_bytes,
+            discard: DiscardPolicy::New,
+            discard_new_per_subject: true,
+            ..base.clone()
+        };
+        let reports = stream::Config {
+            name: REPORTS.into(),
+            subjects: subjects(&["reports.>", "timers.>"], REPORTS),
+            allow_message_schedules: true,
+            ..base
+        };
+        [tasks, reports]
     }
 
     fn streams(&self) -> Vec<stream::Config> {
@@ -109,26 +174,6 @@ impl Topology {
                 ..base.clone()
             })
             .collect();
-        streams.push(stream::Config {
-            name: TASKS.into(),
-            subjects: vec!["tasks.>".into()],
-            retention: RetentionPolicy::WorkQueue,
-            max_messages_per_subject: 1,
-            discard: DiscardPolicy::New,
-            discard_new_per_subject: true,
-            allow_direct: true,
-            allow_atomic_publish: true,
-            ..base.clone()
-        });
-        streams.push(stream::Config {
-            name: REPORTS.into(),
-            subjects: vec!["reports.>".into(), "timers.>".into()],
-            retention: RetentionPolicy::WorkQueue,
-            allow_message_schedules: true,
-            allow_direct: true,
-            allow_atomic_publish: true,
-            ..base.clone()
-        });
         streams.push(stream::Config {
             name: LIFECYCLE.into(),
             subjects: vec!["lifecycle.>".into()],
@@ -241,86 +286,4 @@ pub(crate) fn report_consumer_name(shard: u8) -> String {
 
 pub(crate) fn task_consumer_name(task_type: &str) -> String {
     format!("worker-{task_type}")
-}
-
-async fn declare_stream(connection: &Connection, wanted: stream::Config) -> Result<(), Error> {
-    let name = wanted.name.clone();
-    let existing = connection
-        .jetstream
-        .get_or_create_stream(wanted.clone())
-        .await
-        .map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))?;
-    let found = &existing.cached_info().config;
-    if found.republish.is_none() && wanted.republish.is_some() {
-        // One of before callers listened to it: nobody else looks at that, and nothing is lost.
-        let before = stream::Config {
-            republish: None,
-            ..wanted.clone()
-        };
-        if difference(&before, found).is_none() {
-            let updated = connection.jetstream.update_stream(&wanted).await;
-            return updated.map(|_| ()).map_err(Error::unavailable);
-        }
-    }
-    match difference(&wanted, found) {
-        None => Ok(()),
-        Some(difference) => Err(Error::Unsuitable(format!(
-            "stream {name} exists with another configuration: {difference}. Change the setting, \
-             or the stream with `nats stream edit {name}`"
-        ))),
-    }
-}
-
-/// The first field in which an existing stream is not as wanted.
-fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String> {
-    macro_rules! compare {
-        ($($field:ident),+ $(,)?) => {
-            $(if wanted.$field != found.$field {
-                return Some(format!(
-                    "{} is {:?}, wanted {:?}",
-                    stringify!($field), found.$field, wanted.$field
-                ));
-            })+
-        };
-    }
-    compare!(
-        subjects,
-        retention,
-        storage,
-        num_replicas,
-        max_age,
-        discard,
-        discard_new_per_subject,
-        allow_direct,
-        allow_atomic_publish,
-        allow_message_schedules,
-        republish,
-        deny_delete,
-        deny_purge,
-    );
-    let per_subject = |config: &stream::Config| config.max_messages_per_subject.max(0);
-    (per_subject(wanted) != per_subject(found)).then(|| {
-        format!(
-            "max_messages_per_subject is {}, wanted {}",
-            per_subject(found),
-            per_subject(wanted)
-        )
-    })
-}
-
-async fn declare_consumer(
-    connection: &Connection,
-    stream: &str,
-    config: pull::Config,
-) -> Result<(), Error> {
-    let name = config.durable_name.clone().unwrap_or_default();
-    let made = connection
-        .jetstream
-        .create_consumer_on_stream(config, stream)
-        .await;
-    made.map(|_| ()).map_err(|error| {
-        Error::Unsuitable(format!(
-            "consumer {name} of stream {stream} cannot be made: {error}"
-        ))
-    })
 }

@@ -17,6 +17,7 @@ mod listing;
 mod overload;
 mod poison;
 mod problems;
+mod queues;
 mod recipes;
 mod redrive;
 mod replay;
@@ -27,6 +28,7 @@ mod time_out;
 mod waiting;
 mod webhooks;
 
+use futures::StreamExt as _;
 use harness::{Answer, Client, Program, Valuer, World};
 use reqwest::Method;
 use serde_json::Value;
@@ -107,8 +109,19 @@ async fn history(world: &World, id: &str) -> Vec<String> {
     events
 }
 
-/// How many messages a stream has.
-async fn messages(world: &World, stream: &str) -> u64 {
-    let stream = world.jetstream().await.get_stream(stream).await.unwrap();
-    stream.cached_info().state.messages
+/// How many messages a queue has, without the mark that it is filled.
+async fn messages(world: &World, queue: &str) -> usize {
+    let stream = world.jetstream().await.get_stream(queue).await.unwrap();
+    let subjects = stream.info_with_subjects(">").await.unwrap();
+    let messages = subjects.map(|subject| subject.unwrap());
+    let messages = messages.filter(|(subject, _)| {
+        let mark = subject.starts_with("filled.") || subject.starts_with("filling.");
+        std::future::ready(!mark)
+    });
+    messages
+        .map(|(_, count)| count)
+        .collect::<Vec<_>>()
+        .await
+        .iter()
+        .sum()
 }

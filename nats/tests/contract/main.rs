@@ -8,6 +8,7 @@ mod group_commit;
 mod log;
 mod payloads;
 mod queue;
+mod queues;
 mod stale;
 mod timers;
 mod topology;

@@ -10,13 +10,12 @@ fn soon() -> Timestamp {
 }
 
 #[tokio::test]
-async fn a_timer_fires_into_the_reports_once_also_across_a_crash_of_the_server() {
-    let mut world = World::own().await;
+async fn a_timer_fires_into_the_reports_once() {
+    let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let timers = Timers::new(connection.clone());
     let (id, deadline) = (new_id(), soon());
     timers.set_group(id, 2, deadline).await.unwrap();
-    world.restart_nats().await;
     let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
     let fired = reports.next().await.unwrap().into_iter().next().unwrap();
     let fired = StoredReport::parse(fired).ok().unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nats::{Connection, Log, Options, Topology};
+use nats::{Connection, Log, Options, Queues, Topology};
 use projections::Store;
 use runtime::{Settings, Shutdown};
 use tokio::net::TcpListener;
@@ -17,6 +17,7 @@ fn topology(settings: &Settings) -> Topology {
     Topology {
         shards: settings.shards,
         replicas: settings.replicas,
+        tasks_max_bytes: settings.tasks_max_bytes,
         log_age: Duration::from_secs(settings.log_max_age_seconds),
         task_types: settings.task_types.names(),
         task_lease: Duration::from_millis(settings.task_lease_ms),
@@ -55,8 +56,10 @@ pub async fn start(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
     let connection = connect(settings, role).await?;
-    topology(settings).declare(&connection).await?;
+    let topology = topology(settings);
+    topology.declare(&connection).await?;
     let shared = Shared {
+        queues: Queues::new(connection.clone(), topology),
         log: Log::new(connection.clone(), settings.shards),
         connection,
         settings: settings.clone(),
@@ -99,13 +102,21 @@ pub async fn start(
 struct Shared {
     connection: Connection,
     log: Log,
+    queues: Queues,
     settings: Settings,
     shutdown: Shutdown,
 }
 
 impl Shared {
     async fn orchestrator(self) -> anyhow::Result<()> {
-        let ran = orchestrator::run(self.connection, self.log, &self.settings, self.shutdown);
+        let Self {
+            connection,
+            log,
+            queues,
+            settings,
+            shutdown,
+        } = self;
+        let ran = orchestrator::run(connection, log, queues, &settings, shutdown);
         ran.await.context("orchestrator")
     }
 
@@ -115,6 +126,7 @@ impl Shared {
             log,
             settings,
             shutdown,
+            ..
         } = self;
         let ran = projector::run(connection, log, store, &settings, shutdown);
         ran.await.context("projector")
@@ -136,6 +148,7 @@ impl Shared {
             log,
             settings,
             shutdown,
+            ..
         } = self;
         let ran = api::run(connection, log, store, listener, &settings, shutdown);
         ran.await.context("api")

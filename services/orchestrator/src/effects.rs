@@ -20,7 +20,7 @@ const LETTERS_AT_ONCE: usize = 32;
 pub async fn of_commit(context: &Arc<Context>, held: &Arc<held::Commit>) -> Result<(), Error> {
     let delivery = held.delivery();
     let done = match delivery.commit() {
-        Ok(commit) => follow(context, held, &commit).await,
+        Ok(commit) => follow(context, Some(held), &commit).await,
         Err(error) => Err(Error::of_log(error)),
     };
     match done {
@@ -33,9 +33,20 @@ pub async fn of_commit(context: &Arc<Context>, held: &Arc<held::Commit>) -> Resu
     }
 }
 
+/// Does once more what follows from each commit of a request that has not ended: the queues lost
+/// what they held. What has been overtaken is not done any more.
+pub async fn of_open(context: &Arc<Context>, request: RequestId) -> Result<(), Error> {
+    let commits = context.log.read(request, 0).await.map_err(Error::of_log)?;
+    for commit in &commits {
+        follow(context, None, commit).await?;
+    }
+    Ok(())
+}
+
+/// `held` is the delivery that waits for it; there is none where it is done once more.
 async fn follow(
     context: &Arc<Context>,
-    held: &Arc<held::Commit>,
+    held: Option<&Arc<held::Commit>>,
     commit: &Commit,
 ) -> Result<(), Error> {
     context.log.observe(commit).await;
@@ -46,7 +57,7 @@ async fn follow(
         _ => None,
     };
     // A commit that comes again may have been followed up, and overtaken, by another instance.
-    let again = held.comes_again();
+    let again = held.is_none_or(|held| held.comes_again());
     let effects: Vec<Effect> = {
         let loaded = if timers.is_some() || again {
             context.load_current(request).await?
@@ -101,7 +112,7 @@ async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Res
 
 /// Which commit and when, and up to which sequence the timers were set before it was looked at.
 struct Moment<'a> {
-    held: &'a Arc<held::Commit>,
+    held: Option<&'a Arc<held::Commit>>,
     sequence: u64,
     at: Timestamp,
     timers: Option<u64>,
@@ -121,12 +132,12 @@ async fn apply(
         }
         Effect::SetGroupTimer { group, deadline } => {
             let timer = Timer::Group(request, group);
-            hold(context, moment, timer, deadline, 0).await;
+            want(context, moment, timer, deadline, 0).await?;
         }
         Effect::SetRequestTimer { run } => {
             let deadline = moment.at.checked_add(context.request_timeout);
             let deadline = deadline.unwrap_or(Timestamp::MAX);
-            hold(context, moment, Timer::Request(request), deadline, run).await;
+            want(context, moment, Timer::Request(request), deadline, run).await?;
         }
         Effect::SetTaskTimer { group, task, due } => {
             let task = TaskId {
@@ -153,7 +164,17 @@ async fn apply(
     Ok(())
 }
 
-async fn hold(context: &Context, moment: &Moment<'_>, timer: Timer, due: Timestamp, run: u32) {
+async fn want(
+    context: &Context,
+    moment: &Moment<'_>,
+    timer: Timer,
+    due: Timestamp,
+    run: u32,
+) -> Result<(), Error> {
     let wanted = Wanted { timer, due, run };
-    context.held.hold(wanted, moment.held).await;
+    match moment.held {
+        Some(commit) => context.held.hold(wanted, commit).await,
+        None => context.held.set_now(&context.timers, wanted).await?,
+    }
+    Ok(())
 }

@@ -132,6 +132,13 @@ impl Held {
         }
     }
 
+    /// Sets a timer that is wanted once more.
+    pub async fn set_now(&self, timers: &Timers, wanted: Wanted) -> Result<(), Error> {
+        set(timers, wanted).await?;
+        self.set.insert(wanted.timer, ());
+        Ok(())
+    }
+
     /// Lets a timer go that is not wanted any more; says whether it was never set, by anybody.
     pub async fn let_go(&self, timer: Timer) -> bool {
         let held = lock(&self.wanted).remove(&timer);

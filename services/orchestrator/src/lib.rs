@@ -10,6 +10,7 @@ mod dispatch;
 mod effects;
 mod error;
 mod fetch;
+mod fill;
 mod gather;
 mod held;
 mod outbox;
@@ -20,11 +21,13 @@ mod work;
 
 use std::sync::Arc;
 
-use nats::{Connection, Deliveries, Log};
+use nats::{Connection, Deliveries, Log, Queues};
 use runtime::{Settings, SettingsError, Shutdown};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use context::Context;
+use fill::Fill;
 
 /// Whether the settings are ones to run with.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
@@ -36,6 +39,7 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
 pub async fn run(
     connection: Connection,
     log: Log,
+    queues: Queues,
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), nats::Error> {
@@ -43,18 +47,30 @@ pub async fn run(
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
     let context = Arc::new(context);
     let mut loops = JoinSet::new();
+    // Before anything is dispatched: what is in a queue that was lost is dropped.
+    let filling = queues.begin_where_lost().await?;
+    let mut lost = Vec::new();
     for shard in 0..settings.shards {
         let began = connection.extent(shard).await?.last;
         let commits = Deliveries::of_log(&connection, shard, "orchestrator").await?;
         let reports = Deliveries::of_reports(&connection, shard).await?;
+        let (sender, receiver) = mpsc::channel(fill::AT_ONCE);
+        lost.push(sender);
         loops.spawn(outbox::run(
             context.clone(),
             commits,
+            receiver,
             began,
             shutdown.clone(),
         ));
         loops.spawn(gather::run(context.clone(), reports, shutdown.clone()));
     }
+    let fill = Fill {
+        connection,
+        queues,
+        lost,
+    };
+    loops.spawn(fill.run(filling, shutdown.clone()));
     tracing::info!(shards = settings.shards, "orchestrator runs");
     while let Some(ended) = loops.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {

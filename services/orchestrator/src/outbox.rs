@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use nats::{Deliveries, Delivery};
 use runtime::Shutdown;
+use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::fill::Lost;
 use crate::turns::Turns;
 use crate::{effects, held};
 
@@ -20,20 +22,37 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The longest such pause.
 const RETRY_LONGEST: Duration = Duration::from_secs(20);
 
+/// What waits for its turn.
+#[allow(clippy::large_enum_variant)] // Nearly all are commits.
+enum Item {
+    Commit(Delivery),
+    /// The queues lost what they held of this request.
+    Lost(Lost),
+}
+
 /// Takes commits in until nothing new is to be taken, then finishes what is under way. Those up
 /// to sequence `began` are of before. The commits of one request take turns: what follows from an
 /// end is not to overtake what follows from a redrive after it.
-pub async fn run(context: Arc<Context>, mut commits: Deliveries, began: u64, shutdown: Shutdown) {
+pub async fn run(
+    context: Arc<Context>,
+    mut commits: Deliveries,
+    mut lost: mpsc::Receiver<Lost>,
+    began: u64,
+    shutdown: Shutdown,
+) {
     let mut turns = Turns::new();
     loop {
         turns.begin(
             |line| line.drain(..).collect(),
-            |_, deliveries: Vec<Delivery>| {
+            |_, items: Vec<Item>| {
                 let context = context.clone();
                 // It is large: boxed, it is moved about as a pointer.
                 Box::pin(async move {
-                    for delivery in deliveries {
-                        take_in(&context, delivery, began).await;
+                    for item in items {
+                        match item {
+                            Item::Commit(delivery) => take_in(&context, delivery, began).await,
+                            Item::Lost(lost) => lost.put_back(&context).await,
+                        }
                     }
                 })
             },
@@ -43,10 +62,13 @@ pub async fn run(context: Arc<Context>, mut commits: Deliveries, began: u64, shu
                 let Some(chunk) = chunk else { break };
                 for delivery in chunk {
                     match delivery.request() {
-                        Some(request) => turns.queue(request, delivery),
+                        Some(request) => turns.queue(request, Item::Commit(delivery)),
                         None => take_in(&context, delivery, began).await,
                     }
                 }
+            }
+            Some(lost) = lost.recv(), if turns.under_way() < EFFECTS_IN_FLIGHT => {
+                turns.queue(lost.request, Item::Lost(lost));
             }
             ended = turns.ended() => if ended.is_err() { break },
             () = context.held.due() => context.held.set(&context.timers, false).await,

@@ -1,0 +1,115 @@
+//! Creating streams and consumers, or checking those that are there.
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::{self, StorageType};
+
+use crate::{Connection, Error};
+
+/// Whether a stream is there as versions before made the queues.
+pub(crate) async fn is_on_disk(connection: &Connection, name: &str) -> Result<bool, Error> {
+    match connection.jetstream.get_stream(name).await {
+        Ok(stream) => Ok(stream.cached_info().config.storage == StorageType::File),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error)
+                if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+            {
+                Ok(false)
+            }
+            _ => Err(Error::unavailable(error)),
+        },
+    }
+}
+
+pub(crate) async fn declare_stream(
+    connection: &Connection,
+    wanted: stream::Config,
+) -> Result<(), Error> {
+    let name = wanted.name.clone();
+    let existing = connection
+        .jetstream
+        .get_or_create_stream(wanted.clone())
+        .await
+        .map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))?;
+    let found = &existing.cached_info().config;
+    if found.republish.is_none() && wanted.republish.is_some() {
+        // One of before callers listened to it: nobody else looks at that, and nothing is lost.
+        let before = stream::Config {
+            republish: None,
+            ..wanted.clone()
+        };
+        if difference(&before, found).is_none() {
+            let updated = connection.jetstream.update_stream(&wanted).await;
+            return updated.map(|_| ()).map_err(Error::unavailable);
+        }
+    }
+    match difference(&wanted, found) {
+        None => Ok(()),
+        Some(difference) => Err(Error::Unsuitable(format!(
+            "stream {name} exists with another configuration: {difference}. Change the setting, \
+             or the stream with `nats stream edit {name}`"
+        ))),
+    }
+}
+
+/// The first field in which an existing stream is not as wanted.
+fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String> {
+    macro_rules! compare {
+        ($($field:ident),+ $(,)?) => {
+            $(if wanted.$field != found.$field {
+                return Some(format!(
+                    "{} is {:?}, wanted {:?}",
+                    stringify!($field), found.$field, wanted.$field
+                ));
+            })+
+        };
+    }
+    compare!(
+        subjects,
+        retention,
+        storage,
+        num_replicas,
+        max_age,
+        discard,
+        discard_new_per_subject,
+        allow_direct,
+        allow_atomic_publish,
+        allow_message_schedules,
+        republish,
+        deny_delete,
+        deny_purge,
+    );
+    // The broker has -1 for no limit.
+    let limits = |config: &stream::Config| {
+        [
+            (
+                "max_messages_per_subject",
+                config.max_messages_per_subject.max(0),
+            ),
+            ("max_bytes", config.max_bytes.max(0)),
+        ]
+    };
+    let differs = limits(wanted).into_iter().zip(limits(found));
+    differs
+        .filter(|(wanted, found)| wanted != found)
+        .map(|((name, wanted), (_, found))| format!("{name} is {found}, wanted {wanted}"))
+        .next()
+}
+
+pub(crate) async fn declare_consumer(
+    connection: &Connection,
+    stream: &str,
+    config: pull::Config,
+) -> Result<(), Error> {
+    let name = config.durable_name.clone().unwrap_or_default();
+    let made = connection
+        .jetstream
+        .create_consumer_on_stream(config, stream)
+        .await;
+    made.map(|_| ()).map_err(|error| {
+        Error::Unsuitable(format!(
+            "consumer {name} of stream {stream} cannot be made: {error}"
+        ))
+    })
+}

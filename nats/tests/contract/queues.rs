@@ -1,0 +1,194 @@
+//! The queues are kept in memory: what becomes of them when they are lost.
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use domain::request::{Payload, TaskId};
+use harness::World;
+use nats::{
+    Attempts, Connection, Deliveries, Pull, PullOptions, Queues, Stored, TaskMessage, Tasks,
+    Topology,
+};
+
+use crate::{connect, new_id};
+
+fn queues(connection: &Connection) -> Queues {
+    Queues::new(connection.clone(), Topology::default())
+}
+
+async fn fill(queues: &Queues) {
+    let filling = queues.begin_where_lost().await.unwrap();
+    assert!(filling.expect("they are lost").done().await.unwrap());
+    assert!(queues.begin_where_lost().await.unwrap().is_none());
+}
+
+async fn send(tasks: &Tasks, document: &str) -> TaskId {
+    let id = TaskId {
+        request: new_id(),
+        group: 0,
+        task: 1,
+    };
+    let payload = Payload::from(document);
+    let sent = tasks.send("default", id, Attempts::default(), &payload);
+    assert_eq!(sent.await.unwrap(), Stored::Now);
+    id
+}
+
+async fn pull(connection: &Connection) -> Pull {
+    let options = PullOptions { concurrency: 1 };
+    Pull::open(connection, "default", options).await.unwrap()
+}
+
+async fn next(pull: &mut Pull) -> TaskMessage {
+    pull.ask().await.unwrap();
+    match pull.next().await {
+        Some(Ok(task)) => task,
+        _ => panic!("no task"),
+    }
+}
+
+#[tokio::test]
+async fn queues_that_are_new_or_emptied_or_deleted_are_filled_once() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let queues = queues(&connection);
+    fill(&queues).await;
+    let jetstream = world.jetstream().await;
+    for name in ["TASKS", "REPORTS"] {
+        let stream = jetstream.get_stream(name).await.unwrap();
+        stream.purge().await.unwrap();
+        fill(&queues).await;
+        jetstream.delete_stream(name).await.unwrap();
+        fill(&queues).await;
+    }
+}
+
+#[tokio::test]
+async fn queues_that_are_lost_while_they_are_filled_are_not_taken_for_filled() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let queues = queues(&connection);
+    let first = queues.begin_where_lost().await.unwrap().unwrap();
+    world
+        .jetstream()
+        .await
+        .delete_stream("TASKS")
+        .await
+        .unwrap();
+    let second = queues.begin_where_lost().await.unwrap().unwrap();
+    assert!(!first.done().await.unwrap());
+    assert!(second.done().await.unwrap());
+    assert!(queues.begin_where_lost().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn two_who_fill_the_queues_at_once_do_not_disturb_each_other() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let (queues, tasks) = (queues(&connection), Tasks::new(connection.clone()));
+    let first = queues.begin_where_lost().await.unwrap().unwrap();
+    let id = send(&tasks, "of the first").await;
+    let second = queues.begin_where_lost().await.unwrap().unwrap();
+    assert!(second.done().await.unwrap());
+    // Its mark is gone: it looks again, and finds them filled.
+    assert!(!first.done().await.unwrap());
+    assert!(queues.begin_where_lost().await.unwrap().is_none());
+    assert_eq!(next(&mut pull(&connection).await).await.id, id);
+}
+
+#[tokio::test]
+async fn the_ack_of_a_task_that_was_lost_takes_no_other_out() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let (queues, tasks) = (queues(&connection), Tasks::new(connection.clone()));
+    fill(&queues).await;
+    send(&tasks, "lost").await;
+    let mut pulling = pull(&connection).await;
+    let lost = next(&mut pulling).await;
+    world
+        .jetstream()
+        .await
+        .delete_stream("TASKS")
+        .await
+        .unwrap();
+    fill(&queues).await;
+    let id = send(&tasks, "of after").await;
+    pulling.release(1);
+    let after = next(&mut pulling).await;
+    assert_eq!(after.id, id);
+    lost.delivery.ack().await.unwrap();
+    let payload = Payload::from("of after");
+    let again = tasks.send("default", id, Attempts::default(), &payload);
+    assert_eq!(again.await.unwrap(), Stored::Already);
+}
+
+#[tokio::test]
+async fn whoever_reads_a_queue_goes_on_with_the_one_that_took_its_place() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let queues = queues(&connection);
+    let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
+    let reading = tokio::spawn(async move { reports.next().await.map(|chunk| chunk.len()) });
+    let jetstream = world.jetstream().await;
+    jetstream.delete_stream("REPORTS").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    fill(&queues).await;
+    let subject = format!("reports.0.{}.0.1", new_id());
+    jetstream
+        .publish(subject, "x".into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    assert_eq!(reading.await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn queues_that_a_version_before_kept_on_disk_give_way_to_whoever_fills_them() {
+    let world = World::start().await;
+    let jetstream = world.jetstream().await;
+    let before = Config {
+        name: "TASKS".into(),
+        subjects: vec!["tasks.>".into()],
+        retention: RetentionPolicy::WorkQueue,
+        storage: StorageType::File,
+        ..Config::default()
+    };
+    jetstream.create_stream(before).await.unwrap();
+    // An API or a worker that comes first leaves it.
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let storage = || async {
+        let stream = jetstream.get_stream("TASKS").await.unwrap();
+        stream.cached_info().config.storage
+    };
+    assert_eq!(storage().await, StorageType::File);
+    fill(&queues(&connection)).await;
+    assert_eq!(storage().await, StorageType::Memory);
+}
+
+#[tokio::test]
+async fn a_task_for_which_there_is_no_room_is_refused_and_not_taken_for_sent() {
+    let world = World::start().await;
+    let topology = Topology {
+        tasks_max_bytes: 4_000,
+        ..Topology::default()
+    };
+    let connection = connect(world.nats_url(), &topology).await;
+    let tasks = Tasks::new(connection.clone());
+    let large = "x".repeat(3_000);
+    send(&tasks, &large).await;
+    let id = TaskId {
+        request: new_id(),
+        group: 0,
+        task: 1,
+    };
+    let payload = Payload::from(large.as_str());
+    let refused = tasks.send("default", id, Attempts::default(), &payload);
+    let reason = refused.await.unwrap_err();
+    assert!(reason.is_transient(), "{reason}");
+    assert!(reason.to_string().contains("maximum bytes"), "{reason}");
+    let first = next(&mut pull(&connection).await).await;
+    first.delivery.ack_sync().await.unwrap();
+    let sent = tasks.send("default", id, Attempts::default(), &payload);
+    assert_eq!(sent.await.unwrap(), Stored::Now);
+}

@@ -1,0 +1,123 @@
+//! The queues are in memory: nothing is lost with them.
+
+use harness::{Program, Reply, Valuer, World, result_of, until};
+use reqwest::StatusCode;
+use tokio::sync::watch;
+
+use crate::{document, history, messages, nothing_is_stuck, up};
+
+/// A service that answers nothing before it is told to.
+async fn gated() -> (Valuer, watch::Sender<bool>) {
+    let (go, gate) = watch::channel(false);
+    let valuer = Valuer::start(move |call| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|open| *open).await.unwrap();
+            Reply::Result(result_of(&call))
+        }
+    });
+    (valuer.await, go)
+}
+
+/// So many requests of 2 groups with 3 tasks, none of which has ended.
+async fn waiting(world: &World, program: &Program) -> Vec<String> {
+    let client = program.client();
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(client.submit(&document(2, 3), "").await.id());
+    }
+    until("their tasks are sent", || async {
+        messages(world, "TASKS").await == 15
+    })
+    .await;
+    ids
+}
+
+async fn all_succeed(world: &World, program: &Program, ids: &[String]) {
+    for id in ids {
+        program.client().until_status(id, "succeeded").await;
+        let events = history(world, id).await;
+        let succeeded = events.iter().filter(|event| *event == "succeeded").count();
+        assert_eq!(succeeded, 1, "{events:?}");
+    }
+    until("nothing is left", || async {
+        messages(world, "TASKS").await == 0 && messages(world, "REPORTS").await == 0
+    })
+    .await;
+    nothing_is_stuck(world).await;
+}
+
+#[tokio::test]
+async fn tasks_that_wait_or_run_are_put_back_after_the_broker_was_killed() {
+    let mut world = World::own().await;
+    let (valuer, go) = gated().await;
+    let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
+    let ids = waiting(&world, &program).await;
+    world.kill_nats().await;
+    world.restart_nats().await;
+    go.send_replace(true);
+    all_succeed(&world, &program, &ids).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_an_operator_emptied_is_filled_again() {
+    let world = World::start().await;
+    let (valuer, go) = gated().await;
+    let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
+    let ids = waiting(&world, &program).await;
+    let jetstream = world.jetstream().await;
+    let tasks = jetstream.get_stream("TASKS").await.unwrap();
+    tasks.purge().await.unwrap();
+    go.send_replace(true);
+    all_succeed(&world, &program, &ids).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_was_deleted_is_made_and_filled_again() {
+    let world = World::start().await;
+    let (valuer, go) = gated().await;
+    let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
+    let ids = waiting(&world, &program).await;
+    let jetstream = world.jetstream().await;
+    jetstream.delete_stream("TASKS").await.unwrap();
+    jetstream.delete_stream("REPORTS").await.unwrap();
+    go.send_replace(true);
+    all_succeed(&world, &program, &ids).await;
+}
+
+#[tokio::test]
+async fn a_timer_that_was_set_is_set_again_after_the_broker_was_killed() {
+    let mut world = World::own().await;
+    let valuer = Valuer::start(|_| std::future::pending()).await;
+    let program = up(&world, &valuer, &[("GROUP_TIMEOUT_MS", "6000")]).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    until("its timers are set", || async {
+        messages(&world, "REPORTS").await == 2
+    })
+    .await;
+    world.kill_nats().await;
+    world.restart_nats().await;
+    client.until_status(&id, "failed").await;
+    let results = client.results(&id).await;
+    assert_eq!(results.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(results.json()["failure"]["code"], "group-timed-out");
+    nothing_is_stuck(&world).await;
+}
+
+#[tokio::test]
+async fn tasks_for_which_there_is_no_room_wait_in_the_log() {
+    let world = World::start().await;
+    let valuer = Valuer::start(|call| async move { Reply::Result(result_of(&call)) }).await;
+    let settings = [("TASKS_MAX_BYTES", "8000"), ("WORKER_CONCURRENCY", "2")];
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 60), "").await.id();
+    client.until_status(&id, "succeeded").await;
+    let log = program.log();
+    assert!(
+        log.contains("maximum bytes exceeded"),
+        "there was room: {log}"
+    );
+    nothing_is_stuck(&world).await;
+}

@@ -1,4 +1,4 @@
-//! The roles of one process, each with a connection of its own.
+//! The roles of one process.
 
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ pub struct Listeners {
 }
 
 /// Starts the roles that this process has. They share one connection to NATS and one log: what
-/// they publish at the same time goes together.
+/// they publish at the same time goes together. Only the projector has a connection of its own:
+/// no commit is to wait behind its bursts of public events.
 pub async fn start(
     role: Role,
     settings: &Settings,
@@ -122,12 +123,12 @@ impl Shared {
 
     async fn projector(self, store: Store) -> anyhow::Result<()> {
         let Self {
-            connection,
             log,
             settings,
             shutdown,
             ..
         } = self;
+        let connection = connect(&settings, Role::Projector).await?;
         let ran = projector::run(connection, log, store, &settings, shutdown);
         ran.await.context("projector")
     }

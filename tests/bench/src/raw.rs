@@ -17,6 +17,7 @@ pub struct Traffic(Vec<Through>);
 
 struct Through {
     name: String,
+    storage: stream::StorageType,
     messages: u64,
     bytes: u64,
 }
@@ -38,6 +39,7 @@ impl Traffic {
             streams
                 .into_iter()
                 .map(|info| Through {
+                    storage: info.config.storage,
                     name: info.config.name,
                     messages: info.state.last_sequence,
                     bytes: info.state.bytes,
@@ -54,6 +56,7 @@ impl Traffic {
                 .map(|now| {
                     let then = earlier(&now.name);
                     Through {
+                        storage: now.storage,
                         name: now.name.clone(),
                         messages: now.messages - then.map_or(0, |t| t.messages),
                         bytes: now.bytes.saturating_sub(then.map_or(0, |t| t.bytes)),
@@ -101,6 +104,7 @@ pub async fn rate(sync: &str, traffic: &Traffic, requests: usize) -> f64 {
         let config = stream::Config {
             name: through.name.clone(),
             subjects: vec![format!("{}.>", through.name)],
+            storage: through.storage,
             ..stream::Config::default()
         };
         jetstream.create_stream(config).await.unwrap();

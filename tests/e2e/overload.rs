@@ -1,3 +1,4 @@
+use futures::future::join_all;
 use harness::{Answer, Client, Program, Valuer, World, until};
 
 use crate::{document, nothing_is_stuck};
@@ -52,4 +53,25 @@ async fn submissions_are_sent_away_while_too_much_waits_for_the_orchestrator() {
     let limit = ("BACKLOG_MAX", "2");
     let missing = ["orchestrator", "worker", "projector"];
     the_door_shuts_and_opens(limit, &[], &missing).await;
+}
+
+#[tokio::test]
+async fn submissions_are_sent_away_while_too_many_are_taken_in_at_once() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = crate::up(&world, &valuer, &[("SUBMISSIONS_MAX", "1")]).await;
+    let client = program.client();
+    let large = document(1, 300);
+    let answers = join_all((0..32).map(|_| client.submit(&large, ""))).await;
+    let (taken, away): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a.status == 202);
+    assert!(!taken.is_empty() && !away.is_empty());
+    for answer in away {
+        assert_eq!(answer.json()["code"], "overloaded");
+        assert_eq!(answer.header("retry-after"), "2");
+    }
+    for answer in taken {
+        client.until_status(&answer.id(), "succeeded").await;
+    }
+    let later = client.submit(&document(1, 1), "").await;
+    assert_eq!(later.status, 202, "it is taken in later");
 }

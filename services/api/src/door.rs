@@ -1,5 +1,6 @@
 //! The door: what waits in the broker is looked at now and then, and where it is too much nothing
-//! more is taken in. What was taken in is finished sooner for it.
+//! more is taken in. What was taken in is finished sooner for it. Nor is more taken in at once
+//! than can be answered soon.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use nats::{Connection, Error};
 use runtime::{Settings, Shutdown};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::failure::Problem;
 
@@ -20,6 +22,8 @@ const RETRY_AFTER: u64 = 2;
 /// Whether submissions are taken in.
 pub struct Door {
     shut: AtomicBool,
+    /// One for each submission that may be on its way into the log.
+    places: Semaphore,
     backlog_max: u64,
     tasks_max: u64,
     shards: u8,
@@ -30,6 +34,7 @@ impl Door {
     pub fn new(settings: &Settings) -> Self {
         Self {
             shut: AtomicBool::new(false),
+            places: Semaphore::new(settings.submissions_max),
             backlog_max: settings.backlog_max,
             tasks_max: settings.tasks_waiting_max,
             shards: settings.shards,
@@ -37,10 +42,11 @@ impl Door {
         }
     }
 
-    /// Refuses a submission while too much waits.
-    pub fn pass(&self) -> Result<(), Problem> {
-        if !self.shut.load(Ordering::Relaxed) {
-            return Ok(());
+    /// Refuses a submission while too much waits, or too many are on their way into the log; the
+    /// permit is for as long as this one is.
+    pub fn pass(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        if let (false, Ok(place)) = (self.shut.load(Ordering::Relaxed), self.places.try_acquire()) {
+            return Ok(place);
         }
         let message = "more is waiting than can be done soon; submit it again later";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);

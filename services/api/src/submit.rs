@@ -90,9 +90,10 @@ pub async fn submit(
     let key = idempotency::key(&headers)?;
     // Read to its end even where it is refused: whoever still sends would not read the answer.
     let body = intake::read(&api, &headers, body).await?;
-    if key.is_none() {
-        api.door.pass()?;
-    }
+    let passed = match key {
+        None => Some(api.door.pass()?),
+        Some(_) => None,
+    };
     let outline = intake::outline(&api, body.clone()).await?;
     let id = match &key {
         None => RequestId::new(uuid::Uuid::now_v7()),
@@ -103,6 +104,7 @@ pub async fn submit(
         None => None,
     };
     let taken = take_in(&api, id, key, &headers, &body, outline).await?;
+    drop(passed);
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
         Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait).await?,
@@ -130,14 +132,15 @@ async fn take_in(
     body: &Bytes,
     outline: Outline,
 ) -> Result<Taken, Problem> {
-    if key.is_some() {
+    let _passed = if key.is_some() {
         if let Some(taken) = known(api, id, &outline).await? {
             return Ok(taken);
         }
-        api.door.pass()?;
+        Some(api.door.pass()?)
     } else {
         api.log.assume_new(id);
-    }
+        None
+    };
     let bytes = body.len();
     let first = first(api, &outline);
     let received = Received {

@@ -116,7 +116,7 @@ pub async fn open(
     wait: bool,
     heard: Arc<Mutex<Heard>>,
 ) {
-    const CONNECTIONS: u32 = 256;
+    const CONNECTIONS: u32 = 1_024;
     let mut running = JoinSet::new();
     let begun = Instant::now();
     let every = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate);

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use async_nats::header::IntoHeaderName;
-use async_nats::jetstream::consumer::pull::MessagesErrorKind;
+use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind};
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use domain::request::{RequestId, TaskId};
 use futures::{StreamExt, stream::ReadyChunks};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
 use crate::{Commit, Connection, Error, Topology, commit, subject, tasks};
@@ -22,7 +23,7 @@ const PULL_BATCH: usize = 1_000;
 /// The most messages handed on at once.
 const CHUNK: usize = 500;
 
-/// The pause before a consumer that was deleted is looked for again.
+/// The pause before a consumer that is gone is looked for again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(250);
 
 /// The messages of a consumer, handed on in chunks: all that are there, up to some hundreds.
@@ -31,8 +32,8 @@ pub struct Deliveries {
     stream: String,
     consumer: String,
     chunks: ReadyChunks<pull::Stream>,
-    /// The consumer was deleted, as with a queue that is made anew.
-    deleted: bool,
+    /// The consumer is gone, as with a queue that is made anew: when it is looked for again.
+    reopen_at: Option<Instant>,
 }
 
 impl Deliveries {
@@ -52,7 +53,7 @@ impl Deliveries {
             connection: connection.clone(),
             stream: stream.to_owned(),
             consumer: consumer.to_owned(),
-            deleted: false,
+            reopen_at: None,
         })
     }
 
@@ -60,21 +61,16 @@ impl Deliveries {
     /// connection are logged and waited out: the broker delivers again what was not acked.
     pub async fn next(&mut self) -> Option<Vec<Delivery>> {
         loop {
-            let Some(chunk) = self.chunks.next().await else {
-                if !self.deleted {
-                    return None;
-                }
+            if let Some(at) = self.reopen_at {
+                tokio::time::sleep_until(at).await;
                 self.reopen().await;
                 continue;
-            };
+            }
             let mut deliveries = Vec::new();
-            for message in chunk {
+            for message in self.chunks.next().await? {
                 match message {
                     Ok(message) => deliveries.push(Delivery { message }),
-                    Err(error) => {
-                        tracing::debug!(%error, "a pull was interrupted");
-                        self.deleted |= error.kind() == MessagesErrorKind::ConsumerDeleted;
-                    }
+                    Err(error) => self.interrupted(&error),
                 }
             }
             if !deliveries.is_empty() {
@@ -83,15 +79,24 @@ impl Deliveries {
         }
     }
 
-    /// Goes on with the consumer that took the place of one that was deleted, where it is there.
+    fn interrupted(&mut self, error: &MessagesError) {
+        tracing::debug!(%error, "a pull was interrupted");
+        if let MessagesErrorKind::ConsumerDeleted | MessagesErrorKind::NoResponders = error.kind() {
+            self.reopen_at = Some(Instant::now() + REOPEN_PAUSE);
+        }
+    }
+
+    /// Goes on with the consumer that took the place of one that is gone, where it is there.
     async fn reopen(&mut self) {
-        tokio::time::sleep(REOPEN_PAUSE).await;
         match pull(&self.connection, &self.stream, &self.consumer).await {
             Ok(chunks) => {
                 self.chunks = chunks;
-                self.deleted = false;
+                self.reopen_at = None;
             }
-            Err(error) => tracing::debug!(%error, "a consumer that was deleted is not back yet"),
+            Err(error) => {
+                tracing::debug!(%error, "a consumer that is gone is not back yet");
+                self.reopen_at = Some(Instant::now() + REOPEN_PAUSE);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::error::Error as _;
 
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 
 /// What can go wrong with the broker, by what the caller can do.
@@ -61,6 +62,13 @@ pub(crate) enum Refusal {
     SubjectTaken,
     /// No answer, or one that says nothing about the message.
     Other(String),
+}
+
+/// Whether the broker answered that there is no such stream.
+pub(crate) fn is_missing_stream(error: &dyn std::error::Error) -> bool {
+    let source = error.source();
+    let answer = source.and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
+    answer.is_some_and(|answer| answer.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
 pub(crate) fn refusal(error: &PublishError) -> Refusal {

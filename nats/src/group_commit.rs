@@ -1,6 +1,6 @@
 //! Group commit: what is published to a stream while the last flight is on its way goes with the
-//! next one, as one atomic batch where that is cheaper. A batch costs one sync to disk whatever
-//! its size, but some milliseconds of the broker's time; a lone message is a plain publish.
+//! next one, as one atomic batch where that is cheaper. On disk a batch costs one sync
+//! whatever its size, but some milliseconds of the broker's time; a lone message is a plain publish.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

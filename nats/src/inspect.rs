@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 
 use crate::dead_letters::{DISCARDED, Filter, Letter, PUT_BACK, id_of};
+use crate::error::is_missing_stream;
 use crate::topology::{
     DEAD_LETTERS, OPERATIONS, REPORTS, TASKS, Topology, report_consumer_name, task_consumer_name,
 };
@@ -185,10 +186,12 @@ impl Connection {
             .get_stream_no_info(stream)
             .await
             .map_err(Error::unavailable)?;
-        let subjects = stream
-            .info_with_subjects(filter)
-            .await
-            .map_err(Error::unavailable)?;
+        let subjects = match stream.info_with_subjects(filter).await {
+            Ok(subjects) => subjects,
+            // A queue that was lost and is about to be made anew has nothing in it.
+            Err(error) if is_missing_stream(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(Error::unavailable(error)),
+        };
         let subjects: Vec<(String, usize)> =
             subjects.try_collect().await.map_err(Error::unavailable)?;
         Ok(subjects.into_iter().map(|(subject, _)| subject).collect())

@@ -84,9 +84,8 @@ impl Pull {
     /// what is asked for already.
     pub async fn ask(&mut self) -> Result<(), Error> {
         let room = self.concurrency.saturating_sub(self.held + self.asked);
-        let absent = self
-            .absent_until
-            .is_some_and(|until| Instant::now() < until);
+        self.absent_until = self.absent_until.filter(|until| Instant::now() < *until);
+        let absent = self.absent_until.is_some();
         if room == 0 || absent || (self.asked > 0 && room < self.concurrency / 4) {
             return Ok(());
         }

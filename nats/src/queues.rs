@@ -25,7 +25,7 @@ pub struct Queues {
 
 /// Queues that are being filled.
 pub struct Filling {
-    connection: Connection,
+    queues: Queues,
     begun: Vec<Begun>,
 }
 
@@ -34,6 +34,19 @@ struct Begun {
     stream: &'static str,
     subject: String,
     sequence: u64,
+    /// Who led it then.
+    leader: String,
+}
+
+/// What a queue says of itself.
+enum Found {
+    /// It has all that the log wants in it.
+    Filled,
+    /// It has what was put there, as far as this leader knows: one that follows another after a
+    /// loss of servers may lack the last of it.
+    UnderAnotherLeader,
+    /// It has lost what it held.
+    Lost,
 }
 
 impl Queues {
@@ -46,14 +59,14 @@ impl Queues {
         }
     }
 
-    /// Begins to fill those that do not have all that the log wants in them; none where all do.
+    /// Begins to fill those that may not have all that the log wants in them; none where all do.
     ///
-    /// What such a queue holds is dropped, and its sequences go on from the time in microseconds:
-    /// the ack of a message that was lost is not to be taken for that of another.
+    /// What a queue holds that was lost is dropped, and its sequences go on from the time in
+    /// microseconds: the ack of a message that was lost is not to be taken for that of another.
     pub async fn begin_where_lost(&self) -> Result<Option<Filling>, Error> {
         let mut lost = Vec::new();
         for stream in [TASKS, REPORTS] {
-            if !self.has(stream, &subject::filled(stream)).await? {
+            if !matches!(self.look(stream).await?, Found::Filled) {
                 lost.push(stream);
             }
         }
@@ -66,26 +79,49 @@ impl Queues {
             begun.push(self.begin(stream).await?);
         }
         Ok(Some(Filling {
-            connection: self.connection.clone(),
+            queues: self.clone(),
             begun,
         }))
     }
 
+    async fn look(&self, stream: &str) -> Result<Found, Error> {
+        let Some(leader) = self.mark(stream, &subject::filled(stream)).await? else {
+            return Ok(Found::Lost);
+        };
+        if leader == self.leader(stream).await? {
+            return Ok(Found::Filled);
+        }
+        Ok(Found::UnderAnotherLeader)
+    }
+
     async fn begin(&self, stream: &'static str) -> Result<Begun, Error> {
+        let leader = self.leader(stream).await?;
         // Where another instance has begun, what is there is from after the loss.
-        if !self.has(stream, &subject::filling(stream, "*")).await? {
+        let begun = self.mark(stream, &subject::filling(stream, "*")).await?;
+        if begun.is_none() && matches!(self.look(stream).await?, Found::Lost) {
             let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
             let emptied = self.stream(stream).await?.purge().sequence(now).await;
             emptied.map_err(Error::unavailable)?;
         }
         let subject = subject::filling(stream, &uuid::Uuid::now_v7().to_string());
-        let marked = publish(&self.connection, subject.clone(), HeaderMap::new()).await;
+        let marked = self.publish(subject.clone(), HeaderMap::new(), "").await;
         let sequence = marked.map_err(|refusal| Error::Unavailable(format!("{refusal:?}")))?;
         Ok(Begun {
             stream,
             subject,
             sequence,
+            leader,
         })
+    }
+
+    /// The server that leads a queue; nothing where there is only one.
+    async fn leader(&self, stream: &str) -> Result<String, Error> {
+        let stream = self.connection.jetstream.get_stream(stream).await;
+        let stream = stream.map_err(Error::unavailable)?;
+        let cluster = stream.cached_info().cluster.as_ref();
+        Ok(cluster
+            .and_then(|cluster| cluster.leader.clone())
+            .unwrap_or_default())
     }
 
     async fn stream(&self, name: &str) -> Result<Stream<()>, Error> {
@@ -93,59 +129,92 @@ impl Queues {
         stream.await.map_err(Error::unavailable)
     }
 
-    /// Whether a queue is there and has a message of this subject.
-    async fn has(&self, stream: &str, subject: &str) -> Result<bool, Error> {
+    /// What the last mark of this subject says, where the queue has one.
+    async fn mark(&self, stream: &str, subject: &str) -> Result<Option<String>, Error> {
         let stream = self.stream(stream).await?;
-        let Err(error) = stream.get_last_raw_message_by_subject(subject).await else {
-            return Ok(true);
+        let error = match stream.get_last_raw_message_by_subject(subject).await {
+            Ok(mark) => return Ok(Some(String::from_utf8_lossy(&mark.payload).into_owned())),
+            Err(error) => error,
         };
         match error.kind() {
-            LastRawMessageErrorKind::NoMessageFound => Ok(false),
+            LastRawMessageErrorKind::NoMessageFound => Ok(None),
             LastRawMessageErrorKind::JetStream(error)
                 if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
             {
-                Ok(false)
+                Ok(None)
             }
             _ => Err(Error::unavailable(error)),
         }
     }
-}
 
-impl Filling {
-    /// Says that all that the log wants is in the queues now. False where one of them was lost
-    /// meanwhile: then it is to be begun anew.
-    pub async fn done(self) -> Result<bool, Error> {
-        for begun in &self.begun {
-            let mut headers = HeaderMap::new();
-            headers.insert(
-                NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-                begun.sequence.to_string(),
-            );
-            headers.insert(EXPECTED_SUBJECT, begun.subject.as_str());
-            match publish(&self.connection, subject::filled(begun.stream), headers).await {
-                // Another instance was as quick.
-                Ok(_) | Err(Refusal::SubjectTaken) => {}
-                Err(Refusal::WrongSequence | Refusal::SequenceUnsure) => return Ok(false),
-                Err(Refusal::Other(reason)) => return Err(Error::Unavailable(reason)),
-            }
-            let stream = self.connection.jetstream.get_stream_no_info(begun.stream);
-            let stream = stream.await.map_err(Error::unavailable)?;
-            let marks = stream.purge().filter(subject::filling(begun.stream, "*"));
-            marks.await.map_err(Error::unavailable)?;
-        }
-        Ok(true)
+    async fn remove(&self, stream: &str, mark: String) -> Result<(), Error> {
+        let removed = self.stream(stream).await?.purge().filter(mark).await;
+        removed.map(|_| ()).map_err(Error::unavailable)
+    }
+
+    async fn publish(
+        &self,
+        subject: String,
+        headers: HeaderMap,
+        says: &str,
+    ) -> Result<u64, Refusal> {
+        let mark = PublishMessage::build()
+            .headers(headers)
+            .payload(says.to_owned().into());
+        let jetstream = &self.connection.jetstream;
+        let sent = jetstream.send_publish(subject, mark).await;
+        let sent = sent.map_err(|error| refusal(&error))?;
+        sent.await
+            .map(|ack| ack.sequence)
+            .map_err(|error| refusal(&error))
     }
 }
 
-async fn publish(
-    connection: &Connection,
-    subject: String,
-    headers: HeaderMap,
-) -> Result<u64, Refusal> {
-    let mark = PublishMessage::build().headers(headers);
-    let sent = connection.jetstream.send_publish(subject, mark).await;
-    let sent = sent.map_err(|error| refusal(&error))?;
-    sent.await
-        .map(|ack| ack.sequence)
-        .map_err(|error| refusal(&error))
+impl Filling {
+    /// Whether no queue was lost since it was begun.
+    pub async fn is_there(&self) -> Result<bool, Error> {
+        for begun in &self.begun {
+            if self
+                .queues
+                .mark(begun.stream, &begun.subject)
+                .await?
+                .is_none()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says that all that the log wants is in the queues now. False where one of them was lost
+    /// meanwhile: then it is to be begun anew.
+    pub async fn done(&self) -> Result<bool, Error> {
+        for begun in &self.begun {
+            if !self.mark(begun).await? {
+                return Ok(false);
+            }
+            let own = begun.subject.clone();
+            self.queues.remove(begun.stream, own).await?;
+        }
+        Ok(true)
+    }
+
+    async fn mark(&self, begun: &Begun) -> Result<bool, Error> {
+        let filled = subject::filled(begun.stream);
+        if self.queues.mark(begun.stream, &filled).await?.is_some() {
+            // It is of another leader, or of another instance that was as quick.
+            self.queues.remove(begun.stream, filled.clone()).await?;
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            begun.sequence.to_string(),
+        );
+        headers.insert(EXPECTED_SUBJECT, begun.subject.as_str());
+        match self.queues.publish(filled, headers, &begun.leader).await {
+            Ok(_) | Err(Refusal::SubjectTaken) => Ok(true),
+            Err(Refusal::WrongSequence | Refusal::SequenceUnsure) => Ok(false),
+            Err(Refusal::Other(reason)) => Err(Error::Unavailable(reason)),
+        }
+    }
 }

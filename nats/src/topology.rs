@@ -54,7 +54,7 @@ impl Default for Topology {
             replicas: 1,
             log_age: Duration::from_hours(7 * 24),
             dead_letter_age: Duration::from_hours(30 * 24),
-            tasks_max_bytes: 1024 * 1024 * 1024,
+            tasks_max_bytes: 512 * 1024 * 1024,
             operation_age: Duration::from_hours(365 * 24),
             task_types: vec!["default".into()],
             task_lease: Duration::from_secs(30),

@@ -82,7 +82,7 @@ pub async fn nothing_waits(world: &World) {
             let subjects = stream.info_with_subjects(">").await.unwrap();
             subjects
                 .map(|subject| subject.unwrap().0)
-                .filter(|subject| std::future::ready(!subject.starts_with("filled.")))
+                .filter(|subject| std::future::ready(!subject.starts_with("fill")))
                 .collect::<Vec<_>>()
                 .await
         };

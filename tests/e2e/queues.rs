@@ -1,5 +1,7 @@
 //! The queues are in memory: nothing is lost with them.
 
+use std::time::{Duration, Instant};
+
 use harness::{Program, Reply, Valuer, World, result_of, until};
 use reqwest::StatusCode;
 use tokio::sync::watch;
@@ -102,6 +104,38 @@ async fn a_timer_that_was_set_is_set_again_after_the_broker_was_killed() {
     let results = client.results(&id).await;
     assert_eq!(results.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(results.json()["failure"]["code"], "group-timed-out");
+    nothing_is_stuck(&world).await;
+}
+
+#[tokio::test]
+async fn a_delayed_retry_keeps_its_time_after_the_broker_was_killed() {
+    let mut world = World::own().await;
+    let valuer = Valuer::start(|call| async move {
+        if call.attempt == 1 {
+            Reply::Status(503, "busy".into())
+        } else {
+            Reply::Result(result_of(&call))
+        }
+    })
+    .await;
+    let program = up(&world, &valuer, &[("RETRY_DELAY_MS", "5000")]).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    let begun = Instant::now();
+    until("its first attempt has failed", || async {
+        client.status(&id).await.json()["attempts"] == 1
+    })
+    .await;
+    world.kill_nats().await;
+    world.restart_nats().await;
+    let status = client.until_status(&id, "succeeded").await;
+    assert_eq!(status["attempts"], 2);
+    // A fifth of the delay is random.
+    assert!(
+        begun.elapsed() > Duration::from_millis(3_900),
+        "{:?}",
+        begun.elapsed()
+    );
     nothing_is_stuck(&world).await;
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use domain::request::{Payload, TaskId};
-use harness::World;
+use harness::{NatsCluster, World};
 use nats::{
     Attempts, Connection, Deliveries, Pull, PullOptions, Queues, Stored, TaskMessage, Tasks,
     Topology,
@@ -90,10 +90,38 @@ async fn two_who_fill_the_queues_at_once_do_not_disturb_each_other() {
     let id = send(&tasks, "of the first").await;
     let second = queues.begin_where_lost().await.unwrap().unwrap();
     assert!(second.done().await.unwrap());
-    // Its mark is gone: it looks again, and finds them filled.
-    assert!(!first.done().await.unwrap());
+    assert!(first.is_there().await.unwrap());
+    assert!(first.done().await.unwrap());
     assert!(queues.begin_where_lost().await.unwrap().is_none());
     assert_eq!(next(&mut pull(&connection).await).await.id, id);
+}
+
+#[tokio::test]
+async fn a_queue_under_another_leader_is_filled_again_and_keeps_what_it_has() {
+    let cluster = NatsCluster::start().await;
+    let topology = Topology {
+        replicas: 3,
+        ..Topology::default()
+    };
+    let connection = connect(&cluster.url(), &topology).await;
+    let queues = Queues::new(connection.clone(), topology);
+    fill(&queues).await;
+    let tasks = Tasks::new(connection.clone());
+    let id = send(&tasks, "of before").await;
+    let servers: Vec<String> = cluster.url().split(',').map(str::to_owned).collect();
+    let client = async_nats::connect(servers).await.unwrap();
+    let step_down = "$JS.API.STREAM.LEADER.STEPDOWN.TASKS";
+    client.request(step_down, "".into()).await.unwrap();
+    let filling = harness::until_some("another leads", || async {
+        queues.begin_where_lost().await.ok().flatten()
+    })
+    .await;
+    assert!(filling.done().await.unwrap());
+    assert_eq!(next(&mut pull(&connection).await).await.id, id);
+    harness::until("it is filled", || async {
+        matches!(queues.begin_where_lost().await, Ok(None))
+    })
+    .await;
 }
 
 #[tokio::test]

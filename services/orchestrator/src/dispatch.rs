@@ -24,7 +24,8 @@ struct Pending {
     attempts: Attempts,
 }
 
-/// Sends every task of a group that has not ended. A task that is still there is not sent twice.
+/// Sends every task of a group that has not ended and is wanted now. A task that is still there is
+/// not sent twice.
 ///
 /// `sequence` is that of the commit that wants it: the request as of then or later says what is
 /// to be sent. What follows from a later commit takes its turn after this.
@@ -33,6 +34,7 @@ pub async fn group(
     request: RequestId,
     group: u32,
     sequence: u64,
+    now: impl Fn(u32) -> bool,
 ) -> Result<(), Error> {
     let work = context.work(request);
     let mut work = work.lock().await;
@@ -43,7 +45,7 @@ pub async fn group(
         work: &mut work,
     };
     let loaded = context.load_since(request, sequence).await?;
-    let pending = batch.pending(loaded, |_| true).await?;
+    let pending = batch.pending(loaded, now).await?;
     let run = pending.first().map(|task| task.attempts.run);
     // One chunk is on its way while the next is made.
     let mut sending = JoinSet::new();

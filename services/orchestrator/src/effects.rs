@@ -1,8 +1,9 @@
 //! What follows from a commit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::request::{Attempt, Effect, Event, RequestId, TaskId, react};
+use domain::request::{Attempt, Effect, Event, Next, RequestId, TaskId, react};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use nats::Commit;
@@ -20,7 +21,7 @@ const LETTERS_AT_ONCE: usize = 32;
 pub async fn of_commit(context: &Arc<Context>, held: &Arc<held::Commit>) -> Result<(), Error> {
     let delivery = held.delivery();
     let done = match delivery.commit() {
-        Ok(commit) => follow(context, Some(held), &commit).await,
+        Ok(commit) => follow(context, Cause::Delivered(held), &commit).await,
         Err(error) => Err(Error::of_log(error)),
     };
     match done {
@@ -33,22 +34,74 @@ pub async fn of_commit(context: &Arc<Context>, held: &Arc<held::Commit>) -> Resu
     }
 }
 
-/// Does once more what follows from each commit of a request that has not ended: the queues lost
-/// what they held. What has been overtaken is not done any more.
-pub async fn of_open(context: &Arc<Context>, request: RequestId) -> Result<(), Error> {
+/// Does once more what follows from each commit of a request that has not ended, at least up to
+/// commit `last`: the queues lost what they held. What has been overtaken is not done any more.
+pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> Result<(), Error> {
     let commits = context.log.read(request, 0).await.map_err(Error::of_log)?;
+    if commits.last().is_none_or(|commit| commit.sequence < last) {
+        // It came from a replica that is behind.
+        return Err(Error::Later("not all of its commits are to be read".into()));
+    }
+    let events = commits.iter().flat_map(|commit| &commit.events);
+    let delayed = delayed(events, Timestamp::now());
+    for (&(group, task), &due) in &delayed {
+        let task = TaskId {
+            request,
+            group,
+            task,
+        };
+        context.timers.set_task(task, due).await?;
+    }
     for commit in &commits {
-        follow(context, None, commit).await?;
+        match follow(context, Cause::Lost(&delayed), commit).await {
+            Err(Error::Fails(failure)) => {
+                tracing::error!(%request, code = failure.code, "does not follow once more");
+            }
+            done => done?,
+        }
     }
     Ok(())
 }
 
-/// `held` is the delivery that waits for it; there is none where it is done once more.
-async fn follow(
-    context: &Arc<Context>,
-    held: Option<&Arc<held::Commit>>,
-    commit: &Commit,
-) -> Result<(), Error> {
+/// The tasks that are to be tried again at a time to come, by group and number.
+fn delayed<'a>(
+    events: impl Iterator<Item = &'a Event>,
+    now: Timestamp,
+) -> HashMap<(u32, u32), Timestamp> {
+    let mut delayed = HashMap::new();
+    for event in events {
+        match event {
+            Event::TaskFailed(failed) => {
+                let task = (failed.group, failed.task);
+                match failed.next {
+                    Next::RetryAt(due) | Next::DispatchAt(due) if due > now => {
+                        delayed.insert(task, due);
+                    }
+                    _ => {
+                        delayed.remove(&task);
+                    }
+                }
+            }
+            Event::TaskSucceeded(done) => {
+                delayed.remove(&(done.group, done.task));
+            }
+            Event::Redriven(_) => delayed.clear(),
+            _ => {}
+        }
+    }
+    delayed
+}
+
+/// Why something is done that follows from a commit.
+#[derive(Clone, Copy)]
+enum Cause<'a> {
+    /// It was delivered, and waits until it is done.
+    Delivered(&'a Arc<held::Commit>),
+    /// The queues lost what they held. These tasks have timers.
+    Lost(&'a HashMap<(u32, u32), Timestamp>),
+}
+
+async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Result<(), Error> {
     context.log.observe(commit).await;
     let request = commit.request;
     // In this order: a timer that a redrive sets after the look at the request comes after it.
@@ -57,7 +110,10 @@ async fn follow(
         _ => None,
     };
     // A commit that comes again may have been followed up, and overtaken, by another instance.
-    let again = held.is_none_or(|held| held.comes_again());
+    let again = match cause {
+        Cause::Delivered(held) => held.comes_again(),
+        Cause::Lost(_) => true,
+    };
     let effects: Vec<Effect> = {
         let loaded = if timers.is_some() || again {
             context.load_current(request).await?
@@ -71,7 +127,7 @@ async fn follow(
     let (letters, effects) = effects.into_iter().partition::<Vec<_>, _>(is_letter);
     complete(context, commit.sequence, letters).await?;
     let moment = Moment {
-        held,
+        cause,
         sequence: commit.sequence,
         at: commit.at,
         timers,
@@ -112,7 +168,7 @@ async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Res
 
 /// Which commit and when, and up to which sequence the timers were set before it was looked at.
 struct Moment<'a> {
-    held: Option<&'a Arc<held::Commit>>,
+    cause: Cause<'a>,
     sequence: u64,
     at: Timestamp,
     timers: Option<u64>,
@@ -128,7 +184,11 @@ async fn apply(
     match effect {
         Effect::Advance => advance::without_reports(context, request).await?,
         Effect::Dispatch { group } => {
-            dispatch::group(context, request, group, moment.sequence).await?;
+            let now = |task: u32| match moment.cause {
+                Cause::Delivered(_) => true,
+                Cause::Lost(delayed) => !delayed.contains_key(&(group, task)),
+            };
+            dispatch::group(context, request, group, moment.sequence, now).await?;
         }
         Effect::SetGroupTimer { group, deadline } => {
             let timer = Timer::Group(request, group);
@@ -172,9 +232,9 @@ async fn want(
     run: u32,
 ) -> Result<(), Error> {
     let wanted = Wanted { timer, due, run };
-    match moment.held {
-        Some(commit) => context.held.hold(wanted, commit).await,
-        None => context.held.set_now(&context.timers, wanted).await?,
+    match moment.cause {
+        Cause::Delivered(commit) => context.held.hold(wanted, commit).await,
+        Cause::Lost(_) => context.held.set_now(&context.timers, wanted).await?,
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! request that has not ended is done once more. Doing it twice is harmless, so that every
 //! instance may do it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 use crate::context::Context;
 use crate::effects;
 use crate::error::Error;
+use crate::outbox::pause_before;
 
 /// How often it is looked whether the queues lost what they held.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many requests wait for the outbox at once.
-pub const AT_ONCE: usize = 256;
+/// How many requests wait for the outbox at once; it has room for commits beside them.
+pub const AT_ONCE: usize = 32;
 /// How many commits are looked at before the next are asked for.
 const SCANNED_AT_ONCE: usize = 1_000;
 /// How often it is said how far it is.
@@ -27,27 +28,29 @@ const SAY_EVERY: Duration = Duration::from_secs(5);
 /// A request of which the queues may have lost something.
 pub struct Lost {
     pub request: RequestId,
-    done: mpsc::Sender<bool>,
+    /// Its last commit that is known: what follows from it is not to be missing.
+    sequence: u64,
+    done: mpsc::Sender<(RequestId, bool)>,
 }
 
 impl Lost {
     /// Puts its tasks and timers back where they are wanted.
     pub async fn put_back(self, context: &Arc<Context>) {
-        let done = effects::of_open(context, self.request).await;
+        let done = effects::of_open(context, self.request, self.sequence).await;
         let settled = match done {
             Ok(()) => true,
-            Err(Error::Later(reason)) => {
-                tracing::debug!(request = %self.request, reason, "cannot be put back yet");
-                false
-            }
-            // Its own commits are set aside or end it where they are taken in.
-            Err(error) => {
+            // Its own commit is set aside where it is taken in.
+            Err(error @ (Error::Unreadable(_) | Error::Refused(_))) => {
                 tracing::error!(request = %self.request, %error, "cannot be put back");
                 true
             }
+            Err(error) => {
+                tracing::debug!(request = %self.request, %error, "cannot be put back yet");
+                false
+            }
         };
         // Who does not wait any more is about to begin anew.
-        let _ = self.done.send(settled).await;
+        let _ = self.done.send((self.request, settled)).await;
     }
 }
 
@@ -59,13 +62,16 @@ pub struct Fill {
     pub lost: Vec<mpsc::Sender<Lost>>,
 }
 
+/// Requests that have not ended, each with its last commit.
+type Open = HashMap<RequestId, u64>;
+
 impl Fill {
     /// Fills what has been begun, and then looks again and again.
     pub async fn run(self, mut filling: Option<Filling>, shutdown: Shutdown) {
         loop {
             if let Some(begun) = filling.take() {
                 tokio::select! {
-                    filled = self.fill(begun) => match filled {
+                    filled = self.fill(&begun) => match filled {
                         Ok(true) => {}
                         Ok(false) => tracing::warn!("a queue was lost again meanwhile"),
                         Err(error) => tracing::warn!(%error, "filling the queues is tried again"),
@@ -76,18 +82,12 @@ impl Fill {
             if !shutdown.pause(LOOK_EVERY).await {
                 return;
             }
-            filling = match self.queues.begin_where_lost().await {
-                Ok(filling) => filling,
-                Err(error) => {
-                    tracing::debug!(%error, "the queues cannot be looked at");
-                    None
-                }
-            };
+            filling = begin_where_lost(&self.queues).await;
         }
     }
 
     /// Puts back what the log wants in the queues; false where they were lost meanwhile.
-    async fn fill(&self, filling: Filling) -> Result<bool, nats::Error> {
+    async fn fill(&self, filling: &Filling) -> Result<bool, nats::Error> {
         let begun = Instant::now();
         let mut requests = 0;
         for (shard, outbox) in (0..).zip(&self.lost) {
@@ -100,10 +100,8 @@ impl Fill {
                 );
             }
             requests += open.len();
-            let failed = put_back(outbox, &open).await?;
-            if failed > 0 {
-                let reason = format!("{failed} requests cannot be put back yet");
-                return Err(nats::Error::Unavailable(reason));
+            if !put_all_back(outbox, open, filling).await? {
+                return Ok(false);
             }
         }
         let filled = filling.done().await?;
@@ -114,16 +112,18 @@ impl Fill {
     }
 
     /// The requests of a shard that have not ended.
-    async fn open_requests(&self, shard: u8) -> Result<HashSet<RequestId>, nats::Error> {
-        let mut open = HashSet::new();
+    async fn open_requests(&self, shard: u8) -> Result<Open, nats::Error> {
+        let mut open = Open::new();
         let mut said = Instant::now();
         let mut scan = Scan::open(&self.connection, shard, 1, u64::MAX).await?;
         while let Some(commits) = scan.next_each(SCANNED_AT_ONCE).await? {
             for commit in commits.iter().flatten() {
                 if commit.is_terminal() {
                     open.remove(&commit.request);
+                } else if let Some(sequence) = open.get_mut(&commit.request) {
+                    *sequence = commit.sequence;
                 } else if starts(&commit.events) {
-                    open.insert(commit.request);
+                    open.insert(commit.request, commit.sequence);
                 }
             }
             if let (true, Some(Ok(last))) = (said.elapsed() > SAY_EVERY, commits.last()) {
@@ -141,34 +141,70 @@ fn starts(events: &[Event]) -> bool {
     events.iter().any(start)
 }
 
-/// Has the outbox put back what is wanted of these requests, and waits until it has tried; says
-/// of how many that could not be done.
-async fn put_back(
+/// Begins where the queues lost what they held; what cannot be looked at now is looked at again.
+pub async fn begin_where_lost(queues: &Queues) -> Option<Filling> {
+    match queues.begin_where_lost().await {
+        Ok(filling) => filling,
+        Err(error) => {
+            tracing::warn!(%error, "the queues cannot be looked at or filled yet");
+            None
+        }
+    }
+}
+
+/// Puts back what is wanted of these requests, however often it takes; false where the queues
+/// were lost meanwhile. A request that cannot be put back holds up the mark, and no other.
+async fn put_all_back(
     outbox: &mpsc::Sender<Lost>,
-    open: &HashSet<RequestId>,
-) -> Result<usize, nats::Error> {
+    mut open: Open,
+    filling: &Filling,
+) -> Result<bool, nats::Error> {
+    let mut times = 1;
+    loop {
+        put_back(outbox, &mut open).await?;
+        if open.is_empty() {
+            return Ok(true);
+        }
+        let pause = pause_before(times);
+        tracing::warn!(requests = open.len(), ?pause, "cannot be put back yet");
+        tokio::time::sleep(pause).await;
+        if !filling.is_there().await? {
+            return Ok(false);
+        }
+        times += 1;
+    }
+}
+
+/// Has the outbox put back what is wanted of these requests, and leaves those that it could not.
+async fn put_back(outbox: &mpsc::Sender<Lost>, open: &mut Open) -> Result<(), nats::Error> {
     let ended = |_| nats::Error::Unavailable("the outbox ended".into());
     let (done, mut dones) = mpsc::channel(AT_ONCE);
+    let all: Vec<(RequestId, u64)> = open.iter().map(|(id, last)| (*id, *last)).collect();
+    let of = all.len();
     let send = async move {
-        for request in open.iter().copied() {
+        for (request, sequence) in all {
             let done = done.clone();
-            outbox.send(Lost { request, done }).await.map_err(ended)?;
+            let lost = Lost {
+                request,
+                sequence,
+                done,
+            };
+            outbox.send(lost).await.map_err(ended)?;
         }
         Ok(())
     };
     let wait = async {
-        let (mut tried, mut failed) = (0, 0);
         let mut said = Instant::now();
-        while let Some(put_back) = dones.recv().await {
-            tried += 1;
-            failed += usize::from(!put_back);
+        while let Some((request, settled)) = dones.recv().await {
+            if settled {
+                open.remove(&request);
+            }
             if said.elapsed() > SAY_EVERY {
                 said = Instant::now();
-                tracing::info!(tried, of = open.len(), failed, "filling the queues");
+                tracing::info!(left = open.len(), of, "filling the queues");
             }
         }
-        Ok(failed)
+        Ok(())
     };
-    let ((), failed) = tokio::try_join!(send, wait)?;
-    Ok(failed)
+    tokio::try_join!(send, wait).map(|_| ())
 }

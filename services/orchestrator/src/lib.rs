@@ -48,7 +48,7 @@ pub async fn run(
     let context = Arc::new(context);
     let mut loops = JoinSet::new();
     // Before anything is dispatched: what is in a queue that was lost is dropped.
-    let filling = queues.begin_where_lost().await?;
+    let filling = fill::begin_where_lost(&queues).await;
     let mut lost = Vec::new();
     for shard in 0..settings.shards {
         let began = connection.extent(shard).await?.last;

@@ -269,16 +269,18 @@ impl GroupCommit {
             let sending = jetstream.send_publish(subject, publish).await;
             sent.push((sending, waiting));
         }
-        let mut all = true;
-        for (sending, waiting) in sent {
+        // All at once: each has its own time limit, and those of a lost broker end together.
+        let answers = sent.into_iter().map(|(sending, waiting)| async move {
             let answer = match sending {
                 Ok(ack) => ack.await,
                 Err(error) => Err(error),
             };
-            all &= answer.is_ok();
+            let stored = answer.is_ok();
             waiting.tell(answer.map(|ack| place(&ack)).map_err(|e| refusal(&e)));
-        }
-        all
+            stored
+        });
+        let answers = futures::future::join_all(answers).await;
+        answers.into_iter().all(|stored| stored)
     }
 
     async fn send(&self, message: Outgoing) -> Result<PublishAck, PublishError> {

@@ -27,6 +27,8 @@ pub struct Queues {
 pub struct Filling {
     queues: Queues,
     begun: Vec<Begun>,
+    /// The last commit of each shard then: what follows from later ones was not lost.
+    ends: Vec<u64>,
 }
 
 /// The mark that the filling of a queue has begun.
@@ -78,9 +80,14 @@ impl Queues {
         for stream in lost {
             begun.push(self.begin(stream).await?);
         }
+        let mut ends = Vec::new();
+        for shard in 0..self.topology.shards {
+            ends.push(self.connection.extent(shard).await?.last);
+        }
         Ok(Some(Filling {
             queues: self.clone(),
             begun,
+            ends,
         }))
     }
 
@@ -171,6 +178,12 @@ impl Queues {
 }
 
 impl Filling {
+    /// The commit of a shard's log up to which something may have been lost.
+    #[must_use]
+    pub fn end(&self, shard: u8) -> u64 {
+        self.ends.get(usize::from(shard)).copied().unwrap_or(0)
+    }
+
     /// Whether no queue was lost since it was begun.
     pub async fn is_there(&self) -> Result<bool, Error> {
         for begun in &self.begun {

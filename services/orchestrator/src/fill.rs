@@ -91,7 +91,7 @@ impl Fill {
         let begun = Instant::now();
         let mut requests = 0;
         for (shard, outbox) in (0..).zip(&self.lost) {
-            let open = self.open_requests(shard).await?;
+            let open = self.open_requests(shard, filling.end(shard)).await?;
             if !open.is_empty() {
                 tracing::warn!(
                     shard,
@@ -111,11 +111,11 @@ impl Fill {
         Ok(filled)
     }
 
-    /// The requests of a shard that have not ended.
-    async fn open_requests(&self, shard: u8) -> Result<Open, nats::Error> {
+    /// The requests of a shard that had not ended at commit `end`.
+    async fn open_requests(&self, shard: u8, end: u64) -> Result<Open, nats::Error> {
         let mut open = Open::new();
         let mut said = Instant::now();
-        let mut scan = Scan::open(&self.connection, shard, 1, u64::MAX).await?;
+        let mut scan = Scan::open(&self.connection, shard, 1, end).await?;
         while let Some(commits) = scan.next_each(SCANNED_AT_ONCE).await? {
             for commit in commits.iter().flatten() {
                 if commit.is_terminal() {

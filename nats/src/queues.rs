@@ -27,7 +27,8 @@ pub struct Queues {
 pub struct Filling {
     queues: Queues,
     begun: Vec<Begun>,
-    /// The last commit of each shard then: what follows from later ones was not lost.
+    /// The last commit of each shard that an orchestrator had been given then: what follows from
+    /// later ones was not lost.
     ends: Vec<u64>,
 }
 
@@ -82,7 +83,8 @@ impl Queues {
         }
         let mut ends = Vec::new();
         for shard in 0..self.topology.shards {
-            ends.push(self.connection.extent(shard).await?.last);
+            let position = self.connection.log_position(shard, "orchestrator").await?;
+            ends.push(position.delivered);
         }
         Ok(Some(Filling {
             queues: self.clone(),

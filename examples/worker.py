@@ -1,4 +1,4 @@
-"""A Fanfold worker in forty lines: python worker.py NATS_URL [TASK_TYPE]. Needs nats-py.
+"""A small Fanfold worker: python worker.py NATS_URL [TASK_TYPE]. Needs nats-py.
 
 It prices every task at its own number. The protocol is docs/worker-protocol.md.
 """

@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull;
-use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::stream::{self, StorageType};
 
 use crate::{Connection, Error};
@@ -11,15 +11,17 @@ use crate::{Connection, Error};
 pub(crate) async fn is_on_disk(connection: &Connection, name: &str) -> Result<bool, Error> {
     match connection.jetstream.get_stream(name).await {
         Ok(stream) => Ok(stream.cached_info().config.storage == StorageType::File),
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(error)
-                if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-            {
-                Ok(false)
-            }
-            _ => Err(Error::unavailable(error)),
-        },
+        Err(error) if is_missing(&error) => Ok(false),
+        Err(error) => Err(Error::unavailable(error)),
     }
+}
+
+/// Whether the broker answered that there is no such stream.
+pub(crate) fn is_missing(error: &GetStreamError) -> bool {
+    let GetStreamErrorKind::JetStream(answer) = error.kind() else {
+        return false;
+    };
+    answer.error_code() == ErrorCode::STREAM_NOT_FOUND
 }
 
 pub(crate) async fn declare_stream(

@@ -51,16 +51,20 @@ impl Error {
 }
 
 /// What the broker answered to a publish, as far as Fanfold tells the answers apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// 10071: the expected sequence is not the last one.
+    #[error("the expected sequence is not the last one")]
     WrongSequence,
     /// 10164: a replica is behind, or another write of this subject is in flight; often
     /// spurious, so it is only a reason to look again.
+    #[error("another write of this subject may be in flight")]
     SequenceUnsure,
     /// 10077, where it is about the messages of a subject: it has its message already.
+    #[error("the subject has its message already")]
     SubjectTaken,
     /// No answer, or one that says nothing about the message.
+    #[error("{0}")]
     Other(String),
 }
 

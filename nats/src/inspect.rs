@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 
 use crate::dead_letters::{DISCARDED, Filter, Letter, PUT_BACK, id_of};
+use crate::declare::is_missing;
 use crate::error::is_missing_stream;
 use crate::topology::{
     DEAD_LETTERS, OPERATIONS, REPORTS, TASKS, Topology, report_consumer_name, task_consumer_name,
@@ -77,7 +78,7 @@ impl Connection {
     pub async fn extent(&self, shard: u8) -> Result<Extent, Error> {
         let name = Topology::log_stream(shard);
         let stream = self.jetstream.get_stream(&name).await.map_err(|error| {
-            if error.to_string().contains("10059") || error.to_string().contains("not found") {
+            if is_missing(&error) {
                 Error::Missing(format!("stream {name}"))
             } else {
                 Error::unavailable(error)

@@ -114,7 +114,7 @@ impl Queues {
         }
         let subject = subject::filling(stream, &uuid::Uuid::now_v7().to_string());
         let marked = self.publish(subject.clone(), HeaderMap::new(), "").await;
-        let sequence = marked.map_err(|refusal| Error::Unavailable(format!("{refusal:?}")))?;
+        let sequence = marked.map_err(|refusal| Error::Unavailable(refusal.to_string()))?;
         Ok(Begun {
             stream,
             subject,
@@ -127,10 +127,11 @@ impl Queues {
     async fn leader(&self, stream: &str) -> Result<String, Error> {
         let stream = self.connection.jetstream.get_stream(stream).await;
         let stream = stream.map_err(Error::unavailable)?;
-        let cluster = stream.cached_info().cluster.as_ref();
-        Ok(cluster
-            .and_then(|cluster| cluster.leader.clone())
-            .unwrap_or_default())
+        let Some(cluster) = &stream.cached_info().cluster else {
+            return Ok(String::new());
+        };
+        let leader = cluster.leader.clone();
+        leader.ok_or_else(|| Error::Unavailable("a queue has no leader".into()))
     }
 
     async fn stream(&self, name: &str) -> Result<Stream<()>, Error> {
@@ -189,12 +190,8 @@ impl Filling {
     /// Whether no queue was lost since it was begun.
     pub async fn is_there(&self) -> Result<bool, Error> {
         for begun in &self.begun {
-            if self
-                .queues
-                .mark(begun.stream, &begun.subject)
-                .await?
-                .is_none()
-            {
+            let mark = self.queues.mark(begun.stream, &begun.subject).await?;
+            if mark.is_none() {
                 return Ok(false);
             }
         }
@@ -216,9 +213,11 @@ impl Filling {
 
     async fn mark(&self, begun: &Begun) -> Result<bool, Error> {
         let filled = subject::filled(begun.stream);
-        if self.queues.mark(begun.stream, &filled).await?.is_some() {
-            // It is of another leader, or of another instance that was as quick.
-            self.queues.remove(begun.stream, filled.clone()).await?;
+        match self.queues.mark(begun.stream, &filled).await? {
+            // Another instance was as quick.
+            Some(leader) if leader == begun.leader => return Ok(true),
+            Some(_) => self.queues.remove(begun.stream, filled.clone()).await?,
+            None => {}
         }
         let mut headers = HeaderMap::new();
         headers.insert(

@@ -88,6 +88,12 @@ async fn a_cancel_during_the_dispatch_of_ten_thousand_tasks_ends_the_dispatch() 
     let valuer = Valuer::start(|_| std::future::pending()).await;
     let mut program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "8")]).await;
     let client = program.client();
+    until("the queues are as they stay", || async {
+        let tasks = world.jetstream().await.get_stream("TASKS").await.unwrap();
+        let mark = tasks.get_last_raw_message_by_subject("filled.tasks").await;
+        mark.is_ok()
+    })
+    .await;
     let before = sent(&world).await;
     let id = client.submit(&document(1, 10_000), "").await.id();
     until("some tasks are dispatched", || async {

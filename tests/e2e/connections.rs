@@ -1,11 +1,10 @@
 use std::time::Duration;
 
-use harness::{Client, Program, Reply, Valuer, World, result_of, until};
+use harness::{Client, Program, Valuer, World, until};
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
 use crate::{document, up};
 
@@ -74,15 +73,7 @@ async fn connections_that_send_too_much_too_slowly_or_nothing_are_closed() {
 #[tokio::test]
 async fn a_drain_turns_readiness_first_answers_who_waits_and_loses_nothing() {
     let world = World::start().await;
-    let (open, gate) = watch::channel(false);
-    let valuer = Valuer::start(move |call| {
-        let mut gate = gate.clone();
-        async move {
-            gate.wait_for(|open| *open).await.unwrap();
-            Reply::Result(result_of(&call))
-        }
-    })
-    .await;
+    let (valuer, open) = Valuer::held().await;
     let others = [("EXECUTOR", valuer.url()), ("ENABLE_HTTP", "false")];
     let _others = Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", &world, &others).await;
     let api = |delay| {

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use futures::StreamExt;
-use harness::{Reply, Valuer, World, result_of, until};
+use harness::{Valuer, World, until};
 use tokio::task::JoinSet;
 
 use crate::{document, history, nothing_is_stuck, up};
@@ -28,14 +28,7 @@ async fn double(world: &World) -> JoinSet<()> {
 #[tokio::test]
 async fn every_message_delivered_twice_makes_no_difference() {
     let world = World::start().await;
-    let valuer = Valuer::start(|call| async move {
-        if call.task == 3 && call.attempt == 1 {
-            Reply::Status(503, "busy".into())
-        } else {
-            Reply::Result(result_of(&call))
-        }
-    })
-    .await;
+    let valuer = Valuer::busy_at_first(|task| task == 3).await;
     let mut program = up(&world, &valuer, &[]).await;
     let client = program.client();
     let _doubling = double(&world).await;

@@ -2,7 +2,6 @@ use futures::StreamExt;
 use futures::future::join_all;
 use harness::{Client, Reply, Valuer, World, canonical, result_of};
 use reqwest::{Method, StatusCode};
-use tokio::sync::watch;
 
 use crate::{document, up};
 
@@ -94,15 +93,7 @@ async fn ids(client: &Client, id: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_stream_follows_live_beats_resumes_without_a_gap_and_ends_with_the_request() {
     let world = World::start().await;
-    let (open, gate) = watch::channel(false);
-    let valuer = Valuer::start(move |call| {
-        let mut gate = gate.clone();
-        async move {
-            gate.wait_for(|open| *open).await.unwrap();
-            Reply::Result(result_of(&call))
-        }
-    })
-    .await;
+    let (valuer, open) = Valuer::held().await;
     let program = up(&world, &valuer, &[("SSE_HEARTBEAT_MS", "50")]).await;
     let client = program.client();
     let id = client.submit(&document(2, 3), "").await.id();
@@ -179,14 +170,7 @@ async fn the_history_comes_in_pages_and_every_event_once() {
 #[tokio::test]
 async fn tasks_are_listed_with_their_attempts_and_shown_with_their_documents() {
     let world = World::start().await;
-    let valuer = Valuer::start(|call| async move {
-        if call.task == 2 && call.attempt == 1 {
-            Reply::Status(503, "busy".into())
-        } else {
-            Reply::Result(result_of(&call))
-        }
-    })
-    .await;
+    let valuer = Valuer::busy_at_first(|task| task == 2).await;
     let program = up(&world, &valuer, &[]).await;
     let client = program.client();
     let id = client.submit(&document(2, 3), "").await.id();

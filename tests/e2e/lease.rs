@@ -10,15 +10,7 @@ use crate::{document, messages, nothing_is_stuck, up};
 #[tokio::test]
 async fn a_long_task_keeps_its_lease() {
     let world = World::start().await;
-    let (go, gate) = watch::channel(false);
-    let valuer = Valuer::start(move |call| {
-        let mut gate = gate.clone();
-        async move {
-            gate.wait_for(|open| *open).await.unwrap();
-            Reply::Result(result_of(&call))
-        }
-    })
-    .await;
+    let (valuer, go) = Valuer::held().await;
     let program = up(&world, &valuer, &[("TASK_LEASE_MS", "500")]).await;
     let client = program.client();
     let id = client.submit(&document(1, 1), "").await.id();

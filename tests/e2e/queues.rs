@@ -4,22 +4,8 @@ use std::time::{Duration, Instant};
 
 use harness::{Program, Reply, Valuer, World, result_of, until};
 use reqwest::StatusCode;
-use tokio::sync::watch;
 
 use crate::{document, history, messages, nothing_is_stuck, up};
-
-/// A service that answers nothing before it is told to.
-async fn gated() -> (Valuer, watch::Sender<bool>) {
-    let (go, gate) = watch::channel(false);
-    let valuer = Valuer::start(move |call| {
-        let mut gate = gate.clone();
-        async move {
-            gate.wait_for(|open| *open).await.unwrap();
-            Reply::Result(result_of(&call))
-        }
-    });
-    (valuer.await, go)
-}
 
 /// So many requests of 2 groups with 3 tasks, none of which has ended.
 async fn waiting(world: &World, program: &Program) -> Vec<String> {
@@ -52,7 +38,7 @@ async fn all_succeed(world: &World, program: &Program, ids: &[String]) {
 #[tokio::test]
 async fn tasks_that_wait_or_run_are_put_back_after_the_broker_was_killed() {
     let mut world = World::own().await;
-    let (valuer, go) = gated().await;
+    let (valuer, go) = Valuer::held().await;
     let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
     let ids = waiting(&world, &program).await;
     world.kill_nats().await;
@@ -64,7 +50,7 @@ async fn tasks_that_wait_or_run_are_put_back_after_the_broker_was_killed() {
 #[tokio::test]
 async fn a_queue_that_an_operator_emptied_is_filled_again() {
     let world = World::start().await;
-    let (valuer, go) = gated().await;
+    let (valuer, go) = Valuer::held().await;
     let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
     let ids = waiting(&world, &program).await;
     let jetstream = world.jetstream().await;
@@ -77,7 +63,7 @@ async fn a_queue_that_an_operator_emptied_is_filled_again() {
 #[tokio::test]
 async fn a_queue_that_was_deleted_is_made_and_filled_again() {
     let world = World::start().await;
-    let (valuer, go) = gated().await;
+    let (valuer, go) = Valuer::held().await;
     let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
     let ids = waiting(&world, &program).await;
     let jetstream = world.jetstream().await;
@@ -110,14 +96,7 @@ async fn a_timer_that_was_set_is_set_again_after_the_broker_was_killed() {
 #[tokio::test]
 async fn a_delayed_retry_keeps_its_time_after_the_broker_was_killed() {
     let mut world = World::own().await;
-    let valuer = Valuer::start(|call| async move {
-        if call.attempt == 1 {
-            Reply::Status(503, "busy".into())
-        } else {
-            Reply::Result(result_of(&call))
-        }
-    })
-    .await;
+    let valuer = Valuer::busy_at_first(|_| true).await;
     let program = up(&world, &valuer, &[("RETRY_DELAY_MS", "5000")]).await;
     let client = program.client();
     let id = client.submit(&document(1, 1), "").await.id();

@@ -113,14 +113,7 @@ async fn timers_and_delayed_retries_survive_a_restart_of_everything() {
 #[tokio::test]
 async fn a_delay_too_long_for_the_queue_is_a_schedule_that_dispatches_the_task_again() {
     let world = World::start().await;
-    let valuer = Valuer::start(|call| async move {
-        if call.attempt == 1 {
-            Reply::Status(503, "busy".into())
-        } else {
-            Reply::Result(result_of(&call))
-        }
-    })
-    .await;
+    let valuer = Valuer::busy_at_first(|_| true).await;
     let settings = [("LONG_DELAY_MS", "200"), ("RETRY_DELAY_MS", "2000")];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();

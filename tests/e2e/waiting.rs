@@ -1,30 +1,15 @@
 use std::time::{Duration, Instant};
 
-use harness::{Program, Reply, Valuer, World, result_of, until};
+use harness::{Program, Valuer, World, until};
 use redis::AsyncCommands;
 use reqwest::{Method, StatusCode};
-use tokio::sync::watch;
 
 use crate::{document, history, up};
-
-/// A valuer that holds every task until it is let go.
-async fn held() -> (Valuer, watch::Sender<bool>) {
-    let (open, gate) = watch::channel(false);
-    let valuer = Valuer::start(move |call| {
-        let mut gate = gate.clone();
-        async move {
-            gate.wait_for(|open| *open).await.unwrap();
-            Reply::Result(result_of(&call))
-        }
-    })
-    .await;
-    (valuer, open)
-}
 
 #[tokio::test]
 async fn a_preference_to_wait_holds_answers_back_until_something_happens() {
     let world = World::start().await;
-    let (valuer, open) = held().await;
+    let (valuer, open) = Valuer::held().await;
     let program = up(&world, &valuer, &[]).await;
     let client = program.client();
     let get = |path: String, wait: &str| client.call(Method::GET, &path).header("prefer", wait);
@@ -70,7 +55,7 @@ async fn a_preference_to_wait_holds_answers_back_until_something_happens() {
 #[tokio::test]
 async fn whoever_waits_while_the_views_are_behind_is_answered_from_the_log() {
     let world = World::start().await;
-    let (valuer, open) = held().await;
+    let (valuer, open) = Valuer::held().await;
     let settings = [("EXECUTOR", valuer.url())];
     let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
     let (api, mut projector) = (start("api").await, start("projector").await);

@@ -7,6 +7,7 @@ mod aggregate;
 mod attempt;
 mod command;
 mod decide;
+mod delayed;
 mod event;
 mod evolve;
 mod failure;
@@ -21,6 +22,7 @@ mod state;
 pub use attempt::{Attempt, Fault, Given, Next, Outcome, Report, Verdict};
 pub use command::{Advance, Command, Rejection, Rules, Step};
 pub use decide::decide;
+pub use delayed::delayed;
 pub use event::{
     Cancelled, Event, Failed, Forked, GroupOutline, GroupStarted, Received, Recorded, Redriven,
     Resource, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,

@@ -1,7 +1,5 @@
 //! The queues are kept in memory: what becomes of them when they are lost.
 
-use std::time::Duration;
-
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use domain::request::{Payload, TaskId};
 use harness::{NatsCluster, World};
@@ -20,6 +18,11 @@ async fn fill(queues: &Queues) {
     let filling = queues.begin_where_lost().await.unwrap();
     assert!(filling.expect("they are lost").done().await.unwrap());
     assert!(queues.begin_where_lost().await.unwrap().is_none());
+}
+
+async fn delete(world: &World, queue: &str) {
+    let jetstream = world.jetstream().await;
+    jetstream.delete_stream(queue).await.unwrap();
 }
 
 async fn send(tasks: &Tasks, document: &str) -> TaskId {
@@ -58,7 +61,7 @@ async fn queues_that_are_new_or_emptied_or_deleted_are_filled_once() {
         let stream = jetstream.get_stream(name).await.unwrap();
         stream.purge().await.unwrap();
         fill(&queues).await;
-        jetstream.delete_stream(name).await.unwrap();
+        delete(&world, name).await;
         fill(&queues).await;
     }
 }
@@ -69,12 +72,7 @@ async fn queues_that_are_lost_while_they_are_filled_are_not_taken_for_filled() {
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let queues = queues(&connection);
     let first = queues.begin_where_lost().await.unwrap().unwrap();
-    world
-        .jetstream()
-        .await
-        .delete_stream("TASKS")
-        .await
-        .unwrap();
+    delete(&world, "TASKS").await;
     let second = queues.begin_where_lost().await.unwrap().unwrap();
     assert!(!first.done().await.unwrap());
     assert!(second.done().await.unwrap());
@@ -133,12 +131,7 @@ async fn the_ack_of_a_task_that_was_lost_takes_no_other_out() {
     send(&tasks, "lost").await;
     let mut pulling = pull(&connection).await;
     let lost = next(&mut pulling).await;
-    world
-        .jetstream()
-        .await
-        .delete_stream("TASKS")
-        .await
-        .unwrap();
+    delete(&world, "TASKS").await;
     fill(&queues).await;
     let id = send(&tasks, "of after").await;
     pulling.release(1);
@@ -157,10 +150,13 @@ async fn whoever_reads_a_queue_goes_on_with_the_one_that_took_its_place() {
     let queues = queues(&connection);
     let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
     let reading = tokio::spawn(async move { reports.next().await.map(|chunk| chunk.len()) });
-    let jetstream = world.jetstream().await;
-    jetstream.delete_stream("REPORTS").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    harness::until("it is being read", || async {
+        connection.report_position(0).await.unwrap().waiting_pulls > 0
+    })
+    .await;
+    delete(&world, "REPORTS").await;
     fill(&queues).await;
+    let jetstream = world.jetstream().await;
     let subject = format!("reports.0.{}.0.1", new_id());
     jetstream
         .publish(subject, "x".into())

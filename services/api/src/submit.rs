@@ -12,6 +12,7 @@ use domain::request::{Advance, Command, Received, Rejection, RequestId, Step};
 use jiff::Timestamp;
 use nats::ExecuteError;
 use serde::Deserialize;
+use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
 
 use crate::failure::{Problem, ProblemBody};
@@ -103,8 +104,7 @@ pub async fn submit(
         Some(_) => Some(api.waiters.register(id).ok_or_else(too_many_waiters)?),
         None => None,
     };
-    let taken = take_in(&api, id, key, &headers, &body, outline).await?;
-    drop(passed);
+    let taken = take_in(&api, id, key, &headers, &body, outline, passed).await?;
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
         Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait).await?,
@@ -131,15 +131,17 @@ async fn take_in(
     headers: &HeaderMap,
     body: &Bytes,
     outline: Outline,
+    passed: Option<SemaphorePermit<'_>>,
 ) -> Result<Taken, Problem> {
-    let _passed = if key.is_some() {
+    // Held until it is in the log.
+    let _passed = if let Some(passed) = passed {
+        api.log.assume_new(id);
+        passed
+    } else {
         if let Some(taken) = known(api, id, &outline).await? {
             return Ok(taken);
         }
-        Some(api.door.pass()?)
-    } else {
-        api.log.assume_new(id);
-        None
+        api.door.pass()?
     };
     let bytes = body.len();
     let first = first(api, &outline);

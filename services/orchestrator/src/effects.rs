@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::request::{Attempt, Effect, Event, Next, RequestId, TaskId, react};
+use domain::request::{Attempt, Effect, Event, RequestId, TaskId, delayed, react};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use nats::Commit;
@@ -61,35 +61,6 @@ pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> R
         }
     }
     Ok(())
-}
-
-/// The tasks that are to be tried again at a time to come, by group and number.
-fn delayed<'a>(
-    events: impl Iterator<Item = &'a Event>,
-    now: Timestamp,
-) -> HashMap<(u32, u32), Timestamp> {
-    let mut delayed = HashMap::new();
-    for event in events {
-        match event {
-            Event::TaskFailed(failed) => {
-                let task = (failed.group, failed.task);
-                match failed.next {
-                    Next::RetryAt(due) | Next::DispatchAt(due) if due > now => {
-                        delayed.insert(task, due);
-                    }
-                    _ => {
-                        delayed.remove(&task);
-                    }
-                }
-            }
-            Event::TaskSucceeded(done) => {
-                delayed.remove(&(done.group, done.task));
-            }
-            Event::Redriven(_) => delayed.clear(),
-            _ => {}
-        }
-    }
-    delayed
 }
 
 /// Why something is done that follows from a commit.

@@ -156,7 +156,7 @@ settings! {
     sync_wait_timeout_ms: u64 = "SYNC_WAIT_TIMEOUT_MS", "120000", "How long a synchronous submission waits for its result, in milliseconds.";
     sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many synchronous submissions wait at once; more get 503.";
     backlog_max: u64 = "BACKLOG_MAX", "5000", "How many commits and reports may wait for the orchestrator; above it submissions get 503.";
-    submissions_max: usize = "SUBMISSIONS_MAX", "500", "How many submissions are taken in at once; more get 503.";
+    submissions_max: usize = "SUBMISSIONS_MAX", "1000", "How many submissions are taken in at once; more get 503.";
     tasks_max_bytes: i64 = "TASKS_MAX_BYTES", "536870912", "How many bytes of waiting tasks the broker keeps in memory; beyond it tasks wait in the log.";
     tasks_waiting_max: u64 = "TASKS_WAITING_MAX", "100000", "How many tasks may wait for workers; above it submissions get 503.";
     http_header_max_bytes: usize = "HTTP_HEADER_MAX_BYTES", "65536", "The largest head of an HTTP request, in bytes; at least 8192.";

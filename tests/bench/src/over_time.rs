@@ -137,10 +137,13 @@ async fn streams(world: &World) -> (u64, u64, u64) {
     let consumer: async_nats::jetstream::consumer::PullConsumer =
         log.get_consumer("orchestrator").await.unwrap();
     let tasks = jetstream.get_stream("TASKS").await.unwrap();
+    let workers: async_nats::jetstream::consumer::PullConsumer =
+        tasks.get_consumer("worker-default").await.unwrap();
+    let workers = workers.cached_info();
     (
         log.cached_info().state.messages,
         consumer.cached_info().num_pending,
-        tasks.cached_info().state.messages,
+        workers.num_pending + workers.num_ack_pending as u64,
     )
 }
 

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// One attempt as the service sees it.
@@ -65,6 +66,34 @@ impl Valuer {
     /// Prices every task at (group + 1) · 100 + task, as the golden cases do.
     pub async fn golden() -> Self {
         Self::start(|call| async move { Reply::Result(result_of(&call)) }).await
+    }
+
+    /// One that holds every task until it is let go.
+    pub async fn held() -> (Self, watch::Sender<bool>) {
+        let (open, gate) = watch::channel(false);
+        let valuer = Self::start(move |call| {
+            let mut gate = gate.clone();
+            async move {
+                gate.wait_for(|open| *open).await.unwrap();
+                Reply::Result(result_of(&call))
+            }
+        });
+        (valuer.await, open)
+    }
+
+    /// One that is busy at the first attempt of these tasks.
+    pub async fn busy_at_first(busy: impl Fn(u32) -> bool + Send + Sync + 'static) -> Self {
+        Self::start(move |call| {
+            let busy = call.attempt == 1 && busy(call.task);
+            async move {
+                if busy {
+                    Reply::Status(503, "busy".into())
+                } else {
+                    Reply::Result(result_of(&call))
+                }
+            }
+        })
+        .await
     }
 
     /// The setting `EXECUTOR` that has a worker call it.

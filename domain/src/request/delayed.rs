@@ -1,0 +1,33 @@
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::{Event, Next};
+
+/// The tasks that are to be tried again after `now`, by group and number, each with when: what a
+/// queue knew that was lost.
+pub fn delayed<'a>(
+    events: impl IntoIterator<Item = &'a Event>,
+    now: Timestamp,
+) -> HashMap<(u32, u32), Timestamp> {
+    let mut delayed = HashMap::new();
+    for event in events {
+        match event {
+            Event::TaskFailed(failed) => {
+                let task = (failed.group, failed.task);
+                match failed.next {
+                    Next::RetryAt(due) | Next::DispatchAt(due) => delayed.insert(task, due),
+                    Next::DeadLetter(_) => delayed.remove(&task),
+                };
+            }
+            Event::TaskSucceeded(done) => {
+                delayed.remove(&(done.group, done.task));
+            }
+            // What runs again runs at once.
+            Event::Redriven(_) => delayed.clear(),
+            _ => {}
+        }
+    }
+    delayed.retain(|_, due| *due > now);
+    delayed
+}

@@ -9,6 +9,9 @@ use crate::Error;
 /// batches and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
+/// How long what is still buffered may take to be sent.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How to reach the broker, and how much it is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -43,6 +46,8 @@ impl Options {
 pub struct Connection {
     pub(crate) client: Client,
     pub(crate) jetstream: jetstream::Context,
+    /// How long an answer may take.
+    pub(crate) request_timeout: Duration,
 }
 
 impl Connection {
@@ -82,7 +87,11 @@ impl Connection {
                 redacted(&options.url)
             ))
         })?;
-        Ok(Self { client, jetstream })
+        Ok(Self {
+            client,
+            jetstream,
+            request_timeout: options.request_timeout,
+        })
     }
 
     /// Whether the broker answers now.
@@ -94,11 +103,10 @@ impl Connection {
         account.map(|_| ()).map_err(Error::unavailable)
     }
 
-    /// Sends what is still buffered and closes the connection.
-    pub async fn drain(&self) {
-        if let Err(error) = self.client.drain().await {
-            tracing::debug!(%error, "draining the NATS connection");
-        }
+    /// Sends what is still buffered, such as the last acks; what cannot be sent soon comes again.
+    pub async fn flush(&self) {
+        let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.client.flush()).await;
+        tracing::debug!(?flushed, "flushed");
     }
 }
 

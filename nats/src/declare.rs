@@ -35,16 +35,15 @@ pub(crate) async fn declare_stream(
         .await
         .map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))?;
     let found = &existing.cached_info().config;
-    if found.republish.is_none() && wanted.republish.is_some() {
-        // One of before callers listened to it: nobody else looks at that, and nothing is lost.
-        let before = stream::Config {
-            republish: None,
-            ..wanted.clone()
-        };
-        if difference(&before, found).is_none() {
-            let updated = connection.jetstream.update_stream(&wanted).await;
-            return updated.map(|_| ()).map_err(Error::unavailable);
-        }
+    // What versions before did without: nobody else looks at it, and nothing is lost.
+    let mut before = wanted.clone();
+    before.allow_batch_publish &= found.allow_batch_publish;
+    if found.republish.is_none() {
+        before.republish = None;
+    }
+    if difference(&before, found).is_none() && difference(&wanted, found).is_some() {
+        let updated = connection.jetstream.update_stream(&wanted).await;
+        return updated.map(|_| ()).map_err(Error::unavailable);
     }
     match difference(&wanted, found) {
         None => Ok(()),
@@ -77,6 +76,7 @@ fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String>
         discard_new_per_subject,
         allow_direct,
         allow_atomic_publish,
+        allow_batch_publish,
         allow_message_schedules,
         republish,
         deny_delete,

@@ -20,9 +20,6 @@ const PULL_EXPIRY: Duration = Duration::from_secs(2);
 const PULL_HEARTBEAT: Duration = Duration::from_millis(900);
 /// How many messages a pull asks for.
 const PULL_BATCH: usize = 1_000;
-/// The most messages handed on at once.
-const CHUNK: usize = 500;
-
 /// The pause before a consumer that is gone is looked for again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(250);
 
@@ -37,6 +34,9 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
+    /// The most messages handed on at once.
+    pub const CHUNK: usize = 500;
+
     /// The log of a shard as the orchestrator or the projector reads it.
     pub async fn of_log(connection: &Connection, shard: u8, consumer: &str) -> Result<Self, Error> {
         Self::open(connection, &Topology::log_stream(shard), consumer).await
@@ -120,7 +120,7 @@ async fn pull(
         .messages()
         .await
         .map_err(Error::unavailable)?;
-    Ok(messages.ready_chunks(CHUNK))
+    Ok(messages.ready_chunks(Deliveries::CHUNK))
 }
 
 /// One delivered message.

@@ -1,11 +1,14 @@
 //! The lifecycle feed: the public events, one `CloudEvent` each, in binary mode.
 
+use std::time::Instant;
+
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::{HeaderMap, HeaderName};
 use domain::feed::CloudEvent;
 
-use crate::group_commit::{GroupCommit, Outgoing};
-use crate::{Connection, Error, Stored, subject};
+use crate::costs::Costs;
+use crate::group_commit::Outgoing;
+use crate::{Connection, Error, batch, subject};
 
 // The attributes of binary mode, named in the CloudEvents binding for NATS.
 const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
@@ -18,10 +21,14 @@ const CE_SEQUENCE: HeaderName = HeaderName::from_static("ce-sequence");
 const CE_DATASCHEMA: HeaderName = HeaderName::from_static("ce-dataschema");
 const CONTENT_TYPE: HeaderName = HeaderName::from_static("content-type");
 
+/// The most messages of one atomic batch; the broker's own limit is 1,000.
+const ATOMIC_MAX: usize = 1_000;
+
 /// Publishes the feed.
-#[derive(Clone)]
 pub struct Feed {
-    publishing: GroupCommit,
+    connection: Connection,
+    fast: batch::Fast,
+    costs: Costs,
 }
 
 impl Feed {
@@ -29,30 +36,69 @@ impl Feed {
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self {
-            publishing: GroupCommit::new(connection),
+            connection,
+            fast: batch::Fast::default(),
+            costs: Costs::default(),
         }
     }
 
-    /// Publishes an event, and waits until the broker has it. The id makes it known again when
-    /// it comes twice.
-    pub async fn publish(&self, name: &str, event: &CloudEvent) -> Result<Stored, Error> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CE_SPECVERSION, event.specversion);
-        headers.insert(CE_TYPE, event.kind.as_str());
-        headers.insert(CE_SOURCE, event.source);
-        headers.insert(CE_SUBJECT, event.subject.to_string());
-        headers.insert(CE_TIME, event.time.to_string());
-        headers.insert(CE_SEQUENCE, event.sequence.as_str());
-        headers.insert(CE_DATASCHEMA, event.dataschema.as_str());
-        headers.insert(CONTENT_TYPE, event.datacontenttype);
-        headers.insert(NATS_MESSAGE_ID, event.id.as_str());
-        headers.insert(CE_ID, event.id.as_str());
-        let body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
-        let message = Outgoing {
-            subject: subject::lifecycle(name, event.subject),
-            headers,
-            body: body.into(),
-        };
-        Stored::from_answer(self.publishing.publish(message).await)
+    /// Publishes events, each with its name, in their order, and waits until the broker has them
+    /// all. After an error it may have some of them: their ids make them known again when they
+    /// come once more.
+    pub async fn publish(&mut self, events: &[(&str, CloudEvent)]) -> Result<(), Error> {
+        for events in events.chunks(ATOMIC_MAX) {
+            if !self.costs.batch_pays(events.len()) || !self.atomic(events).await? {
+                self.fast(events).await?;
+            }
+        }
+        Ok(())
     }
+
+    /// Whether all of these are stored now. One that is there already has all refused.
+    async fn atomic(&mut self, events: &[(&str, CloudEvent)]) -> Result<bool, Error> {
+        let messages = messages(events)?;
+        let begun = Instant::now();
+        match batch::atomic(&self.connection, messages.into_iter()).await {
+            Ok(_) => self.costs.note_batch(events.len(), begun.elapsed()),
+            Err(error) => {
+                tracing::debug!(%error, events = events.len(), "a batch was refused");
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn fast(&mut self, events: &[(&str, CloudEvent)]) -> Result<(), Error> {
+        let messages = messages(events)?;
+        let begun = Instant::now();
+        let messages = messages.into_iter();
+        self.fast.publish(&self.connection, messages).await?;
+        self.costs.note_singles(events.len(), begun.elapsed());
+        Ok(())
+    }
+}
+
+fn messages(events: &[(&str, CloudEvent)]) -> Result<Vec<Outgoing>, Error> {
+    let messages = events.iter().map(|(name, event)| message(name, event));
+    messages.collect()
+}
+
+fn message(name: &str, event: &CloudEvent) -> Result<Outgoing, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CE_SPECVERSION, event.specversion);
+    headers.insert(CE_TYPE, event.kind.as_str());
+    headers.insert(CE_SOURCE, event.source);
+    headers.insert(CE_SUBJECT, event.subject.to_string());
+    headers.insert(CE_TIME, event.time.to_string());
+    headers.insert(CE_SEQUENCE, event.sequence.as_str());
+    headers.insert(CE_DATASCHEMA, event.dataschema.as_str());
+    headers.insert(CONTENT_TYPE, event.datacontenttype);
+    headers.insert(NATS_MESSAGE_ID, event.id.as_str());
+    headers.insert(CE_ID, event.id.as_str());
+    let body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
+    Ok(Outgoing {
+        subject: subject::lifecycle(name, event.subject),
+        headers,
+        body: body.into(),
+    })
 }

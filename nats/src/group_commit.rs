@@ -1,37 +1,29 @@
 //! Group commit: what is published to a stream while the last flight is on its way goes with the
-//! next one, as one atomic batch where that is cheaper. On disk a batch costs one sync
-//! whatever its size, but some milliseconds of the broker's time; a lone message is a plain publish.
+//! next one. On disk a batch costs one sync whatever its size, but some milliseconds of the
+//! broker's time; a lone message is a plain publish.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
-use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
-use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
 use tokio::sync::{MutexGuard, oneshot};
 
-use crate::Connection;
+use crate::costs::Costs;
 use crate::error::{Refusal, refusal};
 use crate::stored::Stored;
+use crate::{Connection, batch};
 
 /// The most messages of one flight; the broker's own limit for a batch is 1,000.
 const FLIGHT_MAX: usize = 400;
 /// The most bytes of one batch; what is bigger goes by itself.
 const BATCH_MAX_BYTES: usize = 2 * 1024 * 1024;
-/// What a batch is taken to cost before one was measured.
-const BATCH_COST: Duration = Duration::from_micros(2_500);
-/// What a plain publish among others is taken to cost before some were measured.
-const PLAIN_COST: Duration = Duration::from_micros(50);
-/// From how many plain publishes at once their cost is measured.
-const MEASURED_FROM: usize = 8;
+/// From how many messages on a fast batch saves more acks than it has of its own.
+const FAST_FROM: usize = 4;
 /// How long others wait for a flight to end before they begin one of their own.
 const FLIGHT_PATIENCE: Duration = Duration::from_millis(250);
-/// How much a new measurement counts that is higher than what is known. One that is lower is
-/// believed at once: whatever else the machine does only makes it higher.
-const WEIGHT: f64 = 0.01;
 
 /// A message for a stream.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +36,7 @@ pub(crate) struct Outgoing {
 /// Where a message is now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
+    /// In the log; a queue does not always tell.
     pub sequence: u64,
     pub stored: Stored,
 }
@@ -85,68 +78,53 @@ pub(crate) struct GroupCommit {
     join: Option<Join>,
 }
 
-#[derive(Default)]
 struct Shared {
     queue: Mutex<Vec<Waiting>>,
-    costs: Mutex<Costs>,
+    batches: Batches,
     /// Held by whoever flies.
     flight: tokio::sync::Mutex<()>,
-}
-
-/// The least that was measured lately, in seconds.
-struct Costs {
-    batch: f64,
-    plain: f64,
-}
-
-impl Default for Costs {
-    fn default() -> Self {
-        Self {
-            batch: BATCH_COST.as_secs_f64(),
-            plain: PLAIN_COST.as_secs_f64(),
-        }
-    }
-}
-
-impl Costs {
-    #[allow(clippy::cast_precision_loss)] // At most FLIGHT_MAX.
-    fn batch_pays(&self, messages: usize) -> bool {
-        self.plain * messages as f64 > self.batch
-    }
-
-    #[allow(clippy::cast_precision_loss)]
-    fn note(&mut self, as_batch: bool, messages: usize, took: Duration) {
-        let took = took.as_secs_f64();
-        if as_batch {
-            lower(&mut self.batch, took);
-        } else if messages >= MEASURED_FROM {
-            lower(&mut self.plain, took / messages as f64);
-        }
-    }
-}
-
-fn lower(known: &mut f64, measured: f64) {
-    *known = measured.min(*known + WEIGHT * (measured - *known));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How a flight of several goes.
+enum Batches {
+    /// As an atomic batch, where by these costs that is cheaper.
+    Atomic(Mutex<Costs>),
+    Fast(batch::Fast),
+}
+
 impl GroupCommit {
-    pub fn new(connection: Connection) -> Self {
-        Self {
-            connection,
-            shared: Arc::default(),
-            join: None,
-        }
+    /// For a shard of the log: each is told its sequence.
+    pub fn to_log(connection: Connection) -> Self {
+        Self::new(connection, Batches::Atomic(Mutex::default()))
     }
 
-    /// One that joins messages before it publishes them.
+    /// For a queue, which is in memory: there is no sync to save.
+    pub fn to_queue(connection: Connection) -> Self {
+        Self::new(connection, Batches::Fast(batch::Fast::default()))
+    }
+
+    /// The same, joining messages before it publishes them.
     pub fn joining(connection: Connection, join: Join) -> Self {
         Self {
             join: Some(join),
-            ..Self::new(connection)
+            ..Self::to_queue(connection)
+        }
+    }
+
+    fn new(connection: Connection, batches: Batches) -> Self {
+        let shared = Shared {
+            queue: Mutex::default(),
+            batches,
+            flight: tokio::sync::Mutex::default(),
+        };
+        Self {
+            connection,
+            shared: Arc::new(shared),
+            join: None,
         }
     }
 
@@ -203,56 +181,53 @@ impl GroupCommit {
     }
 
     async fn fly(&self, flight: Vec<Waiting>) {
-        let messages = flight.len();
-        let bytes: usize = flight
-            .iter()
-            .map(|waiting| waiting.message.body.len())
-            .sum();
-        let pays = lock(&self.shared.costs).batch_pays(messages);
-        let as_batch = pays && messages > 1 && bytes <= BATCH_MAX_BYTES;
-        let begun = Instant::now();
-        if as_batch && let Some(last) = self.batch(&flight).await {
-            lock(&self.shared.costs).note(true, messages, begun.elapsed());
-            let first = last + 1 - messages as u64;
-            for (sequence, waiting) in (first..).zip(flight) {
-                let stored = Stored::Now;
-                waiting.tell(Ok(Place { sequence, stored }));
-            }
-            return;
-        }
-        let begun = Instant::now();
-        if self.one_by_one(flight).await {
-            lock(&self.shared.costs).note(false, messages, begun.elapsed());
+        match &self.shared.batches {
+            Batches::Atomic(costs) => self.fly_to_log(flight, costs).await,
+            Batches::Fast(fast) => self.fly_to_queue(flight, fast).await,
         }
     }
 
-    /// Publishes all or none; gives the sequence of the last. None where the broker refused or
-    /// did not answer: then each is to be published by itself, and told its own answer.
-    async fn batch(&self, flight: &[Waiting]) -> Option<u64> {
-        let id = self.connection.client.new_inbox();
-        let (last, before) = flight.split_last()?;
-        for (number, waiting) in (1_u64..).zip(before) {
-            let message = in_batch(&waiting.message, &id, number);
-            let Outgoing {
-                subject,
-                headers,
-                body,
-            } = message;
-            let client = &self.connection.client;
-            client
-                .publish_with_headers(subject, headers, body)
-                .await
-                .ok()?;
-        }
-        let mut message = in_batch(&last.message, &id, flight.len() as u64);
-        message.headers.insert(NATS_BATCH_COMMIT, "1");
-        match self.send(message).await {
-            Ok(ack) => Some(ack.sequence),
-            Err(error) => {
-                tracing::debug!(%error, messages = flight.len(), "a batch was refused");
-                None
+    async fn fly_to_log(&self, flight: Vec<Waiting>, costs: &Mutex<Costs>) {
+        let messages = flight.len();
+        let pays = messages > 1 && lock(costs).batch_pays(messages);
+        let begun = Instant::now();
+        if pays && bytes(&flight) <= BATCH_MAX_BYTES {
+            match batch::atomic(&self.connection, copies(&flight)).await {
+                Ok(last) => {
+                    lock(costs).note_batch(messages, begun.elapsed());
+                    let first = last + 1 - messages as u64;
+                    for (sequence, waiting) in (first..).zip(flight) {
+                        let stored = Stored::Now;
+                        waiting.tell(Ok(Place { sequence, stored }));
+                    }
+                    return;
+                }
+                // Each is published by itself then, and told its own answer.
+                Err(error) => tracing::debug!(%error, messages, "a batch was refused"),
             }
         }
+        let begun = Instant::now();
+        if self.one_by_one(flight).await {
+            lock(costs).note_singles(messages, begun.elapsed());
+        }
+    }
+
+    async fn fly_to_queue(&self, flight: Vec<Waiting>, fast: &batch::Fast) {
+        let messages = flight.len();
+        if messages >= FAST_FROM {
+            match fast.publish(&self.connection, copies(&flight)).await {
+                Ok(()) => {
+                    for waiting in flight {
+                        let (sequence, stored) = (0, Stored::Now);
+                        waiting.tell(Ok(Place { sequence, stored }));
+                    }
+                    return;
+                }
+                // As where one of them is there already.
+                Err(error) => tracing::debug!(%error, messages, "a batch was refused"),
+            }
+        }
+        self.one_by_one(flight).await;
     }
 
     /// Whether all were stored: a refusal may come quicker than an ack, and says nothing of cost.
@@ -282,17 +257,17 @@ impl GroupCommit {
         let answers = futures::future::join_all(answers).await;
         answers.into_iter().all(|stored| stored)
     }
+}
 
-    async fn send(&self, message: Outgoing) -> Result<PublishAck, PublishError> {
-        let publish = PublishMessage::build()
-            .headers(message.headers)
-            .payload(message.body);
-        let jetstream = &self.connection.jetstream;
-        jetstream
-            .send_publish(message.subject, publish)
-            .await?
-            .await
-    }
+fn bytes(flight: &[Waiting]) -> usize {
+    flight
+        .iter()
+        .map(|waiting| waiting.message.body.len())
+        .sum()
+}
+
+fn copies(flight: &[Waiting]) -> impl ExactSizeIterator<Item = Outgoing> {
+    flight.iter().map(|waiting| waiting.message.clone())
 }
 
 fn place(ack: &PublishAck) -> Place {
@@ -304,13 +279,4 @@ fn place(ack: &PublishAck) -> Place {
             Stored::Now
         },
     }
-}
-
-fn in_batch(message: &Outgoing, id: &str, number: u64) -> Outgoing {
-    let mut message = message.clone();
-    message.headers.insert(NATS_BATCH_ID, id);
-    message
-        .headers
-        .insert(NATS_BATCH_SEQUENCE, number.to_string());
-    message
 }

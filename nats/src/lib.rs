@@ -1,7 +1,9 @@
 //! JetStream as the log and the queues. No other crate names async-nats.
 
+mod batch;
 mod commit;
 mod connection;
+mod costs;
 mod dead_letters;
 mod declare;
 mod delivery;

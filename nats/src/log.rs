@@ -43,7 +43,7 @@ impl Log {
     pub fn new(connection: Connection, shards: u8) -> Self {
         Self {
             appending: (0..shards)
-                .map(|_| GroupCommit::new(connection.clone()))
+                .map(|_| GroupCommit::to_log(connection.clone()))
                 .collect(),
             connection,
             shards,

@@ -33,7 +33,7 @@ impl Tasks {
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self {
-            publishing: GroupCommit::new(connection.clone()),
+            publishing: GroupCommit::to_queue(connection.clone()),
             connection,
         }
     }

@@ -126,6 +126,7 @@ impl Topology {
             retention: RetentionPolicy::WorkQueue,
             allow_direct: true,
             allow_atomic_publish: true,
+            allow_batch_publish: true,
             ..stream::Config::default()
         };
         let marks = |name: &str| [subject::filled(name), subject::filling(name, "*")];
@@ -180,6 +181,7 @@ impl Topology {
             max_age: self.log_age,
             allow_direct: true,
             allow_atomic_publish: true,
+            allow_batch_publish: true,
             ..base.clone()
         });
         streams.push(stream::Config {

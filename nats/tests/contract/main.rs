@@ -3,6 +3,7 @@
 
 mod commands;
 mod dead_letters;
+mod feed;
 mod follow;
 mod group_commit;
 mod log;

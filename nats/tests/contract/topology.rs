@@ -42,6 +42,20 @@ async fn a_log_of_before_is_taken_over_and_tells_what_is_stored() {
 }
 
 #[tokio::test]
+async fn a_feed_of_before_is_taken_over() {
+    let world = World::own().await;
+    connect(world.nats_url(), &Topology::default()).await;
+    let jetstream = world.jetstream().await;
+    let feed = jetstream.get_stream("LIFECYCLE").await.unwrap();
+    let mut before = feed.cached_info().config.clone();
+    before.allow_batch_publish = false;
+    jetstream.update_stream(before).await.unwrap();
+    connect(world.nats_url(), &Topology::default()).await;
+    let feed = jetstream.get_stream("LIFECYCLE").await.unwrap();
+    assert!(feed.cached_info().config.allow_batch_publish);
+}
+
+#[tokio::test]
 async fn eight_shards_hold_every_partition_between_them() {
     let world = World::start().await;
     let topology = Topology {

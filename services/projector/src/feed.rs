@@ -2,17 +2,13 @@
 
 use domain::feed::CloudEvent;
 use domain::request::Event;
-use futures::future::try_join_all;
 use nats::{Commit, Error, Feed};
 
 /// Publishes the public events of these commits and waits until the broker has them. A task's
 /// success is no event of the feed: there are many, and their results are read elsewhere.
-pub async fn publish(feed: &Feed, commits: &[Commit]) -> Result<(), Error> {
+pub async fn publish(feed: &mut Feed, commits: &[Commit]) -> Result<(), Error> {
     let events = commits.iter().flat_map(Commit::borrowed);
     let public = events.filter(|recorded| !matches!(recorded.event, Event::TaskSucceeded(_)));
-    let publishing = public.map(|recorded| async move {
-        let event = CloudEvent::of(&recorded);
-        feed.publish(recorded.event.name(), &event).await
-    });
-    try_join_all(publishing).await.map(|_| ())
+    let public = public.map(|recorded| (recorded.event.name(), CloudEvent::of(&recorded)));
+    feed.publish(&public.collect::<Vec<_>>()).await
 }

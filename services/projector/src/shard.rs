@@ -21,7 +21,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 const TRIM_EVERY: Duration = Duration::from_secs(5);
 /// How often commits are taken in at the most: those of one request that come close together are
 /// one write.
-const TAKE_IN_EVERY: Duration = Duration::from_millis(20);
+const TAKE_IN_EVERY: Duration = Duration::from_millis(50);
 /// How many commits a rebuild folds at once.
 const REBUILD_CHUNK: usize = 1_000;
 
@@ -48,13 +48,13 @@ impl Shard {
         mut deliveries: Deliveries,
         shutdown: Shutdown,
     ) -> Result<(), Error> {
+        let mut next = Instant::now();
         loop {
             let chunk = tokio::select! {
-                chunk = deliveries.next() => chunk.ok_or(Error::Ended)?,
-                () = tokio::time::sleep(REDIS_LOOK) => Vec::new(),
+                chunk = gather(&mut deliveries, next) => chunk.ok_or(Error::Ended)?,
                 () = shutdown.softly() => return Ok(()),
             };
-            let begun = Instant::now();
+            next = Instant::now() + TAKE_IN_EVERY;
             loop {
                 match self.take_in(&chunk).await {
                     Ok(()) => break,
@@ -63,10 +63,6 @@ impl Shard {
                 if !shutdown.pause(RETRY_PAUSE).await {
                     return Ok(());
                 }
-            }
-            let rest = TAKE_IN_EVERY.saturating_sub(begun.elapsed());
-            if !shutdown.pause(rest).await {
-                return Ok(());
             }
         }
     }
@@ -139,7 +135,7 @@ impl Shard {
     ) -> Result<(), Error> {
         let commits = self.stops.readable(commits).await?;
         let written = self.views.take_in(self.number, &commits);
-        let published = feed::publish(&self.feed, &commits);
+        let published = feed::publish(&mut self.feed, &commits);
         let (written, published) = tokio::join!(written, published);
         self.stop(written?).await?;
         Ok(published?)
@@ -193,7 +189,7 @@ impl Shard {
                     let passed =
                         |c: &&Commit| c.sequence >= stopped.sequence && c.sequence <= self.noted;
                     let passed: Vec<Commit> = commits.iter().filter(passed).cloned().collect();
-                    feed::publish(&self.feed, &passed).await?;
+                    feed::publish(&mut self.feed, &passed).await?;
                     self.stops.resumed(request).await?;
                 }
                 Err(error) if error.is_transient() => return Err(error.into()),
@@ -225,4 +221,20 @@ impl Shard {
         tracing::info!(shard, to, "the views are built again");
         Ok(())
     }
+}
+
+/// What is delivered until then, or until it is many; nothing where nothing comes for long. None
+/// says that the connection is closed.
+async fn gather(deliveries: &mut Deliveries, until: Instant) -> Option<Vec<Delivery>> {
+    let Ok(first) = tokio::time::timeout(REDIS_LOOK, deliveries.next()).await else {
+        return Some(Vec::new());
+    };
+    let mut gathered = first?;
+    while gathered.len() < Deliveries::CHUNK {
+        match tokio::time::timeout_at(until.into(), deliveries.next()).await {
+            Ok(more) => gathered.extend(more?),
+            Err(_) => break,
+        }
+    }
+    Some(gathered)
 }

@@ -1,0 +1,98 @@
+//! What publishing costs, as it was measured lately: whether an atomic batch pays.
+
+use std::time::Duration;
+
+/// What a batch is taken to cost, beside its messages, before one was measured.
+const BATCH_COST: Duration = Duration::from_micros(2_500);
+/// What each message costs within a batch. It passes through a store of the batch before it gets
+/// to the stream: one that is not synced by itself costs less when it goes there at once.
+const BATCHED_COST: Duration = Duration::from_micros(25);
+/// From how many messages at once, each by itself, their cost is measured.
+const MEASURED_FROM: usize = 8;
+/// How much a new measurement counts that is higher than what is known. One that is lower is
+/// believed at once: whatever else the machine does only makes it higher.
+const WEIGHT: f64 = 0.01;
+
+/// The least that was measured lately, in seconds.
+pub(crate) struct Costs {
+    /// Of a batch, beside its messages.
+    batch: f64,
+    /// Of a message that goes by itself, once that was measured.
+    single: Option<f64>,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self {
+            batch: BATCH_COST.as_secs_f64(),
+            single: None,
+        }
+    }
+}
+
+impl Costs {
+    /// Whether a batch of so many messages costs less than the messages by themselves.
+    pub fn batch_pays(&self, messages: usize) -> bool {
+        let pays = |single| single * count(messages) > self.batch + batched(messages);
+        self.single.is_some_and(pays)
+    }
+
+    /// Notes what a batch of so many messages took.
+    pub fn note_batch(&mut self, messages: usize, took: Duration) {
+        lower(&mut self.batch, took.as_secs_f64() - batched(messages));
+    }
+
+    /// Notes what so many messages by themselves took, one beside the other.
+    pub fn note_singles(&mut self, messages: usize, took: Duration) {
+        if messages >= MEASURED_FROM {
+            let took = took.as_secs_f64() / count(messages);
+            lower(self.single.get_or_insert(took), took);
+        }
+    }
+}
+
+fn lower(known: &mut f64, measured: f64) {
+    *known = measured.min(*known + WEIGHT * (measured - *known));
+}
+
+fn batched(messages: usize) -> f64 {
+    BATCHED_COST.as_secs_f64() * count(messages)
+}
+
+#[allow(clippy::cast_precision_loss)] // A flight has some hundreds.
+fn count(messages: usize) -> f64 {
+    messages as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYNCED: Duration = Duration::from_micros(160);
+    const UNSYNCED: Duration = Duration::from_micros(15);
+
+    #[test]
+    fn a_batch_pays_for_some_dozens_of_messages_that_are_synced_each() {
+        let mut costs = Costs::default();
+        costs.note_singles(10, SYNCED * 10);
+        assert!(!costs.batch_pays(10));
+        assert!(costs.batch_pays(30));
+    }
+
+    #[test]
+    fn a_batch_never_pays_for_messages_that_are_not_synced() {
+        let mut costs = Costs::default();
+        costs.note_singles(100, UNSYNCED * 100);
+        assert!(!costs.batch_pays(400));
+        assert!(!costs.batch_pays(100_000));
+    }
+
+    #[test]
+    fn a_lower_measurement_is_believed_at_once_and_a_higher_one_slowly() {
+        let mut costs = Costs::default();
+        costs.note_batch(100, Duration::from_millis(3));
+        assert!(costs.batch < 0.000_51, "{}", costs.batch);
+        costs.note_batch(100, Duration::from_micros(12_500));
+        assert!(costs.batch < 0.000_61, "{}", costs.batch);
+    }
+}

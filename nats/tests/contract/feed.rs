@@ -1,0 +1,100 @@
+use std::collections::BTreeSet;
+
+use domain::feed::CloudEvent;
+use domain::request::{Event, Recorded};
+use futures::StreamExt;
+use harness::World;
+use jiff::Timestamp;
+use nats::{Error, Feed, Topology};
+
+use crate::{connect, new_id};
+
+/// More than go in one batch.
+const EVENTS: u64 = 2_500;
+
+fn events(from: u64, to: u64) -> Vec<(&'static str, CloudEvent)> {
+    let request = new_id();
+    let event = |sequence| {
+        let event = Event::GroupCompleted { group: 0 };
+        let recorded = Recorded {
+            request,
+            sequence,
+            index: 0,
+            at: Timestamp::UNIX_EPOCH,
+            event,
+        };
+        ("group-completed", CloudEvent::of(&recorded))
+    };
+    (from..to).map(event).collect()
+}
+
+/// The ids of what is in the feed, in its order.
+async fn ids(world: &World) -> Vec<String> {
+    let jetstream = world.jetstream().await;
+    let feed = jetstream.get_stream("LIFECYCLE").await.unwrap();
+    let messages = feed.cached_info().state.messages;
+    let config = async_nats::jetstream::consumer::pull::OrderedConfig::default();
+    let consumer = feed.create_consumer(config).await.unwrap();
+    let messages = consumer
+        .messages()
+        .await
+        .unwrap()
+        .take(usize::try_from(messages).unwrap());
+    let id = |message: async_nats::jetstream::Message| {
+        message
+            .headers
+            .as_ref()
+            .unwrap()
+            .get("ce-id")
+            .unwrap()
+            .to_string()
+    };
+    messages.map(|message| id(message.unwrap())).collect().await
+}
+
+#[tokio::test]
+async fn events_are_in_the_feed_in_their_order_and_those_sent_again_once() {
+    for sync in ["always", "100ms"] {
+        let world = World::own_that_syncs(sync).await;
+        let mut feed = Feed::new(connect(world.nats_url(), &Topology::default()).await);
+        let all = events(1, EVENTS + 1);
+        // The first few say what a message costs, and so how the others go.
+        for to in [1, 10, 100, all.len()] {
+            feed.publish(&all[..to]).await.unwrap();
+        }
+        feed.publish(&all[all.len() - 10..]).await.unwrap();
+        let wanted: Vec<String> = all.iter().map(|(_, event)| event.id.clone()).collect();
+        assert_eq!(ids(&world).await, wanted, "with sync_interval {sync}");
+    }
+}
+
+#[tokio::test]
+async fn two_who_publish_at_once_each_learn_of_their_own() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let publish = |connection| async move {
+        let mut feed = Feed::new(connection);
+        for _ in 0..20 {
+            feed.publish(&events(1, 100)).await.unwrap();
+        }
+    };
+    tokio::join!(publish(connection.clone()), publish(connection));
+    let found = ids(&world).await;
+    let distinct: BTreeSet<&String> = found.iter().collect();
+    assert_eq!((found.len(), distinct.len()), (2 * 20 * 99, 2 * 20 * 99));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_refused_is_an_error_and_the_next_is_not() {
+    let world = World::own().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let mut feed = Feed::new(connection);
+    feed.publish(&events(1, 10)).await.unwrap();
+    let jetstream = world.jetstream().await;
+    jetstream.delete_stream("LIFECYCLE").await.unwrap();
+    let refused = feed.publish(&events(1, 10)).await.unwrap_err();
+    assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+    connect(world.nats_url(), &Topology::default()).await;
+    feed.publish(&events(1, 10)).await.unwrap();
+    assert_eq!(ids(&world).await.len(), 9);
+}

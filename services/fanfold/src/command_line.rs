@@ -63,6 +63,15 @@ impl Role {
         self == Self::Up || self == role
     }
 
+    /// How many roles this process may run.
+    pub fn count(self) -> usize {
+        Self::ALL
+            .iter()
+            .filter(|(role, ..)| self == Self::Up && *role != Self::Up)
+            .count()
+            .max(1)
+    }
+
     /// Its name, as the subcommand and the connections have it.
     pub fn name(self) -> &'static str {
         let found = Self::ALL.iter().find(|(role, ..)| *role == self);

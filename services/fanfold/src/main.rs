@@ -10,6 +10,7 @@ mod operate;
 mod own;
 mod ready;
 mod rerun;
+mod role_thread;
 mod roles;
 mod up;
 
@@ -47,7 +48,7 @@ fn run() -> anyhow::Result<ExitCode> {
     start_logs(&settings)?;
     worker::check(&settings)?;
     orchestrator::check(&settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::command_line::Role;
 use crate::health::{self, Health};
+use crate::role_thread::RoleThread;
 
 /// The streams that these settings ask for.
 fn topology(settings: &Settings) -> Topology {
@@ -39,7 +40,11 @@ async fn views(settings: &Settings) -> anyhow::Result<Store> {
 }
 
 /// The roles that run, to be waited for.
-pub type Running = JoinSet<anyhow::Result<()>>;
+pub struct Running {
+    roles: JoinSet<anyhow::Result<()>>,
+    /// They end when nobody waits any more.
+    threads: Vec<RoleThread>,
+}
 
 /// Where this process listens.
 pub struct Listeners {
@@ -47,9 +52,9 @@ pub struct Listeners {
     pub health: Option<TcpListener>,
 }
 
-/// Starts the roles that this process has. They share one connection to NATS and one log: what
-/// they publish at the same time goes together. Only the projector has a connection of its own:
-/// no commit is to wait behind its bursts of public events.
+/// Starts the roles that this process has, each on threads and with a connection to NATS of its
+/// own. Only the log of the API is that of the orchestrator: what the two commit at the same time
+/// goes together.
 pub async fn start(
     role: Role,
     settings: &Settings,
@@ -59,77 +64,108 @@ pub async fn start(
     let connection = connect(settings, role).await?;
     let topology = topology(settings);
     topology.declare(&connection).await?;
-    let shared = Shared {
-        queues: Queues::new(connection.clone(), topology),
-        log: Log::new(connection.clone(), settings.shards),
-        connection,
-        settings: settings.clone(),
-        shutdown: shutdown.clone(),
-    };
-    let mut running = JoinSet::new();
+    let mut roles = JoinSet::new();
+    let mut threads = Vec::new();
+    let thread = |of: Role| RoleThread::start(of.name(), role.count());
+    let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
+    let mut log = None;
+    if role.includes(Role::Orchestrator) {
+        let thread = threads.push_mut(thread(Role::Orchestrator)?);
+        let part = thread.run(part(Role::Orchestrator)).await?;
+        log = Some(part.log.clone());
+        roles.spawn(thread.run(part.clone().flushed(part.orchestrator(topology))));
+    }
+    if role.includes(Role::Projector) {
+        let thread = threads.push_mut(thread(Role::Projector)?);
+        let part = thread.run(part(Role::Projector)).await?;
+        roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
+        if !settings.webhook_secret.is_empty() {
+            roles.spawn(thread.run(part.clone().flushed(part.webhooks())));
+        }
+    }
+    if role.includes(Role::Worker) {
+        let thread = threads.push_mut(thread(Role::Worker)?);
+        let part = thread.run(part(Role::Worker)).await?;
+        roles.spawn(thread.run(part.clone().flushed(part.worker())));
+    }
+    if let Some(listener) = listeners.api {
+        let listener = listener.into_std()?;
+        let thread = threads.push_mut(thread(Role::Api)?);
+        let mut part = thread.run(part(Role::Api)).await?;
+        part.log = log.unwrap_or(part.log);
+        roles.spawn(thread.run(part.clone().flushed(part.api(listener))));
+    }
     if let Some(listener) = listeners.health {
         let store = if role.includes(Role::Projector) {
             Some(views(settings).await?)
         } else {
             None
         };
-        let health = Health::new(role, shared.connection.clone(), store, settings, shutdown);
-        running.spawn(health::serve(listener, health));
+        let health = Health::new(role, connection, store, settings, shutdown);
+        roles.spawn(health::serve(listener, health));
     }
-    if role.includes(Role::Orchestrator) {
-        running.spawn(shared.clone().orchestrator());
-    }
-    if role.includes(Role::Projector) {
-        running.spawn(shared.clone().projector(views(settings).await?));
-        if !settings.webhook_secret.is_empty() {
-            running.spawn(shared.clone().webhooks());
-        }
-    }
-    if role.includes(Role::Worker) {
-        running.spawn(shared.clone().worker());
-    }
-    if let Some(listener) = listeners.api {
-        running.spawn(shared.clone().api(views(settings).await?, listener));
-    }
-    if running.is_empty() {
+    if roles.is_empty() {
         // An API that is not to listen has nothing else to do.
-        running.spawn(shared.until_asked_to_end());
+        let shutdown = shutdown.clone();
+        roles.spawn(async move {
+            shutdown.softly().await;
+            Ok(())
+        });
     }
-    Ok(running)
+    Ok(Running { roles, threads })
 }
 
-/// What the roles of a process share.
+/// What a role works with.
 #[derive(Clone)]
-struct Shared {
+struct Part {
     connection: Connection,
     log: Log,
-    queues: Queues,
     settings: Settings,
     shutdown: Shutdown,
 }
 
-impl Shared {
-    async fn orchestrator(self) -> anyhow::Result<()> {
-        let Self {
+impl Part {
+    async fn open(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
+        let connection = connect(&settings, role).await?;
+        Ok(Self {
+            log: Log::new(connection.clone(), settings.shards),
             connection,
-            log,
-            queues,
             settings,
             shutdown,
-        } = self;
-        let ran = orchestrator::run(connection, log, queues, &settings, shutdown);
+        })
+    }
+
+    /// Runs a role, and sends what it leaves in the buffer of its connection.
+    async fn flushed(
+        self,
+        role: impl Future<Output = anyhow::Result<()>> + Send,
+    ) -> anyhow::Result<()> {
+        let ran = role.await;
+        self.connection.flush().await;
+        ran
+    }
+
+    async fn orchestrator(self, topology: Topology) -> anyhow::Result<()> {
+        let queues = Queues::new(self.connection.clone(), topology);
+        let ran = orchestrator::run(
+            self.connection,
+            self.log,
+            queues,
+            &self.settings,
+            self.shutdown,
+        );
         ran.await.context("orchestrator")
     }
 
-    async fn projector(self, store: Store) -> anyhow::Result<()> {
-        let Self {
-            log,
-            settings,
-            shutdown,
-            ..
-        } = self;
-        let connection = connect(&settings, Role::Projector).await?;
-        let ran = projector::run(connection, log, store, &settings, shutdown);
+    async fn projector(self) -> anyhow::Result<()> {
+        let store = views(&self.settings).await?;
+        let ran = projector::run(
+            self.connection,
+            self.log,
+            store,
+            &self.settings,
+            self.shutdown,
+        );
         ran.await.context("projector")
     }
 
@@ -143,28 +179,25 @@ impl Shared {
         ran.await.context("worker")
     }
 
-    async fn api(self, store: Store, listener: TcpListener) -> anyhow::Result<()> {
-        let Self {
-            connection,
-            log,
-            settings,
-            shutdown,
-            ..
-        } = self;
-        let ran = api::run(connection, log, store, listener, &settings, shutdown);
+    async fn api(self, listener: std::net::TcpListener) -> anyhow::Result<()> {
+        let store = views(&self.settings).await?;
+        let ran = api::run(
+            self.connection,
+            self.log,
+            store,
+            TcpListener::from_std(listener)?,
+            &self.settings,
+            self.shutdown,
+        );
         ran.await.context("api")
-    }
-
-    async fn until_asked_to_end(self) -> anyhow::Result<()> {
-        self.shutdown.softly().await;
-        Ok(())
     }
 }
 
 /// Waits until every role has ended. One that ends by itself takes the process down.
-pub async fn wait(mut running: Running, shutdown: &Shutdown) -> anyhow::Result<()> {
+pub async fn wait(running: Running, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let Running { mut roles, threads } = running;
     let mut first = Ok(());
-    while let Some(ended) = running.join_next().await {
+    while let Some(ended) = roles.join_next().await {
         let ended = ended.context("a role broke").and_then(|ended| ended);
         let early = !shutdown.is_soft();
         shutdown.soft();
@@ -175,5 +208,6 @@ pub async fn wait(mut running: Running, shutdown: &Shutdown) -> anyhow::Result<(
             };
         }
     }
+    drop(threads);
     first
 }

@@ -84,7 +84,7 @@ mod tests {
     #[tokio::test]
     async fn what_still_runs_ends_with_its_thread() {
         let role = RoleThread::start("a-role", 1_000).unwrap();
-        let endless = role.run(async { Ok(std::future::pending::<()>().await) });
+        let endless = role.run(std::future::pending::<anyhow::Result<()>>());
         drop(role);
         assert!(endless.await.is_err());
     }

@@ -10,6 +10,9 @@ use crate::resources;
 /// How often a group is looked at anew because what was fetched refers to something else.
 const FETCH_ROUNDS: u32 = 64;
 
+/// A document larger than this is parsed beside the event loop, which may have one thread.
+const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
+
 /// Task documents are made until they have so many bytes, and sent before more are made.
 const MADE_AT_ONCE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -33,9 +36,9 @@ impl Work {
     ) -> Result<(), Error> {
         if self.document.is_none() || self.placed > state.completed.len() {
             let bytes = context.payloads.fetch(&state.document).await?;
-            let document = Document::accept(&bytes, &Limits::default())
-                .map_err(|refusal| Error::failure("document-unreadable", refusal.to_string()))?;
-            tracing::debug!(%request, bytes = bytes.len(), "document parsed");
+            let length = bytes.len();
+            let document = parse(bytes).await?;
+            tracing::debug!(%request, bytes = length, "document parsed");
             *self = Self {
                 document: Some(document),
                 ..Self::default()
@@ -162,6 +165,18 @@ impl Work {
     pub fn response(&self) -> Result<Vec<u8>, Error> {
         Ok(self.document()?.response())
     }
+}
+
+async fn parse(bytes: Vec<u8>) -> Result<Document, Error> {
+    let small = bytes.len() <= PARSE_INLINE_MAX_BYTES;
+    let read = move || Document::accept(&bytes, &Limits::default());
+    let parsed = if small {
+        read()
+    } else {
+        let reading = tokio::task::spawn_blocking(read).await;
+        reading.map_err(|error| Error::Later(error.to_string()))?
+    };
+    parsed.map_err(|refusal| Error::failure("document-unreadable", refusal.to_string()))
 }
 
 fn up_to_a_size(

@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 use crate::group_commit::Outgoing;
 use crate::{Connection, Error};
 
-/// After how many messages of a fast batch the broker tells how far it is. Nobody waits for it:
-/// a batch is smaller than what a stream takes in unread.
+/// After how many messages of a fast batch the broker may at the most be silent about how far it
+/// is. Nobody waits for that: a batch is far smaller than what a stream takes in unread.
 const FLOW: usize = 10_000;
 
 // What a message of a fast batch says it is, in its reply subject.
@@ -59,7 +59,7 @@ pub(crate) async fn atomic(
     Err(Error::Unavailable("a batch of no messages".into()))
 }
 
-/// Publishes fast batches.
+/// Publishes fast batches, one at a time.
 #[derive(Default)]
 pub(crate) struct Fast {
     /// The answers to whichever batch is on its way.
@@ -72,13 +72,14 @@ struct Answers {
     batches: u64,
 }
 
-/// What the broker says at the end of a batch. Anything else that is not progress is trouble.
+/// What the broker says at the end of a batch.
 #[derive(Deserialize)]
 struct End {
+    batch: String,
     count: usize,
 }
 
-/// How far the broker is.
+/// What it says before: how far it is, or why the batch ends early.
 #[derive(Deserialize)]
 struct Progress {
     #[serde(rename = "type")]
@@ -86,49 +87,54 @@ struct Progress {
 }
 
 impl Fast {
-    /// Publishes a batch to one stream, and waits until all of it is stored. After an error any
-    /// part of it may be.
+    /// Publishes a batch to one stream, and gives how many of its messages, from the first on,
+    /// are stored by the end: fewer where the broker refused one. None where another batch is on
+    /// its way, which may wait for a lost broker. After an error any part of it may be stored.
     pub async fn publish(
         &self,
         connection: &Connection,
         messages: impl ExactSizeIterator<Item = Outgoing>,
-    ) -> Result<(), Error> {
-        // One that waits for a lost broker holds nobody up.
-        let under_way = |_| Error::Unavailable("another batch is on its way".into());
-        let mut answers = self.answers.try_lock().map_err(under_way)?;
-        let answers = match &mut *answers {
-            Some(answers) => answers,
-            none => none.insert(Answers::open(connection).await?),
-        };
-        answers.batches += 1;
-        let batch = format!("{}.{}", answers.inbox, answers.batches);
-        let sent = messages.len();
-        for (number, message) in (1..).zip(messages) {
-            let operation = match number {
-                _ if number == sent => COMMIT,
-                1 => START,
-                _ => APPEND,
-            };
-            let reply = format!("{batch}.{FLOW}.fail.{number}.{operation}.$FI");
-            let Outgoing {
-                subject,
-                headers,
-                body,
-            } = message;
-            let client = &connection.client;
-            let sending = client.publish_with_reply_and_headers(subject, reply, headers, body);
-            sending.await.map_err(Error::unavailable)?;
-        }
-        let ending = answers.end_of(&batch);
-        let stored = tokio::time::timeout(connection.request_timeout, ending)
-            .await
-            .map_err(|_| Error::Unavailable("no answer to a batch".into()))??;
-        if stored == sent {
-            return Ok(());
-        }
-        let reason = format!("of a batch of {sent} messages {stored} were stored");
-        Err(Error::Unavailable(reason))
+    ) -> Option<Result<usize, Error>> {
+        let mut answers = self.answers.try_lock().ok()?;
+        let publishing = publish(&mut answers, connection, messages);
+        let published = tokio::time::timeout(connection.request_timeout, publishing).await;
+        let silent = |_| Err(Error::Unavailable("no answer to a batch".into()));
+        Some(published.unwrap_or_else(silent))
     }
+}
+
+async fn publish(
+    answers: &mut Option<Answers>,
+    connection: &Connection,
+    messages: impl ExactSizeIterator<Item = Outgoing>,
+) -> Result<usize, Error> {
+    let answers = match answers {
+        Some(answers) => answers,
+        none => none.insert(Answers::open(connection).await?),
+    };
+    answers.batches += 1;
+    // The broker knows a batch by this one token, whoever publishes it.
+    let unique = answers.inbox.rsplit('.').next().unwrap_or_default();
+    let batch = format!("{unique}-{}", answers.batches);
+    let last = messages.len();
+    for (number, message) in (1..).zip(messages) {
+        let operation = match number {
+            _ if number == last => COMMIT,
+            1 => START,
+            _ => APPEND,
+        };
+        let inbox = &answers.inbox;
+        let reply = format!("{inbox}.{batch}.{FLOW}.fail.{number}.{operation}.$FI");
+        let Outgoing {
+            subject,
+            headers,
+            body,
+        } = message;
+        let client = &connection.client;
+        let sending = client.publish_with_reply_and_headers(subject, reply, headers, body);
+        sending.await.map_err(Error::unavailable)?;
+    }
+    answers.end_of(&batch).await
 }
 
 impl Answers {
@@ -142,23 +148,35 @@ impl Answers {
         })
     }
 
-    /// How many messages of a batch were stored. What comes late of one before is passed over.
+    /// How many messages of a batch are stored. What comes late of one before is passed over.
     async fn end_of(&mut self, batch: &str) -> Result<usize, Error> {
+        let subjects = format!("{}.{batch}.", self.inbox);
         while let Some(answer) = self.subscriber.next().await {
-            let of_batch = answer.subject.strip_prefix(batch);
-            if !of_batch.is_some_and(|rest| rest.starts_with('.')) {
+            if !answer.subject.starts_with(&subjects) {
                 continue;
             }
             let body = &answer.payload;
-            if let Ok(Response::Ok(End { count })) = serde_json::from_slice(body) {
-                return Ok(count);
-            }
-            let progress = serde_json::from_slice::<Progress>(body);
-            if !progress.is_ok_and(|progress| progress.kind == "ack") {
-                let body = String::from_utf8_lossy(body);
-                return Err(Error::Unavailable(format!("a batch was refused: {body}")));
+            match serde_json::from_slice(body) {
+                Ok(Response::Ok(End { batch: of, count })) if of == batch => return Ok(count),
+                // Refused before anything was stored; what is refused later is told with a type,
+                // and the end of what was stored before it is still to come.
+                Ok(Response::Err { error }) if !is_progress(body) => {
+                    tracing::debug!(%error, "a batch was refused");
+                    return Ok(0);
+                }
+                _ if is_progress(body) => {}
+                _ => {
+                    let body = String::from_utf8_lossy(body);
+                    let reason = format!("the answer to a batch was '{body}'");
+                    return Err(Error::Unavailable(reason));
+                }
             }
         }
         Err(Error::Unavailable("the connection is closed".into()))
     }
+}
+
+fn is_progress(body: &[u8]) -> bool {
+    let progress = serde_json::from_slice::<Progress>(body);
+    progress.is_ok_and(|progress| matches!(progress.kind.as_str(), "ack" | "err" | "gap"))
 }

@@ -42,7 +42,13 @@ pub(crate) async fn declare_stream(
         before.republish = None;
     }
     if difference(&before, found).is_none() && difference(&wanted, found).is_some() {
-        let updated = connection.jetstream.update_stream(&wanted).await;
+        // All else stays as an operator may have set it.
+        let update = stream::Config {
+            republish: wanted.republish,
+            allow_batch_publish: wanted.allow_batch_publish,
+            ..found.clone()
+        };
+        let updated = connection.jetstream.update_stream(&update).await;
         return updated.map(|_| ()).map_err(Error::unavailable);
     }
     match difference(&wanted, found) {

@@ -1,10 +1,13 @@
 //! The lifecycle feed: the public events, one `CloudEvent` each, in binary mode.
 
+use std::future::IntoFuture as _;
 use std::time::Instant;
 
 use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::message::PublishMessage;
 use async_nats::{HeaderMap, HeaderName};
 use domain::feed::CloudEvent;
+use futures::future::try_join_all;
 
 use crate::costs::Costs;
 use crate::group_commit::Outgoing;
@@ -29,6 +32,8 @@ pub struct Feed {
     connection: Connection,
     fast: batch::Fast,
     costs: Costs,
+    /// The last attempt failed, and may have left something behind that is stored or is not.
+    in_doubt: bool,
 }
 
 impl Feed {
@@ -39,6 +44,7 @@ impl Feed {
             connection,
             fast: batch::Fast::default(),
             costs: Costs::default(),
+            in_doubt: false,
         }
     }
 
@@ -46,35 +52,64 @@ impl Feed {
     /// all. After an error it may have some of them: their ids make them known again when they
     /// come once more.
     pub async fn publish(&mut self, events: &[(&str, CloudEvent)]) -> Result<(), Error> {
+        let in_doubt = std::mem::replace(&mut self.in_doubt, true);
         for events in events.chunks(ATOMIC_MAX) {
-            if !self.costs.batch_pays(events.len()) || !self.atomic(events).await? {
-                self.fast(events).await?;
-            }
+            let stored = if in_doubt {
+                0
+            } else if self.costs.batch_pays(events.len()) {
+                self.atomic(events).await?
+            } else {
+                self.fast(events).await?
+            };
+            self.singly(&events[stored.min(events.len())..]).await?;
         }
+        self.in_doubt = false;
         Ok(())
     }
 
-    /// Whether all of these are stored now. One that is there already has all refused.
-    async fn atomic(&mut self, events: &[(&str, CloudEvent)]) -> Result<bool, Error> {
+    /// How many of these are stored now: all or none. One that is there already has all refused.
+    async fn atomic(&mut self, events: &[(&str, CloudEvent)]) -> Result<usize, Error> {
         let messages = messages(events)?;
         let begun = Instant::now();
         match batch::atomic(&self.connection, messages.into_iter()).await {
             Ok(_) => self.costs.note_batch(events.len(), begun.elapsed()),
             Err(error) => {
                 tracing::debug!(%error, events = events.len(), "a batch was refused");
-                return Ok(false);
+                return Ok(0);
             }
         }
-        Ok(true)
+        Ok(events.len())
     }
 
-    async fn fast(&mut self, events: &[(&str, CloudEvent)]) -> Result<(), Error> {
+    /// How many of these, from the first on, are stored now.
+    async fn fast(&mut self, events: &[(&str, CloudEvent)]) -> Result<usize, Error> {
         let messages = messages(events)?;
         let begun = Instant::now();
-        let messages = messages.into_iter();
-        self.fast.publish(&self.connection, messages).await?;
-        self.costs.note_singles(events.len(), begun.elapsed());
-        Ok(())
+        let published = self.fast.publish(&self.connection, messages.into_iter());
+        let stored = published.await.unwrap_or(Ok(0))?;
+        if stored == events.len() {
+            self.costs.note_singles(stored, begun.elapsed());
+        }
+        Ok(stored)
+    }
+
+    /// Each with an ack of its own. On replicas a batch passes over an event whose id is known
+    /// though it is only proposed; here that is an error.
+    async fn singly(&self, events: &[(&str, CloudEvent)]) -> Result<(), Error> {
+        let jetstream = &self.connection.jetstream;
+        let mut acks = Vec::with_capacity(events.len());
+        for message in messages(events)? {
+            let Outgoing {
+                subject,
+                headers,
+                body,
+            } = message;
+            let publish = PublishMessage::build().headers(headers).payload(body);
+            let sending = jetstream.send_publish(subject, publish).await;
+            acks.push(sending.map_err(Error::unavailable)?.into_future());
+        }
+        let acked = try_join_all(acks).await;
+        acked.map(|_| ()).map_err(Error::unavailable)
     }
 }
 

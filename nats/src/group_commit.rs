@@ -212,21 +212,27 @@ impl GroupCommit {
         }
     }
 
-    async fn fly_to_queue(&self, flight: Vec<Waiting>, fast: &batch::Fast) {
-        let messages = flight.len();
-        if messages >= FAST_FROM {
+    async fn fly_to_queue(&self, mut flight: Vec<Waiting>, fast: &batch::Fast) {
+        if flight.len() >= FAST_FROM {
             match fast.publish(&self.connection, copies(&flight)).await {
-                Ok(()) => {
-                    for waiting in flight {
+                Some(Ok(stored)) => {
+                    // What is stored is not published again: its task may have been run by then.
+                    let rest = flight.split_off(stored.min(flight.len()));
+                    for waiting in std::mem::replace(&mut flight, rest) {
                         let (sequence, stored) = (0, Stored::Now);
                         waiting.tell(Ok(Place { sequence, stored }));
                     }
+                }
+                Some(Err(error)) => {
+                    for waiting in flight {
+                        waiting.tell(Err(Refusal::Other(error.to_string())));
+                    }
                     return;
                 }
-                // As where one of them is there already.
-                Err(error) => tracing::debug!(%error, messages, "a batch was refused"),
+                None => {}
             }
         }
+        // What was refused, as where a task is there already, is told its own answer.
         self.one_by_one(flight).await;
     }
 

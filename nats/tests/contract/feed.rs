@@ -69,19 +69,25 @@ async fn events_are_in_the_feed_in_their_order_and_those_sent_again_once() {
 }
 
 #[tokio::test]
-async fn two_who_publish_at_once_each_learn_of_their_own() {
+async fn many_who_publish_at_once_each_learn_of_their_own() {
     let world = World::start().await;
-    let connection = connect(world.nats_url(), &Topology::default()).await;
-    let publish = |connection| async move {
-        let mut feed = Feed::new(connection);
-        for _ in 0..20 {
-            feed.publish(&events(1, 100)).await.unwrap();
-        }
+    let publish = |size: u64| {
+        let url = world.nats_url().to_owned();
+        tokio::spawn(async move {
+            let mut feed = Feed::new(connect(&url, &Topology::default()).await);
+            for _ in 0..50 {
+                feed.publish(&events(1, 1 + size)).await.unwrap();
+            }
+        })
     };
-    tokio::join!(publish(connection.clone()), publish(connection));
+    let publishing = [1, 1, 2, 2, 90, 90].map(publish);
+    for published in publishing {
+        published.await.unwrap();
+    }
     let found = ids(&world).await;
     let distinct: BTreeSet<&String> = found.iter().collect();
-    assert_eq!((found.len(), distinct.len()), (2 * 20 * 99, 2 * 20 * 99));
+    let sent = 50 * (1 + 1 + 2 + 2 + 90 + 90);
+    assert_eq!((found.len(), distinct.len()), (sent, sent));
 }
 
 #[tokio::test]

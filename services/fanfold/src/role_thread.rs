@@ -3,10 +3,14 @@
 //! took from each other. On a machine of few cores a role has one thread.
 
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
+
+/// How long a computation beside the event loop may go on after its role has ended.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A role's runtime. When it is dropped, what still runs there is dropped.
 pub struct RoleThread {
@@ -24,8 +28,11 @@ impl RoleThread {
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            // It ends when whoever holds this drops the sender.
-            .spawn(move || drop(runtime.block_on(stopped)))
+            .spawn(move || {
+                // It comes when whoever holds this drops the sender.
+                let _ = runtime.block_on(stopped);
+                runtime.shutdown_timeout(STOP_TIMEOUT);
+            })
             .context("a thread for a role")?;
         Ok(Self {
             handle,

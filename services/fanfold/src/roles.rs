@@ -61,7 +61,7 @@ pub async fn start(
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
-    let connection = connect(settings, role).await?;
+    let mut connection = connect(settings, role).await?;
     let topology = topology(settings);
     topology.declare(&connection).await?;
     let mut roles = JoinSet::new();
@@ -72,12 +72,14 @@ pub async fn start(
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
         let part = thread.run(part(Role::Orchestrator)).await?;
+        connection = part.connection.clone();
         log = Some(part.log.clone());
         roles.spawn(thread.run(part.clone().flushed(part.orchestrator(topology))));
     }
     if role.includes(Role::Projector) {
         let thread = threads.push_mut(thread(Role::Projector)?);
         let part = thread.run(part(Role::Projector)).await?;
+        connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
         if !settings.webhook_secret.is_empty() {
             roles.spawn(thread.run(part.clone().flushed(part.webhooks())));
@@ -86,6 +88,7 @@ pub async fn start(
     if role.includes(Role::Worker) {
         let thread = threads.push_mut(thread(Role::Worker)?);
         let part = thread.run(part(Role::Worker)).await?;
+        connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.worker())));
     }
     if let Some(listener) = listeners.api {
@@ -95,6 +98,7 @@ pub async fn start(
         part.log = log.unwrap_or(part.log);
         roles.spawn(thread.run(part.clone().flushed(part.api(listener))));
     }
+    // What is looked at is what the role works with.
     if let Some(listener) = listeners.health {
         let store = if role.includes(Role::Projector) {
             Some(views(settings).await?)

@@ -56,9 +56,11 @@ impl Shard {
             };
             next = Instant::now() + TAKE_IN_EVERY;
             loop {
-                match self.take_in(&chunk).await {
-                    Ok(()) => break,
-                    Err(error) => tracing::warn!(%error, "projecting is tried again"),
+                // A broker that is away is waited for, but not by who is to end at once.
+                match shutdown.unless_hard(Box::pin(self.take_in(&chunk))).await {
+                    None => return Ok(()),
+                    Some(Ok(())) => break,
+                    Some(Err(error)) => tracing::warn!(%error, "projecting is tried again"),
                 }
                 if !shutdown.pause(RETRY_PAUSE).await {
                     return Ok(());

@@ -6,7 +6,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use crate::Error;
 
 /// The oldest server that has everything the topology needs: message schedules, atomic
-/// batches and pinned consumers that work.
+/// and fast batches, and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
 /// How long what is still buffered may take to be sent.

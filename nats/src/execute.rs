@@ -1,7 +1,6 @@
 //! Commands: decided by the domain, committed to the log, through the framework of cqrs-es.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -45,10 +44,10 @@ impl Log {
         request: RequestId,
         command: Command,
     ) -> Result<Receipt, ExecuteError> {
-        let told = Arc::new(Sequences::default());
+        let told = Sequences::default();
         let store = Told {
-            log: self.clone(),
-            told: told.clone(),
+            log: self,
+            told: &told,
         };
         let framework = CqrsFramework::new(store, Vec::new(), ());
         let id = request.to_string();
@@ -129,12 +128,12 @@ impl Sequences {
 }
 
 /// The log, noting what goes through it for one command.
-struct Told {
-    log: Log,
-    told: Arc<Sequences>,
+struct Told<'a> {
+    log: &'a Log,
+    told: &'a Sequences,
 }
 
-impl EventStore<State> for Told {
+impl EventStore<State> for Told<'_> {
     type AC = Loaded;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<State>>, Failure> {
@@ -151,13 +150,13 @@ impl EventStore<State> for Told {
         &self,
         events: Vec<Event>,
         context: Loaded,
-        metadata: HashMap<String, String>,
+        _metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<State>>, Failure> {
-        let envelopes = self.log.commit(events, context, metadata).await?;
-        if let Some(last) = envelopes.last() {
-            let sequence = u64::try_from(last.sequence).unwrap_or(u64::MAX);
+        if !events.is_empty() {
+            let sequence = self.log.append_decided(&events, context).await?;
             self.told.committed.store(sequence, Ordering::Relaxed);
         }
-        Ok(envelopes)
+        // What is given here is for queries within the process, of which there are none.
+        Ok(Vec::new())
     }
 }

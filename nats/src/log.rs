@@ -1,12 +1,14 @@
 //! The log: the event store of cqrs-es over JetStream.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 use domain::request::{Event, Rejection, RequestId, State, evolve};
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::Refusal;
@@ -14,7 +16,10 @@ use crate::group_commit::{GroupCommit, Outgoing};
 use crate::{Commit, Connection, Error, Topology, commit, read, subject};
 
 /// How many requests' states a process keeps.
-const CACHED_STATES: u64 = 20_000;
+const CACHED_STATES: usize = 20_000;
+/// How many commits whoever follows the log may be behind for what is known of a request to be
+/// left to it.
+const HANDED_OVER_MAX: u64 = 2_000;
 /// How often a commit is tried again when the broker is unsure of the sequence.
 const UNSURE_RETRIES: u32 = 5;
 /// The pause before such a retry.
@@ -27,7 +32,9 @@ pub struct Log {
     shards: u8,
     /// The publishes to each shard.
     appending: Arc<[GroupCommit]>,
-    cache: Cache<RequestId, Arc<Mutex<Slot>>>,
+    /// Up to which sequence of each shard this process follows the log.
+    followed: Arc<[AtomicU64]>,
+    cache: Arc<Cache<RequestId, Arc<Mutex<Slot>>>>,
 }
 
 /// What the process knows of a request: nothing, or the state at a sequence.
@@ -47,7 +54,8 @@ impl Log {
                 .collect(),
             connection,
             shards,
-            cache: Cache::new(CACHED_STATES),
+            followed: (0..shards).map(|_| AtomicU64::default()).collect(),
+            cache: Arc::new(Cache::new(CACHED_STATES)),
         }
     }
 
@@ -127,6 +135,24 @@ impl Log {
         }
     }
 
+    /// Appends what was decided on this state, and gives its sequence.
+    pub(crate) async fn append_decided(
+        &self,
+        events: &[Event],
+        mut decided: Loaded,
+    ) -> Result<u64, Error> {
+        let expected = decided.sequence();
+        let appended = self.append(decided.request, expected, events).await;
+        if let Ok(sequence) = appended {
+            decided.slot.known = Some(sequence);
+            decided.revision = decided.slot.state.revision();
+        } else {
+            *decided.slot = Slot::default();
+            decided.revision = 0;
+        }
+        appended
+    }
+
     async fn find_own(
         &self,
         request: RequestId,
@@ -150,10 +176,12 @@ impl Log {
     }
 
     /// Takes a commit that was delivered into what the process knows, so that what follows from
-    /// it needs no read.
-    pub async fn observe(&self, commit: &Commit) {
-        let slot = self.slot(commit.request);
-        let mut slot = slot.lock().await;
+    /// it needs no read. Gives the state after it, held like [`Self::load`] does, where it is
+    /// known.
+    pub async fn observe(&self, commit: &Commit) -> Option<Loaded> {
+        self.followed(commit.request)
+            .fetch_max(commit.sequence, Ordering::Relaxed);
+        let mut slot = self.slot(commit.request).lock_owned().await;
         let known = slot.known.or((commit.previous == 0).then_some(0));
         if known == Some(commit.previous) {
             let state = std::mem::take(&mut slot.state);
@@ -163,16 +191,32 @@ impl Log {
             // Something between is not known here: read again when it is needed.
             *slot = Slot::default();
         }
+        let loaded = Loaded::of(commit.request, slot);
+        (loaded.sequence() >= commit.sequence).then_some(loaded)
+    }
+
+    fn followed(&self, request: RequestId) -> &AtomicU64 {
+        &self.followed[usize::from(request.partition().shard(self.shards))]
+    }
+
+    /// Leaves what is known of a request after its commit `sequence` to whoever follows the log
+    /// in this process, who drops it when the request has ended; drops it where nobody does.
+    pub fn hand_over(&self, request: RequestId, sequence: u64) {
+        let followed = self.followed(request).load(Ordering::Relaxed);
+        if followed.saturating_add(HANDED_OVER_MAX) < sequence {
+            self.forget(request);
+        }
     }
 
     fn slot(&self, request: RequestId) -> Arc<Mutex<Slot>> {
-        self.cache
-            .get_with(request, || Arc::new(Mutex::new(Slot::default())))
+        let new = || Ok::<_, Infallible>(Arc::default());
+        let Ok(slot) = self.cache.get_or_insert_with(&request, new);
+        slot
     }
 
     /// Drops what the process knows of a request.
     pub fn forget(&self, request: RequestId) {
-        self.cache.invalidate(&request);
+        self.cache.remove(&request);
     }
 
     /// The state of a request at sequence `least` or later, held until the guard is dropped. An
@@ -218,11 +262,7 @@ impl Log {
                 state,
             };
         }
-        Ok(Loaded {
-            request,
-            revision: slot.state.revision(),
-            slot,
-        })
+        Ok(Loaded::of(request, slot))
     }
 }
 
@@ -234,6 +274,14 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    fn of(request: RequestId, slot: OwnedMutexGuard<Slot>) -> Self {
+        Self {
+            request,
+            revision: slot.state.revision(),
+            slot,
+        }
+    }
+
     /// The state.
     #[must_use]
     pub fn state(&self) -> &State {
@@ -312,24 +360,14 @@ impl EventStore<State> for Log {
     async fn commit(
         &self,
         events: Vec<Event>,
-        mut context: Loaded,
+        context: Loaded,
         _metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<State>>, Failure> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let expected = context.sequence();
-        let sequence = match self.append(context.request, expected, &events).await {
-            Ok(sequence) => sequence,
-            Err(error) => {
-                *context.slot = Slot::default();
-                context.revision = 0;
-                return Err(error.into());
-            }
-        };
-        context.slot.known = Some(sequence);
-        context.revision = context.slot.state.revision();
         let id = context.request.to_string();
+        let sequence = self.append_decided(&events, context).await?;
         Ok(events
             .into_iter()
             .map(|event| envelope(&id, sequence, event))

@@ -135,7 +135,9 @@ pub fn payload_sha256(payload: &Payload) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let digit = |of: u8| char::from(DIGITS[usize::from(of)]);
-    let pairs = bytes.iter().map(|byte| [byte >> 4, byte & 15].map(digit));
-    pairs.flatten().collect()
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        hex.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+    }
+    hex
 }

@@ -34,7 +34,11 @@ impl Placed {
 
 impl Store {
     /// Puts requests in the index of a shard, and notes when they are to go from it.
-    pub async fn index(&self, shard: u8, views: &[View]) -> Result<(), Error> {
+    pub async fn index(
+        &self,
+        shard: u8,
+        views: impl IntoIterator<Item = &View>,
+    ) -> Result<(), Error> {
         let mut connection = self.connection();
         let (mut placed, mut ending, mut running) = (Vec::new(), Vec::new(), Vec::new());
         for view in views {

@@ -15,6 +15,7 @@ mod stopped;
 mod store;
 mod tasks;
 mod view;
+mod write;
 
 pub use check::Difference;
 pub use connection::Connection;

@@ -73,6 +73,7 @@ fn begun(request: RequestId, seq: u64, at: Timestamp, received: &Received) -> Vi
         completed_at: None,
         attempts: 0,
         failed_tasks: 0,
+        redriven: false,
         groups: received.groups.iter().map(waiting).collect(),
         failure: None,
         response: None,
@@ -164,6 +165,7 @@ fn redrive(view: &mut View, seq: u64, redriven: &Redriven) {
     } else {
         Status::Received
     };
+    view.redriven = true;
     view.completed_at = None;
     view.failure = None;
     if let Some(group) = redriven.group {

@@ -1,6 +1,39 @@
 //! The guarded writes: each one script on one key, so that it is atomic on a single server and
 //! on a cluster alike, and writes nothing older than what is there.
 
+use redis::{RedisResult, Script};
+
+use crate::Connection;
+
+/// All of them.
+pub(crate) struct Scripts {
+    pub hash: Script,
+    pub json: Script,
+    pub once: Script,
+    pub advance: Script,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            hash: Script::new(PUT_HASH),
+            json: Script::new(PUT_JSON),
+            once: Script::new(PUT_ONCE),
+            advance: Script::new(ADVANCE),
+        }
+    }
+}
+
+impl Scripts {
+    /// Makes those that write views known to Redis: on a cluster, to each of its primaries.
+    pub async fn load(&self, connection: &mut Connection) -> RedisResult<()> {
+        for script in [&self.hash, &self.json, &self.once] {
+            script.load_async(connection).await?;
+        }
+        Ok(())
+    }
+}
+
 /// A hash with its sequence in `seq`. ARGV: sequence, expiry (Unix seconds, 0 for none), then
 /// the other fields and values.
 pub(crate) const PUT_HASH: &str = r"

@@ -37,7 +37,7 @@ impl Store {
     /// it does not have. Whether it did: what the projector has written since is newer, and
     /// stays.
     pub async fn replace(&self, view: &View, kinds: &[Kind]) -> Result<bool, Error> {
-        self.put_kinds(view, 0, kinds).await?;
+        self.put_kinds(view, kinds).await?;
         let mut connection = self.connection.clone();
         let id = view.request_id;
         let live: Option<u64> = connection.hget(key::request(id), "seq").await?;

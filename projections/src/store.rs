@@ -2,29 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::request::{Payload, RequestId, Status};
 use futures::future::try_join_all;
-use redis::{AsyncCommands, Script, ScriptInvocation};
+use redis::AsyncCommands;
 use serde::de::DeserializeOwned;
 
+use crate::script::Scripts;
 use crate::view::{FailureView, GroupView, View};
-use crate::{Connection, Error, Kind, content, key, script};
+use crate::{Connection, Error, key};
 
 /// Reads and writes the views.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) connection: Connection,
     time_to_live: Duration,
-    scripts: std::sync::Arc<Scripts>,
-}
-
-struct Scripts {
-    hash: Script,
-    json: Script,
-    once: Script,
-    advance: Script,
+    pub(crate) scripts: Arc<Scripts>,
 }
 
 impl Store {
@@ -34,12 +29,7 @@ impl Store {
         Self {
             connection,
             time_to_live,
-            scripts: std::sync::Arc::new(Scripts {
-                hash: Script::new(script::PUT_HASH),
-                json: Script::new(script::PUT_JSON),
-                once: Script::new(script::PUT_ONCE),
-                advance: Script::new(script::ADVANCE),
-            }),
+            scripts: Arc::default(),
         }
     }
 
@@ -59,110 +49,6 @@ impl Store {
             let keep = i64::try_from(self.time_to_live.as_secs()).unwrap_or(i64::MAX);
             at.as_second().saturating_add(keep)
         })
-    }
-
-    /// Writes what of a view is newer than sequence `written` (0: all of it).
-    pub async fn put(&self, view: &View, written: u64) -> Result<(), Error> {
-        self.put_kinds(view, written, &Kind::ALL).await
-    }
-
-    /// Writes the keys of these kinds.
-    pub(crate) async fn put_kinds(
-        &self,
-        view: &View,
-        written: u64,
-        kinds: &[Kind],
-    ) -> Result<(), Error> {
-        let mut writes = self.writes(view, written);
-        writes.retain(|(kind, _)| kinds.contains(kind));
-        try_join_all(writes.iter().map(|(_, write)| self.run(write))).await?;
-        Ok(())
-    }
-
-    fn writes(&self, view: &View, written: u64) -> Vec<(Kind, ScriptInvocation<'_>)> {
-        let expiry = self.expiry(view);
-        let terminal = view.status.is_terminal();
-        let mut writes = vec![(Kind::Request, self.put_request(view, expiry))];
-        for (index, group) in (0..).zip(&view.groups) {
-            // The end of a request gives every key its expiry.
-            if group.seq > written || terminal {
-                let write = self.put_group(view.request_id, index, group, expiry);
-                writes.push((Kind::Groups, write));
-            }
-        }
-        if written == 0 || terminal {
-            writes.extend(self.put_submission(view, expiry));
-        }
-        if let Some(response) = &view.response {
-            let mut write = self.scripts.once.key(key::response(view.request_id));
-            write.arg(content::reference(response)).arg(expiry);
-            writes.push((Kind::Response, write));
-        }
-        // A failure that was redriven goes, whatever of the run is in this view already.
-        if view.failure.is_some() || written > 0 || view.attempts > 0 {
-            let write = self.put_failure(view, expiry);
-            writes.extend(write.map(|write| (Kind::Failure, write)));
-        }
-        writes
-    }
-
-    async fn run(&self, write: &ScriptInvocation<'_>) -> Result<(), Error> {
-        let mut connection = self.connection.clone();
-        let _: i64 = write.invoke_async(&mut connection).await?;
-        Ok(())
-    }
-
-    fn put_request(&self, view: &View, expiry: i64) -> ScriptInvocation<'_> {
-        let mut write = self.scripts.hash.key(key::request(view.request_id));
-        write.arg(view.seq).arg(expiry);
-        for (name, value) in content::request(view) {
-            write.arg(name).arg(value);
-        }
-        write
-    }
-
-    fn put_group(
-        &self,
-        request: RequestId,
-        index: u32,
-        group: &GroupView,
-        expiry: i64,
-    ) -> ScriptInvocation<'_> {
-        let mut write = self.scripts.hash.key(key::group(request, index));
-        write.arg(group.seq).arg(expiry);
-        for (name, value) in content::group(group) {
-            write.arg(name).arg(value);
-        }
-        write
-    }
-
-    /// What never changes after the submission.
-    fn put_submission(&self, view: &View, expiry: i64) -> Vec<(Kind, ScriptInvocation<'_>)> {
-        let mut writes = Vec::new();
-        if !view.metadata.is_empty() {
-            let mut write = self.scripts.hash.key(key::metadata(view.request_id));
-            write.arg(view.seq).arg(expiry);
-            for (name, value) in &view.metadata {
-                write.arg(name).arg(value);
-            }
-            writes.push((Kind::Metadata, write));
-        }
-        if let Some(idempotency_key) = &view.idempotency_key {
-            let mut write = self.scripts.once.key(key::idempotency(idempotency_key));
-            write.arg(view.request_id.to_string()).arg(expiry);
-            writes.push((Kind::Idempotency, write));
-        }
-        writes
-    }
-
-    fn put_failure(&self, view: &View, expiry: i64) -> Option<ScriptInvocation<'_>> {
-        let json = match &view.failure {
-            Some(failure) => serde_json::to_string(failure).ok()?,
-            None => String::new(),
-        };
-        let mut write = self.scripts.json.key(key::failure(view.request_id));
-        write.arg(view.seq).arg(expiry).arg(json);
-        Some(write)
     }
 
     /// The view of a request, where Redis has all of it.
@@ -208,6 +94,7 @@ impl Store {
             completed_at: hash.optional("completedAt")?,
             attempts: hash.required("attempts")?,
             failed_tasks: hash.required("failedTasks")?,
+            redriven: false,
             groups,
             failure,
             response,

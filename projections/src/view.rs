@@ -28,6 +28,9 @@ pub struct View {
     pub attempts: u64,
     /// The tasks that are given up now.
     pub failed_tasks: u64,
+    /// Whether it was redriven, for who folds it: Redis does not have it.
+    #[serde(default)]
+    pub redriven: bool,
     /// The groups.
     pub groups: Vec<GroupView>,
     /// Why it failed.

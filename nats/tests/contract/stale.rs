@@ -161,3 +161,23 @@ async fn what_is_loaded_as_current_is_not_behind() {
         "what is not there is not made up"
     );
 }
+
+#[tokio::test]
+async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobody_does() {
+    const FAR: u64 = 1_000_000;
+    let world = World::start().await;
+    let (here, there, id) = known_to_both(&world).await;
+    let known = there.load(id).await.unwrap().sequence();
+    let now = here.execute(id, start(0)).await.unwrap().sequence;
+    // Nobody follows there, so it is dropped, and read anew.
+    there.hand_over(id, FAR);
+    assert_eq!(there.load(id).await.unwrap().sequence(), now);
+    let ended = vec![outcome(0, 1)];
+    let ended = here.execute(id, advance(ended, Vec::new(), 0)).await;
+    assert!(ended.unwrap().sequence > now && now > known);
+    let mut delivered = here.read(id, 0).await.unwrap().swap_remove(0);
+    (delivered.request, delivered.sequence) = (new_id(), FAR);
+    drop(there.observe(&delivered).await);
+    there.hand_over(id, FAR);
+    assert_eq!(there.load(id).await.unwrap().sequence(), now);
+}

@@ -1,8 +1,6 @@
 //! `ETag` and `If-None-Match`.
 
-use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 /// The encodings that an answer may be compressed to.
@@ -31,9 +29,7 @@ pub fn tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 /// Names the version of an answer.
 pub fn tagged(mut response: Response, tag: &str) -> Response {
-    if let Ok(value) = HeaderValue::try_from(format!("\"{tag}\"")) {
-        response.headers_mut().insert(header::ETAG, value);
-    }
+    tag_with(response.headers_mut(), tag);
     response
 }
 
@@ -43,19 +39,18 @@ pub fn not_modified(tag: &str) -> Response {
 }
 
 /// A strong tag is of the very bytes: compressed, they are others.
-pub async fn name_the_encoding(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers();
-    let (Some(tag), Some(encoding)) = (
-        headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()),
-        headers
-            .get(header::CONTENT_ENCODING)
-            .and_then(|name| name.to_str().ok()),
-    ) else {
-        return response;
-    };
-    let tag = format!("{}-{encoding}", tag.trim_matches('"'));
-    tagged(std::mem::take(&mut response), &tag)
+pub fn name_the_encoding(headers: &mut HeaderMap) {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some((tag, encoding)) = text(header::ETAG).zip(text(header::CONTENT_ENCODING)) {
+        let tag = format!("{}-{encoding}", tag.trim_matches('"'));
+        tag_with(headers, &tag);
+    }
+}
+
+fn tag_with(headers: &mut HeaderMap, tag: &str) {
+    if let Ok(value) = HeaderValue::try_from(format!("\"{tag}\"")) {
+        headers.insert(header::ETAG, value);
+    }
 }
 
 #[cfg(test)]

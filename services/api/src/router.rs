@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::decompression::RequestDecompressionLayer;
@@ -73,22 +74,23 @@ pub fn router(api: Arc<Api>) -> Router {
     in_layers(router)
 }
 
-/// What is around every route, the innermost first.
+/// What is around every route, the outermost first. One layer for the router: each of its own
+/// would be boxed and copied for every call.
 fn in_layers(router: Router) -> Router {
-    router
-        .layer(RequestDecompressionLayer::new())
-        .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(from_fn(in_one_form))
+    let layers = ServiceBuilder::new()
+        .map_response(finish)
         .layer(CompressionLayer::new())
-        .layer(from_fn(conditional::name_the_encoding))
-        .layer(from_fn(no_store))
+        .layer(from_fn(in_one_form))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(RequestDecompressionLayer::new());
+    router.layer(layers)
 }
 
 /// What changes is not to be kept; a route that knows better has said so itself.
-async fn no_store(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response
-        .headers_mut()
+fn finish<B>(mut response: Response<B>) -> Response<B> {
+    let headers = response.headers_mut();
+    conditional::name_the_encoding(headers);
+    headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use domain::request::{RequestId, Rules};
-use moka::sync::Cache;
 use nats::{Connection, Log, Payloads};
 use projections::Store;
+use quick_cache::sync::Cache;
 use runtime::{Operator, Settings, Shutdown, StuckWatch};
 use tokio::sync::Semaphore;
 
@@ -11,7 +11,7 @@ use crate::door::Door;
 use crate::waiters::Waiters;
 
 /// Of how many requests an instance remembers how far it has read.
-const SEEN_MAX: u64 = 100_000;
+const SEEN_MAX: usize = 100_000;
 /// How many callers read a stretch of the log at once.
 const SCANS_MAX: usize = 4;
 

@@ -159,7 +159,10 @@ async fn take_in(
         Some(first) => Command::Begin(received, first),
     };
     let committed = api.log.execute(id, command).await;
-    api.log.forget(id);
+    match &committed {
+        Ok(receipt) if receipt.committed => api.log.hand_over(id, receipt.sequence),
+        _ => api.log.forget(id),
+    }
     let receipt = committed.map_err(|error| match error {
         ExecuteError::Refused(rejection) => refused(id, &rejection),
         ExecuteError::Log(error) => error.into(),

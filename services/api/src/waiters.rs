@@ -21,7 +21,7 @@ struct Mark {
     /// How often it may have ended.
     ends: u64,
     /// Its last end, where that was seen.
-    end: Option<Notice>,
+    end: Option<Arc<Notice>>,
 }
 
 type Marks = Mutex<HashMap<RequestId, watch::Sender<Mark>>>;
@@ -115,7 +115,7 @@ impl Waiters {
             mark.changes += 1;
             if notice.terminal {
                 mark.ends += 1;
-                mark.end = Some(notice);
+                mark.end = Some(Arc::new(notice));
             }
         });
     }

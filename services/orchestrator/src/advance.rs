@@ -1,6 +1,6 @@
 //! Deciding: the reports that are there, and as many steps as follow from them.
 
-use domain::request::{Advance, Command, Rejection, Report, RequestId, Step};
+use domain::request::{Advance, Command, Rejection, Report, RequestId, Step, decide};
 use jiff::Timestamp;
 
 use crate::context::Context;
@@ -29,18 +29,20 @@ pub async fn with_reports(
         now: Timestamp::now(),
         rules: context.rules,
     };
+    let mut needed = needed(context, request, &advance).await?;
     for _ in 0..STEPS_RETRIES {
+        if let Some(next) = needed.take() {
+            let steps = steps(context, request, next, &advance.reports).await;
+            advance.from = next;
+            advance.steps = match steps {
+                Ok(steps) => steps,
+                Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],
+                Err(error) => return Err(error),
+            };
+        }
         let command = Command::Advance(advance.clone());
         match context.execute(request, command).await {
-            Err(Error::Refused(Rejection::StepsNeeded(next))) => {
-                let steps = steps(context, request, next, &advance.reports).await;
-                advance.from = next;
-                advance.steps = match steps {
-                    Ok(steps) => steps,
-                    Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],
-                    Err(error) => return Err(error),
-                };
-            }
+            Err(Error::Refused(Rejection::StepsNeeded(next))) => needed = Some(next),
             Err(Error::Refused(Rejection::Unknown)) => {
                 tracing::warn!(%request, "a report for a request that is not in the log");
                 return Ok(());
@@ -63,6 +65,28 @@ pub async fn with_reports(
     }
     context.forget_work(request);
     Err(Error::Later("the request kept going on meanwhile".into()))
+}
+
+/// From which group on steps are needed, where as many reports as tasks are still open say
+/// that a group may end: a decision that is bound to be refused is not put to the log.
+async fn needed(
+    context: &Context,
+    request: RequestId,
+    advance: &Advance,
+) -> Result<Option<u32>, Error> {
+    let loaded = context.load_since(request, 0).await?;
+    let running = loaded
+        .state()
+        .request()
+        .and_then(|request| request.running());
+    let open = running.map(|group| group.size() - group.succeeded - group.failed);
+    if open.is_none_or(|open| (advance.reports.len() as u64) < u64::from(open)) {
+        return Ok(None);
+    }
+    match decide(loaded.state(), Command::Advance(advance.clone())) {
+        Err(Rejection::StepsNeeded(next)) => Ok(Some(next)),
+        _ => Ok(None),
+    }
 }
 
 /// The steps from group `next` on, the group before it ending with these reports.

@@ -1,9 +1,10 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::request::{Command, Rejection, RequestId, Rules};
-use moka::sync::Cache;
 use nats::{Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Receipt, Tasks, Timers};
+use quick_cache::sync::Cache;
 use runtime::{Settings, SettingsError, TaskTypes};
 use tokio::sync::Mutex;
 
@@ -14,11 +15,10 @@ use crate::resources::Bounds;
 use crate::work::Work;
 
 /// How many requests' documents an instance keeps parsed.
-const CACHED_DOCUMENTS: u64 = 1_000;
+const CACHED_DOCUMENTS: usize = 1_000;
 
-/// How many failed fetches are counted, and for how long after the last.
-const COUNTED_FETCHES: u64 = 10_000;
-const FETCHES_COUNTED_FOR: Duration = Duration::from_hours(1);
+/// How many failed fetches are counted.
+const COUNTED_FETCHES: usize = 10_000;
 
 /// What every part of the orchestrator works with.
 pub struct Context {
@@ -63,10 +63,7 @@ impl Context {
                 attempts: settings.href_attempts,
             },
             documents: Cache::new(CACHED_DOCUMENTS),
-            fetches: Cache::builder()
-                .max_capacity(COUNTED_FETCHES)
-                .time_to_idle(FETCHES_COUNTED_FOR)
-                .build(),
+            fetches: Cache::new(COUNTED_FETCHES),
             log,
         })
     }
@@ -74,21 +71,22 @@ impl Context {
     /// Counts an attempt at what a request refers to. An instance that takes over counts anew:
     /// the time-outs of the request bound it all.
     pub fn fetch_attempt(&self, request: RequestId, uri: &str) -> u32 {
-        let entry = self.fetches.entry((request, uri.to_owned()));
-        let counted =
-            entry.and_upsert_with(|known| known.map_or(1, |known| known.into_value() + 1));
-        counted.into_value()
+        let fetch = (request, uri.to_owned());
+        let attempt = self.fetches.get(&fetch).unwrap_or(0) + 1;
+        self.fetches.insert(fetch, attempt);
+        attempt
     }
 
     /// The document work of a request, shared by whoever needs it now.
     pub fn work(&self, request: RequestId) -> Arc<Mutex<Work>> {
-        self.documents
-            .get_with(request, || Arc::new(Mutex::new(Work::default())))
+        let new = || Ok::<_, Infallible>(Arc::default());
+        let Ok(work) = self.documents.get_or_insert_with(&request, new);
+        work
     }
 
     /// Drops a request's document: it ended, or what was done to it did not come to pass.
     pub fn forget_work(&self, request: RequestId) {
-        self.documents.invalidate(&request);
+        self.documents.remove(&request);
     }
 
     /// Decides and commits a command.

@@ -80,7 +80,12 @@ async fn in_chunks(
         let made = batch.make(&rest[..rest.len().min(CHUNK)]).await?;
         rest = &rest[made.len().clamp(1, rest.len())..];
         all_sent(sending).await?;
-        sending.spawn(send(batch.context.clone(), made));
+        if rest.is_empty() {
+            send(batch.context, made).await?;
+        } else {
+            let context = batch.context.clone();
+            sending.spawn(async move { send(&context, made).await });
+        }
     }
     Ok(Runs::Yes)
 }
@@ -107,7 +112,7 @@ pub async fn task(
         return Ok(());
     }
     let made = batch.make(&pending).await?;
-    send(context.clone(), made).await
+    send(context, made).await
 }
 
 /// A task with its document.
@@ -124,8 +129,8 @@ async fn all_sent(sending: &mut JoinSet<Result<(), Error>>) -> Result<(), Error>
     Ok(())
 }
 
-async fn send(context: Arc<Context>, tasks: Vec<Made>) -> Result<(), Error> {
-    let sending = tasks.into_iter().map(|task| send_one(&context, task));
+async fn send(context: &Context, tasks: Vec<Made>) -> Result<(), Error> {
+    let sending = tasks.into_iter().map(|task| send_one(context, task));
     try_join_all(sending).await.map(|_| ())
 }
 

@@ -73,7 +73,6 @@ enum Cause<'a> {
 }
 
 async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Result<(), Error> {
-    context.log.observe(commit).await;
     let request = commit.request;
     // In this order: a timer that a redrive sets after the look at the request comes after it.
     let timers = match commit.events.last() {
@@ -86,10 +85,13 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         Cause::Lost(_) => true,
     };
     let effects: Vec<Effect> = {
-        let loaded = if timers.is_some() || again {
-            context.load_current(request).await?
-        } else {
-            context.load_since(request, commit.sequence).await?
+        // It is held once only: what was observed is let go before the request is looked at anew.
+        let observed = context.log.observe(commit).await;
+        let observed = observed.filter(|_| timers.is_none() && !again);
+        let loaded = match observed {
+            Some(loaded) => loaded,
+            None if timers.is_some() || again => context.load_current(request).await?,
+            None => context.load_since(request, commit.sequence).await?,
         };
         let state = loaded.state();
         let effects = commit.events.iter().flat_map(|event| react(state, event));
@@ -121,6 +123,9 @@ fn is_letter(effect: &Effect) -> bool {
 
 /// Writes the histories into the dead letters of a commit.
 async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Result<(), Error> {
+    if letters.is_empty() {
+        return Ok(());
+    }
     let letters = letters.into_iter().filter_map(|effect| match effect {
         Effect::CompleteDeadLetter { letter, attempts } => Some((letter, attempts)),
         _ => None,

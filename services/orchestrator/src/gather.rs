@@ -88,7 +88,7 @@ async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredRep
         .into_iter()
         .map(|stored| (stored.reports, stored.delivery))
         .unzip();
-    let reports = reports.concat();
+    let reports: Vec<Report> = reports.into_iter().flatten().collect();
     let done = async {
         for report in &reports {
             if let Report::TaskDue { group, task } = report {

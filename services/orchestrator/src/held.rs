@@ -2,14 +2,13 @@
 //! so it is not set until it has been wanted for a moment; until then the commit that wants it is
 //! held unacked, and comes again where this instance dies.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::request::RequestId;
 use jiff::Timestamp;
-use moka::sync::Cache;
 use nats::{Delivery, Error, Timers};
 use tokio::time::Instant;
 
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 const HOLD: Duration = Duration::from_secs(1);
 /// Of how many timers it is remembered that they were set from here. One that is forgotten fires
 /// late, which changes nothing.
-const SET_MAX: u64 = 200_000;
+const SET_MAX: usize = 200_000;
 
 /// Which timer; a request has one, and each of its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,12 +78,37 @@ impl Commit {
 }
 
 /// The timers that are wanted and not yet set.
+#[derive(Default)]
 pub struct Held {
     wanted: Mutex<HashMap<Timer, Arc<Entry>>>,
     /// Those that were set from here: a commit may come again after its timer was set.
-    set: Cache<Timer, ()>,
+    set: Mutex<SetBefore>,
     /// In the order in which they were wanted, each with when it is to be set.
     order: Mutex<VecDeque<(Instant, Timer)>>,
+}
+
+/// The timers that were set, and in which order; of them only some are still there.
+#[derive(Default)]
+struct SetBefore {
+    timers: HashSet<Timer>,
+    order: VecDeque<Timer>,
+}
+
+impl SetBefore {
+    fn insert(&mut self, timer: Timer) {
+        if self.timers.insert(timer) {
+            self.order.push_back(timer);
+        }
+        if self.order.len() > SET_MAX
+            && let Some(first) = self.order.pop_front()
+        {
+            self.timers.remove(&first);
+        }
+    }
+
+    fn remove(&mut self, timer: Timer) -> bool {
+        self.timers.remove(&timer)
+    }
 }
 
 struct Entry {
@@ -106,16 +130,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Default for Held {
-    fn default() -> Self {
-        Self {
-            wanted: Mutex::default(),
-            set: Cache::new(SET_MAX),
-            order: Mutex::default(),
-        }
-    }
-}
-
 impl Held {
     /// Holds a commit for a timer that it wants.
     pub async fn hold(&self, wanted: Wanted, commit: &Arc<Commit>) {
@@ -135,7 +149,7 @@ impl Held {
     /// Sets a timer that is wanted once more.
     pub async fn set_now(&self, timers: &Timers, wanted: Wanted) -> Result<(), Error> {
         set(timers, wanted).await?;
-        self.set.insert(wanted.timer, ());
+        lock(&self.set).insert(wanted.timer);
         Ok(())
     }
 
@@ -143,11 +157,11 @@ impl Held {
     pub async fn let_go(&self, timer: Timer) -> bool {
         let held = lock(&self.wanted).remove(&timer);
         let Some(entry) = held else {
-            self.set.invalidate(&timer);
+            lock(&self.set).remove(timer);
             return false;
         };
         let stage = std::mem::replace(&mut *entry.stage.lock().await, Stage::Gone);
-        let set_before = self.set.remove(&timer).is_some();
+        let set_before = lock(&self.set).remove(timer);
         entry.commit.release().await;
         stage == Stage::Held && !set_before && !entry.commit.comes_again()
     }
@@ -187,7 +201,7 @@ impl Held {
             return;
         }
         *stage = Stage::Set;
-        self.set.insert(timer, ());
+        lock(&self.set).insert(timer);
         drop(stage);
         self.done_with(timer, &entry).await;
     }

@@ -4,14 +4,24 @@ use std::collections::HashMap;
 
 use domain::request::{Event, RequestId};
 use futures::future::try_join_all;
-use moka::sync::Cache;
 use nats::{Commit, Log, UnreadableCommit};
 use projections::{Store, View, fold};
+use quick_cache::sync::Cache;
 
 use crate::Error;
 
 /// How many views a projector keeps; a view that is not kept is folded from the log.
-const CACHED_VIEWS: u64 = 20_000;
+const CACHED_VIEWS: usize = 20_000;
+
+/// A view that changed.
+struct Change {
+    view: View,
+    /// Up to which sequence it was written before.
+    written: u64,
+    /// Its place in the index is to be written: at the beginning, at the end, and where a
+    /// request that had ended runs again.
+    listing: bool,
+}
 
 /// Folds commits into views.
 pub struct Views {
@@ -44,15 +54,27 @@ impl Views {
         let changes = by_request
             .into_iter()
             .map(|(request, commits)| self.change_readable(request, commits));
-        let mut listed = Vec::new();
+        let mut done = Vec::new();
         let mut unreadable = Vec::new();
         for folded in try_join_all(changes).await? {
             match folded {
-                Ok(view) => listed.extend(view),
+                Ok(change) => done.extend(change),
                 Err(commit) => unreadable.push(commit),
             }
         }
-        self.store.index(shard, &listed).await?;
+        let views = done.iter().map(|change| (&change.view, change.written));
+        self.store.put_all(views).await?;
+        let listed = done.iter().filter(|change| change.listing);
+        let listed = listed.map(|change| &change.view);
+        self.store.index(shard, listed).await?;
+        // Only now: after an error all of it is done again.
+        for Change { view, .. } in done {
+            if view.status.is_terminal() {
+                self.kept.remove(&view.request_id);
+            } else {
+                self.kept.insert(view.request_id, view);
+            }
+        }
         Ok(unreadable)
     }
 
@@ -60,7 +82,7 @@ impl Views {
         &self,
         request: RequestId,
         commits: Vec<&Commit>,
-    ) -> Result<Result<Option<View>, UnreadableCommit>, Error> {
+    ) -> Result<Result<Option<Change>, UnreadableCommit>, Error> {
         let sequence = commits.first().map_or(0, |commit| commit.previous);
         match self.change(request, commits).await {
             Err(Error::Nats(error @ nats::Error::Corrupt { .. })) => Ok(Err(UnreadableCommit {
@@ -75,20 +97,19 @@ impl Views {
     /// Writes the view of a request from all its commits.
     pub async fn write_all(&self, shard: u8, commits: &[Commit]) -> Result<(), Error> {
         if let Some(view) = fold(None, commits.iter().flat_map(Commit::borrowed)) {
-            self.kept.invalidate(&view.request_id);
+            self.kept.remove(&view.request_id);
             self.store.put(&view, 0).await?;
-            self.store.index(shard, &[view]).await?;
+            self.store.index(shard, [&view]).await?;
         }
         Ok(())
     }
 
-    /// Gives the view where its place in the index is to be written: at the beginning, at the
-    /// end, and where a request that had ended runs again.
+    /// What these commits of a request make of its view; none where it has seen them.
     async fn change(
         &self,
         request: RequestId,
         commits: Vec<&Commit>,
-    ) -> Result<Option<View>, Error> {
+    ) -> Result<Option<Change>, Error> {
         let before = self.before(request, &commits).await?;
         let written = before.as_ref().map_or(0, |view| view.seq);
         let events = commits.iter().flat_map(|commit| commit.borrowed());
@@ -98,19 +119,13 @@ impl Views {
         if view.seq == written {
             return Ok(None);
         }
-        self.store.put(&view, written).await?;
-        let terminal = view.status.is_terminal();
-        let events = commits.iter().flat_map(|commit| &commit.events);
-        let listed = terminal
-            || events
-                .into_iter()
-                .any(|event| matches!(event, Event::Received(_) | Event::Redriven(_)));
-        if terminal {
-            self.kept.invalidate(&request);
-            return Ok(Some(view));
-        }
-        self.kept.insert(request, view.clone());
-        Ok(listed.then_some(view))
+        let mut events = commits.iter().flat_map(|commit| &commit.events);
+        let begins = events.any(|event| matches!(event, Event::Received(_) | Event::Redriven(_)));
+        Ok(Some(Change {
+            listing: begins || view.status.is_terminal(),
+            view,
+            written,
+        }))
     }
 
     /// The view before these commits: kept, or none yet, or folded from the log.
@@ -136,6 +151,6 @@ impl Views {
 
     /// Forgets what was written: Redis is not what it was.
     pub fn forget(&self) {
-        self.kept.invalidate_all();
+        self.kept.clear();
     }
 }

@@ -79,7 +79,8 @@ impl Parser<'_> {
             let attribute = attribute.map_err(|error| malformed(error.to_string()))?;
             let name = attribute.key.into_inner();
             self.check_name(name)?;
-            if !seen.insert(self.tree.intern(name)) {
+            let interned = self.tree.intern(name);
+            if !seen.insert(interned) {
                 return Err(malformed(format!("the attribute {name} is there twice")));
             }
             if self.tree.attribute_count(element) >= self.limits.max_attributes {
@@ -92,7 +93,7 @@ impl Parser<'_> {
                 .normalized_value(XmlVersion::Explicit1_0)
                 .map_err(|error| malformed(format!("the value of {name}: {error}")))?;
             well_formed::characters(&value)?;
-            self.tree.add_attribute(element, name, &value);
+            self.tree.add_attribute(element, interned, &value);
             if let Some(prefix) = declared_prefix(name) {
                 self.bind(prefix, &value)?;
             }

@@ -47,9 +47,8 @@ impl Tree {
     }
 
     /// Adds an attribute to the element that was appended last.
-    pub fn add_attribute(&mut self, element: NodeId, name: &str, value: &str) {
-        self.hrefs |= name == "href";
-        let name = self.intern(name);
+    pub fn add_attribute(&mut self, element: NodeId, name: NameId, value: &str) {
+        self.hrefs |= &*self.names[name.0 as usize] == "href";
         let value = self.store(value);
         self.attributes.push(Attribute {
             name,
@@ -126,7 +125,8 @@ impl Tree {
                 let namespace = self.intern(other.namespace(node));
                 self.set_namespace(copy, namespace);
                 for (index, attribute) in other.attributes(node).enumerate() {
-                    self.add_attribute(copy, attribute.name, attribute.value);
+                    let name = self.intern(attribute.name);
+                    self.add_attribute(copy, name, attribute.value);
                     let namespace = self.intern(attribute.namespace);
                     self.set_attribute_namespace(copy, index, namespace);
                 }

@@ -19,6 +19,9 @@ impl NameId {
     pub const EMPTY: Self = Self(0);
 }
 
+/// So many names are looked through; more are hashed.
+const FEW_NAMES: usize = 24;
+
 /// No node: the end of a chain of siblings.
 const NONE: u32 = u32::MAX;
 
@@ -77,6 +80,7 @@ pub(crate) struct Tree {
     attributes: Vec<Attribute>,
     text: String,
     names: Vec<Box<str>>,
+    /// The names of a tree that has more than a few.
     by_name: HashMap<Box<str>, NameId>,
     /// Whether any element ever had an attribute `href`.
     hrefs: bool,
@@ -108,17 +112,26 @@ impl Tree {
     }
 
     pub fn intern(&mut self, name: &str) -> NameId {
-        if let Some(id) = self.by_name.get(name) {
-            return *id;
+        if let Some(id) = self.find_name(name) {
+            return id;
         }
         let id = NameId(count(self.names.len()));
         self.names.push(name.into());
-        self.by_name.insert(name.into(), id);
+        if self.names.len() == FEW_NAMES + 1 {
+            let all = self.names.iter().cloned().zip((0..).map(NameId));
+            self.by_name.extend(all);
+        } else if self.names.len() > FEW_NAMES {
+            self.by_name.insert(name.into(), id);
+        }
         id
     }
 
     pub fn find_name(&self, name: &str) -> Option<NameId> {
-        self.by_name.get(name).copied()
+        if self.names.len() > FEW_NAMES {
+            return self.by_name.get(name).copied();
+        }
+        let at = self.names.iter().position(|known| **known == *name)?;
+        Some(NameId(count(at)))
     }
 
     fn push(&mut self, kind: Kind, name: NameId, text: Span) -> NodeId {

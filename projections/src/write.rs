@@ -1,0 +1,149 @@
+//! Writing views: guarded scripts, each on one key, sent many at a time.
+
+use domain::request::RequestId;
+use redis::{Cmd, ErrorKind, Pipeline, Script, ServerErrorKind, ToRedisArgs};
+
+use crate::view::{GroupView, View};
+use crate::{Error, Kind, Store, content, key};
+
+/// How many scripts are sent at once: Redis answers them all within the time limit of one.
+const AT_ONCE: usize = 200;
+
+/// A script with its key and arguments.
+struct Write {
+    kind: Kind,
+    command: Cmd,
+}
+
+impl Write {
+    fn new(kind: Kind, script: &Script, key: String) -> Self {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(script.get_hash()).arg(1).arg(key);
+        Self { kind, command }
+    }
+
+    fn with(mut self, argument: impl ToRedisArgs) -> Self {
+        self.command.arg(argument);
+        self
+    }
+}
+
+impl Store {
+    /// Writes what of a view is newer than sequence `written` (0: all of it).
+    pub async fn put(&self, view: &View, written: u64) -> Result<(), Error> {
+        self.put_all([(view, written)]).await
+    }
+
+    /// The same for many views. After an error any part may be written.
+    pub async fn put_all(
+        &self,
+        views: impl IntoIterator<Item = (&View, u64)>,
+    ) -> Result<(), Error> {
+        let writes = views
+            .into_iter()
+            .flat_map(|(view, written)| self.writes(view, written));
+        self.send(writes.collect()).await
+    }
+
+    /// Writes the keys of these kinds.
+    pub(crate) async fn put_kinds(&self, view: &View, kinds: &[Kind]) -> Result<(), Error> {
+        let mut writes = self.writes(view, 0);
+        writes.retain(|write| kinds.contains(&write.kind));
+        self.send(writes).await
+    }
+
+    async fn send(&self, writes: Vec<Write>) -> Result<(), Error> {
+        let mut writes = writes.into_iter().peekable();
+        while writes.peek().is_some() {
+            let mut pipeline = Pipeline::with_capacity(AT_ONCE.min(writes.len()));
+            for write in writes.by_ref().take(AT_ONCE) {
+                pipeline.add_command(write.command).ignore();
+            }
+            let mut connection = self.connection();
+            let sent: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
+            match sent {
+                Err(error) if is_unknown(&error) => {
+                    self.scripts.load(&mut connection).await?;
+                    // Those that were known have run: again they change nothing.
+                    let () = pipeline.query_async(&mut connection).await?;
+                }
+                sent => sent?,
+            }
+        }
+        Ok(())
+    }
+
+    fn writes(&self, view: &View, written: u64) -> Vec<Write> {
+        let expiry = self.expiry(view);
+        let terminal = view.status.is_terminal();
+        let mut writes = vec![self.put_request(view, expiry)];
+        for (index, group) in (0..).zip(&view.groups) {
+            // The end of a request gives every key its expiry.
+            if group.seq > written || terminal {
+                writes.push(self.put_group(view.request_id, index, group, expiry));
+            }
+        }
+        if written == 0 || terminal {
+            self.put_submission(view, expiry, &mut writes);
+        }
+        if let Some(response) = &view.response {
+            let key = key::response(view.request_id);
+            let write = Write::new(Kind::Response, &self.scripts.once, key);
+            writes.push(write.with(content::reference(response)).with(expiry));
+        }
+        // A failure that was redriven goes, whatever of the run is in this view already.
+        if view.failure.is_some() || view.redriven {
+            writes.extend(self.put_failure(view, expiry));
+        }
+        writes
+    }
+
+    fn put_request(&self, view: &View, expiry: i64) -> Write {
+        let key = key::request(view.request_id);
+        let write = Write::new(Kind::Request, &self.scripts.hash, key);
+        let write = write.with(view.seq).with(expiry);
+        content::request(view)
+            .into_iter()
+            .fold(write, |write, (name, value)| write.with(name).with(value))
+    }
+
+    fn put_group(&self, request: RequestId, index: u32, group: &GroupView, expiry: i64) -> Write {
+        let key = key::group(request, index);
+        let write = Write::new(Kind::Groups, &self.scripts.hash, key);
+        let write = write.with(group.seq).with(expiry);
+        content::group(group)
+            .into_iter()
+            .fold(write, |write, (name, value)| write.with(name).with(value))
+    }
+
+    /// What never changes after the submission.
+    fn put_submission(&self, view: &View, expiry: i64, writes: &mut Vec<Write>) {
+        if !view.metadata.is_empty() {
+            let key = key::metadata(view.request_id);
+            let write = Write::new(Kind::Metadata, &self.scripts.hash, key);
+            let write = write.with(view.seq).with(expiry);
+            let fields = view.metadata.iter();
+            writes.push(fields.fold(write, |write, (name, value)| write.with(name).with(value)));
+        }
+        if let Some(idempotency_key) = &view.idempotency_key {
+            let key = key::idempotency(idempotency_key);
+            let write = Write::new(Kind::Idempotency, &self.scripts.once, key);
+            writes.push(write.with(view.request_id.to_string()).with(expiry));
+        }
+    }
+
+    fn put_failure(&self, view: &View, expiry: i64) -> Option<Write> {
+        let json = match &view.failure {
+            Some(failure) => serde_json::to_string(failure).ok()?,
+            None => String::new(),
+        };
+        let key = key::failure(view.request_id);
+        let write = Write::new(Kind::Failure, &self.scripts.json, key);
+        Some(write.with(view.seq).with(expiry).with(json))
+    }
+}
+
+/// Whether Redis does not know a script: it was started anew, or its scripts were flushed.
+fn is_unknown(error: &redis::RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}

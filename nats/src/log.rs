@@ -203,7 +203,7 @@ impl Log {
     /// in this process, who drops it when the request has ended; drops it where nobody does.
     pub fn hand_over(&self, request: RequestId, sequence: u64) {
         let followed = self.followed(request).load(Ordering::Relaxed);
-        if followed.saturating_add(HANDED_OVER_MAX) < sequence {
+        if followed == 0 || followed.saturating_add(HANDED_OVER_MAX) < sequence {
             self.forget(request);
         }
     }

@@ -1,7 +1,7 @@
 //! The guarded writes: each one script on one key, so that it is atomic on a single server and
 //! on a cluster alike, and writes nothing older than what is there.
 
-use redis::{RedisResult, Script};
+use redis::Script;
 
 use crate::Connection;
 
@@ -25,12 +25,14 @@ impl Default for Scripts {
 }
 
 impl Scripts {
-    /// Makes those that write views known to Redis: on a cluster, to each of its primaries.
-    pub async fn load(&self, connection: &mut Connection) -> RedisResult<()> {
+    /// Makes those that write views known to Redis: on a cluster, to each of its nodes, of which
+    /// one that is away holds none of the scripts up. What is still unknown shows at its next use.
+    pub async fn load(&self, connection: &mut Connection) {
         for script in [&self.hash, &self.json, &self.once] {
-            script.load_async(connection).await?;
+            if let Err(error) = script.load_async(connection).await {
+                tracing::debug!(%error, "a script is not known to every node");
+            }
         }
-        Ok(())
     }
 }
 

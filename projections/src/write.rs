@@ -63,7 +63,7 @@ impl Store {
             let sent: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
             match sent {
                 Err(error) if is_unknown(&error) => {
-                    self.scripts.load(&mut connection).await?;
+                    self.scripts.load(&mut connection).await;
                     // Those that were known have run: again they change nothing.
                     let () = pipeline.query_async(&mut connection).await?;
                 }

@@ -170,7 +170,7 @@ async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobo
     let known = there.load(id).await.unwrap().sequence();
     let now = here.execute(id, start(0)).await.unwrap().sequence;
     // Nobody follows there, so it is dropped, and read anew.
-    there.hand_over(id, FAR);
+    there.hand_over(id, known);
     assert_eq!(there.load(id).await.unwrap().sequence(), now);
     let ended = vec![outcome(0, 1)];
     let ended = here.execute(id, advance(ended, Vec::new(), 0)).await;

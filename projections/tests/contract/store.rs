@@ -1,4 +1,6 @@
+use domain::request::{Event, Redriven};
 use harness::World;
+use jiff::Timestamp;
 use projections::fold;
 
 use crate::{KEEP, failure, first_commits, new_id, recorded, store, success};
@@ -115,4 +117,60 @@ async fn a_checkpoint_only_grows_and_not_from_less_than_was_noted() {
         "it says what is missing"
     );
     assert_eq!(store.checkpoint(0).await.unwrap(), 0, "and hides nothing");
+}
+
+#[tokio::test]
+async fn scripts_that_redis_has_forgotten_are_loaded_in_the_middle_of_many_writes() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    let view_of = |commits: &[_]| fold(None, recorded(new_id(), commits)).unwrap();
+    let (before, after): (Vec<_>, Vec<_>) = (0..100)
+        .map(|_| (view_of(&success()[..3]), view_of(&success())))
+        .unzip();
+    let redis = &mut world.redis().await;
+    for views in [&before, &after] {
+        let written = views.iter().map(|view| (view, 0));
+        store.put_all(written).await.unwrap();
+        let () = redis::cmd("SCRIPT")
+            .arg("FLUSH")
+            .query_async(redis)
+            .await
+            .unwrap();
+    }
+    for view in before.iter().chain(&after) {
+        let id = view.request_id;
+        assert_eq!(store.get(id).await.unwrap().as_ref(), Some(view));
+    }
+}
+
+#[tokio::test]
+async fn the_failure_of_a_request_goes_when_it_is_redriven() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    let id = new_id();
+    let mut commits = failure();
+    let failed = fold(None, recorded(id, &commits)).unwrap();
+    store.put(&failed, 0).await.unwrap();
+    let redis = &mut world.redis().await;
+    let key = format!("cache:request:{id}:failure");
+    let mut there = async || {
+        let there: bool = redis::cmd("EXISTS")
+            .arg(&key)
+            .query_async(redis)
+            .await
+            .unwrap();
+        there
+    };
+    assert!(there().await);
+    commits.push(vec![Event::Redriven(Redriven {
+        by: "tests".into(),
+        reason: "tests".into(),
+        run: 1,
+        group: None,
+        tasks: Vec::new(),
+        deadline: Timestamp::now(),
+    })]);
+    let again = fold(None, recorded(id, &commits)).unwrap();
+    store.put(&again, failed.seq).await.unwrap();
+    assert!(!there().await);
 }

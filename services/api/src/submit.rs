@@ -204,9 +204,10 @@ async fn known(api: &Api, id: RequestId, outline: &Outline) -> Result<Option<Tak
         loaded.sequence()
     };
     api.log.forget(id);
-    api.known(id, sequence).await?;
+    // What the log was known to have may be old: another process may follow it.
+    let view = api.known(id, sequence).await?;
     Ok(Some(Taken {
-        sequence,
+        sequence: view.seq,
         replayed: true,
     }))
 }

@@ -37,7 +37,10 @@ pub async fn with_reports(
             advance.steps = match steps {
                 Ok(steps) => steps,
                 Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],
-                Err(error) => return Err(error),
+                Err(error) => {
+                    context.forget_work(request);
+                    return Err(error);
+                }
             };
         }
         let command = Command::Advance(advance.clone());

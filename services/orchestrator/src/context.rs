@@ -77,6 +77,11 @@ impl Context {
         attempt
     }
 
+    /// Counts anew: the fetch went well, or was given up.
+    pub fn forget_fetches(&self, request: RequestId, uri: &str) {
+        self.fetches.remove(&(request, uri.to_owned()));
+    }
+
     /// The document work of a request, shared by whoever needs it now.
     pub fn work(&self, request: RequestId) -> Arc<Mutex<Work>> {
         let new = || Ok::<_, Infallible>(Arc::default());

@@ -94,6 +94,7 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
         Ok(bytes) => bytes,
         Err(error) => return Err(failed(context, request, uri, &error)),
     };
+    context.forget_fetches(request, uri);
     tracing::info!(%request, uri, bytes = bytes.len(), "fetched");
     Ok(Resource {
         uri: uri.to_owned(),
@@ -115,6 +116,8 @@ fn failed(context: &Context, request: RequestId, uri: &str, error: &FetchError) 
         if attempt < context.resource_bounds.attempts {
             return Error::Later(format!("{uri}: {error} (attempt {attempt})"));
         }
+        // A redrive has attempts of its own.
+        context.forget_fetches(request, uri);
     }
     Error::Fails(Box::new(Failure {
         code: code.to_owned(),

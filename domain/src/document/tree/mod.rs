@@ -259,3 +259,25 @@ fn some(raw: u32) -> Option<NodeId> {
 fn count(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(NONE - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_id_however_many_there_are() {
+        let mut tree = Tree::new();
+        let names: Vec<String> = (0..2 * FEW_NAMES).map(|n| format!("n{n}")).collect();
+        let mut ids = Vec::new();
+        for name in &names {
+            ids.push(tree.intern(name));
+            for (name, id) in names.iter().zip(&ids) {
+                assert_eq!(tree.find_name(name), Some(*id));
+            }
+        }
+        let again: Vec<NameId> = names.iter().map(|name| tree.intern(name)).collect();
+        assert_eq!(again, ids);
+        assert_eq!(tree.find_name(""), Some(NameId::EMPTY));
+        assert_eq!(tree.find_name("other"), None);
+    }
+}

@@ -6,7 +6,6 @@
 
 use async_nats::Subscriber;
 use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
-use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::response::Response;
 use futures::StreamExt;
 use serde::Deserialize;
@@ -49,11 +48,7 @@ pub(crate) async fn atomic(
             continue;
         }
         message.headers.insert(NATS_BATCH_COMMIT, "1");
-        let publish = PublishMessage::build()
-            .headers(message.headers)
-            .payload(message.body);
-        let sending = connection.jetstream.send_publish(message.subject, publish);
-        let ack = sending.await.map_err(Error::unavailable)?;
+        let ack = message.send(connection).await.map_err(Error::unavailable)?;
         return Ok(ack.await.map_err(Error::unavailable)?.sequence);
     }
     Err(Error::Unavailable("a batch of no messages".into()))

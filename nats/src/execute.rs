@@ -8,7 +8,8 @@ use cqrs_es::{AggregateError, CqrsFramework, EventEnvelope, EventStore};
 use domain::request::{Command, Event, Rejection, RequestId, State};
 
 use crate::Error;
-use crate::log::{Failure, Loaded, Log};
+use crate::known::Loaded;
+use crate::log::{Failure, Log};
 
 /// How often a command is decided anew when another commit came first.
 const CONFLICT_RETRIES: u32 = 8;

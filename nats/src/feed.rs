@@ -4,7 +4,6 @@ use std::future::IntoFuture as _;
 use std::time::Instant;
 
 use async_nats::header::NATS_MESSAGE_ID;
-use async_nats::jetstream::message::PublishMessage;
 use async_nats::{HeaderMap, HeaderName};
 use domain::feed::CloudEvent;
 use futures::future::try_join_all;
@@ -96,16 +95,9 @@ impl Feed {
     /// Each with an ack of its own. On replicas a batch passes over an event whose id is known
     /// though it is only proposed; here that is an error.
     async fn singly(&self, events: &[(&str, CloudEvent)]) -> Result<(), Error> {
-        let jetstream = &self.connection.jetstream;
         let mut acks = Vec::with_capacity(events.len());
         for message in messages(events)? {
-            let Outgoing {
-                subject,
-                headers,
-                body,
-            } = message;
-            let publish = PublishMessage::build().headers(headers).payload(body);
-            let sending = jetstream.send_publish(subject, publish).await;
+            let sending = message.send(&self.connection).await;
             acks.push(sending.map_err(Error::unavailable)?.into_future());
         }
         let acked = try_join_all(acks).await;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::context::{PublishAckFuture, PublishError};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
@@ -31,6 +32,17 @@ pub(crate) struct Outgoing {
     pub subject: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+}
+
+impl Outgoing {
+    /// Sends it; its ack is to be awaited.
+    pub async fn send(self, connection: &Connection) -> Result<PublishAckFuture, PublishError> {
+        let publish = PublishMessage::build()
+            .headers(self.headers)
+            .payload(self.body);
+        let jetstream = &connection.jetstream;
+        jetstream.send_publish(self.subject, publish).await
+    }
 }
 
 /// Where a message is now.
@@ -240,15 +252,8 @@ impl GroupCommit {
     async fn one_by_one(&self, flight: Vec<Waiting>) -> bool {
         let mut sent = Vec::with_capacity(flight.len());
         for mut waiting in flight {
-            let Outgoing {
-                subject,
-                headers,
-                body,
-            } = std::mem::take(&mut waiting.message);
-            let publish = PublishMessage::build().headers(headers).payload(body);
-            let jetstream = &self.connection.jetstream;
-            let sending = jetstream.send_publish(subject, publish).await;
-            sent.push((sending, waiting));
+            let message = std::mem::take(&mut waiting.message);
+            sent.push((message.send(&self.connection).await, waiting));
         }
         // All at once: each has its own time limit, and those of a lost broker end together.
         let answers = sent.into_iter().map(|(sending, waiting)| async move {

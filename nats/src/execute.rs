@@ -1,4 +1,5 @@
-//! Commands: decided by the domain, committed to the log, through the framework of cqrs-es.
+//! Commands: decided by the domain, committed to the log, through the framework of cqrs-es, whose
+//! event store is the log.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use domain::request::{Command, Event, Rejection, RequestId, State};
 
 use crate::Error;
 use crate::known::Loaded;
-use crate::log::{Failure, Log};
+use crate::log::Log;
 
 /// How often a command is decided anew when another commit came first.
 const CONFLICT_RETRIES: u32 = 8;
@@ -105,6 +106,25 @@ fn log_error(error: AggregateError<Rejection>) -> Error {
     }
 }
 
+type Failure = AggregateError<Rejection>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Conflict => AggregateError::AggregateConflict,
+            Error::Corrupt { .. } => AggregateError::DeserializationError(Box::new(error)),
+            Error::Unavailable(_) => AggregateError::DatabaseConnectionError(Box::new(error)),
+            error => AggregateError::UnexpectedError(Box::new(error)),
+        }
+    }
+}
+
+fn parse_id(aggregate_id: &str) -> Result<RequestId, Failure> {
+    aggregate_id
+        .parse()
+        .map_err(|error| AggregateError::UnexpectedError(Box::new(error)))
+}
+
 /// What the store saw: `execute` of cqrs-es gives no sequence.
 #[derive(Default)]
 struct Sequences {
@@ -128,7 +148,7 @@ impl Sequences {
     }
 }
 
-/// The log, noting what goes through it for one command.
+/// The log as the event store of cqrs-es, noting what goes through it for one command.
 struct Told<'a> {
     log: &'a Log,
     told: &'a Sequences,
@@ -138,11 +158,25 @@ impl EventStore<State> for Told<'_> {
     type AC = Loaded;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<State>>, Failure> {
-        self.log.load_events(id).await
+        let commits = self.log.read(parse_id(id)?, 0).await?;
+        let recorded = commits.into_iter().flat_map(|commit| {
+            let sequence = usize::try_from(commit.sequence).unwrap_or(usize::MAX);
+            commit
+                .events
+                .into_iter()
+                .map(move |event| (sequence, event))
+        });
+        let envelopes = recorded.map(|(sequence, payload)| EventEnvelope {
+            aggregate_id: id.to_owned(),
+            sequence,
+            payload,
+            metadata: HashMap::new(),
+        });
+        Ok(envelopes.collect())
     }
 
     async fn load_aggregate(&self, id: &str) -> Result<Loaded, Failure> {
-        let loaded = self.log.load_aggregate(id).await?;
+        let loaded = self.log.load(parse_id(id)?).await?;
         self.told.loaded.store(loaded.sequence(), Ordering::Relaxed);
         Ok(loaded)
     }

@@ -1,11 +1,9 @@
-//! The log: the event store of cqrs-es over JetStream.
+//! The log: the commits of all requests.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cqrs_es::{AggregateError, EventEnvelope, EventStore};
-use domain::request::{Event, Rejection, RequestId, State};
+use domain::request::{Event, RequestId};
 
 use crate::error::Refusal;
 use crate::group_commit::{GroupCommit, Outgoing};
@@ -133,70 +131,5 @@ impl Log {
         Ok(first
             .filter(|commit| commit.events == events)
             .map(|commit| commit.sequence))
-    }
-}
-
-pub(crate) type Failure = AggregateError<Rejection>;
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Conflict => AggregateError::AggregateConflict,
-            Error::Corrupt { .. } => AggregateError::DeserializationError(Box::new(error)),
-            Error::Unavailable(_) => AggregateError::DatabaseConnectionError(Box::new(error)),
-            error => AggregateError::UnexpectedError(Box::new(error)),
-        }
-    }
-}
-
-fn parse_id(aggregate_id: &str) -> Result<RequestId, Failure> {
-    aggregate_id
-        .parse()
-        .map_err(|error| AggregateError::UnexpectedError(Box::new(error)))
-}
-
-fn envelope(id: &str, sequence: u64, event: Event) -> EventEnvelope<State> {
-    EventEnvelope {
-        aggregate_id: id.to_owned(),
-        sequence: usize::try_from(sequence).unwrap_or(usize::MAX),
-        payload: event,
-        metadata: HashMap::new(),
-    }
-}
-
-impl EventStore<State> for Log {
-    type AC = Loaded;
-
-    async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<State>>, Failure> {
-        let commits = self.read(parse_id(id)?, 0).await?;
-        let envelopes = commits.into_iter().flat_map(|commit| {
-            let sequence = commit.sequence;
-            commit
-                .events
-                .into_iter()
-                .map(move |event| envelope(id, sequence, event))
-        });
-        Ok(envelopes.collect())
-    }
-
-    async fn load_aggregate(&self, id: &str) -> Result<Loaded, Failure> {
-        Ok(self.load(parse_id(id)?).await?)
-    }
-
-    async fn commit(
-        &self,
-        events: Vec<Event>,
-        context: Loaded,
-        _metadata: HashMap<String, String>,
-    ) -> Result<Vec<EventEnvelope<State>>, Failure> {
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
-        let id = context.request().to_string();
-        let sequence = self.append_decided(&events, context).await?;
-        Ok(events
-            .into_iter()
-            .map(|event| envelope(&id, sequence, event))
-            .collect())
     }
 }

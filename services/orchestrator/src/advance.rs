@@ -29,7 +29,7 @@ pub async fn with_reports(
         now: Timestamp::now(),
         rules: context.rules,
     };
-    let mut needed = needed(context, request, &advance).await?;
+    let mut needed = steps_needed(context, request, &advance).await?;
     for _ in 0..STEPS_RETRIES {
         if let Some(next) = needed.take() {
             let steps = steps(context, request, next, &advance.reports).await;
@@ -72,7 +72,7 @@ pub async fn with_reports(
 
 /// From which group on steps are needed, where as many reports as tasks are still open say
 /// that a group may end: a decision that is bound to be refused is not put to the log.
-async fn needed(
+async fn steps_needed(
     context: &Context,
     request: RequestId,
     advance: &Advance,

@@ -2,7 +2,7 @@
 //! so it is not set until it has been wanted for a moment; until then the commit that wants it is
 //! held unacked, and comes again where this instance dies.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Delivery, Error, Timers};
+use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 /// How long a timer is wanted before it is set. It is far below any time-out worth having.
@@ -78,37 +79,12 @@ impl Commit {
 }
 
 /// The timers that are wanted and not yet set.
-#[derive(Default)]
 pub struct Held {
     wanted: Mutex<HashMap<Timer, Arc<Entry>>>,
     /// Those that were set from here: a commit may come again after its timer was set.
-    set: Mutex<SetBefore>,
+    set: Cache<Timer, ()>,
     /// In the order in which they were wanted, each with when it is to be set.
     order: Mutex<VecDeque<(Instant, Timer)>>,
-}
-
-/// The timers that were set, and in which order; of them only some are still there.
-#[derive(Default)]
-struct SetBefore {
-    timers: HashSet<Timer>,
-    order: VecDeque<Timer>,
-}
-
-impl SetBefore {
-    fn insert(&mut self, timer: Timer) {
-        if self.timers.insert(timer) {
-            self.order.push_back(timer);
-        }
-        if self.order.len() > SET_MAX
-            && let Some(first) = self.order.pop_front()
-        {
-            self.timers.remove(&first);
-        }
-    }
-
-    fn remove(&mut self, timer: Timer) -> bool {
-        self.timers.remove(&timer)
-    }
 }
 
 struct Entry {
@@ -130,6 +106,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            wanted: Mutex::default(),
+            set: Cache::new(SET_MAX),
+            order: Mutex::default(),
+        }
+    }
+}
+
 impl Held {
     /// Holds a commit for a timer that it wants.
     pub async fn hold(&self, wanted: Wanted, commit: &Arc<Commit>) {
@@ -149,7 +135,7 @@ impl Held {
     /// Sets a timer that is wanted once more.
     pub async fn set_now(&self, timers: &Timers, wanted: Wanted) -> Result<(), Error> {
         set(timers, wanted).await?;
-        lock(&self.set).insert(wanted.timer);
+        self.set.insert(wanted.timer, ());
         Ok(())
     }
 
@@ -157,11 +143,11 @@ impl Held {
     pub async fn let_go(&self, timer: Timer) -> bool {
         let held = lock(&self.wanted).remove(&timer);
         let Some(entry) = held else {
-            lock(&self.set).remove(timer);
+            self.set.remove(&timer);
             return false;
         };
         let stage = std::mem::replace(&mut *entry.stage.lock().await, Stage::Gone);
-        let set_before = lock(&self.set).remove(timer);
+        let set_before = self.set.remove(&timer).is_some();
         entry.commit.release().await;
         stage == Stage::Held && !set_before && !entry.commit.comes_again()
     }
@@ -201,7 +187,7 @@ impl Held {
             return;
         }
         *stage = Stage::Set;
-        lock(&self.set).insert(timer);
+        self.set.insert(timer, ());
         drop(stage);
         self.done_with(timer, &entry).await;
     }

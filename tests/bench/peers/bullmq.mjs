@@ -16,6 +16,8 @@ const { FlowProducer, QueueEvents, Worker } = require('bullmq');
 const PORT = 6399;
 const connection = { host: '127.0.0.1', port: PORT };
 const IN_FLIGHT = 64;
+// What a run may take beside its load.
+const LIMIT_MS = 60_000;
 const INPUT = 'i'.repeat(2_000);
 const OUTPUT = 'o'.repeat(200);
 const WORKLOADS = { W1: { groups: 2, tasks: 1 }, W2: { groups: 3, tasks: 10 } };
@@ -81,10 +83,16 @@ if (process.argv[2] === 'work') {
   const redis = spawn('redis-server', ['--port', PORT, '--dir', dir, '--save', '',
     '--appendonly', 'yes', '--appendfsync', sync], { stdio: 'ignore' });
   const worker = fork(process.argv[1], ['work']);
+  process.on('exit', () => {
+    worker.kill();
+    redis.kill();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  setTimeout(() => {
+    console.error(`it has not ended within its limit`);
+    process.exit(1);
+  }, LIMIT_MS + 2_000 * Number(seconds)).unref();
   console.log(`BullMQ, Redis AOF ${sync}`);
   for (const name of Object.keys(WORKLOADS)) await measure(name, Number(seconds));
-  worker.kill();
-  redis.kill();
-  rmSync(dir, { recursive: true, force: true });
   process.exit(0);
 }

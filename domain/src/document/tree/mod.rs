@@ -117,11 +117,11 @@ impl Tree {
         }
         let id = NameId(count(self.names.len()));
         self.names.push(name.into());
-        if self.names.len() == FEW_NAMES + 1 {
-            let all = self.names.iter().cloned().zip((0..).map(NameId));
-            self.by_name.extend(all);
-        } else if self.names.len() > FEW_NAMES {
-            self.by_name.insert(name.into(), id);
+        if self.names.len() > FEW_NAMES {
+            let new = self.names.iter().zip((0..).map(NameId));
+            let new = new.skip(self.by_name.len());
+            self.by_name
+                .extend(new.map(|(name, id)| (name.clone(), id)));
         }
         id
     }

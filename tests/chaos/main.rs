@@ -57,6 +57,7 @@ async fn every_accepted_request_succeeds_once_whatever_is_killed_meanwhile() {
     for role in ["orchestrator", "worker", "projector"] {
         others.push((role, start(role, &world, &valuer).await));
     }
+    world.stage_in_memory();
     let load = Arc::new(Load::new(api.client(), REQUESTS, GROUPS, TASKS));
     let submitting = tokio::spawn(load.clone().run());
 

@@ -15,6 +15,7 @@ mod lease;
 mod life;
 mod listing;
 mod overload;
+mod own_servers;
 mod poison;
 mod problems;
 mod queues;

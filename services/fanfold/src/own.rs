@@ -1,10 +1,11 @@
 //! The servers that `up` starts where none are given.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use runtime::Settings;
-use servers::{Group, NatsServer, RedisServer, Server, port_or_free, supervise};
+use servers::{Group, NatsServer, RedisServer, Server, Staging, port_or_free, supervise};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,7 @@ use crate::command_line::Role;
 pub struct Own {
     supervised: JoinSet<Result<(), servers::Error>>,
     stop: CancellationToken,
+    staging: Option<Arc<Staging>>,
 }
 
 impl Own {
@@ -36,6 +38,7 @@ impl Own {
             };
             let server = server.start().await?;
             server.url().clone_into(&mut settings.nats_url);
+            own.staging = server.staging();
             own.supervise(server);
         }
         if settings.redis_url.is_empty() {
@@ -50,6 +53,11 @@ impl Own {
             own.supervise(server);
         }
         Ok(own)
+    }
+
+    /// Where a NATS of this process stages batches.
+    pub fn staging(&self) -> Option<Arc<Staging>> {
+        self.staging.clone()
     }
 
     fn supervise(&mut self, server: Server) {

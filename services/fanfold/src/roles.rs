@@ -52,18 +52,23 @@ pub struct Listeners {
     pub health: Option<TcpListener>,
 }
 
+/// Declares the streams, so that every role finds them.
+pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<Connection> {
+    let connection = connect(settings, role).await?;
+    topology(settings).declare(&connection).await?;
+    Ok(connection)
+}
+
 /// Starts the roles that this process has, each on threads and with a connection to NATS of its
 /// own. Only the log of the API is that of the orchestrator: what the two commit at the same time
 /// goes together.
 pub async fn start(
     role: Role,
     settings: &Settings,
+    mut connection: Connection,
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
-    let mut connection = connect(settings, role).await?;
-    let topology = topology(settings);
-    topology.declare(&connection).await?;
     let mut roles = JoinSet::new();
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count());
@@ -74,7 +79,7 @@ pub async fn start(
         let part = thread.run(part(Role::Orchestrator)).await?;
         connection = part.connection.clone();
         log = Some(part.log.clone());
-        roles.spawn(thread.run(part.clone().flushed(part.orchestrator(topology))));
+        roles.spawn(thread.run(part.clone().flushed(part.orchestrator(topology(settings)))));
     }
     if role.includes(Role::Projector) {
         let thread = threads.push_mut(thread(Role::Projector)?);

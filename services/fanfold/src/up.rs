@@ -1,8 +1,10 @@
 //! Running roles: bind → servers → connect → run → drain → stop the servers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::{Settings, Shutdown};
+use servers::Staging;
 use tokio::net::TcpListener;
 
 use crate::command_line::Role;
@@ -33,8 +35,9 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
         health,
     };
     let mut own = Own::start(role, &mut settings).await?;
+    let staging = own.staging();
     let ran = tokio::select! {
-        ran = run_roles(role, &settings, listeners, shutdown) => ran,
+        ran = run_roles(role, &settings, staging, listeners, shutdown) => ran,
         error = own.failed() => {
             shutdown.hard();
             Err(error)
@@ -47,12 +50,17 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
 async fn run_roles(
     role: Role,
     settings: &Settings,
+    staging: Option<Arc<Staging>>,
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let address = listeners.api.as_ref();
     let address = address.map(TcpListener::local_addr).transpose()?;
-    let running = roles::start(role, settings, listeners, shutdown).await?;
+    let connection = roles::declare(role, settings).await?;
+    if let Some(staging) = staging {
+        staging.link();
+    }
+    let running = roles::start(role, settings, connection, listeners, shutdown).await?;
     if role == Role::Up {
         println!("\n{}\n", ready::block(settings, address));
     } else if let Some(address) = address {

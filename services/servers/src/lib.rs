@@ -7,6 +7,7 @@ mod port;
 mod program;
 mod redis;
 mod server;
+mod staging;
 mod stale;
 mod supervise;
 
@@ -16,4 +17,5 @@ pub use port::{free_port, port_or_free};
 pub use program::find;
 pub use redis::RedisServer;
 pub use server::{Group, Server};
+pub use staging::Staging;
 pub use supervise::supervise;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::io;
 use crate::server::{Group, Server, Spec};
+use crate::staging::Staging;
 use crate::{Error, find};
 
 /// A nats-server of one's own.
@@ -42,6 +43,7 @@ impl NatsServer {
         let folder = fs::canonicalize(&self.folder).map_err(io("its folder"))?;
         let config = folder.join("nats-server.conf");
         fs::write(&config, self.config(&folder)).map_err(io("its configuration"))?;
+        let streams = folder.join("jetstream/jetstream/$G/streams");
         Server::start(Spec {
             name: "nats-server",
             program,
@@ -53,6 +55,8 @@ impl NatsServer {
             ask: "",
             answer: "INFO ",
             group: self.group,
+            // Servers of a cluster have it in memory by themselves, as they have replicas.
+            staging: self.cluster.is_none().then(|| Staging::of(streams).into()),
         })
         .await
     }

@@ -57,6 +57,7 @@ impl RedisServer {
             ask: "PING\r\n",
             answer: "+PONG",
             group: self.group,
+            staging: None,
         })
         .await
     }

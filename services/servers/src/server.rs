@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::error::io;
-use crate::{Error, stale};
+use crate::{Error, Staging, stale};
 
 /// How long a server may take until it answers: one with much data reads it first.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -44,6 +45,7 @@ pub(crate) struct Spec {
     pub ask: &'static str,
     pub answer: &'static str,
     pub group: Group,
+    pub staging: Option<Arc<Staging>>,
 }
 
 /// A server that runs, and answered when it was started. It is killed when it is dropped.
@@ -94,6 +96,12 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.spec.url
+    }
+
+    /// Where it stages batches, for one that does so on disk by itself.
+    #[must_use]
+    pub fn staging(&self) -> Option<Arc<Staging>> {
+        self.spec.staging.clone()
     }
 
     /// Its log.
@@ -150,7 +158,11 @@ impl Server {
                 seconds: START_TIMEOUT.as_secs(),
                 log: self.spec.log(),
             })
-        })
+        })?;
+        if let Some(staging) = &self.spec.staging {
+            staging.link();
+        }
+        Ok(())
     }
 
     async fn answers(&self) -> bool {

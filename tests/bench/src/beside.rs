@@ -17,8 +17,9 @@ const ROUNDS: usize = 4;
 
 #[allow(clippy::cast_precision_loss)] // Counts of a bench are far below 2^52.
 pub async fn run(workload: &Workload, sync: &'static str) {
-    let world = World::own_that_syncs(sync).await;
+    let mut world = World::own_that_syncs(sync).await;
     let program = Program::start(&binary(), "up", &world, &SETTINGS).await;
+    world.stage_in_memory();
     let client = program.client();
     let address = client.base().trim_start_matches("http://");
     let expect = Expect::of(workload);

@@ -49,6 +49,7 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths, old:
         old::fill(&world, old).await;
     }
     let program = Program::start(&binary(), "up", &world, &SETTINGS).await;
+    world.stage_in_memory();
     if old > 0 {
         old::until_caught_up(&world).await;
     }

@@ -52,6 +52,7 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     settings.push(("LOG_MAX_AGE_SECONDS", KEPT_SECONDS));
     settings.push(("REQUEST_TTL_SECONDS", KEPT_SECONDS));
     let program = Program::start(&binary(), "up", &world, &settings).await;
+    world.stage_in_memory();
     let mut watched = process::all(&program, &mut world);
     let client = program.client();
     let address = client.base().trim_start_matches("http://").to_owned();

@@ -157,6 +157,13 @@ impl World {
         own
     }
 
+    /// Has NATS stage batches as one that `up` starts does, once its streams are there.
+    pub fn stage_in_memory(&mut self) {
+        if let Some(staging) = self.servers().nats.staging() {
+            staging.link();
+        }
+    }
+
     /// The processes of the servers.
     pub fn pids(&mut self) -> (u32, u32) {
         let own = self.servers();

@@ -1,0 +1,63 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use futures::future::join_all;
+use harness::{Program, Valuer, World, until};
+
+use crate::document;
+
+/// Where `up` has NATS stage the batches of the log.
+fn staging(data: &Path) -> Option<PathBuf> {
+    let log = data.join("nats/jetstream/jetstream/$G/streams/REQUESTS_0");
+    assert!(log.is_dir(), "not there: {}", log.display());
+    fs::read_link(log.join("batches")).ok()
+}
+
+fn changed(folder: &Path) -> SystemTime {
+    fs::metadata(folder).unwrap().modified().unwrap()
+}
+
+#[tokio::test]
+async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_stops() {
+    // Its own servers are beside those of the test.
+    let world = World::own().await;
+    let valuer = Valuer::golden().await;
+    let data = world.folder().join("data");
+    let settings = [
+        ("NATS_URL", ""),
+        ("REDIS_URL", ""),
+        ("NATS_PORT", "0"),
+        ("REDIS_PORT", "0"),
+        ("DATA_DIR", data.to_str().unwrap()),
+        ("EXECUTOR", valuer.url()),
+    ];
+    let binary = env!("CARGO_BIN_EXE_fanfold");
+    let mut program = Program::start(binary, "up", &world, &settings).await;
+    let first = staging(&data).expect("staged in memory");
+    assert!(first.starts_with("/dev/shm"), "{first:?}");
+
+    let client = program.client();
+    let begun = changed(&first);
+    let mut ids = Vec::new();
+    while changed(&first) == begun {
+        assert!(ids.len() < 10_000, "no batch was made");
+        let document = document(1, 1);
+        let submitting = (0..200).map(|_| client.submit(&document, ""));
+        ids.extend(join_all(submitting).await.into_iter().map(|a| a.id()));
+    }
+
+    program.kill().await;
+    program.restart().await;
+    let second = staging(&data).expect("staged in memory");
+    assert_ne!(first, second);
+    assert!(!first.exists(), "what was left behind is gone: {first:?}");
+    let client = program.client();
+    for id in &ids {
+        client.until_status(id, "succeeded").await;
+    }
+
+    assert!(program.stop().await.success());
+    assert_eq!(staging(&data), None);
+    until("nothing is left in memory", || async { !second.exists() }).await;
+}

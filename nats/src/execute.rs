@@ -64,7 +64,7 @@ impl Log {
                 Some(decided) if stands(&decided) => return Ok(decided?),
                 // Nothing was committed, so no sequence check has said that it was decided on
                 // the request as it is.
-                Some(decided) if self.is_current(request, told.loaded()).await? => {
+                Some(decided) if Box::pin(self.is_current(request, told.loaded())).await? => {
                     return Ok(decided?);
                 }
                 _ => {
@@ -188,7 +188,7 @@ impl EventStore<State> for Told<'_> {
         _metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<State>>, Failure> {
         if !events.is_empty() {
-            let sequence = self.log.append_decided(&events, context).await?;
+            let sequence = self.log.append_decided(events, context).await?;
             self.told.committed.store(sequence, Ordering::Relaxed);
         }
         // What is given here is for queries within the process, of which there are none.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cqrs_es::AggregateContext;
-use domain::request::{RequestId, State, evolve};
+use domain::request::{Event, RequestId, State, evolve};
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::{Commit, Error, Log};
+use crate::{Commit, Delivery, Error, Log};
 
 /// How many requests' states a process keeps.
 const CACHED_STATES: usize = 20_000;
@@ -45,6 +45,15 @@ impl Known {
 struct Slot {
     known: Option<u64>,
     state: State,
+    /// The last commit that this process made, until it is delivered here.
+    made: Option<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
+    sequence: u64,
+    previous: u64,
+    events: Vec<Event>,
 }
 
 impl Log {
@@ -62,9 +71,34 @@ impl Log {
     pub fn assume_new(&self, request: RequestId) {
         let slot = Slot {
             known: Some(0),
-            state: State::Absent,
+            ..Slot::default()
         };
         self.known.slots.insert(request, Arc::new(Mutex::new(slot)));
+    }
+
+    /// The commit that is delivered: as it was made, where this process made it, and else as it
+    /// is read.
+    pub async fn delivered(&self, delivery: &Delivery) -> Result<Commit, Error> {
+        let Some(request) = delivery.request() else {
+            return delivery.commit();
+        };
+        let (sequence, at, _) = delivery.place()?;
+        let made = {
+            let mut slot = self.known.slot(request).lock_owned().await;
+            slot.made.take_if(|made| made.sequence == sequence)
+        };
+        match made {
+            Some(Made {
+                previous, events, ..
+            }) => Ok(Commit {
+                request,
+                sequence,
+                previous,
+                at,
+                events,
+            }),
+            None => delivery.commit(),
+        }
     }
 
     /// Takes a commit that was delivered into what the process knows, so that what follows from
@@ -95,10 +129,15 @@ impl Log {
     /// Leaves what is known of a request after its commit `sequence` to whoever follows the log
     /// in this process, who drops it when the request has ended; drops it where nobody does.
     pub fn hand_over(&self, request: RequestId, sequence: u64) {
-        let followed = self.followed(request).load(Ordering::Relaxed);
-        if followed == 0 || followed.saturating_add(HANDED_OVER_MAX) < sequence {
+        if !self.comes_here(request, sequence) {
             self.forget(request);
         }
+    }
+
+    /// Whether a commit that was just made is delivered to this process before long.
+    pub(crate) fn comes_here(&self, request: RequestId, sequence: u64) -> bool {
+        let followed = self.followed(request).load(Ordering::Relaxed);
+        followed > 0 && followed.saturating_add(HANDED_OVER_MAX) >= sequence
     }
 
     /// Drops what the process knows of a request.
@@ -140,14 +179,12 @@ impl Log {
         if slot.known.is_none() {
             let mut sequence = 0;
             let mut state = State::Absent;
-            for commit in self.read(request, 0).await? {
+            for commit in Box::pin(self.read(request, 0)).await? {
                 state = commit.events.iter().fold(state, evolve);
                 sequence = commit.sequence;
             }
-            *slot = Slot {
-                known: Some(sequence),
-                state,
-            };
+            slot.known = Some(sequence);
+            slot.state = state;
         }
         Ok(Loaded::of(request, slot))
     }
@@ -173,8 +210,15 @@ impl Loaded {
         self.request
     }
 
-    /// What was decided on it was committed.
-    pub(crate) fn stands_at(&mut self, sequence: u64) {
+    /// What was decided on it was committed: these events, where they are to be kept until they
+    /// are delivered.
+    pub(crate) fn stands_at(&mut self, sequence: u64, kept: Option<Vec<Event>>) {
+        let previous = self.sequence();
+        self.slot.made = kept.map(|events| Made {
+            sequence,
+            previous,
+            events,
+        });
         self.slot.known = Some(sequence);
         self.revision = self.slot.state.revision();
     }

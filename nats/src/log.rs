@@ -89,7 +89,7 @@ impl Log {
                 Err(refused) => refused,
             };
             // After a lost answer it may be our own commit that is there.
-            if let Some(sequence) = self.find_own(request, expected, events).await? {
+            if let Some(sequence) = Box::pin(self.find_own(request, expected, events)).await? {
                 return Ok(sequence);
             }
             match refused {
@@ -108,13 +108,16 @@ impl Log {
     /// Appends what was decided on this state, and gives its sequence.
     pub(crate) async fn append_decided(
         &self,
-        events: &[Event],
+        events: Vec<Event>,
         mut decided: Loaded,
     ) -> Result<u64, Error> {
-        let expected = decided.sequence();
-        let appended = self.append(decided.request(), expected, events).await;
+        let (request, expected) = (decided.request(), decided.sequence());
+        let appended = self.append(request, expected, &events).await;
         match appended {
-            Ok(sequence) => decided.stands_at(sequence),
+            Ok(sequence) => {
+                let comes = self.comes_here(request, sequence);
+                decided.stands_at(sequence, comes.then_some(events));
+            }
             Err(_) => decided.never_was(),
         }
         appended

@@ -8,9 +8,9 @@ use domain::request::{
 };
 use harness::World;
 use jiff::Timestamp;
-use nats::{Log, Topology};
+use nats::{Deliveries, Log, Topology};
 
-use crate::{log, new_id, submission};
+use crate::{connect, log, new_id, submission};
 
 const RULES: Rules = Rules {
     group_timeout: Duration::from_mins(15),
@@ -180,4 +180,39 @@ async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobo
     drop(there.observe(&delivered).await);
     there.hand_over(id, FAR);
     assert_eq!(there.load(id).await.unwrap().sequence(), now);
+}
+
+#[tokio::test]
+async fn a_commit_is_delivered_as_it_was_made_and_again_as_it_is_read() {
+    let world = World::start().await;
+    let topology = Topology::default();
+    let connection = connect(world.nats_url(), &topology).await;
+    let log = Log::new(connection.clone(), topology.shards);
+    let mut deliveries = Deliveries::of_log(&connection, 0, "orchestrator")
+        .await
+        .unwrap();
+    let submit = async || {
+        let id = new_id();
+        log.execute(id, Command::Submit(submission("a")))
+            .await
+            .unwrap();
+        id
+    };
+    // Nobody has followed the log yet: this one is not kept.
+    let first = submit().await;
+    let delivery = deliveries.next().await.unwrap().swap_remove(0);
+    let commit = log.delivered(&delivery).await.unwrap();
+    assert_eq!(
+        (commit.request, &commit),
+        (first, &delivery.commit().unwrap())
+    );
+    drop(log.observe(&commit).await);
+
+    let second = submit().await;
+    let delivery = deliveries.next().await.unwrap().swap_remove(0);
+    let made = log.delivered(&delivery).await.unwrap();
+    assert_eq!(made.request, second);
+    assert_eq!(made, delivery.commit().unwrap());
+    let again = log.delivered(&delivery).await.unwrap();
+    assert_eq!(again, made);
 }

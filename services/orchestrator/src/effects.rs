@@ -20,14 +20,14 @@ const LETTERS_AT_ONCE: usize = 32;
 /// a request whose log cannot, is set aside, so that it blocks nothing.
 pub async fn of_commit(context: &Arc<Context>, held: &Arc<held::Commit>) -> Result<(), Error> {
     let delivery = held.delivery();
-    let done = match delivery.commit() {
+    let done = match context.log.delivered(delivery).await {
         Ok(commit) => follow(context, Cause::Delivered(held), &commit).await,
         Err(error) => Err(Error::of_log(error)),
     };
     match done {
         Err(Error::Unreadable(error)) => {
             tracing::error!(%error, "a commit is set aside");
-            context.dead_letters.set_aside(delivery, &error).await?;
+            Box::pin(context.dead_letters.set_aside(delivery, &error)).await?;
             Ok(())
         }
         done => done,
@@ -76,7 +76,9 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
     let request = commit.request;
     // In this order: a timer that a redrive sets after the look at the request comes after it.
     let timers = match commit.events.last() {
-        Some(Event::Failed(_) | Event::Cancelled(_)) => Some(context.timers.last_sequence().await?),
+        Some(Event::Failed(_) | Event::Cancelled(_)) => {
+            Some(Box::pin(context.timers.last_sequence()).await?)
+        }
         _ => None,
     };
     // A commit that comes again may have been followed up, and overtaken, by another instance.
@@ -90,7 +92,7 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         let observed = observed.filter(|_| timers.is_none() && !again);
         let loaded = match observed {
             Some(loaded) => loaded,
-            None if timers.is_some() || again => context.load_current(request).await?,
+            None if timers.is_some() || again => Box::pin(context.load_current(request)).await?,
             None => context.load_since(request, commit.sequence).await?,
         };
         let state = loaded.state();
@@ -98,7 +100,7 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         effects.collect()
     };
     let (letters, effects) = effects.into_iter().partition::<Vec<_>, _>(is_letter);
-    complete(context, commit.sequence, letters).await?;
+    Box::pin(complete(context, commit.sequence, letters)).await?;
     let moment = Moment {
         cause,
         sequence: commit.sequence,
@@ -158,7 +160,7 @@ async fn apply(
 ) -> Result<(), Error> {
     let timers = &context.timers;
     match effect {
-        Effect::Advance => advance::without_reports(context, request).await?,
+        Effect::Advance => Box::pin(advance::without_reports(context, request)).await?,
         Effect::Dispatch { group } => {
             let now = |task: u32| match moment.cause {
                 Cause::Delivered(_) => true,
@@ -181,19 +183,19 @@ async fn apply(
                 group,
                 task,
             };
-            timers.set_task(task, due).await?;
+            Box::pin(timers.set_task(task, due)).await?;
         }
         Effect::ClearGroupTimer { group } => {
             if !context.held.let_go(Timer::Group(request, group)).await {
-                timers.clear_group(request, group, moment.timers).await?;
+                Box::pin(timers.clear_group(request, group, moment.timers)).await?;
             }
         }
         Effect::ClearRequestTimer => {
             if !context.held.let_go(Timer::Request(request)).await {
-                timers.clear_request(request, moment.timers).await?;
+                Box::pin(timers.clear_request(request, moment.timers)).await?;
             }
         }
-        Effect::StopTasks => stop::tasks(context, request).await?,
+        Effect::StopTasks => Box::pin(stop::tasks(context, request)).await?,
         // They were completed before.
         Effect::CompleteDeadLetter { .. } => {}
     }
@@ -210,7 +212,7 @@ async fn want(
     let wanted = Wanted { timer, due, run };
     match moment.cause {
         Cause::Delivered(commit) => context.held.hold(wanted, commit).await,
-        Cause::Lost(_) => context.held.set_now(&context.timers, wanted).await?,
+        Cause::Lost(_) => Box::pin(context.held.set_now(&context.timers, wanted)).await?,
     }
     Ok(())
 }

@@ -181,8 +181,7 @@ impl GroupCommit {
 
     /// A broker that does not answer soon, as after a lost connection, holds nobody else up.
     async fn fly_while_others_wait(&self, flight: Vec<Waiting>, flying: MutexGuard<'_, ()>) {
-        let flight = self.fly(flight);
-        tokio::pin!(flight);
+        let mut flight = Box::pin(self.fly(flight));
         if tokio::time::timeout(FLIGHT_PATIENCE, &mut flight)
             .await
             .is_err()

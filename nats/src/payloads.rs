@@ -44,7 +44,9 @@ impl Payloads {
     pub async fn place(&self, bytes: &[u8]) -> Result<Payload, Error> {
         match std::str::from_utf8(bytes) {
             Ok(text) if text.len() <= INLINE_MAX_BYTES => Ok(Payload::from(text)),
-            _ => self.put(bytes).await,
+            // What is seldom done and large is boxed, here as elsewhere: it is part of what waits for
+            // it otherwise, and every such future is allocated and moved with it.
+            _ => Box::pin(self.put(bytes)).await,
         }
     }
 
@@ -84,7 +86,7 @@ impl Payloads {
             Payload::Inline(text) => return Ok(text.as_bytes().to_vec()),
             Payload::Stored { sha256, size } => (sha256, *size),
         };
-        let packed = tokio::time::timeout(TRANSFER_TIMEOUT, self.get(sha256))
+        let packed = tokio::time::timeout(TRANSFER_TIMEOUT, Box::pin(self.get(sha256)))
             .await
             .map_err(|_| Error::Unavailable("fetching a payload took too long".into()))??;
         let room = usize::try_from(size).unwrap_or(usize::MAX);

@@ -123,7 +123,7 @@ impl Context {
         };
         tracing::warn!(%request, code = failure.code, "{}", failure.message);
         self.forget_work(request);
-        match self.execute(request, Command::Abort(*failure)).await {
+        match Box::pin(self.execute(request, Command::Abort(*failure))).await {
             Err(Error::Refused(Rejection::Unknown)) => Ok(()),
             other => other.map(|_| ()),
         }

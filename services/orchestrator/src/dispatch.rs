@@ -53,7 +53,7 @@ pub async fn group(
     // Whatever comes of it, what is on its way does not overtake what is taken back then.
     let all = all_sent(&mut sending).await;
     if let Runs::No = sent? {
-        return stop::tasks_of_ended(context, request).await;
+        return Box::pin(stop::tasks_of_ended(context, request)).await;
     }
     all?;
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
@@ -74,7 +74,7 @@ async fn in_chunks(
 ) -> Result<Runs, Error> {
     let mut rest = pending;
     while !rest.is_empty() {
-        if rest.len() < pending.len() && !batch.still_runs(run).await? {
+        if rest.len() < pending.len() && !Box::pin(batch.still_runs(run)).await? {
             return Ok(Runs::No);
         }
         let made = batch.make(&rest[..rest.len().min(CHUNK)]).await?;
@@ -151,7 +151,7 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
     let stored = tasks.send(task_type, id, attempts, &payload).await?;
     // In a run after the first the one that is there may be of the run before.
     if stored == Stored::Already && attempts.run > 0 {
-        tasks.send_over(task_type, id, attempts, &payload).await?;
+        Box::pin(tasks.send_over(task_type, id, attempts, &payload)).await?;
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredRep
     let done = async {
         for report in &reports {
             if let Report::TaskDue { group, task } = report {
-                let sent = dispatch::task(context, request, *group, *task).await;
+                let sent = Box::pin(dispatch::task(context, request, *group, *task)).await;
                 context.or_abort(request, sent).await?;
             }
         }
@@ -107,7 +107,7 @@ async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredRep
         }
         Err(Error::Unreadable(error)) => {
             for delivery in &deliveries {
-                set_aside(context, delivery, &error).await;
+                Box::pin(set_aside(context, delivery, &error)).await;
             }
         }
         Err(error) => again(request, &error, &deliveries).await,

@@ -1,5 +1,6 @@
 //! The log is the outbox: a commit is acked when what follows from it is done.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,8 +87,9 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let every = context.ack_wait / SIGNS_OF_LIFE;
     let commit = held::Commit::new(delivery, began);
     let delivery = commit.delivery();
-    let done = with_signs_of_life(delivery, every, effects::of_commit(context, &commit));
-    let Err(error) = done.await else {
+    let following = pin!(effects::of_commit(context, &commit));
+    let done = with_signs_of_life(delivery, every, following).await;
+    let Err(error) = done else {
         return commit.release().await;
     };
     let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
@@ -109,9 +111,8 @@ pub fn pause_before(delivered: u32) -> Duration {
 async fn with_signs_of_life(
     delivery: &Delivery,
     every: Duration,
-    work: impl Future<Output = Result<(), Error>>,
+    mut work: Pin<&mut impl Future<Output = Result<(), Error>>>,
 ) -> Result<(), Error> {
-    tokio::pin!(work);
     loop {
         match tokio::time::timeout(every, &mut work).await {
             Ok(done) => return done,

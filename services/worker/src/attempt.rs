@@ -1,6 +1,7 @@
 //! One attempt of one task: execute, report, answer the message, in that order, so that
 //! whatever is lost between two of them only happens again.
 
+use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,9 +36,9 @@ enum Lease {
 /// Runs an attempt to its end and answers the message.
 pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken) {
     let done = match given_up::settled(bench, &task).await {
-        Ok(Some(letter)) => given_up::report_again(bench, &task, &letter).await,
+        Ok(Some(letter)) => Box::pin(given_up::report_again(bench, &task, &letter)).await,
         Ok(None) => match judge::exhausted(bench, &task) {
-            Some(fault) => given_up::give_up(bench, &task, fault, Span::none()).await,
+            Some(fault) => Box::pin(given_up::give_up(bench, &task, fault, Span::none())).await,
             None => execute(bench, &task, cancelled).await,
         },
         Err(error) => Err(error),
@@ -56,7 +57,8 @@ async fn execute(
     cancelled: &CancellationToken,
 ) -> Result<(), Error> {
     let (started_at, started) = (Timestamp::now(), Instant::now());
-    let (result, lease) = keep_lease(bench, task, produce(bench, task, cancelled)).await;
+    let producing = pin!(produce(bench, task, cancelled));
+    let (result, lease) = keep_lease(bench, task, producing).await;
     let span = Span {
         started_at,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -68,7 +70,7 @@ async fn execute(
             tracing::info!(task = %task.id, code = fault.code, "stopped");
             task.delivery.terminate().await
         }
-        Err(fault) => fail(bench, task, fault, span).await,
+        Err(fault) => Box::pin(fail(bench, task, fault, span)).await,
     }
 }
 
@@ -88,9 +90,8 @@ impl Span {
 async fn keep_lease<T>(
     bench: &Bench,
     task: &TaskMessage,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> (T, Lease) {
-    tokio::pin!(work);
     let mut lease = Lease::Held;
     let mut heard = Instant::now();
     loop {

@@ -14,10 +14,8 @@ pub async fn settled(bench: &Bench, task: &TaskMessage) -> Result<Option<DeadLet
     if judge::of_this_run(task) <= 1 {
         return Ok(None);
     }
-    bench
-        .dead_letters
-        .find(&task.task_type, task.id, task.run)
-        .await
+    let letters = &bench.dead_letters;
+    Box::pin(letters.find(&task.task_type, task.id, task.run)).await
 }
 
 /// Keeps the dead letter, reports, and only then ends the message: each awaited, so that

@@ -114,8 +114,8 @@ impl Executor {
             }
             Self::Echo => Ok(task.document.clone()),
             Self::Noop => Ok(noop::result(task)),
-            Self::Command(command) => command.execute(task, time_limit, cancelled).await,
-            Self::Http(http) => http.execute(task, time_limit, cancelled).await,
+            Self::Command(command) => Box::pin(command.execute(task, time_limit, cancelled)).await,
+            Self::Http(http) => Box::pin(http.execute(task, time_limit, cancelled)).await,
         }
     }
 }

@@ -44,8 +44,6 @@ impl Payloads {
     pub async fn place(&self, bytes: &[u8]) -> Result<Payload, Error> {
         match std::str::from_utf8(bytes) {
             Ok(text) if text.len() <= INLINE_MAX_BYTES => Ok(Payload::from(text)),
-            // What is seldom done and large is boxed, here as elsewhere: it is part of what waits for
-            // it otherwise, and every such future is allocated and moved with it.
             _ => Box::pin(self.put(bytes)).await,
         }
     }

@@ -52,7 +52,7 @@ pub struct Listeners {
     pub health: Option<TcpListener>,
 }
 
-/// Declares the streams, so that every role finds them.
+/// Connects, and declares the streams, so that every role finds them.
 pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<Connection> {
     let connection = connect(settings, role).await?;
     topology(settings).declare(&connection).await?;

@@ -87,8 +87,11 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let every = context.ack_wait / SIGNS_OF_LIFE;
     let commit = held::Commit::new(delivery, began);
     let delivery = commit.delivery();
-    let following = pin!(effects::of_commit(context, &commit));
-    let done = with_signs_of_life(delivery, every, following).await;
+    let done = {
+        // What is left undone is let go before the commit is answered: it may hold a lock.
+        let following = pin!(effects::of_commit(context, &commit));
+        with_signs_of_life(delivery, every, following).await
+    };
     let Err(error) = done else {
         return commit.release().await;
     };

@@ -7,6 +7,9 @@ use crate::server::{Group, Server, Spec};
 use crate::staging::Staging;
 use crate::{Error, find};
 
+/// Where it keeps the streams, in its folder.
+const STREAMS: &str = "jetstream/jetstream/$G/streams";
+
 /// A nats-server of one's own.
 #[derive(Clone, Debug)]
 pub struct NatsServer {
@@ -43,22 +46,24 @@ impl NatsServer {
         let folder = fs::canonicalize(&self.folder).map_err(io("its folder"))?;
         let config = folder.join("nats-server.conf");
         fs::write(&config, self.config(&folder)).map_err(io("its configuration"))?;
-        let streams = folder.join("jetstream/jetstream/$G/streams");
-        Server::start(Spec {
+        let mut server = Server::start(Spec {
             name: "nats-server",
             program,
             args: vec!["-c".into(), config.display().to_string()],
-            folder,
+            folder: folder.clone(),
             port: self.port,
             setting: "NATS_PORT",
             url: format!("nats://127.0.0.1:{}", self.port),
             ask: "",
             answer: "INFO ",
             group: self.group,
-            // Servers of a cluster have it in memory by themselves, as they have replicas.
-            staging: self.cluster.is_none().then(|| Staging::of(streams).into()),
         })
-        .await
+        .await?;
+        // Those of a cluster stage in memory by themselves, where their streams have replicas.
+        if self.cluster.is_none() {
+            server.stage(Staging::of(&folder, folder.join(STREAMS)));
+        }
+        Ok(server)
     }
 
     fn config(&self, folder: &Path) -> String {

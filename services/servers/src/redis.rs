@@ -57,7 +57,6 @@ impl RedisServer {
             ask: "PING\r\n",
             answer: "+PONG",
             group: self.group,
-            staging: None,
         })
         .await
     }

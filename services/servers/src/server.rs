@@ -45,7 +45,6 @@ pub(crate) struct Spec {
     pub ask: &'static str,
     pub answer: &'static str,
     pub group: Group,
-    pub staging: Option<Arc<Staging>>,
 }
 
 /// A server that runs, and answered when it was started. It is killed when it is dropped.
@@ -53,6 +52,7 @@ pub(crate) struct Spec {
 pub struct Server {
     spec: Spec,
     child: Child,
+    staging: Option<Arc<Staging>>,
 }
 
 impl Spec {
@@ -74,6 +74,7 @@ impl Server {
         let mut server = Self {
             child: spawn(&spec)?,
             spec,
+            staging: None,
         };
         server.wait_until_it_answers().await?;
         Ok(server)
@@ -83,7 +84,22 @@ impl Server {
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.kill().await;
         self.child = spawn(&self.spec)?;
-        self.wait_until_it_answers().await
+        self.wait_until_it_answers().await?;
+        self.tend();
+        Ok(())
+    }
+
+    /// Has it stage batches there from now on.
+    pub(crate) fn stage(&mut self, staging: Staging) {
+        self.staging = Some(Arc::new(staging));
+        self.tend();
+    }
+
+    /// Puts right what may go while it runs: whoever cleans `/dev/shm` does not know of it.
+    pub(crate) fn tend(&self) {
+        if let Some(staging) = &self.staging {
+            staging.link();
+        }
     }
 
     /// What runs.
@@ -101,7 +117,7 @@ impl Server {
     /// Where it stages batches, for one that does so on disk by itself.
     #[must_use]
     pub fn staging(&self) -> Option<Arc<Staging>> {
-        self.spec.staging.clone()
+        self.staging.clone()
     }
 
     /// Its log.
@@ -158,11 +174,7 @@ impl Server {
                 seconds: START_TIMEOUT.as_secs(),
                 log: self.spec.log(),
             })
-        })?;
-        if let Some(staging) = &self.spec.staging {
-            staging.link();
-        }
-        Ok(())
+        })
     }
 
     async fn answers(&self) -> bool {

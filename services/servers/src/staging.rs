@@ -5,17 +5,16 @@
 //! the sync of the stream itself. What is staged was promised to nobody, so its folder is a link
 //! into a file system that is in memory. Why this is safe: `docs/decisions/0020-staging-in-memory.md`.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::{Builder, TempDir};
 
 /// A file system in memory, as Linux has it.
 const MEMORY: &str = "/dev/shm";
-/// How a folder there that is ours begins.
-const OURS: &str = "fanfold-";
 /// Where nats-server stages batches, in the folder of each stream.
 const BATCHES: &str = "batches";
 
@@ -23,30 +22,32 @@ const BATCHES: &str = "batches";
 #[derive(Debug)]
 pub struct Staging {
     streams: PathBuf,
-    memory: Option<TempDir>,
+    /// Locked while streams are led there: a server may be started again meanwhile.
+    memory: Option<Mutex<TempDir>>,
 }
 
 impl Staging {
-    /// For the streams in this folder, which need not be there yet.
-    pub(crate) fn of(streams: PathBuf) -> Self {
-        let memory = Builder::new().prefix(OURS).tempdir_in(MEMORY);
+    /// For the server of this folder, where its streams are in `streams`, once they are there.
+    pub(crate) fn of(folder: &Path, streams: PathBuf) -> Self {
+        let memory = memory_of(folder);
         if let Err(error) = &memory {
             tracing::debug!(%error, "batches are staged on disk");
         }
         Self {
             streams,
-            memory: memory.ok(),
+            memory: memory.ok().map(Mutex::new),
         }
     }
 
-    /// Stages the batches of every stream there is now in memory: a server that starts puts their
-    /// folders back. Where it cannot be done they are staged on disk, which is only slower.
+    /// Stages the batches of every stream there is now in memory: a server that starts takes some
+    /// of the links away. Where it cannot be done they are staged on disk, which is only slower.
     pub fn link(&self) {
         let Some(memory) = &self.memory else { return };
+        let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
         for stream in self.streams() {
-            if let Err(error) = link(&stream, memory.path()) {
+            if let Err(error) = lead(&stream, memory.path()) {
                 let stream = stream.display();
-                tracing::warn!(%stream, %error, "its batches are staged on disk");
+                tracing::debug!(%stream, %error, "its batches are staged on disk");
             }
         }
     }
@@ -59,40 +60,53 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
+        let Some(memory) = &self.memory else { return };
+        let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
         for stream in self.streams() {
-            // A link that stays leads nowhere, and is taken away at the next start.
-            let _ = unlink(&stream.join(BATCHES));
+            let link = stream.join(BATCHES);
+            if fs::read_link(&link).is_ok_and(|to| to.starts_with(memory.path())) {
+                // One that stays leads nowhere, and is taken away at the next start.
+                let _ = fs::remove_file(link);
+            }
         }
     }
 }
 
-fn link(stream: &Path, memory: &Path) -> io::Result<()> {
+/// A new folder in memory, for nobody else to look into. Its name says which server it is for, so
+/// that what was left of one that was killed is found; a copy of a server's data is another.
+fn memory_of(folder: &Path) -> io::Result<TempDir> {
+    let place = fs::metadata(folder)?;
+    let prefix = format!("fanfold-{}-{}-", place.dev(), place.ino());
+    for left in fs::read_dir(MEMORY)?.flatten() {
+        if left.file_name().to_string_lossy().starts_with(&prefix) {
+            // What is not ours cannot be removed, and is of no use to us.
+            let _ = fs::remove_dir_all(left.path());
+        }
+    }
+    let private = Permissions::from_mode(0o700);
+    let mut builder = Builder::new();
+    builder.prefix(&prefix).permissions(private);
+    builder.tempdir_in(MEMORY)
+}
+
+/// Leads the batches of a stream into memory, or leaves them on disk after an error.
+fn lead(stream: &Path, memory: &Path) -> io::Result<()> {
     let staging = memory.join(stream.file_name().unwrap_or_default());
     let link = stream.join(BATCHES);
     if fs::read_link(&link).is_ok_and(|to| to == staging) && staging.is_dir() {
         return Ok(());
     }
-    unlink(&link)?;
-    fs::create_dir_all(&staging)?;
-    symlink(&staging, &link)
-}
-
-/// Takes the folder of the batches away, and what a process that was killed left in memory.
-fn unlink(link: &Path) -> io::Result<()> {
-    let Ok(staging) = fs::read_link(link) else {
-        return match fs::remove_dir_all(link) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+    let was = fs::symlink_metadata(&link);
+    let cleared = match was {
+        Ok(was) if was.is_dir() => fs::remove_dir_all(&link),
+        Ok(_) => fs::remove_file(&link),
+        Err(_) => Ok(()),
     };
-    if let Some(left) = staging.parent().filter(|left| is_ours(left)) {
-        // Another stream's link may have led there too.
-        let _ = fs::remove_dir_all(left);
+    cleared?;
+    if staging.is_dir() {
+        // The server was killed in the middle of these, and has had its look at them.
+        fs::remove_dir_all(&staging)?;
     }
-    fs::remove_file(link)
-}
-
-fn is_ours(folder: &Path) -> bool {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.parent() == Some(Path::new(MEMORY)) && name.starts_with(OURS)
+    fs::create_dir(&staging)?;
+    symlink(&staging, &link)
 }

@@ -8,6 +8,9 @@ const ENDS_MAX: usize = 5;
 /// See [`ENDS_MAX`].
 const WINDOW: Duration = Duration::from_mins(1);
 
+/// How often it is looked whether something about a server is to be put right.
+const TEND_EVERY: Duration = Duration::from_secs(2);
+
 /// Starts a server again whenever it ends, until `stop` is there; then stops it in order. An
 /// error says that it keeps ending.
 pub async fn supervise(mut server: Server, stop: impl Future<Output = ()>) -> Result<(), Error> {
@@ -21,6 +24,10 @@ pub async fn supervise(mut server: Server, stop: impl Future<Output = ()>) -> Re
             () = &mut stop => {
                 server.stop().await;
                 return Ok(());
+            }
+            () = tokio::time::sleep(TEND_EVERY) => {
+                server.tend();
+                continue;
             }
         }
         ends.push_back(Instant::now());

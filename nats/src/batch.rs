@@ -18,6 +18,9 @@ use crate::{Connection, Error};
 /// is. Nobody waits for that: a batch is far smaller than what a stream takes in unread.
 const FLOW: usize = 10_000;
 
+/// How many messages of a batch are made before they are written to the connection.
+const WRITTEN_AT_ONCE: usize = 32;
+
 // What a message of a fast batch says it is, in its reply subject.
 const START: u8 = 0;
 const APPEND: u8 = 1;
@@ -27,11 +30,12 @@ const COMMIT: u8 = 2;
 /// or did not answer.
 pub(crate) async fn atomic(
     connection: &Connection,
-    messages: impl ExactSizeIterator<Item = Outgoing>,
+    messages: impl ExactSizeIterator<Item = Result<Outgoing, Error>>,
 ) -> Result<u64, Error> {
     let id = connection.client.new_inbox();
     let last = messages.len();
-    for (number, mut message) in (1..).zip(messages) {
+    for (number, message) in (1..).zip(messages) {
+        let mut message = message?;
         message.headers.insert(NATS_BATCH_ID, id.as_str());
         message
             .headers
@@ -45,6 +49,7 @@ pub(crate) async fn atomic(
             let client = &connection.client;
             let sent = client.publish_with_headers(subject, headers, body).await;
             sent.map_err(Error::unavailable)?;
+            write_some(number).await;
             continue;
         }
         message.headers.insert(NATS_BATCH_COMMIT, "1");
@@ -88,7 +93,7 @@ impl Fast {
     pub async fn publish(
         &self,
         connection: &Connection,
-        messages: impl ExactSizeIterator<Item = Outgoing>,
+        messages: impl ExactSizeIterator<Item = Result<Outgoing, Error>>,
     ) -> Option<Result<usize, Error>> {
         let mut answers = self.answers.try_lock().ok()?;
         let publishing = publish(&mut answers, connection, messages);
@@ -101,7 +106,7 @@ impl Fast {
 async fn publish(
     answers: &mut Option<Answers>,
     connection: &Connection,
-    messages: impl ExactSizeIterator<Item = Outgoing>,
+    messages: impl ExactSizeIterator<Item = Result<Outgoing, Error>>,
 ) -> Result<usize, Error> {
     let answers = match answers {
         Some(answers) => answers,
@@ -113,6 +118,7 @@ async fn publish(
     let batch = format!("{unique}-{}", answers.batches);
     let last = messages.len();
     for (number, message) in (1..).zip(messages) {
+        let message = message?;
         let operation = match number {
             _ if number == last => COMMIT,
             1 => START,
@@ -128,8 +134,17 @@ async fn publish(
         let client = &connection.client;
         let sending = client.publish_with_reply_and_headers(subject, reply, headers, body);
         sending.await.map_err(Error::unavailable)?;
+        write_some(number).await;
     }
     answers.end_of(&batch).await
+}
+
+/// Lets the connection write what was made so far, while it is still in the processor's cache:
+/// the messages of a large batch with all their headers are not there at the same time.
+async fn write_some(made: usize) {
+    if made.is_multiple_of(WRITTEN_AT_ONCE) {
+        tokio::task::yield_now().await;
+    }
 }
 
 impl Answers {

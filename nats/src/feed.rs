@@ -6,6 +6,7 @@ use std::time::Instant;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::{HeaderMap, HeaderName};
 use domain::feed::CloudEvent;
+use domain::request::{Event, Recorded};
 use futures::future::try_join_all;
 
 use crate::costs::Costs;
@@ -47,10 +48,10 @@ impl Feed {
         }
     }
 
-    /// Publishes events, each with its name, in their order, and waits until the broker has them
+    /// Publishes these events in their order, and waits until the broker has them
     /// all. After an error it may have some of them: their ids make them known again when they
     /// come once more.
-    pub async fn publish(&mut self, events: &[(&str, CloudEvent)]) -> Result<(), Error> {
+    pub async fn publish(&mut self, events: &[Recorded<&Event>]) -> Result<(), Error> {
         let in_doubt = std::mem::replace(&mut self.in_doubt, true);
         for events in events.chunks(ATOMIC_MAX) {
             let stored = if in_doubt {
@@ -67,10 +68,9 @@ impl Feed {
     }
 
     /// How many of these are stored now: all or none. One that is there already has all refused.
-    async fn atomic(&mut self, events: &[(&str, CloudEvent)]) -> Result<usize, Error> {
-        let messages = messages(events)?;
+    async fn atomic(&mut self, events: &[Recorded<&Event>]) -> Result<usize, Error> {
         let begun = Instant::now();
-        match batch::atomic(&self.connection, messages.into_iter()).await {
+        match batch::atomic(&self.connection, events.iter().map(message)).await {
             Ok(_) => self.costs.note_batch(events.len(), begun.elapsed()),
             Err(error) => {
                 tracing::debug!(%error, events = events.len(), "a batch was refused");
@@ -81,10 +81,10 @@ impl Feed {
     }
 
     /// How many of these, from the first on, are stored now.
-    async fn fast(&mut self, events: &[(&str, CloudEvent)]) -> Result<usize, Error> {
-        let messages = messages(events)?;
+    async fn fast(&mut self, events: &[Recorded<&Event>]) -> Result<usize, Error> {
         let begun = Instant::now();
-        let published = self.fast.publish(&self.connection, messages.into_iter());
+        let messages = events.iter().map(message);
+        let published = self.fast.publish(&self.connection, messages);
         let stored = published.await.unwrap_or(Ok(0))?;
         if stored == events.len() {
             self.costs.note_singles(stored, begun.elapsed());
@@ -94,10 +94,10 @@ impl Feed {
 
     /// Each with an ack of its own. On replicas a batch passes over an event whose id is known
     /// though it is only proposed; here that is an error.
-    async fn singly(&self, events: &[(&str, CloudEvent)]) -> Result<(), Error> {
+    async fn singly(&self, events: &[Recorded<&Event>]) -> Result<(), Error> {
         let mut acks = Vec::with_capacity(events.len());
-        for message in messages(events)? {
-            let sending = message.send(&self.connection).await;
+        for event in events {
+            let sending = message(event)?.send(&self.connection).await;
             acks.push(sending.map_err(Error::unavailable)?.into_future());
         }
         let acked = try_join_all(acks).await;
@@ -105,12 +105,8 @@ impl Feed {
     }
 }
 
-fn messages(events: &[(&str, CloudEvent)]) -> Result<Vec<Outgoing>, Error> {
-    let messages = events.iter().map(|(name, event)| message(name, event));
-    messages.collect()
-}
-
-fn message(name: &str, event: &CloudEvent) -> Result<Outgoing, Error> {
+fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
+    let event = CloudEvent::of(recorded);
     let mut headers = HeaderMap::new();
     headers.insert(CE_SPECVERSION, event.specversion);
     headers.insert(CE_TYPE, event.kind.as_str());
@@ -124,7 +120,7 @@ fn message(name: &str, event: &CloudEvent) -> Result<Outgoing, Error> {
     headers.insert(CE_ID, event.id.as_str());
     let body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
     Ok(Outgoing {
-        subject: subject::lifecycle(name, event.subject),
+        subject: subject::lifecycle(recorded.event.name(), event.subject),
         headers,
         body: body.into(),
     })

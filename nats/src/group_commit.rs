@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{MutexGuard, oneshot};
 
 use crate::costs::Costs;
-use crate::error::{Refusal, refusal};
+use crate::error::{Error, Refusal, refusal};
 use crate::stored::Stored;
 use crate::{Connection, batch};
 
@@ -276,8 +276,8 @@ fn bytes(flight: &[Waiting]) -> usize {
         .sum()
 }
 
-fn copies(flight: &[Waiting]) -> impl ExactSizeIterator<Item = Outgoing> {
-    flight.iter().map(|waiting| waiting.message.clone())
+fn copies(flight: &[Waiting]) -> impl ExactSizeIterator<Item = Result<Outgoing, Error>> {
+    flight.iter().map(|waiting| Ok(waiting.message.clone()))
 }
 
 fn place(ack: &PublishAck) -> Place {

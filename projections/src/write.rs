@@ -9,6 +9,11 @@ use crate::{Error, Kind, Store, content, key};
 /// How many scripts are sent at once: Redis answers them all within the time limit of one.
 const AT_ONCE: usize = 200;
 
+/// How many arguments most scripts have, and bytes in them: a command grows to what it needs.
+const ARGUMENTS: usize = 32;
+/// See [`ARGUMENTS`].
+const BYTES: usize = 512;
+
 /// A script with its key and arguments.
 struct Write {
     kind: Kind,
@@ -17,8 +22,12 @@ struct Write {
 
 impl Write {
     fn new(kind: Kind, script: &Script, key: String) -> Self {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(script.get_hash()).arg(1).arg(key);
+        let mut command = Cmd::with_capacity(ARGUMENTS, BYTES);
+        command
+            .arg("EVALSHA")
+            .arg(script.get_hash())
+            .arg(1)
+            .arg(key);
         Self { kind, command }
     }
 
@@ -31,18 +40,19 @@ impl Write {
 impl Store {
     /// Writes what of a view is newer than sequence `written` (0: all of it).
     pub async fn put(&self, view: &View, written: u64) -> Result<(), Error> {
-        self.put_all([(view, written)]).await
+        self.put_all(&[(view, written)]).await
     }
 
     /// The same for many views. After an error any part may be written.
-    pub async fn put_all(
-        &self,
-        views: impl IntoIterator<Item = (&View, u64)>,
-    ) -> Result<(), Error> {
-        let writes = views
-            .into_iter()
-            .flat_map(|(view, written)| self.writes(view, written));
-        self.send(writes.collect()).await
+    pub async fn put_all(&self, views: &[(&View, u64)]) -> Result<(), Error> {
+        let mut writes = Vec::with_capacity(AT_ONCE);
+        for (view, written) in views {
+            writes.extend(self.writes(view, *written));
+            if writes.len() >= AT_ONCE {
+                self.send(std::mem::take(&mut writes)).await?;
+            }
+        }
+        self.send(writes).await
     }
 
     /// Writes the keys of these kinds.

@@ -12,18 +12,15 @@ use crate::{connect, new_id};
 /// More than go in one batch.
 const EVENTS: u64 = 2_500;
 
-fn events(from: u64, to: u64) -> Vec<(&'static str, CloudEvent)> {
+fn events(from: u64, to: u64) -> Vec<Recorded<&'static Event>> {
+    const EVENT: Event = Event::GroupCompleted { group: 0 };
     let request = new_id();
-    let event = |sequence| {
-        let event = Event::GroupCompleted { group: 0 };
-        let recorded = Recorded {
-            request,
-            sequence,
-            index: 0,
-            at: Timestamp::UNIX_EPOCH,
-            event,
-        };
-        ("group-completed", CloudEvent::of(&recorded))
+    let event = |sequence| Recorded {
+        request,
+        sequence,
+        index: 0,
+        at: Timestamp::UNIX_EPOCH,
+        event: &EVENT,
     };
     (from..to).map(event).collect()
 }
@@ -63,7 +60,7 @@ async fn events_are_in_the_feed_in_their_order_and_those_sent_again_once() {
             feed.publish(&all[..to]).await.unwrap();
         }
         feed.publish(&all[all.len() - 10..]).await.unwrap();
-        let wanted: Vec<String> = all.iter().map(|(_, event)| event.id.clone()).collect();
+        let wanted: Vec<String> = all.iter().map(|event| CloudEvent::of(event).id).collect();
         assert_eq!(ids(&world).await, wanted, "with sync_interval {sync}");
     }
 }

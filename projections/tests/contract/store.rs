@@ -129,8 +129,8 @@ async fn scripts_that_redis_has_forgotten_are_loaded_in_the_middle_of_many_write
         .unzip();
     let redis = &mut world.redis().await;
     for views in [&before, &after] {
-        let written = views.iter().map(|view| (view, 0));
-        store.put_all(written).await.unwrap();
+        let written: Vec<_> = views.iter().map(|view| (view, 0)).collect();
+        store.put_all(&written).await.unwrap();
         let () = redis::cmd("SCRIPT")
             .arg("FLUSH")
             .query_async(redis)

@@ -103,7 +103,7 @@ async fn end(api: &Api, id: RequestId, taken: &Taken, mut waiter: Waiter) -> Res
                 return Ok(End::Response(succeeded.response, commit.sequence));
             }
             // The fold says whether it has ended: after its end a late outcome may come last.
-            let view = api.folded(id).await?;
+            let view = Box::pin(api.folded(id)).await?;
             match (view.status, &view.response) {
                 (Status::Succeeded, Some(response)) => {
                     return Ok(End::Response(response.clone(), view.seq));

@@ -138,7 +138,7 @@ async fn take_in(
         api.log.assume_new(id);
         passed
     } else {
-        if let Some(taken) = known(api, id, &outline).await? {
+        if let Some(taken) = Box::pin(known(api, id, &outline)).await? {
             return Ok(taken);
         }
         api.door.pass()?

@@ -1,6 +1,5 @@
 //! The public events of the log, on their way to the feed.
 
-use domain::feed::CloudEvent;
 use domain::request::Event;
 use nats::{Commit, Error, Feed};
 
@@ -9,6 +8,5 @@ use nats::{Commit, Error, Feed};
 pub async fn publish(feed: &mut Feed, commits: &[Commit]) -> Result<(), Error> {
     let events = commits.iter().flat_map(Commit::borrowed);
     let public = events.filter(|recorded| !matches!(recorded.event, Event::TaskSucceeded(_)));
-    let public = public.map(|recorded| (recorded.event.name(), CloudEvent::of(&recorded)));
     feed.publish(&public.collect::<Vec<_>>()).await
 }

@@ -63,7 +63,7 @@ impl Views {
             }
         }
         let views = done.iter().map(|change| (&change.view, change.written));
-        self.store.put_all(views).await?;
+        self.store.put_all(&views.collect::<Vec<_>>()).await?;
         let listed = done.iter().filter(|change| change.listing);
         let listed = listed.map(|change| &change.view);
         self.store.index(shard, listed).await?;
@@ -136,7 +136,7 @@ impl Views {
         let Some(first) = commits.first().filter(|first| first.previous > 0) else {
             return Ok(None);
         };
-        let earlier = self.log.read(request, 0).await?;
+        let earlier = Box::pin(self.log.read(request, 0)).await?;
         let events = earlier
             .iter()
             .filter(|commit| commit.sequence < first.sequence)
@@ -144,7 +144,7 @@ impl Views {
         let view = fold(None, events);
         if let Some(view) = &view {
             // Whatever Redis has of it may be gone: all of it is written again.
-            self.store.put(view, 0).await?;
+            Box::pin(self.store.put(view, 0)).await?;
         }
         Ok(view)
     }

@@ -151,18 +151,19 @@ impl GroupCommit {
         });
         // Whoever else is about to publish is to be on the same flight.
         tokio::task::yield_now().await;
+        let gone = |_| Err(Refusal::Other("whoever published it was stopped".into()));
         loop {
             tokio::select! {
                 biased;
-                answer = &mut told => {
-                    let gone = |_| Err(Refusal::Other("whoever published it was stopped".into()));
-                    return answer.unwrap_or_else(gone);
-                }
+                answer = &mut told => return answer.unwrap_or_else(gone),
                 flying = self.shared.flight.lock() => {
                     let flight = self.board();
-                    if !flight.is_empty() {
-                        self.fly_while_others_wait(flight, flying).await;
+                    if flight.is_empty() {
+                        // It is on its way with somebody else.
+                        drop(flying);
+                        return told.await.unwrap_or_else(gone);
                     }
+                    self.fly_while_others_wait(flight, flying).await;
                 }
             }
         }

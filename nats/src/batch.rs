@@ -18,7 +18,7 @@ use crate::{Connection, Error};
 /// is. Nobody waits for that: a batch is far smaller than what a stream takes in unread.
 const FLOW: usize = 10_000;
 
-/// How many messages of a batch are made before they are written to the connection.
+/// How many messages of a fast batch are made before they are written to the connection.
 const WRITTEN_AT_ONCE: usize = 32;
 
 // What a message of a fast batch says it is, in its reply subject.
@@ -49,7 +49,6 @@ pub(crate) async fn atomic(
             let client = &connection.client;
             let sent = client.publish_with_headers(subject, headers, body).await;
             sent.map_err(Error::unavailable)?;
-            write_some(number).await;
             continue;
         }
         message.headers.insert(NATS_BATCH_COMMIT, "1");
@@ -140,7 +139,8 @@ async fn publish(
 }
 
 /// Lets the connection write what was made so far, while it is still in the processor's cache:
-/// the messages of a large batch with all their headers are not there at the same time.
+/// the messages of a large batch with all their headers are not there at the same time. (Those of
+/// an atomic batch are: a caller of the API who goes away in between would take others' with it.)
 async fn write_some(made: usize) {
     if made.is_multiple_of(WRITTEN_AT_ONCE) {
         tokio::task::yield_now().await;

@@ -49,7 +49,8 @@ impl Store {
         for (view, written) in views {
             writes.extend(self.writes(view, *written));
             if writes.len() >= AT_ONCE {
-                self.send(std::mem::take(&mut writes)).await?;
+                let rest = writes.split_off(writes.len() / AT_ONCE * AT_ONCE);
+                self.send(std::mem::replace(&mut writes, rest)).await?;
             }
         }
         self.send(writes).await

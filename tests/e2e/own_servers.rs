@@ -51,7 +51,9 @@ async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_sto
     // Whoever cleans the memory does not know of it: batches are staged on disk then.
     fs::remove_dir_all(first.parent().unwrap()).unwrap();
     until("it is noticed", || async { staging(&data).is_none() }).await;
-    ids.push(client.submit(&document(1, 1), "").await.id());
+    let document = document(1, 1);
+    let submitting = (0..200).map(|_| client.submit(&document, ""));
+    ids.extend(join_all(submitting).await.into_iter().map(|a| a.id()));
 
     program.kill().await;
     program.restart().await;

@@ -96,17 +96,18 @@ fn lead(stream: &Path, memory: &Path) -> io::Result<()> {
     if fs::read_link(&link).is_ok_and(|to| to == staging) && staging.is_dir() {
         return Ok(());
     }
-    let was = fs::symlink_metadata(&link);
-    let cleared = match was {
-        Ok(was) if was.is_dir() => fs::remove_dir_all(&link),
-        Ok(_) => fs::remove_file(&link),
-        Err(_) => Ok(()),
-    };
-    cleared?;
     if staging.is_dir() {
         // The server was killed in the middle of these, and has had its look at them.
         fs::remove_dir_all(&staging)?;
     }
-    fs::create_dir(&staging)?;
+    let made = fs::create_dir(&staging);
+    match fs::symlink_metadata(&link) {
+        // It leads elsewhere, or nowhere.
+        Ok(was) if was.is_symlink() => fs::remove_file(&link)?,
+        // On disk it stays where there is no memory: the server may be at work in it.
+        Ok(_) if made.is_ok() => fs::remove_dir_all(&link)?,
+        _ => {}
+    }
+    made?;
     symlink(&staging, &link)
 }

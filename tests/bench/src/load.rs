@@ -106,7 +106,7 @@ pub struct Heard {
     pub refused: u64,
 }
 
-/// Submissions at a rate whatever becomes of them, from enough connections that few are late.
+/// Submissions at a rate whatever becomes of them, from enough connections that few are late by their fault.
 /// Each answer is told as it comes; one that is not a 503 must be right.
 pub async fn open(
     address: &str,
@@ -116,7 +116,8 @@ pub async fn open(
     wait: bool,
     heard: Arc<Mutex<Heard>>,
 ) {
-    const CONNECTIONS: u32 = 1_024;
+    // Far more than are let in at once: it is the program that is to say no, not its caller.
+    const CONNECTIONS: u32 = 4_096;
     let mut running = JoinSet::new();
     let begun = Instant::now();
     let every = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate);

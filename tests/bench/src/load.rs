@@ -106,7 +106,8 @@ pub struct Heard {
     pub refused: u64,
 }
 
-/// Submissions at a rate whatever becomes of them, from enough connections that few are late by their fault.
+/// Submissions at a rate whatever becomes of them, from enough connections that few are late by
+/// their fault.
 /// Each answer is told as it comes; one that is not a 503 must be right.
 pub async fn open(
     address: &str,

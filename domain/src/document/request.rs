@@ -88,6 +88,7 @@ impl Document {
             return Ok(());
         };
         let valuations: Vec<NodeId> = self.tree.elements_named(group, "valuation").collect();
+        let mut expected = valuations.len();
         for valuation in valuations {
             self.tree.unlink(valuation);
         }
@@ -97,6 +98,9 @@ impl Document {
                 return Err(InvalidResult::TooMuch(limit));
             }
             let result = ResultDocument::read(result, &self.limits)?;
+            // The first says about what all take.
+            self.tree
+                .make_room_for(std::mem::take(&mut expected), &result.tree);
             self.tree.graft(group, &result.tree, result.valuation);
         }
         self.index = Index::default();

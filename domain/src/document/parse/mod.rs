@@ -91,7 +91,7 @@ impl<'a> Parser<'a> {
         let config = reader.config_mut();
         config.check_comments = true;
         config.check_end_names = true;
-        let mut tree = Tree::new();
+        let mut tree = Tree::with_room_for(text, limits.max_nodes);
         Self {
             text,
             limits,

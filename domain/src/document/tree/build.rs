@@ -8,7 +8,7 @@ impl Tree {
     pub fn append_element(&mut self, parent: NodeId, name: &str) -> NodeId {
         let name = self.intern(name);
         let id = self.push(Kind::Element, name, Span::default());
-        self.node_mut(id).attributes.start = count(self.attributes.len());
+        self.node_mut(id).span.start = count(self.attributes.len());
         self.link_last(parent, id);
         id
     }
@@ -22,11 +22,11 @@ impl Tree {
         let end = count(self.text.len());
         let joins = last != NONE && {
             let node = &self.nodes[last as usize];
-            node.kind == Kind::Text && node.text.start + node.text.len == end
+            node.kind == Kind::Text && node.span.start + node.span.len == end
         };
         let span = self.store(text);
         if joins {
-            self.nodes[last as usize].text.len += span.len;
+            self.nodes[last as usize].span.len += span.len;
             return;
         }
         let id = self.push(Kind::Text, NameId(0), span);
@@ -55,7 +55,7 @@ impl Tree {
             namespace: NameId(0),
             value,
         });
-        self.node_mut(element).attributes.len += 1;
+        self.node_mut(element).span.len += 1;
     }
 
     pub fn set_namespace(&mut self, element: NodeId, namespace: NameId) {
@@ -63,7 +63,7 @@ impl Tree {
     }
 
     pub fn set_attribute_namespace(&mut self, element: NodeId, index: usize, namespace: NameId) {
-        let start = self.node(element).attributes.start as usize;
+        let start = self.node(element).span.start as usize;
         self.attributes[start + index].namespace = namespace;
     }
 

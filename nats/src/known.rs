@@ -16,7 +16,10 @@ use crate::{Commit, Delivery, Error, Log};
 const CACHED_STATES: usize = 20_000;
 /// How many commits whoever follows the log may be behind for what is known of a request to be
 /// left to it.
-const HANDED_OVER_MAX: u64 = 2_000;
+const HANDED_OVER_MAX: u64 = 10_000;
+/// The same for the events of a commit, which may have results in them, to be kept until it is
+/// delivered.
+const MADE_MAX: u64 = 2_000;
 
 /// What is known of each request.
 pub(crate) struct Known {
@@ -129,15 +132,19 @@ impl Log {
     /// Leaves what is known of a request after its commit `sequence` to whoever follows the log
     /// in this process, who drops it when the request has ended; drops it where nobody does.
     pub fn hand_over(&self, request: RequestId, sequence: u64) {
-        if !self.comes_here(request, sequence) {
+        if !self.comes_within(request, sequence, HANDED_OVER_MAX) {
             self.forget(request);
         }
     }
 
-    /// Whether a commit that was just made is delivered to this process before long.
-    pub(crate) fn comes_here(&self, request: RequestId, sequence: u64) -> bool {
+    /// Whether a commit that was just made is delivered to this process soon.
+    pub(crate) fn comes_soon(&self, request: RequestId, sequence: u64) -> bool {
+        self.comes_within(request, sequence, MADE_MAX)
+    }
+
+    fn comes_within(&self, request: RequestId, sequence: u64, commits: u64) -> bool {
         let followed = self.followed(request).load(Ordering::Relaxed);
-        followed > 0 && followed.saturating_add(HANDED_OVER_MAX) >= sequence
+        followed > 0 && followed.saturating_add(commits) >= sequence
     }
 
     /// Drops what the process knows of a request.

@@ -115,7 +115,7 @@ impl Log {
         let appended = self.append(request, expected, &events).await;
         match appended {
             Ok(sequence) => {
-                let comes = self.comes_here(request, sequence);
+                let comes = self.comes_soon(request, sequence);
                 decided.stands_at(sequence, comes.then_some(events));
             }
             Err(_) => decided.never_was(),

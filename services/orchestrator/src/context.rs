@@ -46,16 +46,17 @@ impl Context {
         log: Log,
         settings: &Settings,
     ) -> Result<Self, SettingsError> {
+        let ack_wait = Duration::from_millis(settings.ack_wait_ms);
         Ok(Self {
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
-            held: Held::default(),
+            held: Held::new(ack_wait),
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection),
             task_types: settings.task_types.clone(),
             rules: settings.rules(),
             request_timeout: Duration::from_millis(settings.request_timeout_ms),
-            ack_wait: Duration::from_millis(settings.ack_wait_ms),
+            ack_wait,
             fetcher: Fetcher::new(settings)?,
             resource_bounds: Bounds {
                 count: settings.href_max_count,

@@ -211,8 +211,12 @@ async fn want(
 ) -> Result<(), Error> {
     let wanted = Wanted { timer, due, run };
     match moment.cause {
-        Cause::Delivered(commit) => context.held.hold(wanted, commit).await,
-        Cause::Lost(_) => Box::pin(context.held.set_now(&context.timers, wanted)).await?,
+        Cause::Delivered(commit) if !context.held.is_soon(due) => {
+            context.held.hold(wanted, commit).await;
+        }
+        Cause::Delivered(_) | Cause::Lost(_) => {
+            Box::pin(context.held.set_now(&context.timers, wanted)).await?;
+        }
     }
     Ok(())
 }

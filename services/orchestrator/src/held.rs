@@ -13,8 +13,10 @@ use nats::{Delivery, Error, Timers};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-/// How long a timer is wanted before it is set. It is far below any time-out worth having.
-const HOLD: Duration = Duration::from_secs(1);
+/// How long a timer is wanted before it is set, so that a request that waits its turn under load
+/// sets none; no longer than this part of `ACK_WAIT_MS`, after which a held commit comes again.
+const HOLD: Duration = Duration::from_millis(2_500);
+const HOLD_PART: u32 = 4;
 /// Of how many timers it is remembered that they were set from here. One that is forgotten fires
 /// late, which changes nothing.
 const SET_MAX: usize = 200_000;
@@ -80,6 +82,8 @@ impl Commit {
 
 /// The timers that are wanted and not yet set.
 pub struct Held {
+    /// How long a timer is wanted before it is set.
+    hold: Duration,
     wanted: Mutex<HashMap<Timer, Arc<Entry>>>,
     /// Those that were set from here: a commit may come again after its timer was set.
     set: Cache<Timer, ()>,
@@ -106,17 +110,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Default for Held {
-    fn default() -> Self {
+impl Held {
+    pub fn new(ack_wait: Duration) -> Self {
         Self {
+            hold: HOLD.min(ack_wait / HOLD_PART),
             wanted: Mutex::default(),
             set: Cache::new(SET_MAX),
             order: Mutex::default(),
         }
     }
-}
 
-impl Held {
+    /// Whether a timer is due before it would be set.
+    pub fn is_soon(&self, due: Timestamp) -> bool {
+        let left = Duration::try_from(due.duration_since(Timestamp::now()));
+        !left.is_ok_and(|left| left > self.hold)
+    }
+
     /// Holds a commit for a timer that it wants.
     pub async fn hold(&self, wanted: Wanted, commit: &Arc<Commit>) {
         commit.holds.fetch_add(1, Ordering::AcqRel);
@@ -126,14 +135,19 @@ impl Held {
             stage: tokio::sync::Mutex::new(Stage::Held),
         });
         let before = lock(&self.wanted).insert(wanted.timer, entry);
-        lock(&self.order).push_back((Instant::now() + HOLD, wanted.timer));
+        lock(&self.order).push_back((Instant::now() + self.hold, wanted.timer));
         if let Some(before) = before {
             before.commit.release().await;
         }
     }
 
-    /// Sets a timer that is wanted once more.
+    /// Sets a timer that is not to be held. One of before that is still held would take its place.
     pub async fn set_now(&self, timers: &Timers, wanted: Wanted) -> Result<(), Error> {
+        let before = lock(&self.wanted).remove(&wanted.timer);
+        if let Some(entry) = before {
+            *entry.stage.lock().await = Stage::Gone;
+            entry.commit.release().await;
+        }
         set(timers, wanted).await?;
         self.set.insert(wanted.timer, ());
         Ok(())
@@ -161,8 +175,8 @@ impl Held {
         }
     }
 
-    /// Sets those that are due by now, or all of them. One that cannot be set stays held: its
-    /// commit comes again when it was not acked for too long.
+    /// Sets those that are due by now, or all of them. One that cannot be set stays held and is
+    /// tried again; its commit comes again when it was not acked for too long.
     pub async fn set(&self, timers: &Timers, all: bool) {
         let now = Instant::now();
         let due: Vec<Timer> = {
@@ -184,6 +198,7 @@ impl Held {
         }
         if let Err(error) = set(timers, entry.wanted).await {
             tracing::warn!(?timer, %error, "a timer could not be set yet");
+            lock(&self.order).push_back((Instant::now() + self.hold, timer));
             return;
         }
         *stage = Stage::Set;
@@ -211,5 +226,28 @@ async fn set(timers: &Timers, wanted: Wanted) -> Result<(), Error> {
     match wanted.timer {
         Timer::Group(request, group) => timers.set_group(request, group, wanted.due).await,
         Timer::Request(request) => timers.set_request(request, wanted.run, wanted.due).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_that_is_due_before_it_would_be_set_is_not_held() {
+        let due = |millis: i64| {
+            let from_now = jiff::SignedDuration::from_millis(millis);
+            Timestamp::now().checked_add(from_now).unwrap()
+        };
+        let held = Held::new(Duration::from_secs(10));
+        assert!(held.is_soon(due(-1_000)) && held.is_soon(due(2_400)));
+        assert!(!held.is_soon(due(3_500)));
+        let held = Held::new(Duration::from_secs(1));
+        assert!(
+            !held.is_soon(due(1_000)),
+            "no commit is held until it comes again"
+        );
+        let held = Held::new(Duration::from_mins(5));
+        assert!(!held.is_soon(due(3_500)), "nor for long");
     }
 }

@@ -1,5 +1,7 @@
 //! A request's document, as far as its groups are complete.
 
+use std::borrow::Cow;
+
 use domain::document::{CapturedResources, Document, HydrationError, Limits, TaskDocument};
 use domain::request::{Failure, Payload, Request, RequestId, Resource};
 
@@ -62,16 +64,19 @@ impl Work {
         context: &Context,
         results: &[Payload],
     ) -> Result<(), Error> {
-        let mut bytes = Vec::with_capacity(results.len());
+        let mut bytes: Vec<Cow<'_, [u8]>> = Vec::with_capacity(results.len());
         for result in results {
-            bytes.push(context.payloads.fetch(result).await?);
+            bytes.push(match result.inline() {
+                Some(text) => text.as_bytes().into(),
+                None => context.payloads.fetch(result).await?.into(),
+            });
         }
         let group = self.placed;
         let Some(document) = &mut self.document else {
             return Err(Error::Later("the document is not at hand".into()));
         };
         document
-            .put_results(group, bytes.iter().map(Vec::as_slice))
+            .put_results(group, bytes.iter().map(Cow::as_ref))
             .map_err(|error| Error::failure("result-unreadable", error.to_string()))?;
         self.placed += 1;
         Ok(())

@@ -105,10 +105,12 @@ impl Evidence {
     /// Whether those who are to go on with it do.
     fn of_roles(&self, story: &Story, answer: &mut Answer) {
         match &self.orchestrator {
-            Some(position) if position.waiting_pulls == 0 && position.acked < story.sequence() => {
+            Some(position)
+                if position.waiting_pulls == 0 && position.delivered < story.sequence() =>
+            {
                 answer.say("No orchestrator asks for commits now: nobody goes on with it.");
             }
-            Some(position) if position.acked < story.sequence() && position.pending > 0 => {
+            Some(position) if position.delivered < story.sequence() && position.pending > 0 => {
                 answer.say(format!(
                     "The orchestrator is {} behind.",
                     count(position.pending, "commit")

@@ -7,11 +7,17 @@ const BATCH_COST: Duration = Duration::from_micros(2_500);
 /// What each message costs within a batch. It passes through a store of the batch before it gets
 /// to the stream: one that is not synced by itself costs less when it goes there at once.
 const BATCHED_COST: Duration = Duration::from_micros(25);
+/// What a message that is synced by itself is taken to cost at the least. Where it costs less
+/// there is hardly a sync to save: a batch may take less time, but more of the broker's processor.
+const SYNCED_FROM: Duration = Duration::from_micros(50);
 /// From how many messages at once, each by itself, their cost is measured.
 const MEASURED_FROM: usize = 8;
 /// How much a new measurement counts that is higher than what is known. One that is lower is
 /// believed at once: whatever else the machine does only makes it higher.
-const WEIGHT: f64 = 0.01;
+const BATCH_WEIGHT: f64 = 0.01;
+/// The same of messages by themselves, which under load take some times as long for minutes,
+/// though there is no more to sync.
+const SINGLE_WEIGHT: f64 = 0.000_1;
 
 /// The least that was measured lately, in seconds.
 pub(crate) struct Costs {
@@ -33,26 +39,30 @@ impl Default for Costs {
 impl Costs {
     /// Whether a batch of so many messages costs less than the messages by themselves.
     pub fn batch_pays(&self, messages: usize) -> bool {
-        let pays = |single| single * count(messages) > self.batch + batched(messages);
+        let pays = |single| {
+            single >= SYNCED_FROM.as_secs_f64()
+                && single * count(messages) > self.batch + batched(messages)
+        };
         self.single.is_some_and(pays)
     }
 
     /// Notes what a batch of so many messages took.
     pub fn note_batch(&mut self, messages: usize, took: Duration) {
-        lower(&mut self.batch, took.as_secs_f64() - batched(messages));
+        let took = took.as_secs_f64() - batched(messages);
+        lower(&mut self.batch, took, BATCH_WEIGHT);
     }
 
     /// Notes what so many messages by themselves took, one beside the other.
     pub fn note_singles(&mut self, messages: usize, took: Duration) {
         if messages >= MEASURED_FROM {
             let took = took.as_secs_f64() / count(messages);
-            lower(self.single.get_or_insert(took), took);
+            lower(self.single.get_or_insert(took), took, SINGLE_WEIGHT);
         }
     }
 }
 
-fn lower(known: &mut f64, measured: f64) {
-    *known = measured.min(*known + WEIGHT * (measured - *known));
+fn lower(known: &mut f64, measured: f64, weight: f64) {
+    *known = measured.min(*known + weight * (measured - *known));
 }
 
 fn batched(messages: usize) -> f64 {
@@ -85,6 +95,17 @@ mod tests {
         costs.note_singles(100, UNSYNCED * 100);
         assert!(!costs.batch_pays(400));
         assert!(!costs.batch_pays(100_000));
+    }
+
+    #[test]
+    fn messages_that_are_not_synced_do_not_seem_so_because_the_machine_is_busy() {
+        let mut costs = Costs::default();
+        costs.note_singles(100, UNSYNCED * 100);
+        for _ in 0..1_000 {
+            costs.note_singles(10, SYNCED * 10);
+        }
+        costs.note_batch(100, Duration::from_micros(2_600));
+        assert!(!costs.batch_pays(400));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub(crate) const PAYLOADS: &str = "PAYLOADS";
 /// How many messages of the log or the reports may be under way. The orchestrator holds a commit
 /// for as long as a timer that it wants is not set.
 const ACK_PENDING_MAX: i64 = 100_000;
+/// For how long the feed knows the id of an event, at the least. Each that it knows is some 150
+/// bytes of the broker's memory.
+const DUPLICATES_KNOWN: Duration = Duration::from_secs(30);
 /// The one group of a pinned consumer: the name is the broker's to ask for, not ours to vary.
 pub(crate) const PINNED: &str = "active";
 
@@ -179,6 +182,7 @@ impl Topology {
             name: LIFECYCLE.into(),
             subjects: vec!["lifecycle.>".into()],
             max_age: self.log_age,
+            duplicate_window: self.duplicates_known(),
             allow_direct: true,
             allow_atomic_publish: true,
             allow_batch_publish: true,
@@ -201,6 +205,18 @@ impl Topology {
             ..base
         });
         streams
+    }
+
+    /// Longer than another projector takes to take over what was published and not acked, and no
+    /// longer than events are kept; an age of nothing is for ever.
+    fn duplicates_known(&self) -> Duration {
+        let takeover = 3 * self.ack_wait.max(self.takeover_after);
+        let known = DUPLICATES_KNOWN.max(takeover);
+        if self.log_age.is_zero() {
+            known
+        } else {
+            known.min(self.log_age)
+        }
     }
 
     /// The subjects of a shard's partitions.

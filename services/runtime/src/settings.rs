@@ -155,10 +155,10 @@ settings! {
     payload_max_bytes: usize = "PAYLOAD_MAX_BYTES", "10485760", "The largest document accepted, in bytes.";
     sync_wait_timeout_ms: u64 = "SYNC_WAIT_TIMEOUT_MS", "120000", "How long a synchronous submission waits for its result, in milliseconds.";
     sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many synchronous submissions wait at once; more get 503.";
-    backlog_max: u64 = "BACKLOG_MAX", "5000", "How many commits and reports may wait for the orchestrator; above it submissions get 503.";
+    backlog_max: u64 = "BACKLOG_MAX", "5000", "How many commits and reports may wait for the orchestrator; from half of it on some submissions get 503, above it all.";
     submissions_max: usize = "SUBMISSIONS_MAX", "1000", "How many submissions are taken in at once; more get 503.";
     tasks_max_bytes: i64 = "TASKS_MAX_BYTES", "536870912", "How many bytes of waiting tasks the broker keeps in memory; beyond it tasks wait in the log.";
-    tasks_waiting_max: u64 = "TASKS_WAITING_MAX", "100000", "How many tasks may wait for workers; above it submissions get 503.";
+    tasks_waiting_max: u64 = "TASKS_WAITING_MAX", "100000", "How many tasks may wait for workers; from half of it on some submissions get 503, above it all.";
     http_header_max_bytes: usize = "HTTP_HEADER_MAX_BYTES", "65536", "The largest head of an HTTP request, in bytes; at least 8192.";
     http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "60000", "How long an HTTP connection may take to send a request's head, or be idle, in milliseconds.";
     http_body_timeout_ms: u64 = "HTTP_BODY_TIMEOUT_MS", "30000", "How long an HTTP request's body may take to arrive, in milliseconds.";

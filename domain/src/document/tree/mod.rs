@@ -1,6 +1,7 @@
 //! The arena a document lives in: nodes, attributes and text in three vectors, names interned.
 
 mod build;
+mod room;
 mod walk;
 
 use std::collections::HashMap;
@@ -21,13 +22,6 @@ impl NameId {
 
 /// So many names are looked through; more are hashed.
 const FEW_NAMES: usize = 24;
-
-/// The most room that is made for what is expected.
-const ROOM_MAX_BYTES: usize = 256 * 1024 * 1024;
-/// A node or an attribute seldom has fewer bytes.
-const LEAST_BYTES: usize = 4;
-/// The size from which on it is counted beforehand what a document has.
-const LARGE_BYTES: usize = 64 * 1024;
 
 /// No node: the end of a chain of siblings.
 const NONE: u32 = u32::MAX;
@@ -101,29 +95,6 @@ impl Tree {
         tree.intern("");
         tree.push(Kind::Root, NameId(0), Span::default());
         tree
-    }
-
-    /// One with room for this XML, for `most` nodes at the most: a large one that grows by
-    /// doubling would for a while take three times what it needs.
-    pub fn with_room_for(xml: &str, most: usize) -> Self {
-        let mut tree = Self::new();
-        if xml.len() >= LARGE_BYTES {
-            let (nodes, attributes) = sizes(xml.as_bytes());
-            let most = most.min(xml.len() / LEAST_BYTES);
-            tree.nodes.reserve_exact(nodes.min(most));
-            tree.attributes.reserve_exact(attributes.min(most));
-        }
-        tree
-    }
-
-    /// Makes room for so many copies of a tree, where that is much; not for what may never come.
-    pub fn make_room_for(&mut self, copies: usize, of: &Self) {
-        let bytes = size_of::<Node>() * of.nodes.len() + of.text.len();
-        if (LARGE_BYTES..ROOM_MAX_BYTES).contains(&copies.saturating_mul(bytes)) {
-            self.nodes.reserve_exact(copies * of.nodes.len());
-            self.attributes.reserve_exact(copies * of.attributes.len());
-            self.text.reserve_exact(copies * of.text.len());
-        }
     }
 
     #[allow(clippy::unused_self)] // It is the root of this tree, whatever its number.
@@ -287,22 +258,6 @@ pub(crate) fn is_reference(name: &str, value: &str) -> bool {
     matches!(name, "href" | "select" | "use") || value.starts_with("${select(")
 }
 
-/// About how many nodes and attributes there are in this XML, and seldom fewer.
-fn sizes(xml: &[u8]) -> (usize, usize) {
-    let (mut nodes, mut attributes) = (0, 0);
-    for pair in xml.windows(2) {
-        match pair {
-            [b'<', b'/'] => {}
-            [b'<', _] => nodes += 1,
-            [b'=', b'"' | b'\''] => attributes += 1,
-            _ => {}
-        }
-        // A text ends where a tag begins that does not follow another.
-        nodes += usize::from(pair[1] == b'<' && pair[0] != b'>');
-    }
-    (nodes, attributes)
-}
-
 fn some(raw: u32) -> Option<NodeId> {
     (raw != NONE).then_some(NodeId(raw))
 }
@@ -315,18 +270,6 @@ fn count(size: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_large_document_has_is_counted_beforehand() {
-        let xml = "<a><b x=\"1\" y='2'/>text<!-- c --><d>t</d></a>";
-        assert_eq!(sizes(xml.as_bytes()), (6, 2));
-        let large = format!("<a>{}</a>", "<b x=\"1\">t</b>".repeat(10_000));
-        let tree =
-            crate::document::parse::parse(large.as_bytes(), &crate::document::Limits::default());
-        let tree = tree.unwrap();
-        assert!(tree.nodes.capacity() < tree.nodes.len() + 8);
-        assert!(tree.attributes.capacity() < tree.attributes.len() + 8);
-    }
 
     #[test]
     fn a_name_has_one_id_however_many_there_are() {

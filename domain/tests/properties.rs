@@ -165,7 +165,10 @@ proptest! {
         let mut document = accept(&request.written(true, |_| String::new()));
         for group in 0..document.groups() {
             let results = all_tasks(&document, group);
-            document.put_results(group, results.iter().map(|task| task.xml.as_slice())).unwrap();
+            let results = || results.iter().map(|task| task.xml.as_slice());
+            let without_copies = document.response_with(group, results()).unwrap();
+            document.put_results(group, results()).unwrap();
+            prop_assert_eq!(without_copies, document.response());
         }
         let expected = request.written(false, |number| format!("<vndb externalId='{number}'/>"));
         prop_assert_eq!(canonical(&document.response()), canonical(expected.as_bytes()));
@@ -222,14 +225,44 @@ fn results_are_put_in_task_order_before_nothing_and_after_the_other_children() {
         format!("<vnml><project><group><valuation n='{n}'/></group></project></vnml>").into_bytes()
     };
     let results = [result(1), result(2)];
-    document
-        .put_results(0, results.iter().map(Vec::as_slice))
-        .unwrap();
+    let results = || results.iter().map(Vec::as_slice);
+    let without_copies = document.response_with(0, results()).unwrap();
+    document.put_results(0, results()).unwrap();
+    assert_eq!(without_copies, document.response());
     let expected = "<vnml><project><group><note/><valuation n='1'/><valuation n='2'/></group></project></vnml>";
     assert_eq!(
         canonical(&document.response()),
         canonical(expected.as_bytes())
     );
+}
+
+#[test]
+fn a_group_without_results_is_written_as_it_is_with_none_put_in() {
+    for group in [
+        "<group name='g'/>",
+        "<group><valuation/></group>",
+        "<group> </group>",
+        "<group><!-- c --><valuation/></group>",
+        "<n:group xmlns:n='urn:n'><valuation/></n:group>",
+    ] {
+        let mut document = accept(&format!("<vnml><project>{group}</project></vnml>"));
+        let without_copies = document.response_with(0, []).unwrap();
+        document.put_results(0, []).unwrap();
+        assert_eq!(without_copies, document.response(), "{group}");
+    }
+}
+
+#[test]
+fn results_bring_their_namespaces_into_the_response() {
+    let result = "<vnml xmlns:p='urn:p'><project><group><valuation p:a='1' q:b='2' xmlns:q='urn:q'>\
+                  <p:x/><y xmlns='urn:d'/></valuation></group></project></vnml>";
+    let mut document =
+        accept("<vnml xmlns:p='urn:other'><project><group><valuation/></group></project></vnml>");
+    let without_copies = document.response_with(0, [result.as_bytes()]).unwrap();
+    document.put_results(0, [result.as_bytes()]).unwrap();
+    assert_eq!(without_copies, document.response());
+    let response = String::from_utf8(without_copies).unwrap();
+    assert!(response.contains("xmlns:p=\"urn:p\""), "{response}");
 }
 
 #[test]

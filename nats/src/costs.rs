@@ -12,6 +12,10 @@ const BATCHED_COST: Duration = Duration::from_micros(25);
 const SYNCED_FROM: Duration = Duration::from_micros(50);
 /// From how many messages at once, each by itself, their cost is measured.
 const MEASURED_FROM: usize = 8;
+/// After so many batches that could be measured one flight goes as messages by themselves, though
+/// a batch seems to pay: what they cost was perhaps measured in a bad moment, and where all goes
+/// in batches it would never be measured again.
+const TRIED_AFTER: u32 = 100;
 /// How much a new measurement counts that is higher than what is known. One that is lower is
 /// believed at once: whatever else the machine does only makes it higher.
 const BATCH_WEIGHT: f64 = 0.01;
@@ -25,6 +29,8 @@ pub(crate) struct Costs {
     batch: f64,
     /// Of a message that goes by itself, once that was measured.
     single: Option<f64>,
+    /// The batches since messages by themselves were measured.
+    batches: u32,
 }
 
 impl Default for Costs {
@@ -32,13 +38,18 @@ impl Default for Costs {
         Self {
             batch: BATCH_COST.as_secs_f64(),
             single: None,
+            batches: 0,
         }
     }
 }
 
 impl Costs {
-    /// Whether a batch of so many messages costs less than the messages by themselves.
-    pub fn batch_pays(&self, messages: usize) -> bool {
+    /// Whether a batch of so many messages costs less than the messages by themselves, or it is
+    /// to be measured again whether it does.
+    pub fn batch_pays(&mut self, messages: usize) -> bool {
+        if self.batches >= TRIED_AFTER && messages >= MEASURED_FROM {
+            return false;
+        }
         let pays = |single| {
             single >= SYNCED_FROM.as_secs_f64()
                 && single * count(messages) > self.batch + batched(messages)
@@ -48,6 +59,7 @@ impl Costs {
 
     /// Notes what a batch of so many messages took.
     pub fn note_batch(&mut self, messages: usize, took: Duration) {
+        self.batches += 1;
         let took = took.as_secs_f64() - batched(messages);
         lower(&mut self.batch, took, BATCH_WEIGHT);
     }
@@ -55,6 +67,7 @@ impl Costs {
     /// Notes what so many messages by themselves took, one beside the other.
     pub fn note_singles(&mut self, messages: usize, took: Duration) {
         if messages >= MEASURED_FROM {
+            self.batches = 0;
             let took = took.as_secs_f64() / count(messages);
             lower(self.single.get_or_insert(took), took, SINGLE_WEIGHT);
         }
@@ -105,6 +118,20 @@ mod tests {
             costs.note_singles(10, SYNCED * 10);
         }
         costs.note_batch(100, Duration::from_micros(2_600));
+        assert!(!costs.batch_pays(400));
+    }
+
+    #[test]
+    fn what_was_measured_in_a_bad_moment_is_measured_again() {
+        let mut costs = Costs::default();
+        costs.note_singles(100, SYNCED * 100);
+        let mut batches = 0;
+        while costs.batch_pays(100) {
+            costs.note_batch(100, Duration::from_micros(2_600));
+            batches += 1;
+        }
+        assert_eq!(batches, TRIED_AFTER);
+        costs.note_singles(100, UNSYNCED * 100);
         assert!(!costs.batch_pays(400));
     }
 

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use std::time::Duration;
 
 use async_nats::jetstream::object_store::{ObjectMetadata, ObjectStore};
+use bytes::Bytes;
 use domain::request::Payload;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
@@ -41,15 +42,18 @@ impl Payloads {
     }
 
     /// The payload of these bytes: inline where they are small UTF-8, else stored first.
-    pub async fn place(&self, bytes: &[u8]) -> Result<Payload, Error> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) if text.len() <= INLINE_MAX_BYTES => Ok(Payload::from(text)),
-            _ => Box::pin(self.put(bytes)).await,
+    pub async fn place(&self, bytes: Bytes) -> Result<Payload, Error> {
+        if bytes.len() <= INLINE_MAX_BYTES
+            && let Ok(text) = std::str::from_utf8(&bytes)
+        {
+            return Ok(Payload::from(text));
         }
+        Box::pin(self.put(bytes)).await
     }
 
-    async fn put(&self, bytes: &[u8]) -> Result<Payload, Error> {
-        let sha256 = self::sha256(bytes);
+    async fn put(&self, bytes: Bytes) -> Result<Payload, Error> {
+        let hashed = bytes.clone();
+        let sha256 = aside(move || self::sha256(&hashed)).await?;
         let store = self.store().await?;
         let payload = Payload::Stored {
             sha256: sha256.clone(),
@@ -64,8 +68,8 @@ impl Payloads {
                 return Ok(payload);
             }
         }
-        let packed = zstd::bulk::compress(bytes, 3)
-            .map_err(|error| Error::corrupt("a new payload", error))?;
+        let packed = aside(move || zstd::bulk::compress(&bytes, 3)).await?;
+        let packed = packed.map_err(|error| Error::corrupt("a new payload", error))?;
         let metadata = ObjectMetadata {
             name: sha256,
             ..ObjectMetadata::default()
@@ -88,9 +92,14 @@ impl Payloads {
             .await
             .map_err(|_| Error::Unavailable("fetching a payload took too long".into()))??;
         let room = usize::try_from(size).unwrap_or(usize::MAX);
-        let bytes = zstd::bulk::decompress(&packed, room.min(PAYLOAD_MAX_BYTES))
+        let unpack = move || {
+            let bytes = zstd::bulk::decompress(&packed, room.min(PAYLOAD_MAX_BYTES))?;
+            Ok::<_, std::io::Error>((self::sha256(&bytes), bytes))
+        };
+        let (found, bytes) = aside(unpack)
+            .await?
             .map_err(|error| Error::corrupt(format!("payload {sha256}"), error))?;
-        if self::sha256(&bytes) != *sha256 {
+        if found != *sha256 {
             return Err(Error::corrupt(
                 format!("payload {sha256}"),
                 "its bytes have another hash",
@@ -116,6 +125,20 @@ impl Payloads {
             .map_err(Error::unavailable)?;
         Ok(packed)
     }
+}
+
+/// Runs what takes long beside the event loop.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    let working = tokio::task::spawn_blocking(work);
+    working.await.map_err(Error::unavailable)
+}
+
+/// The SHA-256 of what comes in pieces, likewise.
+#[must_use]
+pub fn sha256_of(pieces: impl FnOnce(&mut dyn FnMut(&str))) -> String {
+    let mut hasher = Sha256::new();
+    pieces(&mut |piece| hasher.update(piece));
+    hex(&hasher.finalize())
 }
 
 /// The SHA-256 of some bytes, in lower-case hex: the address under which the store has them.

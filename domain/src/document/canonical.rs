@@ -12,13 +12,28 @@ use super::{Limits, Refusal};
 /// The canonical form of a document: two documents that differ only in indentation, the order
 /// of attributes, quotes, CDATA or empty-element tags have the same.
 pub fn canonicalize(xml: &[u8], limits: &Limits) -> Result<String, Refusal> {
-    Ok(of(&parse(xml, limits)?))
+    let tree = parse(xml, limits)?;
+    let mut whole = String::new();
+    pieces(&tree, |piece| whole.push_str(piece));
+    Ok(whole)
 }
 
-pub(crate) fn of(tree: &Tree) -> String {
-    let mut writer = Writer::default();
-    node(&mut writer, tree, tree.root());
-    writer.text
+/// So many bytes are given on before more are written.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// Gives the canonical form piece by piece.
+pub(crate) fn pieces(tree: &Tree, take: impl FnMut(&str)) {
+    let mut pieces = Pieces {
+        writer: Writer::default(),
+        take,
+    };
+    pieces.node(tree, tree.root());
+    (pieces.take)(&pieces.writer.text);
+}
+
+struct Pieces<T> {
+    writer: Writer,
+    take: T,
 }
 
 fn written(attribute: AttributeRef<'_>) -> Written<'_> {
@@ -29,29 +44,41 @@ fn written(attribute: AttributeRef<'_>) -> Written<'_> {
     }
 }
 
-fn node(writer: &mut Writer, tree: &Tree, id: NodeId) {
-    match tree.kind(id) {
-        Kind::Text if is_blank(tree.text(id)) => {}
-        Kind::Root => {
-            for child in tree.children(id) {
-                node(writer, tree, child);
+impl<T: FnMut(&str)> Pieces<T> {
+    fn node(&mut self, tree: &Tree, id: NodeId) {
+        match tree.kind(id) {
+            Kind::Text if is_blank(tree.text(id)) => {}
+            Kind::Root => self.children(tree, id),
+            Kind::Element => {
+                self.open(tree, id);
+                self.children(tree, id);
+                self.writer.close(tree.name(id));
             }
+            Kind::Text | Kind::Comment | Kind::Instruction => self.writer.node(tree, id),
         }
-        Kind::Element => {
-            let (name, namespace) = (tree.name(id), tree.namespace(id));
-            if tree.attribute_count(id) < 2 {
-                writer.open(name, namespace, tree.attributes(id).map(written));
-            } else {
-                let mut attributes: Vec<_> = tree.attributes(id).collect();
-                attributes.sort_unstable_by_key(|attribute| (attribute.namespace, attribute.name));
-                writer.open(name, namespace, attributes.into_iter().map(written));
-            }
-            writer.content();
-            for child in tree.children(id) {
-                node(writer, tree, child);
-            }
-            writer.close(tree.name(id));
+        if self.writer.text.len() >= PIECE_BYTES {
+            (self.take)(&self.writer.text);
+            self.writer.text.clear();
         }
-        Kind::Text | Kind::Comment | Kind::Instruction => writer.node(tree, id),
+    }
+
+    fn children(&mut self, tree: &Tree, id: NodeId) {
+        for child in tree.children(id) {
+            self.node(tree, child);
+        }
+    }
+
+    fn open(&mut self, tree: &Tree, id: NodeId) {
+        let (name, namespace) = (tree.name(id), tree.namespace(id));
+        if tree.attribute_count(id) < 2 {
+            self.writer
+                .open(name, namespace, tree.attributes(id).map(written));
+        } else {
+            let mut attributes: Vec<_> = tree.attributes(id).collect();
+            attributes.sort_unstable_by_key(|attribute| (attribute.namespace, attribute.name));
+            self.writer
+                .open(name, namespace, attributes.into_iter().map(written));
+        }
+        self.writer.content();
     }
 }

@@ -32,6 +32,18 @@ pub struct Limits {
     pub max_tasks: usize,
 }
 
+impl Limits {
+    /// Those for a document that was accepted: how large it may be was for whoever accepted it
+    /// to say.
+    #[must_use]
+    pub fn accepted() -> Self {
+        Self {
+            max_bytes: usize::MAX,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

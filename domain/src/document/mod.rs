@@ -1,6 +1,7 @@
 //! VNML documents: how a request is read, split and put together again. The contract is
 //! `vnml.md`.
 
+mod assemble;
 mod canonical;
 mod decode;
 mod hydrate;

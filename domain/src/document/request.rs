@@ -1,4 +1,4 @@
-//! A request document, and putting results into it.
+//! A request document.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,6 @@ use super::index::Index;
 use super::limits::Limits;
 use super::parse::{Misfit, parse_checked};
 use super::refusal::{Cause, Refusal};
-use super::result::{InvalidResult, ResultDocument};
 use super::split::Plan;
 use super::tree::{NodeId, Tree};
 use super::write::{Writer, Written};
@@ -24,6 +23,8 @@ pub struct Document {
     pub(super) limits: Limits,
     pub(super) project: NodeId,
     pub(super) groups: Vec<NodeId>,
+    /// The bytes of its text and of the results that were put in.
+    pub(super) assembled: usize,
     /// The plan of the group that was looked at last.
     pub(super) plan: Mutex<Option<Arc<Plan>>>,
 }
@@ -35,6 +36,7 @@ impl Document {
         let project = project(&tree).map_err(|(refusal, _)| refusal)?;
         let groups = tree.elements_named(project, "group").collect();
         Ok(Self {
+            assembled: tree.text_len(),
             tree,
             index: Index::default(),
             limits: *limits,
@@ -75,65 +77,30 @@ impl Document {
     /// The canonical form: what a fingerprint is of.
     #[must_use]
     pub fn canonical(&self) -> String {
-        canonical::of(&self.tree)
+        let mut whole = String::new();
+        self.canonical_pieces(|piece| whole.push_str(piece));
+        whole
     }
 
-    /// Replaces a group's valuations by its results, which are in task order.
-    pub fn put_results<'r>(
-        &mut self,
-        group: usize,
-        results: impl IntoIterator<Item = &'r [u8]>,
-    ) -> Result<(), InvalidResult> {
-        let Some(group) = self.groups.get(group).copied() else {
-            return Ok(());
-        };
-        let valuations: Vec<NodeId> = self.tree.elements_named(group, "valuation").collect();
-        let mut expected = valuations.len();
-        for valuation in valuations {
-            self.tree.unlink(valuation);
-        }
-        for result in results {
-            let limit = self.limits.max_assembled_bytes;
-            if self.tree.text_len() + result.len() > limit {
-                return Err(InvalidResult::TooMuch(limit));
-            }
-            let result = ResultDocument::read(result, &self.limits)?;
-            // The first says about what all take.
-            self.tree
-                .make_room_for(std::mem::take(&mut expected), &result.tree);
-            self.tree.graft(group, &result.tree, result.valuation);
-        }
-        self.index = Index::default();
-        self.plan = Mutex::new(None);
-        Ok(())
+    /// The canonical form piece by piece, so that it need not be held.
+    pub fn canonical_pieces(&self, take: impl FnMut(&str)) {
+        canonical::pieces(&self.tree, take);
     }
 
-    /// The response: the document without what was for the tasks only.
+    /// About the bytes of memory that it takes.
     #[must_use]
-    pub fn response(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
-        if let Some(root) = self.tree.document_element() {
-            self.open(&mut writer, root);
-            for child in self.tree.children(root) {
-                if child == self.project {
-                    self.open(&mut writer, child);
-                    for child in self.tree.children(child) {
-                        if !self.is_definition(child) {
-                            writer.node(&self.tree, child);
-                        }
-                    }
-                    writer.close(self.tree.name(self.project));
-                } else {
-                    writer.node(&self.tree, child);
-                }
-            }
-            writer.close(self.tree.name(root));
-        }
-        writer.text.into_bytes()
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.tree.bytes()
     }
 
     /// Writes an element's start tag.
     pub(super) fn open(&self, writer: &mut Writer, element: NodeId) {
+        self.start(writer, element);
+        writer.content();
+    }
+
+    /// Writes an element's start tag up to its end.
+    pub(super) fn start(&self, writer: &mut Writer, element: NodeId) {
         let attributes = self.tree.attributes(element).map(|attribute| Written {
             name: attribute.name,
             namespace: attribute.namespace,
@@ -144,7 +111,6 @@ impl Document {
             self.tree.namespace(element),
             attributes,
         );
-        writer.content();
     }
 
     pub(super) fn is_definition(&self, node: NodeId) -> bool {

@@ -100,7 +100,7 @@ async fn a_letter_keeps_a_big_document_that_the_object_store_will_forget() {
     let (connection, letters) = letters(&world).await;
     let big = "<v/>".repeat(100_000);
     let document = Payloads::new(connection)
-        .place(big.as_bytes())
+        .place(big.clone().into())
         .await
         .unwrap();
     assert!(document.inline().is_none(), "it is stored");

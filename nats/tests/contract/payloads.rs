@@ -10,18 +10,18 @@ async fn small_texts_ride_inline_and_big_ones_are_stored_once_under_their_hash()
     let payloads = Payloads::new(connect(world.nats_url(), &Topology::default()).await);
     let small = "x".repeat(INLINE_MAX_BYTES);
     assert_eq!(
-        payloads.place(small.as_bytes()).await.unwrap(),
+        payloads.place(small.clone().into()).await.unwrap(),
         Payload::from(small.as_str())
     );
 
     let big = "<a>ü</a>".repeat(1_000_000);
-    let stored = payloads.place(big.as_bytes()).await.unwrap();
+    let stored = payloads.place(big.clone().into()).await.unwrap();
     let Payload::Stored { size, .. } = &stored else {
         panic!("{stored:?}")
     };
     assert_eq!(*size, big.len() as u64);
     assert_eq!(
-        payloads.place(big.as_bytes()).await.unwrap(),
+        payloads.place(big.clone().into()).await.unwrap(),
         stored,
         "the same again"
     );

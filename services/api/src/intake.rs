@@ -1,6 +1,7 @@
 //! Reading a document that is submitted, and what is to be said of it.
 
 use axum::body::Body;
+use axum::body::HttpBody as _;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use domain::document::{Document, Limits};
@@ -12,6 +13,8 @@ use crate::state::Api;
 
 /// A document larger than this is parsed beside the event loop, not on it.
 const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
+/// So much of a body must be there for what it announces to be believed.
+const ROOM_FROM_BYTES: usize = 64 * 1024;
 /// A body is read to its end, though it is refused, up to so many times what may be sent.
 const DROPPED_FACTOR: usize = 4;
 
@@ -22,6 +25,8 @@ pub struct Outline {
     /// The number of the first group's tasks, where it can begin at once: a large document, or
     /// one whose first group refers to something, is left to the orchestrator.
     pub first_tasks: Option<u32>,
+    /// The document itself, for whoever goes on with the request.
+    pub document: Document,
 }
 
 /// The document of a submission, decompressed by now.
@@ -53,6 +58,7 @@ pub async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, P
 /// The whole body; none where it is larger than `most`. The rest of what is somewhat larger is
 /// read and dropped: whoever still sends would not read the answer.
 async fn collect(body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(most);
     let mut chunks = body.into_data_stream();
     let mut bytes = BytesMut::new();
     let mut passed = 0;
@@ -60,6 +66,14 @@ async fn collect(body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> 
         let chunk = chunk?;
         passed += chunk.len();
         if passed <= most {
+            // Room is made at once for what is announced, where some of it has come.
+            if passed > ROOM_FROM_BYTES {
+                bytes.reserve(
+                    chunk
+                        .len()
+                        .max(announced.min(most).saturating_sub(bytes.len())),
+                );
+            }
             bytes.extend_from_slice(&chunk);
         } else if passed > most.saturating_mul(DROPPED_FACTOR) {
             break;
@@ -91,22 +105,20 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Checks a document, and says what is in it.
-pub async fn outline(api: &Api, body: Bytes) -> Result<Outline, Problem> {
-    let limits = Limits {
-        max_bytes: api.payload_max_bytes,
-        ..Limits::default()
-    };
+pub async fn outline(body: Bytes) -> Result<Outline, Problem> {
     let small = body.len() <= PARSE_INLINE_MAX_BYTES;
     let read = move || -> Result<Outline, Problem> {
-        let document = Document::accept(&body, &limits)?;
+        // How many bytes it may have was looked at while it was read.
+        let document = Document::accept(&body, &Limits::accepted())?;
         let groups = (0..document.groups()).map(|group| GroupOutline {
             name: document.group_name(group).map(str::to_owned),
             valuations: u32::try_from(document.valuations(group)).unwrap_or(u32::MAX),
         });
         Ok(Outline {
-            fingerprint: nats::sha256(document.canonical().as_bytes()),
+            fingerprint: nats::sha256_of(|take| document.canonical_pieces(take)),
             groups: groups.collect(),
             first_tasks: small.then(|| document.first_tasks()).flatten(),
+            document,
         })
     };
     if small { read() } else { aside(read).await? }

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use nats::{Connection, Log};
 use projections::Store;
-use runtime::{Settings, Shutdown};
+use runtime::{Documents, Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -81,6 +81,7 @@ pub async fn run(
     connection: Connection,
     log: Log,
     store: Store,
+    documents: Documents,
     listener: TcpListener,
     settings: &Settings,
     shutdown: Shutdown,
@@ -89,6 +90,7 @@ pub async fn run(
         connection.clone(),
         log,
         store,
+        documents,
         settings,
         &shutdown,
     ));

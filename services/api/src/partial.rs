@@ -59,12 +59,8 @@ impl Api {
 impl Pieces {
     /// The document as it stood after those groups.
     fn assembled(&self) -> Result<Document, String> {
-        let limits = Limits {
-            max_bytes: usize::MAX,
-            ..Limits::default()
-        };
-        let mut document =
-            Document::accept(&self.document, &limits).map_err(|refusal| refusal.to_string())?;
+        let mut document = Document::accept(&self.document, &Limits::accepted())
+            .map_err(|refusal| refusal.to_string())?;
         for (group, results) in self.results.iter().enumerate() {
             let results = results.iter().map(Vec::as_slice);
             document

@@ -4,7 +4,7 @@ use domain::request::{RequestId, Rules};
 use nats::{Connection, Log, Payloads};
 use projections::Store;
 use quick_cache::sync::Cache;
-use runtime::{Operator, Settings, Shutdown, StuckWatch};
+use runtime::{Documents, Operator, Settings, Shutdown, StuckWatch};
 use tokio::sync::Semaphore;
 
 use crate::door::Door;
@@ -21,6 +21,8 @@ pub struct Api {
     pub(crate) log: Log,
     pub(crate) store: Store,
     pub(crate) payloads: Payloads,
+    /// Where the documents that it took in wait for the orchestrator of this process.
+    pub(crate) documents: Documents,
     pub(crate) operator: Operator,
     pub(crate) watch: StuckWatch,
     pub(crate) waiters: Waiters,
@@ -45,11 +47,13 @@ impl Api {
         connection: Connection,
         log: Log,
         store: Store,
+        documents: Documents,
         settings: &Settings,
         shutdown: &Shutdown,
     ) -> Self {
         Self {
             payloads: Payloads::new(connection.clone()),
+            documents,
             operator: Operator::new(connection.clone(), log.clone(), settings.rules()),
             watch: StuckWatch::new(connection.clone(), settings.shards),
             waiters: Waiters::new(settings.sync_waiters_max),

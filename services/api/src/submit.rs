@@ -95,7 +95,7 @@ pub async fn submit(
         None => Some(api.door.pass()?),
         Some(_) => None,
     };
-    let outline = intake::outline(&api, body.clone()).await?;
+    let outline = intake::outline(body.clone()).await?;
     let id = match &key {
         None => RequestId::new(uuid::Uuid::now_v7()),
         Some(key) => RequestId::of_key(ANONYMOUS, key),
@@ -104,7 +104,7 @@ pub async fn submit(
         Some(_) => Some(api.waiters.register(id).ok_or_else(too_many_waiters)?),
         None => None,
     };
-    let taken = take_in(&api, id, key, &headers, &body, outline, passed).await?;
+    let taken = take_in(&api, id, key, &headers, body, outline, passed).await?;
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
         Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait).await?,
@@ -129,7 +129,7 @@ async fn take_in(
     id: RequestId,
     key: Option<String>,
     headers: &HeaderMap,
-    body: &Bytes,
+    body: Bytes,
     outline: Outline,
     passed: Option<SemaphorePermit<'_>>,
 ) -> Result<Taken, Problem> {
@@ -154,6 +154,8 @@ async fn take_in(
         idempotency_key: key,
     };
     let received = Box::new(received);
+    api.documents
+        .hand_over(id, &received.document, outline.document);
     let command = match first {
         None => Command::Submit(received),
         Some(first) => Command::Begin(received, first),
@@ -161,7 +163,10 @@ async fn take_in(
     let committed = api.log.execute(id, command).await;
     match &committed {
         Ok(receipt) if receipt.committed => api.log.hand_over(id, receipt.sequence),
-        _ => api.log.forget(id),
+        _ => {
+            api.log.forget(id);
+            api.documents.take_back(id);
+        }
     }
     let receipt = committed.map_err(|error| match error {
         ExecuteError::Refused(rejection) => refused(id, &rejection),

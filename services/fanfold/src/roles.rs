@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nats::{Connection, Log, Options, Queues, Topology};
 use projections::Store;
-use runtime::{Settings, Shutdown};
+use runtime::{Documents, Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -74,12 +74,17 @@ pub async fn start(
     let thread = |of: Role| RoleThread::start(of.name(), role.count());
     let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
     let mut log = None;
+    let mut documents = Documents::default();
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
         let part = thread.run(part(Role::Orchestrator)).await?;
         connection = part.connection.clone();
         log = Some(part.log.clone());
-        roles.spawn(thread.run(part.clone().flushed(part.orchestrator(topology(settings)))));
+        if role.includes(Role::Api) {
+            documents = Documents::shared();
+        }
+        let orchestrator = part.clone().orchestrator(documents.clone());
+        roles.spawn(thread.run(part.flushed(orchestrator)));
     }
     if role.includes(Role::Projector) {
         let thread = threads.push_mut(thread(Role::Projector)?);
@@ -101,7 +106,7 @@ pub async fn start(
         let thread = threads.push_mut(thread(Role::Api)?);
         let mut part = thread.run(part(Role::Api)).await?;
         part.log = log.unwrap_or(part.log);
-        roles.spawn(thread.run(part.clone().flushed(part.api(listener))));
+        roles.spawn(thread.run(part.clone().flushed(part.api(documents, listener))));
     }
     // What is looked at is what the role works with.
     if let Some(listener) = listeners.health {
@@ -154,12 +159,13 @@ impl Part {
         ran
     }
 
-    async fn orchestrator(self, topology: Topology) -> anyhow::Result<()> {
-        let queues = Queues::new(self.connection.clone(), topology);
+    async fn orchestrator(self, documents: Documents) -> anyhow::Result<()> {
+        let queues = Queues::new(self.connection.clone(), topology(&self.settings));
         let ran = orchestrator::run(
             self.connection,
             self.log,
             queues,
+            documents,
             &self.settings,
             self.shutdown,
         );
@@ -188,12 +194,17 @@ impl Part {
         ran.await.context("worker")
     }
 
-    async fn api(self, listener: std::net::TcpListener) -> anyhow::Result<()> {
+    async fn api(
+        self,
+        documents: Documents,
+        listener: std::net::TcpListener,
+    ) -> anyhow::Result<()> {
         let store = views(&self.settings).await?;
         let ran = api::run(
             self.connection,
             self.log,
             store,
+            documents,
             TcpListener::from_std(listener)?,
             &self.settings,
             self.shutdown,

@@ -110,9 +110,18 @@ async fn steps(
         state.ending_results(reports)
     };
     if let Some(results) = results {
+        if !work.has_group(next) {
+            let response = work.response_with(context, &results).await?;
+            return Ok(vec![place(context, response).await?]);
+        }
         work.put_results(context, &results).await?;
     }
     follow(context, request, &mut work, next).await
+}
+
+async fn place(context: &Context, response: Vec<u8>) -> Result<Step, Error> {
+    let response = context.payloads.place(response.into()).await?;
+    Ok(Step::Response(response))
 }
 
 async fn follow(
@@ -124,9 +133,7 @@ async fn follow(
     let mut steps = Vec::new();
     loop {
         if !work.has_group(next) {
-            let response = work.response()?;
-            let response = context.payloads.place(&response).await?;
-            steps.push(Step::Response(response));
+            steps.push(place(context, work.response()?).await?);
             return Ok(steps);
         }
         let name = work.group_name(next);

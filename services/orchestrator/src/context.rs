@@ -5,17 +5,19 @@ use std::time::Duration;
 use domain::request::{Command, Rejection, RequestId, Rules};
 use nats::{Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Receipt, Tasks, Timers};
 use quick_cache::sync::Cache;
-use runtime::{Settings, SettingsError, TaskTypes};
+use runtime::{Documents, Settings, SettingsError, TaskTypes};
 use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::fetch::Fetcher;
 use crate::held::Held;
 use crate::resources::Bounds;
-use crate::work::Work;
+use crate::work::{Kept, Work};
 
 /// How many requests' documents an instance keeps parsed.
 const CACHED_DOCUMENTS: usize = 1_000;
+/// How many bytes of them, before one more is kept no longer than it takes to send its tasks.
+const KEPT_MAX_BYTES: usize = 512 * 1024 * 1024;
 
 /// How many failed fetches are counted.
 const COUNTED_FETCHES: usize = 10_000;
@@ -35,6 +37,10 @@ pub struct Context {
     pub ack_wait: Duration,
     pub fetcher: Fetcher,
     pub resource_bounds: Bounds,
+    /// The documents that the API of this process took in.
+    pub taken_in: Documents,
+    /// The bytes of the documents that are kept.
+    pub kept: Kept,
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
     /// The failed attempts at what requests refer to.
     fetches: Cache<(RequestId, String), u32>,
@@ -44,6 +50,7 @@ impl Context {
     pub fn new(
         connection: Connection,
         log: Log,
+        taken_in: Documents,
         settings: &Settings,
     ) -> Result<Self, SettingsError> {
         let ack_wait = Duration::from_millis(settings.ack_wait_ms);
@@ -63,6 +70,8 @@ impl Context {
                 bytes: settings.href_total_max_bytes,
                 attempts: settings.href_attempts,
             },
+            taken_in,
+            kept: Kept::default(),
             documents: Cache::new(CACHED_DOCUMENTS),
             fetches: Cache::new(COUNTED_FETCHES),
             log,
@@ -88,6 +97,14 @@ impl Context {
         let new = || Ok::<_, Infallible>(Arc::default());
         let Ok(work) = self.documents.get_or_insert_with(&request, new);
         work
+    }
+
+    /// Drops a request's document where those that are kept are too large together. It is parsed
+    /// again when its results are there.
+    pub fn forget_large_work(&self, request: RequestId) {
+        if self.kept.bytes() > KEPT_MAX_BYTES {
+            self.forget_work(request);
+        }
     }
 
     /// Drops a request's document: it ended, or what was done to it did not come to pass.

@@ -56,6 +56,7 @@ pub async fn group(
         return Box::pin(stop::tasks_of_ended(context, request)).await;
     }
     all?;
+    context.forget_large_work(request);
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())
 }
@@ -147,7 +148,7 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
         document,
     } = task;
     let task_type = task_types.of(document.name.as_deref());
-    let payload = payloads.place(document.xml.as_ref()).await?;
+    let payload = payloads.place(document.xml.into()).await?;
     let stored = tasks.send(task_type, id, attempts, &payload).await?;
     // In a run after the first the one that is there may be of the run before.
     if stored == Stored::Already && attempts.run > 0 {

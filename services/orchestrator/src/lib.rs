@@ -22,7 +22,7 @@ mod work;
 use std::sync::Arc;
 
 use nats::{Connection, Deliveries, Log, Queues};
-use runtime::{Settings, SettingsError, Shutdown};
+use runtime::{Documents, Settings, SettingsError, Shutdown};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -40,10 +40,11 @@ pub async fn run(
     connection: Connection,
     log: Log,
     queues: Queues,
+    documents: Documents,
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), nats::Error> {
-    let context = Context::new(connection.clone(), log, settings)
+    let context = Context::new(connection.clone(), log, documents, settings)
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
     let context = Arc::new(context);
     let mut loops = JoinSet::new();

@@ -99,7 +99,7 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
     Ok(Resource {
         uri: uri.to_owned(),
         sha256: Some(nats::sha256(&bytes)),
-        content: context.payloads.place(&bytes).await?,
+        content: context.payloads.place(bytes.into()).await?,
     })
 }
 

@@ -1,8 +1,12 @@
 //! A request's document, as far as its groups are complete.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::document::{CapturedResources, Document, HydrationError, Limits, TaskDocument};
+use domain::document::{
+    CapturedResources, Document, HydrationError, InvalidResult, Limits, TaskDocument,
+};
 use domain::request::{Failure, Payload, Request, RequestId, Resource};
 
 use crate::context::Context;
@@ -22,10 +26,43 @@ const MADE_AT_ONCE_BYTES: usize = 32 * 1024 * 1024;
 /// from the log where it is not there.
 #[derive(Default)]
 pub struct Work {
-    document: Option<Document>,
+    document: Option<Held>,
     resources: CapturedResources,
     captured: usize,
     placed: usize,
+}
+
+/// How many bytes of documents are kept.
+#[derive(Clone, Default)]
+pub struct Kept(Arc<AtomicUsize>);
+
+impl Kept {
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn hold(&self, document: Document) -> Held {
+        let bytes = document.bytes();
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        Held {
+            document,
+            bytes,
+            kept: self.clone(),
+        }
+    }
+}
+
+/// A document, counted as long as it is kept.
+struct Held {
+    document: Document,
+    bytes: usize,
+    kept: Kept,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Work {
@@ -37,12 +74,9 @@ impl Work {
         state: &Request,
     ) -> Result<(), Error> {
         if self.document.is_none() || self.placed > state.completed.len() {
-            let bytes = context.payloads.fetch(&state.document).await?;
-            let length = bytes.len();
-            let document = parse(bytes).await?;
-            tracing::debug!(%request, bytes = length, "document parsed");
+            let document = document(context, request, state).await?;
             *self = Self {
-                document: Some(document),
+                document: Some(context.kept.hold(document)),
                 ..Self::default()
             };
         }
@@ -54,8 +88,8 @@ impl Work {
     }
 
     fn document(&self) -> Result<&Document, Error> {
-        let missing = || Error::Later("the document is not at hand".into());
-        self.document.as_ref().ok_or_else(missing)
+        let held = self.document.as_ref().ok_or_else(missing)?;
+        Ok(&held.document)
     }
 
     /// Puts the results of the next group in place.
@@ -64,34 +98,38 @@ impl Work {
         context: &Context,
         results: &[Payload],
     ) -> Result<(), Error> {
-        let mut bytes: Vec<Cow<'_, [u8]>> = Vec::with_capacity(results.len());
-        for result in results {
-            bytes.push(match result.inline() {
-                Some(text) => text.as_bytes().into(),
-                None => context.payloads.fetch(result).await?.into(),
-            });
-        }
+        let results = read(context, results).await?;
         let group = self.placed;
-        let Some(document) = &mut self.document else {
-            return Err(Error::Later("the document is not at hand".into()));
-        };
-        document
-            .put_results(group, bytes.iter().map(Cow::as_ref))
-            .map_err(|error| Error::failure("result-unreadable", error.to_string()))?;
+        let held = self.document.as_mut().ok_or_else(missing)?;
+        held.document
+            .put_results(group, results.iter().map(Cow::as_ref))
+            .map_err(|error| unreadable(&error))?;
         self.placed += 1;
         Ok(())
     }
 
+    /// The response, with the results of the last group, which are not put in place for it.
+    pub async fn response_with(
+        &self,
+        context: &Context,
+        results: &[Payload],
+    ) -> Result<Vec<u8>, Error> {
+        let results = read(context, results).await?;
+        self.document()?
+            .response_with(self.placed, results.iter().map(Cow::as_ref))
+            .map_err(|error| unreadable(&error))
+    }
+
     /// Whether there is such a group.
     pub fn has_group(&self, group: u32) -> bool {
-        let groups = self.document.as_ref().map_or(0, Document::groups);
-        (group as usize) < groups
+        let document = self.document.as_ref().map(|held| &held.document);
+        (group as usize) < document.map_or(0, Document::groups)
     }
 
     /// The name of a group, where it has one.
     pub fn group_name(&self, group: u32) -> Option<String> {
-        let document = self.document.as_ref()?;
-        document.group_name(group as usize).map(str::to_owned)
+        let held = self.document.as_ref()?;
+        held.document.group_name(group as usize).map(str::to_owned)
     }
 
     /// The number of a group's tasks.
@@ -172,9 +210,42 @@ impl Work {
     }
 }
 
+fn missing() -> Error {
+    Error::Later("the document is not at hand".into())
+}
+
+fn unreadable(error: &InvalidResult) -> Error {
+    Error::failure("result-unreadable", error.to_string())
+}
+
+async fn read<'r>(context: &Context, results: &'r [Payload]) -> Result<Vec<Cow<'r, [u8]>>, Error> {
+    let mut read = Vec::with_capacity(results.len());
+    for result in results {
+        read.push(match result.inline() {
+            Some(text) => text.as_bytes().into(),
+            None => context.payloads.fetch(result).await?.into(),
+        });
+    }
+    Ok(read)
+}
+
+/// The document as the API of this process parsed it, or else from the log.
+async fn document(
+    context: &Context,
+    request: RequestId,
+    state: &Request,
+) -> Result<Document, Error> {
+    if let Some(document) = context.taken_in.take_over(request, &state.document) {
+        return Ok(document);
+    }
+    let bytes = context.payloads.fetch(&state.document).await?;
+    tracing::debug!(%request, bytes = bytes.len(), "the document is parsed");
+    parse(bytes).await
+}
+
 async fn parse(bytes: Vec<u8>) -> Result<Document, Error> {
     let small = bytes.len() <= PARSE_INLINE_MAX_BYTES;
-    let read = move || Document::accept(&bytes, &Limits::default());
+    let read = move || Document::accept(&bytes, &Limits::accepted());
     let parsed = if small {
         read()
     } else {

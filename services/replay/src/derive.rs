@@ -27,7 +27,7 @@ impl Derivation {
         group: usize,
     ) -> Result<Result<Self, Stop>, Error> {
         let bytes = source.payload(&request.document).await?;
-        let document = match Document::accept(&bytes, &Limits::default()) {
+        let document = match Document::accept(&bytes, &Limits::accepted()) {
             Ok(document) => document,
             Err(refusal) => return Ok(Err(stop("document-unreadable", refusal.to_string()))),
         };

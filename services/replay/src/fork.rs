@@ -9,7 +9,7 @@ use domain::request::{
     TakenGroup, TaskSucceeded,
 };
 use jiff::Timestamp;
-use nats::{ExecuteError, sha256};
+use nats::{ExecuteError, sha256_of};
 use runtime::Settings;
 use serde_json::json;
 use uuid::Uuid;
@@ -40,14 +40,14 @@ pub async fn run(args: &ForkArgs, settings: &Settings) -> Result<Finding, Error>
             .map_err(|error| Error::Usage(format!("{}: {error}", file.display())))?,
         None => source.payload(&origin.document).await?,
     };
-    let document = Document::accept(&bytes, &Limits::default())
+    let document = Document::accept(&bytes, &Limits::accepted())
         .map_err(|refusal| Error::Usage(format!("the document is refused: {refusal}")))?;
     let groups = taken(&source, &story, origin, &bytes).await?;
     check_size(&groups)?;
     let results: usize = groups.iter().map(|group| group.results.len()).sum();
     let id = RequestId::new(Uuid::now_v7());
     let consent = consent::ask(&will(&story, id, &groups, results), &args.consent)?;
-    let mut received = submission(&story, &document, live.payloads.place(&bytes).await?)?;
+    let mut received = submission(&story, &document, live.payloads.place(bytes.into()).await?)?;
     received.submitter.clone_from(&consent.by);
     let command = Command::Fork(Box::new(Fork {
         received,
@@ -107,7 +107,7 @@ fn submission(story: &Story, document: &Document, payload: Payload) -> Result<Re
     metadata.insert(ORIGIN.into(), format!("{}@{}", story.id, story.sequence()));
     Ok(Received {
         document: payload,
-        fingerprint: sha256(document.canonical().as_bytes()),
+        fingerprint: sha256_of(|take| document.canonical_pieces(take)),
         groups: outlines(document),
         metadata,
         submitter: original.submitter.clone(),
@@ -208,14 +208,14 @@ fn check_size(groups: &[TakenGroup]) -> Result<(), Error> {
 
 /// What a document is submitted as.
 pub fn resubmitted(received: &Received, bytes: &[u8]) -> Result<Received, String> {
-    let document = Document::accept(bytes, &Limits::default())
+    let document = Document::accept(bytes, &Limits::accepted())
         .map_err(|refusal| format!("this build refuses the document: {refusal}"))?;
     Ok(Received {
         document: match &received.document {
             Payload::Inline(_) => place(bytes),
             stored @ Payload::Stored { .. } => stored.clone(),
         },
-        fingerprint: sha256(document.canonical().as_bytes()),
+        fingerprint: sha256_of(|take| document.canonical_pieces(take)),
         groups: outlines(&document),
         ..received.clone()
     })

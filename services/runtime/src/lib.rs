@@ -1,5 +1,6 @@
 //! What every role needs to run: settings, logs, shutdown.
 
+mod documents;
 mod logs;
 mod operator;
 mod settings;
@@ -8,6 +9,7 @@ mod since;
 mod stuck;
 mod task_types;
 
+pub use documents::Documents;
 pub use logs::start_logs;
 pub use operator::{Answer, Change, Changed, Operator, REASON_MAX_CHARS, Why, WhyError};
 pub use settings::{Definition, Settings, SettingsError, Source};

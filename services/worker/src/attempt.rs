@@ -136,7 +136,7 @@ async fn produce(
     let result = bench.executor.execute(&attempt, limit, cancelled).await?;
     check_result(&result, &Limits::default())
         .map_err(|error| executor::Fault::permanent("result-invalid", error.to_string()))?;
-    bench.payloads.place(&result).await.map_err(storage)
+    bench.payloads.place(result).await.map_err(storage)
 }
 
 fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: Verdict) -> Outcome {

@@ -68,7 +68,7 @@ fn ended() -> Vec<Event> {
     vec![
         Event::Received(Box::new(Received {
             document: Payload::from(document),
-            fingerprint: nats::sha256(parsed.canonical().as_bytes()),
+            fingerprint: nats::sha256_of(|take| parsed.canonical_pieces(take)),
             groups: vec![GroupOutline {
                 name: Some("g".to_owned()),
                 valuations: 1,

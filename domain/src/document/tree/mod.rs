@@ -106,6 +106,13 @@ impl Tree {
         self.nodes.len() + self.attributes.len()
     }
 
+    /// About the bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+            + self.attributes.capacity() * size_of::<Attribute>()
+            + self.text.capacity()
+    }
+
     /// The bytes of all its text and attribute values.
     pub fn text_len(&self) -> usize {
         self.text.len()

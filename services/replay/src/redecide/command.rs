@@ -93,7 +93,7 @@ fn begins(events: &[Event], document: &[u8]) -> Option<Step> {
     let [_, Event::GroupStarted(_)] = events else {
         return None;
     };
-    let document = Document::accept(document, &Limits::default()).ok()?;
+    let document = Document::accept(document, &Limits::accepted()).ok()?;
     let tasks = document.first_tasks()?;
     let name = document.group_name(0).map(str::to_owned);
     Some(Step::Group { name, tasks })

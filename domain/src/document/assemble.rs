@@ -1,0 +1,137 @@
+//! Putting results into a request document, and the response that comes of it.
+
+use std::convert::Infallible;
+use std::sync::Mutex;
+
+use super::index::Index;
+use super::request::Document;
+use super::result::{InvalidResult, ResultDocument};
+use super::tree::NodeId;
+use super::write::Writer;
+
+impl Document {
+    /// Replaces a group's valuations by its results, which are in task order.
+    pub fn put_results<'r>(
+        &mut self,
+        group: usize,
+        results: impl IntoIterator<Item = &'r [u8]>,
+    ) -> Result<(), InvalidResult> {
+        let Some(group) = self.groups.get(group).copied() else {
+            return Ok(());
+        };
+        let valuations: Vec<NodeId> = self.tree.elements_named(group, "valuation").collect();
+        let mut expected = valuations.len();
+        for valuation in valuations {
+            self.tree.unlink(valuation);
+        }
+        for result in results {
+            self.assembled = self.with_result(self.assembled, result)?;
+            let result = ResultDocument::read(result, &self.limits)?;
+            // The first says about what all take.
+            self.tree
+                .make_room_for(std::mem::take(&mut expected), &result.tree);
+            self.tree.graft(group, &result.tree, result.valuation);
+        }
+        self.index = Index::default();
+        self.plan = Mutex::new(None);
+        Ok(())
+    }
+
+    /// The bytes of text with one result more.
+    fn with_result(&self, assembled: usize, result: &[u8]) -> Result<usize, InvalidResult> {
+        let limit = self.limits.max_assembled_bytes;
+        let assembled = assembled.saturating_add(result.len());
+        if assembled > limit {
+            return Err(InvalidResult::TooMuch(limit));
+        }
+        Ok(assembled)
+    }
+
+    /// The response: the document without what was for the tasks only.
+    #[must_use]
+    pub fn response(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        let Ok(()) = self.respond(&mut writer, |writer, child| {
+            writer.node(&self.tree, child);
+            Ok::<_, Infallible>(())
+        });
+        writer.text.into_bytes()
+    }
+
+    /// The response with these results in the places of a group's valuations: what
+    /// [`Self::put_results`] and [`Self::response`] give, without a copy of each result in the
+    /// document.
+    pub fn response_with<'r>(
+        &self,
+        group: usize,
+        results: impl IntoIterator<Item = &'r [u8]>,
+    ) -> Result<Vec<u8>, InvalidResult> {
+        let group = self.groups.get(group).copied();
+        let mut results = results.into_iter();
+        let mut writer = Writer::default();
+        self.respond(&mut writer, |writer, child| {
+            if Some(child) == group {
+                return self.group_with(writer, child, &mut results);
+            }
+            writer.node(&self.tree, child);
+            Ok(())
+        })?;
+        Ok(writer.text.into_bytes())
+    }
+
+    fn group_with(
+        &self,
+        writer: &mut Writer,
+        group: NodeId,
+        results: &mut dyn Iterator<Item = &[u8]>,
+    ) -> Result<(), InvalidResult> {
+        let tree = &self.tree;
+        let is_kept = |child: &NodeId| !tree.is_named(*child, "valuation");
+        let mut kept = tree.children(group).filter(is_kept).peekable();
+        let mut results = results.peekable();
+        if kept.peek().is_none() && results.peek().is_none() {
+            self.start(writer, group);
+            writer.close_empty();
+            return Ok(());
+        }
+        self.open(writer, group);
+        for child in kept {
+            writer.node(tree, child);
+        }
+        let mut assembled = self.assembled;
+        for result in results {
+            assembled = self.with_result(assembled, result)?;
+            let result = ResultDocument::read(result, &self.limits)?;
+            writer.node(&result.tree, result.valuation);
+        }
+        writer.close(tree.name(group));
+        Ok(())
+    }
+
+    /// Writes the response, each child of `project` that belongs there by `write`.
+    fn respond<E>(
+        &self,
+        writer: &mut Writer,
+        mut write: impl FnMut(&mut Writer, NodeId) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(root) = self.tree.document_element() else {
+            return Ok(());
+        };
+        self.open(writer, root);
+        for child in self.tree.children(root) {
+            if child == self.project {
+                self.open(writer, child);
+                for child in self.tree.children(child) {
+                    if !self.is_definition(child) {
+                        write(writer, child)?;
+                    }
+                }
+                writer.close(self.tree.name(self.project));
+            } else {
+                writer.node(&self.tree, child);
+            }
+        }
+        writer.close(self.tree.name(root));
+        Ok(())
+    }
+}

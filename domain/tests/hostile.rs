@@ -537,7 +537,7 @@ fn results_that_make_the_document_too_large_are_too_much() {
         "x".repeat(500)
     ));
     let results = [result.as_bytes(), result.as_bytes()];
-    let with = document.response_with(0, results);
+    let with = document.response_with(0, &results);
     assert_eq!(with, Err(InvalidResult::TooMuch(1_000)));
     let put = document.put_results(0, results);
     assert_eq!(put, Err(InvalidResult::TooMuch(1_000)));

@@ -61,17 +61,16 @@ impl Document {
     /// The response with these results in the places of a group's valuations: what
     /// [`Self::put_results`] and [`Self::response`] give, without a copy of each result in the
     /// document.
-    pub fn response_with<'r>(
+    pub fn response_with(
         &self,
         group: usize,
-        results: impl IntoIterator<Item = &'r [u8]>,
+        results: &[impl AsRef<[u8]>],
     ) -> Result<Vec<u8>, InvalidResult> {
         let group = self.groups.get(group).copied();
-        let mut results = results.into_iter();
         let mut writer = Writer::default();
         self.respond(&mut writer, |writer, child| {
             if Some(child) == group {
-                return self.group_with(writer, child, &mut results);
+                return self.group_with(writer, child, results);
             }
             writer.node(&self.tree, child);
             Ok(())
@@ -83,13 +82,12 @@ impl Document {
         &self,
         writer: &mut Writer,
         group: NodeId,
-        results: &mut dyn Iterator<Item = &[u8]>,
+        results: &[impl AsRef<[u8]>],
     ) -> Result<(), InvalidResult> {
         let tree = &self.tree;
         let is_kept = |child: &NodeId| !tree.is_named(*child, "valuation");
         let mut kept = tree.children(group).filter(is_kept).peekable();
-        let mut results = results.peekable();
-        if kept.peek().is_none() && results.peek().is_none() {
+        if kept.peek().is_none() && results.is_empty() {
             self.start(writer, group);
             writer.close_empty();
             return Ok(());
@@ -98,8 +96,13 @@ impl Document {
         for child in kept {
             writer.node(tree, child);
         }
+        // Growing by doubling would for a while take three times as much.
+        let bytes: usize = results.iter().map(|result| result.as_ref().len()).sum();
+        writer
+            .text
+            .reserve(bytes.min(self.limits.max_assembled_bytes));
         let mut assembled = self.assembled;
-        for result in results {
+        for result in results.iter().map(AsRef::as_ref) {
             assembled = self.with_result(assembled, result)?;
             let result = ResultDocument::read(result, &self.limits)?;
             writer.node(&result.tree, result.valuation);

@@ -1,5 +1,6 @@
 //! Splitting a group into tasks. See `vnml.md`, section 2.
 
+use std::cell::Cell;
 use std::sync::{Arc, PoisonError};
 
 use super::hydrate::{CapturedResources, HydrationError, Hydrator, note};
@@ -133,6 +134,8 @@ impl Document {
 struct Frame {
     head: Writer,
     tail: String,
+    /// The most bytes that a task had beside the head: the next has about as many.
+    most: Cell<usize>,
 }
 
 impl Frame {
@@ -144,6 +147,7 @@ impl Frame {
             return Self {
                 head,
                 tail: tail.text,
+                most: Cell::default(),
             };
         };
         document.open(&mut head, root);
@@ -176,7 +180,11 @@ impl Frame {
             tree.name(root),
         );
         let tail = format!("</{group}></{project}>{}</{root}>", tail.text);
-        Self { head, tail }
+        Self {
+            head,
+            tail,
+            most: Cell::default(),
+        }
     }
 
     fn task(
@@ -185,6 +193,7 @@ impl Frame {
         valuation: &super::hydrate::Element<'_>,
     ) -> Result<TaskDocument, HydrationError> {
         let mut writer = self.head.clone();
+        writer.text.reserve_exact(self.most.get());
         valuation.write(&mut writer, |writer| {
             let external_id = Written {
                 name: "externalId",
@@ -202,6 +211,8 @@ impl Frame {
             ));
         }
         writer.text.push_str(&self.tail);
+        let own = writer.text.len() - self.head.text.len();
+        self.most.set(self.most.get().max(own));
         Ok(TaskDocument {
             number,
             name: valuation.attribute("name").map(str::to_owned),

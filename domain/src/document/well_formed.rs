@@ -11,9 +11,11 @@ fn malformed(reason: String) -> Refusal {
 
 /// XML 1.0, production 2.
 pub(crate) fn characters(text: &str) -> Result<(), Refusal> {
-    // Nearly all text has none of these bytes.
-    let suspect = |b: &u8| *b < 0x20 || *b == 0xEF;
-    if !text.as_bytes().iter().any(suspect) {
+    // Nearly all text has none of these bytes. All are looked at: that takes the compiler fewer
+    // steps than to stop at the first.
+    let suspect = |b: u8| (b < 0x20) & (b != b'\t') & (b != b'\n') & (b != b'\r') | (b == 0xEF);
+    let found = text.bytes().map(|b| u8::from(suspect(b)));
+    if found.fold(0, |all, found| all | found) == 0 {
         return Ok(());
     }
     let allowed = |c: char| {

@@ -164,7 +164,7 @@ impl Writer {
         self.text.push(' ');
         self.text.push_str(name);
         self.text.push_str("=\"");
-        escape(&mut self.text, value, true);
+        escape::<true>(&mut self.text, value);
         self.text.push('"');
     }
 
@@ -193,7 +193,7 @@ impl Writer {
     }
 
     pub fn characters(&mut self, text: &str) {
-        escape(&mut self.text, text, false);
+        escape::<false>(&mut self.text, text);
     }
 
     pub fn comment(&mut self, text: &str) {
@@ -226,12 +226,9 @@ fn fresh_prefix(needed: &[(String, String)], declared: &[(String, Cow<'_, str>)]
 }
 
 /// Escapes what a reader would take for something else, or would normalise away.
-fn escape(out: &mut String, text: &str, attribute: bool) {
-    let special = |b: &u8| {
-        matches!(b, b'&' | b'<' | b'>' | b'\r') || attribute && matches!(b, b'"' | b'\t' | b'\n')
-    };
+fn escape<const ATTRIBUTE: bool>(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.as_bytes().iter().position(special) {
+    while let Some(at) = first_special::<ATTRIBUTE>(rest.as_bytes()) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
             b'&' => "&amp;",
@@ -245,4 +242,45 @@ fn escape(out: &mut String, text: &str, attribute: bool) {
         rest = &rest[at + 1..];
     }
     out.push_str(rest);
+}
+
+/// So many bytes are looked at in one go: most text has nothing to escape for long.
+const BLOCK_BYTES: usize = 64;
+
+fn first_special<const ATTRIBUTE: bool>(bytes: &[u8]) -> Option<usize> {
+    let is_special = |b: u8| {
+        let in_all = (b == b'&') | (b == b'<') | (b == b'>') | (b == b'\r');
+        let in_attributes = (b == b'"') | (b == b'\t') | (b == b'\n');
+        in_all | (ATTRIBUTE & in_attributes)
+    };
+    // Bytes instead of `bool`s are what the compiler compares many of at once.
+    let specials = |block: &[u8; BLOCK_BYTES]| {
+        let found = block.iter().map(|b| u8::from(is_special(*b)));
+        found.fold(0, |all, found| all | found)
+    };
+    let (blocks, _) = bytes.as_chunks::<BLOCK_BYTES>();
+    let clean = blocks.iter().take_while(|block| specials(block) == 0);
+    let start = clean.count() * BLOCK_BYTES;
+    let within = bytes[start..].iter().position(|b| is_special(*b))?;
+    Some(start + within)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_special_is_escaped_wherever_it_stands() {
+        for before in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 3 * BLOCK_BYTES + 5] {
+            let plain = "é".repeat(before);
+            let text = format!("{plain}&{plain}<\r>\n{plain}");
+            let mut escaped = String::new();
+            escape::<false>(&mut escaped, &text);
+            let expected = format!("{plain}&amp;{plain}&lt;&#xD;&gt;\n{plain}");
+            assert_eq!(escaped, expected);
+            escaped.clear();
+            escape::<true>(&mut escaped, &format!("{plain}\"\t\n{plain}"));
+            assert_eq!(escaped, format!("{plain}&quot;&#x9;&#xA;{plain}"));
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl Work {
     ) -> Result<Vec<u8>, Error> {
         let results = read(context, results).await?;
         self.document()?
-            .response_with(self.placed, results.iter().map(Cow::as_ref))
+            .response_with(self.placed, &results)
             .map_err(|error| unreadable(&error))
     }
 

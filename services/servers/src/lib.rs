@@ -2,6 +2,7 @@
 //! redis-server on loopback, each a child process with its data in a folder of its own.
 
 mod error;
+mod memory;
 mod nats;
 mod port;
 mod program;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::io;
 use crate::server::{Group, Server, Spec};
 use crate::staging::Staging;
-use crate::{Error, find};
+use crate::{Error, find, memory};
 
 /// Where it keeps the streams, in its folder.
 const STREAMS: &str = "jetstream/jetstream/$G/streams";
@@ -45,11 +45,13 @@ impl NatsServer {
             .map_err(io(format!("the folder {}", self.folder.display())))?;
         let folder = fs::canonicalize(&self.folder).map_err(io("its folder"))?;
         let config = folder.join("nats-server.conf");
-        fs::write(&config, self.config(&folder)).map_err(io("its configuration"))?;
+        let available = memory::available();
+        fs::write(&config, self.config(&folder, available)).map_err(io("its configuration"))?;
         let mut server = Server::start(Spec {
             name: "nats-server",
             program,
             args: vec!["-c".into(), config.display().to_string()],
+            environment: memory::of_go(available),
             folder: folder.clone(),
             port: self.port,
             setting: "NATS_PORT",
@@ -66,11 +68,15 @@ impl NatsServer {
         Ok(server)
     }
 
-    fn config(&self, folder: &Path) -> String {
+    fn config(&self, folder: &Path, available: Option<u64>) -> String {
         let name = self.cluster.as_ref().map_or("fanfold", |c| c.name.as_str());
+        // As without a limit of the heap, by which it would go else.
+        let queues = available.map_or(String::new(), |bytes| {
+            format!("  max_memory_store: {}\n", bytes / 4 * 3)
+        });
         let mut text = format!(
             "listen: \"127.0.0.1:{}\"\nserver_name: \"{name}\"\n\
-             jetstream {{\n  store_dir: \"{}\"\n  sync_interval: {}\n}}\n",
+             jetstream {{\n  store_dir: \"{}\"\n  sync_interval: {}\n{queues}}}\n",
             self.port,
             folder.join("jetstream").display(),
             self.sync_interval,

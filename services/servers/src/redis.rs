@@ -30,7 +30,7 @@ impl RedisServer {
             ("--port", self.port.to_string()),
             ("--bind", "127.0.0.1".into()),
             ("--dir", folder.display().to_string()),
-            ("--save", "300 1".into()),
+            ("--save", "1800 1".into()),
             ("--appendonly", "no".into()),
             ("--maxmemory-policy", "noeviction".into()),
             // A title of its own would hide the folder, by which a stale server is known.
@@ -50,6 +50,7 @@ impl RedisServer {
             name: "redis-server",
             program,
             args: args.collect(),
+            environment: Vec::new(),
             folder,
             port: self.port,
             setting: "REDIS_PORT",

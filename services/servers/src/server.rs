@@ -38,6 +38,8 @@ pub(crate) struct Spec {
     pub name: &'static str,
     pub program: PathBuf,
     pub args: Vec<String>,
+    /// What its environment has beside ours.
+    pub environment: Vec<(&'static str, String)>,
     pub folder: PathBuf,
     pub port: u16,
     pub setting: &'static str,
@@ -214,6 +216,7 @@ fn spawn(spec: &Spec) -> Result<Child, Error> {
     let mut command = Command::new(&spec.program);
     command
         .args(&spec.args)
+        .envs(spec.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)

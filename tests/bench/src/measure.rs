@@ -59,7 +59,7 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths, old:
     let expect = Expect::of(workload);
 
     let mut alone = load::closed(address, &expect, 1, lengths.alone).await;
-    let before = Traffic::read(&world).await;
+    let before = Traffic::read(&world, workload.task_bytes).await;
     for process in &mut watched {
         process.cpu_seconds();
     }
@@ -72,7 +72,9 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths, old:
         .iter_mut()
         .map(|w| (w.name, w.cpu_seconds() * 1_000.0 / tasks));
     let cpu_s_per_1000_tasks = cpu.collect();
-    let traffic = Traffic::read(&world).await.since(&before);
+    let traffic = Traffic::read(&world, workload.task_bytes)
+        .await
+        .since(&before);
     let rate = requests as f64 / seconds;
     let mut submit = if workload.is_big() {
         Vec::new()

@@ -20,6 +20,8 @@ struct Through {
     storage: stream::StorageType,
     messages: u64,
     bytes: u64,
+    /// The size of a task, which its queue does not keep.
+    task_bytes: usize,
 }
 
 /// How often each message of a stream is consumed and acked.
@@ -32,7 +34,7 @@ fn consumers(stream: &str) -> usize {
 }
 
 impl Traffic {
-    pub async fn read(world: &World) -> Self {
+    pub async fn read(world: &World, task_bytes: usize) -> Self {
         let jetstream = world.jetstream().await;
         let streams: Vec<_> = jetstream.streams().try_collect().await.unwrap();
         Self(
@@ -43,6 +45,7 @@ impl Traffic {
                     name: info.config.name,
                     messages: info.state.last_sequence,
                     bytes: info.state.bytes,
+                    task_bytes,
                 })
                 .collect(),
         )
@@ -60,6 +63,7 @@ impl Traffic {
                         name: now.name.clone(),
                         messages: now.messages - then.map_or(0, |t| t.messages),
                         bytes: now.bytes.saturating_sub(then.map_or(0, |t| t.bytes)),
+                        task_bytes: now.task_bytes,
                     }
                 })
                 .filter(|through| through.messages > 0)
@@ -81,7 +85,7 @@ impl Through {
     /// The size of a message; a work queue keeps none, so that of a task or report is given.
     fn size(&self) -> usize {
         match self.name.as_str() {
-            "TASKS" => 2_000,
+            "TASKS" => self.task_bytes,
             "REPORTS" => 500,
             _ => usize::try_from(self.bytes / self.messages.max(1))
                 .unwrap_or(0)

@@ -41,10 +41,12 @@ fuzz_target!(|bytes: &[u8]| {
         let Some(results) = tasks(&document, &resources, group) else {
             return;
         };
-        let results = results.iter().map(Vec::as_slice);
-        if document.put_results(group, results).is_err() {
+        let without_copies = document.response_with(group, &results);
+        if document.put_results(group, results.iter().map(Vec::as_slice)).is_err() {
+            assert!(without_copies.is_err(), "both refuse");
             return;
         }
+        assert_eq!(without_copies.as_ref(), Ok(&document.response()), "both are the same");
     }
     Document::accept(&document.response(), &limits_of_written()).expect("the response is a document");
 });

@@ -12,10 +12,13 @@ const BATCHED_COST: Duration = Duration::from_micros(25);
 const SYNCED_FROM: Duration = Duration::from_micros(50);
 /// From how many messages at once, each by itself, their cost is measured.
 const MEASURED_FROM: usize = 8;
-/// After so many batches that could be measured one flight goes as messages by themselves, though
-/// a batch seems to pay: what they cost was perhaps measured in a bad moment, and where all goes
-/// in batches it would never be measured again.
+/// After so many batches one flight goes as messages by themselves, though a batch seems to pay:
+/// what they cost was perhaps measured in a bad moment, and where all goes in batches it would
+/// never be measured again.
 const TRIED_AFTER: u32 = 100;
+/// How many messages such a flight has: enough to be measured, and not so many that it takes long
+/// where each is synced.
+const TRIED: std::ops::RangeInclusive<usize> = MEASURED_FROM..=32;
 /// How much a new measurement counts that is higher than what is known. One that is lower is
 /// believed at once: whatever else the machine does only makes it higher.
 const BATCH_WEIGHT: f64 = 0.01;
@@ -29,7 +32,7 @@ pub(crate) struct Costs {
     batch: f64,
     /// Of a message that goes by itself, once that was measured.
     single: Option<f64>,
-    /// The batches since messages by themselves were measured.
+    /// The batches since messages by themselves were last tried.
     batches: u32,
 }
 
@@ -47,7 +50,8 @@ impl Costs {
     /// Whether a batch of so many messages costs less than the messages by themselves, or it is
     /// to be measured again whether it does.
     pub fn batch_pays(&mut self, messages: usize) -> bool {
-        if self.batches >= TRIED_AFTER && messages >= MEASURED_FROM {
+        if self.batches >= TRIED_AFTER && TRIED.contains(&messages) {
+            self.batches = 0;
             return false;
         }
         let pays = |single| {
@@ -67,7 +71,6 @@ impl Costs {
     /// Notes what so many messages by themselves took, one beside the other.
     pub fn note_singles(&mut self, messages: usize, took: Duration) {
         if messages >= MEASURED_FROM {
-            self.batches = 0;
             let took = took.as_secs_f64() / count(messages);
             lower(self.single.get_or_insert(took), took, SINGLE_WEIGHT);
         }
@@ -126,12 +129,16 @@ mod tests {
         let mut costs = Costs::default();
         costs.note_singles(100, SYNCED * 100);
         let mut batches = 0;
-        while costs.batch_pays(100) {
-            costs.note_batch(100, Duration::from_micros(2_600));
+        while costs.batch_pays(30) {
+            costs.note_batch(30, Duration::from_micros(2_600));
             batches += 1;
         }
         assert_eq!(batches, TRIED_AFTER);
-        costs.note_singles(100, UNSYNCED * 100);
+        assert!(
+            costs.batch_pays(30),
+            "a refusal measured nothing: the next is a batch again"
+        );
+        costs.note_singles(30, UNSYNCED * 30);
         assert!(!costs.batch_pays(400));
     }
 

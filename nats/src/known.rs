@@ -130,11 +130,15 @@ impl Log {
     }
 
     /// Leaves what is known of a request after its commit `sequence` to whoever follows the log
-    /// in this process, who drops it when the request has ended; drops it where nobody does.
-    pub fn hand_over(&self, request: RequestId, sequence: u64) {
-        if !self.comes_within(request, sequence, HANDED_OVER_MAX) {
+    /// in this process, who drops it when the request has ended; drops it where nobody does. Says
+    /// whether somebody does.
+    #[must_use]
+    pub fn hand_over(&self, request: RequestId, sequence: u64) -> bool {
+        let followed = self.comes_within(request, sequence, HANDED_OVER_MAX);
+        if !followed {
             self.forget(request);
         }
+        followed
     }
 
     /// Whether a commit that was just made is delivered to this process soon.

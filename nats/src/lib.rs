@@ -43,7 +43,9 @@ pub use inspect::{Extent, Position, Queued, TASKS_LOOKED_AT};
 pub use known::Loaded;
 pub use log::Log;
 pub use operations::Operation;
-pub use payloads::{INLINE_MAX_BYTES, Payloads, payload_sha256, sha256, sha256_of};
+pub use payloads::{
+    INLINE_MAX_BYTES, PAYLOAD_MAX_BYTES, Payloads, payload_sha256, sha256, sha256_of,
+};
 pub use pull::{Pull, PullOptions};
 pub use queues::{Filling, Queues};
 pub use reports::{Reports, StoredReport};

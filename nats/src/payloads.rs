@@ -2,6 +2,7 @@
 //! content.
 
 use std::io::Cursor;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::object_store::{ObjectMetadata, ObjectStore};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use domain::request::Payload;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
+use tokio::sync::Semaphore;
 
 use crate::topology::PAYLOADS;
 use crate::{Connection, Error};
@@ -16,7 +18,7 @@ use crate::{Connection, Error};
 /// What is larger goes to the object store.
 pub const INLINE_MAX_BYTES: usize = 64 * 1024;
 /// No payload is larger than this once decompressed.
-const PAYLOAD_MAX_BYTES: usize = 256 * 1024 * 1024;
+pub const PAYLOAD_MAX_BYTES: usize = 256 * 1024 * 1024;
 /// How long a put or a get may take.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 /// An object this old is written again when it is wanted again, so that it outlives the new
@@ -27,13 +29,29 @@ const REFRESH_AFTER: Duration = Duration::from_hours(24);
 #[derive(Clone)]
 pub struct Payloads {
     connection: Connection,
+    /// What is hashed and packed at once: as many as there are cores.
+    aside: Arc<Semaphore>,
 }
 
 impl Payloads {
     /// On this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            connection,
+            aside: Arc::new(Semaphore::new(cores)),
+        }
+    }
+
+    /// Runs what takes long beside the event loop.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let _turn = self.aside.acquire().await.map_err(Error::unavailable)?;
+        let working = tokio::task::spawn_blocking(work);
+        working.await.map_err(Error::unavailable)
     }
 
     async fn store(&self) -> Result<ObjectStore, Error> {
@@ -53,7 +71,7 @@ impl Payloads {
 
     async fn put(&self, bytes: Bytes) -> Result<Payload, Error> {
         let hashed = bytes.clone();
-        let sha256 = aside(move || self::sha256(&hashed)).await?;
+        let sha256 = self.aside(move || self::sha256(&hashed)).await?;
         let store = self.store().await?;
         let payload = Payload::Stored {
             sha256: sha256.clone(),
@@ -68,7 +86,7 @@ impl Payloads {
                 return Ok(payload);
             }
         }
-        let packed = aside(move || zstd::bulk::compress(&bytes, 3)).await?;
+        let packed = self.aside(move || zstd::bulk::compress(&bytes, 3)).await?;
         let packed = packed.map_err(|error| Error::corrupt("a new payload", error))?;
         let metadata = ObjectMetadata {
             name: sha256,
@@ -96,7 +114,8 @@ impl Payloads {
             let bytes = zstd::bulk::decompress(&packed, room.min(PAYLOAD_MAX_BYTES))?;
             Ok::<_, std::io::Error>((self::sha256(&bytes), bytes))
         };
-        let (found, bytes) = aside(unpack)
+        let (found, bytes) = self
+            .aside(unpack)
             .await?
             .map_err(|error| Error::corrupt(format!("payload {sha256}"), error))?;
         if found != *sha256 {
@@ -127,10 +146,10 @@ impl Payloads {
     }
 }
 
-/// Runs what takes long beside the event loop.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let working = tokio::task::spawn_blocking(work);
-    working.await.map_err(Error::unavailable)
+/// The SHA-256 of some bytes, in lower-case hex: the address under which the store has them.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// The SHA-256 of what comes in pieces, likewise.
@@ -139,12 +158,6 @@ pub fn sha256_of(pieces: impl FnOnce(&mut dyn FnMut(&str))) -> String {
     let mut hasher = Sha256::new();
     pieces(&mut |piece| hasher.update(piece));
     hex(&hasher.finalize())
-}
-
-/// The SHA-256 of some bytes, in lower-case hex: the address under which the store has them.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 /// The hash of what a payload holds; of one that is stored it is known.

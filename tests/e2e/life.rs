@@ -1,7 +1,7 @@
 use harness::{Program, Valuer, World};
 use reqwest::StatusCode;
 
-use crate::{document, up};
+use crate::{document, fanfold, up};
 
 #[tokio::test]
 async fn a_request_is_accepted_can_be_watched_at_once_and_ends_with_its_results() {
@@ -96,6 +96,27 @@ async fn two_of_each_role_in_processes_of_their_own_work_together() {
     for program in &mut programs {
         let status = program.stop().await;
         assert!(status.success(), "{status}: {}", program.log());
+    }
+}
+
+/// In one process the document is handed over, in two it is read from the log.
+#[tokio::test]
+async fn a_document_as_large_as_the_operator_allows_is_worked_on_in_one_process_and_in_several() {
+    let unused = format!("<model name=\"m\">{}</model>", "x".repeat(11 * 1024 * 1024));
+    let large = document(2, 2).replacen("<project>", &format!("<project>{unused}"), 1);
+    let settings = [("PAYLOAD_MAX_BYTES", "20000000"), ("EXECUTOR", "echo")];
+    for roles in [&["up"][..], &["api", "orchestrator", "worker", "projector"]] {
+        let world = World::start().await;
+        let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+        let mut programs = Vec::new();
+        for role in roles {
+            programs.push(start(role).await);
+        }
+        let client = programs[0].client();
+        let answer = client.submit(&large, "").await;
+        client.until_status(&answer.id(), "succeeded").await;
+        let verified = fanfold(&world, &["replay", "verify", &answer.id()]).await;
+        assert!(verified.ok, "{roles:?}: {}{}", verified.out, verified.err);
     }
 }
 

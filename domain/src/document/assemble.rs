@@ -37,7 +37,7 @@ impl Document {
         Ok(())
     }
 
-    /// The bytes of text with one result more.
+    /// The bytes of the document's text and of its results with one more.
     fn with_result(&self, assembled: usize, result: &[u8]) -> Result<usize, InvalidResult> {
         let limit = self.limits.max_assembled_bytes;
         let assembled = assembled.saturating_add(result.len());

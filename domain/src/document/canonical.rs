@@ -82,3 +82,20 @@ impl<T: FnMut(&str)> Pieces<T> {
         self.writer.content();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_canonical_comes_back_whole_in_however_many_pieces() {
+        let group = "<group a=\"1\" b=\"&amp;\"><v>text</v><!--c--></group>".repeat(10_000);
+        let text = "x".repeat(3 * PIECE_BYTES);
+        let canonical_form = format!("<vnml><note>{text}</note>{group}</vnml>");
+        let tree = parse(canonical_form.as_bytes(), &Limits::default());
+        let mut given = Vec::new();
+        pieces(&tree.unwrap(), |piece| given.push(piece.to_owned()));
+        assert!(given.len() > 20, "{}", given.len());
+        assert!(given.concat() == canonical_form, "a piece is not as it was");
+    }
+}

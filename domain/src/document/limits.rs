@@ -3,6 +3,8 @@
 pub struct Limits {
     /// The most bytes of a document.
     pub max_bytes: usize,
+    /// The most bytes of a worker's reply.
+    pub max_result_bytes: usize,
     /// The deepest nesting of elements.
     pub max_depth: usize,
     /// The most nodes: elements, attributes, texts, comments and instructions.
@@ -22,7 +24,7 @@ pub struct Limits {
     /// The most bytes of task documents that a dry run makes of a group; it says no more of the
     /// groups after one that has more.
     pub max_previewed_bytes: usize,
-    /// The most bytes of text that a document may have with its results in it.
+    /// The most bytes of a document's text and of all results that are put into it.
     pub max_assembled_bytes: usize,
     /// The most other documents that one document may refer to.
     pub max_references: usize,
@@ -48,6 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_bytes: 10 * 1024 * 1024,
+            max_result_bytes: 10 * 1024 * 1024,
             max_depth: 128,
             max_nodes: 2_000_000,
             max_attributes: 10_000,

@@ -1,6 +1,6 @@
 //! A request document.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::canonical;
 use super::hydrate::CapturedResources;
@@ -90,7 +90,9 @@ impl Document {
     /// About the bytes of memory that it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.tree.bytes()
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = plan.as_ref().map_or(0, |plan| plan.bytes());
+        size_of::<Self>() + self.tree.bytes() + plan
     }
 
     /// Writes an element's start tag.

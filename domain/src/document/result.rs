@@ -30,7 +30,11 @@ pub(super) struct ResultDocument {
 
 impl ResultDocument {
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, InvalidResult> {
-        let tree = parse(bytes, limits)
+        let limits = Limits {
+            max_bytes: limits.max_result_bytes,
+            ..*limits
+        };
+        let tree = parse(bytes, &limits)
             .map_err(|refusal| InvalidResult::Unreadable(refusal.to_string()))?;
         let root = tree.root();
         let valuation = ["vnml/project/group/valuation", WRAPPED]

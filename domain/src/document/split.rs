@@ -27,6 +27,12 @@ pub(super) struct Plan {
     tasks: Vec<(NodeId, Option<NodeId>)>,
 }
 
+impl Plan {
+    pub(super) fn bytes(&self) -> usize {
+        self.tasks.capacity() * size_of::<(NodeId, Option<NodeId>)>()
+    }
+}
+
 impl Document {
     fn hydrator<'a>(&'a self, resources: &'a CapturedResources) -> Hydrator<'a> {
         Hydrator::new(&self.tree, &self.index, resources, &self.limits)
@@ -130,12 +136,15 @@ impl Document {
     }
 }
 
+/// The most room that is made for a task because the one before took it.
+const ROOM_MAX_BYTES: usize = 64 * 1024;
+
 /// What all task documents of a group have in common: written once.
 struct Frame {
     head: Writer,
     tail: String,
-    /// The most bytes that a task had beside the head: the next has about as many.
-    most: Cell<usize>,
+    /// How many bytes the task before had beside the head: the next has about as many.
+    own: Cell<usize>,
 }
 
 impl Frame {
@@ -147,7 +156,7 @@ impl Frame {
             return Self {
                 head,
                 tail: tail.text,
-                most: Cell::default(),
+                own: Cell::default(),
             };
         };
         document.open(&mut head, root);
@@ -183,7 +192,7 @@ impl Frame {
         Self {
             head,
             tail,
-            most: Cell::default(),
+            own: Cell::default(),
         }
     }
 
@@ -192,8 +201,7 @@ impl Frame {
         number: u32,
         valuation: &super::hydrate::Element<'_>,
     ) -> Result<TaskDocument, HydrationError> {
-        let mut writer = self.head.clone();
-        writer.text.reserve_exact(self.most.get());
+        let mut writer = self.head.with_room(self.own.get());
         valuation.write(&mut writer, |writer| {
             let external_id = Written {
                 name: "externalId",
@@ -212,7 +220,7 @@ impl Frame {
         }
         writer.text.push_str(&self.tail);
         let own = writer.text.len() - self.head.text.len();
-        self.most.set(self.most.get().max(own));
+        self.own.set(own.min(ROOM_MAX_BYTES));
         Ok(TaskDocument {
             number,
             name: valuation.attribute("name").map(str::to_owned),

@@ -13,7 +13,7 @@ fn malformed(reason: String) -> Refusal {
 pub(crate) fn characters(text: &str) -> Result<(), Refusal> {
     // Nearly all text has none of these bytes. All are looked at: that takes the compiler fewer
     // steps than to stop at the first.
-    let suspect = |b: u8| (b < 0x20) & (b != b'\t') & (b != b'\n') & (b != b'\r') | (b == 0xEF);
+    let suspect = |b: u8| b == 0xEF || b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r');
     let found = text.bytes().map(|b| u8::from(suspect(b)));
     if found.fold(0, |all, found| all | found) == 0 {
         return Ok(());

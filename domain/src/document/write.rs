@@ -40,6 +40,18 @@ impl Writer {
         }
     }
 
+    /// A copy with room for so many bytes more.
+    pub fn with_room(&self, bytes: usize) -> Self {
+        let mut text = String::with_capacity(self.text.len() + bytes);
+        text.push_str(&self.text);
+        Self {
+            text,
+            limit: self.limit,
+            bindings: self.bindings.clone(),
+            depth: self.depth,
+        }
+    }
+
     pub fn is_over(&self) -> bool {
         self.limit.is_some_and(|limit| self.text.len() > limit)
     }
@@ -249,9 +261,7 @@ const BLOCK_BYTES: usize = 64;
 
 fn first_special<const ATTRIBUTE: bool>(bytes: &[u8]) -> Option<usize> {
     let is_special = |b: u8| {
-        let in_all = (b == b'&') | (b == b'<') | (b == b'>') | (b == b'\r');
-        let in_attributes = (b == b'"') | (b == b'\t') | (b == b'\n');
-        in_all | (ATTRIBUTE & in_attributes)
+        matches!(b, b'&' | b'<' | b'>' | b'\r') || ATTRIBUTE && matches!(b, b'"' | b'\t' | b'\n')
     };
     // Bytes instead of `bool`s are what the compiler compares many of at once.
     let specials = |block: &[u8; BLOCK_BYTES]| {

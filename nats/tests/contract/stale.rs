@@ -170,7 +170,7 @@ async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobo
     let known = there.load(id).await.unwrap().sequence();
     let now = here.execute(id, start(0)).await.unwrap().sequence;
     // Nobody follows there, so it is dropped, and read anew.
-    there.hand_over(id, known);
+    assert!(!there.hand_over(id, known));
     assert_eq!(there.load(id).await.unwrap().sequence(), now);
     let ended = vec![outcome(0, 1)];
     let ended = here.execute(id, advance(ended, Vec::new(), 0)).await;
@@ -178,7 +178,7 @@ async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobo
     let mut delivered = here.read(id, 0).await.unwrap().swap_remove(0);
     (delivered.request, delivered.sequence) = (new_id(), FAR);
     drop(there.observe(&delivered).await);
-    there.hand_over(id, FAR);
+    assert!(there.hand_over(id, FAR));
     assert_eq!(there.load(id).await.unwrap().sequence(), now);
 }
 

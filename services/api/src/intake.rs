@@ -1,7 +1,6 @@
 //! Reading a document that is submitted, and what is to be said of it.
 
-use axum::body::Body;
-use axum::body::HttpBody as _;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use domain::document::{Document, Limits};

@@ -161,12 +161,15 @@ async fn take_in(
         Some(first) => Command::Begin(received, first),
     };
     let committed = api.log.execute(id, command).await;
-    match &committed {
+    let handed_over = match &committed {
         Ok(receipt) if receipt.committed => api.log.hand_over(id, receipt.sequence),
         _ => {
             api.log.forget(id);
-            api.documents.take_back(id);
+            false
         }
+    };
+    if !handed_over {
+        api.documents.take_back(id);
     }
     let receipt = committed.map_err(|error| match error {
         ExecuteError::Refused(rejection) => refused(id, &rejection),

@@ -38,7 +38,7 @@ pub async fn with_reports(
                 Ok(steps) => steps,
                 Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],
                 Err(error) => {
-                    context.forget_work(request);
+                    context.reset_work(request).await;
                     return Err(error);
                 }
             };
@@ -55,18 +55,18 @@ pub async fn with_reports(
                 // document for these steps may not be those that were recorded.
                 let as_worked_out = receipt.committed && receipt.at_once;
                 if !as_worked_out && !advance.steps.is_empty() {
-                    context.forget_work(request);
+                    context.reset_work(request).await;
                 }
                 return Ok(());
             }
             Err(error) => {
                 // The document may hold results that were not committed.
-                context.forget_work(request);
+                context.reset_work(request).await;
                 return Err(error);
             }
         }
     }
-    context.forget_work(request);
+    context.reset_work(request).await;
     Err(Error::Later("the request kept going on meanwhile".into()))
 }
 

@@ -16,8 +16,9 @@ use crate::work::{Kept, Work};
 
 /// How many requests' documents an instance keeps parsed.
 const CACHED_DOCUMENTS: usize = 1_000;
-/// How many bytes of them, before one more is kept no longer than it takes to send its tasks.
-const KEPT_MAX_BYTES: usize = 512 * 1024 * 1024;
+/// How many bytes they may have together. Beyond that a large document is kept no longer than it
+/// takes to send its tasks.
+pub const KEPT_MAX_BYTES: usize = 512 * 1024 * 1024;
 
 /// How many failed fetches are counted.
 const COUNTED_FETCHES: usize = 10_000;
@@ -99,17 +100,18 @@ impl Context {
         work
     }
 
-    /// Drops a request's document where those that are kept are too large together. It is parsed
-    /// again when its results are there.
-    pub fn forget_large_work(&self, request: RequestId) {
-        if self.kept.bytes() > KEPT_MAX_BYTES {
-            self.forget_work(request);
-        }
+    /// Drops the document of a request that has ended.
+    pub fn forget_work(&self, request: RequestId) {
+        self.taken_in.take_back(request);
+        self.documents.remove(&request);
     }
 
-    /// Drops a request's document: it ended, or what was done to it did not come to pass.
-    pub fn forget_work(&self, request: RequestId) {
-        self.documents.remove(&request);
+    /// Begins anew with a request's document: what was done to it did not come to pass. Whoever
+    /// waits for its work, as what stops its tasks does, waits for the same as before.
+    pub async fn reset_work(&self, request: RequestId) {
+        if let Some(work) = self.documents.get(&request) {
+            *work.lock().await = Work::default();
+        }
     }
 
     /// Decides and commits a command.
@@ -140,7 +142,7 @@ impl Context {
             return done;
         };
         tracing::warn!(%request, code = failure.code, "{}", failure.message);
-        self.forget_work(request);
+        self.reset_work(request).await;
         match Box::pin(self.execute(request, Command::Abort(*failure))).await {
             Err(Error::Refused(Rejection::Unknown)) => Ok(()),
             other => other.map(|_| ()),

@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 use nats::{Attempts, Loaded, Stored};
 use tokio::task::JoinSet;
 
-use crate::context::Context;
+use crate::context::{Context, KEPT_MAX_BYTES};
 use crate::error::Error;
 use crate::stop;
 use crate::work::Work;
@@ -56,7 +56,7 @@ pub async fn group(
         return Box::pin(stop::tasks_of_ended(context, request)).await;
     }
     all?;
-    context.forget_large_work(request);
+    batch.work.let_go_above(KEPT_MAX_BYTES);
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())
 }
@@ -113,6 +113,7 @@ pub async fn task(
         return Ok(());
     }
     let made = batch.make(&pending).await?;
+    batch.work.let_go_above(KEPT_MAX_BYTES);
     send(context, made).await
 }
 

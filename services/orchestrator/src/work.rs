@@ -26,11 +26,14 @@ const MADE_AT_ONCE_BYTES: usize = 32 * 1024 * 1024;
 /// from the log where it is not there.
 #[derive(Default)]
 pub struct Work {
-    document: Option<Held>,
+    document: Option<KeptDocument>,
     resources: CapturedResources,
     captured: usize,
     placed: usize,
 }
+
+/// From how many bytes on a document is let go where too many are kept.
+const LARGE_BYTES: usize = 1024 * 1024;
 
 /// How many bytes of documents are kept.
 #[derive(Clone, Default)]
@@ -41,25 +44,35 @@ impl Kept {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn hold(&self, document: Document) -> Held {
-        let bytes = document.bytes();
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-        Held {
+    fn keep(&self, document: Document) -> KeptDocument {
+        let mut kept = KeptDocument {
             document,
-            bytes,
+            bytes: 0,
             kept: self.clone(),
-        }
+        };
+        kept.count();
+        kept
     }
 }
 
 /// A document, counted as long as it is kept.
-struct Held {
+struct KeptDocument {
     document: Document,
     bytes: usize,
     kept: Kept,
 }
 
-impl Drop for Held {
+impl KeptDocument {
+    /// Counts it anew after it was changed.
+    fn count(&mut self) {
+        let bytes = self.document.bytes();
+        self.kept.0.fetch_add(bytes, Ordering::Relaxed);
+        self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for KeptDocument {
     fn drop(&mut self) {
         self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -76,7 +89,7 @@ impl Work {
         if self.document.is_none() || self.placed > state.completed.len() {
             let document = document(context, request, state).await?;
             *self = Self {
-                document: Some(context.kept.hold(document)),
+                document: Some(context.kept.keep(document)),
                 ..Self::default()
             };
         }
@@ -87,9 +100,18 @@ impl Work {
         Ok(())
     }
 
+    /// Lets a large document go where so many bytes of them are kept. It is parsed again when it
+    /// is wanted; whoever waits for this work waits on.
+    pub fn let_go_above(&mut self, most: usize) {
+        let too_many = |kept: &KeptDocument| kept.bytes > LARGE_BYTES && kept.kept.bytes() > most;
+        if self.document.as_ref().is_some_and(too_many) {
+            *self = Self::default();
+        }
+    }
+
     fn document(&self) -> Result<&Document, Error> {
-        let held = self.document.as_ref().ok_or_else(missing)?;
-        Ok(&held.document)
+        let kept = self.document.as_ref().ok_or_else(missing)?;
+        Ok(&kept.document)
     }
 
     /// Puts the results of the next group in place.
@@ -100,10 +122,11 @@ impl Work {
     ) -> Result<(), Error> {
         let results = read(context, results).await?;
         let group = self.placed;
-        let held = self.document.as_mut().ok_or_else(missing)?;
-        held.document
+        let kept = self.document.as_mut().ok_or_else(missing)?;
+        kept.document
             .put_results(group, results.iter().map(Cow::as_ref))
             .map_err(|error| unreadable(&error))?;
+        kept.count();
         self.placed += 1;
         Ok(())
     }
@@ -122,14 +145,14 @@ impl Work {
 
     /// Whether there is such a group.
     pub fn has_group(&self, group: u32) -> bool {
-        let document = self.document.as_ref().map(|held| &held.document);
+        let document = self.document.as_ref().map(|kept| &kept.document);
         (group as usize) < document.map_or(0, Document::groups)
     }
 
     /// The name of a group, where it has one.
     pub fn group_name(&self, group: u32) -> Option<String> {
-        let held = self.document.as_ref()?;
-        held.document.group_name(group as usize).map(str::to_owned)
+        let kept = self.document.as_ref()?;
+        kept.document.group_name(group as usize).map(str::to_owned)
     }
 
     /// The number of a group's tasks.
@@ -280,4 +303,56 @@ fn failure(error: HydrationError) -> Error {
         tasks: Vec::new(),
         redrive_may_help: false,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(kept: &Kept, bytes: usize) -> Work {
+        let text = "x".repeat(bytes);
+        let xml = format!("<vnml><project><note>{text}</note><group/></project></vnml>");
+        let document = Document::accept(xml.as_bytes(), &Limits::accepted()).unwrap();
+        Work {
+            document: Some(kept.keep(document)),
+            placed: 1,
+            ..Work::default()
+        }
+    }
+
+    #[test]
+    fn a_large_document_is_let_go_where_too_many_are_kept() {
+        let kept = Kept::default();
+        let (mut large, mut small) = (work(&kept, 2 * LARGE_BYTES), work(&kept, 1_000));
+        let both = kept.bytes();
+        large.let_go_above(both);
+        assert!(large.document.is_some(), "there is room for all");
+        large.let_go_above(both - 1);
+        assert!(large.document.is_none());
+        assert_eq!(large.placed, 0, "its results are put in again");
+        small.let_go_above(0);
+        assert!(small.document.is_some(), "it is not worth it");
+        drop(small);
+        assert_eq!(kept.bytes(), 0);
+    }
+
+    #[test]
+    fn results_that_are_put_in_are_counted() {
+        let kept = Kept::default();
+        let mut work = work(&kept, 10);
+        let before = kept.bytes();
+        let result = "x".repeat(100_000);
+        let result = format!(
+            "<vnml><project><group><valuation>{result}</valuation></group></project></vnml>"
+        );
+        let document = work.document.as_mut().unwrap();
+        document
+            .document
+            .put_results(0, [result.as_bytes()])
+            .unwrap();
+        document.count();
+        assert!(kept.bytes() > before + 100_000);
+        drop(work);
+        assert_eq!(kept.bytes(), 0);
+    }
 }

@@ -1,89 +1,106 @@
 //! The documents of requests that were taken in by this process, as they were parsed then:
 //! whoever goes on with a request here need neither fetch its document nor parse it again.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::document::Document;
 use domain::request::{Payload, RequestId};
-use quick_cache::sync::Cache;
-use quick_cache::{OptionsBuilder, Weighter};
 
-/// The most bytes of documents that wait to be taken over. One more takes the place of others,
-/// which are then parsed from the log.
-const HANDED_OVER_MAX_BYTES: u64 = 256 * 1024 * 1024;
-/// About so many documents wait at once.
-const USUAL_COUNT: usize = 1_000;
+/// The most bytes of documents that wait to be taken over. Beyond it those that came first are
+/// dropped: they are parsed from the log then.
+const HANDED_OVER_MAX_BYTES: usize = 256 * 1024 * 1024;
 
 /// Parsed documents on their way from the role that took them in to the one that goes on.
 #[derive(Clone, Debug, Default)]
 pub struct Documents {
     /// None where no role of this process goes on with requests.
-    waiting: Option<Arc<Waiting>>,
+    waiting: Option<Arc<Mutex<Waiting>>>,
 }
 
-type Waiting = Cache<RequestId, Arc<Parsed>, Bytes>;
+#[derive(Debug, Default)]
+struct Waiting {
+    parsed: HashMap<RequestId, Parsed>,
+    /// By when they came.
+    order: BTreeMap<u64, RequestId>,
+    came: u64,
+    bytes: usize,
+}
 
 /// A document, and the payload that says the same: two submissions with one key may bring two
 /// documents, of which the log takes one.
 #[derive(Debug)]
 struct Parsed {
+    came: u64,
+    bytes: usize,
     payload: Payload,
     document: Document,
 }
 
-#[derive(Clone, Debug)]
-struct Bytes;
+impl Waiting {
+    fn insert(&mut self, request: RequestId, payload: &Payload, document: Document) {
+        self.remove(request);
+        self.came += 1;
+        let parsed = Parsed {
+            came: self.came,
+            bytes: document.bytes(),
+            payload: payload.clone(),
+            document,
+        };
+        self.bytes += parsed.bytes;
+        self.order.insert(parsed.came, request);
+        self.parsed.insert(request, parsed);
+        while self.bytes > HANDED_OVER_MAX_BYTES {
+            let Some((_, first)) = self.order.pop_first() else {
+                return;
+            };
+            self.remove(first);
+        }
+    }
 
-impl Weighter<RequestId, Arc<Parsed>> for Bytes {
-    fn weight(&self, _: &RequestId, parsed: &Arc<Parsed>) -> u64 {
-        parsed.document.bytes() as u64
+    fn remove(&mut self, request: RequestId) -> Option<Parsed> {
+        let parsed = self.parsed.remove(&request)?;
+        self.order.remove(&parsed.came);
+        self.bytes -= parsed.bytes;
+        Some(parsed)
     }
 }
 
 impl Documents {
     /// For two roles of one process; the default is for a role alone, which nobody takes over
     /// from.
+    #[must_use]
     pub fn shared() -> Self {
-        // One part: a large document would not fit into a small share.
-        let options = OptionsBuilder::new()
-            .shards(1)
-            .estimated_items_capacity(USUAL_COUNT)
-            .weight_capacity(HANDED_OVER_MAX_BYTES)
-            .build();
-        let waiting = options.ok().map(|options| {
-            Cache::with_options(
-                options,
-                Bytes,
-                quick_cache::DefaultHashBuilder::default(),
-                quick_cache::sync::DefaultLifecycle::default(),
-            )
-        });
         Self {
-            waiting: waiting.map(Arc::new),
+            waiting: Some(Arc::default()),
         }
+    }
+
+    fn waiting(&self) -> Option<MutexGuard<'_, Waiting>> {
+        let waiting = self.waiting.as_ref()?;
+        Some(waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Leaves a request's document to whoever goes on with it.
     pub fn hand_over(&self, request: RequestId, payload: &Payload, document: Document) {
-        if let Some(waiting) = &self.waiting {
-            let payload = payload.clone();
-            waiting.insert(request, Arc::new(Parsed { payload, document }));
+        if let Some(mut waiting) = self.waiting() {
+            waiting.insert(request, payload, document);
         }
     }
 
     /// Takes a request's document over, where it is here and is the one that the log has.
     #[must_use]
     pub fn take_over(&self, request: RequestId, payload: &Payload) -> Option<Document> {
-        let (_, parsed) = self.waiting.as_ref()?.remove(&request)?;
-        let parsed = Arc::into_inner(parsed)?;
+        let parsed = self.waiting()?.remove(request)?;
         (parsed.payload == *payload).then_some(parsed.document)
     }
 
-    /// Drops a request's document: it was not taken in.
+    /// Drops a request's document: it was not taken in, or nobody here goes on with it.
     pub fn take_back(&self, request: RequestId) {
-        if let Some(waiting) = &self.waiting {
-            waiting.remove(&request);
-        }
+        let taken = self
+            .waiting()
+            .and_then(|mut waiting| waiting.remove(request));
+        drop(taken);
     }
 }
 
@@ -138,17 +155,19 @@ mod tests {
     fn what_waits_is_bounded_by_its_bytes() {
         let documents = Documents::shared();
         let large = "x".repeat(9 * 1024 * 1024);
-        let mut kept = 0;
         for number in 0..40 {
             let (payload, parsed) = document(&large);
             documents.hand_over(id(number), &payload, parsed);
         }
-        let waiting = documents.waiting.as_ref().unwrap();
-        assert!(waiting.weight() <= HANDED_OVER_MAX_BYTES);
-        let (payload, _) = document(&large);
-        for number in 0..40 {
-            kept += usize::from(documents.take_over(id(number), &payload).is_some());
-        }
-        assert!((1..40).contains(&kept), "{kept}");
+        let bytes = documents.waiting().unwrap().bytes;
+        assert!(bytes <= HANDED_OVER_MAX_BYTES);
+        let (payload, parsed) = document(&large);
+        let kept: Vec<u128> = (0..40)
+            .filter(|number| documents.take_over(id(*number), &payload).is_some())
+            .collect();
+        let most = HANDED_OVER_MAX_BYTES / parsed.bytes();
+        assert!(kept.iter().copied().eq(40 - most as u128..40), "{kept:?}");
+        let waiting = documents.waiting().unwrap();
+        assert_eq!((waiting.bytes, waiting.order.len()), (0, 0));
     }
 }

@@ -293,6 +293,10 @@ impl Settings {
                 return Err(self.wrong(name, "it must be at least 1"));
             }
         }
+        if self.payload_max_bytes > nats::PAYLOAD_MAX_BYTES {
+            let most = nats::PAYLOAD_MAX_BYTES;
+            return Err(self.wrong("PAYLOAD_MAX_BYTES", format!("it must be at most {most}")));
+        }
         if self.shards > domain::request::PARTITIONS {
             return Err(self.wrong("SHARDS", "it must be at most 64"));
         }

@@ -6,37 +6,61 @@ use std::fs;
 /// collection looks at every subject and id that it knows of, a million of them where requests
 /// are kept for long; with Go's own 100 that is a third of its time then.
 const GROWTH_PERCENT: &str = "300";
-/// From this part of the memory on it collects as often as it takes to need no more.
-const HEAP_PART: u64 = 2;
+/// From how much of the memory on it collects as often as it takes to need no more.
+const HEAP_PART: (u64, u64) = (3, 4);
 
-/// The memory that processes here may use, in bytes: that of the machine, or the limit of the
-/// container. None where the system does not say.
-pub(crate) fn available() -> Option<u64> {
-    let of_machine = fs::read_to_string("/proc/meminfo").ok()?;
-    let of_container = fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
-    least(&of_machine, &of_container)
+/// The memory of the machine, and what a container lets its processes have of it, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub machine: u64,
+    pub container: u64,
 }
 
-fn least(meminfo: &str, container: &str) -> Option<u64> {
-    let total = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
-    let total: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    let total = total * 1024;
-    let limit = container.trim().parse().unwrap_or(total);
-    Some(total.min(limit))
+impl Memory {
+    /// None where the system does not say.
+    pub fn found() -> Option<Self> {
+        let machine = fs::read_to_string("/proc/meminfo").ok()?;
+        let container = fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
+        Self::read(&machine, &container)
+    }
+
+    fn read(meminfo: &str, container: &str) -> Option<Self> {
+        let total = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+        let total: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        let machine = total * 1024;
+        let limit = container.trim().parse().unwrap_or(machine);
+        Some(Self {
+            machine,
+            container: machine.min(limit),
+        })
+    }
 }
 
-/// What tells Go's runtime how often to collect. What the operator has set holds.
-pub(crate) fn of_go(available: Option<u64>) -> Vec<(&'static str, String)> {
-    // Without a bound it is left as it is: it may need three times as much as by default.
-    let Some(bytes) = available else {
-        return Vec::new();
+/// What the environment of nats-server is to have, and what its configuration: nothing where the
+/// operator has told Go's runtime anything by `is_set`, or where there would be no bound.
+pub(crate) struct Advice {
+    pub environment: Vec<(&'static str, String)>,
+    /// How much the streams in memory may have. It is what nats-server takes by itself; told of a
+    /// limit of its heap it would take less.
+    pub max_memory_store: Option<u64>,
+}
+
+pub(crate) fn advice(memory: Option<Memory>, is_set: impl Fn(&str) -> bool) -> Advice {
+    let (growth, bound) = ("GOGC", "GOMEMLIMIT");
+    let Some(memory) = memory.filter(|_| !is_set(growth) && !is_set(bound)) else {
+        return Advice {
+            environment: Vec::new(),
+            max_memory_store: None,
+        };
     };
-    let wanted = [
-        ("GOGC", GROWTH_PERCENT.to_owned()),
-        ("GOMEMLIMIT", (bytes / HEAP_PART).to_string()),
-    ];
-    let unset = |(name, _): &(&str, _)| std::env::var_os(name).is_none();
-    wanted.into_iter().filter(unset).collect()
+    let heap = memory.container / HEAP_PART.1 * HEAP_PART.0;
+    Advice {
+        environment: vec![
+            (growth, GROWTH_PERCENT.to_owned()),
+            (bound, heap.to_string()),
+        ],
+        max_memory_store: Some(memory.machine / 4 * 3),
+    }
 }
 
 #[cfg(test)]
@@ -45,20 +69,36 @@ mod tests {
 
     const MACHINE: &str = "MemTotal:       2000000 kB\nMemFree:        1000000 kB\n";
 
-    #[test]
-    fn the_memory_is_that_of_the_machine_or_the_limit_of_the_container() {
-        assert_eq!(least(MACHINE, ""), Some(2_048_000_000));
-        assert_eq!(least(MACHINE, "max\n"), Some(2_048_000_000));
-        assert_eq!(least(MACHINE, "500000000\n"), Some(500_000_000));
-        assert_eq!(least("", "max\n"), None);
-        assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+    fn memory(machine: u64, container: u64) -> Memory {
+        Memory { machine, container }
     }
 
     #[test]
-    fn collections_are_seldom_only_where_there_is_a_bound() {
-        assert_eq!(of_go(None), []);
-        let told = of_go(Some(1 << 30));
-        assert!(told.contains(&("GOMEMLIMIT", (1_u64 << 29).to_string())));
-        assert!(told.contains(&("GOGC", "300".to_owned())));
+    fn the_memory_is_that_of_the_machine_or_the_limit_of_the_container() {
+        let whole = memory(2_048_000_000, 2_048_000_000);
+        assert_eq!(Memory::read(MACHINE, ""), Some(whole));
+        assert_eq!(Memory::read(MACHINE, "max\n"), Some(whole));
+        let part = memory(2_048_000_000, 500_000_000);
+        assert_eq!(Memory::read(MACHINE, "500000000\n"), Some(part));
+        assert_eq!(Memory::read("", "max\n"), None);
+        assert!(Memory::found().is_some_and(|found| found.container > 1 << 20));
+    }
+
+    #[test]
+    fn collections_are_seldom_and_bounded() {
+        let advice = advice(Some(memory(4_000, 1_000)), |_| false);
+        let heap = ("GOMEMLIMIT", "750".to_owned());
+        assert_eq!(advice.environment, [("GOGC", "300".to_owned()), heap]);
+        assert_eq!(advice.max_memory_store, Some(3_000));
+    }
+
+    #[test]
+    fn what_the_operator_has_set_holds() {
+        for set in ["GOGC", "GOMEMLIMIT"] {
+            let advice = advice(Some(memory(4_000, 4_000)), |name| name == set);
+            assert_eq!(advice.environment, []);
+            assert_eq!(advice.max_memory_store, None);
+        }
+        assert_eq!(advice(None, |_| false).environment, []);
     }
 }

@@ -3,9 +3,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::io;
+use crate::memory::{self, Memory};
 use crate::server::{Group, Server, Spec};
 use crate::staging::Staging;
-use crate::{Error, find, memory};
+use crate::{Error, find};
 
 /// Where it keeps the streams, in its folder.
 const STREAMS: &str = "jetstream/jetstream/$G/streams";
@@ -45,13 +46,15 @@ impl NatsServer {
             .map_err(io(format!("the folder {}", self.folder.display())))?;
         let folder = fs::canonicalize(&self.folder).map_err(io("its folder"))?;
         let config = folder.join("nats-server.conf");
-        let available = memory::available();
-        fs::write(&config, self.config(&folder, available)).map_err(io("its configuration"))?;
+        let is_set = |name: &str| std::env::var_os(name).is_some();
+        let advice = memory::advice(Memory::found(), is_set);
+        fs::write(&config, self.config(&folder, advice.max_memory_store))
+            .map_err(io("its configuration"))?;
         let mut server = Server::start(Spec {
             name: "nats-server",
             program,
             args: vec!["-c".into(), config.display().to_string()],
-            environment: memory::of_go(available),
+            environment: advice.environment,
             folder: folder.clone(),
             port: self.port,
             setting: "NATS_PORT",
@@ -68,11 +71,10 @@ impl NatsServer {
         Ok(server)
     }
 
-    fn config(&self, folder: &Path, available: Option<u64>) -> String {
+    fn config(&self, folder: &Path, max_memory_store: Option<u64>) -> String {
         let name = self.cluster.as_ref().map_or("fanfold", |c| c.name.as_str());
-        // As without a limit of the heap, by which it would go else.
-        let queues = available.map_or(String::new(), |bytes| {
-            format!("  max_memory_store: {}\n", bytes / 4 * 3)
+        let queues = max_memory_store.map_or(String::new(), |bytes| {
+            format!("  max_memory_store: {bytes}\n")
         });
         let mut text = format!(
             "listen: \"127.0.0.1:{}\"\nserver_name: \"{name}\"\n\

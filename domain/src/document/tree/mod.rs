@@ -23,6 +23,9 @@ impl NameId {
 /// So many names are looked through; more are hashed.
 const FEW_NAMES: usize = 24;
 
+/// About what a name takes beside its text, where it is kept and where it is looked up.
+const NAME_BYTES: usize = 64;
+
 /// No node: the end of a chain of siblings.
 const NONE: u32 = u32::MAX;
 
@@ -111,6 +114,11 @@ impl Tree {
         self.nodes.capacity() * size_of::<Node>()
             + self.attributes.capacity() * size_of::<Attribute>()
             + self.text.capacity()
+            + self
+                .names
+                .iter()
+                .map(|name| NAME_BYTES + name.len())
+                .sum::<usize>()
     }
 
     /// The bytes of all its text and attribute values.

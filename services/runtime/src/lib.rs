@@ -1,4 +1,4 @@
-//! What every role needs to run: settings, logs, shutdown.
+//! What every role needs to run: settings, logs, shutdown, and documents on their way between roles.
 
 mod documents;
 mod logs;

@@ -152,7 +152,7 @@ settings! {
     nats_port: u16 = "NATS_PORT", "14222", "The loopback port of the NATS server that `up` starts.";
     redis_port: u16 = "REDIS_PORT", "16379", "The loopback port of the Redis server that `up` starts.";
     nats_sync_interval: String = "NATS_SYNC_INTERVAL", "always", "When the NATS server that `up` starts syncs to disk: always, or an interval such as 100ms.";
-    payload_max_bytes: usize = "PAYLOAD_MAX_BYTES", "10485760", "The largest document accepted, in bytes.";
+    payload_max_bytes: usize = "PAYLOAD_MAX_BYTES", "10485760", "The largest document accepted, in bytes; 268435456 at the most.";
     sync_wait_timeout_ms: u64 = "SYNC_WAIT_TIMEOUT_MS", "120000", "How long a synchronous submission waits for its result, in milliseconds.";
     sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many synchronous submissions wait at once; more get 503.";
     backlog_max: u64 = "BACKLOG_MAX", "5000", "How many commits and reports may wait for the orchestrator; from half of it on some submissions get 503, above it all.";

@@ -6,8 +6,8 @@ use std::fs;
 /// collection looks at every subject and id that it knows of, a million of them where requests
 /// are kept for long; with Go's own 100 that is a third of its time then.
 const GROWTH_PERCENT: &str = "300";
-/// From how much of the memory on it collects as often as it takes to need no more.
-const HEAP_PART: (u64, u64) = (3, 4);
+/// From this part of the memory on it collects as often as it takes to need no more.
+const HEAP_PART: u64 = 2;
 
 /// The memory of the machine, and what a container lets its processes have of it, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) fn advice(memory: Option<Memory>, is_set: impl Fn(&str) -> bool) -> A
             max_memory_store: None,
         };
     };
-    let heap = memory.container / HEAP_PART.1 * HEAP_PART.0;
+    let heap = memory.container / HEAP_PART;
     Advice {
         environment: vec![
             (growth, GROWTH_PERCENT.to_owned()),
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn collections_are_seldom_and_bounded() {
         let advice = advice(Some(memory(4_000, 1_000)), |_| false);
-        let heap = ("GOMEMLIMIT", "750".to_owned());
+        let heap = ("GOMEMLIMIT", "500".to_owned());
         assert_eq!(advice.environment, [("GOGC", "300".to_owned()), heap]);
         assert_eq!(advice.max_memory_store, Some(3_000));
     }

@@ -1,5 +1,6 @@
 //! What publishing costs, as it was measured lately: whether an atomic batch pays.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What a batch is taken to cost, beside its messages, before one was measured.
@@ -16,9 +17,11 @@ const MEASURED_FROM: usize = 8;
 /// what they cost was perhaps measured in a bad moment, and where all goes in batches it would
 /// never be measured again.
 const TRIED_AFTER: u32 = 100;
-/// How many messages such a flight has: enough to be measured, and not so many that it takes long
-/// where each is synced.
-const TRIED: std::ops::RangeInclusive<usize> = MEASURED_FROM..=32;
+/// How many messages such a flight has: more than a round trip is spread over, and not so many
+/// that it takes long where each is synced.
+const TRIED: RangeInclusive<usize> = 16..=32;
+/// After so many batches it is a flight of any size: there are none so small.
+const TRIED_AT_ANY_SIZE_AFTER: u32 = 10 * TRIED_AFTER;
 /// How much a new measurement counts that is higher than what is known. One that is lower is
 /// believed at once: whatever else the machine does only makes it higher.
 const BATCH_WEIGHT: f64 = 0.01;
@@ -50,7 +53,9 @@ impl Costs {
     /// Whether a batch of so many messages costs less than the messages by themselves, or it is
     /// to be measured again whether it does.
     pub fn batch_pays(&mut self, messages: usize) -> bool {
-        if self.batches >= TRIED_AFTER && TRIED.contains(&messages) {
+        let wanted = self.batches >= TRIED_AFTER && TRIED.contains(&messages)
+            || self.batches >= TRIED_AT_ANY_SIZE_AFTER && messages >= MEASURED_FROM;
+        if wanted {
             self.batches = 0;
             return false;
         }
@@ -124,16 +129,22 @@ mod tests {
         assert!(!costs.batch_pays(400));
     }
 
+    /// How many batches of so many messages there are before one is tried otherwise.
+    fn batches_of(messages: usize, costs: &mut Costs) -> u32 {
+        let mut batches = 0;
+        while costs.batch_pays(messages) {
+            costs.note_batch(messages, Duration::from_micros(2_600));
+            batches += 1;
+        }
+        batches
+    }
+
     #[test]
     fn what_was_measured_in_a_bad_moment_is_measured_again() {
         let mut costs = Costs::default();
         costs.note_singles(100, SYNCED * 100);
-        let mut batches = 0;
-        while costs.batch_pays(30) {
-            costs.note_batch(30, Duration::from_micros(2_600));
-            batches += 1;
-        }
-        assert_eq!(batches, TRIED_AFTER);
+        assert_eq!(batches_of(100, &mut costs), TRIED_AT_ANY_SIZE_AFTER);
+        assert_eq!(batches_of(30, &mut costs), TRIED_AFTER);
         assert!(
             costs.batch_pays(30),
             "a refusal measured nothing: the next is a batch again"

@@ -29,7 +29,7 @@ const REFRESH_AFTER: Duration = Duration::from_hours(24);
 #[derive(Clone)]
 pub struct Payloads {
     connection: Connection,
-    /// What is hashed and packed at once: as many as there are cores.
+    /// What is hashed and packed at once by this role: as many as there are cores.
     aside: Arc<Semaphore>,
 }
 
@@ -49,8 +49,14 @@ impl Payloads {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let _turn = self.aside.acquire().await.map_err(Error::unavailable)?;
-        let working = tokio::task::spawn_blocking(work);
+        let turn = self.aside.clone().acquire_owned().await;
+        let turn = turn.map_err(Error::unavailable)?;
+        // The turn ends with the work, though whoever wanted it may have gone.
+        let working = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(turn);
+            done
+        });
         working.await.map_err(Error::unavailable)
     }
 

@@ -104,7 +104,11 @@ async fn two_of_each_role_in_processes_of_their_own_work_together() {
 async fn a_document_as_large_as_the_operator_allows_is_worked_on_in_one_process_and_in_several() {
     let unused = format!("<model name=\"m\">{}</model>", "x".repeat(11 * 1024 * 1024));
     let large = document(2, 2).replacen("<project>", &format!("<project>{unused}"), 1);
-    let settings = [("PAYLOAD_MAX_BYTES", "20000000"), ("EXECUTOR", "echo")];
+    let settings = [
+        ("PAYLOAD_MAX_BYTES", "20000000"),
+        ("EXECUTOR", "echo"),
+        ("RUST_LOG", "orchestrator=debug,info"),
+    ];
     for roles in [&["up"][..], &["api", "orchestrator", "worker", "projector"]] {
         let world = World::start().await;
         let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
@@ -113,8 +117,16 @@ async fn a_document_as_large_as_the_operator_allows_is_worked_on_in_one_process_
             programs.push(start(role).await);
         }
         let client = programs[0].client();
+        // From the first commit on that it was given an orchestrator is known to follow the log.
+        let small = client.submit(&document(1, 1), "").await;
+        client.until_status(&small.id(), "succeeded").await;
         let answer = client.submit(&large, "").await;
         client.until_status(&answer.id(), "succeeded").await;
+        let parsed = format!("the document is parsed request={}", answer.id());
+        let read_from_log = programs
+            .iter()
+            .any(|program| program.log().contains(&parsed));
+        assert_eq!(read_from_log, roles.len() > 1, "{roles:?}");
         let verified = fanfold(&world, &["replay", "verify", &answer.id()]).await;
         assert!(verified.ok, "{roles:?}: {}{}", verified.out, verified.err);
     }

@@ -60,7 +60,7 @@ impl Default for Limits {
             max_made: 1_000_000,
             max_hydrated_bytes: 64 * 1024 * 1024,
             max_previewed_bytes: 128 * 1024 * 1024,
-            max_assembled_bytes: 1024 * 1024 * 1024,
+            max_assembled_bytes: 256 * 1024 * 1024,
             max_references: 1_000,
             max_chain: 64,
             max_tasks: 1_000_000,

@@ -1,9 +1,12 @@
 //! Deciding: the reports that are there, and as many steps as follow from them.
 
+use domain::document::InvalidResult;
 use domain::request::{Advance, Command, Rejection, Report, RequestId, Step, decide};
 use jiff::Timestamp;
+use nats::PAYLOAD_MAX_BYTES;
+use tokio::sync::OwnedMutexGuard;
 
-use crate::context::Context;
+use crate::context::{Context, KEPT_MAX_BYTES};
 use crate::error::Error;
 use crate::work::Work;
 
@@ -30,18 +33,26 @@ pub async fn with_reports(
         rules: context.rules,
     };
     let mut needed = steps_needed(context, request, &advance).await?;
+    // Held until it is known what came of the steps: nobody else is to see results in the
+    // document that may not be those that are recorded.
+    let mut worked: Option<OwnedMutexGuard<Work>> = None;
     for _ in 0..STEPS_RETRIES {
         if let Some(next) = needed.take() {
-            let steps = steps(context, request, next, &advance.reports).await;
+            let mut work = match worked.take() {
+                Some(work) => work,
+                None => context.work(request).lock_owned().await,
+            };
+            let steps = steps(context, request, &mut work, next, &advance.reports).await;
             advance.from = next;
             advance.steps = match steps {
                 Ok(steps) => steps,
                 Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],
                 Err(error) => {
-                    context.reset_work(request).await;
+                    *work = Work::default();
                     return Err(error);
                 }
             };
+            worked = Some(work);
         }
         let command = Command::Advance(advance.clone());
         match context.execute(request, command).await {
@@ -54,20 +65,32 @@ pub async fn with_reports(
                 // Where somebody else committed first, the results that were put into the
                 // document for these steps may not be those that were recorded.
                 let as_worked_out = receipt.committed && receipt.at_once;
-                if !as_worked_out && !advance.steps.is_empty() {
-                    context.reset_work(request).await;
+                if let Some(mut work) = worked {
+                    if as_worked_out && !ends(&advance.steps) {
+                        work.let_go_above(KEPT_MAX_BYTES);
+                    } else {
+                        *work = Work::default();
+                    }
                 }
                 return Ok(());
             }
             Err(error) => {
-                // The document may hold results that were not committed.
-                context.reset_work(request).await;
+                if let Some(mut work) = worked {
+                    *work = Work::default();
+                }
                 return Err(error);
             }
         }
     }
-    context.reset_work(request).await;
+    if let Some(mut work) = worked {
+        *work = Work::default();
+    }
     Err(Error::Later("the request kept going on meanwhile".into()))
+}
+
+/// Whether a request ends with these steps, so that its document is not wanted any more.
+fn ends(steps: &[Step]) -> bool {
+    matches!(steps.last(), Some(Step::Response(_) | Step::Failure(_)))
 }
 
 /// From which group on steps are needed, where as many reports as tasks are still open say
@@ -96,11 +119,10 @@ async fn steps_needed(
 async fn steps(
     context: &Context,
     request: RequestId,
+    work: &mut Work,
     next: u32,
     reports: &[Report],
 ) -> Result<Vec<Step>, Error> {
-    let work = context.work(request);
-    let mut work = work.lock().await;
     let results = {
         let loaded = context.load_since(request, 0).await?;
         let Some(state) = loaded.state().request() else {
@@ -116,10 +138,14 @@ async fn steps(
         }
         work.put_results(context, &results).await?;
     }
-    follow(context, request, &mut work, next).await
+    follow(context, request, work, next).await
 }
 
 async fn place(context: &Context, response: Vec<u8>) -> Result<Step, Error> {
+    if response.len() > PAYLOAD_MAX_BYTES {
+        let too_much = InvalidResult::TooMuch(PAYLOAD_MAX_BYTES);
+        return Err(Error::failure("result-unreadable", too_much.to_string()));
+    }
     let response = context.payloads.place(response.into()).await?;
     Ok(Step::Response(response))
 }

@@ -106,6 +106,14 @@ impl Context {
         self.documents.remove(&request);
     }
 
+    /// Lets a request's document go where it is large and those that are kept have more bytes
+    /// than this. It is parsed again when it is wanted.
+    pub async fn let_go_above(&self, request: RequestId, most: usize) {
+        if let Some(work) = self.documents.get(&request) {
+            work.lock().await.let_go_above(most);
+        }
+    }
+
     /// Begins anew with a request's document: what was done to it did not come to pass. Whoever
     /// waits for its work, as what stops its tasks does, waits for the same as before.
     pub async fn reset_work(&self, request: RequestId) {
@@ -142,8 +150,10 @@ impl Context {
             return done;
         };
         tracing::warn!(%request, code = failure.code, "{}", failure.message);
+        // First of all the end: a dispatch that is under way stops where it sees it.
+        let aborted = Box::pin(self.execute(request, Command::Abort(*failure))).await;
         self.reset_work(request).await;
-        match Box::pin(self.execute(request, Command::Abort(*failure))).await {
+        match aborted {
             Err(Error::Refused(Rejection::Unknown)) => Ok(()),
             other => other.map(|_| ()),
         }

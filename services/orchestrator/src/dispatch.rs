@@ -113,7 +113,6 @@ pub async fn task(
         return Ok(());
     }
     let made = batch.make(&pending).await?;
-    batch.work.let_go_above(KEPT_MAX_BYTES);
     send(context, made).await
 }
 

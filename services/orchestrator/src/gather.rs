@@ -8,7 +8,7 @@ use domain::request::{Report, RequestId, Verdict};
 use nats::{Deliveries, Delivery, StoredReport};
 use runtime::Shutdown;
 
-use crate::context::Context;
+use crate::context::{Context, KEPT_MAX_BYTES};
 use crate::error::Error;
 use crate::outbox::pause_before;
 use crate::turns::Turns;
@@ -90,11 +90,16 @@ async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredRep
         .unzip();
     let reports: Vec<Report> = reports.into_iter().flatten().collect();
     let done = async {
+        let mut due = false;
         for report in &reports {
             if let Report::TaskDue { group, task } = report {
+                due = true;
                 let sent = Box::pin(dispatch::task(context, request, *group, *task)).await;
                 context.or_abort(request, sent).await?;
             }
+        }
+        if due {
+            context.let_go_above(request, KEPT_MAX_BYTES).await;
         }
         let advanced = advance::with_reports(context, request, reports).await;
         context.or_abort(request, advanced).await

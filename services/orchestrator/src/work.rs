@@ -50,7 +50,7 @@ impl Kept {
             bytes: 0,
             kept: self.clone(),
         };
-        kept.count();
+        kept.count(0);
         kept
     }
 }
@@ -63,9 +63,9 @@ struct KeptDocument {
 }
 
 impl KeptDocument {
-    /// Counts it anew after it was changed.
-    fn count(&mut self) {
-        let bytes = self.document.bytes();
+    /// Counts it anew after it was changed, with the resources that it refers to.
+    fn count(&mut self, resources: usize) {
+        let bytes = self.document.bytes() + resources;
         self.kept.0.fetch_add(bytes, Ordering::Relaxed);
         self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
         self.bytes = bytes;
@@ -103,8 +103,11 @@ impl Work {
     /// Lets a large document go where so many bytes of them are kept. It is parsed again when it
     /// is wanted; whoever waits for this work waits on.
     pub fn let_go_above(&mut self, most: usize) {
-        let too_many = |kept: &KeptDocument| kept.bytes > LARGE_BYTES && kept.kept.bytes() > most;
-        if self.document.as_ref().is_some_and(too_many) {
+        let Some(kept) = &mut self.document else {
+            return;
+        };
+        kept.count(self.resources.bytes());
+        if kept.bytes > LARGE_BYTES && kept.kept.bytes() > most {
             *self = Self::default();
         }
     }
@@ -126,7 +129,7 @@ impl Work {
         kept.document
             .put_results(group, results.iter().map(Cow::as_ref))
             .map_err(|error| unreadable(&error))?;
-        kept.count();
+        kept.count(self.resources.bytes());
         self.placed += 1;
         Ok(())
     }
@@ -350,7 +353,7 @@ mod tests {
             .document
             .put_results(0, [result.as_bytes()])
             .unwrap();
-        document.count();
+        document.count(0);
         assert!(kept.bytes() > before + 100_000);
         drop(work);
         assert_eq!(kept.bytes(), 0);

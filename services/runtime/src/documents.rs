@@ -38,24 +38,20 @@ struct Parsed {
 }
 
 impl Waiting {
-    fn insert(&mut self, request: RequestId, payload: &Payload, document: Document) {
-        self.remove(request);
+    /// Gives those that had to make room, to be dropped by whoever does not hold this.
+    fn insert(&mut self, request: RequestId, mut parsed: Parsed) -> Vec<Parsed> {
+        let mut dropped = Vec::from_iter(self.remove(request));
         self.came += 1;
-        let parsed = Parsed {
-            came: self.came,
-            bytes: document.bytes(),
-            payload: payload.clone(),
-            document,
-        };
+        parsed.came = self.came;
         self.bytes += parsed.bytes;
         self.order.insert(parsed.came, request);
         self.parsed.insert(request, parsed);
-        while self.bytes > HANDED_OVER_MAX_BYTES {
-            let Some((_, first)) = self.order.pop_first() else {
-                return;
-            };
-            self.remove(first);
+        while self.bytes > HANDED_OVER_MAX_BYTES
+            && let Some((_, first)) = self.order.pop_first()
+        {
+            dropped.extend(self.remove(first));
         }
+        dropped
     }
 
     fn remove(&mut self, request: RequestId) -> Option<Parsed> {
@@ -83,9 +79,22 @@ impl Documents {
 
     /// Leaves a request's document to whoever goes on with it.
     pub fn hand_over(&self, request: RequestId, payload: &Payload, document: Document) {
-        if let Some(mut waiting) = self.waiting() {
-            waiting.insert(request, payload, document);
+        if self.waiting.is_none() {
+            return;
         }
+        let parsed = Parsed {
+            came: 0,
+            bytes: document.bytes(),
+            payload: payload.clone(),
+            document,
+        };
+        if parsed.bytes > HANDED_OVER_MAX_BYTES {
+            return self.take_back(request);
+        }
+        let dropped = self
+            .waiting()
+            .map(|mut waiting| waiting.insert(request, parsed));
+        drop(dropped);
     }
 
     /// Takes a request's document over, where it is here and is the one that the log has.

@@ -55,6 +55,13 @@ impl CapturedResources {
         Ok(())
     }
 
+    /// About the bytes of memory that they take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let trees = self.by_uri.values().map(|resource| resource.tree.bytes());
+        trees.sum()
+    }
+
     /// Whether this was fetched.
     #[must_use]
     pub fn contains(&self, uri: &str) -> bool {

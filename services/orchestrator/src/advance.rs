@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use nats::PAYLOAD_MAX_BYTES;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::context::{Context, KEPT_MAX_BYTES};
+use crate::context::Context;
 use crate::error::Error;
+use crate::kept::KEPT_MAX_BYTES;
 use crate::work::Work;
 
 /// How often the steps are worked out anew because the request went on meanwhile.

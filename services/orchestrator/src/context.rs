@@ -11,14 +11,12 @@ use tokio::sync::Mutex;
 use crate::error::Error;
 use crate::fetch::Fetcher;
 use crate::held::Held;
+use crate::kept::Kept;
 use crate::resources::Bounds;
-use crate::work::{Kept, Work};
+use crate::work::Work;
 
 /// How many requests' documents an instance keeps parsed.
 const CACHED_DOCUMENTS: usize = 1_000;
-/// How many bytes they may have together. Beyond that a large document is kept no longer than it
-/// takes to send its tasks.
-pub const KEPT_MAX_BYTES: usize = 512 * 1024 * 1024;
 
 /// How many failed fetches are counted.
 const COUNTED_FETCHES: usize = 10_000;

@@ -8,8 +8,9 @@ use futures::future::try_join_all;
 use nats::{Attempts, Loaded, Stored};
 use tokio::task::JoinSet;
 
-use crate::context::{Context, KEPT_MAX_BYTES};
+use crate::context::Context;
 use crate::error::Error;
+use crate::kept::KEPT_MAX_BYTES;
 use crate::stop;
 use crate::work::Work;
 

@@ -8,8 +8,9 @@ use domain::request::{Report, RequestId, Verdict};
 use nats::{Deliveries, Delivery, StoredReport};
 use runtime::Shutdown;
 
-use crate::context::{Context, KEPT_MAX_BYTES};
+use crate::context::Context;
 use crate::error::Error;
+use crate::kept::KEPT_MAX_BYTES;
 use crate::outbox::pause_before;
 use crate::turns::Turns;
 use crate::{advance, dispatch};

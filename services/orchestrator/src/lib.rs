@@ -13,6 +13,7 @@ mod fetch;
 mod fill;
 mod gather;
 mod held;
+mod kept;
 mod outbox;
 mod resources;
 mod stop;

@@ -1,8 +1,6 @@
 //! A request's document, as far as its groups are complete.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::document::{
     CapturedResources, Document, HydrationError, InvalidResult, Limits, TaskDocument,
@@ -11,6 +9,7 @@ use domain::request::{Failure, Payload, Request, RequestId, Resource};
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::kept::KeptDocument;
 use crate::resources;
 
 /// How often a group is looked at anew because what was fetched refers to something else.
@@ -30,52 +29,6 @@ pub struct Work {
     resources: CapturedResources,
     captured: usize,
     placed: usize,
-}
-
-/// From how many bytes on a document is let go where too many are kept.
-const LARGE_BYTES: usize = 1024 * 1024;
-
-/// How many bytes of documents are kept.
-#[derive(Clone, Default)]
-pub struct Kept(Arc<AtomicUsize>);
-
-impl Kept {
-    pub fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn keep(&self, document: Document) -> KeptDocument {
-        let mut kept = KeptDocument {
-            document,
-            bytes: 0,
-            kept: self.clone(),
-        };
-        kept.count(0);
-        kept
-    }
-}
-
-/// A document, counted as long as it is kept.
-struct KeptDocument {
-    document: Document,
-    bytes: usize,
-    kept: Kept,
-}
-
-impl KeptDocument {
-    /// Counts it anew after it was changed, with the resources that it refers to.
-    fn count(&mut self, resources: usize) {
-        let bytes = self.document.bytes() + resources;
-        self.kept.0.fetch_add(bytes, Ordering::Relaxed);
-        self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.bytes = bytes;
-    }
-}
-
-impl Drop for KeptDocument {
-    fn drop(&mut self) {
-        self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 impl Work {
@@ -107,7 +60,7 @@ impl Work {
             return;
         };
         kept.count(self.resources.bytes());
-        if kept.bytes > LARGE_BYTES && kept.kept.bytes() > most {
+        if kept.is_too_much(most) {
             *self = Self::default();
         }
     }
@@ -311,6 +264,7 @@ fn failure(error: HydrationError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kept::{Kept, LARGE_BYTES};
 
     fn work(kept: &Kept, bytes: usize) -> Work {
         let text = "x".repeat(bytes);
@@ -336,26 +290,6 @@ mod tests {
         small.let_go_above(0);
         assert!(small.document.is_some(), "it is not worth it");
         drop(small);
-        assert_eq!(kept.bytes(), 0);
-    }
-
-    #[test]
-    fn results_that_are_put_in_are_counted() {
-        let kept = Kept::default();
-        let mut work = work(&kept, 10);
-        let before = kept.bytes();
-        let result = "x".repeat(100_000);
-        let result = format!(
-            "<vnml><project><group><valuation>{result}</valuation></group></project></vnml>"
-        );
-        let document = work.document.as_mut().unwrap();
-        document
-            .document
-            .put_results(0, [result.as_bytes()])
-            .unwrap();
-        document.count(0);
-        assert!(kept.bytes() > before + 100_000);
-        drop(work);
         assert_eq!(kept.bytes(), 0);
     }
 }

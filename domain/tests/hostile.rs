@@ -542,3 +542,18 @@ fn results_that_make_the_document_too_large_are_too_much() {
     let put = document.put_results(0, results);
     assert_eq!(put, Err(InvalidResult::TooMuch(1_000)));
 }
+
+#[test]
+fn a_response_that_escaping_makes_too_large_is_too_much() {
+    let limits = Limits {
+        max_assembled_bytes: 1_000,
+        ..Limits::default()
+    };
+    let references = "<![CDATA[&]]>".repeat(300);
+    let document = vnml(&format!("<note>{references}</note><group/>"));
+    let document = Document::accept(document.as_bytes(), &limits).unwrap();
+    assert_eq!(document.response(), Err(InvalidResult::TooMuch(1_000)));
+    let none: &[&[u8]] = &[];
+    let with = document.response_with(0, none);
+    assert_eq!(with, Err(InvalidResult::TooMuch(1_000)));
+}

@@ -44,7 +44,7 @@ pub use known::Loaded;
 pub use log::Log;
 pub use operations::Operation;
 pub use payloads::{
-    INLINE_MAX_BYTES, PAYLOAD_MAX_BYTES, Payloads, payload_sha256, sha256, sha256_of,
+    INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
 pub use pull::{Pull, PullOptions};
 pub use queues::{Filling, Queues};

@@ -18,7 +18,7 @@ use crate::{Connection, Error};
 /// What is larger goes to the object store.
 pub const INLINE_MAX_BYTES: usize = 64 * 1024;
 /// No payload is larger than this once decompressed.
-pub const PAYLOAD_MAX_BYTES: usize = 256 * 1024 * 1024;
+pub const STORED_MAX_BYTES: usize = 256 * 1024 * 1024;
 /// How long a put or a get may take.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 /// An object this old is written again when it is wanted again, so that it outlives the new
@@ -117,7 +117,7 @@ impl Payloads {
             .map_err(|_| Error::Unavailable("fetching a payload took too long".into()))??;
         let room = usize::try_from(size).unwrap_or(usize::MAX);
         let unpack = move || {
-            let bytes = zstd::bulk::decompress(&packed, room.min(PAYLOAD_MAX_BYTES))?;
+            let bytes = zstd::bulk::decompress(&packed, room.min(STORED_MAX_BYTES))?;
             Ok::<_, std::io::Error>((self::sha256(&bytes), bytes))
         };
         let (found, bytes) = self

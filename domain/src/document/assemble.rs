@@ -1,6 +1,5 @@
 //! Putting results into a request document, and the response that comes of it.
 
-use std::convert::Infallible;
 use std::sync::Mutex;
 
 use super::index::Index;
@@ -48,14 +47,11 @@ impl Document {
     }
 
     /// The response: the document without what was for the tasks only.
-    #[must_use]
-    pub fn response(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
-        let Ok(()) = self.respond(&mut writer, |writer, child| {
+    pub fn response(&self) -> Result<Vec<u8>, InvalidResult> {
+        self.respond(|writer, child| {
             writer.node(&self.tree, child);
-            Ok::<_, Infallible>(())
-        });
-        writer.text.into_bytes()
+            Ok(())
+        })
     }
 
     /// The response with these results in the places of a group's valuations: what
@@ -67,15 +63,13 @@ impl Document {
         results: &[impl AsRef<[u8]>],
     ) -> Result<Vec<u8>, InvalidResult> {
         let group = self.groups.get(group).copied();
-        let mut writer = Writer::default();
-        self.respond(&mut writer, |writer, child| {
+        self.respond(|writer, child| {
             if Some(child) == group {
                 return self.group_with(writer, child, results);
             }
             writer.node(&self.tree, child);
             Ok(())
-        })?;
-        Ok(writer.text.into_bytes())
+        })
     }
 
     fn group_with(
@@ -111,22 +105,24 @@ impl Document {
         Ok(())
     }
 
-    /// Writes the response, each child of `project` that belongs there by `write`.
-    fn respond<E>(
+    /// Writes the response, each child of `project` that belongs there by `write`. What is escaped
+    /// may make it larger than what it is made from.
+    fn respond(
         &self,
-        writer: &mut Writer,
-        mut write: impl FnMut(&mut Writer, NodeId) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut write: impl FnMut(&mut Writer, NodeId) -> Result<(), InvalidResult>,
+    ) -> Result<Vec<u8>, InvalidResult> {
+        let limit = self.limits.max_assembled_bytes;
+        let mut writer = Writer::up_to(limit);
         let Some(root) = self.tree.document_element() else {
-            return Ok(());
+            return Ok(Vec::new());
         };
-        self.open(writer, root);
+        self.open(&mut writer, root);
         for child in self.tree.children(root) {
             if child == self.project {
-                self.open(writer, child);
+                self.open(&mut writer, child);
                 for child in self.tree.children(child) {
                     if !self.is_definition(child) {
-                        write(writer, child)?;
+                        write(&mut writer, child)?;
                     }
                 }
                 writer.close(self.tree.name(self.project));
@@ -135,6 +131,9 @@ impl Document {
             }
         }
         writer.close(self.tree.name(root));
-        Ok(())
+        if writer.is_over() {
+            return Err(InvalidResult::TooMuch(limit));
+        }
+        Ok(writer.text.into_bytes())
     }
 }

@@ -12,10 +12,13 @@ use super::{Limits, Refusal};
 /// The canonical form of a document: two documents that differ only in indentation, the order
 /// of attributes, quotes, CDATA or empty-element tags have the same.
 pub fn canonicalize(xml: &[u8], limits: &Limits) -> Result<String, Refusal> {
-    let tree = parse(xml, limits)?;
+    Ok(of(&parse(xml, limits)?))
+}
+
+pub(crate) fn of(tree: &Tree) -> String {
     let mut whole = String::new();
-    pieces(&tree, |piece| whole.push_str(piece));
-    Ok(whole)
+    pieces(tree, |piece| whole.push_str(piece));
+    whole
 }
 
 /// So many bytes are given on before more are written.

@@ -24,7 +24,8 @@ pub struct Limits {
     /// The most bytes of task documents that a dry run makes of a group; it says no more of the
     /// groups after one that has more.
     pub max_previewed_bytes: usize,
-    /// The most bytes of a document's text and of all results that are put into it.
+    /// The most bytes of a document's text and of all results that are put into it, and of the
+    /// response: what is larger could be stored and not be read again.
     pub max_assembled_bytes: usize,
     /// The most other documents that one document may refer to.
     pub max_references: usize,

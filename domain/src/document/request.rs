@@ -77,9 +77,7 @@ impl Document {
     /// The canonical form: what a fingerprint is of.
     #[must_use]
     pub fn canonical(&self) -> String {
-        let mut whole = String::new();
-        self.canonical_pieces(|piece| whole.push_str(piece));
-        whole
+        canonical::of(&self.tree)
     }
 
     /// The canonical form piece by piece, so that it need not be held.

@@ -1,9 +1,7 @@
 //! Deciding: the reports that are there, and as many steps as follow from them.
 
-use domain::document::InvalidResult;
 use domain::request::{Advance, Command, Rejection, Report, RequestId, Step, decide};
 use jiff::Timestamp;
-use nats::PAYLOAD_MAX_BYTES;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::context::Context;
@@ -143,10 +141,6 @@ async fn steps(
 }
 
 async fn place(context: &Context, response: Vec<u8>) -> Result<Step, Error> {
-    if response.len() > PAYLOAD_MAX_BYTES {
-        let too_much = InvalidResult::TooMuch(PAYLOAD_MAX_BYTES);
-        return Err(Error::failure("result-unreadable", too_much.to_string()));
-    }
     let response = context.payloads.place(response.into()).await?;
     Ok(Step::Response(response))
 }

@@ -185,7 +185,8 @@ impl Work {
 
     /// The response document.
     pub fn response(&self) -> Result<Vec<u8>, Error> {
-        Ok(self.document()?.response())
+        let response = self.document()?.response();
+        response.map_err(|error| unreadable(&error))
     }
 }
 

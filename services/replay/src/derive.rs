@@ -1,11 +1,9 @@
 //! A request's document as its results leave it, made again from what is recorded: nothing is
 //! fetched, and the same document gives the same tasks.
 
-use domain::document::{
-    CapturedResources, Document, HydrationError, InvalidResult, Limits, TaskDocument,
-};
+use domain::document::{CapturedResources, Document, HydrationError, Limits, TaskDocument};
 use domain::request::{Failure, Payload, Request, Step};
-use nats::{INLINE_MAX_BYTES, PAYLOAD_MAX_BYTES, sha256};
+use nats::{INLINE_MAX_BYTES, sha256};
 
 use crate::Error;
 use crate::source::Source;
@@ -107,13 +105,13 @@ impl Derivation {
         let mut steps = Vec::new();
         loop {
             if next as usize >= self.groups() {
-                let response = self.document.response();
-                if response.len() > PAYLOAD_MAX_BYTES {
-                    let too_much = InvalidResult::TooMuch(PAYLOAD_MAX_BYTES);
-                    let failure = stop("result-unreadable", too_much.to_string());
-                    return Ok(vec![Step::Failure(failure)]);
+                match self.document.response() {
+                    Ok(response) => steps.push(Step::Response(place(&response))),
+                    Err(error) => {
+                        let failure = stop("result-unreadable", error.to_string());
+                        return Ok(vec![Step::Failure(failure)]);
+                    }
                 }
-                steps.push(Step::Response(place(&response)));
                 return Ok(steps);
             }
             let tasks = match self.count(next as usize) {

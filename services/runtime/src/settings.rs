@@ -293,8 +293,8 @@ impl Settings {
                 return Err(self.wrong(name, "it must be at least 1"));
             }
         }
-        if self.payload_max_bytes > nats::PAYLOAD_MAX_BYTES {
-            let most = nats::PAYLOAD_MAX_BYTES;
+        if self.payload_max_bytes > nats::STORED_MAX_BYTES {
+            let most = nats::STORED_MAX_BYTES;
             return Err(self.wrong("PAYLOAD_MAX_BYTES", format!("it must be at most {most}")));
         }
         if self.shards > domain::request::PARTITIONS {

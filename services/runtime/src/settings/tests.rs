@@ -43,8 +43,10 @@ fn a_bad_value_names_itself_and_who_set_it() {
 
 #[test]
 fn no_document_is_accepted_that_is_larger_than_what_can_be_read_again() {
-    let most = nats::PAYLOAD_MAX_BYTES;
+    let most = nats::STORED_MAX_BYTES;
     assert_eq!(most, 268_435_456, "it stands in the setting's text");
+    let of_responses = domain::document::Limits::default().max_assembled_bytes;
+    assert_eq!(of_responses, most, "a response is read again too");
     let load_with = |bytes: usize| load(&format!("payload_max_bytes = {bytes}"), &[], &[]);
     assert_eq!(load_with(most).unwrap().payload_max_bytes, most);
     let error = load_with(most + 1).unwrap_err().to_string();

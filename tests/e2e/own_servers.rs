@@ -73,3 +73,33 @@ async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_sto
     assert_eq!(staging(&data), None);
     assert!(!third.exists(), "left behind: {}", third.display());
 }
+
+#[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "nats-server is told nothing there")]
+async fn the_servers_of_up_leave_others_their_turns_and_its_nats_collects_garbage_seldom() {
+    let world = World::own().await;
+    let data = world.folder().join("data");
+    let settings = [
+        ("NATS_URL", ""),
+        ("REDIS_URL", ""),
+        ("NATS_PORT", "0"),
+        ("REDIS_PORT", "0"),
+        ("DATA_DIR", data.to_str().unwrap()),
+    ];
+    let binary = env!("CARGO_BIN_EXE_fanfold");
+    let mut program = Program::start(binary, "up", &world, &settings).await;
+    for server in ["nats/nats-server", "redis/redis-server"] {
+        let pid = fs::read_to_string(data.join(server).with_extension("pid")).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        // Field 41: the batch policy, in the kernel's numbers.
+        assert_eq!(fields.split_whitespace().nth(38), Some("3"), "{server}");
+    }
+    let pid = fs::read_to_string(data.join("nats/nats-server.pid")).unwrap();
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    for told in ["GOGC=300", "GOMEMLIMIT="] {
+        assert!(environment.split('\0').any(|set| set.starts_with(told)));
+    }
+    assert!(program.stop().await.success());
+}

@@ -21,14 +21,20 @@ pub struct RoleThread {
 
 impl RoleThread {
     /// Starts a runtime for one of so many roles of this process: each has its share of the cores.
-    pub fn start(name: &str, roles: usize) -> anyhow::Result<Self> {
+    /// One that has a thread only, and has nobody waiting at a connection, leaves the others their
+    /// turns.
+    pub fn start(name: &str, roles: usize, prompt: bool) -> anyhow::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let runtime = runtime(cores / roles.max(1))?;
+        let threads = cores / roles.max(1);
+        let runtime = runtime(threads)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
+                if threads <= 1 && !prompt {
+                    servers::put_in_batch();
+                }
                 // It comes when whoever holds this drops the sender.
                 let _ = runtime.block_on(stopped);
                 runtime.shutdown_timeout(STOP_TIMEOUT);
@@ -75,14 +81,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_role_does_runs_on_its_own_thread() {
-        let role = RoleThread::start("a-role", 1_000).unwrap();
+        let role = RoleThread::start("a-role", 1_000, true).unwrap();
         let name = role.run(async { Ok(thread::current().name().map(str::to_owned)) });
         assert_eq!(name.await.unwrap().as_deref(), Some("a-role"));
     }
 
     #[tokio::test]
     async fn a_role_that_panics_is_an_error() {
-        let role = RoleThread::start("a-role", 1).unwrap();
+        let role = RoleThread::start("a-role", 1, true).unwrap();
         let broken = role.run::<(), _>(async { panic!("on purpose") });
         let error = broken.await.unwrap_err().to_string();
         assert!(error.contains("a role broke"), "{error}");
@@ -90,7 +96,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_still_runs_ends_with_its_thread() {
-        let role = RoleThread::start("a-role", 1_000).unwrap();
+        let role = RoleThread::start("a-role", 1_000, true).unwrap();
         let endless = role.run(std::future::pending::<anyhow::Result<()>>());
         drop(role);
         assert!(endless.await.is_err());

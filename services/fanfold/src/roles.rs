@@ -71,7 +71,7 @@ pub async fn start(
 ) -> anyhow::Result<Running> {
     let mut roles = JoinSet::new();
     let mut threads = Vec::new();
-    let thread = |of: Role| RoleThread::start(of.name(), role.count());
+    let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
     let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
     let mut log = None;
     let mut documents = Documents::default();

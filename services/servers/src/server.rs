@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::error::io;
-use crate::{Error, Staging, stale};
+use crate::{Error, Staging, in_batch, stale};
 
 /// How long a server may take until it answers: one with much data reads it first.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -213,7 +213,8 @@ fn spawn(spec: &Spec) -> Result<Child, Error> {
     let log = File::options().create(true).append(true).open(spec.log());
     let log = log.map_err(io(format!("the log {}", spec.log().display())))?;
     let errors = log.try_clone().map_err(io("its log"))?;
-    let mut command = Command::new(&spec.program);
+    let in_batch = in_batch(&spec.program).map(Command::from);
+    let mut command = in_batch.unwrap_or_else(|| Command::new(&spec.program));
     command
         .args(&spec.args)
         .envs(spec.environment.iter().map(|(name, value)| (name, value)))

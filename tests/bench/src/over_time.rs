@@ -11,10 +11,10 @@ use crate::measure::{SETTINGS, binary};
 use crate::process;
 use crate::workload::Workload;
 
-/// How long is measured what full load is.
-const FULL_LOAD: Duration = Duration::from_secs(10);
 /// What the log and the views are kept for, so that the run sees them go.
-const KEPT_SECONDS: &str = "120";
+const KEPT: Duration = Duration::from_mins(2);
+/// How long is measured what full load is, once as much is deleted as is written.
+const FULL_LOAD: Duration = Duration::from_secs(30);
 
 /// What happened within one stretch.
 #[derive(Serialize)]
@@ -49,8 +49,9 @@ pub struct Steady {
 pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Vec<Stretch> {
     let mut world = World::own_that_syncs(sync).await;
     let mut settings = SETTINGS.to_vec();
-    settings.push(("LOG_MAX_AGE_SECONDS", KEPT_SECONDS));
-    settings.push(("REQUEST_TTL_SECONDS", KEPT_SECONDS));
+    let kept = KEPT.as_secs().to_string();
+    settings.push(("LOG_MAX_AGE_SECONDS", &kept));
+    settings.push(("REQUEST_TTL_SECONDS", &kept));
     let program = Program::start(&binary(), "up", &world, &settings).await;
     world.stage_in_memory();
     let mut watched = process::all(&program, &mut world);
@@ -60,8 +61,7 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     let rate = if let Some(rate) = steady.rate {
         rate
     } else {
-        let full = load::closed(&address, &expect, workload.callers, FULL_LOAD).await;
-        full.len() as f64 / FULL_LOAD.as_secs_f64() * steady.share
+        full_load(&address, &expect, workload.callers).await * steady.share
     };
     eprintln!(
         "{} at {rate:.0} requests/s for {:?}",
@@ -104,6 +104,18 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     }
     loading.await.unwrap();
     stretches
+}
+
+/// How many requests a second are done where nobody has to wait for a turn, once as much is
+/// deleted by its age as is written: deleting is work too.
+#[allow(clippy::cast_precision_loss)]
+async fn full_load(address: &str, expect: &Expect, callers: usize) -> f64 {
+    eprintln!("measuring full load with retention at work, which takes {KEPT:?} to begin …");
+    load::closed(address, expect, callers, KEPT).await;
+    let full = load::closed(address, expect, callers, FULL_LOAD).await;
+    let full = full.len() as f64 / FULL_LOAD.as_secs_f64();
+    eprintln!("full load: {full:.0} requests/s");
+    full
 }
 
 pub fn line(stretch: &Stretch) -> String {

@@ -1,0 +1,101 @@
+//! How the kernel shares the cores between the threads of servers and roles. Under the batch
+//! policy a thread that is woken lets the one that runs finish its turn, so that more is done at
+//! once and less is spent on changing over.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Two of the kernel's policies, by its numbers (sched(7)).
+const OTHER: u32 = 0;
+const BATCH: u32 = 3;
+/// The policy's place in what proc(5) says of a thread, counted from after its name.
+const POLICY: usize = 38;
+const THIS_THREAD: &str = "/proc/thread-self/stat";
+
+/// A command that runs a program under the batch policy, which its children get too. None where
+/// somebody chose a policy for this thread, or the batch policy cannot be had.
+#[must_use]
+pub fn in_batch(program: impl AsRef<OsStr>) -> Option<Command> {
+    let mut command = command()?;
+    command.arg("0").arg(program);
+    Some(command)
+}
+
+/// Puts this thread, and the threads and processes that it starts, under the batch policy, likewise.
+pub fn put_in_batch() {
+    let thread = fs::read_link("/proc/thread-self");
+    let thread = thread.as_ref().map(|path| path.file_name());
+    if let (Ok(Some(thread)), Some(mut command)) = (thread, command()) {
+        command.args(["--pid", "0"]).arg(thread);
+        let done = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !done.as_ref().is_ok_and(std::process::ExitStatus::success) {
+            tracing::debug!(?done, "a thread is not put under the batch policy");
+        }
+    }
+}
+
+fn command() -> Option<Command> {
+    static CAN_BE_HAD: OnceLock<bool> = OnceLock::new();
+    let now = fs::read_to_string(THIS_THREAD).ok()?;
+    let wanted = policy(&now) == Some(OTHER) && *CAN_BE_HAD.get_or_init(can_be_had);
+    wanted.then(chrt)
+}
+
+fn chrt() -> Command {
+    let mut command = Command::new("chrt");
+    command.arg("--batch");
+    command
+}
+
+/// Whether it is there, is allowed, and does what it says.
+fn can_be_had() -> bool {
+    let mut probe = chrt();
+    let probe = probe.args(["0", "cat", THIS_THREAD]).stderr(Stdio::null());
+    let said = probe.output();
+    said.is_ok_and(|said| policy(&String::from_utf8_lossy(&said.stdout)) == Some(BATCH))
+}
+
+/// The policy in what proc(5) says of a thread, whose name may have spaces and brackets.
+fn policy(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(POLICY)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Option<u32> {
+        policy(&fs::read_to_string(THIS_THREAD).unwrap())
+    }
+
+    #[test]
+    fn what_is_run_in_batch_has_the_batch_policy() {
+        let said = in_batch("cat").unwrap().arg(THIS_THREAD).output().unwrap();
+        assert_eq!(policy(&String::from_utf8_lossy(&said.stdout)), Some(BATCH));
+        assert_eq!(now(), Some(OTHER));
+    }
+
+    #[test]
+    fn a_thread_is_put_in_batch_with_those_that_it_starts() {
+        let policies = || {
+            put_in_batch();
+            assert!(in_batch("cat").is_none(), "it is inherited");
+            [now(), std::thread::spawn(now).join().unwrap()]
+        };
+        let policies = std::thread::spawn(policies).join().unwrap();
+        assert_eq!(policies, [Some(BATCH); 2]);
+        assert_eq!(now(), Some(OTHER));
+    }
+
+    #[test]
+    fn the_policy_is_found_whatever_the_thread_is_called() {
+        let fields: Vec<String> = (3..=52).map(|field| field.to_string()).collect();
+        let stat = format!("1 (a) b (c) {}", fields.join(" "));
+        assert_eq!(policy(&stat), Some(41), "proc(5) calls it field 41");
+        assert_eq!(policy("1 (short) S 1"), None);
+        assert_eq!(policy(""), None);
+    }
+}

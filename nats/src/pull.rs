@@ -1,8 +1,10 @@
 //! Pulling exactly as many tasks as there is room for, so that no lease runs on a task that
 //! only waits in a buffer.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::BatchConfig;
 use async_nats::{Message, StatusCode, Subject, Subscriber};
@@ -16,10 +18,10 @@ use crate::{Connection, Delivery, Error, TaskMessage, Unreadable};
 const PULL_EXPIRY: Duration = Duration::from_secs(20);
 /// The broker's sign of life within a pull.
 const PULL_HEARTBEAT: Duration = Duration::from_secs(1);
-/// With no sign of life for this long every pull is taken for lost, as by a broker that was
-/// restarted.
-const LOST_AFTER: Duration = Duration::from_millis(2_500);
-
+/// With no sign of life for this long it is looked whether the connection was made anew.
+const SILENT_AFTER: Duration = Duration::from_millis(2_500);
+/// With no sign of life for this long whatever was asked has ended, also on the same connection.
+const ENDED_AFTER: Duration = PULL_EXPIRY.saturating_add(SILENT_AFTER);
 /// The pause before tasks are asked for again where the consumer is not there.
 const ABSENT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,6 +45,12 @@ pub struct Pull {
     asked: usize,
     /// Nobody is asked before then: the consumer was not there, as where the queue is made anew.
     absent_until: Option<Instant>,
+    /// When the broker last showed a sign of life, or was asked while nothing was asked for.
+    heard: Instant,
+    /// When it is looked next whether tasks are to be asked for, whoever drops [`Self::next`].
+    look_at: Instant,
+    /// How often the connection had been made when tasks were asked for last.
+    connects: u64,
 }
 
 impl Pull {
@@ -72,6 +80,9 @@ impl Pull {
             held: 0,
             asked: 0,
             absent_until: None,
+            heard: Instant::now(),
+            look_at: Instant::now() + SILENT_AFTER,
+            connects: 0,
         })
     }
 
@@ -81,8 +92,19 @@ impl Pull {
     }
 
     /// Asks the broker for as many tasks as there is room for, unless it is a trickle beside
-    /// what is asked for already.
+    /// what is asked for already. A connection that is lost would keep what it is asked, and the
+    /// broker would get all of it at once later.
     pub async fn ask(&mut self) -> Result<(), Error> {
+        let client = &self.connection.client;
+        let connects = client.statistics().connects.load(Ordering::Relaxed);
+        if client.connection_state() != State::Connected {
+            return Ok(());
+        }
+        if connects != self.connects {
+            // A broker that was restarted does not know what it was asked.
+            self.connects = connects;
+            self.asked = 0;
+        }
         let room = self.concurrency.saturating_sub(self.held + self.asked);
         self.absent_until = self.absent_until.filter(|until| Instant::now() < *until);
         let absent = self.absent_until.is_some();
@@ -99,32 +121,41 @@ impl Pull {
             .request_batch(batch, self.inbox.clone())
             .await
             .map_err(Error::unavailable)?;
+        if self.asked == 0 {
+            self.heard = Instant::now();
+        }
         self.asked += room;
         Ok(())
     }
 
     /// The next task. An error says that a message cannot be read.
-    /// None says that the connection is closed. Safe to drop between messages.
+    /// None says that the connection is closed. Safe to drop.
     pub async fn next(&mut self) -> Option<Result<TaskMessage, Box<Unreadable>>> {
         loop {
-            let lost = Instant::now() + LOST_AFTER;
-            let patience = self.absent_until.map_or(lost, |until| until.min(lost));
-            let waiting = tokio::time::timeout_at(patience, self.answers.next());
+            let waiting = tokio::time::timeout_at(self.look_at, self.answers.next());
             let Ok(answer) = waiting.await else {
-                self.asked = 0;
-                self.absent_until = None;
-                if self.ask().await.is_err() {
-                    tracing::debug!("the broker cannot be asked for tasks");
+                self.look_at = Instant::now() + SILENT_AFTER;
+                if self.heard.elapsed() > ENDED_AFTER {
+                    self.asked = 0;
                 }
+                self.ask_for_more().await;
                 continue;
             };
             let message = answer?;
+            self.heard = Instant::now();
+            self.look_at = self.heard + SILENT_AFTER;
             if let Some(task) = self.take(message) {
                 return Some(task);
             }
-            if self.asked == 0 && self.ask().await.is_err() {
-                tracing::debug!("the broker cannot be asked for tasks");
+            if self.asked == 0 {
+                self.ask_for_more().await;
             }
+        }
+    }
+
+    async fn ask_for_more(&mut self) {
+        if self.ask().await.is_err() {
+            tracing::debug!("the broker cannot be asked for tasks");
         }
     }
 
@@ -157,7 +188,8 @@ impl Pull {
         tracing::trace!(%status, ?missing, "a pull ended");
         self.asked = missing.map_or(0, |missing| self.asked.saturating_sub(missing));
         if status == StatusCode::NO_RESPONDERS {
-            self.absent_until = Some(Instant::now() + ABSENT_PAUSE);
+            self.look_at = Instant::now() + ABSENT_PAUSE;
+            self.absent_until = Some(self.look_at);
         }
     }
 }

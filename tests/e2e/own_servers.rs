@@ -18,6 +18,19 @@ fn changed(folder: &Path) -> SystemTime {
     fs::metadata(folder).unwrap().modified().unwrap()
 }
 
+/// `up` with servers of its own.
+async fn up(world: &World, data: &Path, executor: &str) -> Program {
+    let settings = [
+        ("NATS_URL", ""),
+        ("REDIS_URL", ""),
+        ("NATS_PORT", "0"),
+        ("REDIS_PORT", "0"),
+        ("DATA_DIR", data.to_str().unwrap()),
+        ("EXECUTOR", executor),
+    ];
+    Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", world, &settings).await
+}
+
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/shm")]
 async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_stops() {
@@ -25,16 +38,7 @@ async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_sto
     let world = World::own().await;
     let valuer = Valuer::golden().await;
     let data = world.folder().join("data");
-    let settings = [
-        ("NATS_URL", ""),
-        ("REDIS_URL", ""),
-        ("NATS_PORT", "0"),
-        ("REDIS_PORT", "0"),
-        ("DATA_DIR", data.to_str().unwrap()),
-        ("EXECUTOR", valuer.url()),
-    ];
-    let binary = env!("CARGO_BIN_EXE_fanfold");
-    let mut program = Program::start(binary, "up", &world, &settings).await;
+    let mut program = up(&world, &data, valuer.url()).await;
     let first = staging(&data).expect("staged in memory");
     assert!(first.starts_with("/dev/shm"), "{first:?}");
 
@@ -79,15 +83,7 @@ async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_sto
 async fn the_servers_of_up_leave_others_their_turns_and_its_nats_collects_garbage_seldom() {
     let world = World::own().await;
     let data = world.folder().join("data");
-    let settings = [
-        ("NATS_URL", ""),
-        ("REDIS_URL", ""),
-        ("NATS_PORT", "0"),
-        ("REDIS_PORT", "0"),
-        ("DATA_DIR", data.to_str().unwrap()),
-    ];
-    let binary = env!("CARGO_BIN_EXE_fanfold");
-    let mut program = Program::start(binary, "up", &world, &settings).await;
+    let mut program = up(&world, &data, "noop").await;
     for server in ["nats/nats-server", "redis/redis-server"] {
         let pid = fs::read_to_string(data.join(server).with_extension("pid")).unwrap();
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

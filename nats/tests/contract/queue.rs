@@ -1,5 +1,5 @@
 use domain::request::{Outcome, Payload, Report, TaskId, Verdict};
-use harness::World;
+use harness::{Signal, World};
 use jiff::Timestamp;
 use nats::{
     Attempts, Deliveries, Pull, PullOptions, Reports, Stored, StoredReport, Tasks, Topology,
@@ -130,4 +130,41 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
     }
     let mut stream = world.jetstream().await.get_stream("REPORTS").await.unwrap();
     assert_eq!(stream.info().await.unwrap().state.messages, 0);
+}
+
+#[tokio::test]
+async fn a_broker_that_stood_still_was_asked_for_no_more_than_there_is_room_for() {
+    let mut world = World::own().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let options = PullOptions { concurrency: 4 };
+    let mut pull = Pull::open(&connection, "default", options).await.unwrap();
+    pull.ask().await.unwrap();
+
+    world.signal_nats(Signal::STOP);
+    // Twice as long as it takes until it is looked after.
+    let silent = tokio::time::timeout(Duration::from_secs(6), pull.next()).await;
+    assert!(silent.is_err());
+    world.signal_nats(Signal::CONT);
+
+    let tasks = Tasks::new(connection.clone());
+    for number in 0..12 {
+        let (id, document) = (
+            TaskId {
+                task: number,
+                ..task()
+            },
+            Payload::from("<vnml/>"),
+        );
+        let sent = tasks.send("default", id, Attempts::default(), &document);
+        sent.await.unwrap();
+    }
+    let mut delivered = 0;
+    while let Ok(Some(Ok(_))) = tokio::time::timeout(Duration::from_secs(1), pull.next()).await {
+        delivered += 1;
+    }
+    assert_eq!(delivered, options.concurrency);
+
+    pull.release(4);
+    pull.ask().await.unwrap();
+    assert!(matches!(pull.next().await, Some(Ok(_))), "it goes on");
 }

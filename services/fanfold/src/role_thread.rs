@@ -87,6 +87,19 @@ mod tests {
     }
 
     #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn a_role_that_has_nobody_waiting_leaves_others_their_turns() {
+        for (prompt, policy) in [(false, "3"), (true, "0")] {
+            let role = RoleThread::start("a-role", 1_000, prompt).unwrap();
+            let stat = role.run(async { Ok(std::fs::read_to_string("/proc/thread-self/stat")?) });
+            let stat = stat.await.unwrap();
+            let (_, fields) = stat.rsplit_once(')').unwrap();
+            // Field 41: the batch policy and the usual one, in the kernel's numbers.
+            assert_eq!(fields.split_whitespace().nth(38), Some(policy));
+        }
+    }
+
+    #[tokio::test]
     async fn a_role_that_panics_is_an_error() {
         let role = RoleThread::start("a-role", 1, true).unwrap();
         let broken = role.run::<(), _>(async { panic!("on purpose") });

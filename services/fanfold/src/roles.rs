@@ -13,6 +13,9 @@ use crate::command_line::Role;
 use crate::health::{self, Health};
 use crate::role_thread::RoleThread;
 
+/// How long what is to be dropped may take to end by itself.
+const DROP_AFTER: Duration = Duration::from_secs(2);
+
 /// The streams that these settings ask for.
 fn topology(settings: &Settings) -> Topology {
     Topology {
@@ -213,11 +216,25 @@ impl Part {
     }
 }
 
-/// Waits until every role has ended. One that ends by itself takes the process down.
+/// Waits until every role has ended. One that ends by itself takes the process down; one that does
+/// not end when it is to drop everything, as where it waits for a broker that is away, is dropped.
 pub async fn wait(running: Running, shutdown: &Shutdown) -> anyhow::Result<()> {
     let Running { mut roles, threads } = running;
     let mut first = Ok(());
-    while let Some(ended) = roles.join_next().await {
+    let dropping = async {
+        shutdown.hardly().await;
+        tokio::time::sleep(DROP_AFTER).await;
+    };
+    tokio::pin!(dropping);
+    loop {
+        let ended = tokio::select! {
+            ended = roles.join_next() => ended,
+            () = &mut dropping => {
+                tracing::warn!(roles = roles.len(), "some do not end by themselves");
+                break;
+            }
+        };
+        let Some(ended) = ended else { break };
         let ended = ended.context("a role broke").and_then(|ended| ended);
         let early = !shutdown.is_soft();
         shutdown.soft();
@@ -230,4 +247,21 @@ pub async fn wait(running: Running, shutdown: &Shutdown) -> anyhow::Result<()> {
     }
     drop(threads);
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_role_that_does_not_end_when_everything_is_to_be_dropped_is_dropped() {
+        let mut roles = JoinSet::new();
+        roles.spawn(std::future::pending());
+        let shutdown = Shutdown::new();
+        shutdown.hard();
+        let threads = Vec::new();
+        let waiting = wait(Running { roles, threads }, &shutdown);
+        let ended = tokio::time::timeout(2 * DROP_AFTER, waiting).await;
+        assert!(ended.unwrap().is_ok());
+    }
 }

@@ -25,5 +25,6 @@ pub use executor::{Reply, TaskCall, Valuer, priced, result_of};
 pub use golden::{RequestCase, canonical, request_cases};
 pub use program::Program;
 pub use receiver::{Received, Receiver};
+pub use rustix::process::Signal;
 pub use until::{LIMIT, until, until_some};
 pub use world::World;

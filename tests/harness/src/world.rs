@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use futures::{StreamExt, TryStreamExt};
+use rustix::process::{Pid, Signal, kill_process};
 use servers::{Group, NatsServer, RedisServer, Server, free_port};
 use tempfile::TempDir;
 
@@ -173,6 +174,12 @@ impl World {
     /// Kills nats-server as a crash would.
     pub async fn kill_nats(&mut self) {
         self.servers().nats.kill().await;
+    }
+
+    /// Has nats-server stand still as one that hangs, or go on.
+    pub fn signal_nats(&mut self, signal: Signal) {
+        let pid = self.pids().0.try_into().ok().and_then(Pid::from_raw);
+        kill_process(pid.unwrap(), signal).unwrap();
     }
 
     /// Kills nats-server if it runs, and starts it on its data.

@@ -1,5 +1,8 @@
 //! The settings: flags over environment over file over defaults, each parsed once.
 
+mod definition;
+mod error;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -10,84 +13,11 @@ use domain::request::Rules;
 
 use crate::task_types::TaskTypes;
 
+pub use definition::{Definition, Source};
+pub use error::SettingsError;
+
 /// The HTTP implementation reads a head in no smaller pieces.
 const HEADER_MIN_BYTES: usize = 8_192;
-
-/// One setting as it is documented, and as `fanfold config` prints it.
-#[derive(Clone, Copy, Debug)]
-pub struct Definition {
-    /// Its name in the environment; the file has it in lower case, the flag with dashes.
-    pub name: &'static str,
-    /// The value it has when nobody sets it.
-    pub default: &'static str,
-    /// What it means, with its unit.
-    pub about: &'static str,
-    /// Whether its value is masked when it is printed.
-    pub secret: bool,
-}
-
-impl Definition {
-    /// The name of its flag, without the dashes before it.
-    #[must_use]
-    pub fn flag(&self) -> String {
-        self.name.to_lowercase().replace('_', "-")
-    }
-
-    /// Its name in the file.
-    #[must_use]
-    pub fn key(&self) -> String {
-        self.name.to_lowercase()
-    }
-}
-
-/// Where a value came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Nobody set it.
-    Default,
-    /// The TOML file.
-    File,
-    /// The environment.
-    Environment,
-    /// The command line.
-    Flag,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Default => "default",
-            Self::File => "file",
-            Self::Environment => "environment",
-            Self::Flag => "flag",
-        })
-    }
-}
-
-/// A setting that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// A value that is no value of its setting.
-    #[error("{name}='{value}' ({source_name}): {reason}")]
-    Value {
-        /// The setting.
-        name: String,
-        /// What it was set to.
-        value: String,
-        /// Who set it.
-        source_name: Source,
-        /// Why that cannot be.
-        reason: String,
-    },
-    /// The file cannot be used.
-    #[error("the settings file {path}: {reason}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        reason: String,
-    },
-}
 
 /// The layers of values, before they are parsed.
 pub(crate) struct Layers {

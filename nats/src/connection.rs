@@ -94,9 +94,14 @@ impl Connection {
         })
     }
 
+    /// Whether what is sent now is sent now, and not kept until there is a connection again.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
     /// Whether the broker answers now.
     pub async fn ping(&self) -> Result<(), Error> {
-        if self.client.connection_state() != async_nats::connection::State::Connected {
+        if !self.is_connected() {
             return Err(Error::Unavailable("not connected".into()));
         }
         let account = self.jetstream.query_account().await;

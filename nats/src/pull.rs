@@ -4,7 +4,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::connection::State;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::BatchConfig;
 use async_nats::{Message, StatusCode, Subject, Subscriber};
@@ -95,13 +94,14 @@ impl Pull {
     /// what is asked for already. A connection that is lost would keep what it is asked, and the
     /// broker would get all of it at once later.
     pub async fn ask(&mut self) -> Result<(), Error> {
-        let client = &self.connection.client;
-        let connects = client.statistics().connects.load(Ordering::Relaxed);
-        if client.connection_state() != State::Connected {
+        if !self.connection.is_connected() {
             return Ok(());
         }
+        let statistics = self.connection.client.statistics();
+        let connects = statistics.connects.load(Ordering::Relaxed);
         if connects != self.connects {
-            // A broker that was restarted does not know what it was asked.
+            // A broker that was restarted does not know what it was asked. One that was not may
+            // give what it was asked before as well, until that has expired.
             self.connects = connects;
             self.asked = 0;
         }

@@ -86,10 +86,8 @@ async fn the_servers_of_up_leave_others_their_turns_and_its_nats_collects_garbag
     let mut program = up(&world, &data, "noop").await;
     for server in ["nats/nats-server", "redis/redis-server"] {
         let pid = fs::read_to_string(data.join(server).with_extension("pid")).unwrap();
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        // Field 41: the batch policy, in the kernel's numbers.
-        assert_eq!(fields.split_whitespace().nth(38), Some("3"), "{server}");
+        // The batch policy, in the kernel's numbers.
+        assert_eq!(harness::policy(&pid), 3, "{server}");
     }
     let pid = fs::read_to_string(data.join("nats/nats-server.pid")).unwrap();
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();

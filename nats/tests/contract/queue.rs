@@ -141,7 +141,7 @@ async fn a_broker_that_stood_still_was_asked_for_no_more_than_there_is_room_for(
     pull.ask().await.unwrap();
 
     world.signal_nats(Signal::STOP);
-    // Twice as long as it takes until it is looked after.
+    // Twice as long as it takes until it is looked whether it has to be asked again.
     let silent = tokio::time::timeout(Duration::from_secs(6), pull.next()).await;
     assert!(silent.is_err());
     world.signal_nats(Signal::CONT);

@@ -230,7 +230,7 @@ pub async fn wait(running: Running, shutdown: &Shutdown) -> anyhow::Result<()> {
         let ended = tokio::select! {
             ended = roles.join_next() => ended,
             () = &mut dropping => {
-                tracing::warn!(roles = roles.len(), "some do not end by themselves");
+                tracing::warn!(roles = roles.len(), "roles that do not end by themselves are dropped");
                 break;
             }
         };

@@ -72,6 +72,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "there is no such policy")]
     fn what_is_run_in_batch_has_the_batch_policy() {
         let said = in_batch("cat").unwrap().arg(THIS_THREAD).output().unwrap();
         assert_eq!(policy(&String::from_utf8_lossy(&said.stdout)), Some(BATCH));
@@ -79,6 +80,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "there is no such policy")]
     fn a_thread_is_put_in_batch_with_those_that_it_starts() {
         let policies = || {
             put_in_batch();

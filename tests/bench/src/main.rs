@@ -89,8 +89,8 @@ async fn main() {
     }
 }
 
-/// `--soak SECONDS` is 80 % of full load, `--overload SECONDS` twice full load; `--rate R` is a
-/// rate instead.
+/// `--soak SECONDS` is 80 % of full load, `--overload SECONDS` twice full load, which is measured
+/// before for two minutes and a half; `--rate R` is a rate instead.
 fn steady(value: impl Fn(&str) -> Option<f64>) -> Option<Steady> {
     let soak = value("--soak").map(|seconds| (seconds, 0.8));
     let (seconds, share) = soak.or_else(|| Some((value("--overload")?, 2.0)))?;

@@ -106,8 +106,8 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     stretches
 }
 
-/// How many requests a second are done where nobody has to wait for a turn, once as much is
-/// deleted by its age as is written: deleting is work too.
+/// How many requests a second so many callers have done that each wait for their results, once as
+/// much is deleted by its age as is written: deleting is work too.
 #[allow(clippy::cast_precision_loss)]
 async fn full_load(address: &str, expect: &Expect, callers: usize) -> f64 {
     eprintln!("measuring full load with retention at work, which takes {KEPT:?} to begin …");

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use servers::free_port;
 use tokio::process::{Child, Command};
 
 use crate::client::Client;
+use crate::process;
 use crate::until::until;
 use crate::world::World;
 
@@ -97,8 +98,7 @@ impl Program {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        process::signal(self.pid(), signal);
     }
 
     /// Waits until it has ended by itself.

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::path::Path;
 
 use futures::{StreamExt, TryStreamExt};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use servers::{Group, NatsServer, RedisServer, Server, free_port};
 use tempfile::TempDir;
 
 use crate::backend::Backend;
+use crate::process;
 
 /// A NATS and a Redis with nothing in them, for one test.
 pub struct World {
@@ -178,8 +179,7 @@ impl World {
 
     /// Has nats-server stand still as one that hangs, or go on.
     pub fn signal_nats(&mut self, signal: Signal) {
-        let pid = self.pids().0.try_into().ok().and_then(Pid::from_raw);
-        kill_process(pid.unwrap(), signal).unwrap();
+        process::signal(self.pids().0, signal);
     }
 
     /// Kills nats-server if it runs, and starts it on its data.

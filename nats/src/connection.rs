@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use async_nats::jetstream::{self, context::ContextBuilder};
+use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture};
+use async_nats::jetstream::{self, message::PublishMessage};
 use async_nats::{Client, ConnectOptions, Event};
 
 use crate::Error;
@@ -9,6 +10,8 @@ use crate::Error;
 /// and fast batches, and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
+/// How often it is looked whether a lost connection is there again.
+const CONNECTED_LOOK: Duration = Duration::from_millis(20);
 /// How long what is still buffered may take to be sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -97,6 +100,30 @@ impl Connection {
     /// Whether what is sent now is sent now, and not kept until there is a connection again.
     pub(crate) fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Waits until there is a connection, for as long as an answer may take. What is published
+    /// without one is kept by the client and sent later, when whoever published it was told that
+    /// it failed.
+    pub(crate) async fn connected(&self) -> Result<(), Error> {
+        let connecting = async {
+            while !self.is_connected() {
+                tokio::time::sleep(CONNECTED_LOOK).await;
+            }
+        };
+        let connected = tokio::time::timeout(self.request_timeout, connecting).await;
+        connected.map_err(|_| Error::Unavailable("not connected".into()))
+    }
+
+    /// Publishes a message to a stream once there is a connection; its ack is to be awaited.
+    pub(crate) async fn publish(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<PublishAckFuture, Error> {
+        self.connected().await?;
+        let sent = self.jetstream.send_publish(subject, message).await;
+        sent.map_err(Error::unavailable)
     }
 
     /// Whether the broker answers now.

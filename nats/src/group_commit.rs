@@ -193,6 +193,12 @@ impl GroupCommit {
     }
 
     async fn fly(&self, flight: Vec<Waiting>) {
+        if let Err(error) = self.connection.connected().await {
+            for waiting in flight {
+                waiting.tell(Err(Refusal::Other(error.to_string())));
+            }
+            return;
+        }
         match &self.shared.batches {
             Batches::Atomic(costs) => self.fly_to_log(flight, costs).await,
             Batches::Fast(fast) => self.fly_to_queue(flight, fast).await,

@@ -31,14 +31,8 @@ impl Connection {
         let body = serde_json::to_vec(operation)
             .map_err(|error| Error::corrupt("a new operation", error))?;
         let message = PublishMessage::build().payload(body.into());
-        let sent = self
-            .jetstream
-            .send_publish(
-                subject::operation(&operation.name, operation.to.as_deref()),
-                message,
-            )
-            .await
-            .map_err(Error::unavailable)?;
+        let subject = subject::operation(&operation.name, operation.to.as_deref());
+        let sent = self.publish(subject, message).await?;
         let stored = sent.await.map_err(Error::unavailable)?;
         Ok(stored.sequence)
     }

@@ -88,12 +88,7 @@ impl Timers {
         let message = PublishMessage::build()
             .headers(headers)
             .payload(reports::encode(report)?);
-        let sent = self
-            .connection
-            .jetstream
-            .send_publish(timer, message)
-            .await
-            .map_err(Error::unavailable)?;
+        let sent = self.connection.publish(timer, message).await?;
         sent.await.map(|_| ()).map_err(Error::unavailable)
     }
 

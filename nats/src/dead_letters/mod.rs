@@ -221,12 +221,7 @@ impl DeadLetters {
         if let Some(over) = over {
             message = message.expected_last_subject_sequence(over);
         }
-        let sent = self
-            .connection
-            .jetstream
-            .send_publish(subject.to_owned(), message)
-            .await
-            .map_err(Error::unavailable)?;
+        let sent = self.connection.publish(subject.to_owned(), message).await?;
         match sent.await {
             Ok(_) => Ok(()),
             Err(error) => Err(match refusal(&error) {

@@ -1,10 +1,14 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use domain::request::{Outcome, Payload, Report, TaskId, Verdict};
 use futures::future::join_all;
 use harness::World;
 use jiff::Timestamp;
-use nats::{Attempts, Deliveries, Error, Reports, Stored, StoredReport, Tasks, Topology};
+use nats::{
+    Attempts, Connection, Deliveries, Error, Log, Options, Reports, Stored, StoredReport, Tasks,
+    Topology,
+};
 
 use crate::{connect, log, new_id, received};
 
@@ -137,4 +141,50 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
     }
     assert_eq!(tasks, (1..=WRITERS).collect());
     assert!(messages < WRITERS / 100, "joined: {messages}");
+}
+
+#[tokio::test]
+async fn what_failed_for_a_lost_connection_is_not_published_when_it_is_there_again() {
+    let mut world = World::own().await;
+    let topology = Topology::default();
+    connect(world.nats_url(), &topology).await;
+    let options = Options {
+        request_timeout: Duration::from_millis(500),
+        ..Options::new(world.nats_url(), "impatient")
+    };
+    let connection = Connection::open(&options).await.unwrap();
+    let log = Log::new(connection.clone(), topology.shards);
+    world.kill_nats().await;
+    harness::until("the connection is lost", || async {
+        connection.ping().await.is_err()
+    })
+    .await;
+
+    let refused = new_id();
+    let answer = log.append(refused, 0, &[received("refused")]).await;
+    assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+
+    world.restart_nats().await;
+    harness::until("the connection is there again", || async {
+        connection.ping().await.is_ok()
+    })
+    .await;
+    // On one connection what comes later is stored later.
+    log.append(new_id(), 0, &[received("taken in")])
+        .await
+        .unwrap();
+    assert!(log.last(refused).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_is_published_while_a_connection_is_made_anew_waits_for_it() {
+    let mut world = World::own().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    world.kill_nats().await;
+    let appending = async {
+        let event = [received("patient")];
+        log.append(new_id(), 0, &event).await
+    };
+    let (appended, ()) = tokio::join!(appending, world.restart_nats());
+    appended.unwrap();
 }

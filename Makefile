@@ -48,7 +48,7 @@ bench-quick: tools
 
 lint: .tools/bin/cargo-deny
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features harness/containers --locked -- -D warnings
 	cargo-deny --locked check bans licenses sources
 
 .tools/bin/cargo-deny:

@@ -1,10 +1,10 @@
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use domain::request::{Event, Recorded, RequestId};
+use domain::request::{Event, Recorded, RequestId, TraceParent};
 use jiff::Timestamp;
 
-use crate::{Error, packed, subject};
+use crate::{Error, packed, subject, trace};
 
 /// The names of a commit's events, for readers that take headers only.
 pub(crate) const EVENTS: HeaderName = HeaderName::from_static("Fanfold-Events");
@@ -20,6 +20,8 @@ pub struct Commit {
     pub previous: u64,
     /// When the log took it in.
     pub at: Timestamp,
+    /// Where in a trace of the caller's the request belongs.
+    pub traceparent: Option<TraceParent>,
     /// The events, in order.
     pub events: Vec<Event>,
 }
@@ -32,6 +34,7 @@ impl Commit {
             sequence: recorded.sequence,
             index: recorded.index,
             at: recorded.at,
+            traceparent: recorded.traceparent,
             event: recorded.event.clone(),
         })
     }
@@ -43,6 +46,7 @@ impl Commit {
             sequence: self.sequence,
             index,
             at: self.at,
+            traceparent: self.traceparent.clone(),
             event,
         })
     }
@@ -61,11 +65,16 @@ pub(crate) struct Encoded {
     pub(crate) body: Bytes,
 }
 
-pub(crate) fn encode(events: &[Event], expected: u64) -> Result<Encoded, Error> {
+pub(crate) fn encode(
+    events: &[Event],
+    expected: u64,
+    traceparent: Option<&TraceParent>,
+) -> Result<Encoded, Error> {
     let body = serde_json::to_vec(events).map_err(|e| Error::corrupt("a new commit", e))?;
     let mut headers = HeaderMap::new();
     headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
     headers.insert(EVENTS, names(events));
+    trace::insert(&mut headers, traceparent);
     let body = packed::pack(body, &mut headers).map_err(|e| Error::corrupt("a new commit", e))?;
     Ok(Encoded { headers, body })
 }
@@ -111,6 +120,7 @@ pub(crate) fn decode(
         sequence,
         previous,
         at,
+        traceparent: trace::of(Some(headers)),
         events,
     })
 }

@@ -6,13 +6,13 @@ use async_nats::header::IntoHeaderName;
 use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind};
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
-use domain::request::{RequestId, TaskId};
+use domain::request::{RequestId, TaskId, TraceParent};
 use futures::{StreamExt, stream::ReadyChunks};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Error, Topology, commit, subject, tasks};
+use crate::{Commit, Connection, Error, Topology, commit, subject, tasks, trace};
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);
@@ -160,6 +160,12 @@ impl Delivery {
     pub fn header(&self, name: impl IntoHeaderName) -> Option<&str> {
         let headers = self.message.headers.as_ref()?;
         headers.get(name).map(async_nats::HeaderValue::as_str)
+    }
+
+    /// Where in a trace of the caller's it belongs.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<TraceParent> {
+        trace::of(self.message.headers.as_ref())
     }
 
     /// The commit it is, for a delivery from the log.

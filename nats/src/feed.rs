@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 
 use crate::costs::Costs;
 use crate::group_commit::Outgoing;
-use crate::{Connection, Error, batch, subject};
+use crate::{Connection, Error, batch, subject, trace};
 
 // The attributes of binary mode, named in the CloudEvents binding for NATS.
 const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
@@ -128,6 +128,7 @@ fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
     headers.insert(CONTENT_TYPE, event.datacontenttype);
     headers.insert(NATS_MESSAGE_ID, event.id.as_str());
     headers.insert(CE_ID, event.id.as_str());
+    trace::insert(&mut headers, event.traceparent.as_ref());
     let body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
     Ok(Outgoing {
         subject: subject::lifecycle(recorded.event.name(), event.subject),

@@ -98,6 +98,7 @@ impl Log {
                 sequence,
                 previous,
                 at,
+                traceparent: delivery.traceparent(),
                 events,
             }),
             None => delivery.commit(),

@@ -29,6 +29,7 @@ mod subject;
 mod tasks;
 mod timers;
 mod topology;
+mod trace;
 
 pub use commit::Commit;
 pub use connection::{Connection, MINIMUM_SERVER, Options};

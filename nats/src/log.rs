@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::request::{Event, RequestId};
+use domain::request::{Event, RequestId, TraceParent};
 
 use crate::error::Refusal;
 use crate::group_commit::{GroupCommit, Outgoing};
@@ -76,7 +76,18 @@ impl Log {
         expected: u64,
         events: &[Event],
     ) -> Result<u64, Error> {
-        let encoded = commit::encode(events, expected)?;
+        self.append_in(request, expected, events, None).await
+    }
+
+    /// The same, in a trace of the caller's.
+    async fn append_in(
+        &self,
+        request: RequestId,
+        expected: u64,
+        events: &[Event],
+        trace: Option<&TraceParent>,
+    ) -> Result<u64, Error> {
+        let encoded = commit::encode(events, expected, trace)?;
         let mut unsure = 0;
         loop {
             let message = Outgoing {
@@ -112,7 +123,8 @@ impl Log {
         mut decided: Loaded,
     ) -> Result<u64, Error> {
         let (request, expected) = (decided.request(), decided.sequence());
-        let appended = self.append(request, expected, &events).await;
+        let trace = decided.state().traceparent();
+        let appended = self.append_in(request, expected, &events, trace).await;
         match appended {
             Ok(sequence) => {
                 let comes = self.comes_soon(request, sequence);

@@ -5,12 +5,12 @@ use std::str::FromStr;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
-use domain::request::{Given, Payload, RequestId, TaskId};
+use domain::request::{Given, Payload, RequestId, TaskId, TraceParent};
 use futures::StreamExt;
 
 use crate::group_commit::{GroupCommit, Outgoing};
 use crate::topology::TASKS;
-use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject};
+use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject, trace};
 
 /// The attempts before this message: the broker counts its deliveries from 1.
 const ATTEMPTS_BEFORE: HeaderName = HeaderName::from_static("Fanfold-Attempts-Before");
@@ -45,6 +45,7 @@ impl Tasks {
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
+        traceparent: Option<&TraceParent>,
     ) -> Result<Stored, Error> {
         let mut headers = HeaderMap::new();
         if attempts.before > 0 {
@@ -56,6 +57,7 @@ impl Tasks {
         if attempts.run > 0 {
             headers.insert(RUN, attempts.run.to_string());
         }
+        trace::insert(&mut headers, traceparent);
         let body = match document {
             Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
             Payload::Stored { sha256, size } => {
@@ -84,6 +86,7 @@ impl Tasks {
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
+        traceparent: Option<&TraceParent>,
     ) -> Result<(), Error> {
         let stream = self.stream().await?;
         let subject = subject::task(task_type, id);
@@ -101,8 +104,8 @@ impl Tasks {
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
             Err(error) => return Err(Error::unavailable(error)),
         }
-        let sent = self.send(task_type, id, attempts, document).await;
-        sent.map(|_| ())
+        let sent = self.send(task_type, id, attempts, document, traceparent);
+        sent.await.map(|_| ())
     }
 
     /// The last sequence that was given to a task.
@@ -195,6 +198,8 @@ pub struct TaskMessage {
     pub earlier_attempts: u32,
     /// The run it is of: the number of redrives before it was sent.
     pub run: u32,
+    /// Where in a trace of the caller's its request belongs.
+    pub traceparent: Option<TraceParent>,
     /// The task document.
     pub document: Payload,
     /// The message, to be answered.
@@ -219,6 +224,7 @@ impl TaskMessage {
                 attempt: attempts.before.saturating_add(delivered),
                 earlier_attempts: attempts.earlier,
                 run: attempts.run,
+                traceparent: delivery.traceparent(),
                 document,
                 delivery,
             }),

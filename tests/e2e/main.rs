@@ -26,6 +26,7 @@ mod resources;
 mod stuck;
 mod sync;
 mod time_out;
+mod trace;
 mod waiting;
 mod webhooks;
 

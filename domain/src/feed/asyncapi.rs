@@ -83,6 +83,7 @@ fn headers() -> Value {
             "ce-subject": text("The request."),
             "ce-time": { "type": "string", "format": "date-time" },
             "ce-sequence": text("The commit's sequence in the log: it grows within a request."),
+            "traceparent": text("Where in a trace of the submitter's the request belongs (W3C Trace Context); not there where the submission had none."),
             "ce-dataschema": text("Where the schema of the data is served."),
             "content-type": { "const": "application/json" },
         },

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Data;
-use crate::request::{Event, Recorded, RequestId};
+use crate::request::{Event, Recorded, RequestId, TraceParent};
 
 /// The `source` of every event.
 pub const SOURCE: &str = "/fanfold";
@@ -31,6 +31,9 @@ pub struct CloudEvent {
     pub dataschema: String,
     /// Its commit's sequence in the log: it grows within a request.
     pub sequence: String,
+    /// Where in a trace of the caller's the request belongs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
     /// What it says.
     pub data: Data,
 }
@@ -50,6 +53,7 @@ impl CloudEvent {
             sequence,
             index,
             at,
+            traceparent,
             event,
         } = recorded;
         let name = event.borrow().name();
@@ -63,6 +67,7 @@ impl CloudEvent {
             datacontenttype: "application/json",
             dataschema: format!("/schemas/{name}.v1.json"),
             sequence: sequence.to_string(),
+            traceparent: traceparent.clone(),
             data: Data::of(recorded),
         }
     }

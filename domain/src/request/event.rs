@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Failure, Given, Next, Payload, RequestId};
+use super::{Attempt, Failure, Given, Next, Payload, RequestId, TraceParent};
 
 /// A fact about a request, in the log, never changed. Its JSON form may only grow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct Received {
     /// The `x-*` headers of the submission, names in lower case.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// Where in a trace of the caller's it belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
     /// Who submitted it.
     pub submitter: String,
     /// The idempotency key it came with.
@@ -213,6 +216,9 @@ pub struct Recorded<E> {
     pub index: u32,
     /// When the log took it in.
     pub at: Timestamp,
+    /// Where in a trace of the caller's its request belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
     /// The event.
     pub event: E,
 }

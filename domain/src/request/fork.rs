@@ -91,6 +91,7 @@ mod tests {
                 fingerprint: "f".into(),
                 groups: Vec::new(),
                 metadata: std::collections::BTreeMap::default(),
+                traceparent: None,
                 submitter: "ann".into(),
                 idempotency_key: None,
             },

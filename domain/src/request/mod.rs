@@ -18,6 +18,7 @@ mod progress;
 mod react;
 mod retry;
 mod state;
+mod trace_parent;
 
 pub use attempt::{Attempt, Fault, Given, Next, Outcome, Report, Verdict};
 pub use command::{Advance, Command, Rejection, Rules, Step};
@@ -36,3 +37,4 @@ pub use progress::{Progress, Stuck};
 pub use react::{Effect, react};
 pub use retry::{Retry, RetryPolicy};
 pub use state::{Group, Phase, Request, State, Status, TaskState};
+pub use trace_parent::{InvalidTraceParent, TraceParent};

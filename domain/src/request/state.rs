@@ -1,7 +1,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, FailedTask, Failure, GroupOutline, Payload, Report, Resource, Verdict};
+use super::{
+    Attempt, FailedTask, Failure, GroupOutline, Payload, Report, Resource, TraceParent, Verdict,
+};
 
 /// A request as its events leave it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,9 @@ pub struct Request {
     pub fingerprint: String,
     /// The groups of the document.
     pub groups: Vec<GroupOutline>,
+    /// Where in a trace of the caller's it belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
     /// What was fetched for it.
     pub resources: Vec<Resource>,
     /// The results of the completed groups, in task order.
@@ -129,6 +134,12 @@ impl State {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.request().map_or(0, |request| request.revision)
+    }
+
+    /// Where in a trace of the caller's the request belongs.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&TraceParent> {
+        self.request()?.traceparent.as_ref()
     }
 
     /// The request, where there is one.

@@ -3,7 +3,7 @@
 use domain::request::{
     Attempt, Cancelled, Event, Failed, FailedTask, Failure, Fault, Given, GroupOutline,
     GroupStarted, Next, Payload, Received, Redriven, Resource, ResourcesCaptured, Succeeded,
-    TaskFailed, TaskSucceeded,
+    TaskFailed, TaskSucceeded, TraceParent,
 };
 use jiff::Timestamp;
 use proptest::collection::{btree_map, vec};
@@ -26,23 +26,44 @@ fn payload() -> impl Strategy<Value = Payload> {
     prop_oneof![inline, stored]
 }
 
+fn trace_parent() -> impl Strategy<Value = TraceParent> {
+    (1_u128.., 1_u64.., any::<u8>()).prop_map(|(trace, parent, flags)| {
+        let text = format!("00-{trace:032x}-{parent:016x}-{flags:02x}");
+        text.parse().unwrap()
+    })
+}
+
 fn received() -> impl Strategy<Value = Event> {
     let outline =
         (of(text()), any::<u32>()).prop_map(|(name, valuations)| GroupOutline { name, valuations });
     let metadata = btree_map(text(), text(), 0..3);
     let said = (text(), text(), of(text()));
-    (payload(), vec(outline, 0..3), metadata, said).prop_map(
-        |(document, groups, metadata, (fingerprint, submitter, idempotency_key))| {
-            Event::Received(Box::new(Received {
+    (
+        payload(),
+        vec(outline, 0..3),
+        metadata,
+        of(trace_parent()),
+        said,
+    )
+        .prop_map(
+            |(
                 document,
-                fingerprint,
                 groups,
                 metadata,
-                submitter,
-                idempotency_key,
-            }))
-        },
-    )
+                traceparent,
+                (fingerprint, submitter, idempotency_key),
+            )| {
+                Event::Received(Box::new(Received {
+                    document,
+                    fingerprint,
+                    groups,
+                    metadata,
+                    traceparent,
+                    submitter,
+                    idempotency_key,
+                }))
+            },
+        )
 }
 
 fn captured() -> impl Strategy<Value = Event> {

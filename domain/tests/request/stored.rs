@@ -46,6 +46,14 @@ fn received_with_everything() -> Event {
     }))
 }
 
+fn received_in_a_trace() -> Event {
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse();
+    Event::Received(Box::new(Received {
+        traceparent: traceparent.ok(),
+        ..document("f1")
+    }))
+}
+
 fn received_with_the_least() -> Event {
     Event::Received(Box::new(Received {
         groups: vec![],
@@ -103,6 +111,7 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
     vec![
         one("received", received_with_everything()),
         one("received-least", received_with_the_least()),
+        one("received-traced", received_in_a_trace()),
         one(
             "resources-captured",
             Event::ResourcesCaptured(ResourcesCaptured { resources }),

@@ -15,6 +15,7 @@ fn after(events: &[Event]) -> Progress {
             sequence,
             index: 0,
             at: at(0),
+            traceparent: None,
             event: event.clone(),
         };
         Progress::after(before, &recorded)

@@ -129,7 +129,7 @@ async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
         earlier: run,
         run,
     };
-    let send = |attempts| tasks.send("default", id, attempts, &document);
+    let send = |attempts| tasks.send("default", id, attempts, &document, None);
     assert_eq!(send(run(0)).await.unwrap(), Stored::Now);
     let options = PullOptions { concurrency: 1 };
     let mut pull = Pull::open(&connection, "default", options).await.unwrap();
@@ -138,11 +138,11 @@ async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
 
     assert_eq!(send(run(1)).await.unwrap(), Stored::Already);
     tasks
-        .send_over("default", id, run(1), &document)
+        .send_over("default", id, run(1), &document, None)
         .await
         .unwrap();
     tasks
-        .send_over("default", id, run(1), &document)
+        .send_over("default", id, run(1), &document, None)
         .await
         .unwrap();
     old.delivery.terminate().await.unwrap();
@@ -170,7 +170,7 @@ async fn what_is_sent_after_the_look_at_a_request_is_not_taken_back() {
             task,
         };
         let sent = tasks
-            .send("default", id, Attempts::default(), &document)
+            .send("default", id, Attempts::default(), &document, None)
             .await;
         sent.unwrap()
     };

@@ -20,6 +20,7 @@ fn events(from: u64, to: u64) -> Vec<Recorded<&'static Event>> {
         sequence,
         index: 0,
         at: Timestamp::UNIX_EPOCH,
+        traceparent: None,
         event: &EVENT,
     };
     (from..to).map(event).collect()

@@ -81,7 +81,7 @@ async fn a_group_of_tasks_sent_again_is_there_once() {
             };
             async move {
                 tasks
-                    .send("default", id, Attempts::default(), document)
+                    .send("default", id, Attempts::default(), document, None)
                     .await
                     .unwrap()
             }

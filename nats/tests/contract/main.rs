@@ -46,6 +46,7 @@ fn submission(document: &str) -> Box<Received> {
         fingerprint: document.to_owned(),
         groups: Vec::new(),
         metadata: BTreeMap::new(),
+        traceparent: None,
         submitter: "tests".into(),
         idempotency_key: None,
     })

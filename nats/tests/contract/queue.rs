@@ -23,7 +23,7 @@ async fn a_task_that_is_still_there_is_not_sent_twice() {
     let tasks = Tasks::new(connection.clone());
     let (id, document) = (task(), Payload::from("<vnml/>"));
     let send = || async {
-        let sent = tasks.send("default", id, Attempts::default(), &document);
+        let sent = tasks.send("default", id, Attempts::default(), &document, None);
         sent.await.unwrap()
     };
     assert_eq!(send().await, Stored::Now);
@@ -62,7 +62,7 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
         earlier: 3,
     };
     tasks
-        .send("default", task(), attempts, &Payload::from("x"))
+        .send("default", task(), attempts, &Payload::from("x"), None)
         .await
         .unwrap();
     let mut pull = Pull::open(&connection, "default", PullOptions { concurrency: 1 })
@@ -155,7 +155,7 @@ async fn a_broker_that_stood_still_was_asked_for_no_more_than_there_is_room_for(
             },
             Payload::from("<vnml/>"),
         );
-        let sent = tasks.send("default", id, Attempts::default(), &document);
+        let sent = tasks.send("default", id, Attempts::default(), &document, None);
         sent.await.unwrap();
     }
     let mut delivered = 0;

@@ -32,7 +32,7 @@ async fn send(tasks: &Tasks, document: &str) -> TaskId {
         task: 1,
     };
     let payload = Payload::from(document);
-    let sent = tasks.send("default", id, Attempts::default(), &payload);
+    let sent = tasks.send("default", id, Attempts::default(), &payload, None);
     assert_eq!(sent.await.unwrap(), Stored::Now);
     id
 }
@@ -139,7 +139,7 @@ async fn the_ack_of_a_task_that_was_lost_takes_no_other_out() {
     assert_eq!(after.id, id);
     lost.delivery.ack().await.unwrap();
     let payload = Payload::from("of after");
-    let again = tasks.send("default", id, Attempts::default(), &payload);
+    let again = tasks.send("default", id, Attempts::default(), &payload, None);
     assert_eq!(again.await.unwrap(), Stored::Already);
 }
 
@@ -207,12 +207,12 @@ async fn a_task_for_which_there_is_no_room_is_refused_and_not_taken_for_sent() {
         task: 1,
     };
     let payload = Payload::from(large.as_str());
-    let refused = tasks.send("default", id, Attempts::default(), &payload);
+    let refused = tasks.send("default", id, Attempts::default(), &payload, None);
     let reason = refused.await.unwrap_err();
     assert!(reason.is_transient(), "{reason}");
     assert!(reason.to_string().contains("maximum bytes"), "{reason}");
     let first = next(&mut pull(&connection).await).await;
     first.delivery.ack_sync().await.unwrap();
-    let sent = tasks.send("default", id, Attempts::default(), &payload);
+    let sent = tasks.send("default", id, Attempts::default(), &payload, None);
     assert_eq!(sent.await.unwrap(), Stored::Now);
 }

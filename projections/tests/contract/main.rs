@@ -35,6 +35,7 @@ fn recorded(request: RequestId, commits: &[Vec<Event>]) -> Vec<Recorded<Event>> 
                 sequence,
                 index,
                 at: Timestamp::now(),
+                traceparent: None,
                 event: event.clone(),
             });
         }
@@ -61,6 +62,7 @@ fn received() -> Event {
             2
         ],
         metadata: BTreeMap::from([("x-desk".into(), "rates".into())]),
+        traceparent: None,
         submitter: "tests".into(),
         idempotency_key: Some("key".into()),
     }))

@@ -26,6 +26,7 @@ impl Commit {
             sequence: self.sequence,
             index,
             at: at(self.sequence),
+            traceparent: None,
             event: event.clone(),
         })
     }

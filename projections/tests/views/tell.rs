@@ -15,6 +15,7 @@ fn told(events: impl IntoIterator<Item = Event>) -> View {
         sequence,
         index: 0,
         at: at(sequence),
+        traceparent: None,
         event,
     });
     fold(None, recorded).expect("there is a view")

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use domain::request::{Advance, Command, Received, Rejection, RequestId, Step};
+use domain::request::{Advance, Command, Received, Rejection, RequestId, Step, TraceParent};
 use jiff::Timestamp;
 use nats::ExecuteError;
 use serde::Deserialize;
@@ -59,6 +59,7 @@ impl SubmitQuery {
     params(
         SubmitQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this submission, 1 to 255 printable ASCII characters: the same key with the same document is the same request", min_length = 1, max_length = 255, pattern = "^[!#-~]([ -~]*[!-~])?$"),
+        ("traceparent" = Option<String>, Header, description = "Where in the caller's trace the request belongs (W3C Trace Context): it is in every event of the request and goes with its tasks; one that cannot be used is as none"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the result", pattern = "^wait=[0-9]{1,3}$"),
     ),
     request_body(content((String = "application/xml"), (String = "text/xml"))),
@@ -150,6 +151,7 @@ async fn take_in(
         fingerprint: outline.fingerprint,
         groups: outline.groups,
         metadata: metadata(headers),
+        traceparent: traceparent(headers),
         submitter: ANONYMOUS.to_owned(),
         idempotency_key: key,
     };
@@ -223,6 +225,14 @@ async fn known(api: &Api, id: RequestId, outline: &Outline) -> Result<Option<Tak
 fn refused(id: RequestId, rejection: &Rejection) -> Problem {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     Problem::new(status, "idempotency-key-reused", rejection.to_string()).of(id)
+}
+
+/// Where in a trace of the caller's the request belongs. One that cannot be used is as none (W3C
+/// Trace Context, section 4.3), and so are several (section 3.2).
+fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let only = values.next().filter(|_| values.next().is_none())?;
+    only.to_str().ok()?.parse().ok()
 }
 
 /// The `x-*` headers, names in lower case. One that is no text is left out.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::document::TaskDocument;
-use domain::request::{Group, Request, RequestId, State, TaskId, TaskState};
+use domain::request::{Group, Request, RequestId, State, TaskId, TaskState, TraceParent};
 use futures::future::try_join_all;
 use nats::{Attempts, Loaded, Stored};
 use tokio::task::JoinSet;
@@ -43,6 +43,7 @@ pub async fn group(
         context,
         request,
         group,
+        traceparent: None,
         work: &mut work,
     };
     let loaded = context.load_since(request, sequence).await?;
@@ -105,6 +106,7 @@ pub async fn task(
         context,
         request,
         group,
+        traceparent: None,
         work: &mut work,
     };
     // The request as it is now: what is passed over here is not sent by anybody else.
@@ -121,6 +123,7 @@ pub async fn task(
 struct Made {
     id: TaskId,
     attempts: Attempts,
+    traceparent: Option<TraceParent>,
     document: TaskDocument,
 }
 
@@ -146,14 +149,17 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
     let Made {
         id,
         attempts,
+        traceparent,
         document,
     } = task;
     let task_type = task_types.of(document.name.as_deref());
     let payload = payloads.place(document.xml.into()).await?;
-    let stored = tasks.send(task_type, id, attempts, &payload).await?;
+    let trace = traceparent.as_ref();
+    let sending = tasks.send(task_type, id, attempts, &payload, trace);
+    let stored = sending.await?;
     // In a run after the first the one that is there may be of the run before.
     if stored == Stored::Already && attempts.run > 0 {
-        Box::pin(tasks.send_over(task_type, id, attempts, &payload)).await?;
+        Box::pin(tasks.send_over(task_type, id, attempts, &payload, trace)).await?;
     }
     Ok(())
 }
@@ -163,6 +169,8 @@ struct Batch<'a> {
     context: &'a Arc<Context>,
     request: RequestId,
     group: u32,
+    /// Where in a trace of the caller's the request belongs.
+    traceparent: Option<TraceParent>,
     work: &'a mut Work,
 }
 
@@ -189,6 +197,7 @@ impl Batch<'_> {
             })
             .collect();
         if !pending.is_empty() {
+            self.traceparent.clone_from(&request.traceparent);
             let up = self.work.bring_up(self.context, self.request, request);
             up.await.map_err(|error| in_group(error, self.group))?;
         }
@@ -209,6 +218,7 @@ impl Batch<'_> {
         let made = pending.iter().zip(documents).map(|(task, document)| Made {
             id: self.id(task),
             attempts: task.attempts,
+            traceparent: self.traceparent.clone(),
             document,
         });
         Ok(made.collect())

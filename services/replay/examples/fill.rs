@@ -160,6 +160,7 @@ fn received(form: &Form) -> Event {
         fingerprint: form.fingerprint.clone(),
         groups: vec![outline("a"), outline("b")],
         metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
+        traceparent: None,
         submitter: "fill".into(),
         idempotency_key: None,
     }))

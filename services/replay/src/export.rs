@@ -78,6 +78,7 @@ async fn request(
             sequence: commit.sequence,
             previous: commit.previous,
             at: commit.at,
+            traceparent: commit.traceparent,
             events: commit.events,
         }));
     }

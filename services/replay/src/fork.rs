@@ -111,7 +111,8 @@ fn submission(story: &Story, document: &Document, payload: Payload) -> Result<Re
         groups: outlines(document),
         metadata,
         submitter: original.submitter.clone(),
-        // The key belongs to the original.
+        // The trace and the key belong to the original.
+        traceparent: None,
         idempotency_key: None,
     })
 }

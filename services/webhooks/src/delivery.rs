@@ -122,13 +122,16 @@ impl Desk {
         let body = body(event).map_err(Failure::Permanent)?;
         let id = event.header("ce-id").unwrap_or_default();
         let now = Timestamp::now().as_second();
-        let call = client
+        let mut call = client
             .post(url)
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", now)
             .header("webhook-signature", self.secret.sign(id, now, &body))
             .body(body);
+        if let Some(traceparent) = event.traceparent() {
+            call = call.header("traceparent", traceparent.as_str());
+        }
         match call.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),
             // The receiver says that it wants no more.

@@ -130,6 +130,7 @@ async fn produce(
         group: task.id.group,
         task: task.id.task,
         attempt: task.attempt,
+        traceparent: task.traceparent.as_ref().map(ToString::to_string),
         document,
     };
     let limit = bench.task_type.time_limit;

@@ -93,6 +93,8 @@ pub async fn execute(
         group: id.group,
         task: id.task,
         attempt,
+        // This is nothing that the submitter asked for.
+        traceparent: None,
         document: document.into(),
     };
     let cancelled = tokio_util::sync::CancellationToken::new();

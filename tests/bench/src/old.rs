@@ -74,6 +74,7 @@ fn ended() -> Vec<Event> {
                 valuations: 1,
             }],
             metadata: [].into(),
+            traceparent: None,
             submitter: "old".into(),
             idempotency_key: None,
         })),

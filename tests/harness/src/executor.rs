@@ -18,6 +18,7 @@ pub struct TaskCall {
     pub group: u32,
     pub task: u32,
     pub attempt: u32,
+    pub traceparent: Option<String>,
     pub document: String,
 }
 
@@ -119,11 +120,13 @@ async fn value(
 ) -> Response {
     let text = |name: &str| headers[name].to_str().unwrap().to_owned();
     let number = |name: &str| text(name).parse().unwrap();
+    let traceparent = headers.get("traceparent");
     let call = TaskCall {
         request: text("fanfold-request-id"),
         group: number("fanfold-group"),
         task: number("fanfold-task"),
         attempt: number("fanfold-attempt"),
+        traceparent: traceparent.map(|value| value.to_str().unwrap().to_owned()),
         document,
     };
     calls.lock().unwrap().push(call.clone());

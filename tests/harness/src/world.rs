@@ -24,7 +24,7 @@ enum Kept {
     /// Whoever holds the lock has the given servers to itself.
     Given(#[allow(dead_code)] File),
     #[cfg(feature = "containers")]
-    Containers(#[allow(dead_code)] crate::backend::containers::Containers),
+    Containers(#[allow(dead_code)] Box<crate::backend::containers::Containers>),
     Own(Box<Own>),
 }
 
@@ -95,7 +95,7 @@ impl World {
             nats_url,
             redis_url,
             folder: tempfile::tempdir().unwrap(),
-            kept: Kept::Containers(containers),
+            kept: Kept::Containers(Box::new(containers)),
         }
     }
 

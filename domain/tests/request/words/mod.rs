@@ -39,6 +39,7 @@ pub fn document(fingerprint: &str) -> Received {
             valuations: 2,
         }],
         metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
+        traceparent: None,
         submitter: "ada".into(),
         idempotency_key: None,
     }

@@ -1,6 +1,6 @@
 //! The lines of a bundle: its form.
 
-use domain::request::{Event, RequestId, TaskId};
+use domain::request::{Event, RequestId, TaskId, TraceParent};
 use jiff::Timestamp;
 use nats::DeadLetter;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,8 @@ pub struct StoredCommit {
     pub sequence: u64,
     pub previous: u64,
     pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
     pub events: Vec<Event>,
 }
 

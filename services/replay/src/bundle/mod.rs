@@ -91,6 +91,7 @@ impl Bundle {
                 sequence: commit.sequence,
                 previous: commit.previous,
                 at: commit.at,
+                traceparent: commit.traceparent,
                 events: commit.events,
             }),
             Line::Payload(payload) => {

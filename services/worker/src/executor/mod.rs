@@ -43,6 +43,8 @@ pub struct Task {
     pub task: u32,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// Where in a trace of the submitter's the request belongs, as W3C Trace Context writes it.
+    pub traceparent: Option<String>,
     /// The task document: XML in UTF-8.
     pub document: Bytes,
 }

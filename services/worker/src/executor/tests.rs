@@ -9,6 +9,7 @@ fn task() -> Task {
         group: 0,
         task: 1,
         attempt: 1,
+        traceparent: None,
         document: Bytes::from("<anything/>"),
     }
 }

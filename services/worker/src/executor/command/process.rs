@@ -47,6 +47,11 @@ impl Process {
             .env("FANFOLD_GROUP", task.group.to_string())
             .env("FANFOLD_TASK", task.task.to_string())
             .env("FANFOLD_ATTEMPT", task.attempt.to_string())
+            .envs(
+                task.traceparent
+                    .iter()
+                    .map(|parent| ("TRACEPARENT", parent)),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

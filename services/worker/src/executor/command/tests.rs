@@ -22,6 +22,7 @@ fn task() -> Task {
         group: 2,
         task: 7,
         attempt: 3,
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         document: Bytes::from(RESULT),
     }
 }
@@ -112,12 +113,12 @@ async fn a_document_beyond_a_pipes_capacity_goes_both_ways() {
 #[tokio::test]
 async fn the_program_knows_its_task_and_nothing_of_the_worker() {
     let echo = "read -r _; printf '<vnml><project><group><valuation>%s</valuation></group></project></vnml>' \
-                \"$FANFOLD_REQUEST_ID $FANFOLD_TASK_TYPE $FANFOLD_GROUP $FANFOLD_TASK $FANFOLD_ATTEMPT $MINE ${CARGO_MANIFEST_DIR-unset} $(pwd)\"";
+                \"$FANFOLD_REQUEST_ID $FANFOLD_TASK_TYPE $FANFOLD_GROUP $FANFOLD_TASK $FANFOLD_ATTEMPT ${TRACEPARENT%%-4*} $MINE ${CARGO_MANIFEST_DIR-unset} $(pwd)\"";
     let result = run(echo, "env = { MINE = 'set' }\ndirectory = '/'")
         .await
         .unwrap();
     let seen = String::from_utf8(result.to_vec()).unwrap();
-    assert!(seen.contains(">0190 bonds 2 7 3 set unset /<"), "{seen}");
+    assert!(seen.contains(">0190 bonds 2 7 3 00 set unset /<"), "{seen}");
     let result = run(echo, "inherit-env = ['CARGO_MANIFEST_DIR']")
         .await
         .unwrap();

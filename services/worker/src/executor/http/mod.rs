@@ -19,8 +19,9 @@ use super::{ConfigError, DEFAULT_MAX_RESULT_BYTES, Fault, Task};
 pub use retry_after::MAX_RETRY_AFTER;
 
 /// Headers that say what the task is, or how the message is framed: not for configuring.
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
     "idempotency-key",
+    "traceparent",
     "connection",
     "content-length",
     "content-type",
@@ -114,7 +115,7 @@ impl Http {
             task: number,
             ..
         } = task;
-        let response = self
+        let mut call = self
             .client
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/xml; charset=utf-8")
@@ -124,10 +125,12 @@ impl Http {
             .header("fanfold-task", *number)
             .header("fanfold-attempt", task.attempt)
             .header("idempotency-key", format!("{request_id}/{group}/{number}"))
-            .body(task.document.clone())
-            .send()
-            .await
-            .map_err(|error| reply::broken(&error))?;
+            .body(task.document.clone());
+        if let Some(traceparent) = &task.traceparent {
+            call = call.header("traceparent", traceparent);
+        }
+        let response = call.send().await;
+        let response = response.map_err(|error| reply::broken(&error))?;
         reply::taken(response, self.max_result_bytes).await
     }
 }

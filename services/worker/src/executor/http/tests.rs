@@ -26,6 +26,7 @@ fn task() -> Task {
         group: 2,
         task: 7,
         attempt: 3,
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         document: Bytes::from(RESULT),
     }
 }
@@ -115,6 +116,10 @@ async fn the_document_is_posted_with_the_facts_of_its_task() {
         ("fanfold-task", "7"),
         ("fanfold-attempt", "3"),
         ("idempotency-key", "0190/2/7"),
+        (
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ),
     ] {
         assert_eq!(headers[name], value);
     }

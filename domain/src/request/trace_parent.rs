@@ -1,0 +1,109 @@
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The length of the form of version 00; later versions may only append to it.
+const LENGTH: usize = 55;
+
+/// Where in a trace of the caller's a request belongs, as W3C Trace Context writes it in the
+/// header `traceparent`: such as `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct TraceParent(String);
+
+/// A text that is no trace parent. Whoever gets one goes on without (Trace Context, section 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a traceparent: version-trace-parent-flags in lower-case hex is expected")]
+pub struct InvalidTraceParent;
+
+impl TraceParent {
+    /// The header itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for TraceParent {
+    type Err = InvalidTraceParent;
+
+    /// Of a later version what version 00 has is taken, and written as version 00
+    /// (Trace Context, section 3.2.4).
+    fn from_str(text: &str) -> Result<Self, InvalidTraceParent> {
+        let (known, later) = text.split_at_checked(LENGTH).ok_or(InvalidTraceParent)?;
+        let mut fields = known.split('-');
+        let mut field = |length, is_valid: fn(&str) -> bool| {
+            let field = fields.next().filter(|field| {
+                let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                field.len() == length && field.bytes().all(hex) && is_valid(field)
+            });
+            field.ok_or(InvalidTraceParent)
+        };
+        let version = field(2, |version| version != "ff")?;
+        let trace = field(32, is_not_zero)?;
+        let parent = field(16, is_not_zero)?;
+        let flags = field(2, |_| true)?;
+        let ends = later.is_empty() || (version != "00" && later.starts_with('-'));
+        let text = format!("00-{trace}-{parent}-{flags}");
+        ends.then_some(Self(text)).ok_or(InvalidTraceParent)
+    }
+}
+
+fn is_not_zero(id: &str) -> bool {
+    id.bytes().any(|byte| byte != b'0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn read(text: &str) -> Option<String> {
+        let read = text.parse::<TraceParent>();
+        read.ok().map(|parent| parent.to_string())
+    }
+
+    #[test]
+    fn one_of_version_00_is_taken_as_it_is() {
+        assert_eq!(read(GIVEN).as_deref(), Some(GIVEN));
+    }
+
+    #[test]
+    fn one_of_a_later_version_is_written_as_version_00() {
+        let later = GIVEN.replacen("00-", "cc-", 1);
+        for later in [later.clone(), format!("{later}-what-the-future-holds")] {
+            assert_eq!(read(&later).as_deref(), Some(GIVEN), "{later}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        let zero_trace = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+        let zero_parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01";
+        let refused = [
+            String::new(),
+            zero_trace.to_owned(),
+            zero_parent.to_owned(),
+            GIVEN.to_uppercase(),
+            GIVEN.replace('-', "_"),
+            GIVEN.replacen("00-", "ff-", 1),
+            GIVEN.replacen('f', "g", 1),
+            GIVEN[..54].to_owned(),
+            format!("{GIVEN}-more"),
+            format!("{}more", GIVEN.replacen("00-", "cc-", 1)),
+            format!("{}é", &GIVEN[..54]),
+        ];
+        for text in refused {
+            assert_eq!(read(&text), None, "{text}");
+        }
+    }
+}

@@ -82,7 +82,9 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths, old:
         load::at_rate(address, &expect, rate / 2.0, lengths.half).await
     };
     let peak_mib = watched.iter().map(|w| (w.name, w.peak_mib())).collect();
+    // The broker alone is to have the machine alone.
     drop(program);
+    drop(world);
     let raw_requests_per_s = raw::rate(sync, &traffic, requests).await;
     Row {
         workload: workload.name,

@@ -3,6 +3,7 @@
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
+use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, StorageType};
 
 use crate::{Connection, Error};
@@ -53,11 +54,51 @@ pub(crate) async fn declare_stream(
     }
     match difference(&wanted, found) {
         None => Ok(()),
-        Some(difference) => Err(Error::Unsuitable(format!(
-            "stream {name} exists with another configuration: {difference}. Change the setting, \
-             or the stream with `nats stream edit {name}`"
-        ))),
+        Some(difference) => Err(another(&name, &difference)),
     }
+}
+
+fn another(stream: &str, difference: &str) -> Error {
+    Error::Unsuitable(format!(
+        "stream {stream} exists with another configuration: {difference}. Change the setting, \
+         or the stream with `nats stream edit {stream}`"
+    ))
+}
+
+/// A bucket of what the log refers to. Where the log is kept for longer than it was when the
+/// bucket was made, so is what is in the bucket, of which nothing is lost by that; where it is
+/// kept for less, the bucket stays as it is: events of before may be there still.
+pub(crate) async fn declare_bucket(
+    connection: &Connection,
+    wanted: object_store::Config,
+) -> Result<(), Error> {
+    let (name, max_age) = (format!("OBJ_{}", wanted.bucket), wanted.max_age);
+    let replicas = wanted.num_replicas;
+    let stream = match connection.jetstream.get_stream(&name).await {
+        Ok(stream) => stream,
+        Err(error) if is_missing(&error) => {
+            let made = connection.jetstream.create_object_store(wanted).await;
+            return made.map(|_| ()).map_err(Error::unavailable);
+        }
+        Err(error) => return Err(Error::unavailable(error)),
+    };
+    let found = &stream.cached_info().config;
+    if found.num_replicas != replicas {
+        let found = found.num_replicas;
+        let difference = format!("num_replicas is {found:?}, wanted {replicas:?}");
+        return Err(another(&name, &difference));
+    }
+    let long_enough = !max_age.is_zero() && found.max_age >= max_age;
+    if found.max_age.is_zero() || long_enough {
+        return Ok(());
+    }
+    tracing::info!(stream = name, ?max_age, "what it holds is kept for longer");
+    let longer = stream::Config {
+        max_age,
+        ..found.clone()
+    };
+    let updated = connection.jetstream.update_stream(&longer).await;
+    updated.map(|_| ()).map_err(Error::unavailable)
 }
 
 /// The first field in which an existing stream is not as wanted.

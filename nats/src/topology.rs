@@ -7,7 +7,7 @@ use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
 use domain::request::PARTITIONS;
 
-use crate::declare::{declare_consumer, declare_stream, is_on_disk};
+use crate::declare::{declare_bucket, declare_consumer, declare_stream, is_on_disk};
 use crate::{Connection, Error, subject};
 
 pub(crate) const TASKS: &str = "TASKS";
@@ -22,6 +22,8 @@ const ACK_PENDING_MAX: i64 = 100_000;
 /// For how long the feed knows the id of an event, at the least. Each that it knows is some 150
 /// bytes of the broker's memory.
 const DUPLICATES_KNOWN: Duration = Duration::from_secs(30);
+/// By how much a payload outlives every event that refers to it.
+const PAYLOADS_OUTLIVE: Duration = Duration::from_hours(48);
 /// The one group of a pinned consumer: the name is the broker's to ask for, not ours to vary.
 pub(crate) const PINNED: &str = "active";
 
@@ -84,7 +86,7 @@ impl Topology {
                 declare_stream(connection, config).await?;
             }
         }
-        self.declare_payloads(connection).await?;
+        declare_bucket(connection, self.payloads()).await?;
         for shard in 0..self.shards {
             for name in ["orchestrator", "projector"] {
                 let consumer = self.log_consumer(name);
@@ -230,24 +232,18 @@ impl Topology {
             .collect()
     }
 
-    async fn declare_payloads(&self, connection: &Connection) -> Result<(), Error> {
-        let bucket = object_store::Config {
+    fn payloads(&self) -> object_store::Config {
+        object_store::Config {
             bucket: PAYLOADS.into(),
-            // A payload outlives every event that refers to it.
-            max_age: self.log_age + Duration::from_hours(48),
+            // An age of nothing is for ever.
+            max_age: if self.log_age.is_zero() {
+                Duration::ZERO
+            } else {
+                self.log_age + PAYLOADS_OUTLIVE
+            },
             num_replicas: self.replicas,
             ..object_store::Config::default()
-        };
-        if connection
-            .jetstream
-            .get_object_store(PAYLOADS)
-            .await
-            .is_ok()
-        {
-            return Ok(());
         }
-        let made = connection.jetstream.create_object_store(bucket).await;
-        made.map(|_| ()).map_err(Error::unavailable)
     }
 
     /// The orchestrator and the projector each hold a shard's log one instance at a time.

@@ -1,4 +1,5 @@
-use harness::World;
+use async_nats::jetstream::{Context, stream};
+use harness::{NatsCluster, World};
 use nats::{Connection, Error, Follower, Options, Topology};
 use std::time::Duration;
 
@@ -19,6 +20,85 @@ async fn declaring_twice_changes_nothing_and_another_configuration_is_named() {
     assert!(
         text.contains("REQUESTS_0") && text.contains("max_age is 604800s, wanted 60s"),
         "{text}"
+    );
+}
+
+/// For how long the object store keeps payloads.
+async fn payload_age(jetstream: &Context) -> Duration {
+    let store = jetstream.get_stream("OBJ_PAYLOADS").await.unwrap();
+    store.cached_info().config.max_age
+}
+
+/// What the error of a changed setting says to do.
+async fn edit(jetstream: &Context, streams: &[&str], change: impl Fn(&mut stream::Config)) {
+    for name in streams {
+        let stream = jetstream.get_stream(*name).await.unwrap();
+        let mut config = stream.cached_info().config.clone();
+        change(&mut config);
+        jetstream.update_stream(config).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn payloads_outlive_a_log_that_is_kept_for_longer_than_before() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let jetstream = world.jetstream().await;
+    let two_days = Duration::from_hours(48);
+    assert_eq!(
+        payload_age(&jetstream).await,
+        Topology::default().log_age + two_days
+    );
+
+    let month = Duration::from_hours(24 * 30);
+    // What is kept for less than before may still have events from then; nothing is for ever.
+    for (log_age, kept) in [
+        (month, month + two_days),
+        (two_days, month + two_days),
+        (Duration::ZERO, Duration::ZERO),
+        (month, Duration::ZERO),
+    ] {
+        let streams = ["REQUESTS_0", "LIFECYCLE"];
+        edit(&jetstream, &streams, |config| config.max_age = log_age).await;
+        let topology = Topology {
+            log_age,
+            ..Topology::default()
+        };
+        topology.declare(&connection).await.unwrap();
+        assert_eq!(payload_age(&jetstream).await, kept, "{log_age:?}");
+    }
+}
+
+#[tokio::test]
+async fn payloads_of_a_log_that_is_kept_for_ever_are_kept_for_ever() {
+    let world = World::start().await;
+    let topology = Topology {
+        log_age: Duration::ZERO,
+        ..Topology::default()
+    };
+    connect(world.nats_url(), &topology).await;
+    assert!(payload_age(&world.jetstream().await).await.is_zero());
+}
+
+#[tokio::test]
+async fn payloads_on_fewer_servers_than_the_log_are_named() {
+    let cluster = NatsCluster::start().await;
+    let topology = Topology {
+        replicas: 3,
+        ..Topology::default()
+    };
+    let connection = connect(&cluster.url(), &topology).await;
+    let url = cluster.url();
+    let client = async_nats::connect(url.split(',').next().unwrap()).await;
+    let jetstream = async_nats::jetstream::new(client.unwrap());
+    edit(&jetstream, &["OBJ_PAYLOADS"], |config| {
+        config.num_replicas = 1
+    })
+    .await;
+    let error = topology.declare(&connection).await.unwrap_err().to_string();
+    assert!(
+        error.contains("OBJ_PAYLOADS") && error.contains("num_replicas is 1, wanted 3"),
+        "{error}"
     );
 }
 

@@ -92,7 +92,7 @@ async fn payloads_on_fewer_servers_than_the_log_are_named() {
     let client = async_nats::connect(url.split(',').next().unwrap()).await;
     let jetstream = async_nats::jetstream::new(client.unwrap());
     edit(&jetstream, &["OBJ_PAYLOADS"], |config| {
-        config.num_replicas = 1
+        config.num_replicas = 1;
     })
     .await;
     let error = topology.declare(&connection).await.unwrap_err().to_string();

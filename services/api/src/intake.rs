@@ -6,12 +6,11 @@ use bytes::{Bytes, BytesMut};
 use domain::document::{Document, Limits};
 use domain::request::GroupOutline;
 use futures::StreamExt;
+use runtime::PARSE_INLINE_MAX_BYTES;
 
 use crate::failure::Problem;
 use crate::state::Api;
 
-/// A document larger than this is parsed beside the event loop, not on it.
-const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
 /// So much of a body must be there for what it announces to be believed.
 const ROOM_FROM_BYTES: usize = 64 * 1024;
 /// A body is read to its end, though it is refused, up to so many times what may be sent.

@@ -6,6 +6,7 @@ use domain::document::{
     CapturedResources, Document, HydrationError, InvalidResult, Limits, TaskDocument,
 };
 use domain::request::{Failure, Payload, Request, RequestId, Resource};
+use runtime::PARSE_INLINE_MAX_BYTES;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -14,9 +15,6 @@ use crate::resources;
 
 /// How often a group is looked at anew because what was fetched refers to something else.
 const FETCH_ROUNDS: u32 = 64;
-
-/// A document larger than this is parsed beside the event loop, which may have one thread.
-const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
 
 /// Task documents are made until they have so many bytes, and sent before more are made.
 const MADE_AT_ONCE_BYTES: usize = 32 * 1024 * 1024;

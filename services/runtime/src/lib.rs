@@ -9,7 +9,7 @@ mod since;
 mod stuck;
 mod task_types;
 
-pub use documents::Documents;
+pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
 pub use logs::start_logs;
 pub use operator::{Answer, Change, Changed, Operator, REASON_MAX_CHARS, Why, WhyError};
 pub use settings::{Definition, Settings, SettingsError, Source};

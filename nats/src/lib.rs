@@ -45,7 +45,7 @@ pub use known::Loaded;
 pub use log::Log;
 pub use operations::Operation;
 pub use payloads::{
-    INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
+    Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
 pub use pull::{Pull, PullOptions};
 pub use queues::{Filling, Queues};

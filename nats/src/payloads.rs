@@ -33,6 +33,20 @@ pub struct Payloads {
     aside: Arc<Semaphore>,
 }
 
+/// Bytes on their way to becoming a payload.
+#[derive(Clone, Debug)]
+pub enum Hashed {
+    /// They ride inline.
+    Inline(Payload),
+    /// They go to the object store under this hash.
+    Large {
+        /// In lower-case hex.
+        sha256: String,
+        /// The bytes.
+        bytes: Bytes,
+    },
+}
+
 impl Payloads {
     /// On this connection.
     #[must_use]
@@ -67,17 +81,30 @@ impl Payloads {
 
     /// The payload of these bytes: inline where they are small UTF-8, else stored first.
     pub async fn place(&self, bytes: Bytes) -> Result<Payload, Error> {
+        self.store_hashed(self.hash(bytes).await?).await
+    }
+
+    /// What of [`Self::place`] needs no broker, for whoever has something else to do meanwhile.
+    pub async fn hash(&self, bytes: Bytes) -> Result<Hashed, Error> {
         if bytes.len() <= INLINE_MAX_BYTES
             && let Ok(text) = std::str::from_utf8(&bytes)
         {
-            return Ok(Payload::from(text));
+            return Ok(Hashed::Inline(Payload::from(text)));
         }
-        Box::pin(self.put(bytes)).await
+        let hashed = bytes.clone();
+        let sha256 = Box::pin(self.aside(move || self::sha256(&hashed))).await?;
+        Ok(Hashed::Large { sha256, bytes })
     }
 
-    async fn put(&self, bytes: Bytes) -> Result<Payload, Error> {
-        let hashed = bytes.clone();
-        let sha256 = self.aside(move || self::sha256(&hashed)).await?;
+    /// The rest of it.
+    pub async fn store_hashed(&self, hashed: Hashed) -> Result<Payload, Error> {
+        match hashed {
+            Hashed::Inline(payload) => Ok(payload),
+            Hashed::Large { sha256, bytes } => Box::pin(self.put(sha256, bytes)).await,
+        }
+    }
+
+    async fn put(&self, sha256: String, bytes: Bytes) -> Result<Payload, Error> {
         let store = self.store().await?;
         let payload = Payload::Stored {
             sha256: sha256.clone(),

@@ -7,10 +7,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
 use domain::request::{Advance, Command, Received, Rejection, RequestId, Step, TraceParent};
 use jiff::Timestamp;
-use nats::ExecuteError;
+use nats::{ExecuteError, Hashed};
 use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
@@ -96,7 +95,9 @@ pub async fn submit(
         None => Some(api.door.pass()?),
         Some(_) => None,
     };
-    let outline = intake::outline(body.clone()).await?;
+    // A large document is hashed while it is parsed.
+    let hashing = async { Ok(api.payloads.hash(body.clone()).await?) };
+    let (outline, document) = tokio::try_join!(intake::outline(body.clone()), hashing)?;
     let id = match &key {
         None => RequestId::new(uuid::Uuid::now_v7()),
         Some(key) => RequestId::of_key(ANONYMOUS, key),
@@ -105,7 +106,7 @@ pub async fn submit(
         Some(_) => Some(api.waiters.register(id).ok_or_else(too_many_waiters)?),
         None => None,
     };
-    let taken = take_in(&api, id, key, &headers, body, outline, passed).await?;
+    let taken = take_in(&api, id, key, &headers, document, outline, passed).await?;
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
         Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait).await?,
@@ -130,7 +131,7 @@ async fn take_in(
     id: RequestId,
     key: Option<String>,
     headers: &HeaderMap,
-    body: Bytes,
+    document: Hashed,
     outline: Outline,
     passed: Option<SemaphorePermit<'_>>,
 ) -> Result<Taken, Problem> {
@@ -144,10 +145,9 @@ async fn take_in(
         }
         api.door.pass()?
     };
-    let bytes = body.len();
     let first = first(api, &outline);
     let received = Received {
-        document: api.payloads.place(body).await?,
+        document: api.payloads.store_hashed(document).await?,
         fingerprint: outline.fingerprint,
         groups: outline.groups,
         metadata: metadata(headers),
@@ -155,6 +155,7 @@ async fn take_in(
         submitter: ANONYMOUS.to_owned(),
         idempotency_key: key,
     };
+    let bytes = received.document.size();
     let received = Box::new(received);
     api.documents
         .hand_over(id, &received.document, outline.document);

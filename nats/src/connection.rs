@@ -26,6 +26,9 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long an answer may take.
     pub request_timeout: Duration,
+    /// How often the broker is asked for a sign of life; without three of them the connection is
+    /// taken for lost.
+    pub ping_interval: Duration,
     /// How many publishes may wait for their acks.
     pub max_in_flight: usize,
 }
@@ -39,6 +42,7 @@ impl Options {
             name: name.into(),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(5),
             max_in_flight: 10_000,
         }
     }
@@ -71,6 +75,7 @@ impl Connection {
             .name(&options.name)
             .connection_timeout(options.connect_timeout)
             .request_timeout(Some(options.request_timeout))
+            .ping_interval(options.ping_interval)
             .subscription_capacity(65_536)
             .event_callback(|event| async move { log_event(&event) })
             .connect(servers);
@@ -104,7 +109,8 @@ impl Connection {
 
     /// Waits until there is a connection, for as long as an answer may take. What is published
     /// without one is kept by the client and sent later, when whoever published it was told that
-    /// it failed.
+    /// it failed. (A loss that is not noticed yet, as of a network that is silent, is noticed by
+    /// pings; what is on its way then may or may not be stored.)
     pub(crate) async fn connected(&self) -> Result<(), Error> {
         let connecting = async {
             while !self.is_connected() {

@@ -63,6 +63,9 @@ pub(crate) enum Refusal {
     /// 10077, where it is about the messages of a subject: it has its message already.
     #[error("the subject has its message already")]
     SubjectTaken,
+    /// There is no connection: it was not sent, and will not be.
+    #[error("not connected")]
+    NotSent,
     /// No answer, or one that says nothing about the message.
     #[error("{0}")]
     Other(String),

@@ -59,7 +59,6 @@ impl Feed {
     /// all. After an error it may have some of them: their ids make them known again when they
     /// come once more.
     pub async fn publish(&mut self, events: &[Recorded<&Event>]) -> Result<(), Error> {
-        self.connection.connected().await?;
         let in_doubt = std::mem::replace(&mut self.in_doubt, true);
         for events in events.chunks(ATOMIC_MAX) {
             let stored = if in_doubt {

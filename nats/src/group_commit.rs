@@ -193,12 +193,6 @@ impl GroupCommit {
     }
 
     async fn fly(&self, flight: Vec<Waiting>) {
-        if let Err(error) = self.connection.connected().await {
-            for waiting in flight {
-                waiting.tell(Err(Refusal::Other(error.to_string())));
-            }
-            return;
-        }
         match &self.shared.batches {
             Batches::Atomic(costs) => self.fly_to_log(flight, costs).await,
             Batches::Fast(fast) => self.fly_to_queue(flight, fast).await,
@@ -206,6 +200,9 @@ impl GroupCommit {
     }
 
     async fn fly_to_log(&self, flight: Vec<Waiting>, costs: &Mutex<Costs>) {
+        if !self.connection.is_connected() {
+            return refuse(flight, &Refusal::NotSent);
+        }
         let messages = flight.len();
         let pays = messages > 1 && lock(costs).batch_pays(messages);
         let begun = Instant::now();
@@ -221,7 +218,12 @@ impl GroupCommit {
                     return;
                 }
                 // Each is published by itself then, and told its own answer.
-                Err(error) => tracing::debug!(%error, messages, "a batch was refused"),
+                Err(error) => {
+                    tracing::debug!(%error, messages, "a batch was refused");
+                    if !self.connection.is_connected() {
+                        return refuse(flight, &Refusal::Other(error.to_string()));
+                    }
+                }
             }
         }
         let begun = Instant::now();
@@ -241,12 +243,7 @@ impl GroupCommit {
                         waiting.tell(Ok(Place { sequence, stored }));
                     }
                 }
-                Some(Err(error)) => {
-                    for waiting in flight {
-                        waiting.tell(Err(Refusal::Other(error.to_string())));
-                    }
-                    return;
-                }
+                Some(Err(error)) => return refuse(flight, &Refusal::Other(error.to_string())),
                 None => {}
             }
         }
@@ -273,6 +270,12 @@ impl GroupCommit {
         });
         let answers = futures::future::join_all(answers).await;
         answers.into_iter().all(|stored| stored)
+    }
+}
+
+fn refuse(flight: Vec<Waiting>, refusal: &Refusal) {
+    for waiting in flight {
+        waiting.tell(Err(refusal.clone()));
     }
 }
 

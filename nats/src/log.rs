@@ -69,7 +69,8 @@ impl Log {
     }
 
     /// Appends one commit, decided on the state at sequence `expected` (0 for no events yet),
-    /// and gives its sequence.
+    /// and gives its sequence. Without a connection it waits for one, as long as for an answer;
+    /// nothing is left with the client then, to be sent when its caller was told that it failed.
     pub async fn append(
         &self,
         request: RequestId,
@@ -90,6 +91,7 @@ impl Log {
         let encoded = commit::encode(events, expected, trace)?;
         let mut unsure = 0;
         loop {
+            self.connection.connected().await?;
             let message = Outgoing {
                 subject: subject::log(request),
                 headers: encoded.headers.clone(),
@@ -97,6 +99,7 @@ impl Log {
             };
             let refused = match self.appending(request).publish(message).await {
                 Ok(place) => return Ok(place.sequence),
+                Err(Refusal::NotSent) => return Err(Error::unavailable(Refusal::NotSent)),
                 Err(refused) => refused,
             };
             // After a lost answer it may be our own commit that is there.
@@ -111,7 +114,7 @@ impl Log {
                 Refusal::WrongSequence | Refusal::SequenceUnsure | Refusal::SubjectTaken => {
                     return Err(Error::Conflict);
                 }
-                Refusal::Other(reason) => return Err(Error::Unavailable(reason)),
+                other => return Err(Error::unavailable(other)),
             }
         }
     }

@@ -228,7 +228,9 @@ impl Filling {
         match self.queues.publish(filled, headers, &begun.leader).await {
             Ok(_) | Err(Refusal::SubjectTaken) => Ok(true),
             Err(Refusal::WrongSequence | Refusal::SequenceUnsure) => Ok(false),
-            Err(Refusal::Other(reason)) => Err(Error::Unavailable(reason)),
+            Err(refused @ (Refusal::NotSent | Refusal::Other(_))) => {
+                Err(Error::unavailable(refused))
+            }
         }
     }
 }

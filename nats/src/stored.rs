@@ -18,7 +18,9 @@ impl Stored {
         match answer {
             Ok(place) => Ok(place.stored),
             Err(Refusal::SubjectTaken) => Ok(Self::Already),
-            Err(Refusal::Other(reason)) => Err(Error::Unavailable(reason)),
+            Err(refused @ (Refusal::NotSent | Refusal::Other(_))) => {
+                Err(Error::unavailable(refused))
+            }
             Err(Refusal::WrongSequence | Refusal::SequenceUnsure) => Err(Error::Conflict),
         }
     }

@@ -58,7 +58,11 @@ pub struct Received {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
     /// Where in a trace of the caller's it belongs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "TraceParent::or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub traceparent: Option<TraceParent>,
     /// Who submitted it.
     pub submitter: String,
@@ -217,7 +221,11 @@ pub struct Recorded<E> {
     /// When the log took it in.
     pub at: Timestamp,
     /// Where in a trace of the caller's its request belongs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "TraceParent::or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub traceparent: Option<TraceParent>,
     /// The event.
     pub event: E,

@@ -25,7 +25,11 @@ pub struct Request {
     /// The groups of the document.
     pub groups: Vec<GroupOutline>,
     /// Where in a trace of the caller's it belongs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "TraceParent::or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub traceparent: Option<TraceParent>,
     /// What was fetched for it.
     pub resources: Vec<Resource>,

@@ -2,14 +2,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The length of the form of version 00; later versions may only append to it.
 const LENGTH: usize = 55;
+/// The flag that the caller records the trace.
+const SAMPLED: u8 = 1;
 
 /// Where in a trace of the caller's a request belongs, as W3C Trace Context writes it in the
 /// header `traceparent`: such as `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct TraceParent(String);
 
@@ -19,6 +21,13 @@ pub struct TraceParent(String);
 pub struct InvalidTraceParent;
 
 impl TraceParent {
+    /// Reads one that is stored; what is none is as none here too, so that a request does not
+    /// become unreadable by it.
+    pub fn or_none<'de, D: Deserializer<'de>>(stored: D) -> Result<Option<Self>, D::Error> {
+        let text = Option::<String>::deserialize(stored)?;
+        Ok(text.and_then(|text| text.parse().ok()))
+    }
+
     /// The header itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -35,8 +44,8 @@ impl fmt::Display for TraceParent {
 impl FromStr for TraceParent {
     type Err = InvalidTraceParent;
 
-    /// Of a later version what version 00 has is taken, and written as version 00
-    /// (Trace Context, section 3.2.4).
+    /// Of a later version what version 00 knows of is taken, and written as version 00: the ids
+    /// and whether the caller samples (Trace Context, section 3.2.4).
     fn from_str(text: &str) -> Result<Self, InvalidTraceParent> {
         let (known, later) = text.split_at_checked(LENGTH).ok_or(InvalidTraceParent)?;
         let mut fields = known.split('-');
@@ -51,9 +60,15 @@ impl FromStr for TraceParent {
         let trace = field(32, is_not_zero)?;
         let parent = field(16, is_not_zero)?;
         let flags = field(2, |_| true)?;
-        let ends = later.is_empty() || (version != "00" && later.starts_with('-'));
-        let text = format!("00-{trace}-{parent}-{flags}");
-        ends.then_some(Self(text)).ok_or(InvalidTraceParent)
+        if version == "00" {
+            let whole = later.is_empty().then(|| Self(known.to_owned()));
+            return whole.ok_or(InvalidTraceParent);
+        }
+        if !later.is_empty() && !later.starts_with('-') {
+            return Err(InvalidTraceParent);
+        }
+        let flags = u8::from_str_radix(flags, 16).map_err(|_| InvalidTraceParent)? & SAMPLED;
+        Ok(Self(format!("00-{trace}-{parent}-{flags:02x}")))
     }
 }
 
@@ -80,9 +95,26 @@ mod tests {
     #[test]
     fn one_of_a_later_version_is_written_as_version_00() {
         let later = GIVEN.replacen("00-", "cc-", 1);
-        for later in [later.clone(), format!("{later}-what-the-future-holds")] {
+        let other_flags = later.replace("-01", "-ff");
+        let longer = format!("{later}-what-the-future-holds");
+        for later in [later, other_flags, longer] {
             assert_eq!(read(&later).as_deref(), Some(GIVEN), "{later}");
         }
+        let unsampled = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-fe";
+        let as_known = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+        assert_eq!(read(unsampled).as_deref(), Some(as_known));
+    }
+
+    #[test]
+    fn what_is_stored_and_is_none_is_as_none() {
+        for stored in ["\"x\\r\\ny: z\"", "\"\"", "null"] {
+            let mut json = serde_json::Deserializer::from_str(stored);
+            assert_eq!(TraceParent::or_none(&mut json).unwrap(), None, "{stored}");
+        }
+        let stored = format!("\"{GIVEN}\"");
+        let mut json = serde_json::Deserializer::from_str(&stored);
+        let read = TraceParent::or_none(&mut json).unwrap();
+        assert_eq!(read.unwrap().as_str(), GIVEN);
     }
 
     #[test]

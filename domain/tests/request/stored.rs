@@ -202,6 +202,15 @@ fn a_field_of_a_later_build_is_passed_over() {
     assert_eq!(events, [completed(1)]);
 }
 
+#[test]
+fn a_stored_trace_that_is_none_leaves_the_event_readable() {
+    let whole = serde_json::to_string(&[received_in_a_trace()]).unwrap();
+    let broken = whole.replace("00-4bf9", "00-4bf9\\r\\n");
+    let events: Vec<Event> = serde_json::from_str(&broken).unwrap();
+    let without = Event::Received(Box::new(document("f1")));
+    assert_eq!(events, [without]);
+}
+
 proptest! {
     #[test]
     fn any_event_survives_the_way_into_the_log_and_back(event in arbitrary::event()) {

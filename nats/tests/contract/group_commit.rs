@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::request::{Outcome, Payload, Report, TaskId, Verdict};
+use domain::request::{Outcome, Payload, Report, RequestId, TaskId, Verdict};
 use futures::future::join_all;
-use harness::World;
+use harness::{Signal, World};
 use jiff::Timestamp;
 use nats::{
     Attempts, Connection, Deliveries, Error, Log, Options, Reports, Stored, StoredReport, Tasks,
@@ -187,4 +187,75 @@ async fn what_is_published_while_a_connection_is_made_anew_waits_for_it() {
     };
     let (appended, ()) = tokio::join!(appending, world.restart_nats());
     appended.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_the_connection_was_lost_is_not_published_again() {
+    let mut world = World::own().await;
+    let topology = Topology::default();
+    connect(world.nats_url(), &topology).await;
+    let options = Options {
+        request_timeout: Duration::from_secs(1),
+        ..Options::new(world.nats_url(), "impatient")
+    };
+    let connection = Connection::open(&options).await.unwrap();
+    let log = Log::new(connection.clone(), topology.shards);
+    let append = |ids: Vec<RequestId>| {
+        let event = received("x");
+        let log = log.clone();
+        let one = move |id| {
+            let (log, event) = (log.clone(), event.clone());
+            async move { log.append(id, 0, &[event]).await }
+        };
+        join_all(ids.into_iter().map(one))
+    };
+    let ids = || (0..100).map(|_| new_id()).collect::<Vec<_>>();
+    // What a message costs is known then, and that a batch is cheaper.
+    for _ in 0..3 {
+        append(ids()).await;
+    }
+    world.signal_nats(Signal::STOP);
+    let lost = ids();
+    // They are in buffers of the kernel then, where nobody can look, and are gone with it.
+    let killing = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.kill_nats().await;
+    };
+    let (answers, ()) = tokio::join!(append(lost.clone()), killing);
+    assert!(answers.iter().all(Result::is_err), "{answers:?}");
+
+    world.restart_nats().await;
+    harness::until("the connection is there again", || async {
+        connection.ping().await.is_ok()
+    })
+    .await;
+    append(ids())
+        .await
+        .into_iter()
+        .for_each(|a| assert!(a.is_ok()));
+    for id in lost {
+        assert!(log.last(id).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_gives_no_sign_of_life_is_taken_for_lost() {
+    let mut world = World::own().await;
+    let options = Options {
+        ping_interval: Duration::from_millis(100),
+        ..Options::new(world.nats_url(), "anxious")
+    };
+    let connection = Connection::open(&options).await.unwrap();
+    world.signal_nats(Signal::STOP);
+    // Asking it would take as long as an answer may; this one is told at once.
+    harness::until("the loss is noticed", || async {
+        let asked = std::time::Instant::now();
+        connection.ping().await.is_err() && asked.elapsed() < Duration::from_secs(1)
+    })
+    .await;
+    world.signal_nats(Signal::CONT);
+    harness::until("it is there again", || async {
+        connection.ping().await.is_ok()
+    })
+    .await;
 }

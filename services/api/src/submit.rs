@@ -229,7 +229,7 @@ fn refused(id: RequestId, rejection: &Rejection) -> Problem {
 }
 
 /// Where in a trace of the caller's the request belongs. One that cannot be used is as none (W3C
-/// Trace Context, section 4.3), and so are several (section 3.2).
+/// Trace Context, section 4.3), and so are several: which of them is meant nobody can say.
 fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
     let mut values = headers.get_all("traceparent").iter();
     let only = values.next().filter(|_| values.next().is_none())?;

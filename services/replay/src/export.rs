@@ -72,6 +72,7 @@ async fn request(
     for mut commit in commits {
         if redacted {
             commit.events.iter_mut().for_each(redact::event);
+            commit.traceparent = None;
         }
         lines.push(Line::Commit(StoredCommit {
             request: commit.request,

@@ -100,6 +100,7 @@ pub fn event(event: &mut Event) {
             }
             e.submitter = plain(&e.submitter);
             e.idempotency_key = e.idempotency_key.as_deref().map(plain);
+            e.traceparent = None;
         }
         Event::ResourcesCaptured(e) => {
             for resource in &mut e.resources {

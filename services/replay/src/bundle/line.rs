@@ -48,7 +48,11 @@ pub struct StoredCommit {
     pub sequence: u64,
     pub previous: u64,
     pub at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "TraceParent::or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub traceparent: Option<TraceParent>,
     pub events: Vec<Event>,
 }

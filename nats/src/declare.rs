@@ -74,14 +74,16 @@ pub(crate) async fn declare_bucket(
 ) -> Result<(), Error> {
     let (name, max_age) = (format!("OBJ_{}", wanted.bucket), wanted.max_age);
     let replicas = wanted.num_replicas;
-    let stream = match connection.jetstream.get_stream(&name).await {
-        Ok(stream) => stream,
+    let jetstream = &connection.jetstream;
+    let stream = match jetstream.get_stream(&name).await {
         Err(error) if is_missing(&error) => {
-            let made = connection.jetstream.create_object_store(wanted).await;
-            return made.map(|_| ()).map_err(Error::unavailable);
+            let made = jetstream.create_object_store(wanted).await;
+            made.map_err(Error::unavailable)?;
+            jetstream.get_stream(&name).await
         }
-        Err(error) => return Err(Error::unavailable(error)),
+        there => there,
     };
+    let stream = stream.map_err(Error::unavailable)?;
     let found = &stream.cached_info().config;
     if found.num_replicas != replicas {
         let found = found.num_replicas;
@@ -89,15 +91,21 @@ pub(crate) async fn declare_bucket(
         return Err(another(&name, &difference));
     }
     let long_enough = !max_age.is_zero() && found.max_age >= max_age;
-    if found.max_age.is_zero() || long_enough {
-        return Ok(());
-    }
-    tracing::info!(stream = name, ?max_age, "what it holds is kept for longer");
-    let longer = stream::Config {
-        max_age,
+    let update = stream::Config {
+        max_age: if found.max_age.is_zero() || long_enough {
+            found.max_age
+        } else {
+            max_age
+        },
+        // A replica that is behind would say that what was just put there is not.
+        allow_direct: replicas == 1,
         ..found.clone()
     };
-    let updated = connection.jetstream.update_stream(&longer).await;
+    if (update.max_age, update.allow_direct) == (found.max_age, found.allow_direct) {
+        return Ok(());
+    }
+    tracing::info!(stream = name, max_age = ?update.max_age, "it is brought up to date");
+    let updated = jetstream.update_stream(&update).await;
     updated.map(|_| ()).map_err(Error::unavailable)
 }
 

@@ -9,8 +9,10 @@ use redis::AsyncCommands;
 
 use crate::{Error, Store, View, key};
 
-/// How many expired entries one trim removes.
-const TRIM_MAX: isize = 1_000;
+/// How many expired entries are removed at once.
+const TRIM_AT_ONCE: isize = 1_000;
+/// How often one trim does that at the most, so that whoever waits for it goes on.
+const TRIM_ROUNDS: usize = 20;
 
 /// A request's place among all, the newest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,18 +67,21 @@ impl Store {
         Ok(())
     }
 
-    /// Takes requests out of the index whose time has passed.
+    /// Takes requests out of the index whose time has passed; of very many some stay until it is
+    /// called again.
     pub async fn trim(&self, shard: u8, now: Timestamp) -> Result<(), Error> {
         let mut connection = self.connection();
         let (index, expiring) = (key::index(shard), key::expiring(shard));
-        let gone: Vec<String> = connection
-            .zrangebyscore_limit(&expiring, "-inf", now.as_second(), 0, TRIM_MAX)
-            .await?;
-        if gone.is_empty() {
-            return Ok(());
+        for _ in 0..TRIM_ROUNDS {
+            let gone: Vec<String> = connection
+                .zrangebyscore_limit(&expiring, "-inf", now.as_second(), 0, TRIM_AT_ONCE)
+                .await?;
+            if gone.is_empty() {
+                break;
+            }
+            let _: i64 = connection.zrem(&index, &gone).await?;
+            let _: i64 = connection.zrem(&expiring, &gone).await?;
         }
-        let _: i64 = connection.zrem(&index, &gone).await?;
-        let _: i64 = connection.zrem(&expiring, &gone).await?;
         Ok(())
     }
 

@@ -118,7 +118,7 @@ pub(super) fn subject_of(id: &str) -> Option<String> {
         }
         [letter::UNREADABLE, request, root, sequence] => {
             let known = *request == "none" || request.parse::<RequestId>().is_ok();
-            let root = matches!(*root, "tasks" | "reports" | "requests");
+            let root = matches!(*root, "tasks" | "reports" | "requests" | "lifecycle");
             (known && root && sequence.parse::<u64>().is_ok())
                 .then(|| format!("{}{id}", subject::DEAD_LETTERS))
         }
@@ -142,6 +142,10 @@ mod tests {
             (
                 format!("unreadable.{REQUEST}.tasks.12"),
                 format!("dead-letters.unreadable.{REQUEST}.tasks.12"),
+            ),
+            (
+                format!("unreadable.{REQUEST}.lifecycle.9"),
+                format!("dead-letters.unreadable.{REQUEST}.lifecycle.9"),
             ),
             (
                 "unreadable.none.reports.3".to_owned(),

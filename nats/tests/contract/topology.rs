@@ -91,6 +91,9 @@ async fn payloads_on_fewer_servers_than_the_log_are_named() {
     let url = cluster.url();
     let client = async_nats::connect(url.split(',').next().unwrap()).await;
     let jetstream = async_nats::jetstream::new(client.unwrap());
+    let store = jetstream.get_stream("OBJ_PAYLOADS").await.unwrap();
+    let asks_any_replica = store.cached_info().config.allow_direct;
+    assert!(!asks_any_replica, "one may be behind");
     edit(&jetstream, &["OBJ_PAYLOADS"], |config| {
         config.num_replicas = 1;
     })

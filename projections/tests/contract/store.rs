@@ -174,3 +174,22 @@ async fn the_failure_of_a_request_goes_when_it_is_redriven() {
     store.put(&again, failed.seq).await.unwrap();
     assert!(!there().await);
 }
+
+#[tokio::test]
+async fn however_many_have_expired_they_go_from_the_index_and_no_others() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    let all = |commits: Vec<Vec<Event>>, many: usize| {
+        let view = move |_| fold(None, recorded(new_id(), &commits)).unwrap();
+        (0..many).map(view).collect::<Vec<_>>()
+    };
+    let running = all(success()[..2].to_vec(), 1);
+    // More than are removed at once.
+    let ended = all(success(), 2_500);
+    store.index(0, running.iter().chain(&ended)).await.unwrap();
+    let later = Timestamp::now() + 2 * KEEP;
+    store.trim(0, later).await.unwrap();
+    let left = store.newest(0, None, 0, 3_000).await.unwrap();
+    let left: Vec<_> = left.into_iter().map(|placed| placed.request).collect();
+    assert_eq!(left, [running[0].request_id]);
+}

@@ -38,6 +38,18 @@ pub async fn of_commit(context: &Arc<Context>, held: &Arc<held::Commit>) -> Resu
 /// commit `last`: the queues lost what they held. What has been overtaken is not done any more.
 pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> Result<(), Error> {
     let commits = context.log.read(request, 0).await.map_err(Error::of_log)?;
+    if commits.is_empty()
+        && context
+            .log
+            .last_sequence(request)
+            .await
+            .map_err(Error::of_log)?
+            == 0
+    {
+        // The log is too old for it, and nothing follows any more.
+        tracing::error!(%request, "it is not in the log any more, though it had not ended");
+        return Ok(());
+    }
     if commits.last().is_none_or(|commit| commit.sequence < last) {
         // It came from a replica that is behind.
         return Err(Error::Later("not all of its commits are to be read".into()));

@@ -18,7 +18,7 @@ const REDIS_LOOK: Duration = Duration::from_secs(1);
 /// The pause before something that failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often expired requests are taken out of the index.
-const TRIM_EVERY: Duration = Duration::from_secs(5);
+const TRIM_EVERY: Duration = Duration::from_secs(1);
 /// How often commits are taken in at the most: those of one request that come close together are
 /// one write.
 const TAKE_IN_EVERY: Duration = Duration::from_millis(50);

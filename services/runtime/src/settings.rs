@@ -223,6 +223,18 @@ impl Settings {
                 return Err(self.wrong(name, "it must be at least 1"));
             }
         }
+        // What the log has lost can neither go on nor be told apart from what never was.
+        let ages = [
+            ("REQUEST_TIMEOUT_MS", self.request_timeout_ms / 1_000),
+            ("REQUEST_TTL_SECONDS", self.request_ttl_seconds),
+        ];
+        let log_age = self.log_max_age_seconds;
+        for (name, seconds) in ages {
+            if log_age > 0 && seconds > log_age {
+                let reason = format!("it must not be longer than LOG_MAX_AGE_SECONDS, {log_age} s");
+                return Err(self.wrong(name, reason));
+            }
+        }
         if self.payload_max_bytes > nats::STORED_MAX_BYTES {
             let most = nats::STORED_MAX_BYTES;
             return Err(self.wrong("PAYLOAD_MAX_BYTES", format!("it must be at most {most}")));

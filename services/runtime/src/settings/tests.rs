@@ -42,6 +42,20 @@ fn a_bad_value_names_itself_and_who_set_it() {
 }
 
 #[test]
+fn no_request_may_outlive_the_log() {
+    let error = load("", &[("LOG_MAX_AGE_SECONDS", "3600")], &[]).unwrap_err();
+    let error = error.to_string();
+    assert!(error.starts_with("REQUEST_TIMEOUT_MS='"), "{error}");
+    assert!(error.ends_with("LOG_MAX_AGE_SECONDS, 3600 s"), "{error}");
+    let shorter = ("REQUEST_TIMEOUT_MS", "3600000");
+    let age = ("LOG_MAX_AGE_SECONDS", "3600");
+    let error = load("", &[age, shorter], &[]).unwrap_err().to_string();
+    assert!(error.starts_with("REQUEST_TTL_SECONDS='"), "{error}");
+    load("", &[age, shorter, ("REQUEST_TTL_SECONDS", "3600")], &[]).unwrap();
+    load("", &[("LOG_MAX_AGE_SECONDS", "0")], &[]).unwrap();
+}
+
+#[test]
 fn no_document_is_accepted_that_is_larger_than_what_can_be_read_again() {
     let most = nats::STORED_MAX_BYTES;
     assert_eq!(most, 268_435_456, "it stands in the setting's text");

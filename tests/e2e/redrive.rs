@@ -25,6 +25,28 @@ async fn breakable(bad: impl Fn(u32) -> bool + Send + Sync + 'static) -> (Valuer
 }
 
 #[tokio::test]
+async fn what_the_log_may_lose_before_it_ends_is_not_redriven() {
+    let world = World::start().await;
+    let (valuer, _) = breakable(|_| true).await;
+    // Whatever is a moment old is lost a moment before a run has to end.
+    let ages = [
+        ("LOG_MAX_AGE_SECONDS", "3600"),
+        ("REQUEST_TTL_SECONDS", "3600"),
+        ("REQUEST_TIMEOUT_MS", "3600000"),
+    ];
+    let program = up(&world, &valuer, &ages).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    client.until_status(&id, "failed").await;
+    let why = json!({ "reason": "again", "by": "anna" });
+    let refused = post(&client, &format!("/valuation/{id}/redrive"), &why).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
+    assert_eq!(refused.json()["code"], "too-old", "{}", refused.body);
+    let status = client.status(&id).await.json();
+    assert_eq!(status["status"], "failed");
+}
+
+#[tokio::test]
 async fn of_a_thousand_tasks_thirty_seven_fail_and_only_those_are_redriven() {
     let world = World::start().await;
     let (valuer, broken) = breakable(|task| task % 27 == 1 && task < 1000).await;

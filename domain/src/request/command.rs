@@ -100,6 +100,9 @@ pub enum Rejection {
     /// A redrive needs a failed request.
     #[error("the request ended as {0}; only a failed request can be redriven")]
     NotFailed(&'static str),
+    /// The log would lose the request before a run of it has to end.
+    #[error("the log keeps the request for less time than a run may take: fork it instead")]
+    TooOld,
     /// The group ends with these reports: the steps from the next group on are needed.
     #[error("the steps from group {0} on are needed")]
     StepsNeeded(u32),

@@ -62,6 +62,7 @@ pub fn refused(request: RequestId, error: ExecuteError) -> Problem {
         Rejection::Ended(_) => "already-ended",
         Rejection::StillRunning => "still-running",
         Rejection::NotFailed(_) => "not-failed",
+        Rejection::TooOld => "too-old",
         _ => "refused",
     };
     Problem::new(StatusCode::CONFLICT, code, rejection.to_string()).of(request)

@@ -54,7 +54,7 @@ impl Api {
         Self {
             payloads: Payloads::new(connection.clone()),
             documents,
-            operator: Operator::new(connection.clone(), log.clone(), settings.rules()),
+            operator: Operator::new(connection.clone(), log.clone(), settings),
             watch: StuckWatch::new(connection.clone(), settings.shards),
             waiters: Waiters::new(settings.sync_waiters_max),
             door: Door::new(settings),

@@ -84,7 +84,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
     runtime.block_on(async {
         let connection = connect(settings).await?;
         let log = Log::new(connection.clone(), settings.shards);
-        let operator = Operator::new(connection.clone(), log, settings.rules());
+        let operator = Operator::new(connection.clone(), log, settings);
         match command {
             OperateCommand::Requests(Requests::Stuck { after, json }) => {
                 let watch = StuckWatch::new(connection, settings.shards);

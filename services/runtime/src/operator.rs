@@ -1,11 +1,14 @@
 //! What people do to requests that went wrong, over HTTP and on the command line alike.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use domain::request::{Command, Rejection, RequestId, Rules, Status};
 use jiff::Timestamp;
 use nats::{Connection, DeadLetters, Error, ExecuteError, Filter, Kept, Letter, Log, Receipt};
 use serde::Serialize;
+
+use crate::Settings;
 
 /// The longest reason that goes into a request's history.
 pub const REASON_MAX_CHARS: usize = 1_000;
@@ -59,6 +62,10 @@ pub struct Operator {
     log: Log,
     letters: DeadLetters,
     rules: Rules,
+    /// How long the log keeps a request; nothing is for ever.
+    log_age: Duration,
+    /// How long a run may take.
+    longest_run: Duration,
 }
 
 /// What is done with the letters of a filter.
@@ -127,11 +134,13 @@ impl Changed {
 impl Operator {
     /// On this connection and log.
     #[must_use]
-    pub fn new(connection: Connection, log: Log, rules: Rules) -> Self {
+    pub fn new(connection: Connection, log: Log, settings: &Settings) -> Self {
         Self {
             letters: DeadLetters::new(connection),
             log,
-            rules,
+            rules: settings.rules(),
+            log_age: Duration::from_secs(settings.log_max_age_seconds),
+            longest_run: Duration::from_millis(settings.request_timeout_ms),
         }
     }
 
@@ -150,6 +159,9 @@ impl Operator {
 
     /// Runs again what failed of a request.
     pub async fn redrive(&self, request: RequestId, why: Why) -> Result<Receipt, ExecuteError> {
+        if let Some(Rejection::TooOld) = self.refusal(request).await? {
+            return Err(Rejection::TooOld.into());
+        }
         let Why { by, reason } = why;
         let redrive = Command::Redrive {
             by,
@@ -158,6 +170,20 @@ impl Operator {
             rules: self.rules,
         };
         self.log.execute(request, redrive).await
+    }
+
+    /// Whether the log may lose the request's first commit while it runs again: what is left
+    /// would be no request, and would never end.
+    async fn is_too_old(&self, request: RequestId) -> Result<bool, Error> {
+        if self.log_age.is_zero() {
+            return Ok(false);
+        }
+        let commits = self.log.read(request, 0).await?;
+        let lost_at = commits
+            .first()
+            .map(|first| first.at.checked_add(self.log_age));
+        let ends_by = Timestamp::now().checked_add(self.longest_run);
+        Ok(matches!((lost_at, ends_by), (Some(Ok(lost_at)), Ok(ends_by)) if lost_at < ends_by))
     }
 
     /// Discards a dead letter; whether it was there.
@@ -198,7 +224,8 @@ impl Operator {
                 None
             }
             (Change::WouldRedrive, Letter::GivenUp(_), Some(request)) => {
-                self.refusal(request).await?
+                let refusal = self.refusal(request).await?;
+                refusal.map(|rejection| rejection.to_string())
             }
             (Change::Redrive(why), Letter::GivenUp(_), Some(request)) => {
                 match self.redrive(request, why.clone()).await {
@@ -228,19 +255,23 @@ impl Operator {
     }
 
     /// Why a request would not be redriven.
-    async fn refusal(&self, request: RequestId) -> Result<Option<String>, Error> {
+    async fn refusal(&self, request: RequestId) -> Result<Option<Rejection>, Error> {
         let loaded = self.log.load_current(request).await?;
-        let refusal = match loaded
-            .state()
-            .request()
-            .map(domain::request::Request::status)
-        {
-            None => Some(Rejection::Unknown),
-            Some(Status::Failed) => None,
-            Some(Status::Received | Status::Running) => Some(Rejection::StillRunning),
-            Some(ended) => Some(Rejection::NotFailed(ended.as_str())),
-        };
-        Ok(refusal.map(|rejection| rejection.to_string()))
+        Ok(
+            match loaded
+                .state()
+                .request()
+                .map(domain::request::Request::status)
+            {
+                None => Some(Rejection::Unknown),
+                Some(Status::Failed) => {
+                    let too_old = self.is_too_old(request).await?;
+                    too_old.then_some(Rejection::TooOld)
+                }
+                Some(Status::Received | Status::Running) => Some(Rejection::StillRunning),
+                Some(ended) => Some(Rejection::NotFailed(ended.as_str())),
+            },
+        )
     }
 }
 

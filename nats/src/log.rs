@@ -53,6 +53,14 @@ impl Log {
         Topology::log_stream(request.partition().shard(self.shards))
     }
 
+    /// How long the shard of a request keeps commits; nothing is for ever.
+    pub async fn max_age(&self, request: RequestId) -> Result<Duration, Error> {
+        let jetstream = &self.connection.jetstream;
+        let stream = jetstream.get_stream(self.stream(request)).await;
+        let stream = stream.map_err(Error::unavailable)?;
+        Ok(stream.cached_info().config.max_age)
+    }
+
     /// The commits of a request after sequence `after`, in order; none where there are none.
     pub async fn read(&self, request: RequestId, after: u64) -> Result<Vec<Commit>, Error> {
         read::commits(&self.connection, &self.stream(request), request, after).await

@@ -239,7 +239,7 @@ impl Topology {
             max_age: if self.log_age.is_zero() {
                 Duration::ZERO
             } else {
-                self.log_age + PAYLOADS_OUTLIVE
+                self.log_age.saturating_add(PAYLOADS_OUTLIVE)
             },
             num_replicas: self.replicas,
             ..object_store::Config::default()

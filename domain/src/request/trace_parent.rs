@@ -1,7 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The length of the form of version 00; later versions may only append to it.
@@ -11,7 +10,7 @@ const SAMPLED: u8 = 1;
 
 /// Where in a trace of the caller's a request belongs, as W3C Trace Context writes it in the
 /// header `traceparent`: such as `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct TraceParent(String);
 

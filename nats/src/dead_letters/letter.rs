@@ -69,6 +69,16 @@ pub struct Unread {
     pub body: Vec<u8>,
 }
 
+impl Unread {
+    /// Whether it can go back to where it was: what is in a queue was taken out of it, and what
+    /// is in the log or the feed is there still.
+    #[must_use]
+    pub fn can_be_put_back(&self) -> bool {
+        let root = self.subject.split('.').next().unwrap_or_default();
+        matches!(root, "tasks" | "reports")
+    }
+}
+
 /// What a dead letter is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Letter {

@@ -151,8 +151,7 @@ impl DeadLetters {
         by: &str,
         reason: &str,
     ) -> Result<bool, Error> {
-        let root = unread.subject.split('.').next().unwrap_or_default();
-        if !matches!(root, "tasks" | "reports") {
+        if !unread.can_be_put_back() {
             return Ok(false);
         }
         let mut headers = HeaderMap::new();

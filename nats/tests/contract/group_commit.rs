@@ -143,32 +143,41 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
     assert!(messages < WRITERS / 100, "joined: {messages}");
 }
 
-#[tokio::test]
-async fn what_failed_for_a_lost_connection_is_not_published_when_it_is_there_again() {
-    let mut world = World::own().await;
+/// A log whose answers may take so long, on a connection of its own.
+async fn waiting_for(world: &World, request_timeout: Duration) -> (Connection, Log) {
     let topology = Topology::default();
     connect(world.nats_url(), &topology).await;
     let options = Options {
-        request_timeout: Duration::from_millis(500),
-        ..Options::new(world.nats_url(), "impatient")
+        request_timeout,
+        ..Options::new(world.nats_url(), "waiting")
     };
     let connection = Connection::open(&options).await.unwrap();
-    let log = Log::new(connection.clone(), topology.shards);
+    (connection.clone(), Log::new(connection, topology.shards))
+}
+
+async fn until_lost(connection: &Connection) {
+    let lost = || async { connection.ping().await.is_err() };
+    harness::until("the connection is lost", lost).await;
+}
+
+async fn until_there(connection: &Connection) {
+    let there = || async { connection.ping().await.is_ok() };
+    harness::until("the connection is there again", there).await;
+}
+
+#[tokio::test]
+async fn what_failed_for_a_lost_connection_is_not_published_when_it_is_there_again() {
+    let mut world = World::own().await;
+    let (connection, log) = waiting_for(&world, Duration::from_millis(500)).await;
     world.kill_nats().await;
-    harness::until("the connection is lost", || async {
-        connection.ping().await.is_err()
-    })
-    .await;
+    until_lost(&connection).await;
 
     let refused = new_id();
     let answer = log.append(refused, 0, &[received("refused")]).await;
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
 
     world.restart_nats().await;
-    harness::until("the connection is there again", || async {
-        connection.ping().await.is_ok()
-    })
-    .await;
+    until_there(&connection).await;
     // On one connection what comes later is stored later.
     log.append(new_id(), 0, &[received("taken in")])
         .await
@@ -179,8 +188,9 @@ async fn what_failed_for_a_lost_connection_is_not_published_when_it_is_there_aga
 #[tokio::test]
 async fn what_is_published_while_a_connection_is_made_anew_waits_for_it() {
     let mut world = World::own().await;
-    let log = log(world.nats_url(), &Topology::default()).await;
+    let (connection, log) = waiting_for(&world, Duration::from_secs(5)).await;
     world.kill_nats().await;
+    until_lost(&connection).await;
     let appending = async {
         let event = [received("patient")];
         log.append(new_id(), 0, &event).await
@@ -192,14 +202,7 @@ async fn what_is_published_while_a_connection_is_made_anew_waits_for_it() {
 #[tokio::test]
 async fn what_was_on_its_way_when_the_connection_was_lost_is_not_published_again() {
     let mut world = World::own().await;
-    let topology = Topology::default();
-    connect(world.nats_url(), &topology).await;
-    let options = Options {
-        request_timeout: Duration::from_secs(1),
-        ..Options::new(world.nats_url(), "impatient")
-    };
-    let connection = Connection::open(&options).await.unwrap();
-    let log = Log::new(connection.clone(), topology.shards);
+    let (connection, log) = waiting_for(&world, Duration::from_secs(1)).await;
     let append = |ids: Vec<RequestId>| {
         let event = received("x");
         let log = log.clone();
@@ -225,10 +228,7 @@ async fn what_was_on_its_way_when_the_connection_was_lost_is_not_published_again
     assert!(answers.iter().all(Result::is_err), "{answers:?}");
 
     world.restart_nats().await;
-    harness::until("the connection is there again", || async {
-        connection.ping().await.is_ok()
-    })
-    .await;
+    until_there(&connection).await;
     append(ids())
         .await
         .into_iter()
@@ -254,8 +254,5 @@ async fn a_broker_that_gives_no_sign_of_life_is_taken_for_lost() {
     })
     .await;
     world.signal_nats(Signal::CONT);
-    harness::until("it is there again", || async {
-        connection.ping().await.is_ok()
-    })
-    .await;
+    until_there(&connection).await;
 }

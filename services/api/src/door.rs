@@ -42,7 +42,7 @@ impl Door {
         Self {
             share: AtomicU64::new(PARTS),
             came: AtomicU64::new(0),
-            places: Semaphore::new(settings.submissions_max),
+            places: Semaphore::new(settings.submissions_max.min(Semaphore::MAX_PERMITS)),
             backlog_max: settings.backlog_max,
             tasks_max: settings.tasks_waiting_max,
             shards: settings.shards,

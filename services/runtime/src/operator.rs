@@ -9,6 +9,7 @@ use nats::{Connection, DeadLetters, Error, ExecuteError, Filter, Kept, Letter, L
 use serde::Serialize;
 
 use crate::Settings;
+use crate::settings::LOG_OUTLIVES;
 
 /// The longest reason that goes into a request's history.
 pub const REASON_MAX_CHARS: usize = 1_000;
@@ -62,10 +63,8 @@ pub struct Operator {
     log: Log,
     letters: DeadLetters,
     rules: Rules,
-    /// How long the log keeps a request; nothing is for ever.
-    log_age: Duration,
-    /// How long a run may take.
-    longest_run: Duration,
+    /// How long the log is to keep a request that begins to run again.
+    needed: Duration,
 }
 
 /// What is done with the letters of a filter.
@@ -139,8 +138,7 @@ impl Operator {
             letters: DeadLetters::new(connection),
             log,
             rules: settings.rules(),
-            log_age: Duration::from_secs(settings.log_max_age_seconds),
-            longest_run: Duration::from_millis(settings.request_timeout_ms),
+            needed: Duration::from_millis(settings.request_timeout_ms).saturating_add(LOG_OUTLIVES),
         }
     }
 
@@ -175,14 +173,13 @@ impl Operator {
     /// Whether the log may lose the request's first commit while it runs again: what is left
     /// would be no request, and would never end.
     async fn is_too_old(&self, request: RequestId) -> Result<bool, Error> {
-        if self.log_age.is_zero() {
+        let log_age = self.log.max_age(request).await?;
+        if log_age.is_zero() {
             return Ok(false);
         }
         let commits = self.log.read(request, 0).await?;
-        let lost_at = commits
-            .first()
-            .map(|first| first.at.checked_add(self.log_age));
-        let ends_by = Timestamp::now().checked_add(self.longest_run);
+        let lost_at = commits.first().map(|first| first.at.checked_add(log_age));
+        let ends_by = Timestamp::now().checked_add(self.needed);
         Ok(matches!((lost_at, ends_by), (Some(Ok(lost_at)), Ok(ends_by)) if lost_at < ends_by))
     }
 
@@ -239,10 +236,10 @@ impl Operator {
                     .letters
                     .put_back(&kept.id, unread, &why.by, &why.reason)
                     .await?;
-                (!put_back).then(commit_stays)
+                (!put_back).then(|| stays(&unread.subject))
             }
             (Change::WouldRedrive, Letter::Unread(unread), _) => {
-                unread.subject.starts_with("requests.").then(commit_stays)
+                (!unread.can_be_put_back()).then(|| stays(&unread.subject))
             }
             (_, _, None) => Some("its request is not known".into()),
         };
@@ -275,6 +272,11 @@ impl Operator {
     }
 }
 
-fn commit_stays() -> String {
-    "a commit stays in the log: start a version that can read it".into()
+/// Why a message that was set aside is not put back.
+fn stays(subject: &str) -> String {
+    if subject.starts_with("lifecycle.") {
+        "an event stays in the feed: tell its receiver yourself, and discard the letter".into()
+    } else {
+        "a commit stays in the log: start a version that can read it".into()
+    }
 }

@@ -16,6 +16,8 @@ use crate::task_types::TaskTypes;
 pub use definition::{Definition, Source};
 pub use error::SettingsError;
 
+/// By how much the log outlives a request at the least: its time-out is taken in while it is there.
+pub const LOG_OUTLIVES: Duration = Duration::from_mins(1);
 /// The HTTP implementation reads a head in no smaller pieces.
 const HEADER_MIN_BYTES: usize = 8_192;
 
@@ -224,16 +226,19 @@ impl Settings {
             }
         }
         // What the log has lost can neither go on nor be told apart from what never was.
-        let ages = [
-            ("REQUEST_TIMEOUT_MS", self.request_timeout_ms / 1_000),
-            ("REQUEST_TTL_SECONDS", self.request_ttl_seconds),
-        ];
         let log_age = self.log_max_age_seconds;
-        for (name, seconds) in ages {
-            if log_age > 0 && seconds > log_age {
-                let reason = format!("it must not be longer than LOG_MAX_AGE_SECONDS, {log_age} s");
-                return Err(self.wrong(name, reason));
-            }
+        let log_age_ms = log_age.saturating_mul(1_000);
+        let outlives = LOG_OUTLIVES.as_secs();
+        if log_age > 0 && self.request_timeout_ms.saturating_add(outlives * 1_000) > log_age_ms {
+            let reason = format!(
+                "it must be {outlives} s shorter than LOG_MAX_AGE_SECONDS, {log_age} s, and by more \
+                 where what failed is to be redriven"
+            );
+            return Err(self.wrong("REQUEST_TIMEOUT_MS", reason));
+        }
+        if log_age > 0 && self.request_ttl_seconds > log_age {
+            let reason = format!("it must not be longer than LOG_MAX_AGE_SECONDS, {log_age} s");
+            return Err(self.wrong("REQUEST_TTL_SECONDS", reason));
         }
         if self.payload_max_bytes > nats::STORED_MAX_BYTES {
             let most = nats::STORED_MAX_BYTES;

@@ -1,6 +1,6 @@
 //! The task types: a closed set that the operator configures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use domain::request::RetryPolicy;
@@ -58,6 +58,11 @@ impl TaskTypes {
             .into_iter()
             .map(|entry| TaskType::read(entry, settings))
             .collect::<Result<Vec<_>, String>>()?;
+        let mut names = HashSet::new();
+        if let Some(twice) = types.iter().find(|t| !names.insert(&t.name)) {
+            let name = &twice.name;
+            return Err(format!("task-types {name}: there are two of this name"));
+        }
         let default = match types.iter().position(|t| t.name == DEFAULT) {
             Some(index) => types.remove(index),
             None => TaskType::read(Entry::of_name(DEFAULT), settings)?,

@@ -52,7 +52,7 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     let kept = KEPT.as_secs().to_string();
     settings.push(("LOG_MAX_AGE_SECONDS", &kept));
     settings.push(("REQUEST_TTL_SECONDS", &kept));
-    let longest = KEPT.as_millis().to_string();
+    let longest = (KEPT / 2).as_millis().to_string();
     settings.push(("REQUEST_TIMEOUT_MS", &longest));
     let program = Program::start(&binary(), "up", &world, &settings).await;
     world.stage_in_memory();

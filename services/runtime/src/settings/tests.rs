@@ -42,15 +42,29 @@ fn a_bad_value_names_itself_and_who_set_it() {
 }
 
 #[test]
+fn no_two_task_types_have_one_name() {
+    let file =
+        |second: &str| format!("[[task-types]]\nname = 'bonds'\n[[task-types]]\nname = '{second}'");
+    load(&file("loans"), &[], &[]).unwrap();
+    let error = load(&file("bonds"), &[], &[]).unwrap_err().to_string();
+    assert!(
+        error.contains("bonds: there are two of this name"),
+        "{error}"
+    );
+}
+
+#[test]
 fn no_request_may_outlive_the_log() {
     let error = load("", &[("LOG_MAX_AGE_SECONDS", "3600")], &[]).unwrap_err();
     let error = error.to_string();
     assert!(error.starts_with("REQUEST_TIMEOUT_MS='"), "{error}");
-    assert!(error.ends_with("LOG_MAX_AGE_SECONDS, 3600 s"), "{error}");
-    let shorter = ("REQUEST_TIMEOUT_MS", "3600000");
+    assert!(error.contains("60 s shorter"), "{error}");
+    let too_long = ("REQUEST_TIMEOUT_MS", "3540001");
+    let shorter = ("REQUEST_TIMEOUT_MS", "3540000");
     let age = ("LOG_MAX_AGE_SECONDS", "3600");
     let error = load("", &[age, shorter], &[]).unwrap_err().to_string();
     assert!(error.starts_with("REQUEST_TTL_SECONDS='"), "{error}");
+    assert!(load("", &[age, too_long, ("REQUEST_TTL_SECONDS", "1")], &[]).is_err());
     load("", &[age, shorter, ("REQUEST_TTL_SECONDS", "3600")], &[]).unwrap();
     load("", &[("LOG_MAX_AGE_SECONDS", "0")], &[]).unwrap();
 }

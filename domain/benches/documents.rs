@@ -11,7 +11,7 @@ use std::hint::black_box;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
-use domain::document::{CapturedResources, Document, Limits};
+use domain::document::{CapturedResources, Document, Effort, Limits};
 use sha2::{Digest, Sha256};
 
 #[global_allocator]
@@ -92,10 +92,10 @@ fn split(bencher: Bencher, tasks: usize) {
     let document = accepted(tasks);
     let resources = CapturedResources::default();
     bencher.counter(ItemsCount::new(tasks)).bench(|| {
-        let count = document.count_tasks(&resources, 0).unwrap();
+        let count = document.count_tasks(&resources, 0, Effort::Whole).unwrap();
         let numbers = 1..=u32::try_from(count).unwrap();
-        for task in document.tasks(&resources, 0, numbers).unwrap() {
-            black_box(task.unwrap());
+        for task in document.tasks(&resources, 0, numbers, usize::MAX, Effort::Whole).unwrap() {
+            black_box(task);
         }
     });
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use domain::document::{
-    CapturedResources, Document, HydrationError, Limits, TaskDocument, canonicalize,
+    CapturedResources, Document, Effort, HydrationError, Limits, TaskDocument, canonicalize,
 };
 
 fn golden(kind: &str) -> Vec<PathBuf> {
@@ -88,13 +88,11 @@ fn every_request_case_becomes_its_tasks_and_its_response() {
         let request = fs::read(case.join("request.xml")).unwrap();
         let mut document = Document::accept(&request, &Limits::default()).unwrap();
         for group in 0..document.groups() {
-            let count = document.count_tasks(&resources, group).unwrap();
+            let count = document.count_tasks(&resources, group, Effort::Whole).unwrap();
             let numbers = 1..=u32::try_from(count).unwrap();
             let tasks: Vec<TaskDocument> = document
-                .tasks(&resources, group, numbers)
-                .unwrap()
-                .map(|task| task.unwrap_or_else(|error| panic!("{name}: {error}")))
-                .collect();
+                .tasks(&resources, group, numbers, usize::MAX, Effort::Whole)
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
             let mut results = Vec::new();
             for task in tasks {
                 let file = |kind: &str| {

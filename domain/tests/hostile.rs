@@ -7,22 +7,31 @@
     clippy::format_collect
 )] // A broken case is to stop the test.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::document::{
-    CapturedResources, Cause, Document, HydrationError, InvalidResult, Limits, Refusal,
+    CapturedResources, Cause, Document, Effort, HydrationError, InvalidResult, Limits, Refusal,
     TasksPreview, check_result,
 };
 
-/// The bound of the issue is a second; the code under test is not optimised here, and shares its
-/// processors.
-const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
+/// How much processor time a refusal may take. The bound is a second; the code under test is not
+/// optimized here.
+const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 15 } else { 1 });
+
+/// The processor time that this thread has used.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap(),
+        u32::try_from(time.tv_nsec).unwrap(),
+    )
+}
 
 #[track_caller]
 fn soon<T>(work: impl FnOnce() -> T) -> T {
-    let started = Instant::now();
+    let started = processor_time();
     let done = work();
-    let took = started.elapsed();
+    let took = processor_time().saturating_sub(started);
     assert!(took < SOON, "took {took:?}");
     done
 }
@@ -40,10 +49,13 @@ fn vnml(content: &str) -> String {
 fn tasks(xml: &str) -> Result<usize, HydrationError> {
     let document = Document::accept(xml.as_bytes(), &Limits::default()).unwrap();
     let resources = CapturedResources::default();
-    let count = u32::try_from(document.count_tasks(&resources, 0)?).unwrap();
-    let mut bytes = 0;
-    for task in document.tasks(&resources, 0, 1..=count)? {
-        bytes += task?.xml.len();
+    let count = u32::try_from(document.count_tasks(&resources, 0, Effort::Whole)?).unwrap();
+    let (mut bytes, mut made) = (0, 0);
+    while made < count {
+        for task in document.tasks(&resources, 0, made + 1..=count, 1 << 20, Effort::Whole)? {
+            bytes += task.xml.len();
+            made = task.number;
+        }
     }
     Ok(bytes)
 }
@@ -473,7 +485,7 @@ fn a_group_of_more_tasks_than_it_may_have_is_too_costly() {
     );
     let document = Document::accept(document.as_bytes(), &limits).unwrap();
     let error = document
-        .count_tasks(&CapturedResources::default(), 0)
+        .count_tasks(&CapturedResources::default(), 0, Effort::Whole)
         .unwrap_err();
     assert_eq!(error.code(), "hydration-too-costly");
     let squared = vnml(&format!(
@@ -512,14 +524,14 @@ fn a_hostile_result_is_no_result() {
 
 #[test]
 fn a_dry_run_stops_where_its_tasks_become_too_much() {
-    let rest = "<r>0.0123456789</r>".repeat(50_000);
-    let valuations = "<valuation/>".repeat(50_000);
+    let rest = "<r>0.0123456789</r>".repeat(5_000);
+    let valuations = "<valuation/>".repeat(2_000);
     let document = vnml(&format!("{rest}<group>{valuations}</group><group/>"));
     let document = Document::accept(document.as_bytes(), &Limits::default()).unwrap();
     let preview = soon(|| document.preview());
     assert_eq!(
         preview.groups[0].tasks,
-        TasksPreview::Ready { tasks: 50_000 }
+        TasksPreview::Ready { tasks: 2_000 }
     );
     assert_eq!(preview.groups[1].tasks, TasksPreview::NeedsResults);
 }

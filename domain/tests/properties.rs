@@ -7,7 +7,7 @@
     clippy::format_collect
 )] // A broken case is to stop the test.
 
-use domain::document::{CapturedResources, Document, Limits, TaskDocument, canonicalize};
+use domain::document::{CapturedResources, Document, Effort, Limits, TaskDocument, canonicalize};
 use proptest::prelude::*;
 
 fn canonical(xml: &[u8]) -> String {
@@ -146,13 +146,13 @@ fn tasks(
     numbers: impl IntoIterator<Item = u32> + 'static,
 ) -> Vec<TaskDocument> {
     let resources = CapturedResources::default();
-    let tasks = document.tasks(&resources, group, numbers).unwrap();
-    tasks.collect::<Result<_, _>>().unwrap()
+    let tasks = document.tasks(&resources, group, numbers, usize::MAX, Effort::Whole);
+    tasks.unwrap()
 }
 
 fn all_tasks(document: &Document, group: usize) -> Vec<TaskDocument> {
     let count = document
-        .count_tasks(&CapturedResources::default(), group)
+        .count_tasks(&CapturedResources::default(), group, Effort::Whole)
         .unwrap();
     tasks(document, group, 1..=u32::try_from(count).unwrap())
 }

@@ -1,8 +1,5 @@
 //! Putting results into a request document, and the response that comes of it.
 
-use std::sync::Mutex;
-
-use super::index::Index;
 use super::request::Document;
 use super::result::{InvalidResult, ResultDocument};
 use super::tree::NodeId;
@@ -25,14 +22,15 @@ impl Document {
         }
         for result in results {
             self.assembled = self.with_result(self.assembled, result)?;
+            self.tasks_before += 1;
             let result = ResultDocument::read(result, &self.limits)?;
             // The first says about what all take.
             self.tree
                 .make_room_for(std::mem::take(&mut expected), &result.tree);
             self.tree.graft(group, &result.tree, result.valuation);
         }
-        self.index = Index::default();
-        self.plan = Mutex::new(None);
+        self.tree.join_texts(group);
+        self.changed();
         Ok(())
     }
 

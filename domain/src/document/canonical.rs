@@ -30,7 +30,7 @@ pub(crate) fn pieces(tree: &Tree, take: impl FnMut(&str)) {
         writer: Writer::default(),
         take,
     };
-    pieces.node(tree, tree.root());
+    pieces.all(tree);
     (pieces.take)(&pieces.writer.text);
 }
 
@@ -48,26 +48,31 @@ fn written(attribute: AttributeRef<'_>) -> Written<'_> {
 }
 
 impl<T: FnMut(&str)> Pieces<T> {
-    fn node(&mut self, tree: &Tree, id: NodeId) {
-        match tree.kind(id) {
-            Kind::Text if is_blank(tree.text(id)) => {}
-            Kind::Root => self.children(tree, id),
-            Kind::Element => {
-                self.open(tree, id);
-                self.children(tree, id);
-                self.writer.close(tree.name(id));
+    fn all(&mut self, tree: &Tree) {
+        let mut open: Vec<NodeId> = Vec::new();
+        let mut next = tree.following(tree.root());
+        while let Some(node) = next {
+            while let Some(done) = open.pop_if(|above| tree.parent(node) != Some(*above)) {
+                self.writer.close(tree.name(done));
             }
-            Kind::Text | Kind::Comment | Kind::Instruction => self.writer.node(tree, id),
+            match tree.kind(node) {
+                Kind::Text if is_blank(tree.text(node)) => {}
+                Kind::Element => {
+                    self.open(tree, node);
+                    open.push(node);
+                }
+                Kind::Root | Kind::Text | Kind::Comment | Kind::Instruction => {
+                    self.writer.node(tree, node);
+                }
+            }
+            if self.writer.text.len() >= PIECE_BYTES {
+                (self.take)(&self.writer.text);
+                self.writer.text.clear();
+            }
+            next = tree.following(node);
         }
-        if self.writer.text.len() >= PIECE_BYTES {
-            (self.take)(&self.writer.text);
-            self.writer.text.clear();
-        }
-    }
-
-    fn children(&mut self, tree: &Tree, id: NodeId) {
-        for child in tree.children(id) {
-            self.node(tree, child);
+        while let Some(done) = open.pop() {
+            self.writer.close(tree.name(done));
         }
     }
 

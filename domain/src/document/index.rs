@@ -3,15 +3,22 @@
 //! where there are many.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::tree::{NameId, NodeId, Tree};
+use super::xpath::Item;
 
 /// Looking through fewer children than this costs less than an index of them.
 const FEW: usize = 16;
+/// The most elements that are kept by the value of an attribute, over all attributes. Beyond it
+/// they are looked through: what the index takes of memory is bounded.
+const BY_VALUE_MAX: usize = 2_000_000;
 
 type Nodes = Arc<Vec<NodeId>>;
-type ByValue = Arc<HashMap<Box<str>, Vec<NodeId>>>;
+/// Elements with the hash of an attribute's value, by that hash and then in document order. The
+/// hash is keyed by chance, so that no document can make many values meet.
+type ByValue = Arc<Vec<(u64, NodeId)>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -20,6 +27,9 @@ pub(crate) struct Index {
 
 #[derive(Debug, Default)]
 struct Inner {
+    hasher: RandomState,
+    /// How many elements `by_value` has.
+    kept: usize,
     /// The children of a parent by name, none where they are few; under the document's root, all
     /// elements below it.
     by_name: HashMap<NodeId, Option<Arc<HashMap<NameId, Nodes>>>>,
@@ -32,9 +42,9 @@ impl Index {
     }
 
     /// The child elements of this name and of no namespace, or for the root all such elements of
-    /// the document, in document order, narrowed to those
-    /// with `attribute` of this value where that is cheap; none where there is no index of
-    /// them. `visit` is told how many nodes were looked at.
+    /// the document, in document order, narrowed to those with `attribute` of this value where
+    /// that is cheap; none where there is no index of them. `visit` is told how many nodes were
+    /// looked at.
     pub fn elements<E>(
         &self,
         tree: &Tree,
@@ -42,21 +52,32 @@ impl Index {
         name: NameId,
         attribute: Option<(&str, &str)>,
         visit: impl Fn(usize) -> Result<(), E>,
-    ) -> Result<Option<Nodes>, E> {
+    ) -> Result<Option<Vec<Item>>, E> {
         let Some(by_name) = self.by_name(tree, parent, &visit)? else {
             return Ok(None);
         };
         let Some(named) = by_name.get(&name) else {
-            return Ok(Some(Nodes::default()));
+            return Ok(Some(Vec::new()));
         };
-        let Some((attribute, value)) = attribute else {
+        let by_value = match attribute {
+            Some((attribute, _)) => self.by_value(tree, parent, name, attribute, named, &visit)?,
+            None => None,
+        };
+        let Some((by_value, (attribute, value))) = by_value.zip(attribute) else {
             visit(named.len())?;
-            return Ok(Some(named.clone()));
+            return Ok(Some(named.iter().map(|node| Item::Node(*node)).collect()));
         };
-        let by_value = self.by_value(tree, parent, name, attribute, named, &visit)?;
-        let found = by_value.get(value).cloned().unwrap_or_default();
-        visit(found.len() + 1)?;
-        Ok(Some(Arc::new(found)))
+        let hash = self.inner().hasher.hash_one(value);
+        let first = by_value.partition_point(|(known, _)| *known < hash);
+        let mut found = Vec::new();
+        visit(1)?;
+        for (_, node) in by_value[first..].iter().take_while(|(known, _)| *known == hash) {
+            visit(1 + tree.attribute_count(*node))?;
+            if tree.attribute(*node, attribute) == Some(value) {
+                found.push(Item::Node(*node));
+            }
+        }
+        Ok(Some(found))
     }
 
     fn by_name<E>(
@@ -89,6 +110,7 @@ impl Index {
         Ok(made)
     }
 
+    /// None where there is no room for it.
     fn by_value<E>(
         &self,
         tree: &Tree,
@@ -97,21 +119,32 @@ impl Index {
         attribute: &str,
         named: &[NodeId],
         visit: &impl Fn(usize) -> Result<(), E>,
-    ) -> Result<ByValue, E> {
+    ) -> Result<Option<ByValue>, E> {
         let key = (parent, name, Box::from(attribute));
-        if let Some(known) = self.inner().by_value.get(&key) {
-            return Ok(known.clone());
-        }
-        let mut groups: HashMap<Box<str>, Vec<NodeId>> = HashMap::new();
+        let hasher = {
+            let inner = self.inner();
+            if let Some(known) = inner.by_value.get(&key) {
+                return Ok(Some(known.clone()));
+            }
+            if inner.kept + named.len() > BY_VALUE_MAX {
+                return Ok(None);
+            }
+            inner.hasher.clone()
+        };
+        let mut made = Vec::new();
         for node in named {
-            visit(1)?;
+            visit(1 + tree.attribute_count(*node))?;
             if let Some(value) = tree.attribute(*node, attribute) {
-                groups.entry(value.into()).or_default().push(*node);
+                made.push((hasher.hash_one(value), *node));
             }
         }
-        let made = Arc::new(groups);
-        self.inner().by_value.insert(key, made.clone());
-        Ok(made)
+        // Stable, so that elements of one hash stay in document order.
+        made.sort_by_key(|(hash, _)| *hash);
+        let made = Arc::new(made);
+        let mut inner = self.inner();
+        inner.kept += made.len();
+        inner.by_value.insert(key, made.clone());
+        Ok(Some(made))
     }
 }
 

@@ -2,8 +2,10 @@
 //! `vnml.md`.
 
 mod assemble;
+mod budget;
 mod canonical;
 mod decode;
+mod form;
 mod hydrate;
 mod index;
 mod limits;
@@ -25,6 +27,6 @@ pub use hydrate::{CapturedResources, HydrationError};
 pub use limits::Limits;
 pub use preview::{GroupPreview, Preview, TasksPreview};
 pub use refusal::{Cause, Refusal};
-pub use request::Document;
+pub use request::{Document, Effort};
 pub use result::{InvalidResult, check_result};
 pub use split::TaskDocument;

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::hydrate::{CapturedResources, HydrationError};
-use super::request::Document;
+use super::request::{Document, Effort};
+use super::well_formed::trimmed;
 
 /// What a document would become if it were submitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +53,9 @@ pub enum TasksPreview {
         message: String,
     },
 }
+
+/// So many bytes of task documents are made at once.
+const AT_ONCE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Task documents, as results they might be.
 type Documents = Vec<Vec<u8>>;
@@ -105,22 +109,27 @@ impl Document {
     /// are not too much.
     fn make_tasks(&self, group: usize) -> Result<(usize, Option<Documents>), HydrationError> {
         let nothing = CapturedResources::default();
-        let tasks = self.count_tasks(&nothing, group)?;
-        let numbers = 1..=u32::try_from(tasks).unwrap_or(u32::MAX);
+        let tasks = self.count_tasks(&nothing, group, Effort::Whole)?;
+        let last = u32::try_from(tasks).unwrap_or(u32::MAX);
         let is_last = group + 1 == self.groups();
         let mut documents = Vec::new();
-        let mut bytes = 0;
-        for task in self.tasks(&nothing, group, numbers)? {
-            let task = task?;
-            bytes += task.xml.len();
-            if bytes > self.limits.max_previewed_bytes {
-                return Ok((tasks, None));
+        let (mut bytes, mut made) = (0, 0);
+        while made < last {
+            let numbers = made + 1..=last;
+            let some = self.tasks(&nothing, group, numbers, AT_ONCE_BYTES, Effort::Whole)?;
+            if some.is_empty() {
+                break;
             }
-            if !is_last {
-                documents.push(task.xml);
+            for task in some {
+                made = task.number;
+                bytes += task.xml.len();
+                if !is_last && bytes <= self.limits.max_previewed_bytes {
+                    documents.push(task.xml);
+                }
             }
         }
-        Ok((tasks, Some(documents)))
+        let known = bytes <= self.limits.max_previewed_bytes;
+        Ok((tasks, known.then_some(documents)))
     }
 
     fn put_made(&mut self, group: usize, results: &[Vec<u8>]) -> bool {
@@ -135,9 +144,9 @@ impl Document {
         let nodes =
             std::iter::successors(Some(self.tree.root()), |node| self.tree.following(*node));
         nodes
-            .filter(|node| self.tree.is_element(*node))
+            .filter(|node| self.tree.refers_itself(*node))
             .filter_map(|node| self.tree.attribute(node, "href"))
-            .map(str::trim)
+            .map(trimmed)
             .filter(|uri| !uri.is_empty() && known.insert(*uri))
             .map(str::to_owned)
             .collect()

@@ -1,9 +1,11 @@
 //! A request document.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::budget::{Meter, Spent};
 use super::canonical;
-use super::hydrate::CapturedResources;
+use super::form;
+use super::hydrate::{Cache, CapturedResources, HydrationError, Hydrator};
 use super::index::Index;
 use super::limits::Limits;
 use super::parse::{Misfit, parse_checked};
@@ -25,16 +27,42 @@ pub struct Document {
     pub(super) groups: Vec<NodeId>,
     /// The bytes of its text and of the results that were put in.
     pub(super) assembled: usize,
+    /// How many tasks became results that were put in.
+    pub(super) tasks_before: usize,
     /// The plan of the group that was looked at last.
     pub(super) plan: Mutex<Option<Arc<Plan>>>,
+    /// What the work on it has cost and found out.
+    pub(super) ledger: Mutex<Ledger>,
+}
+
+/// What the work on a document has cost so far, and what it found out.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    spent: Spent,
+    cache: Cache,
+    /// The group whose tasks were made last, and up to which number. What is made again, as for
+    /// another attempt, is not charged again: a document is never too costly for what happened
+    /// to it.
+    charged: (usize, u32),
+}
+
+/// How much work a caller wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// All that it takes.
+    Whole,
+    /// Only a short piece, as on an event loop. What is none is given up with
+    /// [`HydrationError::TakesLonger`], without having been charged.
+    Short,
 }
 
 impl Document {
-    /// Reads a request document. See `vnml.md`, section 1.
+    /// Reads a request document. See `docs/vnml.md`, section 1.
     pub fn accept(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         let tree = parse_checked(bytes, limits, |tree| project(tree).map(|_| ()))?;
         let project = project(&tree).map_err(|(refusal, _)| refusal)?;
-        let groups = tree.elements_named(project, "group").collect();
+        let groups: Vec<NodeId> = tree.elements_named(project, "group").collect();
+        form::check(&tree, &groups, limits)?;
         Ok(Self {
             assembled: tree.text_len(),
             tree,
@@ -42,8 +70,56 @@ impl Document {
             limits: *limits,
             project,
             groups,
-            plan: Mutex::new(None),
+            tasks_before: 0,
+            plan: Mutex::default(),
+            ledger: Mutex::default(),
         })
+    }
+
+    /// Lends a hydrator to some work, and settles what that cost.
+    pub(super) fn hydrating<'a, T>(
+        &'a self,
+        resources: &'a CapturedResources,
+        effort: Effort,
+        work: impl FnOnce(&Hydrator<'a>) -> Result<T, HydrationError>,
+    ) -> Result<T, HydrationError> {
+        let (spent, cache) = {
+            let mut ledger = self.ledger();
+            (ledger.spent, std::mem::take(&mut ledger.cache))
+        };
+        let meter = match effort {
+            Effort::Whole => Meter::new(&self.limits, spent),
+            Effort::Short => Meter::shortly(&self.limits, spent),
+        };
+        let hydrator = Hydrator::new(&self.tree, &self.index, resources, meter, cache);
+        let done = work(&hydrator);
+        let mut ledger = self.ledger();
+        ledger.cache = hydrator.take_cache();
+        if !matches!(done, Err(HydrationError::TakesLonger)) {
+            ledger.spent = hydrator.meter.spent();
+        }
+        done
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a task of a group was made before, so that making it again is not charged.
+    pub(super) fn was_charged(&self, group: usize, number: u32) -> bool {
+        (group, number) <= self.ledger().charged
+    }
+
+    pub(super) fn note_charged(&self, group: usize, number: u32) {
+        let mut ledger = self.ledger();
+        ledger.charged = ledger.charged.max((group, number));
+    }
+
+    /// The document was changed: what was found out about it does not hold any more.
+    pub(super) fn changed(&mut self) {
+        self.index = Index::default();
+        self.plan = Mutex::default();
+        self.ledger().cache.document_changed();
     }
 
     /// The number of its groups.
@@ -66,11 +142,12 @@ impl Document {
         })
     }
 
-    /// The number of the first group's tasks, where the document has one with some and it needs
-    /// nothing that the document refers to.
+    /// The number of the first group's tasks, where the document has one with some, it needs
+    /// nothing that the document refers to, and it is soon found out.
     #[must_use]
     pub fn first_tasks(&self) -> Option<u32> {
-        let tasks = self.count_tasks(&CapturedResources::default(), 0).ok()?;
+        let nothing = CapturedResources::default();
+        let tasks = self.count_tasks(&nothing, 0, Effort::Short).ok()?;
         u32::try_from(tasks).ok().filter(|tasks| *tasks > 0)
     }
 

@@ -1,10 +1,10 @@
-//! Splitting a group into tasks. See `vnml.md`, section 2.
+//! Splitting a group into tasks. See `docs/vnml.md`, section 2.
 
 use std::cell::Cell;
 use std::sync::{Arc, PoisonError};
 
-use super::hydrate::{CapturedResources, HydrationError, Hydrator, note};
-use super::request::Document;
+use super::hydrate::{CapturedResources, HydrationError, Hydrator, note, too_many_tasks};
+use super::request::{Document, Effort};
 use super::tree::{Kind, NodeId, Tree};
 use super::well_formed;
 use super::write::{Writer, Written};
@@ -34,23 +34,21 @@ impl Plan {
 }
 
 impl Document {
-    fn hydrator<'a>(&'a self, resources: &'a CapturedResources) -> Hydrator<'a> {
-        Hydrator::new(&self.tree, &self.index, resources, &self.limits)
-    }
-
     /// The number of a group's tasks. Where the document refers to others, all that the tasks
     /// need is asked for now, before the group starts.
     pub fn count_tasks(
         &self,
         resources: &CapturedResources,
         group: usize,
+        effort: Effort,
     ) -> Result<usize, HydrationError> {
-        let hydrator = self.hydrator(resources);
-        let plan = self.plan(&hydrator, group)?;
-        if self.tree.has_hrefs() {
-            self.require(&hydrator, &plan)?;
-        }
-        Ok(plan.tasks.len())
+        self.hydrating(resources, effort, |hydrator| {
+            let plan = self.plan(hydrator, group)?;
+            if self.tree.has_hrefs() {
+                self.require(hydrator, &plan)?;
+            }
+            Ok(plan.tasks.len())
+        })
     }
 
     /// Hydrates every task for what it asks for.
@@ -81,59 +79,101 @@ impl Document {
         if let Some(plan) = known.as_ref().filter(|plan| plan.group == group) {
             return Ok(plan.clone());
         }
-        let mut tasks = Vec::new();
-        let mut missing = Vec::new();
-        if let Some(node) = self.groups.get(group) {
-            for valuation in self.tree.elements_named(*node, "valuation") {
-                match hydrator.contexts(valuation, true) {
-                    Ok(None) => tasks.push((valuation, None)),
-                    Ok(Some(contexts)) => {
-                        tasks.extend(contexts.into_iter().map(|c| (valuation, Some(c))));
-                    }
-                    Err(HydrationError::Missing { uris }) => note(&mut missing, uris),
-                    Err(failed) => return Err(failed),
-                }
-                if tasks.len() > self.limits.max_tasks {
-                    let reason = format!("it has more than {} tasks", self.limits.max_tasks);
-                    return Err(HydrationError::failed(
-                        "hydration-too-costly",
-                        "group",
-                        "",
-                        reason,
-                    ));
-                }
-            }
-        }
-        if !missing.is_empty() {
-            missing.truncate(self.limits.max_references);
-            return Err(HydrationError::Missing { uris: missing });
+        let tasks = match self.groups.get(group) {
+            Some(node) => self.planned(hydrator, *node)?,
+            None => Vec::new(),
+        };
+        if self.groups.get(group).is_some() && !tasks.is_empty() {
+            let frame = Frame::of(self, self.groups[group]).bytes() as u64;
+            let needed = frame.saturating_mul(tasks.len() as u64);
+            let room = hydrator.meter.has_room_for_tasks(needed);
+            room.map_err(|over| HydrationError::over("group", "", over))?;
         }
         let plan = Arc::new(Plan { group, tasks });
         *known = Some(plan.clone());
         Ok(plan)
     }
 
-    /// The task documents of a group with these numbers, in that order, each made when it is
-    /// asked for. A number that the group does not have is left out.
-    pub fn tasks<'a>(
-        &'a self,
-        resources: &'a CapturedResources,
-        group: usize,
-        numbers: impl IntoIterator<Item = u32> + 'a,
-    ) -> Result<impl Iterator<Item = Result<TaskDocument, HydrationError>> + 'a, HydrationError>
-    {
-        let hydrator = self.hydrator(resources);
-        let plan = self.plan(&hydrator, group)?;
-        let frame = self.groups.get(group).map(|group| Frame::of(self, *group));
-        let made = numbers.into_iter().filter_map(move |number| {
-            let index = usize::try_from(number.checked_sub(1)?).ok()?;
-            let (valuation, context) = *plan.tasks.get(index)?;
-            let frame = frame.as_ref()?;
-            let hydrated = hydrator.hydrate(valuation, true, context);
-            Some(hydrated.and_then(|valuation| frame.task(number, &valuation)))
-        });
-        Ok(made)
+    /// The tasks of a group: its valuations, and what `use` binds for each.
+    fn planned(
+        &self,
+        hydrator: &Hydrator<'_>,
+        group: NodeId,
+    ) -> Result<Vec<(NodeId, Option<NodeId>)>, HydrationError> {
+        let mut tasks = Vec::new();
+        let mut missing = Vec::new();
+        for valuation in self.tree.elements_named(group, "valuation") {
+            match hydrator.contexts(valuation, true) {
+                Ok(None) => tasks.push((valuation, None)),
+                Ok(Some(contexts)) => {
+                    tasks.extend(contexts.into_iter().map(|c| (valuation, Some(c))));
+                }
+                Err(HydrationError::Missing { uris }) => note(&mut missing, uris),
+                Err(failed) => return Err(failed),
+            }
+            if self.tasks_before + tasks.len() > self.limits.max_tasks {
+                return Err(too_many_tasks(&self.limits));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(tasks);
+        }
+        missing.truncate(self.limits.max_references);
+        Err(HydrationError::Missing { uris: missing })
     }
+
+    /// The first task documents of a group with these numbers, in that order: all of them, or
+    /// as many as have about `bytes` together, but at least one. A number that the group does not
+    /// have is left out.
+    pub fn tasks(
+        &self,
+        resources: &CapturedResources,
+        group: usize,
+        numbers: impl IntoIterator<Item = u32>,
+        bytes: usize,
+        effort: Effort,
+    ) -> Result<Vec<TaskDocument>, HydrationError> {
+        self.hydrating(resources, effort, |hydrator| {
+            let plan = self.plan(hydrator, group)?;
+            let Some(node) = self.groups.get(group) else {
+                return Ok(Vec::new());
+            };
+            let frame = Frame::of(self, *node);
+            let mut made = Vec::new();
+            let mut made_bytes = 0;
+            for number in numbers {
+                let place = number.checked_sub(1).map_or(usize::MAX, |index| index as usize);
+                let Some((valuation, context)) = plan.tasks.get(place).copied() else {
+                    continue;
+                };
+                let again = self.was_charged(group, number);
+                let before = again.then(|| hydrator.meter.begin_again());
+                let task = hydrator
+                    .hydrate(valuation, true, context)
+                    .and_then(|valuation| frame.task(number, &valuation))
+                    .and_then(|task| charge(hydrator, task));
+                if let Some(before) = before {
+                    hydrator.meter.settle(before);
+                }
+                let task = task?;
+                made_bytes += task.xml.len();
+                made.push(task);
+                if made_bytes > bytes {
+                    break;
+                }
+            }
+            if let Some(last) = made.iter().map(|task| task.number).max() {
+                self.note_charged(group, last);
+            }
+            Ok(made)
+        })
+    }
+}
+
+fn charge(hydrator: &Hydrator<'_>, task: TaskDocument) -> Result<TaskDocument, HydrationError> {
+    let charged = hydrator.meter.task(task.xml.len());
+    charged.map_err(|over| HydrationError::over("valuation", "", over))?;
+    Ok(task)
 }
 
 /// The most room that is made for a task because the one before took it.
@@ -150,7 +190,7 @@ struct Frame {
 impl Frame {
     fn of(document: &Document, group: NodeId) -> Self {
         let tree = &document.tree;
-        let mut head = Writer::up_to(document.limits.max_hydrated_bytes);
+        let mut head = Writer::within(&document.limits);
         let mut tail = Writer::default();
         let Some(root) = tree.document_element() else {
             return Self {
@@ -196,6 +236,10 @@ impl Frame {
         }
     }
 
+    fn bytes(&self) -> usize {
+        self.head.text.len() + self.tail.len()
+    }
+
     fn task(
         &self,
         number: u32,
@@ -211,12 +255,8 @@ impl Frame {
             writer.open("vndb", "", std::iter::once(external_id));
             writer.close_empty();
         });
-        if writer.is_over() {
-            return Err(valuation.error(
-                "hydration-too-costly",
-                "",
-                "its task document is too large",
-            ));
+        if let Some(over) = writer.over() {
+            return Err(valuation.over("", over));
         }
         writer.text.push_str(&self.tail);
         let own = writer.text.len() - self.head.text.len();

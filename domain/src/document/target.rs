@@ -1,7 +1,7 @@
 //! Hydrating a part of a document for itself: for the command line and the golden cases.
 
 use super::hydrate::{CapturedResources, HydrationError, Hydrator, note};
-use super::request::Document;
+use super::request::{Document, Effort};
 use super::tree::NodeId;
 use super::write::Writer;
 use super::xpath::{Evaluator, Item, Value, compile};
@@ -14,27 +14,41 @@ impl Document {
         resources: &CapturedResources,
         target: &str,
     ) -> Result<String, HydrationError> {
-        let hydrator = Hydrator::new(&self.tree, &self.index, resources, &self.limits);
-        let mut writer = Writer::up_to(self.limits.max_hydrated_bytes);
-        if target == "/" {
-            if let Some(root) = self.tree.document_element() {
-                hydrator
-                    .hydrate(root, false, None)?
-                    .write(&mut writer, |_| {});
+        self.hydrating(resources, Effort::Whole, |hydrator| {
+            let mut writer = Writer::within(&self.limits);
+            if target == "/" {
+                if let Some(root) = self.tree.document_element() {
+                    let hydrated = hydrator.hydrate(root, false, None)?;
+                    hydrated.write(&mut writer, |_| {});
+                }
+            } else {
+                writer.open("hydrated", "", std::iter::empty());
+                writer.content();
+                self.hydrate_each(hydrator, target, &mut writer)?;
+                writer.close("hydrated");
             }
-            return self.bounded(writer, target);
-        }
-        writer.open("hydrated", "", std::iter::empty());
-        writer.content();
+            match writer.over() {
+                Some(over) => Err(HydrationError::over("target", target, over)),
+                None => Ok(writer.text),
+            }
+        })
+    }
+
+    fn hydrate_each(
+        &self,
+        hydrator: &Hydrator<'_>,
+        target: &str,
+        writer: &mut Writer,
+    ) -> Result<(), HydrationError> {
         let mut missing: Vec<String> = Vec::new();
-        for node in self.targets(target)? {
+        for node in self.targets(hydrator, target)? {
             let contexts = match hydrator.contexts(node, false)? {
                 None => vec![None],
                 Some(contexts) => contexts.into_iter().map(Some).collect(),
             };
             for context in contexts {
                 match hydrator.hydrate(node, false, context) {
-                    Ok(hydrated) => hydrated.write(&mut writer, |_| {}),
+                    Ok(hydrated) => hydrated.write(writer, |_| {}),
                     Err(HydrationError::Missing { uris }) => {
                         note(&mut missing, uris);
                     }
@@ -42,32 +56,18 @@ impl Document {
                 }
             }
         }
-        if !missing.is_empty() {
-            return Err(HydrationError::Missing { uris: missing });
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(HydrationError::Missing { uris: missing })
         }
-        writer.close("hydrated");
-        self.bounded(writer, target)
     }
 
-    fn bounded(&self, writer: Writer, target: &str) -> Result<String, HydrationError> {
-        if writer.is_over() {
-            let limit = self.limits.max_hydrated_bytes;
-            let reason = format!("it is larger than {limit} bytes");
-            return Err(HydrationError::failed(
-                "hydration-too-costly",
-                "target",
-                target,
-                reason,
-            ));
-        }
-        Ok(writer.text)
-    }
-
-    fn targets(&self, target: &str) -> Result<Vec<NodeId>, HydrationError> {
+    fn targets(&self, hydrator: &Hydrator<'_>, target: &str) -> Result<Vec<NodeId>, HydrationError> {
         let wrong =
             |reason: String| HydrationError::failed("hydration-syntax", "target", target, reason);
         let expression = compile(target).map_err(|error| wrong(error.to_string()))?;
-        let evaluator = Evaluator::new(&self.tree, &self.index, self.limits.max_visits);
+        let evaluator = Evaluator::new(&self.tree, &self.index, hydrator.meter.clone());
         let value = evaluator
             .evaluate(&expression, self.tree.root())
             .map_err(|error| wrong(error.to_string()))?;

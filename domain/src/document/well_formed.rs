@@ -154,6 +154,11 @@ pub(crate) fn local_name(qualified: &str) -> &str {
         .map_or(qualified, |(_, local)| local)
 }
 
+/// Text without the white space around it, as XML has it: a no-break space stays.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
 /// Whether text is nothing but white space, as XML has it: a no-break space is content.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.bytes()

@@ -1,7 +1,10 @@
 //! From nodes to text.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
+use super::budget::Over;
+use super::limits::Limits;
 use super::parse::declared_prefix;
 use super::tree::{Kind, NodeId, Tree};
 use super::well_formed::{self, XML_NAMESPACE};
@@ -10,12 +13,22 @@ use super::well_formed::{self, XML_NAMESPACE};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
     pub text: String,
-    /// Where it gives up, in bytes; none for never.
-    limit: Option<usize>,
+    /// What it gives up beyond; none for never.
+    bounds: Option<Bounds>,
+    /// The bound that it went over first.
+    over: Option<Over>,
     /// The bindings in scope, outermost first, each with the number of open elements when it
     /// was made.
     bindings: Vec<(usize, String, String)>,
     depth: usize,
+}
+
+/// What a document that is written may have, so that it can be read again.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    bytes: usize,
+    depth: usize,
+    namespaces: usize,
 }
 
 /// An attribute to be written.
@@ -33,9 +46,25 @@ impl Written<'_> {
 
 impl Writer {
     /// One that gives up soon after so many bytes; what it has then is to be thrown away.
-    pub fn up_to(limit: usize) -> Self {
+    pub fn up_to(bytes: usize) -> Self {
         Self {
-            limit: Some(limit),
+            bounds: Some(Bounds {
+                bytes,
+                depth: usize::MAX,
+                namespaces: usize::MAX,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// One for what is hydrated: it may have what a document may have that is read.
+    pub fn within(limits: &Limits) -> Self {
+        Self {
+            bounds: Some(Bounds {
+                bytes: limits.max_hydrated_bytes,
+                depth: limits.max_depth,
+                namespaces: limits.max_namespaces,
+            }),
             ..Self::default()
         }
     }
@@ -46,22 +75,67 @@ impl Writer {
         text.push_str(&self.text);
         Self {
             text,
-            limit: self.limit,
+            bounds: self.bounds,
+            over: self.over,
             bindings: self.bindings.clone(),
             depth: self.depth,
         }
     }
 
-    pub fn is_over(&self) -> bool {
-        self.limit.is_some_and(|limit| self.text.len() > limit)
+    /// The bound that it went over.
+    pub fn over(&self) -> Option<Over> {
+        let bytes = self.bounds.map(|bounds| bounds.bytes);
+        let bytes = bytes.filter(|bytes| self.text.len() > *bytes);
+        self.over
+            .or(bytes.map(|bytes| Over::HydratedBytes(bytes as u64)))
     }
 
-    pub fn node(&mut self, tree: &Tree, id: NodeId) {
-        if self.is_over() {
+    pub fn is_over(&self) -> bool {
+        self.over().is_some()
+    }
+
+    fn check(&mut self) {
+        let Some(bounds) = self.bounds.filter(|_| self.over.is_none()) else {
             return;
+        };
+        if self.depth > bounds.depth {
+            self.over = Some(Over::Depth(bounds.depth as u64));
+        } else if self.bindings.len() > bounds.namespaces {
+            self.over = Some(Over::Namespaces(bounds.namespaces as u64));
+        } else if self.text.len() > bounds.bytes {
+            self.over = Some(Over::HydratedBytes(bounds.bytes as u64));
         }
+    }
+
+    /// Writes a node with all below it.
+    pub fn node(&mut self, tree: &Tree, id: NodeId) {
+        if tree.kind(id) == Kind::Root {
+            return self.children(tree, id);
+        }
+        let end = tree.after(id);
+        let mut open: Vec<NodeId> = Vec::new();
+        let mut next = Some(id);
+        while let Some(node) = next.filter(|node| Some(*node) != end) {
+            while let Some(done) = open.pop_if(|above| tree.parent(node) != Some(*above)) {
+                self.close(tree.name(done));
+            }
+            if self.is_over() {
+                return;
+            }
+            if self.single(tree, node) {
+                open.push(node);
+            }
+            next = tree.following(node);
+        }
+        while let Some(done) = open.pop() {
+            self.close(tree.name(done));
+        }
+    }
+
+    /// Writes a node without what is below it; whether it is to be closed after that.
+    fn single(&mut self, tree: &Tree, id: NodeId) -> bool {
         match tree.kind(id) {
-            Kind::Root => self.children(tree, id),
+            Kind::Root => {}
             Kind::Element => {
                 let attributes = tree.attributes(id).map(|attribute| Written {
                     name: attribute.name,
@@ -69,18 +143,17 @@ impl Writer {
                     value: Cow::Borrowed(attribute.value),
                 });
                 self.open(tree.name(id), tree.namespace(id), attributes);
-                if tree.children(id).next().is_none() {
-                    self.close_empty();
-                } else {
+                if tree.children(id).next().is_some() {
                     self.content();
-                    self.children(tree, id);
-                    self.close(tree.name(id));
+                    return true;
                 }
+                self.close_empty();
             }
             Kind::Text => self.characters(tree.text(id)),
             Kind::Comment => self.comment(tree.text(id)),
             Kind::Instruction => self.instruction(tree.name(id), tree.text(id)),
         }
+        false
     }
 
     pub fn children(&mut self, tree: &Tree, id: NodeId) {
@@ -110,6 +183,7 @@ impl Writer {
             self.open_bound(name, namespace, rest);
         }
         self.depth += 1;
+        self.check();
     }
 
     /// The part of a start tag where prefixes matter. Merged elements may bring declarations
@@ -117,38 +191,27 @@ impl Writer {
     /// two attributes that need the same prefix the second is renamed.
     fn open_bound(&mut self, name: &str, namespace: &str, attributes: Vec<Written<'_>>) {
         let prefix = well_formed::prefix(name).unwrap_or_default();
-        let mut needed: Vec<(String, String)> = vec![(prefix.into(), namespace.into())];
+        let mut needed = Needed::of(prefix, namespace);
         let mut declared = Vec::new();
         let mut named = Vec::with_capacity(attributes.len());
         for attribute in attributes {
             if let Some(prefix) = declared_prefix(attribute.name) {
                 declared.push((prefix.to_owned(), attribute.value));
-                continue;
-            }
-            let prefix = well_formed::prefix(attribute.name).unwrap_or_default();
-            let mut written = Cow::Borrowed(attribute.name);
-            if !prefix.is_empty() && attribute.namespace != XML_NAMESPACE {
-                let taken = needed.iter().find(|(known, _)| known == prefix);
-                match taken {
-                    Some((_, known)) if known == attribute.namespace => {}
-                    Some(_) => {
-                        let fresh = fresh_prefix(&needed, &declared);
-                        let local = well_formed::local_name(attribute.name);
-                        written = Cow::Owned(format!("{fresh}:{local}"));
-                        needed.push((fresh, attribute.namespace.into()));
-                    }
-                    None => needed.push((prefix.into(), attribute.namespace.into())),
-                }
-            }
-            named.push((written, attribute.value));
-        }
-        for (prefix, value) in declared {
-            let contradicts = needed.iter().any(|(p, n)| *p == prefix && *n != value);
-            if !contradicts {
-                self.declare(&prefix, &value);
+            } else {
+                named.push(attribute);
             }
         }
-        for (prefix, namespace) in needed {
+        let taken: HashSet<&str> = declared.iter().map(|(prefix, _)| prefix.as_str()).collect();
+        let named: Vec<(Cow<'_, str>, Cow<'_, str>)> = named
+            .into_iter()
+            .map(|attribute| (needed.name(&attribute, &taken), attribute.value))
+            .collect();
+        for (prefix, value) in &declared {
+            if needed.namespace_of(prefix).is_none_or(|known| known == value) {
+                self.declare(prefix, value);
+            }
+        }
+        for (prefix, namespace) in needed.in_order {
             self.declare(&prefix, &namespace);
         }
         for (name, value) in named {
@@ -225,16 +288,69 @@ impl Writer {
     }
 }
 
-/// A prefix that nothing on an element uses.
-fn fresh_prefix(needed: &[(String, String)], declared: &[(String, Cow<'_, str>)]) -> String {
-    let taken = |prefix: &String| {
-        needed.iter().any(|(known, _)| known == prefix)
-            || declared.iter().any(|(known, _)| known == prefix)
-    };
-    (1..=needed.len() + declared.len() + 1)
-        .map(|number| format!("ns{number}"))
-        .find(|prefix| !taken(prefix))
-        .unwrap_or_default()
+/// The prefixes that the names of one start tag need, and what each is bound to.
+#[derive(Default)]
+struct Needed {
+    in_order: Vec<(String, String)>,
+    places: HashMap<String, usize>,
+    /// The prefix that stands in where a name's own prefix is bound to something else.
+    stand_ins: HashMap<String, String>,
+}
+
+impl Needed {
+    fn of(prefix: &str, namespace: &str) -> Self {
+        let mut needed = Self::default();
+        needed.add(prefix.to_owned(), namespace.to_owned());
+        needed
+    }
+
+    fn add(&mut self, prefix: String, namespace: String) {
+        self.places.insert(prefix.clone(), self.in_order.len());
+        self.in_order.push((prefix, namespace));
+    }
+
+    fn namespace_of(&self, prefix: &str) -> Option<&str> {
+        let place = self.places.get(prefix)?;
+        Some(&self.in_order[*place].1)
+    }
+
+    /// The name that an attribute is written with.
+    fn name<'n>(&mut self, attribute: &Written<'n>, taken: &HashSet<&str>) -> Cow<'n, str> {
+        let prefix = well_formed::prefix(attribute.name).unwrap_or_default();
+        if prefix.is_empty() || attribute.namespace == XML_NAMESPACE {
+            return Cow::Borrowed(attribute.name);
+        }
+        match self.namespace_of(prefix) {
+            Some(known) if known == attribute.namespace => return Cow::Borrowed(attribute.name),
+            Some(_) => {}
+            None => {
+                self.add(prefix.to_owned(), attribute.namespace.to_owned());
+                return Cow::Borrowed(attribute.name);
+            }
+        }
+        let local = well_formed::local_name(attribute.name);
+        if let Some(prefix) = self.stand_ins.get(attribute.namespace) {
+            return Cow::Owned(format!("{prefix}:{local}"));
+        }
+        let fresh = self.fresh(taken);
+        let name = format!("{fresh}:{local}");
+        let namespace = attribute.namespace.to_owned();
+        self.stand_ins.insert(namespace.clone(), fresh.clone());
+        self.add(fresh, namespace);
+        Cow::Owned(name)
+    }
+
+    /// A prefix that nothing on the element uses.
+    fn fresh(&self, taken: &HashSet<&str>) -> String {
+        let mut number = self.stand_ins.len() + 1;
+        loop {
+            let prefix = format!("ns{number}");
+            if !self.places.contains_key(&prefix) && !taken.contains(prefix.as_str()) {
+                return prefix;
+            }
+            number += 1;
+        }
+    }
 }
 
 /// Escapes what a reader would take for something else, or would normalise away.

@@ -1,12 +1,23 @@
 //! References that lead back to themselves.
 
+use std::rc::Rc;
+
 use super::piece::Element;
 use super::{HydrationError, Hydrator, Scope};
 use crate::document::tree::{NodeId, Tree};
 
+/// What was referred to on the way to an element, the last first.
+#[derive(Debug)]
+pub(crate) struct Link<'a> {
+    to: (&'a Tree, NodeId),
+    before: Option<Rc<Link<'a>>>,
+    /// How many links there are with this one.
+    length: usize,
+}
+
 impl<'a> Hydrator<'a> {
-    /// An element may not select itself or what it is part of, nor what was selected on the way
-    /// to it. Where something comes in from another document, the length of the chain ends it.
+    /// An element may not select what it is part of, nor what anything that was referred to on
+    /// the way to it is part of.
     pub(super) fn refuse_cycle(
         &self,
         element: &Element<'a>,
@@ -14,19 +25,18 @@ impl<'a> Hydrator<'a> {
         selected: NodeId,
         scope: &Scope<'a>,
     ) -> Result<(), HydrationError> {
-        let (tree, written) = element.written;
-        if !std::ptr::eq(tree, self.tree) {
-            return Ok(());
-        }
-        let links = || {
-            let here = scope.chain.iter();
-            here.filter(|(known, _)| std::ptr::eq(*known, tree))
-                .map(|(_, link)| *link)
+        let over = |over| element.over(expression, over);
+        let is_part = |(tree, node): (&'a Tree, NodeId)| {
+            std::ptr::eq(tree, self.tree) && tree.is_within(node, selected)
         };
-        // Only what came in by a selection can lead back to it.
-        let came_in = links().any(|link| tree.is_within(written, link));
-        let back = links().any(|link| tree.is_within(link, selected));
-        if tree.is_within(written, selected) || (came_in && back) {
+        let mut back = is_part(element.written);
+        let mut link = scope.chain.as_ref();
+        while let Some(known) = link.filter(|_| !back) {
+            self.meter.visit(STEPS_UP).map_err(over)?;
+            back = is_part(known.to);
+            link = known.before.as_ref();
+        }
+        if back {
             let reason = "it selects what it is itself a part of";
             return Err(element.error("hydration-cycle", expression, reason));
         }
@@ -41,16 +51,22 @@ impl<'a> Hydrator<'a> {
         link: (&'a Tree, NodeId),
         scope: &Scope<'a>,
     ) -> Result<Scope<'a>, HydrationError> {
-        if scope.chain.len() >= self.limits.max_chain {
-            let reason = format!("more than {} references in a chain", self.limits.max_chain);
+        let length = scope.chain.as_ref().map_or(0, |chain| chain.length);
+        if length >= self.meter.limits.max_chain {
+            let reason = format!("more than {length} references in a chain (max-chain)");
             return Err(element.error("hydration-cycle", expression, reason));
         }
-        let mut chain = scope.chain.clone();
-        chain.push(link);
         Ok(Scope {
             context: scope.context,
-            chain,
+            chain: Some(Rc::new(Link {
+                to: link,
+                before: scope.chain.clone(),
+                length: length + 1,
+            })),
             place: None,
         })
     }
 }
+
+/// About how many steps up it takes to see whether an element is part of another.
+const STEPS_UP: usize = 8;

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::document::budget::Over;
+
 /// Why something cannot be hydrated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HydrationError {
@@ -10,6 +12,8 @@ pub enum HydrationError {
     },
     /// It never will be.
     Failed(Box<Failed>),
+    /// It takes longer than a caller allows that wants a short piece of work only.
+    TakesLonger,
 }
 
 /// What failed, and why.
@@ -36,12 +40,21 @@ impl HydrationError {
         }))
     }
 
-    /// The stable code; see `vnml.md`, section 4.6.
+    /// The error that something goes over what its document may cost.
+    pub(crate) fn over(element: impl Into<String>, expression: &str, over: Over) -> Self {
+        match over {
+            Over::Short => Self::TakesLonger,
+            over => Self::failed("hydration-too-costly", element, expression, over.to_string()),
+        }
+    }
+
+    /// The stable code; see `docs/vnml.md`, section 4.6.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "hydration-fetch-failed",
             Self::Failed(failed) => failed.code,
+            Self::TakesLonger => "hydration-too-costly",
         }
     }
 }
@@ -59,6 +72,8 @@ impl fmt::Display for HydrationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { uris } => write!(f, "not captured: {}", uris.join(", ")),
+            Self::TakesLonger => f.write_str("it is no short piece of work"),
+            Self::Failed(failed) if failed.element.is_empty() => f.write_str(&failed.reason),
             Self::Failed(failed) if failed.expression.is_empty() => {
                 write!(f, "<{}>: {}", failed.element, failed.reason)
             }

@@ -1,11 +1,13 @@
-//! `use="vn:link(xpath, child)"`: one valuation for each. See `vnml.md`, section 4.3.
+//! `use="vn:link(xpath, child)"`: one valuation for each. See `docs/vnml.md`, section 4.3.
 
 use super::piece::Element;
-use super::{HydrationError, Hydrator, Scope, placeholder};
+use super::{HydrationError, Hydrator, Resolved, Scope, placeholder};
+use crate::document::limits::Limits;
 use crate::document::tree::NodeId;
+use crate::document::well_formed::trimmed;
 use crate::document::xpath::{Item, Value, XPathError};
 
-impl Hydrator<'_> {
+impl<'a> Hydrator<'a> {
     /// The contexts that a valuation's `use` gives, in order; none where it has no `use`. Where
     /// its `own` references count, its `href` may bring one.
     pub fn contexts(
@@ -13,45 +15,37 @@ impl Hydrator<'_> {
         valuation: NodeId,
         own: bool,
     ) -> Result<Option<Vec<NodeId>>, HydrationError> {
-        let mut element = Element::of(self.tree, valuation);
-        let literal = |uri: &str| !placeholder::is(uri);
-        if own && element.attribute("href").is_some_and(literal) {
-            element = self.href(element, &mut Scope::default())?;
-            let uris = self.missing.take();
-            if !uris.is_empty() {
-                return Err(HydrationError::Missing { uris });
-            }
-        }
-        let link = element.attribute("use").unwrap_or_default().trim();
+        let element = self.linking(valuation, own)?;
+        let link = trimmed(element.reference("use").unwrap_or_default());
         if link.is_empty() {
             return Ok(None);
         }
+        let over = |over| element.over(link, over);
+        self.meter.resolve().map_err(over)?;
         let (source, child) = arguments(&element, link)?;
-        let value = self.evaluate(&element, source, None)?;
-        let parents = elements(self, &value);
+        let parents = self.evaluate(&element, source, None)?;
+        let parents = parents.iter().flat_map(|items| items.iter());
+        let parents: Vec<NodeId> = parents.filter_map(|item| self.element_at(*item)).collect();
         if parents.is_empty() {
             let reason = format!("'{source}' gives no element");
             return Err(element.error("hydration-no-match", link, reason));
         }
-        let expression = self
-            .compiled(child)
-            .map_err(|error| element.error("hydration-syntax", child, error.to_string()))?;
+        let expression = self.compiled(child).map_err(|error| match error {
+            XPathError::Syntax(reason) => element.error("hydration-syntax", child, reason),
+            XPathError::TooCostly(over) => element.over(child, over),
+        })?;
         let mut contexts = Vec::new();
         for parent in parents {
-            let children = self
-                .evaluator
-                .evaluate(&expression, parent)
-                .map_err(|error| {
-                    let code = match error {
-                        XPathError::Syntax(_) => "hydration-syntax",
-                        XPathError::TooCostly(_) => "hydration-too-costly",
-                    };
-                    element.error(code, child, error.to_string())
-                })?;
-            contexts.extend(elements(self, &children));
-            if contexts.len() > self.limits.max_tasks {
-                let reason = format!("it gives more than {} tasks", self.limits.max_tasks);
-                return Err(element.error("hydration-too-costly", link, reason));
+            let children = self.evaluator.evaluate(&expression, parent);
+            let children = children.map_err(|error| match error {
+                XPathError::Syntax(reason) => element.error("hydration-syntax", child, reason),
+                XPathError::TooCostly(over) => element.over(child, over),
+            })?;
+            if let Value::Nodes(items) = children {
+                contexts.extend(items.iter().filter_map(|item| self.element_at(*item)));
+            }
+            if contexts.len() > self.meter.limits.max_tasks {
+                return Err(too_many_tasks(&self.meter.limits));
             }
         }
         if contexts.is_empty() {
@@ -60,19 +54,35 @@ impl Hydrator<'_> {
         }
         Ok(Some(contexts))
     }
+
+    /// A valuation as its `use` is read: with what its `href` brings, where its `own` references
+    /// count.
+    fn linking(&self, valuation: NodeId, own: bool) -> Resolved<'a> {
+        let over = |over| HydrationError::over("valuation", "", over);
+        let mut element = Element::of(&self.meter, self.tree, valuation).map_err(over)?;
+        let literal = |uri: &str| !placeholder::is(uri);
+        if own && element.reference("href").is_some_and(literal) {
+            element = self.href(element, &mut Scope::default())?;
+            let uris = self.missing.take();
+            if !uris.is_empty() {
+                return Err(HydrationError::Missing { uris });
+            }
+        }
+        Ok(element)
+    }
+
+    fn element_at(&self, item: Item) -> Option<NodeId> {
+        match item {
+            Item::Node(node) if self.tree.is_element(node) => Some(node),
+            _ => None,
+        }
+    }
 }
 
-fn elements(hydrator: &Hydrator<'_>, value: &Value) -> Vec<NodeId> {
-    let Value::Nodes(nodes) = value else {
-        return Vec::new();
-    };
-    nodes
-        .iter()
-        .filter_map(|item| match item {
-            Item::Node(node) if hydrator.tree.is_element(*node) => Some(*node),
-            _ => None,
-        })
-        .collect()
+/// The error that a document becomes more tasks than it may have.
+pub(crate) fn too_many_tasks(limits: &Limits) -> HydrationError {
+    let reason = format!("the document becomes more than {} tasks (max-tasks)", limits.max_tasks);
+    HydrationError::failed("hydration-too-costly", "group", "", reason)
 }
 
 /// The two arguments of `vn:link`, split at the last comma outside brackets and quotes.
@@ -85,17 +95,16 @@ fn arguments<'l>(
         .split_once('(')
         .ok_or_else(|| wrong("vn:link(xpath, child) is expected".into()))?;
     let inner = rest
-        .trim_end()
         .strip_suffix(')')
         .ok_or_else(|| wrong("its parenthesis is not closed".into()))?;
-    let function = function.trim();
+    let function = trimmed(function);
     if function != "vn:link" {
         return Err(wrong(format!(
             "there is no function {function}; only vn:link"
         )));
     }
     let comma = last_comma(inner).ok_or_else(|| wrong("two arguments are expected".into()))?;
-    let (source, child) = (inner[..comma].trim(), inner[comma + 1..].trim());
+    let (source, child) = (trimmed(&inner[..comma]), trimmed(&inner[comma + 1..]));
     if source.is_empty() || child.is_empty() {
         return Err(wrong("an argument is empty".into()));
     }

@@ -1,93 +1,269 @@
-//! Merging a local element with another. See `vnml.md`, section 4.5.
+//! Laying one element over another. See `docs/vnml.md`, section 4.5.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::piece::{Element, MadeAttribute, Piece};
+use super::piece::{Content, Element, MadeAttribute, Piece};
+use super::{Depth, HydrationError, Hydrator, Resolved, Scope, waits};
+use crate::document::budget::{Meter, Over};
 use crate::document::well_formed::{self, local_name};
 
-/// Whose text stays.
+/// So many attributes are looked through; more are looked up.
+const FEW: usize = 16;
+
+/// What the result takes of which side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// The local one, unless it is blank.
+    /// For the element that carries `href`: the other's name, the local text unless it is blank.
     Href,
-    /// The other's, unless it has none.
+    /// For the element that carries `select`: the other's name, and its text unless it has none.
     Select,
+    /// For what is below either: the local name, and the local text unless it is blank.
+    Child,
 }
 
-/// The other element, with the local one laid over it. Its depth is bounded by that of the two.
-pub(super) fn merge<'a>(local: Element<'a>, other: Element<'a>, rule: Rule) -> Element<'a> {
-    let written = if local.attribute("select").is_some() || other.attribute("select").is_none() {
+/// One of the two elements, with the scope in which what is below it is still to be resolved;
+/// none where it is as it is to be.
+pub(super) struct Side<'s, 'a> {
+    pub element: Box<Element<'a>>,
+    pub scope: Option<&'s Scope<'a>>,
+}
+
+impl<'a> Hydrator<'a> {
+    /// The other element with the local one laid over it. Counterparts are found by what is
+    /// written; then each side is resolved in its own scope, and the local one laid over.
+    pub(super) fn lay(
+        &self,
+        local: Side<'_, 'a>,
+        other: Side<'_, 'a>,
+        rule: Rule,
+        level: usize,
+    ) -> Resolved<'a> {
+        self.check_level(&local.element, level)?;
+        let (local_scope, other_scope) = (local.scope, other.scope);
+        let (mut local, mut other) = (local.element, other.element);
+        let over = std::mem::replace(&mut other.content, Content::Made(Vec::new()));
+        let own = std::mem::replace(&mut local.content, Content::Made(Vec::new()));
+        let mut merged = outline(&self.meter, local, other, rule).map_err(of_work)?;
+        if own.is_empty() {
+            merged.content = over;
+            return match other_scope {
+                Some(scope) => self.children(merged, scope, scope, Depth::Whole, level),
+                None => Ok(merged),
+            };
+        }
+        let own = Part {
+            pieces: own.opened(&self.meter).map_err(of_work)?,
+            scope: local_scope,
+        };
+        let over = Part {
+            pieces: over.opened(&self.meter).map_err(of_work)?,
+            scope: other_scope,
+        };
+        merged.content = Content::Made(self.lay_content(own, over, rule, level)?);
+        Ok(merged)
+    }
+
+    fn lay_content(
+        &self,
+        mut local: Part<'_, 'a>,
+        mut other: Part<'_, 'a>,
+        rule: Rule,
+        level: usize,
+    ) -> Result<Vec<Piece<'a>>, HydrationError> {
+        self.name_children(&mut local)?;
+        self.name_children(&mut other)?;
+        let local_head = head(&mut local.pieces);
+        let other_head = head(&mut other.pieces);
+        let local_wins = match rule {
+            Rule::Href | Rule::Child => !is_blank(&local_head),
+            Rule::Select => is_blank(&other_head),
+        };
+        let mut all = if local_wins {
+            with_remarks(local_head, other_head)
+        } else {
+            with_remarks(other_head, local_head)
+        };
+        let pairs = counterparts(&local.pieces, &other.pieces);
+        let mut others = runs(other.pieces);
+        for (index, (piece, tail)) in runs(local.pieces) {
+            let counterpart = pairs.get(&index).and_then(|at| others.remove(at));
+            let Some((counterpart, other_tail)) = counterpart else {
+                all.push(self.resolved(piece, local.scope, level + 1)?);
+                all.extend(tail);
+                continue;
+            };
+            let below = self.lay_child((piece, local.scope), (counterpart, other.scope), level + 1);
+            all.push(Piece::Element(below?));
+            // The text after the counterpart stands in where the local child has none after it.
+            all.extend(if is_blank(&tail) {
+                with_remarks(other_tail, tail)
+            } else {
+                with_remarks(tail, other_tail)
+            });
+        }
+        for (piece, tail) in others.into_values() {
+            all.push(self.resolved(piece, other.scope, level + 1)?);
+            all.extend(tail);
+        }
+        Ok(all)
+    }
+
+    /// A child laid over its counterpart. One that selects for itself is resolved first.
+    fn lay_child(
+        &self,
+        (local, local_scope): (Piece<'a>, Option<&Scope<'a>>),
+        (other, other_scope): (Piece<'a>, Option<&Scope<'a>>),
+        level: usize,
+    ) -> Resolved<'a> {
+        let (local, local_scope) = self.settled(local, local_scope, level)?;
+        let (other, other_scope) = self.settled(other, other_scope, level)?;
+        let local = Side {
+            element: local,
+            scope: local_scope,
+        };
+        let other = Side {
+            element: other,
+            scope: other_scope,
+        };
+        self.lay(local, other, Rule::Child, level)
+    }
+
+    fn settled<'s>(
+        &self,
+        piece: Piece<'a>,
+        scope: Option<&'s Scope<'a>>,
+        level: usize,
+    ) -> Result<(Box<Element<'a>>, Option<&'s Scope<'a>>), HydrationError> {
+        let refers = piece.refers();
+        let element = piece
+            .into_element(&self.meter)
+            .map_err(of_work)?;
+        let Some(scope) = scope.filter(|_| refers) else {
+            return Ok((element, None));
+        };
+        if waits(&element) {
+            return Ok((element, None));
+        }
+        let refers_itself =
+            element.reference("select").is_some() || element.reference("href").is_some();
+        if refers_itself {
+            let element = self.element(element, scope, true, Depth::Whole, level)?;
+            return Ok((element, None));
+        }
+        Ok((element, Some(scope)))
+    }
+
+    fn resolved(
+        &self,
+        piece: Piece<'a>,
+        scope: Option<&Scope<'a>>,
+        level: usize,
+    ) -> Result<Piece<'a>, HydrationError> {
+        match scope {
+            Some(scope) => self.piece(piece, scope, Depth::Whole, level),
+            None => Ok(piece),
+        }
+    }
+
+    /// Resolves the placeholders of children before counterparts are looked for: they may be
+    /// what a child is found by.
+    fn name_children(&self, part: &mut Part<'_, 'a>) -> Result<(), HydrationError> {
+        let Some(scope) = part.scope else {
+            return Ok(());
+        };
+        for piece in &mut part.pieces {
+            let Piece::Source(tree, node) = *piece else {
+                continue;
+            };
+            if !(tree.is_element(node) && tree.refers_itself(node)) {
+                continue;
+            }
+            let mut element = Element::of(&self.meter, tree, node)
+                .map_err(of_work)?;
+            if !waits(&element) {
+                self.placeholders(&mut element, scope)?;
+            }
+            *piece = Piece::Element(element);
+        }
+        Ok(())
+    }
+}
+
+struct Part<'s, 'a> {
+    pieces: Vec<Piece<'a>>,
+    scope: Option<&'s Scope<'a>>,
+}
+
+/// The error that merging goes over what the document may cost.
+fn of_work(over: Over) -> HydrationError {
+    HydrationError::over("", "", over)
+}
+
+/// The element that comes of two, without its content.
+fn outline<'a>(
+    meter: &Meter,
+    local: Box<Element<'a>>,
+    mut other: Box<Element<'a>>,
+    rule: Rule,
+) -> Result<Box<Element<'a>>, Over> {
+    let selects = |element: &Element<'_>| element.reference("select").is_some();
+    other.written = if selects(&local) || !selects(&other) {
         local.written
     } else {
         other.written
     };
-    let mut attributes = other.attributes;
-    for attribute in local.attributes {
-        let same = attributes
-            .iter_mut()
-            .find(|known| is_same(known, &attribute));
-        match same {
-            Some(same) => same.value = attribute.value,
+    if rule != Rule::Select {
+        other.origin = local.origin;
+    }
+    if rule == Rule::Child {
+        (other.name, other.namespace) = (local.name, local.namespace);
+    }
+    let bytes = local.attributes.len() * size_of::<MadeAttribute<'_>>();
+    meter.make(local.attributes.len() + other.attributes.len(), bytes)?;
+    lay_attributes(&mut other.attributes, local.attributes);
+    if other.attributes.len() > meter.limits.max_attributes {
+        return Err(Over::Attributes(meter.limits.max_attributes as u64));
+    }
+    Ok(other)
+}
+
+fn lay_attributes<'a>(attributes: &mut Vec<MadeAttribute<'a>>, local: Vec<MadeAttribute<'a>>) {
+    if attributes.len() <= FEW {
+        for attribute in local {
+            match attributes.iter_mut().find(|a| key(a) == key(&attribute)) {
+                Some(same) => same.value = attribute.value,
+                None => attributes.push(attribute),
+            }
+        }
+        return;
+    }
+    let places = attributes.iter().enumerate();
+    let places: HashMap<_, _> = places.map(|(place, a)| (key(a), place)).collect();
+    for attribute in local {
+        match places.get(&key(&attribute)) {
+            Some(place) => attributes[*place].value = attribute.value,
             None => attributes.push(attribute),
         }
     }
-    Element {
-        name: other.name,
-        namespace: other.namespace,
-        attributes,
-        children: children(local.children, other.children, rule),
-        origin: match rule {
-            Rule::Href => local.origin,
-            Rule::Select => other.origin,
-        },
-        written,
+}
+
+/// What an attribute is known by: its local name where it has a namespace, whatever its prefix.
+fn key<'a>(attribute: &MadeAttribute<'a>) -> (&'a str, &'a str) {
+    if attribute.namespace.is_empty() {
+        (attribute.name, "")
+    } else {
+        (local_name(attribute.name), attribute.namespace)
     }
 }
 
-fn children<'a>(
-    mut local: Vec<Piece<'a>>,
-    mut other: Vec<Piece<'a>>,
-    rule: Rule,
-) -> Vec<Piece<'a>> {
-    let local_text = leading_text(&mut local);
-    let other_text = leading_text(&mut other);
-    let mut all = match rule {
-        Rule::Href if !is_blank(&local_text) => local_text,
-        Rule::Select if is_blank(&other_text) => local_text,
-        Rule::Href | Rule::Select => other_text,
-    };
-    let pairs = counterparts(&local, &other);
-    let mut other = runs(other);
-    let mut local = local.into_iter().enumerate().peekable();
-    while let Some((index, piece)) = local.next() {
-        let counterpart = pairs.get(&index).and_then(|at| other.remove(at));
-        let Some((counterpart, tail)) = counterpart else {
-            all.push(piece);
-            continue;
-        };
-        all.push(merged(piece, counterpart, rule));
-        // The text after the counterpart stands in where the local child has none after it.
-        let mut own = Vec::new();
-        while let Some((_, text)) = local.next_if(|(_, piece)| piece.text().is_some()) {
-            own.push(text);
-        }
-        all.extend(if is_blank(&own) { tail } else { own });
-    }
-    for (piece, tail) in other.into_values() {
-        all.push(piece);
-        all.extend(tail);
-    }
-    all
-}
-
-/// Children by index, each with the text after it.
+/// Child elements by index, each with what follows it up to the next one.
 type Runs<'a> = BTreeMap<usize, (Piece<'a>, Vec<Piece<'a>>)>;
 
 fn runs(pieces: Vec<Piece<'_>>) -> Runs<'_> {
     let mut runs: Runs<'_> = BTreeMap::new();
     for (index, piece) in pieces.into_iter().enumerate() {
         match runs.last_entry() {
-            Some(mut last) if piece.text().is_some() => last.get_mut().1.push(piece),
+            Some(mut last) if !piece.is_element() => last.get_mut().1.push(piece),
             _ => {
                 runs.insert(index, (piece, Vec::new()));
             }
@@ -96,31 +272,21 @@ fn runs(pieces: Vec<Piece<'_>>) -> Runs<'_> {
     runs
 }
 
-fn is_same(a: &MadeAttribute<'_>, b: &MadeAttribute<'_>) -> bool {
-    let prefixed = !a.namespace.is_empty() && a.namespace == b.namespace;
-    a.name == b.name && a.namespace == b.namespace
-        || prefixed && local_name(a.name) == local_name(b.name)
+/// Takes what comes before the first child element off: the text of the element, and remarks.
+fn head<'a>(pieces: &mut Vec<Piece<'a>>) -> Vec<Piece<'a>> {
+    let end = pieces.iter().position(Piece::is_element);
+    pieces.drain(..end.unwrap_or(pieces.len())).collect()
 }
 
-fn merged<'a>(local: Piece<'a>, other: Piece<'a>, rule: Rule) -> Piece<'a> {
-    match (local.into_element(), other.into_element()) {
-        (Ok(local), Ok(other)) => Piece::Element(Box::new(merge(local, other, rule))),
-        (Ok(local), Err(_)) => Piece::Element(Box::new(local)),
-        (Err(piece), _) => piece,
-    }
+/// A text with its own remarks, and those of the text that it stands in for.
+fn with_remarks<'a>(mut text: Vec<Piece<'a>>, other: Vec<Piece<'a>>) -> Vec<Piece<'a>> {
+    text.extend(other.into_iter().filter(|piece| piece.text().is_none()));
+    text
 }
 
-/// Takes the text before the first child off.
-fn leading_text<'a>(pieces: &mut Vec<Piece<'a>>) -> Vec<Piece<'a>> {
-    let end = pieces
+fn is_blank(pieces: &[Piece<'_>]) -> bool {
+    pieces
         .iter()
-        .position(|piece| piece.text().is_none())
-        .unwrap_or(pieces.len());
-    pieces.drain(..end).collect()
-}
-
-fn is_blank(text: &[Piece<'_>]) -> bool {
-    text.iter()
         .all(|piece| piece.text().is_none_or(well_formed::is_blank))
 }
 
@@ -132,42 +298,50 @@ enum Key<'k> {
     Neither,
 }
 
-/// For each local child its counterpart, by index: same tag and `name`, else same tag and `id`,
-/// else the next of the same tag that has neither. Each is taken once.
+/// For each local child its counterpart, by index, each taken once. In three passes: same tag
+/// and `name`; among those left same tag and `id`; then, of those with neither, the next of the
+/// same tag.
 fn counterparts(local: &[Piece<'_>], other: &[Piece<'_>]) -> HashMap<usize, usize> {
     if !local.iter().any(Piece::is_element) {
         return HashMap::new();
     }
-    let mut places: HashMap<((&str, &str), Key<'_>), Vec<usize>> = HashMap::new();
-    for (index, piece) in other.iter().enumerate().rev() {
-        let Some(tag) = piece.tag() else { continue };
-        for key in keys(piece) {
-            places.entry((tag, key)).or_default().push(index);
-        }
-    }
     let mut pairs = HashMap::new();
     let mut taken = vec![false; other.len()];
-    for (index, piece) in local.iter().enumerate() {
-        let Some(tag) = piece.tag() else { continue };
-        let found = keys(piece).find_map(|key| {
-            let candidates = places.get_mut(&(tag, key))?;
-            while let Some(candidate) = candidates.pop() {
-                if !std::mem::replace(&mut taken[candidate], true) {
-                    return Some(candidate);
-                }
+    for pass in [by_name, by_id, by_neither] {
+        let mut places: HashMap<((&str, &str), Key<'_>), Vec<usize>> = HashMap::new();
+        for (index, piece) in other.iter().enumerate().rev() {
+            if taken[index] {
+                continue;
             }
-            None
-        });
-        if let Some(found) = found {
-            pairs.insert(index, found);
+            if let (Some(tag), Some(key)) = (piece.tag(), pass(piece)) {
+                places.entry((tag, key)).or_default().push(index);
+            }
+        }
+        for (index, piece) in local.iter().enumerate() {
+            if pairs.contains_key(&index) {
+                continue;
+            }
+            let (Some(tag), Some(key)) = (piece.tag(), pass(piece)) else {
+                continue;
+            };
+            if let Some(found) = places.get_mut(&(tag, key)).and_then(Vec::pop) {
+                taken[found] = true;
+                pairs.insert(index, found);
+            }
         }
     }
     pairs
 }
 
-fn keys<'k>(piece: &'k Piece<'_>) -> impl Iterator<Item = Key<'k>> {
-    let name = piece.attribute("name").map(Key::Name);
-    let id = piece.attribute("id").map(Key::Id);
-    let neither = (name.is_none() && id.is_none()).then_some(Key::Neither);
-    name.into_iter().chain(id).chain(neither)
+fn by_name<'k>(piece: &'k Piece<'_>) -> Option<Key<'k>> {
+    piece.attribute("name").map(Key::Name)
+}
+
+fn by_id<'k>(piece: &'k Piece<'_>) -> Option<Key<'k>> {
+    piece.attribute("id").map(Key::Id)
+}
+
+fn by_neither<'k>(piece: &'k Piece<'_>) -> Option<Key<'k>> {
+    let neither = piece.attribute("name").is_none() && piece.attribute("id").is_none();
+    neither.then_some(Key::Neither)
 }

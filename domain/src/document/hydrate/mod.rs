@@ -1,5 +1,6 @@
-//! Hydration: references are replaced by what they refer to. See `vnml.md`, section 4.
+//! Hydration: references are replaced by what they refer to. See `docs/vnml.md`, section 4.
 
+mod cache;
 mod cycle;
 mod error;
 mod href;
@@ -11,22 +12,26 @@ mod placeholder;
 mod resources;
 mod select;
 
-use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::budget::{Meter, Over};
 use super::index::Index;
-use super::limits::Limits;
 use super::tree::{NodeId, Tree};
+use super::well_formed::trimmed;
 use super::xpath::{Evaluator, Expression, Value, XPathError, compile};
 
 pub use error::HydrationError;
 pub use resources::CapturedResources;
 
+use cycle::Link;
+use piece::Content;
 use place::{Place, Places};
 
+pub(crate) use cache::{Cache, Given};
 pub(crate) use error::note;
+pub(crate) use link::too_many_tasks;
 pub(crate) use piece::{Element, Piece};
 
 /// How far hydration goes below an element.
@@ -38,16 +43,16 @@ pub(crate) enum Depth {
     HrefsOnly,
 }
 
+/// A hydrated element, boxed: what is moved from level to level is a pointer.
+pub(crate) type Resolved<'a> = Result<Box<Element<'a>>, HydrationError>;
+
 /// Hydrates elements of one document as it stands now.
 pub(crate) struct Hydrator<'a> {
     tree: &'a Tree,
     resources: &'a CapturedResources,
-    limits: Limits,
+    pub meter: Rc<Meter>,
     evaluator: Evaluator<'a>,
-    compiled: RefCell<HashMap<Box<str>, Rc<Expression>>>,
-    /// What absolute expressions gave: their values do not depend on where they stand.
-    absolute: RefCell<HashMap<Box<str>, Rc<Value>>>,
-    made: Cell<u64>,
+    cache: RefCell<Cache>,
     /// What is referred to and not captured yet: all of it is asked for at once.
     missing: RefCell<Vec<String>>,
     places: RefCell<Places>,
@@ -58,64 +63,65 @@ pub(crate) struct Hydrator<'a> {
 pub(crate) struct Scope<'a> {
     /// What `use` bound, for relative expressions.
     pub context: Option<NodeId>,
-    /// What was referred to on the way here, outermost first.
-    pub chain: Vec<(&'a Tree, NodeId)>,
+    /// What was referred to on the way here.
+    pub chain: Option<Rc<Link<'a>>>,
     /// The place of an element that came in from elsewhere.
     pub place: Option<Rc<Place<'a>>>,
 }
 
 impl<'a> Scope<'a> {
-    fn at(&self, place: Option<Rc<Place<'a>>>) -> Cow<'_, Self> {
-        if place.is_none() && self.place.is_none() {
-            return Cow::Borrowed(self);
-        }
-        Cow::Owned(Self {
+    fn at(&self, place: Option<Rc<Place<'a>>>) -> Self {
+        Self {
             place,
             ..self.clone()
-        })
+        }
     }
 }
 
 impl<'a> Hydrator<'a> {
+    /// One that goes on from what is known of the document's expressions.
     pub fn new(
         tree: &'a Tree,
         index: &'a Index,
         resources: &'a CapturedResources,
-        limits: &Limits,
+        meter: Meter,
+        cache: Cache,
     ) -> Self {
+        let meter = Rc::new(meter);
         Self {
             tree,
             resources,
-            limits: *limits,
-            evaluator: Evaluator::new(tree, index, limits.max_visits),
-            compiled: RefCell::default(),
-            absolute: RefCell::default(),
-            made: Cell::new(0),
+            evaluator: Evaluator::new(tree, index, meter.clone()),
+            meter,
+            cache: RefCell::new(cache),
             missing: RefCell::default(),
             places: RefCell::default(),
         }
     }
 
+    /// What is known of the document's expressions now.
+    pub fn take_cache(&self) -> Cache {
+        self.cache.take()
+    }
+
     /// Hydrates an element of the document for itself: what it is called by (`href`, `select`)
     /// is left alone where `own` is false.
-    pub fn hydrate(
-        &self,
-        node: NodeId,
-        own: bool,
-        context: Option<NodeId>,
-    ) -> Result<Element<'a>, HydrationError> {
-        self.made.set(0);
+    pub fn hydrate(&self, node: NodeId, own: bool, context: Option<NodeId>) -> Resolved<'a> {
+        self.meter.next_element();
         let scope = Scope {
             context,
             ..Scope::default()
         };
-        let element = Element::of(self.tree, node);
-        let hydrated = self.hrefs(element, own, &scope, 0).and_then(|mut element| {
-            if context.is_some() {
-                element.remove("use");
-            }
-            self.element(element, &scope, own, Depth::Whole, 0)
-        });
+        let element = Element::of(&self.meter, self.tree, node);
+        let hydrated = element
+            .map_err(|over| HydrationError::over("", "", over))
+            .and_then(|element| self.hrefs(element, own, &scope, 0))
+            .and_then(|mut element| {
+                if context.is_some() {
+                    element.remove("use");
+                }
+                self.element(element, &scope, own, Depth::Whole, 0)
+            });
         let uris = self.missing.take();
         if uris.is_empty() || is_too_costly(&hydrated) {
             return hydrated;
@@ -127,11 +133,11 @@ impl<'a> Hydrator<'a> {
     /// `href` comes first, wherever it is, before anything is selected.
     fn hrefs(
         &self,
-        element: Element<'a>,
+        element: Box<Element<'a>>,
         own: bool,
         scope: &Scope<'a>,
         level: usize,
-    ) -> Result<Element<'a>, HydrationError> {
+    ) -> Resolved<'a> {
         let (tree, node) = element.origin;
         if !self.tree.has_hrefs() || !tree.refers(node) {
             return Ok(element);
@@ -146,62 +152,73 @@ impl<'a> Hydrator<'a> {
         depth: Depth,
         level: usize,
     ) -> Result<Piece<'a>, HydrationError> {
-        let element = match piece {
-            Piece::Source(tree, node) if tree.is_element(node) && tree.refers(node) => {
-                Element::of(tree, node)
-            }
-            Piece::Element(element) => *element,
-            other => return Ok(other),
-        };
+        if !piece.refers() {
+            return Ok(piece);
+        }
+        let element = piece
+            .into_element(&self.meter)
+            .map_err(|over| HydrationError::over("", "", over))?;
         let depth = if waits(&element) {
             Depth::HrefsOnly
         } else {
             depth
         };
         let hydrated = self.element(element, scope, true, depth, level)?;
-        Ok(Piece::Element(Box::new(hydrated)))
+        Ok(Piece::Element(hydrated))
     }
 
     fn element(
         &self,
-        mut element: Element<'a>,
+        mut element: Box<Element<'a>>,
         scope: &Scope<'a>,
         own: bool,
         depth: Depth,
         level: usize,
-    ) -> Result<Element<'a>, HydrationError> {
-        self.count(&element, level)?;
-        let mut brought = Cow::Borrowed(scope);
+    ) -> Resolved<'a> {
+        self.check_level(&element, level)?;
+        let mut brought = None;
         let literal = |uri: &str| !placeholder::is(uri);
-        if own && element.attribute("href").is_some_and(literal) {
-            element = self.href(element, brought.to_mut())?;
+        if own && element.reference("href").is_some_and(literal) {
+            element = self.href(element, brought.get_or_insert_with(|| scope.clone()))?;
         }
         if depth == Depth::Whole {
             self.placeholders(&mut element, scope)?;
-            if own && element.attribute("href").is_some() {
-                element = self.href(element, brought.to_mut())?;
+            if own && element.reference("href").is_some() {
+                element = self.href(element, brought.get_or_insert_with(|| scope.clone()))?;
             }
-            if own && element.attribute("select").is_some() {
+            if own && element.reference("select").is_some() {
                 return self.select(element, scope, level);
             }
         }
-        self.children(element, scope, &brought, depth, level)
+        let brought = brought.as_ref().unwrap_or(scope);
+        self.children(element, scope, brought, depth, level)
     }
 
     /// Resolves what is below an element: what was written there in the scope of the element,
     /// what came in by its `href` in the scope that this brought.
     fn children(
         &self,
-        mut element: Element<'a>,
+        mut element: Box<Element<'a>>,
         scope: &Scope<'a>,
         brought: &Scope<'a>,
         depth: Depth,
         level: usize,
-    ) -> Result<Element<'a>, HydrationError> {
-        let places = self.places_of_children(&element, scope);
+    ) -> Resolved<'a> {
+        if let Content::Whole(tree, node) = element.content
+            && !tree.refers_below(node)
+        {
+            return Ok(element);
+        }
+        let content = std::mem::replace(&mut element.content, Content::Made(Vec::new()));
+        let opened = content.opened(&self.meter);
+        let mut pieces = opened.map_err(|over| element.over("", over))?;
+        let places = self.places_of_children(&element, &pieces, scope);
         let written = scope.at(None);
-        for (index, child) in element.children.iter_mut().enumerate() {
-            let piece = std::mem::replace(child, Piece::Text("".into()));
+        for (index, child) in pieces.iter_mut().enumerate() {
+            if !child.refers() {
+                continue;
+            }
+            let piece = std::mem::replace(child, Piece::Source(self.tree, self.tree.root()));
             *child = match places.get(&index) {
                 None => self.piece(piece, &written, depth, level + 1)?,
                 Some(place) => {
@@ -210,44 +227,35 @@ impl<'a> Hydrator<'a> {
                 }
             };
         }
+        element.content = Content::Made(pieces);
         Ok(element)
     }
 
-    /// Bounds the work and the nesting of what is made.
-    fn count(&self, element: &Element<'a>, level: usize) -> Result<(), HydrationError> {
-        self.spend(element, 1 + element.children.len())?;
-        if level > self.limits.max_depth {
-            let reason = format!("it is nested deeper than {}", self.limits.max_depth);
-            return Err(element.error("hydration-too-costly", "", reason));
+    /// Bounds the nesting of what is made.
+    fn check_level(&self, element: &Element<'a>, level: usize) -> Result<(), HydrationError> {
+        let limit = self.meter.limits.max_depth;
+        if level > limit {
+            return Err(element.over("", Over::Depth(limit as u64)));
         }
         Ok(())
     }
 
-    fn spend(&self, element: &Element<'a>, made: usize) -> Result<(), HydrationError> {
-        let made = self.made.get() + made as u64;
-        self.made.set(made);
-        if made > self.limits.max_made {
-            let reason = format!("it makes more than {} nodes", self.limits.max_made);
-            return Err(element.error("hydration-too-costly", "", reason));
-        }
-        Ok(())
-    }
-
-    /// The value of an expression of an element. It begins with `/`, or with `.` where `use`
-    /// bound a context.
+    /// The nodes that an expression of an element gives; none where its value is of another type.
+    /// It begins with `/`, or with `.` where `use` bound a context.
     fn evaluate(
         &self,
         element: &Element<'a>,
         text: &str,
         context: Option<NodeId>,
-    ) -> Result<Rc<Value>, HydrationError> {
+    ) -> Result<Given, HydrationError> {
         let absolute = text.starts_with('/');
         if !absolute && !text.starts_with('.') {
             let reason = "it must begin with / or with a dot";
             return Err(element.error("hydration-syntax", text, reason));
         }
-        if absolute && let Some(known) = self.absolute.borrow().get(text) {
-            return Ok(known.clone());
+        self.meter.visit(1).map_err(|over| element.over(text, over))?;
+        if absolute && let Some(given) = self.cache.borrow().given(text) {
+            return Ok(given);
         }
         let context = match context {
             Some(context) => context,
@@ -257,44 +265,43 @@ impl<'a> Hydrator<'a> {
                 return Err(element.error("hydration-no-context", text, reason));
             }
         };
-        let failed = |error: XPathError| {
-            let code = match error {
-                XPathError::Syntax(_) => "hydration-syntax",
-                XPathError::TooCostly(_) => "hydration-too-costly",
-            };
-            element.error(code, text, error.to_string())
-        };
-        let expression = self.compiled(text).map_err(failed)?;
-        let value = Rc::new(
-            self.evaluator
-                .evaluate(&expression, context)
-                .map_err(failed)?,
-        );
-        if expression.is_absolute() {
-            let mut known = self.absolute.borrow_mut();
-            known.insert(text.into(), value.clone());
-        }
-        Ok(value)
+        self.given(text, context).map_err(|error| match error {
+            XPathError::Syntax(reason) => element.error("hydration-syntax", text, reason),
+            XPathError::TooCostly(over) => element.over(text, over),
+        })
     }
 
-    fn compiled(&self, text: &str) -> Result<Rc<Expression>, XPathError> {
-        if let Some(known) = self.compiled.borrow().get(text) {
-            return Ok(known.clone());
+    fn given(&self, text: &str, context: NodeId) -> Result<Given, XPathError> {
+        let expression = self.compiled(text)?;
+        let value = self.evaluator.evaluate(&expression, context)?;
+        let given = match value {
+            Value::Nodes(nodes) => Some(Arc::from(nodes)),
+            _ => None,
+        };
+        if expression.is_absolute() {
+            self.cache.borrow_mut().keep_given(text, &given);
         }
-        let expression = Rc::new(compile(text)?);
-        let mut known = self.compiled.borrow_mut();
-        known.insert(text.into(), expression.clone());
+        Ok(given)
+    }
+
+    fn compiled(&self, text: &str) -> Result<Arc<Expression>, XPathError> {
+        if let Some(known) = self.cache.borrow().compiled(text) {
+            return Ok(known);
+        }
+        self.meter.visit(text.len())?;
+        let expression = Arc::new(compile(text)?);
+        self.cache.borrow_mut().keep_compiled(text, &expression);
         Ok(expression)
     }
 }
 
-fn is_too_costly(hydrated: &Result<Element<'_>, HydrationError>) -> bool {
+fn is_too_costly(hydrated: &Resolved<'_>) -> bool {
     matches!(hydrated, Err(error) if error.code() == "hydration-too-costly")
 }
 
 /// Whether what is below an element waits for its `use` to be expanded.
 fn waits(element: &Element<'_>) -> bool {
     element
-        .attribute("use")
-        .is_some_and(|link| !link.trim().is_empty())
+        .reference("use")
+        .is_some_and(|link| !trimmed(link).is_empty())
 }

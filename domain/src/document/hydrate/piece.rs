@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::HydrationError;
-use crate::document::tree::{NodeId, Tree};
+use crate::document::budget::{Meter, Over};
+use crate::document::tree::{Kind, NodeId, Tree};
 use crate::document::well_formed::local_name;
 use crate::document::write::{Writer, Written};
 
@@ -13,8 +14,15 @@ use crate::document::write::{Writer, Written};
 pub(crate) enum Piece<'a> {
     /// A node of a document, with all below it, as it is.
     Source(&'a Tree, NodeId),
-    Text(Cow<'a, str>),
     Element(Box<Element<'a>>),
+}
+
+/// What is in an element.
+#[derive(Clone, Debug)]
+pub(crate) enum Content<'a> {
+    /// All that is in an element of a document, as it is.
+    Whole(&'a Tree, NodeId),
+    Made(Vec<Piece<'a>>),
 }
 
 /// An element that was made.
@@ -23,7 +31,7 @@ pub(crate) struct Element<'a> {
     pub name: &'a str,
     pub namespace: &'a str,
     pub attributes: Vec<MadeAttribute<'a>>,
-    pub children: Vec<Piece<'a>>,
+    pub content: Content<'a>,
     /// The element it was made of.
     pub origin: (&'a Tree, NodeId),
     /// The element on which its references were written.
@@ -38,9 +46,12 @@ pub(crate) struct MadeAttribute<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// An element of a document; what is below it stays where it is.
-    pub fn of(tree: &'a Tree, node: NodeId) -> Self {
-        Self {
+    /// An element of a document; what is in it stays where it is.
+    pub fn of(meter: &Meter, tree: &'a Tree, node: NodeId) -> Result<Box<Self>, Over> {
+        let attributes = tree.attribute_count(node);
+        let bytes = size_of::<Self>() + attributes * size_of::<MadeAttribute<'_>>();
+        meter.make(1 + attributes, bytes)?;
+        Ok(Box::new(Self {
             name: tree.name(node),
             namespace: tree.namespace(node),
             attributes: tree
@@ -51,13 +62,15 @@ impl<'a> Element<'a> {
                     value: Cow::Borrowed(attribute.value),
                 })
                 .collect(),
-            children: tree
-                .children(node)
-                .map(|child| Piece::Source(tree, child))
-                .collect(),
+            content: Content::Whole(tree, node),
             origin: (tree, node),
             written: (tree, node),
-        }
+        }))
+    }
+
+    /// Whether its attributes may be Fanfold's references: those of a foreign vocabulary are data.
+    pub fn is_ours(&self) -> bool {
+        self.namespace.is_empty()
     }
 
     pub fn attribute(&self, name: &str) -> Option<&str> {
@@ -67,7 +80,16 @@ impl<'a> Element<'a> {
             .map(|attribute| attribute.value.as_ref())
     }
 
+    /// The value of an attribute that is a reference here.
+    pub fn reference(&self, name: &str) -> Option<&str> {
+        self.attribute(name).filter(|_| self.is_ours())
+    }
+
+    /// Takes a reference off.
     pub fn remove(&mut self, name: &str) -> Option<Cow<'a, str>> {
+        if !self.is_ours() {
+            return None;
+        }
         let at = self.attributes.iter().position(|a| a.name == name)?;
         Some(self.attributes.remove(at).value)
     }
@@ -79,15 +101,33 @@ impl<'a> Element<'a> {
         expression: impl Into<String>,
         reason: impl Into<String>,
     ) -> HydrationError {
-        let called = self.attribute("name").map_or_else(
-            || self.name.to_owned(),
-            |name| format!("{} name=\"{name}\"", self.name),
-        );
-        HydrationError::failed(code, called, expression, reason)
+        HydrationError::failed(code, self.called(), expression, reason)
+    }
+
+    /// The error that this element goes over what its document may cost.
+    pub fn over(&self, expression: &str, over: Over) -> HydrationError {
+        HydrationError::over(self.called(), expression, over)
+    }
+
+    fn called(&self) -> String {
+        match self.attribute("name") {
+            None => self.name.to_owned(),
+            Some(name) => {
+                let shown: String = name.chars().take(100).collect();
+                format!("{} name=\"{shown}\"", self.name)
+            }
+        }
     }
 
     /// Writes it; `last` is written as its last content.
     pub fn write(&self, writer: &mut Writer, last: impl FnOnce(&mut Writer)) {
+        self.open(writer);
+        self.content.write(writer);
+        last(writer);
+        writer.close(self.name);
+    }
+
+    fn open(&self, writer: &mut Writer) {
         let attributes = self.attributes.iter().map(|attribute| Written {
             name: attribute.name,
             namespace: attribute.namespace,
@@ -95,11 +135,36 @@ impl<'a> Element<'a> {
         });
         writer.open(self.name, self.namespace, attributes);
         writer.content();
-        for child in &self.children {
-            child.write(writer);
+    }
+}
+
+impl<'a> Content<'a> {
+    /// Its pieces, each for itself.
+    pub fn opened(self, meter: &Meter) -> Result<Vec<Piece<'a>>, Over> {
+        let (tree, node) = match self {
+            Self::Made(pieces) => return Ok(pieces),
+            Self::Whole(tree, node) => (tree, node),
+        };
+        let mut pieces = Vec::new();
+        for child in tree.children(node) {
+            meter.make(1, size_of::<Piece<'_>>())?;
+            pieces.push(Piece::Source(tree, child));
         }
-        last(writer);
-        writer.close(self.name);
+        Ok(pieces)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Whole(tree, node) => tree.children(*node).next().is_none(),
+            Self::Made(pieces) => pieces.is_empty(),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::Whole(tree, node) => writer.children(tree, *node),
+            Self::Made(pieces) => pieces.iter().for_each(|piece| piece.write(writer)),
+        }
     }
 }
 
@@ -107,34 +172,41 @@ impl<'a> Piece<'a> {
     fn write(&self, writer: &mut Writer) {
         match self {
             Self::Source(tree, node) => writer.node(tree, *node),
-            Self::Text(text) => writer.characters(text),
-            Self::Element(element) => element.write(writer, |_| {}),
+            Self::Element(element) => {
+                element.open(writer);
+                element.content.write(writer);
+                writer.close(element.name);
+            }
         }
     }
 
     /// Its text, where it is text.
     pub fn text(&self) -> Option<&str> {
-        use crate::document::tree::Kind;
         match self {
             Self::Source(tree, node) if tree.kind(*node) == Kind::Text => Some(tree.text(*node)),
-            Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
     /// Itself as an element, where it is one.
-    pub fn into_element(self) -> Result<Element<'a>, Self> {
+    pub fn into_element(self, meter: &Meter) -> Result<Box<Element<'a>>, Over> {
         match self {
-            Self::Source(tree, node) if tree.is_element(node) => Ok(Element::of(tree, node)),
-            Self::Element(element) => Ok(*element),
-            other => Err(other),
+            Self::Source(tree, node) => Element::of(meter, tree, node),
+            Self::Element(element) => Ok(element),
         }
     }
 
     pub fn is_element(&self) -> bool {
         match self {
             Self::Source(tree, node) => tree.is_element(*node),
-            Self::Text(_) => false,
+            Self::Element(_) => true,
+        }
+    }
+
+    /// Whether it, or anything below it, may refer to something.
+    pub fn refers(&self) -> bool {
+        match self {
+            Self::Source(tree, node) => tree.is_element(*node) && tree.refers(*node),
             Self::Element(_) => true,
         }
     }
@@ -143,8 +215,8 @@ impl<'a> Piece<'a> {
     pub fn name(&self) -> Option<&'a str> {
         match self {
             Self::Source(tree, node) if tree.is_element(*node) => Some(tree.name(*node)),
+            Self::Source(..) => None,
             Self::Element(element) => Some(element.name),
-            _ => None,
         }
     }
 
@@ -152,7 +224,6 @@ impl<'a> Piece<'a> {
     pub fn tag(&self) -> Option<(&'a str, &'a str)> {
         let namespace = match self {
             Self::Source(tree, node) => tree.namespace(*node),
-            Self::Text(_) => "",
             Self::Element(element) => element.namespace,
         };
         Some((local_name(self.name()?), namespace))
@@ -162,16 +233,15 @@ impl<'a> Piece<'a> {
     pub fn origin(&self) -> Option<(&'a Tree, NodeId)> {
         match self {
             Self::Source(tree, node) if tree.is_element(*node) => Some((tree, *node)),
+            Self::Source(..) => None,
             Self::Element(element) => Some(element.origin),
-            _ => None,
         }
     }
 
     pub fn attribute(&self, name: &str) -> Option<&str> {
         match self {
-            Self::Source(tree, node) if tree.is_element(*node) => tree.attribute(*node, name),
+            Self::Source(tree, node) => tree.attribute(*node, name),
             Self::Element(element) => element.attribute(name),
-            _ => None,
         }
     }
 }

@@ -5,12 +5,20 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::piece::{Element, Piece};
-use super::{Hydrator, Scope};
+use super::{HydrationError, Hydrator, Scope};
+use crate::document::budget::Over;
 use crate::document::tree::{NodeId, Tree};
+use crate::document::well_formed::local_name;
 
-/// A step of an element's path: its name, and its place from 1 where it has siblings of that
-/// name.
-pub(super) type Step<'a> = (Cow<'a, str>, Option<usize>);
+/// A step of an element's path.
+#[derive(Clone, Debug)]
+pub(super) struct Step<'a> {
+    /// Its local name.
+    pub name: Cow<'a, str>,
+    pub namespace: Cow<'a, str>,
+    /// Its place from 1, where it has siblings of that name.
+    pub place: Option<usize>,
+}
 
 /// Where an element stands that came in from elsewhere.
 #[derive(Debug)]
@@ -26,16 +34,22 @@ enum Parent<'a> {
     CameIn(Rc<Place<'a>>),
 }
 
-/// The places of the elements of this document that were asked for, by element.
-pub(super) type Places = HashMap<NodeId, Option<usize>>;
+/// The places of the elements that were asked for, by their document and element.
+pub(super) type Places = HashMap<(*const Tree, NodeId), Option<usize>>;
 
 impl<'a> Hydrator<'a> {
     /// The path of an element as it stands now.
-    pub(super) fn path(&self, element: &Element<'a>, scope: &Scope<'a>) -> Vec<Step<'a>> {
+    pub(super) fn path(
+        &self,
+        element: &Element<'a>,
+        scope: &Scope<'a>,
+    ) -> Result<Vec<Step<'a>>, HydrationError> {
+        let over = |over| element.over("", over);
         let mut steps = Vec::new();
         let mut place = scope.place.as_ref();
         let (mut tree, mut node) = (element.written.0, Some(element.written.1));
         while let Some(known) = place {
+            self.meter.visit(1).map_err(over)?;
             steps.push(known.step.clone());
             place = match &known.parent {
                 Parent::CameIn(parent) => Some(parent),
@@ -46,37 +60,56 @@ impl<'a> Hydrator<'a> {
             };
         }
         while let Some(written) = node.filter(|node| tree.is_element(*node)) {
-            steps.push((tree.name(written).into(), self.place(tree, written)));
+            self.meter.visit(1).map_err(over)?;
+            steps.push(Step {
+                name: local_name(tree.name(written)).into(),
+                namespace: tree.namespace(written).into(),
+                place: self.place(tree, written).map_err(over)?,
+            });
             node = tree.parent(written);
         }
         if let Some(own) = steps.first_mut() {
-            own.0 = element.name.into();
+            own.name = local_name(element.name).into();
+            own.namespace = element.namespace.into();
         }
         steps.reverse();
-        steps
+        Ok(steps)
     }
 
     /// The place of an element among its siblings of that name; those of all its siblings are
     /// found at once and kept.
-    fn place(&self, tree: &'a Tree, node: NodeId) -> Option<usize> {
-        if !std::ptr::eq(tree, self.tree) {
-            return among(tree.parent(node).map(|parent| tree.elements(parent)), tree)
-                .remove(&node)
-                .flatten();
+    fn place(&self, tree: &'a Tree, node: NodeId) -> Result<Option<usize>, Over> {
+        let key = |node| (std::ptr::from_ref(tree), node);
+        if let Some(known) = self.places.borrow().get(&key(node)) {
+            return Ok(*known);
         }
-        if let Some(known) = self.places.borrow().get(&node) {
-            return *known;
+        let siblings: Vec<NodeId> = tree
+            .parent(node)
+            .into_iter()
+            .flat_map(|parent| tree.elements(parent))
+            .collect();
+        self.meter.visit(siblings.len())?;
+        let mut totals: HashMap<(&str, &str), usize> = HashMap::new();
+        let tag = |node| (local_name(tree.name(node)), tree.namespace(node));
+        let mut numbered = Vec::with_capacity(siblings.len());
+        for sibling in &siblings {
+            let total = totals.entry(tag(*sibling)).or_default();
+            *total += 1;
+            numbered.push(*total);
         }
-        let found = among(tree.parent(node).map(|parent| tree.elements(parent)), tree);
         let mut places = self.places.borrow_mut();
-        places.extend(found);
-        places.get(&node).copied().flatten()
+        for (sibling, place) in siblings.iter().zip(numbered) {
+            let place = (totals[&tag(*sibling)] > 1).then_some(place);
+            places.insert(key(*sibling), place);
+        }
+        Ok(places.get(&key(node)).copied().flatten())
     }
 
     /// The places of the children that came in from another document and refer to something.
     pub(super) fn places_of_children(
         &self,
         element: &Element<'a>,
+        children: &[Piece<'a>],
         scope: &Scope<'a>,
     ) -> HashMap<usize, Rc<Place<'a>>> {
         let foreign = |piece: &Piece<'a>| {
@@ -84,47 +117,32 @@ impl<'a> Hydrator<'a> {
                 .origin()
                 .is_some_and(|(tree, node)| !std::ptr::eq(tree, self.tree) && tree.refers(node))
         };
-        if !element.children.iter().any(foreign) {
+        if !children.iter().any(foreign) {
             return HashMap::new();
         }
-        let mut totals: HashMap<&str, usize> = HashMap::new();
+        let mut totals: HashMap<(&str, &str), usize> = HashMap::new();
         let mut places = Vec::new();
-        for (index, child) in element.children.iter().enumerate() {
-            let Some(name) = child.name() else { continue };
-            let total = totals.entry(name).or_default();
+        for (index, child) in children.iter().enumerate() {
+            let Some(tag) = child.tag() else { continue };
+            let total = totals.entry(tag).or_default();
             *total += 1;
             if foreign(child) {
-                places.push((index, name.to_owned(), *total));
+                places.push((index, tag, *total));
             }
         }
         let parent = || match &scope.place {
             Some(place) => Parent::CameIn(place.clone()),
             None => Parent::Written(element.origin.0, element.origin.1),
         };
-        let numbered = places.into_iter().map(|(index, name, place)| {
-            let place = (totals[name.as_str()] > 1).then_some(place);
+        let numbered = places.into_iter().map(|(index, tag, place)| {
+            let step = Step {
+                name: tag.0.into(),
+                namespace: tag.1.into(),
+                place: (totals[&tag] > 1).then_some(place),
+            };
             let parent = parent();
-            let step = (Cow::Owned(name), place);
             (index, Rc::new(Place { parent, step }))
         });
         numbered.collect()
     }
-}
-
-fn among(siblings: Option<impl Iterator<Item = NodeId>>, tree: &Tree) -> Places {
-    let siblings: Vec<NodeId> = siblings.into_iter().flatten().collect();
-    let mut totals: HashMap<&str, usize> = HashMap::new();
-    let places: Vec<usize> = siblings
-        .iter()
-        .map(|node| {
-            let total = totals.entry(tree.name(*node)).or_default();
-            *total += 1;
-            *total
-        })
-        .collect();
-    let numbered = siblings.iter().zip(places).map(|(node, place)| {
-        let alone = totals[tree.name(*node)] == 1;
-        (*node, (!alone).then_some(place))
-    });
-    numbered.collect()
 }

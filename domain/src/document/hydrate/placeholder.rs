@@ -1,12 +1,14 @@
-//! `${select(xpath)}`: a value in an attribute. See `vnml.md`, section 4.4.
+//! `${select(xpath)}`: a value in an attribute. See `docs/vnml.md`, section 4.4.
 
 use std::borrow::Cow;
 
 use super::piece::Element;
 use super::{HydrationError, Hydrator, Scope};
+use crate::document::budget::Over;
 use crate::document::tree::Kind;
+use crate::document::well_formed::trimmed;
 use crate::document::write::Writer;
-use crate::document::xpath::{Item, Value};
+use crate::document::xpath::Item;
 
 /// How many bytes of a value weigh as much as a node.
 const BYTES_A_NODE: usize = 64;
@@ -27,13 +29,15 @@ impl<'a> Hydrator<'a> {
         element: &mut Element<'a>,
         scope: &Scope<'a>,
     ) -> Result<(), HydrationError> {
+        if !element.is_ours() {
+            return Ok(());
+        }
         for index in 0..element.attributes.len() {
             let Some(expression) = expression(&element.attributes[index].value) else {
                 continue;
             };
-            let value = self.attribute_value(element, expression.trim(), scope)?;
-            self.spend(element, value.len() / BYTES_A_NODE)?;
-            element.attributes[index].value = Cow::Owned(value);
+            let value = self.attribute_value(element, trimmed(expression), scope)?;
+            element.attributes[index].value = value;
         }
         Ok(())
     }
@@ -43,19 +47,21 @@ impl<'a> Hydrator<'a> {
         element: &Element<'a>,
         expression: &str,
         scope: &Scope<'a>,
-    ) -> Result<String, HydrationError> {
+    ) -> Result<Cow<'a, str>, HydrationError> {
+        let over = |over| element.over(expression, over);
+        self.meter.resolve().map_err(over)?;
         if expression.is_empty() {
             let reason = "a placeholder needs an expression: ${select(/vnml/…)}";
             return Err(element.error("hydration-syntax", expression, reason));
         }
-        let value = self.evaluate(element, expression, scope.context)?;
-        let Value::Nodes(nodes) = &*value else {
+        let given = self.evaluate(element, expression, scope.context)?;
+        let Some(nodes) = given else {
             let reason = "it gives no node; an attribute, a text or an element is expected";
             return Err(element.error("hydration-no-match", expression, reason));
         };
-        match nodes.as_slice() {
+        match &*nodes {
             [] => Err(element.error("hydration-no-match", expression, "it gives nothing")),
-            [item] => self.string_of(*item).ok_or_else(|| {
+            [item] => self.string_of(*item).map_err(over)?.ok_or_else(|| {
                 let reason = "it gives no attribute, text or element";
                 element.error("hydration-no-match", expression, reason)
             }),
@@ -66,18 +72,27 @@ impl<'a> Hydrator<'a> {
         }
     }
 
-    fn string_of(&self, item: Item) -> Option<String> {
-        match item {
-            Item::Attribute(..) => Some(item.string_value(self.tree)),
-            Item::Node(node) => match self.tree.kind(node) {
-                Kind::Text => Some(self.tree.text(node).to_owned()),
+    fn string_of(&self, item: Item) -> Result<Option<Cow<'a, str>>, Over> {
+        let tree = self.tree;
+        Ok(match item {
+            Item::Attribute(owner, index) => {
+                Some(tree.attribute_at(owner, index as usize).value.into())
+            }
+            Item::Node(node) => match tree.kind(node) {
+                Kind::Text => Some(tree.text(node).into()),
                 Kind::Element => {
-                    let mut writer = Writer::up_to(self.limits.max_hydrated_bytes);
-                    writer.node(self.tree, node);
-                    Some(writer.text)
+                    let mut writer = Writer::within(&self.meter.limits);
+                    writer.node(tree, node);
+                    if let Some(over) = writer.over() {
+                        return Err(over);
+                    }
+                    // It is held, and is written again with the element.
+                    let bytes = writer.text.len();
+                    self.meter.make(1 + bytes / BYTES_A_NODE, bytes)?;
+                    Some(writer.text.into())
                 }
                 Kind::Root | Kind::Comment | Kind::Instruction => None,
             },
-        }
+        })
     }
 }

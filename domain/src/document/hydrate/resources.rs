@@ -21,11 +21,11 @@ pub(super) struct Resource {
     by_tag: OnceLock<HashMap<Tag, Tagged>>,
 }
 
-/// Elements by name.
-type Named = HashMap<Box<str>, Vec<NodeId>>;
-
 /// A local name and a namespace.
 type Tag = (Box<str>, Box<str>);
+
+/// Elements by tag.
+type Named = HashMap<Tag, Vec<NodeId>>;
 
 /// The elements of one tag.
 #[derive(Debug, Default)]
@@ -78,8 +78,8 @@ impl CapturedResources {
 }
 
 impl Resource {
-    /// The child elements of this name as it is written.
-    pub fn children(&self, parent: NodeId, name: &str) -> &[NodeId] {
+    /// The child elements of a local name and a namespace.
+    pub fn children(&self, parent: NodeId, local: &str, namespace: &str) -> &[NodeId] {
         let children = self.children.get_or_init(|| {
             let mut children: HashMap<NodeId, Named> = HashMap::new();
             for node in self.elements() {
@@ -87,20 +87,18 @@ impl Resource {
                     continue;
                 };
                 let named = children.entry(parent).or_default();
-                named
-                    .entry(self.tree.name(node).into())
-                    .or_default()
-                    .push(node);
+                named.entry(self.tag(node)).or_default().push(node);
             }
             children
         });
-        let named = children.get(&parent).and_then(|named| named.get(name));
+        let named = children.get(&parent);
+        let named = named.and_then(|named| named.get(&(local.into(), namespace.into())));
         named.map_or(&[], Vec::as_slice)
     }
 
-    /// One of these by its place, from 0.
-    pub fn child(&self, parent: NodeId, name: &str, place: usize) -> Option<NodeId> {
-        self.children(parent, name).get(place).copied()
+    fn tag(&self, node: NodeId) -> Tag {
+        let local = local_name(self.tree.name(node));
+        (local.into(), self.tree.namespace(node).into())
     }
 
     /// The elements of a tag.
@@ -132,11 +130,7 @@ impl Resource {
         let by_tag = self.by_tag.get_or_init(|| {
             let mut by_tag: HashMap<Tag, Tagged> = HashMap::new();
             for node in self.elements() {
-                let tag = (
-                    local_name(self.tree.name(node)).into(),
-                    self.tree.namespace(node).into(),
-                );
-                let tagged = by_tag.entry(tag).or_default();
+                let tagged = by_tag.entry(self.tag(node)).or_default();
                 tagged.all.push(node);
                 if let Some(name) = self.tree.attribute(node, "name") {
                     tagged.by_name.entry(name.into()).or_default().push(node);

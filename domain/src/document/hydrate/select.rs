@@ -1,21 +1,19 @@
-//! `select`: an element of this document. See `vnml.md`, section 4.2.
+//! `select`: an element of this document. See `docs/vnml.md`, section 4.2.
 
-use super::merge::{Rule, merge};
+use super::merge::{Rule, Side};
 use super::piece::Element;
-use super::{Depth, HydrationError, Hydrator, Scope};
+use super::{HydrationError, Hydrator, Resolved, Scope};
 use crate::document::tree::NodeId;
-use crate::document::xpath::{Item, Value};
+use crate::document::xpath::Item;
 
 impl<'a> Hydrator<'a> {
-    /// The selected element with this one laid over it, hydrated in turn. What is below the two
-    /// is merged as it is written, and resolved where it then stands: so a child's own `select`
-    /// goes over what the selected element has in its place.
+    /// The selected element, hydrated in turn, with this one laid over it.
     pub(super) fn select(
         &self,
-        mut element: Element<'a>,
+        mut element: Box<Element<'a>>,
         scope: &Scope<'a>,
         level: usize,
-    ) -> Result<Element<'a>, HydrationError> {
+    ) -> Resolved<'a> {
         let expression = element.remove("select").unwrap_or_default();
         let expression = expression.trim();
         if expression.is_empty() {
@@ -24,11 +22,37 @@ impl<'a> Hydrator<'a> {
         let selected = self.selected(&element, expression, scope)?;
         self.refuse_cycle(&element, expression, selected, scope)?;
         let inner = self.linked(&element, expression, (self.tree, selected), scope)?;
-        let mut other = Element::of(self.tree, selected);
+        let other = self.brought(&element, selected, &inner, level)?;
+        let local = Side {
+            element,
+            scope: Some(scope),
+        };
+        let other = Side {
+            element: other,
+            scope: Some(&inner),
+        };
+        self.lay(local, other, Rule::Select, level)
+    }
+
+    /// The selected element with its own references resolved, but for `select`, which is dropped.
+    fn brought(
+        &self,
+        element: &Element<'a>,
+        selected: NodeId,
+        inner: &Scope<'a>,
+        level: usize,
+    ) -> Resolved<'a> {
+        let over = |over| element.over("", over);
+        let mut other = Element::of(&self.meter, self.tree, selected).map_err(over)?;
         other.remove("select");
-        let other = self.hrefs(other, true, &inner, level)?;
-        let merged = merge(element, other, Rule::Select);
-        self.element(merged, &inner, true, Depth::Whole, level)
+        let mut other = self.hrefs(other, true, inner, level)?;
+        other.remove("select");
+        self.placeholders(&mut other, inner)?;
+        if other.reference("href").is_some() {
+            other = self.href(other, &mut inner.clone())?;
+            other.remove("select");
+        }
+        Ok(other)
     }
 
     fn selected(
@@ -37,25 +61,21 @@ impl<'a> Hydrator<'a> {
         expression: &str,
         scope: &Scope<'a>,
     ) -> Result<NodeId, HydrationError> {
-        let value = self.evaluate(element, expression, scope.context)?;
-        let elements: Vec<NodeId> = match &*value {
-            Value::Nodes(nodes) => nodes
-                .iter()
-                .filter_map(|item| match item {
-                    Item::Node(node) if self.tree.is_element(*node) => Some(*node),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
+        let found = self.evaluate(element, expression, scope.context)?;
+        let elements = |item: &Item| match item {
+            Item::Node(node) if self.tree.is_element(*node) => Some(*node),
+            _ => None,
         };
-        match elements.as_slice() {
-            [selected] => Ok(*selected),
-            [] => {
+        let mut elements = found.iter().flat_map(|items| items.iter().filter_map(elements));
+        match (elements.next(), elements.next()) {
+            (Some(selected), None) => Ok(selected),
+            (None, _) => {
                 let reason = "it gives no element; exactly one is expected";
                 Err(element.error("hydration-no-match", expression, reason))
             }
-            many => {
-                let reason = format!("it gives {} elements; exactly one is expected", many.len());
+            (Some(_), Some(_)) => {
+                let many = elements.count() + 2;
+                let reason = format!("it gives {many} elements; exactly one is expected");
                 Err(element.error("hydration-ambiguous", expression, reason))
             }
         }

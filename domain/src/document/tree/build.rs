@@ -48,7 +48,6 @@ impl Tree {
 
     /// Adds an attribute to the element that was appended last.
     pub fn add_attribute(&mut self, element: NodeId, name: NameId, value: &str) {
-        self.hrefs |= &*self.names[name.0 as usize] == "href";
         let value = self.store(value);
         self.attributes.push(Attribute {
             name,
@@ -105,20 +104,51 @@ impl Tree {
     /// Appends a copy of another tree's node, with all below it. Gives the copy.
     pub fn graft(&mut self, parent: NodeId, other: &Tree, node: NodeId) -> Option<NodeId> {
         self.touch();
-        // Depth is bounded by the parser, so recursion is too.
+        self.hrefs |= other.hrefs;
+        let first = self.copy(parent, other, node)?;
+        let end = other.after(node);
+        // The elements that are open, and their copies.
+        let mut open = vec![(node, first)];
+        let mut next = other.following(node);
+        while let Some(source) = next.filter(|source| Some(*source) != end) {
+            while open.last().is_some_and(|(of, _)| other.parent(source) != Some(*of)) {
+                open.pop();
+            }
+            let (_, above) = *open.last()?;
+            if let Some(copy) = self.copy(above, other, source) {
+                open.push((source, copy));
+            }
+            next = other.following(source);
+        }
+        Some(first)
+    }
+
+    /// Makes one text of texts that follow one another: a document never has two in a row.
+    pub fn join_texts(&mut self, parent: NodeId) {
+        let mut next = self.children(parent).next();
+        while let Some(first) = next {
+            next = self.next(first);
+            if self.kind(first) != Kind::Text {
+                continue;
+            }
+            while let Some(text) = next.filter(|node| self.kind(*node) == Kind::Text) {
+                next = self.next(text);
+                let joined = [self.text(first), self.text(text)].concat();
+                let span = self.store(&joined);
+                self.node_mut(first).span = span;
+                self.unlink(text);
+            }
+        }
+    }
+
+    /// Appends a copy of one node; gives it where it is an element.
+    fn copy(&mut self, parent: NodeId, other: &Tree, node: NodeId) -> Option<NodeId> {
         match other.kind(node) {
-            Kind::Root => None,
-            Kind::Text => {
-                self.append_text(parent, other.text(node));
-                None
-            }
-            Kind::Comment => {
-                self.append_comment(parent, other.text(node));
-                None
-            }
+            Kind::Root => {}
+            Kind::Text => self.append_text(parent, other.text(node)),
+            Kind::Comment => self.append_comment(parent, other.text(node)),
             Kind::Instruction => {
                 self.append_instruction(parent, other.name(node), other.text(node));
-                None
             }
             Kind::Element => {
                 let copy = self.append_element(parent, other.name(node));
@@ -130,13 +160,13 @@ impl Tree {
                     let namespace = self.intern(attribute.namespace);
                     self.set_attribute_namespace(copy, index, namespace);
                 }
-                for child in other.children(node) {
-                    self.graft(copy, other, child);
-                }
-                self.node_mut(copy).refers = other.node(node).refers;
-                Some(copy)
+                let (of, from) = (self.node_mut(copy), other.node(node));
+                of.refers_itself = from.refers_itself;
+                of.refers_below = from.refers_below;
+                return Some(copy);
             }
         }
+        None
     }
 
     fn touch(&mut self) {
@@ -149,14 +179,15 @@ impl Tree {
         // Parents come before their children, so from the end one pass is enough.
         for index in (0..self.nodes.len()).rev() {
             let id = NodeId(count(index));
-            let own = self.kind(id) == Kind::Element
-                && self.attributes(id).any(|a| is_reference(a.name, a.value));
-            if own {
-                self.nodes[index].refers = true;
+            // Attributes of a foreign vocabulary are data.
+            let ours = self.kind(id) == Kind::Element && self.namespace(id).is_empty();
+            if ours && self.attributes(id).any(|a| is_reference(a.name, a.value)) {
+                self.nodes[index].refers_itself = true;
+                self.hrefs |= self.attribute(id, "href").is_some();
             }
-            let (refers, parent) = (self.nodes[index].refers, self.nodes[index].parent);
-            if refers && parent != NONE {
-                self.nodes[parent as usize].refers = true;
+            let parent = self.nodes[index].parent;
+            if self.refers(id) && parent != NONE {
+                self.nodes[parent as usize].refers_below = true;
             }
         }
     }

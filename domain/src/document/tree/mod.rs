@@ -47,8 +47,10 @@ struct Span {
 #[derive(Clone, Copy, Debug)]
 struct Node {
     kind: Kind,
-    /// Whether it, or anything below it, refers to something.
-    refers: bool,
+    /// Whether it refers to something itself.
+    refers_itself: bool,
+    /// Whether anything below it refers to something.
+    refers_below: bool,
     /// An element's name; an instruction's target.
     name: NameId,
     /// The name of its namespace; the empty name for none.
@@ -85,7 +87,7 @@ pub(crate) struct Tree {
     names: Vec<Box<str>>,
     /// The names of a tree that has more than a few.
     by_name: HashMap<Box<str>, NameId>,
-    /// Whether any element ever had an attribute `href`.
+    /// Whether any element may have an `href` that is a reference.
     hrefs: bool,
     /// Nodes were added or taken out since it was parsed, so that ids are no document order.
     edited: bool,
@@ -153,7 +155,8 @@ impl Tree {
         let id = NodeId(count(self.nodes.len()));
         self.nodes.push(Node {
             kind,
-            refers: false,
+            refers_itself: false,
+            refers_below: false,
             name,
             namespace: NameId(0),
             parent: NONE,
@@ -200,8 +203,18 @@ impl Tree {
         self.hrefs
     }
 
+    /// Whether it, or anything below it, refers to something.
     pub fn refers(&self, id: NodeId) -> bool {
-        self.node(id).refers
+        let node = self.node(id);
+        node.refers_itself || node.refers_below
+    }
+
+    pub fn refers_itself(&self, id: NodeId) -> bool {
+        self.node(id).refers_itself
+    }
+
+    pub fn refers_below(&self, id: NodeId) -> bool {
+        self.node(id).refers_below
     }
 
     pub fn name_id(&self, id: NodeId) -> NameId {

@@ -1,6 +1,6 @@
 //! The ways from node to node.
 
-use super::{Kind, NONE, NodeId, Tree, some};
+use super::{NONE, NodeId, Tree, some};
 
 impl Tree {
     pub fn parent(&self, id: NodeId) -> Option<NodeId> {
@@ -56,24 +56,5 @@ impl Tree {
             }
             order
         })[id.0 as usize]
-    }
-
-    /// The text of an element and of everything below it, in order.
-    pub fn string_value(&self, id: NodeId) -> String {
-        match self.kind(id) {
-            Kind::Root | Kind::Element => {
-                let end = self.after(id);
-                let mut value = String::new();
-                let mut next = self.following(id);
-                while let Some(node) = next.filter(|node| Some(*node) != end) {
-                    if self.kind(node) == Kind::Text {
-                        value.push_str(self.text(node));
-                    }
-                    next = self.following(node);
-                }
-                value
-            }
-            Kind::Text | Kind::Comment | Kind::Instruction => self.text(id).to_owned(),
-        }
     }
 }

@@ -112,9 +112,11 @@ impl Axis {
             }
             Self::Preceding => Box::new(nodes(preceding(tree, node))),
             Self::Attribute => Box::new(
-                (0..tree.attribute_count(node))
+                (0..)
+                    .take(tree.attribute_count(node))
                     .filter(move |index| {
-                        declared_prefix(tree.attribute_at(node, *index).name).is_none()
+                        let attribute = tree.attribute_at(node, *index as usize);
+                        declared_prefix(attribute.name).is_none()
                     })
                     .map(move |index| Item::Attribute(node, index)),
             ),

@@ -1,13 +1,16 @@
-//! Evaluating a compiled expression, with a budget of node visits.
+//! Evaluating a compiled expression. What it looks at and the text that it makes are charged to
+//! the budget of the document.
 
-use std::cell::Cell;
+use std::borrow::Cow;
+use std::rc::Rc;
 
 use super::XPathError;
-use super::expression::{Arithmetic, Expression};
+use super::expression::{Expression, Operator};
 use super::function::Context;
-use super::value::{Item, Value};
+use super::value::{Item, Value, format_number, parse_number};
+use crate::document::budget::Meter;
 use crate::document::index::Index;
-use crate::document::tree::{NodeId, Tree};
+use crate::document::tree::{Kind, NodeId, Tree};
 
 pub(super) type Evaluated<T> = Result<T, XPathError>;
 
@@ -15,23 +18,23 @@ pub(super) type Evaluated<T> = Result<T, XPathError>;
 pub(crate) struct Evaluator<'a> {
     pub(super) tree: &'a Tree,
     pub(super) index: &'a Index,
-    limit: u64,
-    left: Cell<u64>,
+    pub(super) meter: Rc<Meter>,
 }
 
 impl<'a> Evaluator<'a> {
-    /// Each evaluation may visit `limit` nodes.
-    pub fn new(tree: &'a Tree, index: &'a Index, limit: u64) -> Self {
-        Self {
-            tree,
-            index,
-            limit,
-            left: Cell::new(limit),
-        }
+    pub fn new(tree: &'a Tree, index: &'a Index, meter: Rc<Meter>) -> Self {
+        Self { tree, index, meter }
     }
 
-    pub fn evaluate(&self, expression: &Expression, context: NodeId) -> Evaluated<Value> {
-        self.left.set(self.limit);
+    pub fn evaluate<'v>(
+        &self,
+        expression: &'v Expression,
+        context: NodeId,
+    ) -> Evaluated<Value<'v>>
+    where
+        'a: 'v,
+    {
+        self.meter.next_value();
         let context = Context {
             item: Item::Node(context),
             position: 1,
@@ -41,81 +44,93 @@ impl<'a> Evaluator<'a> {
     }
 
     pub(super) fn visit(&self, nodes: usize) -> Evaluated<()> {
-        let left = self.left.get().checked_sub(nodes as u64);
-        left.map(|left| self.left.set(left))
-            .ok_or(XPathError::TooCostly(self.limit))
+        Ok(self.meter.visit(nodes)?)
     }
 
-    pub(super) fn value(&self, expression: &Expression, context: Context) -> Evaluated<Value> {
-        Ok(match expression {
-            Expression::Number(number) => Value::Number(*number),
-            Expression::Literal(text) => Value::Text(text.clone()),
-            Expression::Or(a, b) => Value::Boolean(
-                self.value(a, context)?.boolean() || self.value(b, context)?.boolean(),
-            ),
-            Expression::And(a, b) => Value::Boolean(
-                self.value(a, context)?.boolean() && self.value(b, context)?.boolean(),
-            ),
-            Expression::Compare(how, a, b) => {
-                let (a, b) = (self.value(a, context)?, self.value(b, context)?);
-                Value::Boolean(self.compare(*how, &a, &b)?)
-            }
-            Expression::Arithmetic(how, a, b) => {
-                let a = self.number(a, context)?;
-                let b = self.number(b, context)?;
-                Value::Number(match how {
-                    Arithmetic::Add => a + b,
-                    Arithmetic::Subtract => a - b,
-                    Arithmetic::Multiply => a * b,
-                    Arithmetic::Divide => a / b,
-                    Arithmetic::Modulo => a % b,
-                })
-            }
-            Expression::Negate(a) => Value::Number(-self.number(a, context)?),
-            Expression::Union(a, b) => {
-                let mut nodes = self.nodes(a, context)?;
-                nodes.extend(self.nodes(b, context)?);
-                Value::Nodes(self.in_order(nodes)?)
-            }
-            Expression::Call(function, arguments) => {
-                let arguments = arguments
-                    .iter()
-                    .map(|argument| self.value(argument, context))
-                    .collect::<Evaluated<Vec<_>>>()?;
-                for argument in &arguments {
-                    self.visit_text(argument)?;
-                }
-                function.call(self.tree, context, &arguments)
-            }
-            Expression::Path(path) => Value::Nodes(self.path(path, context)?),
-        })
-    }
-
-    fn number(&self, expression: &Expression, context: Context) -> Evaluated<f64> {
-        let value = self.value(expression, context)?;
-        self.visit_text(&value)?;
-        Ok(value.number(self.tree))
-    }
-
-    /// Making text of nodes visits what is below them.
-    pub(super) fn visit_text(&self, value: &Value) -> Evaluated<()> {
-        match value {
-            Value::Nodes(nodes) => nodes.iter().try_for_each(|item| match item {
-                Item::Attribute(..) => self.visit(1),
-                Item::Node(node) => {
-                    let (first, end) = (self.tree.following(*node), self.tree.after(*node));
-                    let mut next = first.filter(|n| Some(*n) != end);
-                    self.visit(1)?;
-                    while let Some(node) = next {
-                        self.visit(1)?;
-                        next = self.tree.following(node).filter(|n| Some(*n) != end);
-                    }
-                    Ok(())
-                }
-            }),
-            Value::Text(text) => self.visit(text.len() / 64),
-            Value::Boolean(_) | Value::Number(_) => Ok(()),
+    /// The value of an expression. Each kind has a function of its own, so that a level of an
+    /// expression takes little of the stack.
+    pub(super) fn value<'v>(
+        &self,
+        expression: &'v Expression,
+        context: Context,
+    ) -> Evaluated<Value<'v>>
+    where
+        'a: 'v,
+    {
+        self.visit(1)?;
+        match expression {
+            Expression::Number(number) => Ok(Value::Number(*number)),
+            Expression::Literal(text) => Ok(Value::Text(Cow::Borrowed(text))),
+            Expression::Or(operands) => self.any(operands, context, true),
+            Expression::And(operands) => self.any(operands, context, false),
+            Expression::Chain(first, rest) => self.chain(first, rest, context),
+            Expression::Negate(operand) => self.negate(operand, context),
+            Expression::Union(operands) => self.union(operands, context),
+            Expression::Call(function, arguments) => self.call(*function, arguments, context),
+            Expression::Path(path) => Ok(Value::Nodes(self.path(path, context)?)),
         }
+    }
+
+    /// Whether any operand is `sought`: an `or` seeks what is true, an `and` what is false.
+    fn any<'v>(
+        &self,
+        operands: &'v [Expression],
+        context: Context,
+        sought: bool,
+    ) -> Evaluated<Value<'v>>
+    where
+        'a: 'v,
+    {
+        for operand in operands {
+            if self.value(operand, context)?.boolean() == sought {
+                return Ok(Value::Boolean(sought));
+            }
+        }
+        Ok(Value::Boolean(!sought))
+    }
+
+    fn chain<'v>(
+        &self,
+        first: &'v Expression,
+        rest: &'v [(Operator, Expression)],
+        context: Context,
+    ) -> Evaluated<Value<'v>>
+    where
+        'a: 'v,
+    {
+        let mut left = self.value(first, context)?;
+        for (operator, right) in rest {
+            let right = self.value(right, context)?;
+            left = match operator {
+                Operator::Compare(how) => Value::Boolean(self.compare(*how, &left, &right)?),
+                Operator::Compute(how) => {
+                    let left = self.number_of(&left)?;
+                    Value::Number(how.of(left, self.number_of(&right)?))
+                }
+            };
+        }
+        Ok(left)
+    }
+
+    fn negate<'v>(&self, operand: &'v Expression, context: Context) -> Evaluated<Value<'v>>
+    where
+        'a: 'v,
+    {
+        let value = self.value(operand, context)?;
+        Ok(Value::Number(-self.number_of(&value)?))
+    }
+
+    fn union<'v>(&self, operands: &'v [Expression], context: Context) -> Evaluated<Value<'v>>
+    where
+        'a: 'v,
+    {
+        let mut all = Vec::new();
+        for operand in operands {
+            all.append(&mut self.nodes(operand, context)?);
+            // Sorted each time: what many operands give is not held more than twice.
+            all = self.in_order(all)?;
+        }
+        Ok(Value::Nodes(all))
     }
 
     pub(super) fn nodes(&self, expression: &Expression, context: Context) -> Evaluated<Vec<Item>> {
@@ -130,9 +145,86 @@ impl<'a> Evaluator<'a> {
         self.visit(nodes.len())?;
         let sorted = nodes.is_sorted_by(|a, b| a.order(self.tree) < b.order(self.tree));
         if !sorted {
+            let passes = nodes.len().ilog2() as usize / 2;
+            self.visit(nodes.len() * passes)?;
             nodes.sort_unstable_by_key(|item| item.order(self.tree));
             nodes.dedup();
         }
         Ok(nodes)
+    }
+
+    /// The string-value of a node. Where the document has it in one piece it is no copy.
+    pub(super) fn text_of_item(&self, item: Item) -> Evaluated<Cow<'a, str>> {
+        let tree = self.tree;
+        let whole = match item {
+            Item::Attribute(owner, index) => tree.attribute_at(owner, index as usize).value,
+            Item::Node(node) => match tree.kind(node) {
+                Kind::Root | Kind::Element => return self.text_below(node),
+                Kind::Text | Kind::Comment | Kind::Instruction => tree.text(node),
+            },
+        };
+        self.meter.read(whole.len())?;
+        Ok(Cow::Borrowed(whole))
+    }
+
+    fn text_below(&self, element: NodeId) -> Evaluated<Cow<'a, str>> {
+        let tree = self.tree;
+        let end = tree.after(element);
+        let mut next = tree.following(element);
+        let mut whole = Cow::Borrowed("");
+        while let Some(node) = next.filter(|node| Some(*node) != end) {
+            self.visit(1)?;
+            if tree.kind(node) == Kind::Text {
+                let text = tree.text(node);
+                if whole.is_empty() {
+                    self.meter.read(text.len())?;
+                    whole = Cow::Borrowed(text);
+                } else {
+                    let copied = match &whole {
+                        Cow::Borrowed(first) => first.len(),
+                        Cow::Owned(_) => 0,
+                    };
+                    self.meter.make_text(copied + text.len())?;
+                    whole.to_mut().push_str(text);
+                }
+            }
+            next = tree.following(node);
+        }
+        Ok(whole)
+    }
+
+    /// A value as text.
+    pub(super) fn text_of<'v>(&self, value: Value<'v>) -> Evaluated<Cow<'v, str>>
+    where
+        'a: 'v,
+    {
+        Ok(match value {
+            Value::Nodes(nodes) => match nodes.first() {
+                Some(item) => self.text_of_item(*item)?,
+                None => Cow::Borrowed(""),
+            },
+            Value::Boolean(value) => Cow::Borrowed(if value { "true" } else { "false" }),
+            Value::Number(number) => Cow::Owned(format_number(number)),
+            Value::Text(text) => {
+                self.meter.read(text.len())?;
+                text
+            }
+        })
+    }
+
+    /// A value as a number.
+    pub(super) fn number_of(&self, value: &Value<'_>) -> Evaluated<f64> {
+        Ok(match value {
+            Value::Boolean(value) => f64::from(u8::from(*value)),
+            Value::Number(number) => *number,
+            Value::Nodes(nodes) => match nodes.first() {
+                Some(item) => parse_number(&self.text_of_item(*item)?),
+                None => f64::NAN,
+            },
+            Value::Text(text) => {
+                self.meter.read(text.len())?;
+                parse_number(text)
+            }
+        })
     }
 }

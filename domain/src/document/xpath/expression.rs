@@ -1,4 +1,5 @@
-//! A compiled expression.
+//! A compiled expression. Operators of one precedence that follow one another are one node, so
+//! that an expression is no higher than it is nested.
 
 use super::axis::Axis;
 use super::function::Function;
@@ -7,12 +8,12 @@ use super::function::Function;
 pub(crate) enum Expression {
     Number(f64),
     Literal(String),
-    Or(Box<Expression>, Box<Expression>),
-    And(Box<Expression>, Box<Expression>),
-    Compare(Comparison, Box<Expression>, Box<Expression>),
-    Arithmetic(Arithmetic, Box<Expression>, Box<Expression>),
+    Or(Vec<Expression>),
+    And(Vec<Expression>),
+    /// Comparisons or arithmetic, from the left.
+    Chain(Box<Expression>, Vec<(Operator, Expression)>),
     Negate(Box<Expression>),
-    Union(Box<Expression>, Box<Expression>),
+    Union(Vec<Expression>),
     Call(Function, Vec<Expression>),
     Path(Path),
 }
@@ -52,6 +53,12 @@ pub(crate) enum Test {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Compare(Comparison),
+    Compute(Arithmetic),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
     Equal,
     NotEqual,
@@ -70,14 +77,60 @@ pub(crate) enum Arithmetic {
     Modulo,
 }
 
+impl Arithmetic {
+    pub fn of(self, a: f64, b: f64) -> f64 {
+        match self {
+            Self::Add => a + b,
+            Self::Subtract => a - b,
+            Self::Multiply => a * b,
+            Self::Divide => a / b,
+            Self::Modulo => a % b,
+        }
+    }
+}
+
 impl Expression {
     /// Whether it begins at the document wherever it is evaluated, so that its value does not
     /// depend on the context.
     pub fn is_absolute(&self) -> bool {
         match self {
             Self::Path(path) => path.start == Start::Root,
-            Self::Union(a, b) => a.is_absolute() && b.is_absolute(),
+            Self::Union(operands) => operands.iter().all(Self::is_absolute),
             _ => false,
+        }
+    }
+
+    /// Whether it gives a node-set whatever it is evaluated on.
+    pub fn gives_nodes(&self) -> bool {
+        matches!(
+            self,
+            Self::Path(_) | Self::Union(_) | Self::Call(Function::Id, _)
+        )
+    }
+
+    /// Whether it may, as a predicate, depend on the position of a node among its siblings:
+    /// `//a[1]` is the first of each parent.
+    pub fn counts(&self) -> bool {
+        let number = |e: &Self| !matches!(e, Self::Number(_)) && e.counts();
+        match self {
+            Self::Or(operands) | Self::And(operands) => operands.iter().any(number),
+            Self::Chain(first, rest) => {
+                let compares = |(operator, _): &(Operator, Self)| {
+                    matches!(operator, Operator::Compare(_))
+                };
+                !rest.iter().all(compares)
+                    || number(first)
+                    || rest.iter().any(|(_, operand)| number(operand))
+            }
+            Self::Literal(_) => false,
+            Self::Path(path) => matches!(path.start, Start::Filter(..)),
+            Self::Call(function, arguments) => {
+                !matches!(
+                    function,
+                    Function::Contains | Function::StartsWith | Function::Not | Function::Boolean
+                ) || arguments.iter().any(Self::counts)
+            }
+            _ => true,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! functions, and no bindings of prefixes: `vnml.md` has none.
 
 mod axis;
+mod call;
 mod compare;
 mod evaluate;
 mod expression;
@@ -18,15 +19,23 @@ pub(crate) use evaluate::Evaluator;
 pub(crate) use expression::Expression;
 pub(crate) use value::{Item, Value};
 
+use super::budget::Over;
+
 /// Why an expression gives nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum XPathError {
     /// It is no expression.
     #[error("{0}")]
     Syntax(String),
-    /// It visits more nodes than an expression may.
-    #[error("it visits more than {0} nodes")]
-    TooCostly(u64),
+    /// It goes over what the document may cost.
+    #[error("{0}")]
+    TooCostly(Over),
+}
+
+impl From<Over> for XPathError {
+    fn from(over: Over) -> Self {
+        Self::TooCostly(over)
+    }
 }
 
 /// Compiles an expression once; it is data, and nothing is ever put into it.

@@ -1,17 +1,60 @@
-//! The grammar of XPath 1.0, by recursive descent.
+//! The grammar of XPath 1.0: brackets by recursive descent, operators by their precedence.
 
+mod operators;
 mod path;
 
 use super::XPathError;
-use super::expression::{Arithmetic, Comparison, Expression};
+use super::expression::Expression;
 use super::function::Function;
 use super::lexer::{Token, tokens};
 
-/// The deepest nesting of an expression.
-const MAX_NESTING: usize = 64;
+/// The deepest nesting of brackets in an expression.
+pub(crate) const MAX_NESTING: usize = 32;
+/// The most levels of a compiled expression, which evaluating and dropping it recurse over.
+pub(crate) const MAX_HEIGHT: usize = 96;
 
 type Parsed<T> = Result<T, XPathError>;
-type Make = fn(Box<Expression>, Box<Expression>) -> Expression;
+
+/// An expression, and how many levels it has.
+struct Grown {
+    expression: Expression,
+    height: usize,
+}
+
+impl Grown {
+    fn leaf(expression: Expression) -> Self {
+        Self {
+            expression,
+            height: 1,
+        }
+    }
+
+    /// One level above what has so many.
+    fn above(below: usize, expression: Expression) -> Parsed<Self> {
+        if below >= MAX_HEIGHT {
+            let reason = format!("it has more than {MAX_HEIGHT} levels of operators and brackets");
+            return Err(XPathError::Syntax(reason));
+        }
+        Ok(Self {
+            expression,
+            height: below + 1,
+        })
+    }
+}
+
+/// Expressions that stand side by side, and the height of the highest.
+#[derive(Default)]
+struct Row {
+    expressions: Vec<Expression>,
+    height: usize,
+}
+
+impl Row {
+    fn push(&mut self, grown: Grown) {
+        self.height = self.height.max(grown.height);
+        self.expressions.push(grown.expression);
+    }
+}
 
 pub(super) fn parse(text: &str) -> Parsed<Expression> {
     let mut parser = Parser {
@@ -19,9 +62,9 @@ pub(super) fn parse(text: &str) -> Parsed<Expression> {
         at: 0,
         nesting: 0,
     };
-    let expression = parser.expression()?;
+    let grown = parser.expression()?;
     match parser.peek() {
-        None => Ok(expression),
+        None => Ok(grown.expression),
         Some(token) => Err(unexpected(Some(token))),
     }
 }
@@ -82,100 +125,21 @@ impl Parser {
         }
     }
 
-    fn expression(&mut self) -> Parsed<Expression> {
+    fn expression(&mut self) -> Parsed<Grown> {
         self.nesting += 1;
         if self.nesting > MAX_NESTING {
             let reason = format!("it is nested deeper than {MAX_NESTING}");
             return Err(XPathError::Syntax(reason));
         }
-        let parsed = self.level(0);
+        let parsed = self.operators();
         self.nesting -= 1;
         parsed
     }
 
-    /// The operators by how tightly they bind, the loosest first.
-    fn level(&mut self, level: usize) -> Parsed<Expression> {
-        use Arithmetic as A;
-        use Comparison as C;
-        use Expression as E;
-        const LEVELS: [&[(&str, Make)]; 6] = [
-            &[("or", |a, b| E::Or(a, b))],
-            &[("and", |a, b| E::And(a, b))],
-            &[
-                ("=", |a, b| E::Compare(C::Equal, a, b)),
-                ("!=", |a, b| E::Compare(C::NotEqual, a, b)),
-            ],
-            &[
-                ("<", |a, b| E::Compare(C::Less, a, b)),
-                ("<=", |a, b| E::Compare(C::LessOrEqual, a, b)),
-                (">", |a, b| E::Compare(C::Greater, a, b)),
-                (">=", |a, b| E::Compare(C::GreaterOrEqual, a, b)),
-            ],
-            &[
-                ("+", |a, b| E::Arithmetic(A::Add, a, b)),
-                ("-", |a, b| E::Arithmetic(A::Subtract, a, b)),
-            ],
-            &[
-                ("*", |a, b| E::Arithmetic(A::Multiply, a, b)),
-                ("div", |a, b| E::Arithmetic(A::Divide, a, b)),
-                ("mod", |a, b| E::Arithmetic(A::Modulo, a, b)),
-            ],
-        ];
-        let Some(operators) = LEVELS.get(level) else {
-            return self.unary();
-        };
-        let mut left = self.level(level + 1)?;
-        let mut chained = 0;
-        while let Some((symbol, make)) = operators.iter().find(|(symbol, _)| self.is(symbol)) {
-            chained += 1;
-            if chained > MAX_NESTING {
-                let reason = format!("more than {MAX_NESTING} '{symbol}' in a row");
-                return Err(XPathError::Syntax(reason));
-            }
-            self.at += 1;
-            let right = self.level(level + 1)?;
-            left = make(Box::new(left), Box::new(right));
-        }
-        Ok(left)
-    }
-
-    fn unary(&mut self) -> Parsed<Expression> {
-        let mut signs = 0;
-        while self.accept("-") {
-            signs += 1;
-        }
-        let operand = self.union()?;
-        // Two signs still make a number of what is none.
-        Ok(match signs {
-            0 => operand,
-            signs if signs % 2 == 1 => Expression::Negate(Box::new(operand)),
-            _ => Expression::Negate(Box::new(Expression::Negate(Box::new(operand)))),
-        })
-    }
-
-    fn union(&mut self) -> Parsed<Expression> {
-        let mut left = self.path()?;
-        let mut chained = 0;
-        while self.accept("|") {
-            chained += 1;
-            if chained > MAX_NESTING {
-                return Err(XPathError::Syntax(format!("more than {MAX_NESTING} '|'")));
-            }
-            let right = self.path()?;
-            for operand in [&left, &right] {
-                if !gives_nodes(operand) {
-                    return Err(XPathError::Syntax("a union is of node-sets".into()));
-                }
-            }
-            left = Expression::Union(Box::new(left), Box::new(right));
-        }
-        Ok(left)
-    }
-
-    fn primary(&mut self) -> Parsed<Expression> {
+    fn primary(&mut self) -> Parsed<Grown> {
         match self.take() {
-            Some(Token::Number(number)) => Ok(Expression::Number(number)),
-            Some(Token::Literal(text)) => Ok(Expression::Literal(text)),
+            Some(Token::Number(number)) => Ok(Grown::leaf(Expression::Number(number))),
+            Some(Token::Literal(text)) => Ok(Grown::leaf(Expression::Literal(text))),
             Some(Token::Symbol("(")) => {
                 let expression = self.expression()?;
                 self.expect(")")?;
@@ -187,12 +151,12 @@ impl Parser {
         }
     }
 
-    fn call(&mut self, name: &str) -> Parsed<Expression> {
+    fn call(&mut self, name: &str) -> Parsed<Grown> {
         let Some(function) = Function::named(name) else {
             return Err(XPathError::Syntax(format!("there is no function {name}()")));
         };
         self.expect("(")?;
-        let mut arguments = Vec::new();
+        let mut arguments = Row::default();
         if !self.accept(")") {
             loop {
                 arguments.push(self.expression()?);
@@ -202,20 +166,17 @@ impl Parser {
             }
             self.expect(")")?;
         }
-        if !function.takes(arguments.len()) {
-            let reason = format!("{name}() does not take {} arguments", arguments.len());
+        let Row {
+            expressions,
+            height,
+        } = arguments;
+        if !function.takes(expressions.len()) {
+            let reason = format!("{name}() does not take {} arguments", expressions.len());
             return Err(XPathError::Syntax(reason));
         }
-        if function.wants_nodes() && arguments.iter().any(|a| !gives_nodes(a)) {
+        if function.wants_nodes() && !expressions.iter().all(Expression::gives_nodes) {
             return Err(XPathError::Syntax(format!("{name}() takes a node-set")));
         }
-        Ok(Expression::Call(function, arguments))
+        Grown::above(height, Expression::Call(function, expressions))
     }
-}
-
-fn gives_nodes(expression: &Expression) -> bool {
-    matches!(
-        expression,
-        Expression::Path(_) | Expression::Union(..) | Expression::Call(Function::Id, _)
-    )
 }

@@ -2,10 +2,13 @@
 
 use super::axis::Axis;
 use super::evaluate::{Evaluated, Evaluator};
-use super::expression::{Comparison, Expression, Path, Start, Step, Test};
-use super::function::{Context, Function};
+use super::expression::{Comparison, Expression, Operator, Path, Start, Step, Test};
+use super::function::Context;
 use super::value::{Item, Value};
 use crate::document::tree::Kind;
+
+/// From how many nodes on those that were found are sorted before more are.
+const COMPACT_FROM: usize = 64 * 1024;
 
 impl Evaluator<'_> {
     pub(super) fn path(&self, path: &Path, context: Context) -> Evaluated<Vec<Item>> {
@@ -20,22 +23,7 @@ impl Evaluator<'_> {
                 nodes
             }
         };
-        let mut steps = path.steps.iter().peekable();
-        while let Some(step) = steps.next() {
-            // `//name` without predicates that count is one walk instead of two.
-            if is_any_descendant(step)
-                && let Some(next) = steps.peek()
-                && next.axis == Axis::Child
-                && !next.predicates.iter().any(counts)
-            {
-                let merged = Step {
-                    axis: Axis::Descendant,
-                    ..(*next).clone()
-                };
-                nodes = self.step(&merged, &nodes)?;
-                steps.next();
-                continue;
-            }
+        for step in &path.steps {
             nodes = self.step(step, &nodes)?;
         }
         Ok(nodes)
@@ -43,24 +31,34 @@ impl Evaluator<'_> {
 
     fn step(&self, step: &Step, from: &[Item]) -> Evaluated<Vec<Item>> {
         let mut all = Vec::new();
+        let mut compact_at = COMPACT_FROM;
         for item in from {
-            let mut found = match self.indexed(step, *item)? {
-                Some(found) => found,
-                None => self.walk(step, *item)?,
-            };
-            for predicate in &step.predicates {
-                found = self.filter(predicate, found)?;
+            all.append(&mut self.step_from(step, *item)?);
+            if all.len() >= compact_at {
+                // What several nodes lead to is not held several times.
+                all = self.in_order(all)?;
+                compact_at = COMPACT_FROM.max(2 * all.len());
             }
-            if step.axis.is_reverse() {
-                found.reverse();
-            }
-            all.append(&mut found);
         }
         if from.len() > 1 {
             self.in_order(all)
         } else {
             Ok(all)
         }
+    }
+
+    fn step_from(&self, step: &Step, item: Item) -> Evaluated<Vec<Item>> {
+        let mut found = match self.indexed(step, item)? {
+            Some(found) => found,
+            None => self.walk(step, item)?,
+        };
+        for predicate in &step.predicates {
+            found = self.filter(predicate, found)?;
+        }
+        if step.axis.is_reverse() {
+            found.reverse();
+        }
+        Ok(found)
     }
 
     /// Children by name come from the index, and so does `//name`.
@@ -84,12 +82,8 @@ impl Evaluator<'_> {
             return Ok(Some(Vec::new()));
         };
         let wanted = step.predicates.first().and_then(literal_attribute);
-        let found = self
-            .index
-            .elements(self.tree, parent, name, wanted, |visited| {
-                self.visit(visited)
-            })?;
-        Ok(found.map(|nodes| nodes.iter().map(|node| Item::Node(*node)).collect()))
+        let visit = |visited| self.visit(visited);
+        self.index.elements(self.tree, parent, name, wanted, visit)
     }
 
     fn walk(&self, step: &Step, item: Item) -> Evaluated<Vec<Item>> {
@@ -106,7 +100,7 @@ impl Evaluator<'_> {
     fn passes(&self, test: &Test, axis: Axis, item: Item) -> bool {
         let kind = match item {
             Item::Attribute(owner, index) => {
-                let attribute = self.tree.attribute_at(owner, index);
+                let attribute = self.tree.attribute_at(owner, index as usize);
                 return match test {
                     Test::Name(name) => {
                         attribute.name == name && is_in_reach(name, attribute.namespace)
@@ -171,37 +165,16 @@ fn is_in_reach(name: &str, namespace: &str) -> bool {
     namespace.is_empty() || name.starts_with("xml:")
 }
 
-fn is_any_descendant(step: &Step) -> bool {
-    step.axis == Axis::DescendantOrSelf && step.test == Test::Node && step.predicates.is_empty()
-}
-
-/// Whether a predicate may depend on the position of a node among its siblings: `//a[1]` is
-/// the first of each parent.
-fn counts(predicate: &Expression) -> bool {
-    match predicate {
-        Expression::Compare(_, a, b) | Expression::And(a, b) | Expression::Or(a, b) => {
-            let number = |e: &Expression| !matches!(e, Expression::Number(_)) && counts(e);
-            number(a) || number(b)
-        }
-        Expression::Literal(_) => false,
-        Expression::Path(path) => matches!(path.start, Start::Filter(..)),
-        Expression::Call(function, arguments) => {
-            !matches!(
-                function,
-                Function::Contains | Function::StartsWith | Function::Not | Function::Boolean
-            ) || arguments.iter().any(counts)
-        }
-        _ => true,
-    }
-}
-
 /// `@name = 'value'`, either way round: what the index of attribute values answers.
 fn literal_attribute(predicate: &Expression) -> Option<(&str, &str)> {
-    let Expression::Compare(Comparison::Equal, a, b) = predicate else {
+    let Expression::Chain(a, rest) = predicate else {
+        return None;
+    };
+    let [(Operator::Compare(Comparison::Equal), b)] = rest.as_slice() else {
         return None;
     };
     let ((Expression::Path(path), Expression::Literal(text))
-    | (Expression::Literal(text), Expression::Path(path))) = (&**a, &**b)
+    | (Expression::Literal(text), Expression::Path(path))) = (&**a, b)
     else {
         return None;
     };

@@ -1,5 +1,7 @@
 //! The four types of XPath 1.0, and how one becomes another.
 
+use std::borrow::Cow;
+
 use crate::document::tree::{NodeId, Tree};
 
 /// A node of a node-set.
@@ -7,61 +9,37 @@ use crate::document::tree::{NodeId, Tree};
 pub(crate) enum Item {
     Node(NodeId),
     /// An element and the place of one of its attributes.
-    Attribute(NodeId, usize),
+    Attribute(NodeId, u32),
 }
 
+/// A value. Text is borrowed from the document or the expression wherever that has it in one
+/// piece.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum Value<'v> {
     /// In document order, each once.
     Nodes(Vec<Item>),
     Boolean(bool),
     Number(f64),
-    Text(String),
+    Text(Cow<'v, str>),
 }
 
 impl Item {
     /// Its place in document order: an element, then its attributes, then what is below it.
-    pub fn order(self, tree: &Tree) -> (u32, usize) {
+    pub fn order(self, tree: &Tree) -> (u32, u32) {
         match self {
             Self::Node(node) => (tree.order(node), 0),
             Self::Attribute(owner, index) => (tree.order(owner), index + 1),
         }
     }
-
-    pub fn string_value(self, tree: &Tree) -> String {
-        match self {
-            Self::Node(node) => tree.string_value(node),
-            Self::Attribute(owner, index) => tree.attribute_at(owner, index).value.to_owned(),
-        }
-    }
 }
 
-impl Value {
+impl Value<'_> {
     pub fn boolean(&self) -> bool {
         match self {
             Self::Nodes(nodes) => !nodes.is_empty(),
             Self::Boolean(value) => *value,
             Self::Number(number) => *number != 0.0 && !number.is_nan(),
             Self::Text(text) => !text.is_empty(),
-        }
-    }
-
-    pub fn number(&self, tree: &Tree) -> f64 {
-        match self {
-            Self::Boolean(value) => f64::from(u8::from(*value)),
-            Self::Number(number) => *number,
-            Self::Nodes(_) | Self::Text(_) => parse_number(&self.text(tree)),
-        }
-    }
-
-    pub fn text(&self, tree: &Tree) -> String {
-        match self {
-            Self::Nodes(nodes) => nodes
-                .first()
-                .map_or_else(String::new, |item| item.string_value(tree)),
-            Self::Boolean(value) => value.to_string(),
-            Self::Number(number) => format_number(*number),
-            Self::Text(text) => text.clone(),
         }
     }
 }
@@ -80,7 +58,7 @@ pub(super) fn parse_number(text: &str) -> f64 {
 }
 
 /// Section 4.2: never an exponent, no trailing zeros, no negative zero.
-fn format_number(number: f64) -> String {
+pub(super) fn format_number(number: f64) -> String {
     if number.is_nan() {
         "NaN".into()
     } else if number.is_infinite() {

@@ -1,59 +1,54 @@
 //! The grammar of location paths.
 
-use super::{Parsed, Parser, gives_nodes, unexpected};
+use super::{Grown, Parsed, Parser, Row, unexpected};
 use crate::document::xpath::XPathError;
 use crate::document::xpath::axis::Axis;
 use crate::document::xpath::expression::{Expression, Path, Start, Step, Test};
 use crate::document::xpath::lexer::Token;
 
 impl Parser {
-    pub(super) fn path(&mut self) -> Parsed<Expression> {
+    pub(super) fn path(&mut self) -> Parsed<Grown> {
         if self.is("/") || self.is("//") {
-            let mut steps = Vec::new();
+            let mut steps = Steps::default();
             if self.accept("//") {
-                steps.push(any_descendant());
+                steps.any_descendant();
             } else {
                 self.at += 1;
                 if !self.step_follows() {
-                    return Ok(Expression::Path(Path {
-                        start: Start::Root,
-                        steps,
-                    }));
+                    return steps.path(Start::Root);
                 }
             }
             self.steps(&mut steps)?;
-            return Ok(Expression::Path(Path {
-                start: Start::Root,
-                steps,
-            }));
+            return steps.path(Start::Root);
         }
         if !self.primary_follows() {
-            let mut steps = Vec::new();
+            let mut steps = Steps::default();
             self.steps(&mut steps)?;
-            return Ok(Expression::Path(Path {
-                start: Start::Context,
-                steps,
-            }));
+            return steps.path(Start::Context);
         }
+        self.filter()
+    }
+
+    /// A path that begins with what is no step.
+    fn filter(&mut self) -> Parsed<Grown> {
         let primary = self.primary()?;
         let predicates = self.predicates()?;
-        let mut steps = Vec::new();
+        let mut steps = Steps::default();
         if self.accept("//") {
-            steps.push(any_descendant());
+            steps.any_descendant();
             self.steps(&mut steps)?;
         } else if self.accept("/") {
             self.steps(&mut steps)?;
         }
-        if steps.is_empty() && predicates.is_empty() {
+        if steps.steps.is_empty() && predicates.expressions.is_empty() {
             return Ok(primary);
         }
-        if !gives_nodes(&primary) {
+        if !primary.expression.gives_nodes() {
             return Err(XPathError::Syntax("a path begins at a node-set".into()));
         }
-        Ok(Expression::Path(Path {
-            start: Start::Filter(Box::new(primary), predicates),
-            steps,
-        }))
+        steps.height = steps.height.max(primary.height).max(predicates.height);
+        let start = Start::Filter(Box::new(primary.expression), predicates.expressions);
+        steps.path(start)
     }
 
     fn step_follows(&self) -> bool {
@@ -74,8 +69,8 @@ impl Parser {
         }
     }
 
-    fn predicates(&mut self) -> Parsed<Vec<Expression>> {
-        let mut predicates = Vec::new();
+    fn predicates(&mut self) -> Parsed<Row> {
+        let mut predicates = Row::default();
         while self.accept("[") {
             predicates.push(self.expression()?);
             self.expect("]")?;
@@ -83,35 +78,29 @@ impl Parser {
         Ok(predicates)
     }
 
-    fn steps(&mut self, steps: &mut Vec<Step>) -> Parsed<()> {
+    fn steps(&mut self, steps: &mut Steps) -> Parsed<()> {
         loop {
-            steps.push(self.step()?);
+            self.step(steps)?;
             if self.accept("//") {
-                steps.push(any_descendant());
+                steps.any_descendant();
             } else if !self.accept("/") {
                 return Ok(());
             }
         }
     }
 
-    fn step(&mut self) -> Parsed<Step> {
+    fn step(&mut self, steps: &mut Steps) -> Parsed<()> {
         for (symbol, axis) in [(".", Axis::Itself), ("..", Axis::Parent)] {
             if self.accept(symbol) {
-                return Ok(Step {
-                    axis,
-                    test: Test::Node,
-                    predicates: Vec::new(),
-                });
+                steps.push(axis, Test::Node, Row::default());
+                return Ok(());
             }
         }
         let axis = self.axis()?;
         let test = self.test()?;
         let predicates = self.predicates()?;
-        Ok(Step {
-            axis,
-            test,
-            predicates,
-        })
+        steps.push(axis, test, predicates);
+        Ok(())
     }
 
     fn axis(&mut self) -> Parsed<Axis> {
@@ -170,11 +159,41 @@ fn is_node_type(name: &str) -> bool {
     matches!(name, "text" | "comment" | "node" | "processing-instruction")
 }
 
-/// What `//` is short for.
-fn any_descendant() -> Step {
-    Step {
-        axis: Axis::DescendantOrSelf,
-        test: Test::Node,
-        predicates: Vec::new(),
+/// The steps of a path, and the height of the highest of their predicates.
+#[derive(Default)]
+struct Steps {
+    steps: Vec<Step>,
+    height: usize,
+}
+
+impl Steps {
+    /// What `//` is short for.
+    fn any_descendant(&mut self) {
+        self.push(Axis::DescendantOrSelf, Test::Node, Row::default());
     }
+
+    /// Adds a step. `//name` without predicates that count is one walk instead of two.
+    fn push(&mut self, mut axis: Axis, test: Test, predicates: Row) {
+        let after_any = self.steps.last().is_some_and(is_any_descendant);
+        let counts = predicates.expressions.iter().any(Expression::counts);
+        if after_any && axis == Axis::Child && !counts {
+            self.steps.pop();
+            axis = Axis::Descendant;
+        }
+        self.height = self.height.max(predicates.height);
+        self.steps.push(Step {
+            axis,
+            test,
+            predicates: predicates.expressions,
+        });
+    }
+
+    fn path(self, start: Start) -> Parsed<Grown> {
+        let steps = self.steps;
+        Grown::above(self.height, Expression::Path(Path { start, steps }))
+    }
+}
+
+fn is_any_descendant(step: &Step) -> bool {
+    step.axis == Axis::DescendantOrSelf && step.test == Test::Node && step.predicates.is_empty()
 }

@@ -2,7 +2,10 @@
 
 mod differential;
 
+use std::rc::Rc;
+
 use super::{Evaluator, Item, Value, XPathError, compile};
+use crate::document::budget::{Meter, Over, Spent};
 use crate::document::index::Index;
 use crate::document::limits::Limits;
 use crate::document::parse::parse;
@@ -11,6 +14,10 @@ use crate::document::tree::Tree;
 const DOCUMENT: &str = include_str!("document.xml");
 const GOLDEN: &str = include_str!("golden.tsv");
 
+fn meter(limits: Limits) -> Rc<Meter> {
+    Rc::new(Meter::new(&limits, Spent::default()))
+}
+
 fn tree(xml: &str) -> Tree {
     parse(xml.as_bytes(), &Limits::default()).unwrap()
 }
@@ -18,16 +25,17 @@ fn tree(xml: &str) -> Tree {
 /// What an expression gives at the document's element, as the golden file writes it.
 fn evaluated(tree: &Tree, expression: &str) -> Result<String, XPathError> {
     let index = Index::default();
-    let evaluator = Evaluator::new(tree, &index, Limits::default().max_visits);
+    let evaluator = Evaluator::new(tree, &index, meter(Limits::default()));
     let context = tree.document_element().unwrap();
-    let value = evaluator.evaluate(&compile(expression)?, context)?;
-    Ok(match &value {
+    let expression = compile(expression)?;
+    let value = evaluator.evaluate(&expression, context)?;
+    Ok(match value {
         Value::Boolean(boolean) => format!("boolean\t{boolean}"),
-        Value::Number(_) => format!("number\t{}", value.text(tree)),
+        Value::Number(_) => format!("number\t{}", evaluator.text_of(value)?),
         Value::Text(text) => format!("text\t{text}"),
         Value::Nodes(nodes) => {
-            let texts = nodes.iter().map(|item: &Item| item.string_value(tree));
-            shown(nodes.len(), texts)
+            let text = |item: &Item| evaluator.text_of_item(*item).unwrap().into_owned();
+            shown(nodes.len(), nodes.iter().map(text))
         }
     })
 }
@@ -62,13 +70,25 @@ fn every_golden_expression_gives_its_value() {
 }
 
 #[test]
-fn an_expression_visits_no_more_than_it_may() {
+fn an_expression_visits_no_more_than_its_document_may() {
     let tree = tree(&format!("<a>{}</a>", "<b/>".repeat(100)));
-    let index = Index::default();
     let expression = compile("//b[//b]").unwrap();
-    let visits = |limit| Evaluator::new(&tree, &index, limit).evaluate(&expression, tree.root());
-    assert_eq!(visits(1_000), Err(XPathError::TooCostly(1_000)));
-    assert!(visits(Limits::default().max_visits).is_ok());
+    let visits = |max_visits| {
+        let limits = Limits {
+            max_visits,
+            ..Limits::default()
+        };
+        let meter = meter(limits);
+        // The index is made and paid for by the first.
+        let index = Index::default();
+        let value = Evaluator::new(&tree, &index, meter.clone()).evaluate(&expression, tree.root());
+        (value.map(|_| ()), meter.spent().visits)
+    };
+    let (whole, needed) = visits(u64::MAX);
+    assert_eq!(whole, Ok(()));
+    assert_eq!(visits(needed).0, Ok(()), "at the limit");
+    let over = XPathError::TooCostly(Over::Visits(needed - 1));
+    assert_eq!(visits(needed - 1).0, Err(over), "one beyond it");
 }
 
 #[test]

@@ -94,7 +94,10 @@ fn split(bencher: Bencher, tasks: usize) {
     bencher.counter(ItemsCount::new(tasks)).bench(|| {
         let count = document.count_tasks(&resources, 0, Effort::Whole).unwrap();
         let numbers = 1..=u32::try_from(count).unwrap();
-        for task in document.tasks(&resources, 0, numbers, usize::MAX, Effort::Whole).unwrap() {
+        for task in document
+            .tasks(&resources, 0, numbers, usize::MAX, Effort::Whole)
+            .unwrap()
+        {
             black_box(task);
         }
     });

@@ -88,7 +88,9 @@ fn every_request_case_becomes_its_tasks_and_its_response() {
         let request = fs::read(case.join("request.xml")).unwrap();
         let mut document = Document::accept(&request, &Limits::default()).unwrap();
         for group in 0..document.groups() {
-            let count = document.count_tasks(&resources, group, Effort::Whole).unwrap();
+            let count = document
+                .count_tasks(&resources, group, Effort::Whole)
+                .unwrap();
             let numbers = 1..=u32::try_from(count).unwrap();
             let tasks: Vec<TaskDocument> = document
                 .tasks(&resources, group, numbers, usize::MAX, Effort::Whole)

@@ -528,7 +528,7 @@ fn a_dry_run_stops_where_its_tasks_become_too_much() {
     let valuations = "<valuation/>".repeat(2_000);
     let document = vnml(&format!("{rest}<group>{valuations}</group><group/>"));
     let document = Document::accept(document.as_bytes(), &Limits::default()).unwrap();
-    let preview = soon(|| document.preview());
+    let preview = soon(|| document.preview(Effort::Whole).unwrap());
     assert_eq!(
         preview.groups[0].tasks,
         TasksPreview::Ready { tasks: 2_000 }

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // A broken case is to stop the test.
 
-use domain::document::{Document, Limits};
+use domain::document::{Document, Effort, Limits};
 use serde_json::json;
 
 fn preview(content: &str) -> serde_json::Value {
     let document = format!("<vnml><project>{content}</project></vnml>");
     let document = Document::accept(document.as_bytes(), &Limits::default()).unwrap();
-    serde_json::to_value(document.preview()).unwrap()
+    serde_json::to_value(document.preview(Effort::Whole).unwrap()).unwrap()
 }
 
 #[test]

@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::format_push_string)] // To stop the test.
 
-use domain::document::{
-    CapturedResources, Document, Effort, HydrationError, Limits, check_result,
-};
+use domain::document::{CapturedResources, Document, Effort, HydrationError, Limits, check_result};
 
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -20,7 +18,7 @@ fn all_of(xml: String) -> Result<usize, HydrationError> {
         let document = Document::accept(xml.as_bytes(), &Limits::default())
             .unwrap_or_else(|refusal| panic!("{refusal}"));
         let resources = CapturedResources::default();
-        document.canonical();
+        assert!(!document.canonical().is_empty());
         let count = document.count_tasks(&resources, 0, Effort::Whole)?;
         let numbers = 1..=u32::try_from(count).unwrap();
         let tasks = document.tasks(&resources, 0, numbers, usize::MAX, Effort::Whole)?;
@@ -32,14 +30,17 @@ fn all_of(xml: String) -> Result<usize, HydrationError> {
         let with = document.response_with(0, &results).unwrap();
         document.put_results(0, results.iter().copied()).unwrap();
         assert_eq!(document.response().unwrap(), with);
-        document.response_so_far(1);
-        document.preview();
+        assert!(!document.response_so_far(1).is_empty());
+        document.preview(Effort::Whole).unwrap();
         Ok(with.len())
     })
 }
 
 fn with_expression(expression: &str) -> String {
-    let expression = expression.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;");
+    let expression = expression
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('\'', "&apos;");
     format!(
         "<vnml><project><x/><group><valuation><p select='{expression}'/></valuation></group>\
          </project></vnml>"
@@ -62,7 +63,11 @@ fn deepest(nested: impl Fn(usize) -> String) -> String {
 #[test]
 fn the_deepest_expressions_are_evaluated_on_a_small_stack() {
     let within = |open: &str, close: &str, levels: usize| {
-        format!("/vnml/project/x[{}1{}]", open.repeat(levels), close.repeat(levels))
+        format!(
+            "/vnml/project/x[{}1{}]",
+            open.repeat(levels),
+            close.repeat(levels)
+        )
     };
     let shapes: [(&str, &str); 7] = [
         ("(", ")"),
@@ -84,8 +89,13 @@ fn the_deepest_expressions_are_evaluated_on_a_small_stack() {
 
 #[test]
 fn the_longest_chains_of_operators_are_no_deeper_than_one() {
-    for operator in ["+1", "*1", " or 1", " and 1", "=1", "<1", "|x", "[1]", "/.."] {
-        let chain = format!("/vnml/project/x[{}]", "x".to_owned() + &operator.repeat(2_000));
+    for operator in [
+        "+1", "*1", " or 1", " and 1", "=1", "<1", "|x", "[1]", "/..",
+    ] {
+        let chain = format!(
+            "/vnml/project/x[{}]",
+            "x".to_owned() + &operator.repeat(2_000)
+        );
         match all_of(with_expression(&chain)) {
             Ok(_) => {}
             Err(error) => assert_ne!(error.code(), "hydration-syntax", "{operator}: {error}"),
@@ -94,7 +104,11 @@ fn the_longest_chains_of_operators_are_no_deeper_than_one() {
 }
 
 fn nested(name: &str, levels: usize, inner: &str) -> String {
-    format!("{}{inner}{}", format!("<{name}>").repeat(levels), format!("</{name}>").repeat(levels))
+    format!(
+        "{}{inner}{}",
+        format!("<{name}>").repeat(levels),
+        format!("</{name}>").repeat(levels)
+    )
 }
 
 #[test]

@@ -30,15 +30,18 @@ pub(crate) enum Over {
     Depth(u64),
     Attributes(u64),
     Namespaces(u64),
-    /// The caller allows a short piece of work only, and this is not one.
-    Short,
+    /// The caller allows less work than this takes.
+    Allowed,
 }
 
 impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Visits(limit) => {
-                write!(f, "the document's expressions visit more than {limit} nodes (max-visits)")
+                write!(
+                    f,
+                    "the document's expressions visit more than {limit} nodes (max-visits)"
+                )
             }
             Self::TextBytes(limit) => write!(
                 f,
@@ -76,13 +79,15 @@ impl fmt::Display for Over {
                 f,
                 "it has more than {limit} namespaces in scope (max-namespaces)"
             ),
-            Self::Short => f.write_str("it is no short piece of work"),
+            Self::Allowed => f.write_str("it takes more work than the caller allows"),
         }
     }
 }
 
 /// How much work is short: about a third of a millisecond of processor time.
-const SHORT_WORK: u64 = 12_000;
+pub(crate) const SHORT_WORK: u64 = 12_000;
+/// How much work is of medium length: about 20 ms of processor time.
+pub(crate) const MEDIUM_WORK: u64 = 800_000;
 /// How many bytes of text, read or written, weigh as much as one visit.
 const BYTES_A_VISIT: u64 = 64;
 
@@ -95,8 +100,8 @@ pub(crate) struct Meter {
     held: Cell<u64>,
     /// The text that the expression being evaluated has made, in bytes.
     value: Cell<u64>,
-    /// How much more work a caller allows that wants a short piece only.
-    short: Cell<Option<u64>>,
+    /// How much more work the caller allows, where it says so.
+    allowed: Cell<Option<u64>>,
 }
 
 impl Meter {
@@ -106,14 +111,14 @@ impl Meter {
             spent: Cell::new(spent),
             held: Cell::new(0),
             value: Cell::new(0),
-            short: Cell::new(None),
+            allowed: Cell::new(None),
         }
     }
 
-    /// One that gives up with [`Over::Short`] when the work turns out not to be short.
-    pub fn shortly(limits: &Limits, spent: Spent) -> Self {
+    /// One that gives up with [`Over::Allowed`] when the work turns out to be more than this.
+    pub fn allowing(work: u64, limits: &Limits, spent: Spent) -> Self {
         let meter = Self::new(limits, spent);
-        meter.short.set(Some(SHORT_WORK));
+        meter.allowed.set(Some(work));
         meter
     }
 
@@ -132,12 +137,12 @@ impl Meter {
         self.spent.set(spent);
     }
 
-    fn shorten(&self, work: u64) -> Result<(), Over> {
-        let Some(left) = self.short.get() else {
+    fn use_up(&self, work: u64) -> Result<(), Over> {
+        let Some(left) = self.allowed.get() else {
             return Ok(());
         };
-        let left = left.checked_sub(work).ok_or(Over::Short)?;
-        self.short.set(Some(left));
+        let left = left.checked_sub(work).ok_or(Over::Allowed)?;
+        self.allowed.set(Some(left));
         Ok(())
     }
 
@@ -150,7 +155,7 @@ impl Meter {
         if spent.visits > self.limits.max_visits {
             return Err(Over::Visits(self.limits.max_visits));
         }
-        self.shorten(nodes as u64)
+        self.use_up(nodes as u64)
     }
 
     /// Charges so many bytes of text that are read.
@@ -161,7 +166,7 @@ impl Meter {
         if spent.text_bytes > self.limits.max_text_bytes {
             return Err(Over::TextBytes(self.limits.max_text_bytes));
         }
-        self.shorten(bytes as u64 / BYTES_A_VISIT)
+        self.use_up(bytes as u64 / BYTES_A_VISIT)
     }
 
     /// Charges so many bytes of text that an expression makes, before it makes them.
@@ -192,7 +197,7 @@ impl Meter {
         if held > self.limits.max_made_bytes {
             return Err(Over::MadeBytes(self.limits.max_made_bytes));
         }
-        self.shorten(2 * nodes as u64)
+        self.use_up(2 * nodes as u64)
     }
 
     /// The next element holds memory of its own.
@@ -208,7 +213,7 @@ impl Meter {
         if spent.references > self.limits.max_resolved {
             return Err(Over::References(self.limits.max_resolved));
         }
-        self.shorten(16)
+        self.use_up(16)
     }
 
     /// Charges a task document of so many bytes.
@@ -217,7 +222,7 @@ impl Meter {
         spent.task_bytes += bytes as u64;
         self.spent.set(spent);
         self.check_task_bytes(spent.task_bytes)?;
-        self.shorten(bytes as u64 / BYTES_A_VISIT)
+        self.use_up(bytes as u64 / BYTES_A_VISIT)
     }
 
     /// Whether so many bytes of task documents may come on top of what there are.

@@ -71,7 +71,10 @@ impl Index {
         let first = by_value.partition_point(|(known, _)| *known < hash);
         let mut found = Vec::new();
         visit(1)?;
-        for (_, node) in by_value[first..].iter().take_while(|(known, _)| *known == hash) {
+        for (_, node) in by_value[first..]
+            .iter()
+            .take_while(|(known, _)| *known == hash)
+        {
             visit(1 + tree.attribute_count(*node))?;
             if tree.attribute(*node, attribute) == Some(value) {
                 found.push(Item::Node(*node));

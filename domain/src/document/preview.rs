@@ -61,11 +61,11 @@ const AT_ONCE_BYTES: usize = 4 * 1024 * 1024;
 type Documents = Vec<Vec<u8>>;
 
 impl Document {
-    /// What it would become. Nothing is fetched, so that what lies behind a reference is not
-    /// looked at, and nothing is run: later groups are counted as if every result were its task
-    /// unchanged.
+    /// What it would become; none where that takes more than this effort. Nothing is fetched, so
+    /// that what lies behind a reference is not looked at, and nothing is run: later groups are
+    /// counted as if every result were its task unchanged.
     #[must_use]
-    pub fn preview(mut self) -> Preview {
+    pub fn preview(mut self, effort: Effort) -> Option<Preview> {
         let references = self.references();
         let mut groups = Vec::with_capacity(self.groups());
         let mut goes_on = true;
@@ -74,7 +74,7 @@ impl Document {
             let valuations = self.valuations(group);
             let mut tasks = TasksPreview::NeedsResults;
             if goes_on {
-                (tasks, goes_on) = self.run_dry(group);
+                (tasks, goes_on) = self.run_dry(group, effort)?;
             }
             groups.push(GroupPreview {
                 name,
@@ -82,16 +82,17 @@ impl Document {
                 tasks,
             });
         }
-        Preview { groups, references }
+        Some(Preview { groups, references })
     }
 
     /// What is known of a group's tasks, and whether the run goes on after it.
-    fn run_dry(&mut self, group: usize) -> (TasksPreview, bool) {
-        let outlook = match self.make_tasks(group) {
+    fn run_dry(&mut self, group: usize, effort: Effort) -> Option<(TasksPreview, bool)> {
+        let outlook = match self.make_tasks(group, effort) {
             Ok((tasks, results)) => {
                 let goes_on = results.is_some_and(|results| self.put_made(group, &results));
-                return (TasksPreview::Ready { tasks }, goes_on);
+                return Some((TasksPreview::Ready { tasks }, goes_on));
             }
+            Err(HydrationError::TakesLonger) => return None,
             Err(HydrationError::Missing { .. }) => TasksPreview::NeedsResources,
             // A result may yet bring what is not there.
             Err(error) if group > 0 && error.code() == "hydration-no-match" => {
@@ -102,21 +103,25 @@ impl Document {
                 message: error.to_string(),
             },
         };
-        (outlook, false)
+        Some((outlook, false))
     }
 
     /// The number of a group's tasks, and their documents where a group comes after it and they
     /// are not too much.
-    fn make_tasks(&self, group: usize) -> Result<(usize, Option<Documents>), HydrationError> {
+    fn make_tasks(
+        &self,
+        group: usize,
+        effort: Effort,
+    ) -> Result<(usize, Option<Documents>), HydrationError> {
         let nothing = CapturedResources::default();
-        let tasks = self.count_tasks(&nothing, group, Effort::Whole)?;
+        let tasks = self.count_tasks(&nothing, group, effort)?;
         let last = u32::try_from(tasks).unwrap_or(u32::MAX);
         let is_last = group + 1 == self.groups();
         let mut documents = Vec::new();
         let (mut bytes, mut made) = (0, 0);
         while made < last {
             let numbers = made + 1..=last;
-            let some = self.tasks(&nothing, group, numbers, AT_ONCE_BYTES, Effort::Whole)?;
+            let some = self.tasks(&nothing, group, numbers, AT_ONCE_BYTES, effort)?;
             if some.is_empty() {
                 break;
             }

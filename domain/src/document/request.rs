@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::budget::{Meter, Spent};
+use super::budget::{MEDIUM_WORK, Meter, SHORT_WORK, Spent};
 use super::canonical;
 use super::form;
 use super::hydrate::{Cache, CapturedResources, HydrationError, Hydrator};
@@ -49,12 +49,18 @@ pub(super) struct Ledger {
 /// How much work a caller wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// All that it takes.
+    /// All that it takes: up to a second or so of processor time.
     Whole,
-    /// Only a short piece, as on an event loop. What is none is given up with
-    /// [`HydrationError::TakesLonger`], without having been charged.
+    /// Some 20 ms of processor time. What takes longer is given up with
+    /// [`HydrationError::TakesLonger`], and is not charged to the document.
+    Medium,
+    /// Less than a millisecond, as on an event loop; likewise.
     Short,
 }
+
+/// A document with more text or nodes than this is no short piece of work, whatever is done to it.
+const SHORT_TEXT_BYTES: usize = 64 * 1024;
+const SHORT_NODES: usize = 8_000;
 
 impl Document {
     /// Reads a request document. See `docs/vnml.md`, section 1.
@@ -83,13 +89,18 @@ impl Document {
         effort: Effort,
         work: impl FnOnce(&Hydrator<'a>) -> Result<T, HydrationError>,
     ) -> Result<T, HydrationError> {
+        let large = self.tree.text_len() > SHORT_TEXT_BYTES || self.tree.len() > SHORT_NODES;
+        if effort == Effort::Short && large {
+            return Err(HydrationError::TakesLonger);
+        }
         let (spent, cache) = {
             let mut ledger = self.ledger();
             (ledger.spent, std::mem::take(&mut ledger.cache))
         };
         let meter = match effort {
             Effort::Whole => Meter::new(&self.limits, spent),
-            Effort::Short => Meter::shortly(&self.limits, spent),
+            Effort::Medium => Meter::allowing(MEDIUM_WORK, &self.limits, spent),
+            Effort::Short => Meter::allowing(SHORT_WORK, &self.limits, spent),
         };
         let hydrator = Hydrator::new(&self.tree, &self.index, resources, meter, cache);
         let done = work(&hydrator);
@@ -145,9 +156,9 @@ impl Document {
     /// The number of the first group's tasks, where the document has one with some, it needs
     /// nothing that the document refers to, and it is soon found out.
     #[must_use]
-    pub fn first_tasks(&self) -> Option<u32> {
+    pub fn first_tasks(&self, effort: Effort) -> Option<u32> {
         let nothing = CapturedResources::default();
-        let tasks = self.count_tasks(&nothing, 0, Effort::Short).ok()?;
+        let tasks = self.count_tasks(&nothing, 0, effort).ok()?;
         u32::try_from(tasks).ok().filter(|tasks| *tasks > 0)
     }
 
@@ -160,6 +171,12 @@ impl Document {
     /// The canonical form piece by piece, so that it need not be held.
     pub fn canonical_pieces(&self, take: impl FnMut(&str)) {
         canonical::pieces(&self.tree, take);
+    }
+
+    /// The bytes of all its text and attribute values.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.tree.text_len()
     }
 
     /// About the bytes of memory that it takes.

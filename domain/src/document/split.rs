@@ -142,7 +142,9 @@ impl Document {
             let mut made = Vec::new();
             let mut made_bytes = 0;
             for number in numbers {
-                let place = number.checked_sub(1).map_or(usize::MAX, |index| index as usize);
+                let place = number
+                    .checked_sub(1)
+                    .map_or(usize::MAX, |index| index as usize);
                 let Some((valuation, context)) = plan.tasks.get(place).copied() else {
                     continue;
                 };

@@ -63,7 +63,11 @@ impl Document {
         }
     }
 
-    fn targets(&self, hydrator: &Hydrator<'_>, target: &str) -> Result<Vec<NodeId>, HydrationError> {
+    fn targets(
+        &self,
+        hydrator: &Hydrator<'_>,
+        target: &str,
+    ) -> Result<Vec<NodeId>, HydrationError> {
         let wrong =
             |reason: String| HydrationError::failed("hydration-syntax", "target", target, reason);
         let expression = compile(target).map_err(|error| wrong(error.to_string()))?;

@@ -207,7 +207,10 @@ impl Writer {
             .map(|attribute| (needed.name(&attribute, &taken), attribute.value))
             .collect();
         for (prefix, value) in &declared {
-            if needed.namespace_of(prefix).is_none_or(|known| known == value) {
+            if needed
+                .namespace_of(prefix)
+                .is_none_or(|known| known == value)
+            {
                 self.declare(prefix, value);
             }
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use domain::document::{Document, Limits, Preview};
+use axum::http::{HeaderMap, StatusCode};
+use domain::document::{Document, Effort, Limits, Preview};
+use runtime::Cost;
 
 use crate::failure::{Problem, ProblemBody};
-use crate::intake::{self, aside};
+use crate::intake::{self, at_cost, on_pool};
 use crate::state::Api;
 
 /// What a document would become, with no side effect.
@@ -22,6 +23,7 @@ use crate::state::Api;
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Not XML, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn check(
@@ -34,9 +36,24 @@ pub async fn check(
         max_bytes: api.payload_max_bytes,
         ..Limits::default()
     };
+    // It takes as much as a submission, and is let in like one.
+    let _passed = api.door.pass()?;
+    let read = {
+        let body = body.clone();
+        move || -> Result<Option<Preview>, Problem> {
+            Ok(Document::accept(&body, &limits)?.preview(Effort::Medium))
+        }
+    };
+    if let Some(preview) = on_pool(&api.pool, body.len(), read).await?? {
+        return Ok(Json(preview));
+    }
     // Its tasks are made and thrown away, which takes as long as they are many.
-    let preview = aside(move || -> Result<Preview, Problem> {
-        Ok(Document::accept(&body, &limits)?.preview())
-    });
-    preview.await?.map(Json)
+    let whole = move || -> Result<Option<Preview>, Problem> {
+        Ok(Document::accept(&body, &limits)?.preview(Effort::Whole))
+    };
+    let preview = at_cost(&api.pool, Cost::Costly, whole).await??;
+    preview.map(Json).ok_or_else(|| {
+        let message = "the document could not be worked on";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    })
 }

@@ -3,10 +3,10 @@
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
-use domain::document::{Document, Limits};
+use domain::document::{Document, Effort, Limits};
 use domain::request::GroupOutline;
 use futures::StreamExt;
-use runtime::PARSE_INLINE_MAX_BYTES;
+use runtime::{Cost, PARSE_INLINE_MAX_BYTES, Pool};
 
 use crate::failure::Problem;
 use crate::state::Api;
@@ -15,6 +15,9 @@ use crate::state::Api;
 const ROOM_FROM_BYTES: usize = 64 * 1024;
 /// A body is read to its end, though it is refused, up to so many times what may be sent.
 const DROPPED_FACTOR: usize = 4;
+
+/// A larger document is left to the orchestrator to begin with.
+const BEGUN_MAX_BYTES: usize = 64 * 1024;
 
 /// What is said of a document in `received`.
 pub struct Outline {
@@ -103,30 +106,56 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Checks a document, and says what is in it.
-pub async fn outline(body: Bytes) -> Result<Outline, Problem> {
-    let small = body.len() <= PARSE_INLINE_MAX_BYTES;
-    let read = move || -> Result<Outline, Problem> {
-        // How many bytes it may have was looked at while it was read.
-        let document = Document::accept(&body, &Limits::accepted())?;
-        let groups = (0..document.groups()).map(|group| GroupOutline {
-            name: document.group_name(group).map(str::to_owned),
-            valuations: u32::try_from(document.valuations(group)).unwrap_or(u32::MAX),
-        });
-        Ok(Outline {
-            fingerprint: nats::sha256_of(|take| document.canonical_pieces(take)),
-            groups: groups.collect(),
-            first_tasks: small.then(|| document.first_tasks()).flatten(),
-            document,
-        })
-    };
-    if small { read() } else { aside(read).await? }
+pub async fn outline(pool: &Pool, body: Bytes) -> Result<Outline, Problem> {
+    let size = body.len();
+    if size <= PARSE_INLINE_MAX_BYTES {
+        return outlined(&body, Effort::Short);
+    }
+    on_pool(pool, size, move || outlined(&body, Effort::Medium)).await?
 }
 
-/// Runs what takes long beside the event loop.
-pub async fn aside<T: Send + 'static>(
+fn outlined(body: &[u8], effort: Effort) -> Result<Outline, Problem> {
+    // How many bytes it may have was looked at while it was read.
+    let document = Document::accept(body, &Limits::accepted())?;
+    let groups = (0..document.groups()).map(|group| GroupOutline {
+        name: document.group_name(group).map(str::to_owned),
+        valuations: u32::try_from(document.valuations(group)).unwrap_or(u32::MAX),
+    });
+    let begins_at_once = body.len() <= BEGUN_MAX_BYTES;
+    Ok(Outline {
+        fingerprint: nats::sha256_of(|take| document.canonical_pieces(take)),
+        groups: groups.collect(),
+        first_tasks: begins_at_once
+            .then(|| document.first_tasks(effort))
+            .flatten(),
+        document,
+    })
+}
+
+/// From how many bytes on working on a document is costly.
+const COSTLY_BYTES: usize = 1024 * 1024;
+
+/// Has the pool work on so many bytes of documents.
+pub async fn on_pool<T: Send + 'static>(
+    pool: &Pool,
+    bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
+    let cost = if bytes <= COSTLY_BYTES {
+        Cost::Small
+    } else {
+        Cost::Costly
+    };
+    at_cost(pool, cost, work).await
+}
+
+/// Has the pool do a piece of work.
+pub async fn at_cost<T: Send + 'static>(
+    pool: &Pool,
+    cost: Cost,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    pool.run(cost, work).await.map_err(|error| {
         tracing::error!(%error, "work on a document ended");
         let message = "the document could not be worked on";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use nats::{Connection, Log};
 use projections::Store;
-use runtime::{Documents, Settings, Shutdown};
+use runtime::{Documents, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -81,7 +81,7 @@ pub async fn run(
     connection: Connection,
     log: Log,
     store: Store,
-    documents: Documents,
+    (documents, pool): (Documents, Pool),
     listener: TcpListener,
     settings: &Settings,
     shutdown: Shutdown,
@@ -90,7 +90,7 @@ pub async fn run(
         connection.clone(),
         log,
         store,
-        documents,
+        (documents, pool),
         settings,
         &shutdown,
     ));

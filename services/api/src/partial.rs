@@ -2,11 +2,12 @@
 
 use axum::http::HeaderValue;
 use axum::response::Response;
-use domain::document::{CapturedResources, Document, Limits, TaskDocument};
+use domain::document::{CapturedResources, Document, Effort, Limits, TaskDocument};
 use domain::request::{Request, RequestId};
+use runtime::Cost;
 
 use crate::failure::Problem;
-use crate::intake::aside;
+use crate::intake::at_cost;
 use crate::results::xml;
 use crate::state::Api;
 
@@ -80,9 +81,9 @@ impl Pieces {
                 .map_err(|error| error.to_string())?;
         }
         let mut made = document
-            .tasks(&resources, group, [task])
+            .tasks(&resources, group, [task], usize::MAX, Effort::Whole)
             .map_err(|error| error.to_string())?;
-        made.next().transpose().map_err(|error| error.to_string())
+        Ok(made.pop())
     }
 }
 
@@ -91,8 +92,9 @@ pub(crate) async fn so_far(api: &Api, id: RequestId) -> Result<Response, Problem
     let request = api.state(id).await?;
     let groups = request.completed.len();
     let pieces = api.pieces(id, &request, groups).await?;
-    let document = aside(move || pieces.assembled().map(|made| made.response_so_far(groups)));
-    let document = document.await?.map_err(|reason| unreadable(id, &reason))?;
+    let assembling = move || pieces.assembled().map(|made| made.response_so_far(groups));
+    let document = at_cost(&api.pool, Cost::Costly, assembling).await?;
+    let document = document.map_err(|reason| unreadable(id, &reason))?;
     let mut response = xml(id, document);
     let incomplete = HeaderValue::from_static("true");
     response

@@ -4,7 +4,7 @@ use domain::request::{RequestId, Rules};
 use nats::{Connection, Log, Payloads};
 use projections::Store;
 use quick_cache::sync::Cache;
-use runtime::{Documents, Operator, Settings, Shutdown, StuckWatch};
+use runtime::{Documents, Operator, Pool, Settings, Shutdown, StuckWatch};
 use tokio::sync::Semaphore;
 
 use crate::door::Door;
@@ -23,6 +23,8 @@ pub struct Api {
     pub(crate) payloads: Payloads,
     /// Where the documents that it took in wait for the orchestrator of this process.
     pub(crate) documents: Documents,
+    /// Where work on documents is done that takes long.
+    pub(crate) pool: Pool,
     pub(crate) operator: Operator,
     pub(crate) watch: StuckWatch,
     pub(crate) waiters: Waiters,
@@ -47,13 +49,14 @@ impl Api {
         connection: Connection,
         log: Log,
         store: Store,
-        documents: Documents,
+        (documents, pool): (Documents, Pool),
         settings: &Settings,
         shutdown: &Shutdown,
     ) -> Self {
         Self {
             payloads: Payloads::new(connection.clone()),
             documents,
+            pool,
             operator: Operator::new(connection.clone(), log.clone(), settings),
             watch: StuckWatch::new(connection.clone(), settings.shards),
             waiters: Waiters::new(settings.sync_waiters_max),

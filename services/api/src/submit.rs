@@ -97,7 +97,7 @@ pub async fn submit(
     };
     // A large document is hashed while it is parsed.
     let hashing = async { Ok(api.payloads.hash(body.clone()).await?) };
-    let (outline, document) = tokio::try_join!(intake::outline(body.clone()), hashing)?;
+    let (outline, document) = tokio::try_join!(intake::outline(&api.pool, body.clone()), hashing)?;
     let id = match &key {
         None => RequestId::new(uuid::Uuid::now_v7()),
         Some(key) => RequestId::of_key(ANONYMOUS, key),

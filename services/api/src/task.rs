@@ -7,11 +7,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::request::RequestId;
+use runtime::Cost;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::failure::{Problem, ProblemBody};
-use crate::intake::aside;
+use crate::intake::at_cost;
 use crate::partial::unreadable;
 use crate::query;
 use crate::read::{parse_id, seen, with_sequence};
@@ -78,7 +79,8 @@ pub async fn task(
     let request = api.state(id).await?;
     let index = usize::try_from(group).unwrap_or(usize::MAX);
     let pieces = api.pieces(id, &request, index).await?;
-    let made = aside(move || pieces.task(index, task)).await?;
+    let making = move || pieces.task(index, task);
+    let made = at_cost(&api.pool, Cost::Costly, making).await?;
     let made = made.map_err(|reason| unreadable(id, &reason))?;
     let made = made.ok_or_else(unknown)?;
     let result = match &found.result {

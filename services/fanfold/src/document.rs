@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use domain::document::{
-    CapturedResources, Document, HydrationError, Limits, Preview, TaskDocument, TasksPreview,
+    CapturedResources, Document, Effort, HydrationError, Limits, Preview, TaskDocument,
+    TasksPreview,
 };
 use runtime::Settings;
 
@@ -90,7 +91,8 @@ fn print(tool: &Tool, settings: &Settings, out: &mut impl Write) -> anyhow::Resu
     let read = |file: &Path| read(file, settings);
     match tool {
         Tool::Check { file, json } => {
-            let preview = read(file)?.preview();
+            let preview = read(file)?.preview(Effort::Whole);
+            let preview = preview.context("the document takes longer than it may")?;
             if *json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&preview)?)?;
             } else {
@@ -179,7 +181,8 @@ fn tasks(
         let Some(results) = results else {
             bail!("group {group} may see the results of the groups before it: give --results DIR");
         };
-        let expected = resources.resolve(|known| document.count_tasks(known, earlier))?;
+        let expected =
+            resources.resolve(|known| document.count_tasks(known, earlier, Effort::Whole))?;
         let found = earlier_results(results, earlier)?;
         if let Some(missing) = (1..=expected).find(|n| !found.contains_key(n)) {
             bail!(
@@ -193,11 +196,10 @@ fn tasks(
             .with_context(|| format!("the results of group {earlier}"))?;
     }
     let printed = resources.resolve(|known| {
-        let count = u32::try_from(document.count_tasks(known, group)?).unwrap_or(u32::MAX);
+        let count = document.count_tasks(known, group, Effort::Whole)?;
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         let numbers = task.map_or(1..=count, |task| task..=task);
-        document
-            .tasks(known, group, numbers)?
-            .collect::<Result<Vec<_>, _>>()
+        document.tasks(known, group, numbers, usize::MAX, Effort::Whole)
     })?;
     if let (Some(task), true) = (task, printed.is_empty()) {
         bail!("group {group} has no task {task}");

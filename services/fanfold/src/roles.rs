@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nats::{Connection, Log, Options, Queues, Topology};
 use projections::Store;
-use runtime::{Documents, Settings, Shutdown};
+use runtime::{Documents, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -78,6 +78,7 @@ pub async fn start(
     let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
     let mut log = None;
     let mut documents = Documents::default();
+    let pool = Pool::start().context("the threads for work on documents")?;
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
         let part = thread.run(part(Role::Orchestrator)).await?;
@@ -86,7 +87,7 @@ pub async fn start(
         if role.includes(Role::Api) {
             documents = Documents::shared();
         }
-        let orchestrator = part.clone().orchestrator(documents.clone());
+        let orchestrator = part.clone().orchestrator(documents.clone(), pool.clone());
         roles.spawn(thread.run(part.flushed(orchestrator)));
     }
     if role.includes(Role::Projector) {
@@ -109,7 +110,12 @@ pub async fn start(
         let thread = threads.push_mut(thread(Role::Api)?);
         let mut part = thread.run(part(Role::Api)).await?;
         part.log = log.unwrap_or(part.log);
-        roles.spawn(thread.run(part.clone().flushed(part.api(documents, listener))));
+        roles.spawn(
+            thread.run(
+                part.clone()
+                    .flushed(part.api((documents, pool.clone()), listener)),
+            ),
+        );
     }
     // What is looked at is what the role works with.
     if let Some(listener) = listeners.health {
@@ -162,13 +168,14 @@ impl Part {
         ran
     }
 
-    async fn orchestrator(self, documents: Documents) -> anyhow::Result<()> {
+    async fn orchestrator(self, documents: Documents, pool: Pool) -> anyhow::Result<()> {
         let queues = Queues::new(self.connection.clone(), topology(&self.settings));
         let ran = orchestrator::run(
             self.connection,
             self.log,
             queues,
             documents,
+            pool,
             &self.settings,
             self.shutdown,
         );
@@ -199,7 +206,7 @@ impl Part {
 
     async fn api(
         self,
-        documents: Documents,
+        documents: (Documents, Pool),
         listener: std::net::TcpListener,
     ) -> anyhow::Result<()> {
         let store = views(&self.settings).await?;

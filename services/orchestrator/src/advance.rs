@@ -154,7 +154,7 @@ async fn follow(
     let mut steps = Vec::new();
     loop {
         if !work.has_group(next) {
-            steps.push(place(context, work.response()?).await?);
+            steps.push(place(context, work.response(context).await?).await?);
             return Ok(steps);
         }
         let name = work.group_name(next);

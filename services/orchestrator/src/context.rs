@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::request::{Command, Rejection, RequestId, Rules};
 use nats::{Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Receipt, Tasks, Timers};
 use quick_cache::sync::Cache;
-use runtime::{Documents, Settings, SettingsError, TaskTypes};
+use runtime::{Documents, Pool, Settings, SettingsError, TaskTypes};
 use tokio::sync::Mutex;
 
 use crate::error::Error;
@@ -38,6 +38,8 @@ pub struct Context {
     pub resource_bounds: Bounds,
     /// The documents that the API of this process took in.
     pub taken_in: Documents,
+    /// Where work on documents is done that takes long.
+    pub pool: Pool,
     /// The bytes of the documents that are kept.
     pub kept: Kept,
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
@@ -50,6 +52,7 @@ impl Context {
         connection: Connection,
         log: Log,
         taken_in: Documents,
+        pool: Pool,
         settings: &Settings,
     ) -> Result<Self, SettingsError> {
         let ack_wait = Duration::from_millis(settings.ack_wait_ms);
@@ -70,6 +73,7 @@ impl Context {
                 attempts: settings.href_attempts,
             },
             taken_in,
+            pool,
             kept: Kept::default(),
             documents: Cache::new(CACHED_DOCUMENTS),
             fetches: Cache::new(COUNTED_FETCHES),

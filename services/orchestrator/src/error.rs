@@ -1,4 +1,5 @@
 use domain::request::{Failure, Rejection};
+use runtime::Unfinished;
 
 /// Why something could not be done for a request, by what is to be done about it.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,18 @@ impl From<nats::Error> for Error {
             }
             nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
             error => Self::Later(error.to_string()),
+        }
+    }
+}
+
+impl From<Unfinished> for Error {
+    fn from(error: Unfinished) -> Self {
+        match error {
+            Unfinished::Ended => Self::Later(error.to_string()),
+            // It would end so again.
+            Unfinished::Panicked | Unfinished::Endless => {
+                Self::failure("internal", error.to_string())
+            }
         }
     }
 }

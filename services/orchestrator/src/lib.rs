@@ -23,7 +23,7 @@ mod work;
 use std::sync::Arc;
 
 use nats::{Connection, Deliveries, Log, Queues};
-use runtime::{Documents, Settings, SettingsError, Shutdown};
+use runtime::{Documents, Pool, Settings, SettingsError, Shutdown};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -42,10 +42,11 @@ pub async fn run(
     log: Log,
     queues: Queues,
     documents: Documents,
+    pool: Pool,
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), nats::Error> {
-    let context = Context::new(connection.clone(), log, documents, settings)
+    let context = Context::new(connection.clone(), log, documents, pool, settings)
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
     let context = Arc::new(context);
     let mut loops = JoinSet::new();

@@ -1,12 +1,13 @@
 //! A request's document, as far as its groups are complete.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use domain::document::{
-    CapturedResources, Document, HydrationError, InvalidResult, Limits, TaskDocument,
+    CapturedResources, Document, Effort, HydrationError, InvalidResult, Limits, TaskDocument,
 };
 use domain::request::{Failure, Payload, Request, RequestId, Resource};
-use runtime::PARSE_INLINE_MAX_BYTES;
+use runtime::{Cost, PARSE_INLINE_MAX_BYTES};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -17,7 +18,7 @@ use crate::resources;
 const FETCH_ROUNDS: u32 = 64;
 
 /// Task documents are made until they have so many bytes, and sent before more are made.
-const MADE_AT_ONCE_BYTES: usize = 32 * 1024 * 1024;
+const MADE_AT_ONCE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The document of a request, with the results of its first groups in their places. Made again
 /// from the log where it is not there.
@@ -63,38 +64,114 @@ impl Work {
         }
     }
 
-    fn document(&self) -> Result<&Document, Error> {
-        let kept = self.document.as_ref().ok_or_else(missing)?;
-        Ok(&kept.document)
-    }
-
     /// Puts the results of the next group in place.
     pub async fn put_results(
         &mut self,
         context: &Context,
         results: &[Payload],
     ) -> Result<(), Error> {
-        let results = read(context, results).await?;
         let group = self.placed;
-        let kept = self.document.as_mut().ok_or_else(missing)?;
-        kept.document
-            .put_results(group, results.iter().map(Cow::as_ref))
-            .map_err(|error| unreadable(&error))?;
-        kept.count(self.resources.bytes());
+        let put = move |document: &mut Document, results: &[Cow<'_, [u8]>]| {
+            document.put_results(group, results.iter().map(Cow::as_ref))
+        };
+        let results = read(context, results).await?;
+        let bytes = bytes(&results);
+        let document = self.document.as_mut().ok_or_else(missing)?;
+        let done = if bytes <= PARSE_INLINE_MAX_BYTES {
+            put(&mut document.document, &results)
+        } else {
+            let results = owned(results);
+            let work = move |document: &mut Document| put(document, &results);
+            self.on_pool(context, cost(bytes), work).await?
+        };
+        done.map_err(|error| unreadable(&error))?;
+        if let Some(kept) = &mut self.document {
+            kept.count(self.resources.bytes());
+        }
         self.placed += 1;
         Ok(())
     }
 
     /// The response, with the results of the last group, which are not put in place for it.
     pub async fn response_with(
-        &self,
+        &mut self,
         context: &Context,
         results: &[Payload],
     ) -> Result<Vec<u8>, Error> {
+        let group = self.placed;
         let results = read(context, results).await?;
-        self.document()?
-            .response_with(self.placed, &results)
-            .map_err(|error| unreadable(&error))
+        let document = self.document.as_ref().ok_or_else(missing)?;
+        let bytes = bytes(&results) + document.document.text_bytes();
+        let response = if bytes <= PARSE_INLINE_MAX_BYTES {
+            document.document.response_with(group, &results)
+        } else {
+            let results = owned(results);
+            let work = move |document: &mut Document| document.response_with(group, &results);
+            self.on_pool(context, cost(bytes), work).await?
+        };
+        response.map_err(|error| unreadable(&error))
+    }
+
+    /// The response document.
+    pub async fn response(&mut self, context: &Context) -> Result<Vec<u8>, Error> {
+        let document = self.document.as_ref().ok_or_else(missing)?;
+        let bytes = document.document.text_bytes();
+        let response = if bytes <= PARSE_INLINE_MAX_BYTES {
+            document.document.response()
+        } else {
+            let work = |document: &mut Document| document.response();
+            self.on_pool(context, cost(bytes), work).await?
+        };
+        response.map_err(|error| unreadable(&error))
+    }
+
+    /// Has the pool work on the document. Where that does not end well, the document is made
+    /// again from the log when it is wanted.
+    async fn on_pool<T: Send + 'static>(
+        &mut self,
+        context: &Context,
+        cost: Cost,
+        work: impl FnOnce(&mut Document) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut kept = self.document.take().ok_or_else(missing)?;
+        let work = move || {
+            let done = work(&mut kept.document);
+            (kept, done)
+        };
+        let (kept, done) = context.pool.run(cost, work).await?;
+        self.document = Some(kept);
+        Ok(done)
+    }
+
+    /// Hydrates: at once where that is soon done, and else by the pool.
+    async fn hydrate<T: Send + 'static>(
+        &mut self,
+        context: &Context,
+        work: impl Fn(&Document, &CapturedResources, Effort) -> Result<T, HydrationError>
+        + Clone
+        + Send
+        + 'static,
+    ) -> Result<Result<T, HydrationError>, Error> {
+        let kept = self.document.as_ref().ok_or_else(missing)?;
+        match work(&kept.document, &self.resources, Effort::Short) {
+            Err(HydrationError::TakesLonger) => {}
+            done => return Ok(done),
+        }
+        for (cost, effort) in [(Cost::Small, Effort::Medium), (Cost::Costly, Effort::Whole)] {
+            let resources = std::mem::take(&mut self.resources);
+            let work = work.clone();
+            let hydrating = move |document: &mut Document| {
+                let done = work(document, &resources, effort);
+                (resources, done)
+            };
+            let (resources, done) = self.on_pool(context, cost, hydrating).await?;
+            self.resources = resources;
+            match done {
+                Err(HydrationError::TakesLonger) => {}
+                done => return Ok(done),
+            }
+        }
+        Err(Error::Later("the document takes longer than it may".into()))
     }
 
     /// Whether there is such a group.
@@ -116,11 +193,12 @@ impl Work {
         request: RequestId,
         group: u32,
     ) -> Result<u32, Error> {
+        let index = group as usize;
+        let count = move |document: &Document, resources: &CapturedResources, effort| {
+            document.count_tasks(resources, index, effort)
+        };
         for _ in 0..FETCH_ROUNDS {
-            let counted = self
-                .document()?
-                .count_tasks(&self.resources, group as usize);
-            match counted {
+            match self.hydrate(context, count).await? {
                 Ok(count) => return Ok(u32::try_from(count).unwrap_or(u32::MAX)),
                 Err(error) => self.fetch_missing(context, request, error).await?,
             }
@@ -140,12 +218,13 @@ impl Work {
         group: u32,
         numbers: &[u32],
     ) -> Result<Vec<TaskDocument>, Error> {
+        let (index, numbers) = (group as usize, Arc::<[u32]>::from(numbers));
+        let make = move |document: &Document, resources: &CapturedResources, effort| {
+            let numbers = numbers.iter().copied();
+            document.tasks(resources, index, numbers, MADE_AT_ONCE_BYTES, effort)
+        };
         for _ in 0..FETCH_ROUNDS {
-            let document = self.document()?;
-            let made = document
-                .tasks(&self.resources, group as usize, numbers.iter().copied())
-                .and_then(up_to_a_size);
-            match made {
+            match self.hydrate(context, make.clone()).await? {
                 Ok(tasks) => return Ok(tasks),
                 Err(error) => self.fetch_missing(context, request, error).await?,
             }
@@ -173,18 +252,18 @@ impl Work {
     async fn take_in(&mut self, context: &Context, recorded: &[Resource]) -> Result<(), Error> {
         for resource in recorded.iter().skip(self.captured) {
             let bytes = context.payloads.fetch(&resource.content).await?;
-            self.resources
-                .insert(&resource.uri, &bytes)
-                .map_err(failure)?;
+            let (uri, cost) = (resource.uri.clone(), cost(bytes.len()));
+            let mut resources = std::mem::take(&mut self.resources);
+            let parse = move || {
+                let parsed = resources.insert(&uri, &bytes);
+                (resources, parsed)
+            };
+            let (resources, parsed) = context.pool.run(cost, parse).await?;
+            self.resources = resources;
+            parsed.map_err(failure)?;
             self.captured += 1;
         }
         Ok(())
-    }
-
-    /// The response document.
-    pub fn response(&self) -> Result<Vec<u8>, Error> {
-        let response = self.document()?.response();
-        response.map_err(|error| unreadable(&error))
     }
 }
 
@@ -218,35 +297,40 @@ async fn document(
     }
     let bytes = context.payloads.fetch(&state.document).await?;
     tracing::debug!(%request, bytes = bytes.len(), "the document is parsed");
-    parse(bytes).await
+    parse(context, bytes).await
 }
 
-async fn parse(bytes: Vec<u8>) -> Result<Document, Error> {
-    let small = bytes.len() <= PARSE_INLINE_MAX_BYTES;
+async fn parse(context: &Context, bytes: Vec<u8>) -> Result<Document, Error> {
+    let size = bytes.len();
     let read = move || Document::accept(&bytes, &Limits::accepted());
-    let parsed = if small {
+    let parsed = if size <= PARSE_INLINE_MAX_BYTES {
         read()
     } else {
-        let reading = tokio::task::spawn_blocking(read).await;
-        reading.map_err(|error| Error::Later(error.to_string()))?
+        context.pool.run(cost(size), read).await?
     };
     parsed.map_err(|refusal| Error::failure("document-unreadable", refusal.to_string()))
 }
 
-fn up_to_a_size(
-    tasks: impl Iterator<Item = Result<TaskDocument, HydrationError>>,
-) -> Result<Vec<TaskDocument>, HydrationError> {
-    let mut made = Vec::new();
-    let mut bytes = 0;
-    for task in tasks {
-        let task = task?;
-        bytes += task.xml.len();
-        made.push(task);
-        if bytes > MADE_AT_ONCE_BYTES {
-            break;
-        }
+/// From how many bytes on parsing or writing a document is costly.
+const COSTLY_BYTES: usize = 1024 * 1024;
+
+fn cost(bytes: usize) -> Cost {
+    if bytes <= COSTLY_BYTES {
+        Cost::Small
+    } else {
+        Cost::Costly
     }
-    Ok(made)
+}
+
+fn bytes(results: &[Cow<'_, [u8]>]) -> usize {
+    results.iter().map(|result| result.len()).sum()
+}
+
+fn owned(results: Vec<Cow<'_, [u8]>>) -> Vec<Cow<'static, [u8]>> {
+    results
+        .into_iter()
+        .map(|result| Cow::Owned(result.into_owned()))
+        .collect()
 }
 
 #[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.

@@ -1,7 +1,7 @@
 //! A request's document as its results leave it, made again from what is recorded: nothing is
 //! fetched, and the same document gives the same tasks.
 
-use domain::document::{CapturedResources, Document, HydrationError, Limits, TaskDocument};
+use domain::document::{CapturedResources, Document, Effort, HydrationError, Limits, TaskDocument};
 use domain::request::{Failure, Payload, Request, Step};
 use nats::{INLINE_MAX_BYTES, sha256};
 
@@ -77,15 +77,17 @@ impl Derivation {
             all = (1..=self.count(group)?).collect();
             &all
         };
+        let numbers = numbers.iter().copied();
         self.document
-            .tasks(&self.resources, group, numbers.iter().copied())
-            .and_then(Iterator::collect)
+            .tasks(&self.resources, group, numbers, usize::MAX, Effort::Whole)
             .map_err(|error| hydration(&error))
     }
 
     /// The number of a group's tasks.
     pub fn count(&self, group: usize) -> Result<u32, Stop> {
-        let counted = self.document.count_tasks(&self.resources, group);
+        let counted = self
+            .document
+            .count_tasks(&self.resources, group, Effort::Whole);
         let count = counted.map_err(|error| hydration(&error))?;
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }

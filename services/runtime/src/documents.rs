@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::document::Document;
 use domain::request::{Payload, RequestId};
 
-/// A document larger than this is parsed beside the event loop, not on it.
-pub const PARSE_INLINE_MAX_BYTES: usize = 64 * 1024;
+/// A document larger than this is parsed by the pool and not on an event loop: it may take longer
+/// than a millisecond.
+pub const PARSE_INLINE_MAX_BYTES: usize = 16 * 1024;
 /// The most bytes of documents that wait to be taken over. Beyond it those that came first are
 /// dropped: they are parsed from the log then.
 const HANDED_OVER_MAX_BYTES: usize = 256 * 1024 * 1024;

@@ -1,8 +1,10 @@
-//! What every role needs to run: settings, logs, shutdown, and documents on their way between roles.
+//! What every role needs to run: settings, logs, shutdown, and documents on their way between
+//! roles, and the pool that works on documents.
 
 mod documents;
 mod logs;
 mod operator;
+mod pool;
 mod settings;
 mod shutdown;
 mod since;
@@ -12,6 +14,7 @@ mod task_types;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
 pub use logs::start_logs;
 pub use operator::{Answer, Change, Changed, Operator, REASON_MAX_CHARS, Why, WhyError};
+pub use pool::{Cost, Pool, Unfinished};
 pub use settings::{Definition, Settings, SettingsError, Source};
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};

@@ -12,7 +12,7 @@ pub enum HydrationError {
     },
     /// It never will be.
     Failed(Box<Failed>),
-    /// It takes longer than a caller allows that wants a short piece of work only.
+    /// It takes more work than the caller allows: see [`Effort`](crate::document::Effort).
     TakesLonger,
 }
 
@@ -43,8 +43,13 @@ impl HydrationError {
     /// The error that something goes over what its document may cost.
     pub(crate) fn over(element: impl Into<String>, expression: &str, over: Over) -> Self {
         match over {
-            Over::Short => Self::TakesLonger,
-            over => Self::failed("hydration-too-costly", element, expression, over.to_string()),
+            Over::Allowed => Self::TakesLonger,
+            over => Self::failed(
+                "hydration-too-costly",
+                element,
+                expression,
+                over.to_string(),
+            ),
         }
     }
 
@@ -72,7 +77,7 @@ impl fmt::Display for HydrationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { uris } => write!(f, "not captured: {}", uris.join(", ")),
-            Self::TakesLonger => f.write_str("it is no short piece of work"),
+            Self::TakesLonger => f.write_str("it takes more work than the caller allows"),
             Self::Failed(failed) if failed.element.is_empty() => f.write_str(&failed.reason),
             Self::Failed(failed) if failed.expression.is_empty() => {
                 write!(f, "<{}>: {}", failed.element, failed.reason)

@@ -81,7 +81,10 @@ impl<'a> Hydrator<'a> {
 
 /// The error that a document becomes more tasks than it may have.
 pub(crate) fn too_many_tasks(limits: &Limits) -> HydrationError {
-    let reason = format!("the document becomes more than {} tasks (max-tasks)", limits.max_tasks);
+    let reason = format!(
+        "the document becomes more than {} tasks (max-tasks)",
+        limits.max_tasks
+    );
     HydrationError::failed("hydration-too-costly", "group", "", reason)
 }
 

@@ -135,9 +135,7 @@ impl<'a> Hydrator<'a> {
         level: usize,
     ) -> Result<(Box<Element<'a>>, Option<&'s Scope<'a>>), HydrationError> {
         let refers = piece.refers();
-        let element = piece
-            .into_element(&self.meter)
-            .map_err(of_work)?;
+        let element = piece.into_element(&self.meter).map_err(of_work)?;
         let Some(scope) = scope.filter(|_| refers) else {
             return Ok((element, None));
         };
@@ -178,8 +176,7 @@ impl<'a> Hydrator<'a> {
             if !(tree.is_element(node) && tree.refers_itself(node)) {
                 continue;
             }
-            let mut element = Element::of(&self.meter, tree, node)
-                .map_err(of_work)?;
+            let mut element = Element::of(&self.meter, tree, node).map_err(of_work)?;
             if !waits(&element) {
                 self.placeholders(&mut element, scope)?;
             }

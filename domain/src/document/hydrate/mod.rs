@@ -253,7 +253,9 @@ impl<'a> Hydrator<'a> {
             let reason = "it must begin with / or with a dot";
             return Err(element.error("hydration-syntax", text, reason));
         }
-        self.meter.visit(1).map_err(|over| element.over(text, over))?;
+        self.meter
+            .visit(1)
+            .map_err(|over| element.over(text, over))?;
         if absolute && let Some(given) = self.cache.borrow().given(text) {
             return Ok(given);
         }

@@ -66,7 +66,9 @@ impl<'a> Hydrator<'a> {
             Item::Node(node) if self.tree.is_element(*node) => Some(*node),
             _ => None,
         };
-        let mut elements = found.iter().flat_map(|items| items.iter().filter_map(elements));
+        let mut elements = found
+            .iter()
+            .flat_map(|items| items.iter().filter_map(elements));
         match (elements.next(), elements.next()) {
             (Some(selected), None) => Ok(selected),
             (None, _) => {

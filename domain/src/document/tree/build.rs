@@ -111,7 +111,10 @@ impl Tree {
         let mut open = vec![(node, first)];
         let mut next = other.following(node);
         while let Some(source) = next.filter(|source| Some(*source) != end) {
-            while open.last().is_some_and(|(of, _)| other.parent(source) != Some(*of)) {
+            while open
+                .last()
+                .is_some_and(|(of, _)| other.parent(source) != Some(*of))
+            {
                 open.pop();
             }
             let (_, above) = *open.last()?;

@@ -20,10 +20,7 @@ impl<'a> Evaluator<'a> {
     where
         'a: 'v,
     {
-        let call = Call {
-            arguments,
-            context,
-        };
+        let call = Call { arguments, context };
         match function {
             Function::Last => Ok(count(context.size)),
             Function::Position => Ok(count(context.position)),

@@ -12,12 +12,7 @@ const SOUGHT_BYTES: usize = 48;
 
 impl<'a> Evaluator<'a> {
     /// Section 3.4.
-    pub(super) fn compare(
-        &self,
-        how: Comparison,
-        a: &Value<'_>,
-        b: &Value<'_>,
-    ) -> Evaluated<bool> {
+    pub(super) fn compare(&self, how: Comparison, a: &Value<'_>, b: &Value<'_>) -> Evaluated<bool> {
         let equality = is_equality(how);
         Ok(match (a, b) {
             (Value::Boolean(_), _) | (_, Value::Boolean(_)) if equality => {
@@ -69,11 +64,17 @@ impl<'a> Evaluator<'a> {
             Comparison::Equal => self.any_in_both(left, right),
             Comparison::NotEqual => self.any_differs(left, right),
             Comparison::Less | Comparison::LessOrEqual => {
-                let (least, most) = (self.extreme(left, f64::min)?, self.extreme(right, f64::max)?);
+                let (least, most) = (
+                    self.extreme(left, f64::min)?,
+                    self.extreme(right, f64::max)?,
+                );
                 Ok(both(least, most).is_some_and(|(least, most)| holds(how, least, most)))
             }
             Comparison::Greater | Comparison::GreaterOrEqual => {
-                let (most, least) = (self.extreme(left, f64::max)?, self.extreme(right, f64::min)?);
+                let (most, least) = (
+                    self.extreme(left, f64::max)?,
+                    self.extreme(right, f64::min)?,
+                );
                 Ok(both(most, least).is_some_and(|(most, least)| holds(how, most, least)))
             }
         }

@@ -26,11 +26,7 @@ impl<'a> Evaluator<'a> {
         Self { tree, index, meter }
     }
 
-    pub fn evaluate<'v>(
-        &self,
-        expression: &'v Expression,
-        context: NodeId,
-    ) -> Evaluated<Value<'v>>
+    pub fn evaluate<'v>(&self, expression: &'v Expression, context: NodeId) -> Evaluated<Value<'v>>
     where
         'a: 'v,
     {

@@ -115,9 +115,8 @@ impl Expression {
         match self {
             Self::Or(operands) | Self::And(operands) => operands.iter().any(number),
             Self::Chain(first, rest) => {
-                let compares = |(operator, _): &(Operator, Self)| {
-                    matches!(operator, Operator::Compare(_))
-                };
+                let compares =
+                    |(operator, _): &(Operator, Self)| matches!(operator, Operator::Compare(_));
                 !rest.iter().all(compares)
                     || number(first)
                     || rest.iter().any(|(_, operand)| number(operand))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::document::{Document, Limits};
+use domain::document::{Document, Effort, Limits};
 use domain::request::{Advance, Command, Event, Failure, Fork, Rules, State, Step, TakenGroup};
 use nats::Commit;
 
@@ -94,7 +94,7 @@ fn begins(events: &[Event], document: &[u8]) -> Option<Step> {
         return None;
     };
     let document = Document::accept(document, &Limits::accepted()).ok()?;
-    let tasks = document.first_tasks()?;
+    let tasks = document.first_tasks(Effort::Whole)?;
     let name = document.group_name(0).map(str::to_owned);
     Some(Step::Group { name, tasks })
 }

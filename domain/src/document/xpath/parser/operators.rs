@@ -114,9 +114,7 @@ fn join(operands: &mut Vec<Grown>, operator: Binary) -> Parsed<()> {
         return Err(super::unexpected(None));
     };
     let (below, left) = (right.height.max(left.height), left);
-    let same = |before: &Operator| {
-        Binary::Chain(*before).precedence() == operator.precedence()
-    };
+    let same = |before: &Operator| Binary::Chain(*before).precedence() == operator.precedence();
     let height = left.height;
     let (expression, extended) = match (operator, left.expression) {
         (Binary::Or, Expression::Or(mut all)) => {

@@ -1,0 +1,327 @@
+//! The pool: threads for work on strangers' documents, which may take up to a second of processor
+//! time and is never done on an event loop. Small work overtakes costly work, and always has a
+//! thread that costly work cannot take.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+/// How long one piece of work may run. The budget of a document ends it long before.
+const RUN_MAX: Duration = Duration::from_secs(20);
+/// How often whoever waits looks whether its work runs for too long.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many threads may take the place of threads whose work does not end.
+const REPLACEMENTS_MAX: usize = 8;
+/// How many pieces of small work go before costly work that waits.
+const SMALL_IN_A_ROW: u32 = 8;
+/// By how much costly work gives way to everything else on the machine.
+const COSTLY_NICENESS: i32 = 10;
+
+/// How long a piece of work may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// At most some 20 ms.
+    Small,
+    /// Up to a second or so.
+    Costly,
+}
+
+/// Why a piece of work gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfinished {
+    /// It panicked: the program has a fault, which this work found.
+    #[error("the work on a document panicked")]
+    Panicked,
+    /// It ran for longer than any document may take.
+    #[error("the work on a document did not end within {RUN_MAX:?}")]
+    Endless,
+    /// The pool has ended.
+    #[error("the pool has ended")]
+    Ended,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The threads, and what waits for them. Copies share them.
+#[derive(Clone)]
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queues: Mutex<Queues>,
+    came: Condvar,
+}
+
+#[derive(Default)]
+struct Queues {
+    small: VecDeque<Work>,
+    costly: VecDeque<Work>,
+    /// How many pieces of small work went before costly work that waits.
+    overtaken: u32,
+    replacements: usize,
+    ended: bool,
+}
+
+/// What a thread takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    OnlySmall,
+    Both,
+}
+
+impl Shared {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next piece of work; none when the pool has ended.
+    fn next(&self, takes: Takes) -> Option<Work> {
+        let mut queues = self.queues();
+        loop {
+            if queues.ended {
+                return None;
+            }
+            if let Some(work) = queues.take(takes) {
+                return Some(work);
+            }
+            let waited = self.came.wait(queues);
+            queues = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Queues {
+    fn take(&mut self, takes: Takes) -> Option<Work> {
+        let its_turn = self.overtaken >= SMALL_IN_A_ROW || self.small.is_empty();
+        if takes == Takes::Both
+            && its_turn
+            && let Some(work) = self.costly.pop_front()
+        {
+            self.overtaken = 0;
+            return Some(work);
+        }
+        let work = self.small.pop_front()?;
+        if takes == Takes::Both && !self.costly.is_empty() {
+            self.overtaken += 1;
+        }
+        Some(work)
+    }
+}
+
+impl Pool {
+    /// A pool with a thread for small work only, and one for any work on each core but one.
+    pub fn start() -> std::io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let pool = Self {
+            shared: Arc::new(Shared {
+                queues: Mutex::default(),
+                came: Condvar::new(),
+            }),
+        };
+        pool.thread(Takes::OnlySmall)?;
+        for _ in 0..cores.saturating_sub(1).max(1) {
+            pool.thread(Takes::Both)?;
+        }
+        Ok(pool)
+    }
+
+    fn thread(&self, takes: Takes) -> std::io::Result<()> {
+        let shared = self.shared.clone();
+        let thread = std::thread::Builder::new().name("pool".into());
+        thread
+            .spawn(move || {
+                if takes == Takes::Both {
+                    give_way();
+                }
+                while let Some(work) = shared.next(takes) {
+                    work();
+                }
+            })
+            .map(|_| ())
+    }
+
+    /// Does a piece of work. Whoever waits may go away: the work ends all the same.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        cost: Cost,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unfinished> {
+        let begun = Arc::new(Begun::default());
+        let (tell, mut told) = oneshot::channel();
+        let noted = begun.clone();
+        let work: Work = Box::new(move || {
+            noted.note();
+            let done = catch_unwind(AssertUnwindSafe(work));
+            // Who does not wait any more does not want to know.
+            let _ = tell.send(done.map_err(|_| Unfinished::Panicked));
+        });
+        {
+            let mut queues = self.shared.queues();
+            if queues.ended {
+                return Err(Unfinished::Ended);
+            }
+            match cost {
+                Cost::Small => queues.small.push_back(work),
+                Cost::Costly => queues.costly.push_back(work),
+            }
+        }
+        self.shared.came.notify_all();
+        loop {
+            match tokio::time::timeout(LOOK_EVERY, &mut told).await {
+                Ok(done) => return done.unwrap_or(Err(Unfinished::Ended)),
+                Err(_) if begun.runs_for() > RUN_MAX => {
+                    self.replace();
+                    return Err(Unfinished::Endless);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Has another thread take the place of one whose work does not end.
+    fn replace(&self) {
+        let may = {
+            let mut queues = self.shared.queues();
+            queues.replacements += 1;
+            queues.replacements <= REPLACEMENTS_MAX
+        };
+        tracing::error!(
+            "work on a document does not end; another thread takes the place of its own"
+        );
+        if may && let Err(error) = self.thread(Takes::Both) {
+            tracing::error!(%error, "no thread can be started");
+        }
+    }
+
+    /// Ends the threads when they have done what they are doing; what waits is dropped.
+    pub fn end(&self) {
+        let dropped = {
+            let mut queues = self.shared.queues();
+            queues.ended = true;
+            (
+                std::mem::take(&mut queues.small),
+                std::mem::take(&mut queues.costly),
+            )
+        };
+        drop(dropped);
+        self.shared.came.notify_all();
+    }
+}
+
+/// When a piece of work began to run, in milliseconds since `from`, plus one.
+struct Begun {
+    from: Instant,
+    at: AtomicU64,
+}
+
+impl Default for Begun {
+    fn default() -> Self {
+        Self {
+            from: Instant::now(),
+            at: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Begun {
+    fn millis(&self) -> u64 {
+        u64::try_from(self.from.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn note(&self) {
+        self.at.store(self.millis() + 1, Ordering::Relaxed);
+    }
+
+    fn runs_for(&self) -> Duration {
+        match self.at.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            at => Duration::from_millis(self.millis().saturating_sub(at - 1)),
+        }
+    }
+}
+
+/// Lets every other thread go first. Where that cannot be said, the scheduler shares as ever.
+fn give_way() {
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), COSTLY_NICENESS) {
+        tracing::debug!(%error, "costly work does not give way");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test]
+    async fn small_work_is_done_while_costly_work_holds_all_other_threads() {
+        let pool = Pool::start().unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        let mut costly = tokio::task::JoinSet::new();
+        for _ in 0..64 {
+            let (pool, released) = (pool.clone(), released.clone());
+            costly.spawn(async move {
+                let held = move || released.lock().unwrap().recv().unwrap();
+                pool.run(Cost::Costly, held).await
+            });
+        }
+        for number in 0..100 {
+            assert_eq!(pool.run(Cost::Small, move || number).await, Ok(number));
+        }
+        for _ in 0..64 {
+            release.send(()).unwrap();
+        }
+        while let Some(done) = costly.join_next().await {
+            assert_eq!(done.unwrap(), Ok(()));
+        }
+        pool.end();
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_has_ended_does_nothing_more() {
+        let pool = Pool::start().unwrap();
+        pool.end();
+        assert_eq!(pool.run(Cost::Small, || 1).await, Err(Unfinished::Ended));
+    }
+
+    #[test]
+    fn costly_work_is_overtaken_only_so_often() {
+        let mut queues = Queues::default();
+        let (tell, told) = mpsc::channel();
+        for number in 0..20 {
+            let tell = tell.clone();
+            queues
+                .small
+                .push_back(Box::new(move || tell.send(number).unwrap()));
+        }
+        queues
+            .costly
+            .push_back(Box::new(move || tell.send(100).unwrap()));
+        while let Some(work) = queues.take(Takes::Both) {
+            work();
+        }
+        let order: Vec<i32> = told.try_iter().collect();
+        let at = order.iter().position(|number| *number == 100);
+        assert_eq!(at, Some(SMALL_IN_A_ROW as usize));
+        assert_eq!(order.len(), 21);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_ends_alone() {
+        let pool = Pool::start().unwrap();
+        let panics = || -> u8 { panic!("a fault") };
+        for _ in 0..8 {
+            assert_eq!(
+                pool.run(Cost::Costly, panics).await,
+                Err(Unfinished::Panicked)
+            );
+        }
+        assert_eq!(pool.run(Cost::Costly, || 1).await, Ok(1));
+    }
+}

@@ -19,6 +19,8 @@ impl<'a> Hydrator<'a> {
         if expression.is_empty() {
             return Err(element.error("hydration-syntax", "", "its select is empty"));
         }
+        let resolved = self.meter.resolve();
+        resolved.map_err(|over| element.over(expression, over))?;
         let selected = self.selected(&element, expression, scope)?;
         self.refuse_cycle(&element, expression, selected, scope)?;
         let inner = self.linked(&element, expression, (self.tree, selected), scope)?;

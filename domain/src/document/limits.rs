@@ -1,4 +1,4 @@
-/// The bounds on documents and on the work that they may cause. `docs/limits.md` has them as a
+/// The bounds on documents and on the work that they may cause. `docs/vnml.md`, section 6, has them as a
 /// table. Whatever counts work counts it for the whole document: over all its expressions,
 /// groups and tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

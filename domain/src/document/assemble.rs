@@ -97,6 +97,7 @@ impl Document {
         for result in results.iter().map(AsRef::as_ref) {
             assembled = self.with_result(assembled, result)?;
             let result = ResultDocument::read(result, &self.limits)?;
+            writer.bring_scope(&result.tree, result.valuation);
             writer.node(&result.tree, result.valuation);
         }
         writer.close(tree.name(group));

@@ -21,6 +21,8 @@ pub(crate) struct Writer {
     /// was made.
     bindings: Vec<(usize, String, String)>,
     depth: usize,
+    /// What the next element is to declare where it is not in scope.
+    brought: Vec<(String, String)>,
 }
 
 /// What a document that is written may have, so that it can be read again.
@@ -79,6 +81,7 @@ impl Writer {
             over: self.over,
             bindings: self.bindings.clone(),
             depth: self.depth,
+            brought: Vec::new(),
         }
     }
 
@@ -105,6 +108,24 @@ impl Writer {
         } else if self.text.len() > bounds.bytes {
             self.over = Some(Over::HydratedBytes(bounds.bytes as u64));
         }
+    }
+
+    /// Has the next element declare what was in scope where it comes from: prefixes may stand in
+    /// its text and in the values of its attributes.
+    pub fn bring_scope(&mut self, tree: &Tree, element: NodeId) {
+        let bindings = tree.in_scope(element).into_iter();
+        self.brought = bindings
+            .map(|(name, namespace)| (declared_prefix(name).unwrap_or_default(), namespace))
+            .filter(|(prefix, namespace)| self.bound(prefix) != *namespace)
+            .map(|(prefix, namespace)| (prefix.to_owned(), namespace.to_owned()))
+            .collect();
+    }
+
+    /// What a prefix is bound to; nothing is the empty namespace.
+    fn bound(&self, prefix: &str) -> &str {
+        let bindings = self.bindings.iter().rev();
+        let mut bound = bindings.filter(|(_, known, _)| known == prefix);
+        bound.next().map_or("", |(_, _, namespace)| namespace)
     }
 
     /// Writes a node with all below it.
@@ -172,13 +193,14 @@ impl Writer {
         self.text.push('<');
         self.text.push_str(name);
         let mut attributes = attributes.peekable();
-        if namespace.is_empty() && self.bindings.is_empty() {
+        if namespace.is_empty() && self.bindings.is_empty() && self.brought.is_empty() {
             while let Some(plain) = attributes.next_if(Written::is_plain) {
                 self.attribute(plain.name, &plain.value);
             }
         }
         let rest: Vec<Written<'a>> = attributes.collect();
-        let is_bound = !namespace.is_empty() || !self.bindings.is_empty();
+        let is_bound =
+            !namespace.is_empty() || !self.bindings.is_empty() || !self.brought.is_empty();
         if is_bound || !rest.is_empty() {
             self.open_bound(name, namespace, rest);
         }
@@ -199,6 +221,11 @@ impl Writer {
                 declared.push((prefix.to_owned(), attribute.value));
             } else {
                 named.push(attribute);
+            }
+        }
+        for (prefix, namespace) in std::mem::take(&mut self.brought) {
+            if declared.iter().all(|(known, _)| *known != prefix) {
+                declared.push((prefix, namespace.into()));
             }
         }
         let taken: HashSet<&str> = declared.iter().map(|(prefix, _)| prefix.as_str()).collect();
@@ -224,9 +251,7 @@ impl Writer {
 
     /// Binds a prefix, where it is not bound to this already.
     fn declare(&mut self, prefix: &str, namespace: &str) {
-        let bound = self.bindings.iter().rev().find(|(_, p, _)| p == prefix);
-        let bound = bound.map_or("", |(_, _, namespace)| namespace);
-        if bound == namespace || namespace == XML_NAMESPACE {
+        if self.bound(prefix) == namespace || namespace == XML_NAMESPACE {
             return;
         }
         if prefix.is_empty() {

@@ -210,6 +210,9 @@ fn outline<'a>(
         other.written
     };
     if rule != Rule::Select {
+        if !std::ptr::eq(other.origin.0, local.origin.0) {
+            bring_scope(&mut other);
+        }
         other.origin = local.origin;
     }
     if rule == Rule::Child {
@@ -222,6 +225,21 @@ fn outline<'a>(
         return Err(Over::Attributes(meter.limits.max_attributes as u64));
     }
     Ok(other)
+}
+
+/// Declares what was in scope around an element of another document: prefixes may stand in the
+/// values of its attributes and in its text.
+fn bring_scope(element: &mut Element<'_>) {
+    let (tree, node) = element.origin;
+    for (name, value) in tree.in_scope(node) {
+        if element.attribute(name).is_none() {
+            element.attributes.push(MadeAttribute {
+                name,
+                namespace: "",
+                value: value.into(),
+            });
+        }
+    }
 }
 
 fn lay_attributes<'a>(attributes: &mut Vec<MadeAttribute<'a>>, local: Vec<MadeAttribute<'a>>) {

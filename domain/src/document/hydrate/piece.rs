@@ -121,8 +121,9 @@ impl<'a> Element<'a> {
 
     /// Writes it; `last` is written as its last content.
     pub fn write(&self, writer: &mut Writer, last: impl FnOnce(&mut Writer)) {
+        writer.bring_scope(self.origin.0, self.origin.1);
         self.open(writer);
-        self.content.write(writer);
+        self.content.write(writer, self.origin);
         last(writer);
         writer.close(self.name);
     }
@@ -136,6 +137,10 @@ impl<'a> Element<'a> {
         writer.open(self.name, self.namespace, attributes);
         writer.content();
     }
+}
+
+fn is_same(a: (&Tree, NodeId), b: (&Tree, NodeId)) -> bool {
+    std::ptr::eq(a.0, b.0) && a.1 == b.1
 }
 
 impl<'a> Content<'a> {
@@ -160,21 +165,38 @@ impl<'a> Content<'a> {
         }
     }
 
-    fn write(&self, writer: &mut Writer) {
+    /// Writes it below an element that was made of `around`.
+    fn write(&self, writer: &mut Writer, around: (&Tree, NodeId)) {
         match self {
-            Self::Whole(tree, node) => writer.children(tree, *node),
-            Self::Made(pieces) => pieces.iter().for_each(|piece| piece.write(writer)),
+            Self::Whole(tree, node) if is_same((tree, *node), around) => {
+                writer.children(tree, *node);
+            }
+            Self::Whole(tree, node) => {
+                for child in tree.children(*node) {
+                    Piece::Source(tree, child).write(writer, around);
+                }
+            }
+            Self::Made(pieces) => pieces.iter().for_each(|piece| piece.write(writer, around)),
         }
     }
 }
 
 impl<'a> Piece<'a> {
-    fn write(&self, writer: &mut Writer) {
+    /// Writes it below an element that was made of `around`. What comes from elsewhere brings the
+    /// namespaces that were in scope there.
+    fn write(&self, writer: &mut Writer, around: (&Tree, NodeId)) {
+        if let Some((tree, node)) = self.origin()
+            && !tree
+                .parent(node)
+                .is_some_and(|above| is_same((tree, above), around))
+        {
+            writer.bring_scope(tree, node);
+        }
         match self {
             Self::Source(tree, node) => writer.node(tree, *node),
             Self::Element(element) => {
                 element.open(writer);
-                element.content.write(writer);
+                element.content.write(writer, element.origin);
                 writer.close(element.name);
             }
         }

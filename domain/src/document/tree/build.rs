@@ -48,6 +48,7 @@ impl Tree {
 
     /// Adds an attribute to the element that was appended last.
     pub fn add_attribute(&mut self, element: NodeId, name: NameId, value: &str) {
+        self.declares |= self.names[name.0 as usize].starts_with("xmlns");
         let value = self.store(value);
         self.attributes.push(Attribute {
             name,
@@ -106,6 +107,7 @@ impl Tree {
         self.touch();
         self.hrefs |= other.hrefs;
         let first = self.copy(parent, other, node)?;
+        self.bring_scope(first, other.in_scope(node));
         let end = other.after(node);
         // The elements that are open, and their copies.
         let mut open = vec![(node, first)];
@@ -124,6 +126,19 @@ impl Tree {
             next = other.following(source);
         }
         Some(first)
+    }
+
+    /// Declares on an element that was appended last what is not in scope there: prefixes may
+    /// stand in its text and in the values of its attributes.
+    fn bring_scope(&mut self, element: NodeId, bindings: Vec<(&str, &str)>) {
+        for binding in bindings {
+            let known = self.in_scope(element).contains(&binding);
+            let (name, namespace) = binding;
+            if !known && self.attribute(element, name).is_none() {
+                let name = self.intern(name);
+                self.add_attribute(element, name, namespace);
+            }
+        }
     }
 
     /// Makes one text of texts that follow one another: a document never has two in a row.

@@ -89,6 +89,8 @@ pub(crate) struct Tree {
     by_name: HashMap<Box<str>, NameId>,
     /// Whether any element may have an `href` that is a reference.
     hrefs: bool,
+    /// Whether any element may declare a namespace.
+    declares: bool,
     /// Nodes were added or taken out since it was parsed, so that ids are no document order.
     edited: bool,
     order: OnceLock<Vec<u32>>,

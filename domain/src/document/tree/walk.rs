@@ -1,6 +1,7 @@
 //! The ways from node to node.
 
 use super::{NONE, NodeId, Tree, some};
+use crate::document::parse::declared_prefix;
 
 impl Tree {
     pub fn parent(&self, id: NodeId) -> Option<NodeId> {
@@ -31,6 +32,24 @@ impl Tree {
     /// Whether `ancestor` is `id` or above it.
     pub fn is_within(&self, id: NodeId, ancestor: NodeId) -> bool {
         std::iter::successors(Some(id), |node| self.parent(*node)).any(|node| node == ancestor)
+    }
+
+    /// The declarations in scope around an element, by what is above it: the name of each
+    /// attribute, and the namespace.
+    pub fn in_scope(&self, id: NodeId) -> Vec<(&str, &str)> {
+        let mut bindings: Vec<(&str, &str)> = Vec::new();
+        if !self.declares {
+            return bindings;
+        }
+        for above in std::iter::successors(self.parent(id), |node| self.parent(*node)) {
+            for attribute in self.attributes(above) {
+                let declares = declared_prefix(attribute.name).is_some();
+                if declares && bindings.iter().all(|(known, _)| *known != attribute.name) {
+                    bindings.push((attribute.name, attribute.value));
+                }
+            }
+        }
+        bindings
     }
 
     /// The next node in document order, below `id` first.

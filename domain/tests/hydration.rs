@@ -250,7 +250,7 @@ fn the_selected_text_stays_where_there_is_any() {
     project(
         r#"<m>1</m><n> </n><x select="/vnml/project/m">2</x><y select="/vnml/project/n">3</y>"#,
     )
-    .gives("<m>1</m><n/><m>1</m><n>3</n>");
+    .gives("<m>1</m><n> </n><m>1</m><n>3</n>");
 }
 
 const PORTFOLIO: &str =

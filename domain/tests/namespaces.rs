@@ -39,7 +39,9 @@ fn what_is_selected_brings_the_namespaces_in_scope_around_it() {
     let read = accept(&task);
     assert!(read.canonical().contains("xs:decimal"));
     same(
-        &read.hydrate(&CapturedResources::default(), "//valuation/v").unwrap(),
+        &read
+            .hydrate(&CapturedResources::default(), "//valuation/v")
+            .unwrap(),
         r#"<hydrated><v xmlns:xsi="urn:xsi" xmlns:xs="urn:xs" xsi:type="xs:decimal">1</v></hydrated>"#,
     );
 }

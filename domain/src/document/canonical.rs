@@ -1,5 +1,5 @@
-//! The form in which documents are compared: attributes sorted, whitespace-only text dropped,
-//! comments kept.
+//! The form in which documents are compared: attributes sorted, comments dropped, and so is white
+//! space between elements, unless `xml:space` preserves it.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::write::{Writer, Written};
 use super::{Limits, Refusal};
 
 /// The canonical form of a document: two documents that differ only in indentation, the order
-/// of attributes, quotes, CDATA or empty-element tags have the same.
+/// of attributes, quotes, comments, CDATA or empty-element tags have the same.
 pub fn canonicalize(xml: &[u8], limits: &Limits) -> Result<String, Refusal> {
     Ok(of(&parse(xml, limits)?))
 }
@@ -47,23 +47,37 @@ fn written(attribute: AttributeRef<'_>) -> Written<'_> {
     }
 }
 
+/// An element that is open.
+#[derive(Clone, Copy)]
+struct Open {
+    element: NodeId,
+    /// Whether white space between its child elements is kept.
+    keeps_space: bool,
+}
+
 impl<T: FnMut(&str)> Pieces<T> {
     fn all(&mut self, tree: &Tree) {
-        let mut open: Vec<NodeId> = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
         let mut next = tree.following(tree.root());
         while let Some(node) = next {
-            while let Some(done) = open.pop_if(|above| tree.parent(node) != Some(*above)) {
-                self.writer.close(tree.name(done));
+            while let Some(done) = open.pop_if(|above| tree.parent(node) != Some(above.element)) {
+                self.writer.close(tree.name(done.element));
             }
+            let keeps_space = open.last().is_none_or(|above| above.keeps_space);
             match tree.kind(node) {
-                Kind::Text if is_blank(tree.text(node)) => {}
+                Kind::Text if !keeps_space && is_blank(tree.text(node)) => {}
                 Kind::Element => {
                     self.open(tree, node);
-                    open.push(node);
+                    let inherited = open.last().is_some_and(|above| {
+                        above.keeps_space && tree.elements(above.element).next().is_some()
+                    });
+                    open.push(Open {
+                        element: node,
+                        keeps_space: keeps_space_in(tree, node, inherited),
+                    });
                 }
-                Kind::Root | Kind::Text | Kind::Comment | Kind::Instruction => {
-                    self.writer.node(tree, node);
-                }
+                Kind::Text | Kind::Instruction => self.writer.node(tree, node),
+                Kind::Root | Kind::Comment => {}
             }
             if self.writer.text.len() >= PIECE_BYTES {
                 (self.take)(&self.writer.text);
@@ -72,7 +86,7 @@ impl<T: FnMut(&str)> Pieces<T> {
             next = tree.following(node);
         }
         while let Some(done) = open.pop() {
-            self.writer.close(tree.name(done));
+            self.writer.close(tree.name(done.element));
         }
     }
 
@@ -91,13 +105,24 @@ impl<T: FnMut(&str)> Pieces<T> {
     }
 }
 
+/// Whether white space counts in an element: where it has no child elements, and below
+/// `xml:space="preserve"`, which was `inherited` or not.
+fn keeps_space_in(tree: &Tree, element: NodeId, inherited: bool) -> bool {
+    let preserved = match tree.attribute(element, "xml:space") {
+        Some("preserve") => true,
+        Some("default") => false,
+        _ => inherited,
+    };
+    preserved || tree.elements(element).next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_canonical_comes_back_whole_in_however_many_pieces() {
-        let group = "<group a=\"1\" b=\"&amp;\"><v>text</v><!--c--></group>".repeat(10_000);
+        let group = "<group a=\"1\" b=\"&amp;\"><v>text</v><w> </w></group>".repeat(10_000);
         let text = "x".repeat(3 * PIECE_BYTES);
         let canonical_form = format!("<vnml><note>{text}</note>{group}</vnml>");
         let tree = parse(canonical_form.as_bytes(), &Limits::default());

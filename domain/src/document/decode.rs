@@ -1,35 +1,133 @@
-//! From bytes to text: UTF-8 or UTF-16, as the byte order mark or the declaration says.
+//! From bytes to text: UTF-8 or UTF-16. What says so is the byte order mark first, then the
+//! `charset` of the media type, then the declaration (RFC 7303, section 3); two of them that
+//! contradict each other are an error.
 
 use std::borrow::Cow;
 
 use super::refusal::{Cause, Refusal};
+use super::well_formed;
 
-/// How much of a document is looked at for its declaration.
-const DECLARATION_MAX_BYTES: usize = 256;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    Utf16(Order),
+}
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Refusal> {
-    let text = match bytes {
-        [0xEF, 0xBB, 0xBF, rest @ ..] => utf8(rest)?,
-        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
-        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
-        [0x00, b'<', ..] => utf16(bytes, u16::from_be_bytes)?,
-        [b'<', 0x00, ..] => utf16(bytes, u16::from_le_bytes)?,
-        _ => utf8(bytes)?,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Big,
+    Little,
+}
+
+/// Reads bytes as text. `charset` is that of the media type, where it has one.
+pub(crate) fn decode<'b>(bytes: &'b [u8], charset: Option<&str>) -> Result<Cow<'b, str>, Refusal> {
+    let (marked, rest) = match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => (Some(Encoding::Utf8), rest),
+        [0xFE, 0xFF, rest @ ..] => (Some(Encoding::Utf16(Order::Big)), rest),
+        [0xFF, 0xFE, rest @ ..] => (Some(Encoding::Utf16(Order::Little)), rest),
+        bytes => (None, bytes),
     };
-    let wide = matches!(text, Cow::Owned(_));
-    match declared(&text) {
-        None => Ok(text),
-        Some(name) if name.eq_ignore_ascii_case("utf-8") && !wide => Ok(text),
-        Some(name) if name.to_ascii_lowercase().starts_with("utf-16") && wide => Ok(text),
-        // Every ASCII document is a UTF-8 document.
-        Some(name) if name.eq_ignore_ascii_case("us-ascii") && !wide && text.is_ascii() => Ok(text),
-        Some(name) => Err(Refusal::new(
-            Cause::Encoding,
-            format!(
-                "the document says it is in {name}, but it must be in UTF-8 or UTF-16 and say so"
-            ),
-        )),
+    let by_charset = charset
+        .map(|charset| of_charset(charset, marked))
+        .transpose()?;
+    let known = marked.or(by_charset);
+    let shown = match rest {
+        [0x00, b'<', ..] => Encoding::Utf16(Order::Big),
+        [b'<', 0x00, ..] => Encoding::Utf16(Order::Little),
+        _ => Encoding::Utf8,
+    };
+    let encoding = known.unwrap_or(shown);
+    if encoding == Encoding::Utf8 {
+        // A declaration is ASCII: it says more than where another encoding is no UTF-8.
+        let head = rest
+            .len()
+            .min(rest.iter().position(|b| *b == b'>').unwrap_or(rest.len()) + 1);
+        if let Ok(head) = std::str::from_utf8(&rest[..head]) {
+            check_declared(head, encoding, known.is_some(), rest.is_ascii())?;
+        }
     }
+    let text = match encoding {
+        Encoding::Utf8 => utf8(rest)?,
+        Encoding::Utf16(order) => utf16(rest, order)?,
+    };
+    if text.starts_with('\u{FEFF}') {
+        return Err(wrong("the document begins with two byte order marks").at(&text, 0));
+    }
+    if encoding != Encoding::Utf8 {
+        check_declared(&text, encoding, known.is_some(), false)?;
+    }
+    Ok(text)
+}
+
+fn wrong(reason: impl Into<String>) -> Refusal {
+    Refusal::new(Cause::Encoding, reason)
+}
+
+/// The encoding that a media type names. A name that the byte order mark contradicts is an error.
+fn of_charset(charset: &str, marked: Option<Encoding>) -> Result<Encoding, Refusal> {
+    let named = match charset.to_ascii_lowercase().as_str() {
+        "utf-8" | "utf8" | "us-ascii" | "ascii" => Encoding::Utf8,
+        "utf-16" => marked.unwrap_or(Encoding::Utf16(Order::Big)),
+        "utf-16be" => Encoding::Utf16(Order::Big),
+        "utf-16le" => Encoding::Utf16(Order::Little),
+        _ => {
+            let reason = format!(
+                "the media type says charset={charset}: send the document in UTF-8 or UTF-16"
+            );
+            return Err(wrong(reason).at("", 0));
+        }
+    };
+    if marked.is_some_and(|marked| marked != named) {
+        let reason = format!(
+            "the media type says charset={charset}, and the byte order mark says otherwise"
+        );
+        return Err(wrong(reason).at("", 0));
+    }
+    Ok(named)
+}
+
+/// Checks that the declaration, where there is one, names the encoding that was read.
+fn check_declared(
+    text: &str,
+    encoding: Encoding,
+    known: bool,
+    is_ascii: bool,
+) -> Result<(), Refusal> {
+    let content = text
+        .strip_prefix("<?")
+        .and_then(|rest| rest.split_once("?>"))
+        .map(|(content, _)| content)
+        .filter(|content| {
+            content
+                .strip_prefix("xml")
+                .is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n']))
+        });
+    // What is no declaration is for the parser to refuse.
+    let declared = content.and_then(|content| well_formed::declaration(content).ok()?);
+    let Some(name) = declared else {
+        if encoding == Encoding::Utf8 || known {
+            return Ok(());
+        }
+        let reason = "the document is in UTF-16, and neither a byte order mark nor a declaration \
+                      says so";
+        return Err(wrong(reason).at(text, 0));
+    };
+    let fits = match (name.to_ascii_lowercase().as_str(), encoding) {
+        ("utf-8" | "utf8", Encoding::Utf8) => true,
+        // Every ASCII document is a UTF-8 document.
+        ("us-ascii" | "ascii", Encoding::Utf8) => is_ascii,
+        ("utf-16", Encoding::Utf16(_)) => known,
+        ("utf-16be", Encoding::Utf16(order)) => order == Order::Big,
+        ("utf-16le", Encoding::Utf16(order)) => order == Order::Little,
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    let reason =
+        format!("the document says it is in {name}, but it must be in UTF-8 or UTF-16 and say so");
+    let at = text.find(name).unwrap_or(0);
+    Err(wrong(reason).at(text, at))
 }
 
 fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, Refusal> {
@@ -38,30 +136,31 @@ fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, Refusal> {
         .map_err(|error| {
             let valid = error.valid_up_to();
             let before = String::from_utf8_lossy(&bytes[..valid]);
-            Refusal::new(Cause::Encoding, "the document is not UTF-8 from here on")
-                .at(&before, valid)
+            wrong("the document is not UTF-8 from here on").at(&before, valid)
         })
 }
 
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Cow<'_, str>, Refusal> {
-    let wrong = || Refusal::new(Cause::Encoding, "the document begins as UTF-16 but is not");
+fn utf16(bytes: &[u8], order: Order) -> Result<Cow<'_, str>, Refusal> {
+    let unit = match order {
+        Order::Big => u16::from_be_bytes,
+        Order::Little => u16::from_le_bytes,
+    };
     let (pairs, rest) = bytes.as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err(wrong());
-    }
     let units = pairs.iter().map(|pair| unit(*pair));
-    char::decode_utf16(units)
-        .collect::<Result<String, _>>()
-        .map(Cow::Owned)
-        .map_err(|_| wrong())
+    let mut text = String::with_capacity(bytes.len() / 2);
+    for character in char::decode_utf16(units) {
+        match character {
+            Ok(character) => text.push(character),
+            Err(_) => return Err(not_utf16(&text)),
+        }
+    }
+    if rest.is_empty() {
+        Ok(Cow::Owned(text))
+    } else {
+        Err(not_utf16(&text))
+    }
 }
 
-/// The encoding that the XML declaration names.
-fn declared(text: &str) -> Option<&str> {
-    let head = &text[..text.floor_char_boundary(DECLARATION_MAX_BYTES)];
-    let declaration = head.strip_prefix("<?xml")?.split("?>").next()?;
-    let value = declaration.split("encoding").nth(1)?;
-    let value = value.trim_start().strip_prefix('=')?.trim_start();
-    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    value[1..].split(quote).next()
+fn not_utf16(before: &str) -> Refusal {
+    wrong("the document is not UTF-16 from here on").at(before, before.len())
 }

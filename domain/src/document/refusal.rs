@@ -6,6 +6,8 @@ pub struct Refusal {
     cause: Cause,
     reason: String,
     place: Option<(u64, u64)>,
+    /// Where in the piece that was looked at, in bytes.
+    within: usize,
 }
 
 /// The kinds of refusal, each with its stable code.
@@ -31,15 +33,32 @@ impl Refusal {
             cause,
             reason: reason.into(),
             place: None,
+            within: 0,
         }
+    }
+
+    /// At this byte of the piece that was looked at.
+    pub(crate) fn within(mut self, byte: usize) -> Self {
+        self.within = byte;
+        self
+    }
+
+    /// The piece that was looked at is at this byte of the text.
+    pub(crate) fn of_piece(self, text: &str, start: usize) -> Self {
+        let at = start + self.within;
+        self.at(text, at)
     }
 
     /// At this byte of the text, which is turned into line and column.
     pub(crate) fn at(mut self, text: &str, byte: usize) -> Self {
         let byte = text.floor_char_boundary(byte.min(text.len()));
         let before = &text[..byte];
-        let line = before.bytes().filter(|b| *b == b'\n').count() as u64 + 1;
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        // A line ends with a line feed, a carriage return, or both (XML 1.0, section 2.11).
+        let ends = before
+            .match_indices(['\n', '\r'])
+            .filter(|(at, end)| *end == "\n" || before.as_bytes().get(at + 1) != Some(&b'\n'));
+        let (lines, start) = ends.fold((0, 0), |(lines, _), (at, _)| (lines + 1, at + 1));
+        let line: u64 = lines + 1;
         let column = before[start..].chars().count() as u64 + 1;
         self.place = Some((line, column));
         self

@@ -21,53 +21,59 @@ pub(crate) fn characters(text: &str) -> Result<(), Refusal> {
     let allowed = |c: char| {
         matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && c != '\u{FFFE}' && c != '\u{FFFF}')
     };
-    match text.chars().find(|c| !allowed(*c)) {
+    match text.char_indices().find(|(_, c)| !allowed(*c)) {
         None => Ok(()),
-        Some(c) => Err(malformed(format!(
-            "the character U+{:04X} is not for XML",
-            u32::from(c)
-        ))),
+        Some((at, c)) => {
+            let reason = format!("the character U+{:04X} is not for XML", u32::from(c));
+            Err(malformed(reason).within(at))
+        }
     }
 }
 
 pub(crate) fn text(text: &str) -> Result<(), Refusal> {
-    if text.contains("]]>") {
-        return Err(malformed("]]> in text: write ]]&gt;".to_owned()));
+    if let Some(at) = text.find("]]>") {
+        return Err(malformed("]]> in text: write ]]&gt;".to_owned()).within(at));
     }
     characters(text)
 }
 
 /// XML 1.0, production 15.
 pub(crate) fn comment(text: &str) -> Result<(), Refusal> {
-    if text.contains("--") || text.ends_with('-') {
-        return Err(malformed("-- in a comment".to_owned()));
+    let dashes = text.find("--");
+    if let Some(at) = dashes.or(text.ends_with('-').then(|| text.len() - 1)) {
+        return Err(malformed("-- in a comment".to_owned()).within(at));
     }
     characters(text)
 }
 
-/// XML 1.0, productions 23 and following: the content of an XML declaration.
-pub(crate) fn declaration(content: &str) -> Result<(), Refusal> {
+/// XML 1.0, productions 23 and following: the content of an XML declaration. Gives the encoding
+/// that it names.
+pub(crate) fn declaration(content: &str) -> Result<Option<&str>, Refusal> {
     let wrong = || malformed("this is no XML declaration".to_owned());
     let mut rest = content.strip_prefix("xml").ok_or_else(wrong)?;
     let mut expected = ["version", "encoding", "standalone"].iter();
     let mut first = true;
+    let mut encoding = None;
     loop {
-        let spaced = rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        let spaced = trimmed_start(rest);
         if spaced.is_empty() {
-            return if first { Err(wrong()) } else { Ok(()) };
+            return if first { Err(wrong()) } else { Ok(encoding) };
         }
         let (name, after) = spaced.split_once('=').ok_or_else(wrong)?;
-        let name = name.trim_ascii_end();
+        let name = trimmed(name);
         let known = expected.any(|known| *known == name);
         if !known || spaced.len() == rest.len() || (first && name != "version") {
             return Err(wrong());
         }
-        let after = after.trim_ascii_start();
+        let after = trimmed_start(after);
         let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
         let quote = quote.ok_or_else(wrong)?;
         let (value, after) = after[1..].split_once(quote).ok_or_else(wrong)?;
         if !declared(name, value) {
             return Err(wrong());
+        }
+        if name == "encoding" {
+            encoding = Some(value);
         }
         (rest, first) = (after, false);
     }
@@ -98,6 +104,16 @@ pub(crate) fn name(name: &str) -> Result<(), Refusal> {
         let shown: String = name.chars().take(40).collect();
         Err(malformed(format!("'{shown}' is not a name")))
     }
+}
+
+/// Namespaces in XML, production 4: what the target of an instruction must be (section 7).
+pub(crate) fn unprefixed_name(unprefixed: &str) -> Result<(), Refusal> {
+    name(unprefixed)?;
+    if let Some(at) = unprefixed.find(':') {
+        let reason = format!("'{unprefixed}' has a colon in it: only names with prefixes do");
+        return Err(malformed(reason).within(at));
+    }
+    Ok(())
 }
 
 /// Namespaces in XML, production 7.
@@ -159,6 +175,11 @@ pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
+/// Text without the white space before it, likewise.
+pub(crate) fn trimmed_start(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\r', '\n'])
+}
+
 /// Whether text is nothing but white space, as XML has it: a no-break space is content.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.bytes()
@@ -173,7 +194,7 @@ pub(crate) fn attribute_spacing(raw: &str) -> Result<(), Refusal> {
         match quote {
             Some(open) if byte == open => (quote, closed) = (None, true),
             Some(_) => {}
-            None if closed && !byte.is_ascii_whitespace() => {
+            None if closed && !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => {
                 return Err(malformed(
                     "white space is missing between attributes".to_owned(),
                 ));

@@ -19,7 +19,7 @@ pub(crate) use namespaces::declared_prefix;
 
 /// Parses any XML document.
 pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Tree, Refusal> {
-    parse_checked(bytes, limits, |_| Ok(()))
+    parse_checked(bytes, None, limits, |_| Ok(()))
 }
 
 /// Why a document is not of the form wanted, and the element where that shows.
@@ -28,6 +28,7 @@ pub(crate) type Misfit = (Refusal, Option<NodeId>);
 /// Parses any XML document that `check` has nothing against.
 pub(crate) fn parse_checked(
     bytes: &[u8],
+    charset: Option<&str>,
     limits: &Limits,
     check: impl FnOnce(&Tree) -> Result<(), Misfit>,
 ) -> Result<Tree, Refusal> {
@@ -37,7 +38,7 @@ pub(crate) fn parse_checked(
             format!("the document is larger than {} bytes", limits.max_bytes),
         ));
     }
-    let text = decode(bytes)?;
+    let text = decode(bytes, charset)?;
     let mut parser = Parser::new(&text, limits);
     let parsed = parser.run();
     let at = parser.event_start;
@@ -110,6 +111,18 @@ impl<'a> Parser<'a> {
         usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
     }
 
+    /// A fault in a piece of the text, at its place.
+    fn in_piece(&self, piece: &str, fault: Refusal) -> Refusal {
+        if fault.line().is_some() {
+            return fault;
+        }
+        let start = (piece.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
+        match start.filter(|start| start + piece.len() <= self.text.len()) {
+            Some(start) => fault.of_piece(self.text, start),
+            None => fault,
+        }
+    }
+
     fn parent(&self) -> NodeId {
         self.open
             .last()
@@ -130,12 +143,12 @@ impl<'a> Parser<'a> {
                 Event::End(_) => self.end(),
                 Event::Text(text) => {
                     let text = text.into_inner();
-                    well_formed::text(&text)?;
+                    well_formed::text(&text).map_err(|fault| self.in_piece(&text, fault))?;
                     self.append(&normal_ends(&text))?;
                 }
                 Event::CData(data) => {
                     let data = data.into_inner();
-                    well_formed::characters(&data)?;
+                    well_formed::characters(&data).map_err(|fault| self.in_piece(&data, fault))?;
                     if self.open.is_empty() {
                         return Err(malformed("text outside the root element"));
                     }
@@ -144,17 +157,17 @@ impl<'a> Parser<'a> {
                 Event::GeneralRef(reference) => self.reference(&reference)?,
                 Event::Comment(text) => {
                     let text = text.into_inner();
-                    well_formed::comment(&text)?;
+                    well_formed::comment(&text).map_err(|fault| self.in_piece(&text, fault))?;
                     let parent = self.parent();
                     self.tree.append_comment(parent, &normal_ends(&text));
                 }
                 Event::PI(instruction) => {
-                    well_formed::name(instruction.target())?;
+                    well_formed::unprefixed_name(instruction.target())?;
                     if instruction.target().eq_ignore_ascii_case("xml") {
                         return Err(malformed("an XML declaration is only for the beginning"));
                     }
-                    let data = instruction.content().trim_start();
-                    well_formed::characters(data)?;
+                    let data = well_formed::trimmed_start(instruction.content());
+                    well_formed::characters(data).map_err(|fault| self.in_piece(data, fault))?;
                     let parent = self.parent();
                     self.tree
                         .append_instruction(parent, instruction.target(), &normal_ends(data));

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use quick_xml::XmlVersion;
 use quick_xml::events::BytesStart;
+use quick_xml::events::attributes::AttrError;
 
 use super::{Parser, declared_prefix, malformed, over};
 use crate::document::refusal::Refusal;
@@ -32,6 +33,18 @@ impl Seen {
         }
         !self.few.contains(&name) && self.many.insert(name)
     }
+}
+
+/// What the library says of an attribute, at the place that it names.
+fn of_attribute(error: &AttrError) -> Refusal {
+    let (at, reason) = match *error {
+        AttrError::ExpectedEq(at) => (at, "an attribute needs = and a value"),
+        AttrError::ExpectedValue(at) => (at, "an attribute needs a value after ="),
+        AttrError::UnquotedValue(at) => (at, "the value of an attribute needs quotes"),
+        AttrError::ExpectedQuote(at, _) => (at, "the quotes of an attribute's value do not match"),
+        AttrError::Duplicated(at, _) => (at, "an attribute is there twice"),
+    };
+    malformed(reason).within(at)
 }
 
 impl Parser<'_> {
@@ -72,27 +85,35 @@ impl Parser<'_> {
     }
 
     fn attributes(&mut self, element: NodeId, tag: &BytesStart<'_>) -> Result<(), Refusal> {
-        well_formed::attribute_spacing(tag.attributes_raw())?;
+        let raw = tag.attributes_raw();
+        well_formed::attribute_spacing(raw).map_err(|fault| self.in_piece(raw, fault))?;
         let mut seen = Seen::default();
         // Duplicates are checked below: the library's own check is quadratic.
         for attribute in tag.attributes().with_checks(false) {
-            let attribute = attribute.map_err(|error| malformed(error.to_string()))?;
+            let attribute = attribute.map_err(|error| self.in_piece(tag, of_attribute(&error)))?;
             let name = attribute.key.into_inner();
-            self.check_name(name)?;
+            self.check_name(name)
+                .map_err(|fault| self.in_piece(name, fault))?;
             let interned = self.tree.intern(name);
             if !seen.insert(interned) {
-                return Err(malformed(format!("the attribute {name} is there twice")));
+                let fault = malformed(format!("the attribute {name} is there twice"));
+                return Err(self.in_piece(name, fault));
             }
             if self.tree.attribute_count(element) >= self.limits.max_attributes {
                 return Err(over("attributes of an element", self.limits.max_attributes));
             }
-            if attribute.value.contains('<') {
-                return Err(malformed(format!("< in the value of {name}: write &lt;")));
+            if let Some(at) = attribute.value.find('<') {
+                let fault = malformed(format!("< in the value of {name}: write &lt;"));
+                return Err(self.in_piece(&attribute.value, fault.within(at)));
             }
+            well_formed::characters(&attribute.value)
+                .map_err(|fault| self.in_piece(&attribute.value, fault))?;
             let value = attribute
                 .normalized_value(XmlVersion::Explicit1_0)
-                .map_err(|error| malformed(format!("the value of {name}: {error}")))?;
-            well_formed::characters(&value)?;
+                .map_err(|error| malformed(format!("the value of {name}: {error}")))
+                .map_err(|fault| self.in_piece(&attribute.value, fault))?;
+            well_formed::characters(&value)
+                .map_err(|fault| self.in_piece(&attribute.value, fault.within(0)))?;
             self.tree.add_attribute(element, interned, &value);
             if let Some(prefix) = declared_prefix(name) {
                 self.bind(prefix, &value)?;

@@ -45,6 +45,8 @@ pub(crate) enum Test {
     Name(String),
     /// `*`
     Any,
+    /// `xml:*`
+    AnyOfXml,
     Text,
     Comment,
     Instruction(Option<String>),

@@ -1,7 +1,7 @@
 //! Tokens of XPath 1.0, with the rules of section 3.7 for `*` and operator names.
 
 use super::XPathError;
-use crate::document::well_formed::name_character;
+use crate::document::well_formed::{name_character, trimmed_start};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -33,11 +33,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, XPathError> {
         )));
     }
     let mut tokens = Vec::new();
-    let mut rest = text.trim_ascii_start();
+    let mut rest = trimmed_start(text);
     while let Some(first) = rest.chars().next() {
         let (token, after) = next(rest, first, operator_follows(&tokens))?;
         tokens.push(token);
-        rest = after.trim_ascii_start();
+        rest = trimmed_start(after);
     }
     Ok(tokens)
 }

@@ -6,6 +6,7 @@ use super::expression::{Comparison, Expression, Operator, Path, Start, Step, Tes
 use super::function::Context;
 use super::value::{Item, Value};
 use crate::document::tree::Kind;
+use crate::document::well_formed::XML_NAMESPACE;
 
 /// From how many nodes on those that were found are sorted before more are.
 const COMPACT_FROM: usize = 64 * 1024;
@@ -106,6 +107,9 @@ impl Evaluator<'_> {
                         attribute.name == name && is_in_reach(name, attribute.namespace)
                     }
                     Test::Any => axis == Axis::Attribute,
+                    Test::AnyOfXml => {
+                        axis == Axis::Attribute && attribute.namespace == XML_NAMESPACE
+                    }
                     Test::Node => true,
                     Test::Text | Test::Comment | Test::Instruction(_) => false,
                 };
@@ -121,6 +125,9 @@ impl Evaluator<'_> {
                 axis != Axis::Attribute
                     && self.tree.name(node) == name
                     && is_in_reach(name, self.tree.namespace(node))
+            }
+            (Test::AnyOfXml, (Kind::Element, node)) => {
+                axis != Axis::Attribute && self.tree.namespace(node) == XML_NAMESPACE
             }
             (Test::Instruction(target), (Kind::Instruction, node)) => target
                 .as_ref()

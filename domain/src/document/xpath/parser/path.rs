@@ -122,6 +122,7 @@ impl Parser {
     fn test(&mut self) -> Parsed<Test> {
         match self.take() {
             Some(Token::Star) => Ok(Test::Any),
+            Some(Token::PrefixStar(prefix)) if prefix == "xml" => Ok(Test::AnyOfXml),
             Some(Token::PrefixStar(prefix)) => Err(unbound(&prefix)),
             Some(Token::Name(name)) if self.is("(") => self.node_type(&name),
             Some(Token::Name(name)) => match name.split_once(':') {

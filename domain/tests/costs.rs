@@ -23,6 +23,9 @@ fn processor_time() -> Duration {
     )
 }
 
+/// Makes content of a size.
+type Make<'m> = &'m dyn Fn(usize) -> String;
+
 fn document(definitions: &str, valuations: &str) -> String {
     format!("<vnml><project>{definitions}<group>{valuations}</group></project></vnml>")
 }
@@ -45,7 +48,7 @@ fn tasks(xml: &str) -> Result<usize, HydrationError> {
         .unwrap_or_else(|refusal| panic!("{refusal}"));
     let resources = CapturedResources::default();
     let begun = processor_time();
-    let make = || -> Result<usize, HydrationError> {
+    let all = || -> Result<usize, HydrationError> {
         let count = u32::try_from(document.count_tasks(&resources, 0, Effort::Whole)?).unwrap();
         let (mut bytes, mut made) = (0, 0);
         while made < count {
@@ -55,7 +58,7 @@ fn tasks(xml: &str) -> Result<usize, HydrationError> {
         }
         Ok(bytes)
     };
-    let made = make();
+    let made = all();
     let took = processor_time().saturating_sub(begun);
     let ended = match &made {
         Ok(bytes) => format!("{bytes} bytes"),
@@ -342,7 +345,6 @@ fn groups_names_and_references_are_refused_one_beyond_their_limits() {
     };
     let href = |bytes: usize| format!("<m href='{}'/>", "u".repeat(bytes));
     let many = |bytes: usize| named(256).repeat(bytes / 256) + &named(bytes % 256);
-    type Make<'m> = &'m dyn Fn(usize) -> String;
     let cases: [(&str, usize, usize, Make<'_>); 5] = [
         ("max-groups", limits.max_groups, 1, &groups),
         ("max-label-bytes", limits.max_label_bytes, 1, &named),

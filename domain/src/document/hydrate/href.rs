@@ -96,12 +96,11 @@ impl<'a> Hydrator<'a> {
             let mut next = Vec::new();
             for node in found {
                 let named = remote.children(node, &step.name, &step.namespace);
-                match step.place {
-                    Some(place) => next.extend(named.get(place - 1)),
-                    None => {
-                        self.meter.visit(named.len())?;
-                        next.extend(named);
-                    }
+                if let Some(place) = step.place {
+                    next.extend(named.get(place - 1));
+                } else {
+                    self.meter.visit(named.len())?;
+                    next.extend(named);
                 }
             }
             found = next;

@@ -78,6 +78,7 @@ impl<'a> Hydrator<'a> {
             Item::Attribute(owner, index) => {
                 Some(tree.attribute_at(owner, index as usize).value.into())
             }
+            Item::Namespace(..) => None,
             Item::Node(node) => match tree.kind(node) {
                 Kind::Text => Some(tree.text(node).into()),
                 Kind::Element => {

@@ -2,6 +2,7 @@
 
 use super::{NONE, NodeId, Tree, some};
 use crate::document::parse::declared_prefix;
+use crate::document::well_formed::XML_NAMESPACE;
 
 impl Tree {
     pub fn parent(&self, id: NodeId) -> Option<NodeId> {
@@ -50,6 +51,26 @@ impl Tree {
             }
         }
         bindings
+    }
+
+    /// The namespaces in scope on an element: each prefix, the empty one for the default, and what
+    /// it is bound to. `xml` comes first: it is bound everywhere.
+    pub fn namespaces(&self, id: NodeId) -> Vec<(&str, &str)> {
+        let own = self.attributes(id).map(|own| (own.name, own.value));
+        let mut namespaces = vec![("xml", XML_NAMESPACE)];
+        let mut known: Vec<&str> = vec!["xml"];
+        for (name, namespace) in own.chain(self.in_scope(id)) {
+            let Some(prefix) = declared_prefix(name).filter(|prefix| !known.contains(prefix))
+            else {
+                continue;
+            };
+            known.push(prefix);
+            // `xmlns=""` takes the default away.
+            if !namespace.is_empty() {
+                namespaces.push((prefix, namespace));
+            }
+        }
+        namespaces
     }
 
     /// The next node in document order, below `id` first.

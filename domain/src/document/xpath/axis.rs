@@ -53,7 +53,9 @@ impl Axis {
     pub fn of(self, tree: &Tree, item: Item) -> Box<dyn Iterator<Item = Item> + '_> {
         match item {
             Item::Node(node) => self.of_node(tree, node),
-            Item::Attribute(owner, _) => self.of_attribute(tree, owner, item),
+            Item::Attribute(owner, _) | Item::Namespace(owner, _) => {
+                self.of_attribute(tree, owner, item)
+            }
         }
     }
 
@@ -120,6 +122,10 @@ impl Axis {
                     })
                     .map(move |index| Item::Attribute(node, index)),
             ),
+            Self::Namespace if tree.is_element(node) => {
+                let namespaces = (0..).take(tree.namespaces(node).len());
+                Box::new(namespaces.map(move |index| Item::Namespace(node, index)))
+            }
             Self::Namespace => Box::new(std::iter::empty()),
         }
     }

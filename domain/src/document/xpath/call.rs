@@ -218,7 +218,7 @@ impl<'a> Evaluator<'a> {
     fn lang(&self, item: Item, wanted: &str) -> Evaluated<bool> {
         let start = match item {
             Item::Node(node) => node,
-            Item::Attribute(owner, _) => owner,
+            Item::Attribute(owner, _) | Item::Namespace(owner, _) => owner,
         };
         for node in std::iter::successors(Some(start), |n: &NodeId| self.tree.parent(*n)) {
             self.visit(1 + self.tree.attribute_count(node))?;

@@ -154,6 +154,12 @@ impl<'a> Evaluator<'a> {
         let tree = self.tree;
         let whole = match item {
             Item::Attribute(owner, index) => tree.attribute_at(owner, index as usize).value,
+            Item::Namespace(owner, index) => {
+                let namespaces = tree.namespaces(owner);
+                namespaces
+                    .get(index as usize)
+                    .map_or("", |(_, namespace)| namespace)
+            }
             Item::Node(node) => match tree.kind(node) {
                 Kind::Root | Kind::Element => return self.text_below(node),
                 Kind::Text | Kind::Comment | Kind::Instruction => tree.text(node),

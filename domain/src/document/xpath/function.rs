@@ -120,6 +120,13 @@ impl Function {
                 let attribute = tree.attribute_at(owner, index as usize);
                 (attribute.name, attribute.namespace)
             }
+            Item::Namespace(owner, index) => {
+                let namespaces = tree.namespaces(owner);
+                let prefix = namespaces
+                    .get(index as usize)
+                    .map_or("", |(prefix, _)| prefix);
+                (prefix, "")
+            }
             Item::Node(node) => match tree.kind(node) {
                 Kind::Element => (tree.name(node), tree.namespace(node)),
                 Kind::Instruction => (tree.name(node), ""),

@@ -1,6 +1,6 @@
-//! XPath 1.0 over a [`Tree`](super::tree::Tree): all axes but `namespace`, which selects
-//! nothing, predicates, unions, and the core function library. No variables, no extension
-//! functions, and no bindings of prefixes: `vnml.md` has none.
+//! XPath 1.0 over a [`Tree`](super::tree::Tree): all axes, predicates, unions, and the core
+//! function library. No variables, no extension functions, and no bindings of prefixes:
+//! `docs/vnml.md` has none.
 
 mod axis;
 mod call;

@@ -5,7 +5,7 @@ use super::evaluate::{Evaluated, Evaluator};
 use super::expression::{Comparison, Expression, Operator, Path, Start, Step, Test};
 use super::function::Context;
 use super::value::{Item, Value};
-use crate::document::tree::Kind;
+use crate::document::tree::{Kind, NodeId};
 use crate::document::well_formed::XML_NAMESPACE;
 
 /// From how many nodes on those that were found are sorted before more are.
@@ -89,6 +89,13 @@ impl Evaluator<'_> {
 
     fn walk(&self, step: &Step, item: Item) -> Evaluated<Vec<Item>> {
         let mut found = Vec::new();
+        if let (Axis::Namespace, Item::Node(element)) = (step.axis, item) {
+            // What is in scope is declared on the element or above it.
+            let up = std::iter::successors(Some(element), |node| self.tree.parent(*node));
+            for above in up {
+                self.visit(1 + self.tree.attribute_count(above))?;
+            }
+        }
         for candidate in step.axis.of(self.tree, item) {
             self.visit(1)?;
             if self.passes(&step.test, step.axis, candidate) {
@@ -114,6 +121,7 @@ impl Evaluator<'_> {
                     Test::Text | Test::Comment | Test::Instruction(_) => false,
                 };
             }
+            Item::Namespace(owner, index) => return self.is_namespace(test, axis, owner, index),
             Item::Node(node) => (self.tree.kind(node), node),
         };
         match (test, kind) {
@@ -133,6 +141,20 @@ impl Evaluator<'_> {
                 .as_ref()
                 .is_none_or(|target| self.tree.name(node) == target),
             _ => false,
+        }
+    }
+
+    /// Whether a namespace passes a test: by its prefix, on the axis of namespaces.
+    fn is_namespace(&self, test: &Test, axis: Axis, owner: NodeId, index: u32) -> bool {
+        match test {
+            Test::Node => true,
+            Test::Any => axis == Axis::Namespace,
+            Test::Name(name) => {
+                let namespaces = self.tree.namespaces(owner);
+                let prefix = namespaces.get(index as usize).map(|(prefix, _)| *prefix);
+                axis == Axis::Namespace && prefix == Some(name.as_str())
+            }
+            Test::AnyOfXml | Test::Text | Test::Comment | Test::Instruction(_) => false,
         }
     }
 

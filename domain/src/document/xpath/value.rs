@@ -10,7 +10,12 @@ pub(crate) enum Item {
     Node(NodeId),
     /// An element and the place of one of its attributes.
     Attribute(NodeId, u32),
+    /// An element and the place of one of the namespaces in scope on it.
+    Namespace(NodeId, u32),
 }
+
+/// Attributes come after the namespaces of their element.
+const AFTER_NAMESPACES: u32 = 1 << 16;
 
 /// A value. Text is borrowed from the document or the expression wherever that has it in one
 /// piece.
@@ -24,11 +29,13 @@ pub(crate) enum Value<'v> {
 }
 
 impl Item {
-    /// Its place in document order: an element, then its attributes, then what is below it.
+    /// Its place in document order: an element, then the namespaces in scope on it, then its
+    /// attributes, then what is below it.
     pub fn order(self, tree: &Tree) -> (u32, u32) {
         match self {
             Self::Node(node) => (tree.order(node), 0),
-            Self::Attribute(owner, index) => (tree.order(owner), index + 1),
+            Self::Namespace(owner, index) => (tree.order(owner), index + 1),
+            Self::Attribute(owner, index) => (tree.order(owner), AFTER_NAMESPACES + index),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What every role needs to run: settings, logs, shutdown, and documents on their way between roles.
 
+mod behind;
 mod documents;
 mod logs;
 mod operator;
@@ -9,6 +10,7 @@ mod since;
 mod stuck;
 mod task_types;
 
+pub use behind::oldest_unprojected;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
 pub use logs::start_logs;
 pub use operator::{Answer, Change, Changed, Operator, REASON_MAX_CHARS, Why, WhyError};

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::stream::DirectGetErrorKind;
 use domain::request::{Payload, RequestId, TaskId};
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -98,6 +99,31 @@ impl Connection {
     /// Where a reader of a shard's log stands: `orchestrator` or `projector`.
     pub async fn log_position(&self, shard: u8, consumer: &str) -> Result<Position, Error> {
         self.position(&Topology::log_stream(shard), consumer).await
+    }
+
+    /// When the oldest commit of a shard was stored that a reader of its log has not acked; none
+    /// where nothing waits for it.
+    pub async fn oldest_unacked(
+        &self,
+        shard: u8,
+        consumer: &str,
+    ) -> Result<Option<Timestamp>, Error> {
+        let position = self.log_position(shard, consumer).await?;
+        if position.pending == 0 && position.unacked == 0 {
+            return Ok(None);
+        }
+        let stream = self
+            .jetstream
+            .get_stream_no_info(Topology::log_stream(shard))
+            .await
+            .map_err(Error::unavailable)?;
+        let after = Some(position.acked + 1);
+        match stream.direct_get_next_for_subject(">", after).await {
+            Ok(message) => timestamp(message.time).map(Some),
+            // It was removed by age meanwhile.
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::unavailable(error)),
+        }
     }
 
     /// Where the taking in of a shard's reports stands.

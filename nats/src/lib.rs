@@ -20,6 +20,7 @@ mod operations;
 mod packed;
 mod payloads;
 mod pull;
+mod quarantine;
 mod queues;
 mod read;
 mod reports;
@@ -48,6 +49,9 @@ pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
 pub use pull::{Pull, PullOptions};
+pub use quarantine::{
+    ALONE_MAX, Begun, ENDS_MAX, First, Mark, PANICS_MAX, Quarantine, Verdict, WAITING_MAX,
+};
 pub use queues::{Filling, Queues};
 pub use reports::{Reports, StoredReport};
 pub use scan::{Scan, Start, UnreadableCommit};

@@ -110,6 +110,11 @@ pub(crate) fn operation(name: &str, to: Option<&str>) -> String {
     }
 }
 
+/// The mark of what a consumer has begun and not ended.
+pub(crate) fn quarantined(consumer: &str, what: &str) -> String {
+    format!("quarantine.{consumer}.{what}")
+}
+
 /// The notice to workers that a request's tasks are to stop; plain NATS, not stored.
 pub(crate) fn stop(request: RequestId) -> String {
     format!("stop.{request}")

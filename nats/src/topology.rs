@@ -15,6 +15,7 @@ pub(crate) const REPORTS: &str = "REPORTS";
 pub(crate) const LIFECYCLE: &str = "LIFECYCLE";
 pub(crate) const DEAD_LETTERS: &str = "DEAD_LETTERS";
 pub(crate) const OPERATIONS: &str = "OPERATIONS";
+pub(crate) const QUARANTINE: &str = "QUARANTINE";
 pub(crate) const PAYLOADS: &str = "PAYLOADS";
 /// How many messages of the log or the reports may be under way. The orchestrator holds a commit
 /// for as long as a timer that it wants is not set.
@@ -203,6 +204,15 @@ impl Topology {
             name: OPERATIONS.into(),
             subjects: vec!["operations.>".into()],
             max_age: self.operation_age,
+            allow_direct: true,
+            ..base.clone()
+        });
+        streams.push(stream::Config {
+            name: QUARANTINE.into(),
+            subjects: vec!["quarantine.>".into()],
+            // What was convicted stays so for as long as the log delivers it.
+            max_age: self.log_age,
+            max_messages_per_subject: 1,
             allow_direct: true,
             ..base
         });

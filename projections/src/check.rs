@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use redis::Pipeline;
 
-use crate::view::{FailureView, View};
+use crate::view::{FailureView, GroupView, View};
 use crate::{Error, Kind, Store, content, key};
 
 /// One thing in Redis that is not as the log has it.
@@ -50,9 +50,7 @@ fn ask_for(ask: &mut Pipeline, view: &View) {
     let id = view.request_id;
     ask.hgetall(key::request(id));
     ask.ttl(key::request(id));
-    for (group, _) in (0..).zip(&view.groups) {
-        ask.hgetall(key::group(id, group));
-    }
+    ask.hgetall(key::groups(id));
     ask.get(key::failure(id));
     ask.get(key::response(id));
     ask.hgetall(key::metadata(id));
@@ -88,15 +86,8 @@ fn compare(
         let expiry = if time_to_live == -1 { "none" } else { "some" };
         found.one(&key::request(id), "expiry", Some(wanted), Some(expiry));
     }
-    for (index, group) in (0..).zip(&view.groups) {
-        let hash = take(answers)?;
-        found.hash(
-            &key::group(id, index),
-            group.seq,
-            content::group(group),
-            hash,
-        );
-    }
+    let groups: BTreeMap<String, String> = take(answers)?;
+    found.groups(&key::groups(id), view, groups);
     let failure: Option<String> = take(answers)?;
     found.failure(&key::failure(id), view, failure.as_deref());
     let response: Option<String> = take(answers)?;
@@ -152,6 +143,39 @@ impl Differences {
         }
         for (name, value) in found {
             self.one(key, &name, None, Some(&value));
+        }
+    }
+
+    /// The sequence beside the groups is that of the last view that was written with one that
+    /// changed: no less than any group's, and no more than the view's.
+    fn groups(&mut self, key: &str, view: &View, mut found: BTreeMap<String, String>) {
+        if found.is_empty() && !view.groups.is_empty() {
+            return self.one(key, "key", Some("there"), None);
+        }
+        let seq = found.remove("seq");
+        let newest = view.groups.iter().map(|group| group.seq).max();
+        let parsed = seq.as_ref().and_then(|seq| seq.parse().ok());
+        if parsed.is_none_or(|seq| seq > view.seq || Some(seq) < newest) && newest.is_some() {
+            self.one(key, "seq", Some(&view.seq.to_string()), seq.as_deref());
+        }
+        for (index, group) in (0_u32..).zip(&view.groups) {
+            let field = found.remove(&index.to_string());
+            self.group(key, index, group, field.as_deref());
+        }
+        for (name, value) in found {
+            self.one(key, &name, None, Some(&value));
+        }
+    }
+
+    fn group(&mut self, key: &str, index: u32, group: &GroupView, found: Option<&str>) {
+        let expected = content::group(group);
+        let Some(read) = found.and_then(|field| content::read_group(field).ok()) else {
+            return self.one(key, &index.to_string(), Some(&expected), found);
+        };
+        let facts = content::facts(group).into_iter().zip(content::facts(&read));
+        for ((name, expected), (_, found)) in facts.filter(|(expected, found)| expected != found) {
+            let name = format!("{name} of group {index}");
+            self.one(key, &name, expected.as_deref(), found.as_deref());
         }
     }
 

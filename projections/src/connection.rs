@@ -36,7 +36,9 @@ impl Connection {
             .unwrap_or_else(|_| Err(Error::Unavailable(format!("waited {CONNECT_TIMEOUT:?}"))));
         opened.map_err(|error| {
             let place = url.rsplit('@').next().unwrap_or(url);
-            let (Error::Unavailable(reason) | Error::Corrupt { reason, .. }) = error;
+            let (Error::Unavailable(reason)
+            | Error::Refused(reason)
+            | Error::Corrupt { reason, .. }) = error;
             Error::Unavailable(format!(
                 "no server answers at {place} ({reason}): start one, or set REDIS_URL"
             ))

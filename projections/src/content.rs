@@ -1,8 +1,12 @@
 //! What each key of a view holds, field by field: what is written, and what is compared.
 
-use domain::request::Payload;
+use std::borrow::Cow;
 
-use crate::view::{GroupView, View};
+use domain::request::Payload;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::view::{GroupStatus, GroupView, View};
 
 type Fields = Vec<(&'static str, String)>;
 
@@ -23,18 +27,102 @@ pub(crate) fn request(view: &View) -> Fields {
     fields
 }
 
-/// The hash of a group, without its sequence.
-pub(crate) fn group(group: &GroupView) -> Fields {
-    let mut fields = vec![
-        ("expected", group.expected.to_string()),
-        ("completed", group.completed.to_string()),
-        ("failed", group.failed.to_string()),
-        ("status", group.status.as_str().into()),
+/// A group as its field of the hash keeps it: a JSON array, of which the guard of the write reads
+/// the sequence at the front. Sequence, tasks, those done, those given up, a letter for the
+/// status, start, end, name. Times are nanoseconds, the end counted from the start: Redis packs a
+/// small hash tightly as long as no value of it is longer than 64 bytes.
+#[derive(Serialize, Deserialize)]
+struct StoredGroup<'a>(
+    u64,
+    u32,
+    u32,
+    u32,
+    char,
+    Option<i128>,
+    Option<i128>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+);
+
+/// The field of a group.
+pub(crate) fn group(group: &GroupView) -> String {
+    let started = group.started_at.map(Timestamp::as_nanosecond);
+    let completed = group.completed_at.map(Timestamp::as_nanosecond);
+    let stored = StoredGroup(
+        group.seq,
+        group.expected,
+        group.completed,
+        group.failed,
+        letter(group.status),
+        started,
+        completed.map(|at| at - started.unwrap_or(0)),
+        group.name.as_deref().map(Cow::from),
+    );
+    // Nothing of it can fail to be written.
+    serde_json::to_string(&stored).unwrap_or_default()
+}
+
+/// The group that a field has.
+pub(crate) fn read_group(field: &str) -> Result<GroupView, String> {
+    let StoredGroup(seq, expected, completed, failed, letter, started, took, name) =
+        serde_json::from_str(field).map_err(|error| error.to_string())?;
+    let ended = match took {
+        Some(took) => Some(
+            took.checked_add(started.unwrap_or(0))
+                .ok_or("no such time")?,
+        ),
+        None => None,
+    };
+    Ok(GroupView {
+        name: name.map(Cow::into_owned),
+        expected,
+        completed,
+        failed,
+        status: status(letter).ok_or_else(|| format!("{letter} is no status"))?,
+        started_at: time(started)?,
+        completed_at: time(ended)?,
+        seq,
+    })
+}
+
+fn time(nanoseconds: Option<i128>) -> Result<Option<Timestamp>, String> {
+    let time = nanoseconds.map(Timestamp::from_nanosecond).transpose();
+    time.map_err(|error| error.to_string())
+}
+
+const fn letter(status: GroupStatus) -> char {
+    match status {
+        GroupStatus::Waiting => 'w',
+        GroupStatus::Running => 'r',
+        GroupStatus::Completed => 'c',
+        GroupStatus::Failed => 'f',
+        GroupStatus::Cancelled => 'x',
+    }
+}
+
+fn status(by_letter: char) -> Option<GroupStatus> {
+    let all = [
+        GroupStatus::Waiting,
+        GroupStatus::Running,
+        GroupStatus::Completed,
+        GroupStatus::Failed,
+        GroupStatus::Cancelled,
     ];
-    fields.extend(group.name.clone().map(|name| ("name", name)));
-    fields.extend(group.started_at.map(|at| ("startedAt", at.to_string())));
-    fields.extend(group.completed_at.map(|at| ("completedAt", at.to_string())));
-    fields
+    all.into_iter().find(|status| letter(*status) == by_letter)
+}
+
+/// What a group says, fact by fact, for whoever compares two.
+pub(crate) fn facts(group: &GroupView) -> [(&'static str, Option<String>); 8] {
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    [
+        ("seq", Some(group.seq.to_string())),
+        ("expected", Some(group.expected.to_string())),
+        ("completed", Some(group.completed.to_string())),
+        ("failed", Some(group.failed.to_string())),
+        ("status", Some(group.status.as_str().into())),
+        ("name", group.name.clone()),
+        ("startedAt", time(group.started_at)),
+        ("completedAt", time(group.completed_at)),
+    ]
 }
 
 /// A big response is kept as `sha256:<hex>:<size>`, which no XML document can be.
@@ -42,5 +130,86 @@ pub(crate) fn reference(response: &Payload) -> String {
     match response {
         Payload::Inline(text) => text.to_string(),
         Payload::Stored { sha256, size } => format!("sha256:{sha256}:{size}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanoseconds: i128) -> Timestamp {
+        Timestamp::from_nanosecond(nanoseconds).unwrap()
+    }
+
+    fn ended() -> GroupView {
+        GroupView {
+            name: Some("g1".into()),
+            expected: 2,
+            completed: 2,
+            failed: 0,
+            status: GroupStatus::Completed,
+            started_at: Some(at(1_790_000_000_123_456_789)),
+            completed_at: Some(at(1_790_000_000_223_456_789)),
+            seq: 12_345_678,
+        }
+    }
+
+    #[test]
+    fn a_group_is_read_back_from_its_field_whatever_it_says() {
+        let all = [
+            GroupStatus::Waiting,
+            GroupStatus::Running,
+            GroupStatus::Completed,
+            GroupStatus::Failed,
+            GroupStatus::Cancelled,
+        ];
+        let times = [
+            None,
+            Some(at(0)),
+            Some(Timestamp::MIN),
+            Some(Timestamp::MAX),
+        ];
+        let names = [None, Some("a \"quoted\" \u{1f600} name\n".to_owned())];
+        for status in all {
+            for started_at in times {
+                for completed_at in times {
+                    for name in names.clone() {
+                        let given = GroupView {
+                            name,
+                            status,
+                            started_at,
+                            completed_at,
+                            seq: u64::MAX,
+                            ..ended()
+                        };
+                        let field = group(&given);
+                        assert_eq!(read_group(&field), Ok(given), "{field}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_field_of_a_usual_group_is_small_enough_to_be_packed() {
+        let field = group(&ended());
+        assert_eq!(
+            field,
+            r#"[12345678,2,2,0,"c",1790000000123456789,100000000,"g1"]"#
+        );
+        assert!(field.len() <= 64);
+    }
+
+    #[test]
+    fn a_field_that_is_no_group_is_refused() {
+        for field in [
+            "",
+            "{}",
+            "[1]",
+            r#"[1,2,2,0,"q",null,null,null]"#,
+            "nothing",
+        ] {
+            assert!(read_group(field).is_err(), "{field}");
+        }
     }
 }

@@ -4,6 +4,9 @@ pub enum Error {
     /// Redis did not answer, or not in time: try again, or fold the log.
     #[error("Redis is unavailable: {0}")]
     Unavailable(String),
+    /// Redis takes everything but what is written under this key: an operator must look at it.
+    #[error("Redis refuses a view: {0}")]
+    Refused(String),
     /// A view holds something that cannot be read: fold the log.
     #[error("the view {key} cannot be read: {reason}")]
     Corrupt {
@@ -12,6 +15,32 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl Error {
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    /// What a guarded write met. Its script fails for what is under its very key; what is wrong
+    /// with Redis as a whole, as that it is full, has codes of its own.
+    pub(crate) fn of_write(error: redis::RedisError) -> Self {
+        let told = error.to_string();
+        let refused = |error: &redis::ServerError| {
+            let in_script = || {
+                error
+                    .details()
+                    .is_some_and(|told| told.contains("user_script"))
+            };
+            error.code() == "WRONGTYPE" || (error.code() == "ERR" && in_script())
+        };
+        match error.into_server_errors() {
+            Some(errors) if errors.iter().any(|(_, error)| refused(error)) => Self::Refused(told),
+            _ => Self::Unavailable(told),
+        }
+    }
 }
 
 impl From<redis::RedisError> for Error {

@@ -8,9 +8,13 @@ pub(crate) fn request(id: RequestId) -> String {
     format!("state:request:{id}")
 }
 
-pub(crate) fn group(id: RequestId, group: u32) -> String {
-    format!("state:request:{id}:group:{group}")
+/// The groups of a request: a hash with a field for each, by its index, and `seq`.
+pub(crate) fn groups(id: RequestId) -> String {
+    format!("state:request:{id}:groups")
 }
+
+/// The keys that a version before had, one for each group.
+pub(crate) const SUPERSEDED: &str = "state:request:*:group:*";
 
 pub(crate) fn failure(id: RequestId) -> String {
     format!("cache:request:{id}:failure")
@@ -34,14 +38,10 @@ pub(crate) fn parse(key: &str) -> Option<ViewKey> {
         .strip_prefix("state:request:")
         .or_else(|| key.strip_prefix("cache:request:"))?;
     let (id, rest) = rest.split_once(':').unwrap_or((rest, ""));
-    let group = match rest.strip_prefix("group:") {
-        Some(group) => Some(group.parse().ok()?),
-        None => None,
-    };
     Some(ViewKey {
         key: key.to_owned(),
         request: id.parse().ok()?,
-        group,
+        superseded: rest.starts_with("group:"),
     })
 }
 
@@ -69,17 +69,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_of_a_view_names_its_request_and_its_group() {
+    fn a_key_of_a_view_names_its_request_and_whether_anything_reads_it() {
         let id = RequestId::of_key("a", "b");
-        for (name, group) in [
-            (request(id), None),
-            (super::group(id, 7), Some(7)),
-            (failure(id), None),
-            (response(id), None),
-            (metadata(id), None),
+        for (name, superseded) in [
+            (request(id), false),
+            (groups(id), false),
+            (format!("state:request:{id}:group:7"), true),
+            (failure(id), false),
+            (response(id), false),
+            (metadata(id), false),
         ] {
             let parsed = parse(&name).unwrap();
-            assert_eq!((parsed.request, parsed.group), (id, group), "{name}");
+            assert_eq!(
+                (parsed.request, parsed.superseded),
+                (id, superseded),
+                "{name}"
+            );
         }
         for other in [index(0), checkpoint(0), STOPPED.into(), idempotency("a")] {
             assert_eq!(parse(&other), None, "{other}");

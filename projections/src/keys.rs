@@ -17,27 +17,36 @@ pub struct ViewKey {
     pub key: String,
     /// The request.
     pub request: RequestId,
-    /// The group, where it is of one.
-    pub group: Option<u32>,
+    /// It is of a version before, and nothing reads it any more.
+    pub superseded: bool,
 }
 
-/// A walk over all keys of views, server by server.
-pub struct ViewKeys {
+/// A walk over all keys that match a pattern, server by server.
+struct Walk {
     store: Store,
+    pattern: &'static str,
     /// The servers that are left, the last first, and how far the last is walked.
     nodes: Vec<Node>,
     cursor: u64,
 }
 
-impl ViewKeys {
-    /// Some more of them; none at the end. A key may come twice, and one that comes or goes
-    /// meanwhile may be left out.
-    pub async fn next(&mut self) -> Result<Option<Vec<ViewKey>>, Error> {
+impl Walk {
+    async fn over(store: &Store, pattern: &'static str) -> Result<Self, Error> {
+        Ok(Self {
+            store: store.clone(),
+            pattern,
+            nodes: store.connection.nodes().await?,
+            cursor: 0,
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<String>>, Error> {
         let Some(node) = self.nodes.last() else {
             return Ok(None);
         };
         let mut scan = redis::cmd("SCAN");
-        scan.arg(self.cursor).arg("COUNT").arg(LOOK);
+        scan.arg(self.cursor).arg("MATCH").arg(self.pattern);
+        scan.arg("COUNT").arg(LOOK);
         let answer = self.store.connection.ask(node, scan).await?;
         let (cursor, keys): (u64, Vec<String>) = redis::from_redis_value(answer)
             .map_err(|error| Error::Unavailable(format!("its keys cannot be read: {error}")))?;
@@ -45,10 +54,24 @@ impl ViewKeys {
         if cursor == 0 {
             self.nodes.pop();
         }
+        Ok(Some(keys))
+    }
+}
+
+/// A walk over all keys of views.
+pub struct ViewKeys(Walk);
+
+impl ViewKeys {
+    /// Some more of them; none at the end. A key may come twice, and one that comes or goes
+    /// meanwhile may be left out.
+    pub async fn next(&mut self) -> Result<Option<Vec<ViewKey>>, Error> {
+        let Some(keys) = self.0.next().await? else {
+            return Ok(None);
+        };
         let mut found: Vec<ViewKey> = keys.iter().filter_map(|key| key::parse(key)).collect();
         let prefix = key::idempotency("");
         for key in keys.into_iter().filter(|key| key.starts_with(&prefix)) {
-            found.extend(self.store.of_idempotency(key).await?);
+            found.extend(self.0.store.of_idempotency(key).await?);
         }
         Ok(Some(found))
     }
@@ -57,11 +80,26 @@ impl ViewKeys {
 impl Store {
     /// All keys of views, to be walked over.
     pub async fn view_keys(&self) -> Result<ViewKeys, Error> {
-        Ok(ViewKeys {
-            store: self.clone(),
-            nodes: self.connection.nodes().await?,
-            cursor: 0,
-        })
+        Ok(ViewKeys(Walk::over(self, "*").await?))
+    }
+
+    /// Takes away the keys of a version before that nothing reads any more, and gives how many
+    /// there were.
+    pub async fn remove_superseded(&self) -> Result<u64, Error> {
+        let mut walk = Walk::over(self, key::SUPERSEDED).await?;
+        let mut removed = 0;
+        while let Some(keys) = walk.next().await? {
+            let superseded = |name: &String| key::parse(name).is_some_and(|key| key.superseded);
+            let mut remove = redis::pipe();
+            for key in keys.iter().filter(|key| superseded(key)) {
+                remove.unlink(key);
+            }
+            if !remove.is_empty() {
+                let gone: Vec<u64> = remove.query_async(&mut self.connection()).await?;
+                removed += gone.iter().sum::<u64>();
+            }
+        }
+        Ok(removed)
     }
 
     async fn of_idempotency(&self, key: String) -> Result<Option<ViewKey>, Error> {
@@ -70,7 +108,7 @@ impl Store {
         Ok(request.map(|request| ViewKey {
             key,
             request,
-            group: None,
+            superseded: false,
         }))
     }
 

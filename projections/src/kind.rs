@@ -33,7 +33,7 @@ impl Kind {
             Some("failure") => Self::Failure,
             Some("response") => Self::Response,
             Some("metadata") => Self::Metadata,
-            _ if key.contains(":group:") => Self::Groups,
+            Some("groups") => Self::Groups,
             _ => Self::Request,
         }
     }

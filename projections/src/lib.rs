@@ -9,6 +9,7 @@ mod key;
 mod keys;
 mod kind;
 mod project;
+mod read;
 mod script;
 mod staging;
 mod stopped;

@@ -59,14 +59,13 @@ impl Store {
     pub async fn remove(&self, view: &View, kinds: &[Kind]) -> Result<(), Error> {
         let mut connection = self.connection.clone();
         let id = view.request_id;
-        let mut keys = vec![
+        let keys = [
             (Kind::Request, key::request(id)),
+            (Kind::Groups, key::groups(id)),
             (Kind::Failure, key::failure(id)),
             (Kind::Response, key::response(id)),
             (Kind::Metadata, key::metadata(id)),
         ];
-        let groups = (0..).zip(&view.groups);
-        keys.extend(groups.map(|(group, _)| (Kind::Groups, key::group(id, group))));
         for (_, key) in keys.into_iter().filter(|(kind, _)| kinds.contains(kind)) {
             let _: i64 = connection.del(key).await?;
         }

@@ -1,5 +1,5 @@
-//! Views that were stopped at an event that cannot be read: kept where every instance sees them,
-//! until a version that can read it goes on.
+//! Views that were stopped at a commit that cannot be read, or not be projected: kept where every
+//! instance sees them, until one can go on.
 
 use domain::request::RequestId;
 use jiff::Timestamp;
@@ -14,9 +14,9 @@ use crate::{Error, Store, key};
 pub struct StoppedView {
     /// The request.
     pub request_id: RequestId,
-    /// The sequence of the commit that cannot be read.
+    /// The sequence of the commit at which it was stopped.
     pub sequence: u64,
-    /// Why it cannot be read.
+    /// Why.
     pub reason: String,
     /// When it was stopped.
     pub stopped_at: Timestamp,
@@ -29,6 +29,13 @@ impl Store {
         let json = serde_json::to_string(view).map_err(|error| corrupt(&error))?;
         let mut connection = self.connection();
         let _: bool = connection.hset_nx(key::STOPPED, id, json).await?;
+        Ok(())
+    }
+
+    /// Takes away where a request stands: a view without it is none, and the log is folded.
+    pub async fn withdraw(&self, request: RequestId) -> Result<(), Error> {
+        let mut connection = self.connection();
+        let _: u64 = connection.del(key::request(request)).await?;
         Ok(())
     }
 

@@ -1,13 +1,16 @@
 //! Writing views: guarded scripts, each on one key, sent many at a time.
 
-use domain::request::RequestId;
 use redis::{Cmd, ErrorKind, Pipeline, Script, ServerErrorKind, ToRedisArgs};
 
-use crate::view::{GroupView, View};
+use crate::view::View;
 use crate::{Error, Kind, Store, content, key};
 
 /// How many scripts are sent at once: Redis answers them all within the time limit of one.
 const AT_ONCE: usize = 200;
+
+/// How many groups one script writes: more than its `unpack` takes would fail it, and none is to
+/// stop Redis for long.
+const GROUPS_AT_ONCE: usize = 1_000;
 
 /// How many arguments most scripts have, and bytes in them: a command grows to what it needs.
 const ARGUMENTS: usize = 32;
@@ -76,9 +79,10 @@ impl Store {
                 Err(error) if is_unknown(&error) => {
                     self.scripts.load(&mut connection).await;
                     // Those that were known have run: again they change nothing.
-                    let () = pipeline.query_async(&mut connection).await?;
+                    let again: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
+                    again.map_err(Error::of_write)?;
                 }
-                sent => sent?,
+                sent => sent.map_err(Error::of_write)?,
             }
         }
         Ok(())
@@ -88,12 +92,7 @@ impl Store {
         let expiry = self.expiry(view);
         let terminal = view.status.is_terminal();
         let mut writes = vec![self.put_request(view, expiry)];
-        for (index, group) in (0..).zip(&view.groups) {
-            // The end of a request gives every key its expiry.
-            if group.seq > written || terminal {
-                writes.push(self.put_group(view.request_id, index, group, expiry));
-            }
-        }
+        self.put_groups(view, written, expiry, &mut writes);
         if written == 0 || terminal {
             self.put_submission(view, expiry, &mut writes);
         }
@@ -118,13 +117,29 @@ impl Store {
             .fold(write, |write, (name, value)| write.with(name).with(value))
     }
 
-    fn put_group(&self, request: RequestId, index: u32, group: &GroupView, expiry: i64) -> Write {
-        let key = key::group(request, index);
-        let write = Write::new(Kind::Groups, &self.scripts.hash, key);
-        let write = write.with(group.seq).with(expiry);
-        content::group(group)
-            .into_iter()
-            .fold(write, |write, (name, value)| write.with(name).with(value))
+    /// The groups that changed. The end of a request gives the key its expiry, and a redrive takes
+    /// it away, also where no group changed.
+    fn put_groups(&self, view: &View, written: u64, expiry: i64, writes: &mut Vec<Write>) {
+        let all = (0_u32..).zip(&view.groups);
+        let changed: Vec<_> = all.filter(|(_, group)| group.seq > written).collect();
+        let lasts_otherwise = view.status.is_terminal() || view.redriven;
+        if view.groups.is_empty() || (changed.is_empty() && !lasts_otherwise) {
+            return;
+        }
+        let write = || {
+            let key = key::groups(view.request_id);
+            let write = Write::new(Kind::Groups, &self.scripts.groups, key);
+            write.with(view.seq).with(expiry)
+        };
+        if changed.is_empty() {
+            writes.push(write());
+        }
+        for groups in changed.chunks(GROUPS_AT_ONCE) {
+            let fields = groups.iter();
+            writes.push(fields.fold(write(), |write, (index, group)| {
+                write.with(*index).with(content::group(group))
+            }));
+        }
     }
 
     /// What never changes after the submission.

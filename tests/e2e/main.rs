@@ -1,6 +1,7 @@
 //! End to end: the real program, its HTTP API, real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aside;
 mod bad_input;
 mod cancel;
 mod connections;

@@ -68,11 +68,13 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
         }
         Event::GroupStarted(started) => start(request, started.group, started.deadline),
         Event::TaskFailed(failed) => task_failed(request, failed),
-        Event::GroupCompleted { group } => vec![Effect::ClearGroupTimer { group: *group }],
+        Event::GroupCompleted { group } if had_tasks(request, *group) => {
+            vec![Effect::ClearGroupTimer { group: *group }]
+        }
         Event::Succeeded(_) => vec![Effect::ClearRequestTimer],
         Event::Failed(_) | Event::Cancelled(_) if ended => {
             let mut effects = vec![Effect::ClearRequestTimer];
-            if let Some(group) = request.group() {
+            if let Some(group) = request.group().filter(|group| !group.tasks.is_empty()) {
                 effects.push(Effect::ClearGroupTimer { group: group.index });
                 effects.push(Effect::StopTasks);
             }
@@ -80,6 +82,14 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether a completed group had a timer, as all have but the empty ones; it has as many results
+/// as it had tasks.
+fn had_tasks(request: &Request, group: u32) -> bool {
+    let index = usize::try_from(group).unwrap_or(usize::MAX);
+    let results = request.completed.get(index);
+    results.is_none_or(|results| !results.is_empty())
 }
 
 fn begin(request: &Request, run: u32) -> Vec<Effect> {
@@ -144,16 +154,18 @@ fn history(request: &Request, failed: &TaskFailed) -> Vec<Attempt> {
 }
 
 /// What a group needs that runs with this deadline; with another it was redriven meanwhile, and
-/// that set its timer.
+/// that set its timer. A group without tasks has nothing to wait for, and no timer.
 fn start(request: &Request, group: u32, deadline: Timestamp) -> Vec<Effect> {
     let runs = request
         .running()
-        .is_some_and(|running| running.index == group && running.deadline == deadline);
-    if !runs {
+        .filter(|running| running.index == group && running.deadline == deadline);
+    let Some(running) = runs else {
         return Vec::new();
+    };
+    let mut effects = Vec::new();
+    if !running.tasks.is_empty() {
+        effects.push(Effect::SetGroupTimer { group, deadline });
     }
-    vec![
-        Effect::SetGroupTimer { group, deadline },
-        Effect::Dispatch { group },
-    ]
+    effects.push(Effect::Dispatch { group });
+    effects
 }

@@ -46,6 +46,25 @@ fn a_group_that_is_complete_gets_nothing() {
 }
 
 #[test]
+fn an_empty_group_has_no_timer_to_set_or_to_clear() {
+    let request = given([received(), started(0, 0)]);
+    let dispatch = [Effect::Dispatch { group: 0 }];
+    assert_eq!(request.effects(&started(0, 0)), dispatch);
+    for end in [cancelled(), failed(unreadable())] {
+        let ended = given([received(), started(0, 0), end.clone()]);
+        assert_eq!(ended.effects(&end), [Effect::ClearRequestTimer]);
+    }
+    let request = given([received(), started(0, 0), completed(0), started(1, 1)]).and([
+        taken_down(ok(1, 1, 1)),
+        completed(1),
+        succeeded(),
+    ]);
+    assert_eq!(request.effects(&completed(0)), NONE);
+    let timer = [Effect::ClearGroupTimer { group: 1 }];
+    assert_eq!(request.effects(&completed(1)), timer);
+}
+
+#[test]
 fn what_was_before_a_redrive_does_not_set_the_timers_of_the_run_back() {
     let request = failed_and_redriven();
     assert_eq!(request.effects(&received()), NONE);

@@ -8,6 +8,7 @@ mod follow;
 mod group_commit;
 mod log;
 mod payloads;
+mod quarantine;
 mod queue;
 mod queues;
 mod stale;

@@ -1,7 +1,7 @@
 use domain::request::{Event, Redriven};
 use harness::World;
 use jiff::Timestamp;
-use projections::fold;
+use projections::{Error, fold};
 
 use crate::{KEEP, failure, first_commits, new_id, recorded, store, success};
 
@@ -81,15 +81,15 @@ async fn keys_of_an_ended_request_expire_and_those_of_a_running_one_do_not() {
             seen += 1;
         }
     }
-    // Request, two groups, metadata, and the response or the failure.
-    assert_eq!(seen, 10);
+    // Request, groups, metadata, and the response or the failure.
+    assert_eq!(seen, 8);
 }
 
 #[tokio::test]
 async fn a_view_of_which_a_part_is_missing_is_no_view() {
     let world = World::start().await;
     let store = store(&world).await;
-    for part in ["state:request:{id}:group:1", "cache:request:{id}:response"] {
+    for part in ["state:request:{id}:groups", "cache:request:{id}:response"] {
         let id = new_id();
         store
             .put(&fold(None, recorded(id, &success())).unwrap(), 0)
@@ -141,6 +141,34 @@ async fn scripts_that_redis_has_forgotten_are_loaded_in_the_middle_of_many_write
         let id = view.request_id;
         assert_eq!(store.get(id).await.unwrap().as_ref(), Some(view));
     }
+}
+
+#[tokio::test]
+async fn what_one_key_refuses_is_told_apart_from_a_redis_that_takes_nothing() {
+    let world = World::own().await;
+    let store = store(&world).await;
+    let redis = &mut world.redis().await;
+    let view = || fold(None, recorded(new_id(), &success())).unwrap();
+    for key in ["state:request:{id}", "state:request:{id}:groups"] {
+        let (refused, taken) = (view(), view());
+        let id = refused.request_id.to_string();
+        let mut set = redis::cmd("SET");
+        set.arg(key.replace("{id}", &id)).arg("no hash");
+        let () = set.query_async(redis).await.unwrap();
+        let error = store.put(&refused, 0).await.unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
+        let both = [(&refused, 0), (&taken, 0)];
+        let error = store.put_all(&both).await.unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
+        // None of the keys of others is kept from them.
+        let found = store.get(taken.request_id).await.unwrap();
+        assert_eq!(found, Some(taken), "{key}");
+    }
+    let mut full = redis::cmd("CONFIG");
+    full.arg("SET").arg("maxmemory").arg(1);
+    let () = full.query_async(redis).await.unwrap();
+    let error = store.put(&view(), 0).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
 }
 
 #[tokio::test]

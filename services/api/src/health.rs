@@ -30,6 +30,10 @@ pub struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Value>)]
     stopped_views: Option<Value>,
+    /// For how many seconds the oldest commit has waited that is not in the views and the feed
+    /// yet; 0 where none waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_unprojected_seconds: Option<u64>,
 }
 
 /// Alive: this process answers.
@@ -42,6 +46,7 @@ pub async fn alive() -> Json<Health> {
         status: "alive",
         dependencies: None,
         stopped_views: None,
+        oldest_unprojected_seconds: None,
     })
 }
 
@@ -54,11 +59,14 @@ pub async fn alive() -> Json<Health> {
     )
 )]
 pub async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let (nats, redis, stopped) = tokio::join!(
+    let (nats, redis, stopped, unprojected) = tokio::join!(
         check(api.connection.ping()),
         check(api.store.ping()),
         timeout(DEPENDENCY_TIMEOUT, api.store.stopped_views()),
+        api.oldest_unprojected(),
     );
+    // Views that are late take nothing from requests either.
+    let unprojected = unprojected.map(|age| age.as_secs());
     // The views that are stopped take nothing from the requests that go on.
     let stopped = stopped.ok().and_then(Result::ok).unwrap_or_default();
     let stopping = api.shutdown.is_soft();
@@ -70,6 +78,7 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
             status: "ready",
             dependencies: Some(dependencies),
             stopped_views: Some(json!(stopped)),
+            oldest_unprojected_seconds: unprojected,
         };
         return Json(body).into_response();
     }
@@ -82,6 +91,7 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
         .with("status", json!(status))
         .with("dependencies", json!(dependencies))
         .with("stoppedViews", json!(stopped))
+        .with("oldestUnprojectedSeconds", json!(unprojected))
         .into_response()
 }
 
@@ -94,8 +104,20 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
     )
 )]
 pub async fn metrics(State(api): State<Arc<Api>>) -> Result<String, Problem> {
-    let stopped = api.store.stopped_views().await.unwrap_or_default();
-    Ok(api.watch.metrics(stopped.len()).await?)
+    let (stopped, unprojected) = tokio::join!(
+        timeout(DEPENDENCY_TIMEOUT, api.store.stopped_views()),
+        api.oldest_unprojected(),
+    );
+    let stopped = stopped.ok().and_then(Result::ok).unwrap_or_default();
+    Ok(api.watch.metrics(stopped.len(), unprojected).await?)
+}
+
+impl Api {
+    /// None: the broker did not say in time.
+    async fn oldest_unprojected(&self) -> Option<Duration> {
+        let shards = self.log.shards();
+        runtime::oldest_unprojected(&self.connection, shards, DEPENDENCY_TIMEOUT).await
+    }
 }
 
 async fn check<E: std::fmt::Display>(

@@ -58,7 +58,11 @@ impl Api {
             documents,
             pool,
             operator: Operator::new(connection.clone(), log.clone(), settings),
-            watch: StuckWatch::new(connection.clone(), settings.shards),
+            watch: StuckWatch::of_open(
+                connection.clone(),
+                settings.shards,
+                Duration::from_millis(settings.request_timeout_ms),
+            ),
             waiters: Waiters::new(settings.sync_waiters_max),
             door: Door::new(settings),
             rules: settings.rules(),

@@ -29,6 +29,7 @@ pub struct Health {
     /// The views, for a role that writes them.
     store: Option<Store>,
     watch: StuckWatch,
+    shards: u8,
     shutdown: Shutdown,
 }
 
@@ -42,11 +43,21 @@ impl Health {
     ) -> Self {
         Self {
             role,
-            watch: StuckWatch::new(connection.clone(), settings.shards),
+            watch: StuckWatch::of_open(
+                connection.clone(),
+                settings.shards,
+                Duration::from_millis(settings.request_timeout_ms),
+            ),
+            shards: settings.shards,
             connection,
             store,
             shutdown: shutdown.clone(),
         }
+    }
+
+    /// None: the broker did not say in time.
+    async fn oldest_unprojected(&self) -> Option<Duration> {
+        runtime::oldest_unprojected(&self.connection, self.shards, DEPENDENCY_TIMEOUT).await
     }
 
     async fn stopped(&self) -> Vec<StoppedView> {
@@ -96,6 +107,7 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
         None => "not needed".to_owned(),
     };
     let stopped = health.stopped().await;
+    let unprojected = health.oldest_unprojected().await;
     let status = if health.shutdown.is_soft() {
         "stopping"
     } else if nats != "ok" || (redis != "ok" && health.store.is_some()) {
@@ -115,6 +127,7 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
         "role": health.role.name(),
         "dependencies": { "nats": nats, "redis": redis },
         "stoppedViews": stopped,
+        "oldestUnprojectedSeconds": unprojected.map(|age| age.as_secs()),
     });
     (code, Json(body)).into_response()
 }
@@ -129,7 +142,8 @@ fn answered(answer: Result<Result<(), String>, tokio::time::error::Elapsed>) -> 
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     let stopped = health.stopped().await.len();
-    match health.watch.metrics(stopped).await {
+    let unprojected = health.oldest_unprojected().await;
+    match health.watch.metrics(stopped, unprojected).await {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }

@@ -2,8 +2,10 @@
 
 mod error;
 mod feed;
+mod project;
 mod shard;
 mod stops;
+mod suspects;
 mod views;
 
 use nats::{Connection, Deliveries, Feed, Log};
@@ -14,6 +16,7 @@ use tokio::task::JoinSet;
 pub use error::Error;
 use shard::Shard;
 use stops::Stops;
+use suspects::Suspects;
 use views::Views;
 
 /// Runs the projector until it is asked to end.
@@ -37,6 +40,9 @@ pub async fn run(
             connection: connection.clone(),
             noted: 0,
             trimmed: std::time::Instant::now(),
+            published: 0,
+            singly: false,
+            suspects: Suspects::open(&connection, shard).await?,
         };
         shards.spawn(shard.run(deliveries, shutdown.clone()));
     }

@@ -1,17 +1,17 @@
 //! One shard of the log, projected in order.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use domain::request::RequestId;
 use jiff::Timestamp;
-use nats::{Commit, Connection, Deliveries, Delivery, Feed, Log, Scan, UnreadableCommit};
+use nats::{Connection, Deliveries, Delivery, Feed, Log};
 use projections::Store;
 use runtime::Shutdown;
 
+use crate::Error;
+use crate::project::Make;
 use crate::stops::Stops;
+use crate::suspects::Suspects;
 use crate::views::Views;
-use crate::{Error, feed};
 
 /// How often an idle projector looks whether Redis is what it was.
 const REDIS_LOOK: Duration = Duration::from_secs(1);
@@ -22,8 +22,8 @@ const TRIM_EVERY: Duration = Duration::from_secs(1);
 /// How often commits are taken in at the most: those of one request that come close together are
 /// one write.
 const TAKE_IN_EVERY: Duration = Duration::from_millis(50);
-/// How many commits a rebuild folds at once.
-const REBUILD_CHUNK: usize = 1_000;
+/// How often a chunk fails because of a commit in it until it is taken in commit by commit.
+const SPLIT_AFTER: u32 = 5;
 
 /// The projection of one shard.
 pub struct Shard {
@@ -38,11 +38,16 @@ pub struct Shard {
     pub noted: u64,
     /// When the index was trimmed last.
     pub trimmed: Instant,
+    /// Up to where this instance has published the feed.
+    pub published: u64,
+    /// Whether what comes is projected commit by commit, and what cannot be projected is set aside.
+    pub singly: bool,
+    pub suspects: Suspects,
 }
 
 impl Shard {
-    /// Projects until nothing new is to be taken. A commit that cannot be read stops the view of
-    /// its request: a view never skips an event.
+    /// Projects until nothing new is to be taken. A commit that cannot be read, or not be
+    /// projected, stops the view of its request: a view never skips an event.
     pub async fn run(
         mut self,
         mut deliveries: Deliveries,
@@ -55,12 +60,19 @@ impl Shard {
                 () = shutdown.softly() => return Ok(()),
             };
             next = Instant::now() + TAKE_IN_EVERY;
+            self.suspects.note(&chunk);
+            let mut blamed = 0;
             loop {
+                self.singly = blamed >= SPLIT_AFTER;
                 // A broker that is away is waited for, but not by who is to end at once.
                 match shutdown.unless_hard(Box::pin(self.take_in(&chunk))).await {
                     None => return Ok(()),
                     Some(Ok(())) => break,
-                    Some(Err(error)) => tracing::warn!(%error, "projecting is tried again"),
+                    Some(Err(error)) => {
+                        let blame = error.is_of_its_commit();
+                        blamed = if blame { blamed + 1 } else { 0 };
+                        tracing::warn!(%error, "projecting is tried again");
+                    }
                 }
                 if !shutdown.pause(RETRY_PAUSE).await {
                     return Ok(());
@@ -73,14 +85,21 @@ impl Shard {
         self.repair().await?;
         self.resume().await?;
         self.trim().await?;
-        let Some((last, sequence)) = Self::last(chunk)? else {
+        let all = in_order(chunk)?;
+        let Some((sequence, last)) = all.last().copied() else {
             return Ok(());
         };
-        if self.follows_on(chunk, sequence)? {
-            let commits = chunk.iter().map(UnreadableCommit::or_commit);
-            self.project(commits.collect::<Result<_, _>>()?).await?;
+        let noted = self.noted;
+        let new = &all[all.partition_point(|(sequence, _)| *sequence <= noted)..];
+        // After the broker or the connection was lost what was on its way comes again later, and
+        // the ack of what comes first would cover it.
+        let follows_on = new.len() as u64 == sequence.saturating_sub(noted);
+        if follows_on {
+            self.project_delivered(new).await?;
         } else {
-            self.catch_up(sequence).await?;
+            let (shard, from) = (self.number, noted + 1);
+            tracing::debug!(shard, from, sequence, "catching up from the log");
+            Box::pin(self.project_log(from, sequence, Make::All)).await?;
         }
         let found = self
             .store
@@ -88,59 +107,10 @@ impl Shard {
             .await?;
         if found < self.noted {
             // Redis was emptied after the look at it above, and may lack what was just written.
-            self.rebuild(found, sequence).await?;
+            Box::pin(self.rebuild(found, sequence)).await?;
         }
         self.noted = self.noted.max(sequence);
         Ok(last.ack().await?)
-    }
-
-    /// The delivery furthest on in the log, and its sequence.
-    fn last(chunk: &[Delivery]) -> Result<Option<(&Delivery, u64)>, Error> {
-        let mut last = None;
-        for delivery in chunk {
-            let (sequence, _, _) = delivery.place()?;
-            if last.is_none_or(|(_, furthest)| sequence > furthest) {
-                last = Some((delivery, sequence));
-            }
-        }
-        Ok(last)
-    }
-
-    /// Whether a chunk has every commit from where the projection is up to its last one. After
-    /// the broker or the connection was lost what was on its way comes again later, and the ack
-    /// of what comes first would cover it.
-    fn follows_on(&self, chunk: &[Delivery], last: u64) -> Result<bool, Error> {
-        let mut new = BTreeSet::new();
-        for delivery in chunk {
-            let (sequence, _, _) = delivery.place()?;
-            if sequence > self.noted {
-                new.insert(sequence);
-            }
-        }
-        Ok(new.len() as u64 == last.saturating_sub(self.noted))
-    }
-
-    /// Projects from the log itself what is between where the projection is and here.
-    async fn catch_up(&mut self, to: u64) -> Result<(), Error> {
-        let from = self.noted + 1;
-        tracing::debug!(shard = self.number, from, to, "catching up from the log");
-        let mut scan = Scan::open(&self.connection, self.number, from, to).await?;
-        while let Some(commits) = scan.next_each(REBUILD_CHUNK).await? {
-            self.project(commits).await?;
-        }
-        Ok(())
-    }
-
-    async fn project(
-        &mut self,
-        commits: Vec<Result<Commit, UnreadableCommit>>,
-    ) -> Result<(), Error> {
-        let commits = self.stops.readable(commits).await?;
-        let written = self.views.take_in(self.number, &commits);
-        let published = feed::publish(&mut self.feed, &commits);
-        let (written, published) = tokio::join!(written, published);
-        self.stop(written?).await?;
-        Ok(published?)
     }
 
     /// Takes what has expired out of the index, now and then.
@@ -163,42 +133,7 @@ impl Shard {
         if found >= self.noted {
             return Ok(());
         }
-        self.rebuild(found, self.noted).await
-    }
-
-    /// Stops the views of requests whose logs cannot be read.
-    async fn stop(&mut self, unreadable: Vec<UnreadableCommit>) -> Result<(), Error> {
-        for commit in unreadable {
-            if let Some(request) = commit.request {
-                self.stops
-                    .stop(request, commit.sequence, &commit.error)
-                    .await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes on with the views that another version had to stop, where this one can read on.
-    async fn resume(&mut self) -> Result<(), Error> {
-        let (shards, number) = (self.log.shards(), self.number);
-        let mine = |request: RequestId| request.partition().shard(shards) == number;
-        for stopped in self.stops.untried(mine).await? {
-            let request = stopped.request_id;
-            match self.log.read(request, 0).await {
-                Ok(commits) => {
-                    self.views.write_all(self.number, &commits).await?;
-                    // What comes after this is still to be delivered.
-                    let passed =
-                        |c: &&Commit| c.sequence >= stopped.sequence && c.sequence <= self.noted;
-                    let passed: Vec<Commit> = commits.iter().filter(passed).cloned().collect();
-                    feed::publish(&mut self.feed, &passed).await?;
-                    self.stops.resumed(request).await?;
-                }
-                Err(error) if error.is_transient() => return Err(error.into()),
-                Err(error) => self.stops.stop(request, stopped.sequence, &error).await?,
-            }
-        }
-        Ok(())
+        Box::pin(self.rebuild(found, self.noted)).await
     }
 
     async fn rebuild(&mut self, from: u64, to: u64) -> Result<(), Error> {
@@ -210,12 +145,7 @@ impl Shard {
             "Redis is not what it was: building the views again"
         );
         self.views.forget();
-        let mut scan = Scan::open(&self.connection, shard, from + 1, to).await?;
-        while let Some(commits) = scan.next_each(REBUILD_CHUNK).await? {
-            let commits = self.stops.readable(commits).await?;
-            let unreadable = self.views.take_in(shard, &commits).await?;
-            self.stop(unreadable).await?;
-        }
+        self.project_log(from + 1, to, Make::Views).await?;
         let found = self.store.advance(shard, from, to).await?;
         if found < from {
             return Err(Error::Emptied);
@@ -223,6 +153,18 @@ impl Shard {
         tracing::info!(shard, to, "the views are built again");
         Ok(())
     }
+}
+
+/// What was delivered, in the order of the log, each once.
+fn in_order(chunk: &[Delivery]) -> Result<Vec<(u64, &Delivery)>, Error> {
+    let mut all = Vec::with_capacity(chunk.len());
+    for delivery in chunk {
+        let (sequence, _, _) = delivery.place()?;
+        all.push((sequence, delivery));
+    }
+    all.sort_by_key(|(sequence, _)| *sequence);
+    all.dedup_by_key(|(sequence, _)| *sequence);
+    Ok(all)
 }
 
 /// What is delivered until then, or until it is many; nothing where nothing comes for long. None

@@ -1,5 +1,5 @@
-//! Views that meet an event they cannot read: each stops there and says so, the others go on, and
-//! a version that can read it takes it up again.
+//! Views that meet a commit that cannot be read, or not be projected: each stops there and says
+//! so, the others go on, and a process that can go on with it takes it up again.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::Error;
 pub struct Stops {
     store: Store,
     stopped: HashSet<RequestId>,
-    /// What this process has tried to read and cannot.
+    /// What this process has tried to go on with and cannot.
     tried: HashSet<RequestId>,
 }
 
@@ -32,7 +32,7 @@ impl Stops {
         &mut self,
         request: RequestId,
         sequence: u64,
-        reason: &nats::Error,
+        reason: &impl std::fmt::Display,
     ) -> Result<(), Error> {
         let view = StoppedView {
             request_id: request,
@@ -44,11 +44,16 @@ impl Stops {
         if self.stopped.insert(request) {
             tracing::error!(
                 %request, sequence, error = %reason,
-                "its view stops here, until a version that can read this runs"
+                "its view stops here, until a process can go on with it"
             );
         }
         self.tried.insert(request);
         Ok(())
+    }
+
+    /// Whether the view of a request is stopped.
+    pub fn has(&self, request: RequestId) -> bool {
+        self.stopped.contains(&request)
     }
 
     /// What of these is to be projected, in order: a stopped view is passed over from the commit
@@ -75,7 +80,7 @@ impl Stops {
         Ok(readable)
     }
 
-    /// The stopped views that this process has not tried to read yet: another one stopped them.
+    /// The stopped views that this process has not tried to go on with yet: another one stopped them.
     pub async fn untried(
         &mut self,
         mine: impl Fn(RequestId) -> bool,

@@ -149,6 +149,12 @@ impl Views {
         Ok(view)
     }
 
+    /// Takes the view of a request away, so that whoever reads it folds the log.
+    pub async fn withdraw(&self, request: RequestId) -> Result<(), Error> {
+        self.kept.remove(&request);
+        Ok(self.store.withdraw(request).await?)
+    }
+
     /// Forgets what was written: Redis is not what it was.
     pub fn forget(&self) {
         self.kept.clear();

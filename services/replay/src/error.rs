@@ -71,7 +71,9 @@ impl From<projections::Error> for Error {
             projections::Error::Unavailable(reason) => {
                 Self::Unreachable(format!("Redis does not answer: {reason}"))
             }
-            error @ projections::Error::Corrupt { .. } => Self::Unreadable(error.to_string()),
+            error @ (projections::Error::Refused(_) | projections::Error::Corrupt { .. }) => {
+                Self::Unreadable(error.to_string())
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What every role needs to run: settings, logs, shutdown, and documents on their way between
 //! roles, and the pool that works on documents.
 
+mod behind;
 mod documents;
 mod logs;
 mod operator;
@@ -11,6 +12,7 @@ mod since;
 mod stuck;
 mod task_types;
 
+pub use behind::oldest_unprojected;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
 pub use logs::start_logs;
 pub use operator::{Answer, Change, Changed, Operator, REASON_MAX_CHARS, Why, WhyError};

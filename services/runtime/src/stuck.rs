@@ -2,24 +2,33 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::request::{Progress, RequestId, Stuck};
 use jiff::Timestamp;
-use nats::{Connection, Error, Scan};
+use nats::{Commit, Connection, Error, Scan, Start, UnreadableCommit};
 use tokio::sync::Mutex;
 
 /// How long any step may take beyond its time-outs before its request counts as stuck.
 pub const STUCK_AFTER: Duration = Duration::from_mins(1);
-/// How many commits are read at once.
-const SCAN_CHUNK: usize = 1_000;
+/// How many commits are read at once: each may be of a megabyte.
+const SCAN_CHUNK: usize = 100;
+/// How far an answer with metrics reads the log.
+const LOOK: Limit = Limit {
+    time: Duration::from_millis(500),
+    commits: 100_000,
+};
+/// How much longer than it may take a request may be open before it is passed over.
+const OPEN_SLACK: Duration = Duration::from_mins(10);
 
 /// Watches every request that has not ended. It reads the log as far as it has not read it yet
-/// whenever it is asked, so the first answer takes a reading of all of it.
+/// whenever it is asked.
 #[derive(Clone)]
 pub struct StuckWatch {
     connection: Connection,
     shards: Arc<Vec<Mutex<Shard>>>,
+    /// How far back the log is read; none: from its beginning.
+    reach: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -27,101 +36,195 @@ struct Shard {
     read: u64,
     open: HashMap<RequestId, Progress>,
     unreadable: usize,
+    /// Whether it was read to its end.
+    complete: bool,
+    /// When it was read last.
+    looked: Option<Instant>,
+}
+
+/// How far one look reads.
+#[derive(Clone, Copy)]
+struct Limit {
+    /// For how long, all shards together.
+    time: Duration,
+    /// How many commits of a shard.
+    commits: usize,
+}
+
+/// What a look found.
+#[derive(Default)]
+struct Look {
+    stuck: Vec<Stuck>,
+    open: usize,
+    unreadable: usize,
+    incomplete: usize,
 }
 
 impl StuckWatch {
-    /// Of a log of so many shards.
+    /// Of a log of so many shards, from its beginning: the first answer takes a reading of all
+    /// of it.
     #[must_use]
     pub fn new(connection: Connection, shards: u8) -> Self {
         let shards = (0..shards).map(|_| Mutex::default()).collect();
         Self {
             connection,
             shards: Arc::new(shards),
+            reach: None,
+        }
+    }
+
+    /// The same, from where a request was received that may be open now, none of which may take
+    /// longer than `request_timeout`. One that is open for longer, as where no orchestrator ran
+    /// for as long, is not seen; what reads the log from its beginning sees it.
+    #[must_use]
+    pub fn of_open(connection: Connection, shards: u8, request_timeout: Duration) -> Self {
+        Self {
+            reach: Some(request_timeout.saturating_add(OPEN_SLACK)),
+            ..Self::new(connection, shards)
         }
     }
 
     /// The requests that are stuck now: without progress for longer than their time-outs and
     /// `slack` explain.
     pub async fn stuck(&self, slack: Duration) -> Result<Vec<Stuck>, Error> {
-        let mut stuck = Vec::new();
-        for (number, shard) in (0..).zip(self.shards.iter()) {
-            let mut shard = shard.lock().await;
-            shard.read_on(&self.connection, number).await?;
-            let taken_up = self.connection.log_position(number, "orchestrator").await?;
-            let (now, taken_up) = (Timestamp::now(), taken_up.delivered);
-            let open = shard.open.values();
-            stuck.extend(open.filter_map(|p| p.stuck(now, slack, taken_up)));
-        }
+        let mut stuck = self.look(slack, None).await?.stuck;
         stuck.sort_by_key(|stuck| stuck.last_progress_at);
         Ok(stuck)
     }
 
-    /// What is to be watched, in the text form of Prometheus.
-    pub async fn metrics(&self, stopped_views: usize) -> Result<String, Error> {
-        let stuck = self.stuck(STUCK_AFTER).await?.len();
-        let (open, unreadable) = self.counts().await;
+    /// What is to be watched, in the text form of Prometheus. It reads a bounded stretch of the
+    /// log, and says whether that was all of it.
+    pub async fn metrics(
+        &self,
+        stopped_views: usize,
+        oldest_unprojected: Option<Duration>,
+    ) -> Result<String, Error> {
+        let look = self.look(STUCK_AFTER, Some(LOOK)).await?;
+        let complete = look.incomplete == 0;
+        // Of what is read in part it is not known what ended since.
+        let known = |count: usize| complete.then_some(count as u64);
         let gauges = [
             (
                 "fanfold_requests_open",
                 "Requests that have not ended.",
-                open,
+                known(look.open),
             ),
             (
                 "fanfold_requests_stuck",
                 "Requests without progress for longer than their time-outs explain.",
-                stuck,
+                known(look.stuck.len()),
+            ),
+            (
+                "fanfold_requests_look_complete",
+                "Whether the log was read to its end for the gauges of requests: 1, or 0.",
+                Some(u64::from(complete)),
             ),
             (
                 "fanfold_commits_unreadable",
                 "Commits of the log that this version cannot read.",
-                unreadable,
+                Some(look.unreadable as u64),
             ),
             (
                 "fanfold_views_stopped",
-                "Views that were stopped at an event that cannot be read.",
-                stopped_views,
+                "Views that were stopped at a commit that cannot be read or projected.",
+                Some(stopped_views as u64),
+            ),
+            (
+                "fanfold_projection_oldest_commit_seconds",
+                "For how long the oldest commit has waited that is not projected yet.",
+                oldest_unprojected.map(|age| age.as_secs()),
             ),
         ];
-        let gauge = |(name, help, value)| {
-            format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n")
-        };
-        Ok(gauges.map(gauge).concat())
+        let told = gauges.into_iter().filter_map(|(name, help, value)| {
+            let value = value?;
+            Some(format!(
+                "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
+            ))
+        });
+        Ok(told.collect())
     }
 
-    /// How many requests are open and how many commits cannot be read, as of the last look.
-    async fn counts(&self) -> (usize, usize) {
-        let mut counts = (0, 0);
-        for shard in self.shards.iter() {
-            let shard = shard.lock().await;
-            counts.0 += shard.open.len();
-            counts.1 += shard.unreadable;
+    /// Reads on as far as it may, and gives what is known then.
+    async fn look(&self, slack: Duration, limit: Option<Limit>) -> Result<Look, Error> {
+        let shards = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
+        let limit = limit.map(|limit| Limit {
+            time: limit.time / shards.max(1),
+            ..limit
+        });
+        let asked = Instant::now();
+        let mut look = Look::default();
+        for (number, shard) in (0..).zip(self.shards.iter()) {
+            let mut shard = shard.lock().await;
+            // Of many who ask at once one reads, and the others are told the same.
+            let meanwhile = shard.looked.is_some_and(|looked| looked >= asked);
+            if limit.is_none() || !meanwhile {
+                shard
+                    .read_on(&self.connection, number, self.reach, limit)
+                    .await?;
+            }
+            let taken_up = self.connection.log_position(number, "orchestrator").await?;
+            let (now, taken_up) = (Timestamp::now(), taken_up.delivered);
+            let open = shard.open.values();
+            look.stuck
+                .extend(open.filter_map(|p| p.stuck(now, slack, taken_up)));
+            look.open += shard.open.len();
+            look.unreadable += shard.unreadable;
+            look.incomplete += usize::from(!shard.complete);
         }
-        counts
+        Ok(look)
     }
 }
 
 impl Shard {
-    async fn read_on(&mut self, connection: &Connection, number: u8) -> Result<(), Error> {
-        let mut scan = Scan::open(connection, number, self.read + 1, u64::MAX).await?;
+    /// Reads the log from where it was read to, at least a chunk of it.
+    async fn read_on(
+        &mut self,
+        connection: &Connection,
+        number: u8,
+        reach: Option<Duration>,
+        limit: Option<Limit>,
+    ) -> Result<(), Error> {
+        let begun = Instant::now();
+        let since = reach.filter(|_| self.read == 0);
+        let since = since.and_then(|reach| Timestamp::now().checked_sub(reach).ok());
+        let start = since.map_or(Start::Sequence(self.read + 1), Start::Time);
+        let mut scan = Scan::open_at(connection, number, start, u64::MAX).await?;
+        let mut read = 0;
+        self.complete = true;
         while let Some(commits) = scan.next_each(SCAN_CHUNK).await? {
+            read += commits.len();
             for commit in commits {
-                let commit = match commit {
-                    Ok(commit) => commit,
-                    Err(unreadable) => {
-                        self.read = unreadable.sequence;
-                        self.unreadable += 1;
-                        continue;
-                    }
-                };
-                self.read = commit.sequence;
-                for recorded in commit.recorded() {
-                    let before = self.open.remove(&commit.request);
-                    if let Some(progress) = Progress::after(before, &recorded) {
-                        self.open.insert(commit.request, progress);
-                    }
-                }
+                self.take_in(commit);
+            }
+            let enough = |limit: Limit| read >= limit.commits || begun.elapsed() >= limit.time;
+            if limit.is_some_and(enough) {
+                self.complete = false;
+                scan.close().await;
+                break;
             }
         }
+        self.looked = Some(Instant::now());
         Ok(())
     }
+
+    fn take_in(&mut self, commit: Result<Commit, UnreadableCommit>) {
+        let commit = match commit {
+            Ok(commit) => commit,
+            Err(unreadable) => {
+                self.read = unreadable.sequence;
+                self.unreadable += 1;
+                return;
+            }
+        };
+        self.read = commit.sequence;
+        for recorded in commit.recorded() {
+            let before = self.open.remove(&commit.request);
+            if let Some(progress) = Progress::after(before, &recorded) {
+                self.open.insert(commit.request, progress);
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,8 +46,8 @@ impl Views {
         format!("state:request:{}", self.fine)
     }
 
-    fn group(&self, group: u32) -> String {
-        format!("{}:group:{group}", self.request())
+    fn groups(&self) -> String {
+        format!("{}:groups", self.request())
     }
 
     /// Every way a key can be wrong, kind by kind.
@@ -57,7 +57,8 @@ impl Views {
         let failure = cached(&self.failed, "failure");
         let none = cached(&self.fine, "failure");
         let unwanted = cached(&self.failed, "response");
-        let (request, group) = (self.request(), self.group(1));
+        let (request, groups) = (self.request(), self.groups());
+        let other = r#"[1,7,7,0,"c",1,1,null]"#;
         let hset = |key: &String, field, value| (key.clone(), Cmd::hset(key, field, value));
         let set = |key: &String, value| (key.clone(), Cmd::set(key, value));
         let del = |key: &String| (key.clone(), Cmd::del(key));
@@ -68,10 +69,12 @@ impl Views {
             (request.clone(), Cmd::hdel(&request, "completedAt")),
             (request.clone(), Cmd::persist(&request)),
             del(&request),
-            hset(&self.group(0), "completed", "7"),
-            hset(&group, "seq", "999999"),
-            hset(&group, "surplus", "1"),
-            del(&group),
+            hset(&groups, "0", other),
+            hset(&groups, "1", "[999999]"),
+            hset(&groups, "seq", "999999"),
+            hset(&groups, "2", other),
+            (groups.clone(), Cmd::hdel(&groups, "1")),
+            del(&groups),
             set(&response, "<other/>"),
             del(&response),
             set(&unwanted, "<r/>"),
@@ -126,7 +129,7 @@ async fn a_rebuild_of_one_view_repairs_that_one_and_leaves_the_others_as_they_ar
     let redis = &mut views.scene.world.redis().await;
     let mut broken = vec![
         ("request", views.request()),
-        ("groups", views.group(1)),
+        ("groups", views.groups()),
         ("failure", cached(&views.failed, "failure")),
         ("response", cached(&views.fine, "response")),
         ("metadata", cached(&views.fine, "metadata")),

@@ -81,6 +81,7 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
         bar: Bar::new(commits),
         suspects: Vec::new(),
         folded: 0,
+        superseded: 0,
     };
     let switched = rebuild
         .all(extents.iter().map(|(shard, extent)| (*shard, extent.last)))
@@ -128,6 +129,12 @@ fn tell(
         count(rebuild.progress.events, "event"),
         rebuild.folded as f64 / seconds.max(0.001),
     ))?;
+    if rebuild.superseded > 0 {
+        page::print(&format!(
+            "{} of a version before, which nothing reads, taken away",
+            count(rebuild.superseded, "key")
+        ))?;
+    }
     if differ.is_empty() {
         return Ok(Finding::Fine);
     }
@@ -155,6 +162,8 @@ struct Rebuild {
     suspects: Vec<RequestId>,
     /// The events folded in this run.
     folded: u64,
+    /// The keys of a version before that were taken away.
+    superseded: u64,
 }
 
 impl Rebuild {
@@ -182,6 +191,9 @@ impl Rebuild {
                 .unwrap_or(1)
                 - 1;
             self.store.advance(shard, 0, folded).await?;
+        }
+        if self.kinds.contains(&Kind::Groups) {
+            self.superseded = self.store.remove_superseded().await?;
         }
         self.staging.end().await?;
         Ok(switched)

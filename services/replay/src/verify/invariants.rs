@@ -39,11 +39,6 @@ struct Task {
 }
 
 impl Checked {
-    /// How many groups it has; any number where its beginning is not in the log any more.
-    pub fn groups(&self) -> u32 {
-        if self.begun { self.groups } else { u32::MAX }
-    }
-
     /// Leaves it unchecked from here on: a commit of it cannot be read.
     pub fn skip(&mut self) {
         self.skipped = true;

@@ -1,4 +1,4 @@
-//! Keys in Redis of requests, or of groups, that the log does not have.
+//! Keys in Redis of requests that the log does not have, or that nothing reads any more.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,27 +11,25 @@ use super::{Problem, Report, readable};
 use crate::Error;
 use crate::log::Live;
 
-/// Looks at every key. `groups` gives the number of groups of a request that the log has, and
-/// `kept_for` is how long the log keeps a commit: a view may outlive it.
+/// Looks at every key. `known` says whether the log has a request, and `kept_for` is how long the
+/// log keeps a commit: a view may outlive it.
 pub async fn find(
     live: &Live,
     store: &Store,
-    groups: impl Fn(RequestId) -> Option<u32>,
+    known: impl Fn(RequestId) -> bool,
     kept_for: Duration,
     report: &mut Report,
 ) -> Result<(), Error> {
     let mut strange: HashSet<ViewKey> = HashSet::new();
     let mut all = store.view_keys().await?;
     while let Some(keys) = all.next().await? {
-        strange.extend(keys.into_iter().filter(|key| match groups(key.request) {
-            Some(groups) => key.group.is_some_and(|group| group >= groups),
-            None => true,
-        }));
+        let orphans = keys.into_iter();
+        strange.extend(orphans.filter(|key| key.superseded || !known(key.request)));
     }
     let mut strange: Vec<ViewKey> = strange.into_iter().collect();
     strange.sort_by(|a, b| a.key.cmp(&b.key));
     for key in strange {
-        let known = groups(key.request).is_some();
+        let known = known(key.request);
         let newer = !known && is_in_log(live, key.request).await?;
         if newer || !store.has_key(&key).await? {
             continue;
@@ -41,7 +39,7 @@ pub async fn find(
             continue;
         }
         let message = if known {
-            "the log has no such group of the request"
+            "it is of a version before, and nothing reads it: a rebuild takes it away"
         } else {
             "the log has no such request"
         };

@@ -67,10 +67,10 @@ impl Run {
         };
         let extents = self.live.extents().await?;
         let kept_for = extents.iter().map(|(_, extent)| extent.kept_for).min();
-        let groups = |id| self.checked.get(&id).map(Checked::groups);
+        let known = |id| self.checked.contains_key(&id);
         let store = views.store();
         let kept_for = kept_for.unwrap_or_default();
-        orphans::find(&self.live, store, groups, kept_for, &mut self.report).await
+        orphans::find(&self.live, store, known, kept_for, &mut self.report).await
     }
 
     /// Those that can be read; one that cannot is a finding.

@@ -1,0 +1,120 @@
+use std::time::Duration;
+
+use harness::World;
+use nats::{ALONE_MAX, Connection, ENDS_MAX, First, PANICS_MAX, Quarantine, Topology, Verdict};
+use tokio::time::timeout;
+
+use crate::{connect, new_id};
+
+/// Long enough for whatever would come to pass.
+const A_WHILE: Duration = Duration::from_millis(300);
+
+async fn connection(world: &World) -> Connection {
+    connect(world.nats_url(), &Topology::default()).await
+}
+
+async fn open(connection: &Connection, first: First) -> Quarantine {
+    let opened = Quarantine::open(connection, "tests", first).await;
+    opened.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_begun_alone_and_never_ended_is_convicted_and_then_passed_over() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    let mut verdicts = Vec::new();
+    for process in 0..=ALONE_MAX + ENDS_MAX {
+        // Each of these ends without a word.
+        let quarantine = open(&connection, First::Alone).await;
+        assert!(quarantine.is_suspect("0.7", true));
+        assert_eq!(quarantine.is_suspect("0.7", false), process > 0);
+        assert_eq!(!quarantine.convicted().is_empty(), process >= ALONE_MAX);
+        let begun = quarantine.begin("0.7", Some(new_id())).await.unwrap();
+        assert_eq!(begun.lost, process);
+        assert_eq!(begun.found.is_some(), process > 0);
+        verdicts.push(begun.verdict);
+    }
+    let tried = vec![Verdict::Try; ALONE_MAX as usize];
+    let ended = vec![Verdict::Convicted; ENDS_MAX as usize];
+    assert_eq!(verdicts, [tried, ended, vec![Verdict::PassOver]].concat());
+}
+
+#[tokio::test]
+async fn what_ends_is_no_suspect_any_more() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    let quarantine = open(&connection, First::Alone).await;
+    for _ in 0..=ALONE_MAX {
+        let begun = quarantine.begin("0.7", None).await.unwrap();
+        assert_eq!((begun.verdict, begun.lost), (Verdict::Try, 0));
+        quarantine.end(begun).await;
+    }
+    assert!(open(&connection, First::Alone).await.marks().is_empty());
+}
+
+#[tokio::test]
+async fn suspects_are_alone_one_after_another_and_one_convicted_holds_up_none() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    let quarantine = open(&connection, First::Alone).await;
+    let first = quarantine.begin("1", None).await.unwrap();
+    let second = quarantine.begin("2", None);
+    tokio::pin!(second);
+    assert!(timeout(A_WHILE, &mut second).await.is_err());
+    assert_eq!(quarantine.waiting(), 1);
+    quarantine.end(first).await;
+    let second = second.await.unwrap();
+    assert_eq!(quarantine.waiting(), 0);
+    let other = Quarantine::open(&connection, "others", First::Alone).await;
+    let others = other.unwrap().begin("2", None).await.unwrap();
+    assert_eq!(others.lost, 0, "another consumer has marks of its own");
+    drop(second);
+    assert!(timeout(A_WHILE, quarantine.begin("3", None)).await.is_ok());
+}
+
+#[tokio::test]
+async fn in_company_only_those_that_never_ended_are_alone_the_next_time() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    let quarantine = open(&connection, First::InCompany).await;
+    let mut begun = Vec::new();
+    for what in ["1", "2", "3"] {
+        begun.push(quarantine.begin(what, None).await.unwrap());
+    }
+    quarantine.end(begun.remove(0)).await;
+    drop((quarantine, begun));
+
+    let quarantine = open(&connection, First::InCompany).await;
+    let mut left: Vec<String> = quarantine.marks().into_keys().collect();
+    left.sort();
+    assert_eq!(left, ["2", "3"]);
+    let alone = quarantine.begin("2", None).await.unwrap();
+    assert_eq!((alone.verdict, alone.lost), (Verdict::Try, 1));
+    let company = timeout(A_WHILE, quarantine.begin("4", None)).await;
+    assert!(company.is_ok(), "it has no mark");
+    assert!(timeout(A_WHILE, quarantine.begin("3", None)).await.is_err());
+}
+
+#[tokio::test]
+async fn what_the_process_itself_wants_again_is_no_suspect() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    let quarantine = open(&connection, First::Alone).await;
+    quarantine.wants_again("1", 2);
+    assert!(!quarantine.is_suspect("1", true));
+    assert_eq!(quarantine.lost("1"), 2);
+    quarantine.forget("1");
+    assert!(quarantine.is_suspect("1", true));
+}
+
+#[tokio::test]
+async fn so_many_panics_and_no_fewer_convict() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    let quarantine = open(&connection, First::Alone).await;
+    for _ in 1..PANICS_MAX {
+        assert!(!quarantine.panicked("1"));
+    }
+    assert!(quarantine.panicked("1"));
+    assert!(!quarantine.panicked("2"));
+}

@@ -1,0 +1,208 @@
+//! Commits on their way into the views and the feed, together or one by one.
+
+use std::slice;
+
+use domain::request::RequestId;
+use nats::{Commit, Delivery, Scan, UnreadableCommit};
+
+use crate::shard::Shard;
+use crate::{Error, feed};
+
+/// How many commits of the log are projected at once.
+const LOG_CHUNK: usize = 1_000;
+/// Why the view of a request is stopped whose projection ended the process.
+const CONVICTED: &str = "its projection ended the process again and again";
+
+/// What is made of commits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Make {
+    /// Views and events of the feed.
+    All,
+    /// Views only: the feed has its events.
+    Views,
+}
+
+type Commits = Vec<Result<Commit, UnreadableCommit>>;
+
+impl Shard {
+    /// Projects what was delivered, in the order of the log.
+    pub(crate) async fn project_delivered(
+        &mut self,
+        new: &[(u64, &Delivery)],
+    ) -> Result<(), Error> {
+        let (Some((from, _)), Some((to, _))) = (new.first(), new.last()) else {
+            return Ok(());
+        };
+        let suspects = self.suspects.within(*from, *to);
+        let stretches = new.chunk_by(|(a, _), (b, _)| {
+            suspects.is_empty() || !(suspects.contains(a) || suspects.contains(b))
+        });
+        for stretch in stretches {
+            match stretch {
+                [(sequence, delivery)] if suspects.contains(sequence) => {
+                    Box::pin(self.suspect(*sequence, Some(delivery), Make::All)).await?;
+                }
+                stretch => {
+                    let commits = stretch.iter();
+                    let commits = commits.map(|(_, it)| UnreadableCommit::or_commit(it));
+                    let commits = commits.collect::<Result<_, _>>()?;
+                    self.project(commits, Make::All).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Projects the log from one sequence to another, both included.
+    pub(crate) async fn project_log(
+        &mut self,
+        from: u64,
+        to: u64,
+        make: Make,
+    ) -> Result<(), Error> {
+        let mut next = from;
+        for suspect in self.suspects.within(from, to) {
+            self.stretch(next, suspect - 1, make).await?;
+            self.suspect(suspect, None, make).await?;
+            next = suspect + 1;
+        }
+        self.stretch(next, to, make).await
+    }
+
+    /// The same, where no suspect is.
+    async fn stretch(&mut self, from: u64, to: u64, make: Make) -> Result<(), Error> {
+        if from > to {
+            return Ok(());
+        }
+        let mut scan = Scan::open(&self.connection, self.number, from, to).await?;
+        while let Some(commits) = scan.next_each(LOG_CHUNK).await? {
+            self.project(commits, make).await?;
+        }
+        Ok(())
+    }
+
+    /// Projects a commit alone, which is not even read before it is marked.
+    async fn suspect(
+        &mut self,
+        sequence: u64,
+        delivery: Option<&Delivery>,
+        make: Make,
+    ) -> Result<(), Error> {
+        let named = delivery.and_then(Delivery::request);
+        let request = named.or_else(|| self.suspects.request(sequence));
+        let Some(begun) = self.suspects.begin(sequence, request).await? else {
+            tracing::error!(sequence, "a commit is passed over: {CONVICTED}");
+            return match request {
+                Some(request) => self.stops.stop(request, sequence, &CONVICTED).await,
+                None => Ok(()),
+            };
+        };
+        let projected = match delivery {
+            Some(delivery) => match UnreadableCommit::or_commit(delivery) {
+                Ok(commit) => self.project(vec![commit], make).await,
+                Err(error) => Err(error.into()),
+            },
+            None => self.stretch(sequence, sequence, make).await,
+        };
+        self.suspects.end(sequence, begun).await;
+        projected
+    }
+
+    async fn project(&mut self, commits: Commits, make: Make) -> Result<(), Error> {
+        let commits = self.stops.readable(commits).await?;
+        if !self.singly {
+            return self.together(&commits, make).await;
+        }
+        for commit in &commits {
+            // One before may have stopped it.
+            if self.stops.has(commit.request) {
+                continue;
+            }
+            match self.together(slice::from_ref(commit), make).await {
+                Err(error) if error.is_of_its_commit() => {
+                    self.set_aside(commit.request, commit.sequence, &error)
+                        .await?;
+                }
+                projected => projected?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn together(&mut self, commits: &[Commit], make: Make) -> Result<(), Error> {
+        let published = self.published;
+        let known = commits.partition_point(|commit| commit.sequence <= published);
+        let events = match make {
+            Make::All => &commits[known..],
+            Make::Views => &[],
+        };
+        let written = self.views.take_in(self.number, commits);
+        let published = feed::publish(&mut self.feed, events);
+        let (written, published) = tokio::join!(written, published);
+        // Where only the views failed, the events do not come once more.
+        if let (Ok(()), Some(last)) = (&published, events.last()) {
+            self.published = last.sequence;
+        }
+        self.stop(written?).await?;
+        Ok(published?)
+    }
+
+    /// Stops the views of requests whose logs cannot be read.
+    async fn stop(&mut self, unreadable: Vec<UnreadableCommit>) -> Result<(), Error> {
+        for commit in unreadable {
+            if let Some(request) = commit.request {
+                self.stops
+                    .stop(request, commit.sequence, &commit.error)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the view of a request at a commit that can be read and not be projected. Whoever
+    /// reads the request folds its log then.
+    async fn set_aside(
+        &mut self,
+        request: RequestId,
+        sequence: u64,
+        reason: &Error,
+    ) -> Result<(), Error> {
+        self.stops.stop(request, sequence, reason).await?;
+        self.views.withdraw(request).await
+    }
+
+    /// Goes on with the views that another process had to stop, where this one can.
+    pub(crate) async fn resume(&mut self) -> Result<(), Error> {
+        let (shards, number) = (self.log.shards(), self.number);
+        let mine = |request: RequestId| request.partition().shard(shards) == number;
+        for stopped in self.stops.untried(mine).await? {
+            let request = stopped.request_id;
+            if self.suspects.has_convicted(request) {
+                continue;
+            }
+            let commits = match self.log.read(request, 0).await {
+                Ok(commits) => commits,
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(error) => {
+                    self.stops.stop(request, stopped.sequence, &error).await?;
+                    continue;
+                }
+            };
+            match self.take_up(stopped.sequence, &commits).await {
+                Ok(()) => self.stops.resumed(request).await?,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => self.set_aside(request, stopped.sequence, &error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the view of a request that was stopped there, and publishes what was passed over.
+    async fn take_up(&mut self, stopped: u64, commits: &[Commit]) -> Result<(), Error> {
+        self.views.write_all(self.number, commits).await?;
+        // What comes after this is still to be delivered.
+        let passed = |c: &&Commit| (stopped..=self.noted).contains(&c.sequence);
+        let passed: Vec<Commit> = commits.iter().filter(passed).cloned().collect();
+        Ok(feed::publish(&mut self.feed, &passed).await?)
+    }
+}

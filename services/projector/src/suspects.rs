@@ -1,0 +1,89 @@
+//! Commits whose projection may end the process: each is projected alone, under a mark that
+//! outlives the process, and one that ended it again and again is passed over.
+
+use std::collections::BTreeSet;
+
+use domain::request::RequestId;
+use nats::{Begun, Connection, Delivery, First, Quarantine, Verdict};
+
+use crate::Error;
+
+/// How often a commit was delivered when it is projected alone. A process that ends in the
+/// middle of its work is usual, and what it held then comes twice.
+const SUSPECT_FROM: u32 = 3;
+
+/// The suspects of a shard, by sequence.
+pub struct Suspects {
+    quarantine: Quarantine,
+    /// Those that came so often before they came here, and have no mark yet.
+    lost: BTreeSet<u64>,
+    /// The furthest that was delivered here: what comes again from there to here was not lost,
+    /// since this process lives.
+    seen: u64,
+}
+
+impl Suspects {
+    pub async fn open(connection: &Connection, shard: u8) -> Result<Self, Error> {
+        let consumer = format!("projector-{shard}");
+        Ok(Self {
+            quarantine: Quarantine::open(connection, &consumer, First::Alone).await?,
+            lost: BTreeSet::new(),
+            seen: 0,
+        })
+    }
+
+    /// Looks at what is delivered, before any of it is read.
+    pub fn note(&mut self, chunk: &[Delivery]) {
+        let seen = self.seen;
+        let places = chunk.iter().filter_map(|delivery| delivery.place().ok());
+        for (sequence, _, delivered) in places {
+            if sequence > seen && delivered >= SUSPECT_FROM {
+                self.lost.insert(sequence);
+            }
+            self.seen = self.seen.max(sequence);
+        }
+    }
+
+    /// The suspects between two sequences, both included.
+    pub fn within(&self, from: u64, to: u64) -> BTreeSet<u64> {
+        let marks = self.quarantine.marks();
+        let marked = marks.keys().filter_map(|what| what.parse().ok());
+        let all = marked.chain(self.lost.iter().copied());
+        all.filter(|at| (from..=to).contains(at)).collect()
+    }
+
+    /// Marks a suspect as begun; none where it is not to be projected at all.
+    pub async fn begin(
+        &self,
+        sequence: u64,
+        request: Option<RequestId>,
+    ) -> Result<Option<Begun>, Error> {
+        let what = sequence.to_string();
+        // One that is convicted keeps its mark as it is.
+        if self.quarantine.convicted().contains(&what) {
+            return Ok(None);
+        }
+        let begun = self.quarantine.begin(&what, request).await?;
+        Ok((begun.verdict == Verdict::Try).then_some(begun))
+    }
+
+    /// What was begun has ended, well or not: the process lives.
+    pub async fn end(&mut self, sequence: u64, begun: Begun) {
+        self.quarantine.end(begun).await;
+        self.lost.remove(&sequence);
+    }
+
+    /// The request that a mark names.
+    pub fn request(&self, sequence: u64) -> Option<RequestId> {
+        let marks = self.quarantine.marks();
+        marks.get(&sequence.to_string())?.request
+    }
+
+    /// Whether a commit of this request is passed over: its log is not to be read.
+    pub fn has_convicted(&self, request: RequestId) -> bool {
+        let marks = self.quarantine.marks();
+        let convicted = self.quarantine.convicted();
+        let mut requests = convicted.iter().filter_map(|what| marks.get(what)?.request);
+        requests.any(|convicted| convicted == request)
+    }
+}

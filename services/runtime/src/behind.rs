@@ -1,0 +1,32 @@
+//! How far the projection is behind the log.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nats::{Connection, Error};
+
+/// For how long the oldest commit has waited that is not projected yet, of a log of so many
+/// shards; zero where none waits. None: the broker did not say within `limit`.
+pub async fn oldest_unprojected(
+    connection: &Connection,
+    shards: u8,
+    limit: Duration,
+) -> Option<Duration> {
+    let looking = tokio::time::timeout(limit, oldest(connection, shards)).await;
+    let oldest = looking.ok()?.ok()?;
+    let waited = oldest.map(|at| Timestamp::now().duration_since(at));
+    // The broker's clock may be ahead of this one.
+    Some(waited.map_or(Duration::ZERO, |age| age.try_into().unwrap_or_default()))
+}
+
+async fn oldest(connection: &Connection, shards: u8) -> Result<Option<Timestamp>, Error> {
+    let mut oldest = None;
+    for shard in 0..shards {
+        let at = connection.oldest_unacked(shard, "projector").await?;
+        oldest = match (oldest, at) {
+            (Some(oldest), Some(at)) => Some(at.min(oldest)),
+            (oldest, at) => oldest.or(at),
+        };
+    }
+    Ok(oldest)
+}

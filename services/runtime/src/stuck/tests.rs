@@ -1,0 +1,142 @@
+use std::collections::BTreeMap;
+
+use domain::request::{Event, Failed, Failure, GroupStarted, Payload, Received};
+use harness::World;
+use nats::{Deliveries, Log, Options, Topology};
+
+use super::*;
+use crate::oldest_unprojected;
+
+const AN_HOUR: Duration = Duration::from_hours(1);
+
+async fn connect(world: &World) -> Connection {
+    let options = Options::new(world.nats_url(), "tests");
+    let connection = Connection::open(&options).await.unwrap();
+    Topology::default().declare(&connection).await.unwrap();
+    connection
+}
+
+fn new_id() -> RequestId {
+    RequestId::new(uuid::Uuid::now_v7())
+}
+
+fn received() -> Event {
+    Event::Received(Box::new(Received {
+        document: Payload::from("<vnml/>"),
+        fingerprint: "f".into(),
+        groups: Vec::new(),
+        metadata: BTreeMap::new(),
+        traceparent: None,
+        submitter: "tests".into(),
+        idempotency_key: None,
+    }))
+}
+
+fn failed() -> Event {
+    let failure = Failure {
+        code: "unreadable".into(),
+        message: "it is".into(),
+        group: None,
+        tasks: Vec::new(),
+        redrive_may_help: false,
+    };
+    Event::Failed(Failed { failure })
+}
+
+fn started_long_ago() -> Event {
+    Event::GroupStarted(GroupStarted {
+        group: 0,
+        name: None,
+        tasks: 1,
+        deadline: Timestamp::UNIX_EPOCH,
+    })
+}
+
+#[tokio::test]
+async fn a_look_reads_no_more_than_it_may_and_the_next_ones_read_on() {
+    let world = World::start().await;
+    let connection = connect(&world).await;
+    let log = Log::new(connection.clone(), 1);
+    // As many as two looks read, and one more.
+    let commits = 2 * SCAN_CHUNK + 1;
+    for _ in 0..commits {
+        log.append(new_id(), 0, &[received()]).await.unwrap();
+    }
+    let watch = StuckWatch::of_open(connection, 1, AN_HOUR);
+    let limit = Limit {
+        time: AN_HOUR,
+        commits: SCAN_CHUNK,
+    };
+    for (open, complete) in [
+        (SCAN_CHUNK, false),
+        (2 * SCAN_CHUNK, false),
+        (commits, true),
+    ] {
+        let look = watch.look(STUCK_AFTER, Some(limit)).await.unwrap();
+        assert_eq!((look.open, look.incomplete == 0), (open, complete));
+    }
+    let look = watch.look(STUCK_AFTER, Some(limit)).await.unwrap();
+    assert_eq!(look.incomplete, 0, "there is no more");
+    assert_eq!(StuckWatch::stuck(&watch, AN_HOUR).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_read_in_part_is_not_counted_and_the_metrics_say_so() {
+    let world = World::start().await;
+    let connection = connect(&world).await;
+    let log = Log::new(connection.clone(), 1);
+    let id = new_id();
+    let last = log.append(id, 0, &[received(), started_long_ago()]).await;
+    log.append(id, last.unwrap(), &[failed()]).await.unwrap();
+    let watch = StuckWatch::of_open(connection, 1, AN_HOUR);
+    let told = watch.metrics(0, None).await.unwrap();
+    assert!(told.contains("\nfanfold_requests_open 0\n"), "{told}");
+    assert!(
+        told.contains("\nfanfold_requests_look_complete 1\n"),
+        "{told}"
+    );
+    assert!(!told.contains("projection_oldest"), "unknown: {told}");
+    watch.shards[0].lock().await.looked = Instant::now().checked_add(AN_HOUR);
+    watch.shards[0].lock().await.complete = false;
+    let told = watch.metrics(3, Some(AN_HOUR)).await.unwrap();
+    assert!(!told.contains("fanfold_requests_open"), "{told}");
+    assert!(!told.contains("fanfold_requests_stuck"), "{told}");
+    assert!(
+        told.contains("\nfanfold_requests_look_complete 0\n"),
+        "{told}"
+    );
+    assert!(told.contains("\nfanfold_views_stopped 3\n"), "{told}");
+    let oldest = "\nfanfold_projection_oldest_commit_seconds 3600\n";
+    assert!(told.contains(oldest), "{told}");
+}
+
+#[tokio::test]
+async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked() {
+    let mut world = World::own().await;
+    let connection = connect(&world).await;
+    let log = Log::new(connection.clone(), 1);
+    let limit = Duration::from_secs(5);
+    let waited = oldest_unprojected(&connection, 1, limit).await;
+    assert_eq!(waited, Some(Duration::ZERO), "nothing waits");
+    for _ in 0..3 {
+        log.append(new_id(), 0, &[received()]).await.unwrap();
+    }
+    let mut deliveries = Deliveries::of_log(&connection, 0, "projector")
+        .await
+        .unwrap();
+    let mut all = Vec::new();
+    while all.len() < 3 {
+        all.extend(deliveries.next().await.unwrap());
+    }
+    for (acked, delivery) in all.iter().enumerate() {
+        let (_, at, _) = delivery.place().unwrap();
+        let oldest = connection.oldest_unacked(0, "projector").await.unwrap();
+        assert_eq!(oldest, Some(at), "{acked} are acked");
+        delivery.ack_sync().await.unwrap();
+    }
+    let oldest = connection.oldest_unacked(0, "projector").await.unwrap();
+    assert_eq!(oldest, None);
+    world.kill_nats().await;
+    let unknown = oldest_unprojected(&connection, 1, Duration::from_millis(50)).await;
+    assert_eq!(unknown, None, "the broker is away");
+}

@@ -1,0 +1,115 @@
+//! One request that cannot be projected, and everybody else.
+
+use domain::request::RequestId;
+use harness::{Client, Valuer, World, until};
+use redis::AsyncCommands as _;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::{document, up};
+
+async fn submit(client: &Client, key: &str) -> String {
+    let call = client.call(Method::POST, "/valuation");
+    let call = call.header("content-type", "application/xml");
+    let call = call.header("idempotency-key", key);
+    client.send(call.body(document(2, 1))).await.id()
+}
+
+/// What is said of the one view that is stopped.
+async fn stopped(client: &Client) -> (String, String) {
+    let said = client.get("/readyz").await;
+    assert_eq!(said.status, StatusCode::OK, "the API serves all others");
+    let said = said.json();
+    let view = &said["stoppedViews"][0];
+    let text = |name: &str| view[name].as_str().unwrap_or_default().to_owned();
+    (text("requestId"), text("reason"))
+}
+
+/// Whether Redis has where a request stands.
+async fn has_view(world: &World, id: &str) -> bool {
+    let key = format!("state:request:{id}");
+    world.redis().await.exists(key).await.unwrap()
+}
+
+async fn nothing_waits(client: &Client) {
+    until("nothing waits to be projected", || async {
+        client.get("/readyz").await.json()["oldestUnprojectedSeconds"] == 0
+    })
+    .await;
+    let metrics = client.get("/metrics").await.body;
+    let gauge = "fanfold_projection_oldest_commit_seconds 0\n";
+    assert!(metrics.contains(gauge), "{metrics}");
+    let gauge = "fanfold_requests_look_complete 1\n";
+    assert!(metrics.contains(gauge), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_view_that_redis_refuses_is_set_aside_alone_and_can_still_be_read() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let mut program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let id = RequestId::of_key("anonymous", "refused").to_string();
+    let groups = format!("state:request:{id}:groups");
+    let redis = &mut world.redis().await;
+    let () = redis.set(&groups, "no hash").await.unwrap();
+    assert_eq!(submit(&client, "refused").await, id);
+    let other = submit(&client, "other").await;
+    until("the other has its view", || has_view(&world, &other)).await;
+    client.until_status(&other, "succeeded").await;
+    let (request, reason) = stopped(&client).await;
+    assert_eq!(request, id);
+    assert!(reason.contains("WRONGTYPE"), "{reason}");
+    assert!(!has_view(&world, &id).await);
+    client.until_status(&id, "succeeded").await;
+    nothing_waits(&client).await;
+
+    // Once the key is free, the next process goes on with it.
+    let () = redis.del(&groups).await.unwrap();
+    program.kill().await;
+    program.restart().await;
+    until("it goes on", || has_view(&world, &id)).await;
+    assert_eq!(
+        program.client().get("/readyz").await.json()["stoppedViews"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn a_commit_that_ended_its_projector_again_and_again_is_passed_over_by_everybody() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let mut program = up(&world, &valuer, &[]).await;
+    let first = submit(&program.client(), "first").await;
+    program.client().until_status(&first, "succeeded").await;
+    program.kill().await;
+    // As two processes leave it that were ended by the next commit.
+    let jetstream = world.jetstream().await;
+    let log = jetstream.get_stream("REQUESTS_0").await.unwrap();
+    let next = log.cached_info().state.last_sequence + 1;
+    let id = RequestId::of_key("anonymous", "poison").to_string();
+    let mark = json!({
+        "begun": 2, "alone": 2, "request": id, "by": "a test", "at": "2026-01-01T00:00:00Z",
+    });
+    let subject = format!("quarantine.projector-0.{next}");
+    let kept = jetstream.publish(subject, mark.to_string().into());
+    kept.await.unwrap().await.unwrap();
+    program.restart().await;
+    let client = program.client();
+    assert_eq!(submit(&client, "poison").await, id);
+    let other = submit(&client, "other").await;
+    until("the other has its view", || has_view(&world, &other)).await;
+    let passed_over = async || {
+        let (request, reason) = stopped(&client).await;
+        assert_eq!(request, id);
+        assert!(reason.contains("ended the process"), "{reason}");
+        assert!(!has_view(&world, &id).await);
+    };
+    passed_over().await;
+    nothing_waits(&client).await;
+    // The same where all is projected again.
+    world.flush_redis().await;
+    let views = || async { has_view(&world, &first).await && has_view(&world, &other).await };
+    until("the others have their views again", views).await;
+    passed_over().await;
+}

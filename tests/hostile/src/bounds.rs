@@ -50,7 +50,7 @@ pub struct Measured {
     pub ordinary: Met,
     pub health: Met,
     pub view: View,
-    /// Whether it still worked on it some seconds after it was cancelled.
+    /// Whether it still worked on it some seconds later, or served nobody.
     pub busy: bool,
 }
 
@@ -75,7 +75,9 @@ impl Measured {
         }
         broken.extend(self.ordinary());
         if self.busy {
-            broken.push("it was still worked on after it was cancelled".into());
+            broken.push(
+                "some seconds later the program was still busy with it, or served nobody".into(),
+            );
         }
         if self.view == View::Missing {
             broken.push(format!(

@@ -43,6 +43,9 @@ struct Arguments {
     /// The memory beyond which the program is killed, in MiB.
     #[arg(long, default_value_t = 3_072)]
     memory: u64,
+    /// Keeps the program's data and log, and says where.
+    #[arg(long)]
+    keep: bool,
     /// Shows what there is.
     #[arg(long)]
     list: bool,
@@ -79,7 +82,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     setrlimit(Resource::Nofile, all)?;
     let binary = std::path::absolute(&arguments.binary)?;
-    let folder = tempfile::tempdir()?;
+    let mut folder = tempfile::tempdir()?;
+    folder.disable_cleanup(arguments.keep);
+    if arguments.keep {
+        println!("Its data are in {}.", folder.path().display());
+    }
     let begun = Instant::now();
     let program = Program::start(&binary, folder.path(), arguments.memory).await?;
     let mut trials = Trials::new(program).await?;

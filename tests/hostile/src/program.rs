@@ -16,6 +16,8 @@ use crate::usage::{self, Watch};
 pub const GRACE: Duration = Duration::from_secs(5);
 /// How long it may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// How long a server that was killed is waited for.
+const DIES_WITHIN: Duration = Duration::from_secs(5);
 /// The address space it may have: what is asked for in one piece beyond it ends it. The servers
 /// it starts inherit it, and reserve more than they use.
 const ADDRESS_SPACE: u64 = 24 * 1024 * 1024 * 1024;
@@ -164,7 +166,12 @@ impl Program {
         // It may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        servers.into_iter().for_each(usage::kill);
+        servers.iter().copied().for_each(usage::kill);
+        // Their ports are wanted again.
+        let begun = Instant::now();
+        while servers.iter().any(|pid| usage::is_alive(*pid)) && begun.elapsed() < DIES_WITHIN {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The end of its log.

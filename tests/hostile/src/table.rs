@@ -35,19 +35,12 @@ pub fn of(rows: &[Row]) -> String {
 /// One row. `here` is by how much this machine was late with its own calls.
 pub fn line(row: &Row) -> String {
     let measured = &row.measured;
-    let Met {
-        p50,
-        p99,
-        max,
-        wrong,
-        ..
-    } = measured.ordinary;
     let late = measured.ordinary.late.max(measured.health.late);
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
-        "| {} | {} | {} | {} | {:.1} s | {:.2} s | {:+.0} ({:+.0}) MiB | {} / {} / {} ms, {wrong} | {} ms | {} ms | {} |",
+        "| {} | {} | {} | {} | {:.1} s | {:.2} s | {:+.0} ({:+.0}) MiB | {} | {} ms | {} ms | {} |",
         row.name,
         size(row.bytes),
         cell(&row.answer),
@@ -56,9 +49,7 @@ pub fn line(row: &Row) -> String {
         measured.processor,
         measured.peak_mib,
         measured.servers_mib,
-        p50.as_millis(),
-        p99.as_millis(),
-        max.as_millis(),
+        met(&measured.ordinary),
         measured.health.max.as_millis(),
         late.as_millis(),
         if row.broken.is_empty() {
@@ -77,6 +68,14 @@ fn size(bytes: usize) -> String {
     } else {
         format!("{:.1} MB", bytes as f64 / 1e6)
     }
+}
+
+fn met(met: &Met) -> String {
+    if met.calls == 0 {
+        return "–".into();
+    }
+    let [p50, p99, max] = [met.p50, met.p99, met.max].map(|time| time.as_millis());
+    format!("{p50} / {p99} / {max} ms, {}", met.wrong)
 }
 
 fn cell(text: &str) -> String {

@@ -129,23 +129,32 @@ impl Trials {
         if serves {
             // What ended it comes again from the log, soon.
             sleep(Duration::from_secs(2)).await;
-            let request = http::post("/valuation?sync=Y", &[], document(0).as_bytes());
-            let answer = http::send(self.program.port(), ORDINARY, &request, VIEW_WITHIN).await;
-            serves =
-                answer.is_ok_and(|answer| answer.status == 200) && self.program.ended().is_none();
+            serves = self.serves(VIEW_WITHIN).await && self.program.ended().is_none();
         }
         self.program.restart(true).await.context("on empty data")?;
         self.ordinary.pause(false);
         Ok(serves)
     }
 
+    async fn serves(&self, within: Duration) -> bool {
+        let request = http::post("/valuation?sync=Y", &[], document(0).as_bytes());
+        let answer = http::send(self.program.port(), ORDINARY, &request, within).await;
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// Whether it comes to rest, and serves an ordinary caller then.
     async fn at_rest(&mut self) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < REST_WITHIN && self.program.ended().is_none() {
             let (at, before) = (Instant::now(), processor_seconds(self.program.pid()));
             sleep(REST_LOOKS).await;
             let used = processor_seconds(self.program.pid()) - before;
-            if used / at.elapsed().as_secs_f64() - self.background < REST {
+            let rests = used / at.elapsed().as_secs_f64() - self.background < REST;
+            if rests
+                && self
+                    .serves(REST_WITHIN.saturating_sub(begun.elapsed()))
+                    .await
+            {
                 return true;
             }
         }

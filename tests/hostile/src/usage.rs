@@ -56,6 +56,16 @@ fn forget_peak(pid: u32) -> bool {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()
 }
 
+/// Whether a process runs: one that has ended and that nobody has asked about does not.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(')')
+        .next()
+        .and_then(|fields| fields.split_whitespace().next());
+    state.is_some_and(|state| state != "Z" && state != "X")
+}
+
 /// The processes that a process has started and that still run.
 pub fn children(pid: u32) -> Vec<u32> {
     let Ok(all) = fs::read_dir("/proc") else {

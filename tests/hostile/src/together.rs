@@ -22,6 +22,8 @@ const COSTLIEST: usize = 8;
 const LENGTH: Duration = Duration::from_secs(10);
 /// An answer is waited for no longer than they are watched.
 const ANSWERED_WITHIN: Duration = LENGTH;
+/// A quarter of them is waited for so long before the program is asked to end.
+const QUARTER_WITHIN: Duration = Duration::from_secs(5);
 /// The program may take so much longer to end than it is told.
 const BEYOND_GRACE: Duration = Duration::from_secs(3);
 
@@ -113,7 +115,7 @@ async fn end(trials: &mut Trials, submissions: &Arc<Vec<Submission>>) -> anyhow:
             answers.extend(answer.map(|(word, _)| word));
         }
     };
-    let _ = tokio::time::timeout(Duration::from_secs(3), quarter).await;
+    let _ = tokio::time::timeout(QUARTER_WITHIN, quarter).await;
     trials.ordinary.pause(true);
     let within = GRACE + BEYOND_GRACE;
     let died = trials.program.ended();

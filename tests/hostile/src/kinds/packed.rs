@@ -27,7 +27,7 @@ pub const KINDS: &[Kind] = &[
         "A document under zstd with a window of 128 MiB (V13).",
         || {
             zstd_of(
-                &grouped(&" ".repeat(1_000_000), "<valuation/>"),
+                &grouped(&" ".repeat(10_000_000), "<valuation/>"),
                 1,
                 Some(WINDOW_LOG),
             )

@@ -2,18 +2,23 @@
 # What is installed lands in .tools/; what runs keeps its data in .fanfold/.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
+# How long `make fuzz` runs each target, and which it runs.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= documents xpath use_argument idempotency_key traceparent cursor media_types bundle costly
 
 # testcontainers is built only where it is asked for: it brings a Docker client.
 ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test lint api-fuzz recipes bench bench-quick tools clean-data
+.PHONY: help run test lint api-fuzz fuzz hostile recipes bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies'
 	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
+	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
 	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
 tools:
@@ -35,6 +40,14 @@ api-fuzz: tools
 	@cargo build --locked --package fanfold
 	@scripts/api-fuzz.sh
 
+# The stable toolchain will do: the targets are built with the flags of the unstable one.
+fuzz: .tools/bin/cargo-fuzz
+	@scripts/fuzz.sh '$(FUZZ_SECONDS)' $(FUZZ_TARGETS)
+
+hostile: tools
+	@cargo build --release --locked --package fanfold --package hostile
+	@target/release/hostile $(HOSTILE)
+
 recipes:
 	@scripts/recipes.sh
 
@@ -54,6 +67,11 @@ lint: .tools/bin/cargo-deny
 .tools/bin/cargo-deny:
 	@echo 'lint: installing cargo-deny $(CARGO_DENY) into .tools/ (a minute or two)'
 	@cargo install --quiet --debug --locked --version $(CARGO_DENY) cargo-deny --root .tools --target-dir .tools/build
+	@rm -rf .tools/build
+
+.tools/bin/cargo-fuzz:
+	@echo 'fuzz: installing cargo-fuzz $(CARGO_FUZZ) into .tools/ (a minute or two)'
+	@cargo install --quiet --debug --locked --version $(CARGO_FUZZ) cargo-fuzz --root .tools --target-dir .tools/build
 	@rm -rf .tools/build
 
 clean-data:

@@ -42,7 +42,10 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         };
         let without_copies = document.response_with(group, &results);
-        if document.put_results(group, results.iter().map(Vec::as_slice)).is_err() {
+        if document
+            .put_results(group, results.iter().map(Vec::as_slice))
+            .is_err()
+        {
             assert!(without_copies.is_err(), "both refuse");
             return;
         }

@@ -9,6 +9,9 @@ mod door;
 mod events;
 mod failure;
 mod follow;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod idempotency;
 mod input;

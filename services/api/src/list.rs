@@ -153,7 +153,7 @@ fn labelled(view: &View, label: &str) -> bool {
     found.is_some_and(|found| value.is_none_or(|value| found == value))
 }
 
-fn place(cursor: &str) -> Result<Placed, Problem> {
+pub(crate) fn place(cursor: &str) -> Result<Placed, Problem> {
     let parts = cursor.split_once('.');
     let place = parts.and_then(|(micros, id)| {
         let (micros, request) = (micros.parse().ok()?, RequestId::from_str(id).ok()?);
@@ -162,7 +162,7 @@ fn place(cursor: &str) -> Result<Placed, Problem> {
     place.ok_or_else(|| query::refused("cursor is not one that an answer gave"))
 }
 
-fn cursor(place: Placed) -> String {
+pub(crate) fn cursor(place: Placed) -> String {
     format!("{}.{}", place.micros, place.request)
 }
 

@@ -153,7 +153,7 @@ pub async fn tasks(
     Ok(with_sequence(Json(body).into_response(), view.seq))
 }
 
-fn place(text: &str) -> Result<(u32, u32), Problem> {
+pub(crate) fn place(text: &str) -> Result<(u32, u32), Problem> {
     let place = text.split_once(':');
     let place = place.and_then(|(group, task)| Some((group.parse().ok()?, task.parse().ok()?)));
     place.ok_or_else(|| query::refused("after is group:task, as an answer's next"))

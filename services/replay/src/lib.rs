@@ -16,6 +16,9 @@ mod export;
 mod filter;
 mod follow;
 mod fork;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod line;
 mod log;
 mod output;

@@ -98,8 +98,25 @@ impl StoredPayload {
 }
 
 fn unhex(hex: &str) -> Option<Vec<u8>> {
+    // A number may also be written with a sign, and by one digit.
+    if !hex.len().is_multiple_of(2) || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
     let pairs = hex.as_bytes().chunks(2);
     pairs
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unhex;
+
+    #[test]
+    fn hex_is_pairs_of_digits_and_nothing_else() {
+        assert_eq!(unhex("00fF"), Some(vec![0, 255]));
+        for none in ["f", "+f", "0g", "é"] {
+            assert_eq!(unhex(none), None, "{none}");
+        }
+    }
 }

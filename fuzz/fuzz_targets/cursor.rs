@@ -1,0 +1,13 @@
+//! Any cursor of the API: what is taken is the same place when it is written and read again.
+#![no_main]
+
+use api::fuzzing::cursors;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    for (kind, written) in cursors(text).into_iter().enumerate() {
+        if let Some(written) = written {
+            assert_eq!(cursors(&written)[kind].as_ref(), Some(&written));
+        }
+    }
+});

@@ -1,0 +1,60 @@
+//! What the roles do with a document, one after the other.
+
+use domain::document::{CapturedResources, Document, Limits};
+
+/// What became of a document.
+#[derive(Default, Debug)]
+pub struct Outcome {
+    /// Whether it was refused, at the door or later.
+    pub refused: bool,
+    /// The bytes of all its task documents.
+    pub made: usize,
+    /// The bytes of the largest of them.
+    pub largest: usize,
+    /// The bytes of results that were held together.
+    pub held: usize,
+}
+
+/// As many bytes of task documents as a request may have; whoever makes more is stopped here.
+pub const MADE_MAX: usize = 512 * 1024 * 1024;
+/// Results beyond so many bytes are not put in, so that what is held is known.
+const HELD_MAX: usize = 16 * 1024 * 1024;
+
+/// Accepts a document, splits it group by group, with its own task documents as results, and puts
+/// it together. Nothing of it may panic.
+pub fn through(document: &[u8], limits: &Limits) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.refused = all(document, limits, &mut outcome).is_none();
+    outcome
+}
+
+fn all(document: &[u8], limits: &Limits, outcome: &mut Outcome) -> Option<()> {
+    let mut document = Document::accept(document, limits).ok()?;
+    let _ = document.first_tasks();
+    let resources = CapturedResources::default();
+    for group in 0..document.groups() {
+        let count = document.count_tasks(&resources, group).ok()?;
+        let count = u32::try_from(count).ok()?;
+        let mut results = Vec::new();
+        for task in document.tasks(&resources, group, 1..=count).ok()? {
+            let task = task.ok()?;
+            outcome.made += task.xml.len();
+            outcome.largest = outcome.largest.max(task.xml.len());
+            if outcome.made > MADE_MAX {
+                return None;
+            }
+            outcome.held += task.xml.len();
+            if outcome.held <= HELD_MAX {
+                results.push(task.xml);
+            }
+        }
+        if outcome.held > HELD_MAX {
+            return Some(());
+        }
+        document
+            .put_results(group, results.iter().map(Vec::as_slice))
+            .ok()?;
+    }
+    document.response().ok()?;
+    Some(())
+}

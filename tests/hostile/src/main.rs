@@ -1,0 +1,158 @@
+//! `make hostile`: the real program under everything that costs, with an ordinary caller beside it
+//! whose answers must stay right. See `docs/hostile.md`.
+
+mod bounds;
+mod callers;
+mod documents;
+mod http;
+mod ordinary;
+mod program;
+mod table;
+mod together;
+mod trial;
+mod usage;
+mod view;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use hostile::KINDS;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use program::Program;
+use table::Row;
+use trial::Trials;
+
+/// All is over within this: what has not been tried by then is named.
+const LENGTH: Duration = Duration::from_secs(570);
+/// What is kept of it for the documents together and the end.
+const LAST: Duration = Duration::from_secs(45);
+/// What is kept of it for the callers besides.
+const CALLERS: Duration = Duration::from_secs(100);
+
+#[derive(Parser)]
+#[command(about = "Documents and callers that cost, against a real `up`")]
+struct Arguments {
+    /// The program.
+    #[arg(long, default_value = "target/release/fanfold")]
+    binary: PathBuf,
+    /// Only what has one of these in its name.
+    only: Vec<String>,
+    /// The memory beyond which the program is killed, in MiB.
+    #[arg(long, default_value_t = 3_072)]
+    memory: u64,
+    /// Keeps the program's data and log, and says where.
+    #[arg(long)]
+    keep: bool,
+    /// Shows what there is.
+    #[arg(long)]
+    list: bool,
+    /// Writes the documents into a folder instead.
+    #[arg(long)]
+    write: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| name.contains(only.as_str()))
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if arguments.list {
+        list();
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(folder) = &arguments.write {
+        std::fs::create_dir_all(folder)?;
+        for kind in KINDS.iter().filter(|kind| arguments.wants(kind.name)) {
+            std::fs::write(folder.join(kind.name), (kind.body)())?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Hostile callers have many connections.
+    let most = getrlimit(Resource::Nofile).maximum;
+    let all = Rlimit {
+        current: most,
+        maximum: most,
+    };
+    setrlimit(Resource::Nofile, all)?;
+    let binary = std::path::absolute(&arguments.binary)?;
+    let mut folder = tempfile::tempdir()?;
+    folder.disable_cleanup(arguments.keep);
+    if arguments.keep {
+        println!("Its data are in {}.", folder.path().display());
+    }
+    let begun = Instant::now();
+    let program = Program::start(&binary, folder.path(), arguments.memory).await?;
+    let mut trials = Trials::new(program).await?;
+    let (rows, missed) = all_of_them(&mut trials, &arguments, begun).await?;
+    println!("\n{}", table::of(&rows));
+    let broken = rows.iter().filter(|row| !row.broken.is_empty()).count();
+    println!(
+        "{} tried in {:.0} s, {broken} broke a bound.",
+        rows.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    if !missed.is_empty() {
+        println!(
+            "Not tried, for there was no time left: {}.",
+            missed.join(", ")
+        );
+    }
+    let held = broken == 0 && missed.is_empty();
+    Ok(if held {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn list() {
+    for kind in KINDS {
+        println!("{:24} {}", kind.name, kind.about);
+    }
+    for callers in callers::ALL {
+        println!("{:24} {}", callers.name, callers.about);
+    }
+}
+
+/// Every trial that there is time for, and the names of the others.
+async fn all_of_them(
+    trials: &mut Trials,
+    arguments: &Arguments,
+    begun: Instant,
+) -> anyhow::Result<(Vec<Row>, Vec<&'static str>)> {
+    let (mut rows, mut missed) = (Vec::new(), Vec::new());
+    let done = |rows: &mut Vec<Row>, row: Row| {
+        print!("{}", table::line(&row));
+        rows.push(row);
+    };
+    for kind in KINDS.iter().filter(|kind| arguments.wants(kind.name)) {
+        if begun.elapsed() + LAST + CALLERS > LENGTH {
+            missed.push(kind.name);
+            continue;
+        }
+        let row = documents::run(trials, kind).await?;
+        done(&mut rows, row);
+    }
+    for callers in callers::ALL
+        .iter()
+        .filter(|callers| arguments.wants(callers.name))
+    {
+        if begun.elapsed() + LAST > LENGTH {
+            missed.push(callers.name);
+            continue;
+        }
+        let row = callers::run(trials, callers).await?;
+        done(&mut rows, row);
+    }
+    for row in together::run(trials, &rows).await? {
+        done(&mut rows, row);
+    }
+    Ok((rows, missed))
+}

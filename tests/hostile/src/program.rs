@@ -1,0 +1,250 @@
+//! The program under test: a real `up` with ports and a data folder of its own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use tokio::time::sleep;
+
+use crate::http::{self, ORDINARY};
+use crate::usage::{self, Watch};
+
+/// How long it may take to end, as it is told.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// How long it may take to start.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// How long a server that was killed is waited for.
+const DIES_WITHIN: Duration = Duration::from_secs(5);
+/// The address space it may have: what is asked for in one piece beyond it ends it. The servers
+/// it starts inherit it, and reserve more than they use.
+const ADDRESS_SPACE: u64 = 24 * 1024 * 1024 * 1024;
+/// The descriptors it may have, as is usual.
+const DESCRIPTORS: u64 = 1_024;
+
+/// The task types that the hostile documents name; everything else is valued by `noop`.
+const CONFIGURATION: &str = r#"
+[[task-types]]
+name = "echo"
+matches = ["echo"]
+executor = { kind = "echo" }
+
+[[task-types]]
+name = "fail"
+matches = ["fail"]
+executor = { kind = "reference" }
+retry = { attempts = 1 }
+
+[[task-types]]
+name = "slow"
+matches = ["slow"]
+executor = { kind = "command", program = "sleep", args = ["20"] }
+retry = { attempts = 1 }
+concurrency = 4
+"#;
+
+/// A running program.
+pub struct Program {
+    binary: PathBuf,
+    folder: PathBuf,
+    ports: [u16; 3],
+    most_kib: u64,
+    child: Child,
+    pub watch: Watch,
+    generation: usize,
+}
+
+impl Program {
+    /// Starts it on empty data and waits until it is ready.
+    pub async fn start(binary: &Path, folder: &Path, memory_mib: u64) -> anyhow::Result<Self> {
+        let hrefs = folder.join("hrefs");
+        fs::create_dir_all(&hrefs)?;
+        fs::write(hrefs.join(hostile::REMOTE), hostile::remote())?;
+        fs::write(folder.join("fanfold.toml"), CONFIGURATION)?;
+        let ports = [
+            servers::free_port()?,
+            servers::free_port()?,
+            servers::free_port()?,
+        ];
+        let most_kib = memory_mib * 1_024;
+        let (child, watch) = spawn(binary, folder, ports, 0, most_kib)?;
+        let mut program = Self {
+            binary: binary.to_owned(),
+            folder: folder.to_owned(),
+            ports,
+            most_kib,
+            child,
+            watch,
+            generation: 0,
+        };
+        program.until_ready().await?;
+        Ok(program)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    pub fn redis_port(&self) -> u16 {
+        self.ports[2]
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What its documents may refer to, as the beginning of a URI.
+    pub fn hrefs(&self) -> String {
+        format!("file://{}/", self.folder.join("hrefs").display())
+    }
+
+    /// How it ended, where it did.
+    pub fn ended(&mut self) -> Option<String> {
+        let status = self.child.try_wait().ok().flatten()?;
+        let why = if self.watch.was_over() {
+            format!("killed here: it held over {} MiB", self.most_kib / 1_024)
+        } else {
+            ended_by(status)
+        };
+        Some(why)
+    }
+
+    /// Starts it again: on the same data, or on empty ones.
+    pub async fn restart(&mut self, emptied: bool) -> anyhow::Result<()> {
+        self.kill();
+        if emptied {
+            self.generation += 1;
+        }
+        let (child, watch) = spawn(
+            &self.binary,
+            &self.folder,
+            self.ports,
+            self.generation,
+            self.most_kib,
+        )?;
+        (self.child, self.watch) = (child, watch);
+        self.until_ready().await
+    }
+
+    async fn until_ready(&mut self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < STARTS_WITHIN {
+            if let Some(ended) = self.ended() {
+                anyhow::bail!("it ended as it started: {ended}\n{}", self.log());
+            }
+            let answer = http::get(self.port(), ORDINARY, "/readyz", Duration::from_secs(2)).await;
+            if answer.is_ok_and(|answer| answer.status == 200) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::bail!(
+            "it is not ready after {} s\n{}",
+            STARTS_WITHIN.as_secs(),
+            self.log()
+        );
+    }
+
+    /// Asks it to end; says after how long it did, or that it did not within the bound.
+    pub async fn terminate(&mut self, within: Duration) -> Result<(Duration, String), Duration> {
+        let begun = Instant::now();
+        signal(self.pid(), Signal::TERM);
+        while begun.elapsed() < within {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Ok((begun.elapsed(), ended_by(status)));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Err(begun.elapsed())
+    }
+
+    fn kill(&mut self) {
+        // Its servers would find out by themselves, but in their own time.
+        let servers = usage::children(self.pid());
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        servers.iter().copied().for_each(usage::kill);
+        // Their ports are wanted again.
+        let begun = Instant::now();
+        while servers.iter().any(|pid| usage::is_alive(*pid)) && begun.elapsed() < DIES_WITHIN {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The end of its log.
+    fn log(&self) -> String {
+        let text = fs::read_to_string(self.folder.join("up.log")).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(
+    binary: &Path,
+    folder: &Path,
+    [http, nats, redis]: [u16; 3],
+    generation: usize,
+    most_kib: u64,
+) -> anyhow::Result<(Child, Watch)> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("up.log"))?;
+    let hrefs = format!("file://{}", folder.join("hrefs").display());
+    let child = Command::new(binary)
+        .arg("up")
+        .arg("--config")
+        .arg(folder.join("fanfold.toml"))
+        .env_remove("NATS_URL")
+        .env_remove("REDIS_URL")
+        .env("HTTP_PORT", http.to_string())
+        .env("NATS_PORT", nats.to_string())
+        .env("REDIS_PORT", redis.to_string())
+        .env("DATA_DIR", folder.join(format!("data-{generation}")))
+        .env("EXECUTOR", "noop")
+        .env("HREF_ALLOW", hrefs)
+        .env("SHUTDOWN_GRACE_MS", GRACE.as_millis().to_string())
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("{} cannot be started", binary.display()))?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let address_space = Rlimit {
+        current: Some(ADDRESS_SPACE),
+        maximum: Some(ADDRESS_SPACE),
+    };
+    prlimit(pid, Resource::As, address_space)?;
+    // It may raise its limit up to the one that nobody changed.
+    let descriptors = Rlimit {
+        current: Some(DESCRIPTORS),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    prlimit(pid, Resource::Nofile, descriptors)?;
+    let watch = Watch::of(child.id(), most_kib)?;
+    Ok((child, watch))
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let _ = pid.map(|pid| kill_process(pid, signal));
+}
+
+fn ended_by(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "it is not known how".into(),
+    }
+}

@@ -1,0 +1,22 @@
+//! Whether a view is in Redis: the API would fold the log where it is not, and nobody would see
+//! that the projector stands still.
+
+use std::net::Ipv4Addr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Whether the view of a request is there; none where Redis does not say.
+pub async fn is_there(redis_port: u16, id: &str) -> std::io::Result<Option<bool>> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, redis_port)).await?;
+    stream
+        .write_all(format!("EXISTS state:request:{id}\r\n").as_bytes())
+        .await?;
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).await?;
+    Ok(match &answer {
+        b":1\r\n" => Some(true),
+        b":0\r\n" => Some(false),
+        _ => None,
+    })
+}

@@ -125,7 +125,9 @@ impl Log {
             };
             let refused = match self.appending(request).publish(message).await {
                 Ok(place) => return Ok(place.sequence),
-                Err(Refusal::NotSent) => return Err(Error::unavailable(Refusal::NotSent)),
+                Err(refused @ (Refusal::NotSent | Refusal::TooLarge { .. })) => {
+                    return Err(Error::of_refusal(refused));
+                }
                 Err(refused) => refused,
             };
             // After a lost answer it may be our own commit that is there.
@@ -140,7 +142,7 @@ impl Log {
                 Refusal::WrongSequence | Refusal::SequenceUnsure | Refusal::SubjectTaken => {
                     return Err(Error::Conflict);
                 }
-                other => return Err(Error::unavailable(other)),
+                other => return Err(Error::of_refusal(other)),
             }
         }
     }

@@ -4,12 +4,12 @@ mod letter;
 mod page;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use domain::request::{Attempt, Payload, TaskId};
 use jiff::Timestamp;
 
-use crate::error::{Refusal, refusal};
+use crate::error::Refusal;
 use crate::topology::DEAD_LETTERS;
 use crate::{Connection, Delivery, Error, Operation, Payloads, packed, subject};
 pub use letter::{DeadLetter, Kept, Letter, Summary, Unread};
@@ -212,21 +212,18 @@ impl DeadLetters {
     async fn publish(
         &self,
         subject: &str,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: bytes::Bytes,
         over: Option<u64>,
     ) -> Result<(), Error> {
-        let mut message = PublishMessage::build().headers(headers).payload(body);
         if let Some(over) = over {
-            message = message.expected_last_subject_sequence(over);
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, over.to_string());
         }
-        let sent = self.connection.publish(subject.to_owned(), message).await?;
-        match sent.await {
+        let published = self.connection.publish(subject.to_owned(), headers, body);
+        match published.await {
             Ok(_) => Ok(()),
-            Err(error) => Err(match refusal(&error) {
-                Refusal::WrongSequence | Refusal::SequenceUnsure => Error::Conflict,
-                _ => Error::unavailable(error),
-            }),
+            Err(Refusal::WrongSequence | Refusal::SequenceUnsure) => Err(Error::Conflict),
+            Err(refused) => Err(Error::of_refusal(refused)),
         }
     }
 
@@ -249,10 +246,10 @@ impl DeadLetters {
 }
 
 fn encode(letter: &DeadLetter) -> Result<(HeaderMap, bytes::Bytes), Error> {
-    let unwritten = |reason: String| Error::corrupt("a new dead letter", reason);
-    let json = serde_json::to_vec(letter).map_err(|error| unwritten(error.to_string()))?;
+    const WHAT: &str = "a new dead letter";
+    let json = serde_json::to_vec(letter).map_err(|error| Error::corrupt(WHAT, error))?;
     let mut headers = HeaderMap::new();
-    let body = packed::pack(json, &mut headers).map_err(unwritten)?;
+    let body = packed::pack(WHAT, json, &mut headers)?;
     Ok((headers, body))
 }
 

@@ -3,7 +3,7 @@ use futures::future::join_all;
 use harness::{NatsCluster, World};
 use nats::{Error, Log, Topology};
 
-use crate::{log, new_id, received};
+use crate::{dense, log, new_id, received};
 
 const WRITERS: usize = 32;
 const ROUNDS: usize = 10;
@@ -136,17 +136,6 @@ async fn a_history_of_more_commits_than_one_read_gives_is_read_whole() {
     let commits = log.read(id, 0).await.unwrap();
     assert_eq!(commits.len(), 1_050);
     assert_eq!(commits.last().map(|c| c.sequence), Some(last));
-}
-
-/// Text of this many bytes that cannot be packed to much less than half of it.
-fn dense(bytes: usize) -> String {
-    let mut text = String::with_capacity(bytes + 64);
-    let mut last = uuid::Uuid::now_v7().to_string();
-    while text.len() < bytes {
-        last = nats::sha256(last.as_bytes());
-        text.push_str(&last);
-    }
-    text
 }
 
 #[tokio::test]

@@ -43,9 +43,8 @@ impl Error {
         Self::Fails(Box::new(Failure {
             code: code.into(),
             message: message.into(),
-            group: None,
-            tasks: Vec::new(),
             redrive_may_help: false,
+            ..Failure::default()
         }))
     }
 }

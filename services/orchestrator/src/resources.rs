@@ -122,8 +122,7 @@ fn failed(context: &Context, request: RequestId, uri: &str, error: &FetchError) 
     Error::Fails(Box::new(Failure {
         code: code.to_owned(),
         message: format!("{uri}: {error}"),
-        group: None,
-        tasks: Vec::new(),
         redrive_may_help: retried,
+        ..Failure::default()
     }))
 }

@@ -220,6 +220,7 @@ fn failed(form: &Form, id: RequestId, task: u32) -> [Event; 2] {
             dead_letter: Some(letter.clone()),
         }],
         redrive_may_help: true,
+        ..Failure::default()
     };
     [
         Event::TaskFailed(TaskFailed {

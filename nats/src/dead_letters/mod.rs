@@ -1,5 +1,6 @@
 //! Tasks that will not be tried again and messages that cannot be read, with their history.
 
+mod aside;
 mod letter;
 mod page;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use crate::error::Refusal;
 use crate::topology::DEAD_LETTERS;
 use crate::{Connection, Delivery, Error, Operation, Payloads, packed, subject};
+pub(crate) use aside::Unsent;
 pub use letter::{DeadLetter, Kept, Letter, Summary, Unread};
 pub(crate) use page::id_of;
 pub use page::{Filter, Page};
@@ -143,7 +145,8 @@ impl DeadLetters {
     }
 
     /// Puts a message that was set aside back to where it was, as it was, and discards its
-    /// letter; whether it can be: a commit of the log is still there, and is not said twice.
+    /// letter; whether it can be: a commit of the log is still there, and is not said twice, and
+    /// of one that was cut there is only the beginning.
     pub async fn put_back(
         &self,
         id: &str,
@@ -173,14 +176,23 @@ impl DeadLetters {
     pub async fn set_aside(&self, delivery: &Delivery, reason: &Error) -> Result<String, Error> {
         let (sequence, _, _) = delivery.place()?;
         let subject = subject::unreadable(delivery.subject(), sequence);
-        // Its own headers would be instructions to the broker here.
-        let mut headers = HeaderMap::new();
-        headers.insert(letter::SUBJECT, delivery.subject());
-        headers.insert(letter::REASON, one_line(&reason.to_string()));
-        headers.insert(letter::HEADERS, letter::headers_as_json(delivery.message()));
-        self.publish(&subject, headers, delivery.body().to_vec().into(), None)
-            .await?;
+        let message = delivery.message();
+        let (headers, body) = aside::letter(
+            delivery.subject(),
+            message.headers.as_ref(),
+            &reason.to_string(),
+            &message.payload,
+        );
+        self.publish(&subject, headers, body, None).await?;
         Ok(page::id_of(&subject).to_owned())
+    }
+
+    /// Keeps a message that the broker does not take where it belongs.
+    pub(crate) async fn keep_unsent(&self, unsent: Unsent, reason: &str) -> Result<(), Error> {
+        let subject = subject::unreadable(&unsent.of, unsent.sequence);
+        let own = Some(&unsent.headers);
+        let (headers, body) = aside::letter(&unsent.subject, own, reason, &unsent.body);
+        self.publish(&subject, headers, body, None).await
     }
 
     /// The letter with its task document in it, where that fits: the object store forgets it
@@ -205,8 +217,26 @@ impl DeadLetters {
     }
 
     async fn store(&self, subject: &str, letter: &DeadLetter, over: u64) -> Result<(), Error> {
-        let (headers, body) = encode(letter)?;
+        let (headers, body) = match encode(letter) {
+            Err(Error::TooLarge { .. }) => encode(&Box::pin(self.fitted(letter)).await?)?,
+            encoded => encoded?,
+        };
         self.publish(subject, headers, body, Some(over)).await
+    }
+
+    /// A letter that does not fit into a message, so that it does: of its attempts the last ones
+    /// stay, and its document goes to the object store where it is what takes the room.
+    async fn fitted(&self, letter: &DeadLetter) -> Result<DeadLetter, Error> {
+        let mut fitted = letter.clone();
+        fitted.keep_last_attempts();
+        if encode(&fitted).is_err()
+            && let Payload::Inline(text) = &letter.document
+        {
+            let payloads = Payloads::new(self.connection.clone());
+            let bytes = text.as_bytes().to_vec().into();
+            fitted.document = payloads.place_stored(bytes).await?;
+        }
+        Ok(fitted)
     }
 
     async fn publish(
@@ -251,9 +281,4 @@ fn encode(letter: &DeadLetter) -> Result<(HeaderMap, bytes::Bytes), Error> {
     let mut headers = HeaderMap::new();
     let body = packed::pack(WHAT, json, &mut headers)?;
     Ok((headers, body))
-}
-
-/// A header's value ends at a line break.
-fn one_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
 }

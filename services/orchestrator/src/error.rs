@@ -24,6 +24,8 @@ impl From<nats::Error> for Error {
                 Self::failure("payload-missing", format!("{what} any more"))
             }
             nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
+            // It is as large whenever it is tried.
+            nats::Error::TooLarge { .. } => Self::failure("commit-too-large", error.to_string()),
             error => Self::Later(error.to_string()),
         }
     }

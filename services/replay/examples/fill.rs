@@ -246,5 +246,6 @@ fn letter(request: RequestId, failed: &TaskFailed) -> DeadLetter {
         document: Payload::from("<vnml/>"),
         attempts: vec![failed.attempt.clone()],
         sequence: None,
+        truncated: false,
     }
 }

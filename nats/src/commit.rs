@@ -70,12 +70,13 @@ pub(crate) fn encode(
     expected: u64,
     traceparent: Option<&TraceParent>,
 ) -> Result<Encoded, Error> {
-    let body = serde_json::to_vec(events).map_err(|e| Error::corrupt("a new commit", e))?;
+    const WHAT: &str = "a new commit";
+    let json = serde_json::to_vec(events).map_err(|e| Error::corrupt(WHAT, e))?;
     let mut headers = HeaderMap::new();
     headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
     headers.insert(EVENTS, names(events));
     trace::insert(&mut headers, traceparent);
-    let body = packed::pack(body, &mut headers).map_err(|e| Error::corrupt("a new commit", e))?;
+    let body = packed::pack(WHAT, json, &mut headers)?;
     Ok(Encoded { headers, body })
 }
 

@@ -1,10 +1,14 @@
 use std::time::Duration;
 
-use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture};
+use async_nats::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind};
+use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::{self, message::PublishMessage};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap};
+use bytes::Bytes;
 
-use crate::Error;
+use crate::denied::Denied;
+use crate::error::{Refusal, refusal};
+use crate::{Error, size};
 
 /// The oldest server that has everything the topology needs: message schedules, atomic
 /// and fast batches, and pinned consumers that work.
@@ -55,6 +59,7 @@ pub struct Connection {
     pub(crate) jetstream: jetstream::Context,
     /// How long an answer may take.
     pub(crate) request_timeout: Duration,
+    denied: Denied,
 }
 
 impl Connection {
@@ -71,13 +76,23 @@ impl Connection {
             .split(',')
             .map(|u| u.trim().to_owned())
             .collect();
+        let denied = Denied::default();
+        let said = denied.clone();
         let connecting = ConnectOptions::new()
             .name(&options.name)
             .connection_timeout(options.connect_timeout)
             .request_timeout(Some(options.request_timeout))
             .ping_interval(options.ping_interval)
             .subscription_capacity(65_536)
-            .event_callback(|event| async move { log_event(&event) })
+            .event_callback(move |event| {
+                let said = said.clone();
+                async move {
+                    if let Event::ServerError(error) = &event {
+                        said.note(&error.to_string());
+                    }
+                    log_event(&event);
+                }
+            })
             .connect(servers);
         let client = tokio::time::timeout(options.connect_timeout, connecting)
             .await
@@ -99,7 +114,23 @@ impl Connection {
             client,
             jetstream,
             request_timeout: options.request_timeout,
+            denied,
         })
+    }
+
+    /// How large a message this broker takes, headers included.
+    #[must_use]
+    pub fn max_payload(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    /// What a publish to this subject came to that the broker did not take.
+    pub(crate) fn refusal(&self, subject: &str, error: &PublishError) -> Refusal {
+        let silent = error.kind() == PublishErrorKind::TimedOut;
+        match silent.then(|| self.denied.publishing_to(subject)).flatten() {
+            Some(said) => Refusal::Denied(said),
+            None => refusal(error),
+        }
     }
 
     /// Whether what is sent now is sent now, and not kept until there is a connection again.
@@ -121,15 +152,28 @@ impl Connection {
         connected.map_err(|_| Error::Unavailable("not connected".into()))
     }
 
-    /// Publishes a message to a stream once there is a connection; its ack is to be awaited.
+    /// Publishes a message to a stream once there is a connection, and waits until it is stored.
     pub(crate) async fn publish(
         &self,
         subject: String,
-        message: PublishMessage,
-    ) -> Result<PublishAckFuture, Error> {
-        self.connected().await?;
-        let sent = self.jetstream.send_publish(subject, message).await;
-        sent.map_err(Error::unavailable)
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<PublishAck, Refusal> {
+        if let Some(bytes) = size::beyond(&headers, &body) {
+            let limit = size::BODY_MAX_BYTES;
+            return Err(Refusal::TooLarge { bytes, limit });
+        }
+        if self.connected().await.is_err() {
+            return Err(Refusal::NotSent);
+        }
+        let message = PublishMessage::build().headers(headers).payload(body);
+        let published = async {
+            let ack = self.jetstream.send_publish(subject.clone(), message);
+            ack.await?.await
+        };
+        published
+            .await
+            .map_err(|error| self.refusal(&subject, &error))
     }
 
     /// Whether the broker answers now.

@@ -1,6 +1,5 @@
 //! The lifecycle feed: the public events, one `CloudEvent` each, in binary mode.
 
-use std::future::IntoFuture as _;
 use std::time::Instant;
 
 use async_nats::header::NATS_MESSAGE_ID;
@@ -10,8 +9,10 @@ use domain::request::{Event, Recorded};
 use futures::future::try_join_all;
 
 use crate::costs::Costs;
+use crate::dead_letters::Unsent;
+use crate::error::Refusal;
 use crate::group_commit::Outgoing;
-use crate::{Connection, Error, batch, subject, trace};
+use crate::{Connection, DeadLetters, Error, batch, size, subject, trace};
 
 // The attributes of binary mode, named in the CloudEvents binding for NATS.
 const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
@@ -102,15 +103,51 @@ impl Feed {
     }
 
     /// Each with an ack of its own. On replicas a batch passes over an event whose id is known
-    /// though it is only proposed; here that is an error.
+    /// though it is only proposed; here that is an error. One that the broker will never take is
+    /// set aside, and holds up no other.
     async fn singly(&self, events: &[Recorded<&Event>]) -> Result<(), Error> {
         let mut acks = Vec::with_capacity(events.len());
         for event in events {
-            let sending = message(event)?.send(&self.connection).await;
-            acks.push(sending.map_err(Error::unavailable)?.into_future());
+            let message = message(event)?;
+            let subject = message.subject.clone();
+            let sending = message.send(&self.connection).await;
+            acks.push((event, subject, sending));
         }
-        let acked = try_join_all(acks).await;
-        acked.map(|_| ()).map_err(Error::unavailable)
+        let acked = acks
+            .into_iter()
+            .map(|(event, subject, sending)| async move {
+                let stored = match sending {
+                    Ok(ack) => ack.await,
+                    Err(error) => Err(error),
+                };
+                let Err(error) = stored else { return Ok(()) };
+                match self.connection.refusal(&subject, &error) {
+                    refused @ Refusal::TooLarge { .. } => {
+                        Box::pin(self.set_aside(event, &refused)).await
+                    }
+                    refused => Err(Error::of_refusal(refused)),
+                }
+            });
+        try_join_all(acked).await.map(|_| ())
+    }
+
+    async fn set_aside(&self, event: &Recorded<&Event>, refused: &Refusal) -> Result<(), Error> {
+        let (request, sequence) = (event.request, event.sequence);
+        tracing::error!(%request, sequence, %refused, "an event of the feed is set aside");
+        let Outgoing {
+            subject,
+            headers,
+            body,
+        } = message(event)?;
+        let letter = Unsent {
+            of: subject::log(request),
+            sequence,
+            subject,
+            headers,
+            body,
+        };
+        let letters = DeadLetters::new(self.connection.clone());
+        letters.keep_unsent(letter, &refused.to_string()).await
     }
 }
 
@@ -128,7 +165,13 @@ fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
     headers.insert(NATS_MESSAGE_ID, event.id.as_str());
     headers.insert(CE_ID, event.id.as_str());
     trace::insert(&mut headers, event.traceparent.as_ref());
-    let body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
+    let mut body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
+    if let Some(bytes) = size::beyond(&headers, &body) {
+        // What an event says is bounded: this is for what nobody has thought of.
+        tracing::error!(id = event.id, bytes, "an event is told without its data");
+        let request = event.subject;
+        body = format!("{{\"requestId\":\"{request}\",\"truncated\":true}}").into_bytes();
+    }
     Ok(Outgoing {
         subject: subject::lifecycle(recorded.event.name(), event.subject),
         headers,

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use tokio::sync::{MutexGuard, oneshot};
 
 use crate::costs::Costs;
-use crate::error::{Error, Refusal, refusal};
+use crate::error::{Error, Refusal};
 use crate::stored::Stored;
-use crate::{Connection, batch};
+use crate::{Connection, batch, size};
 
 /// The most messages of one flight; the broker's own limit for a batch is 1,000.
 const FLIGHT_MAX: usize = 400;
@@ -143,6 +143,11 @@ impl GroupCommit {
     /// Publishes a message and waits for the broker's answer. One of those who wait flies for
     /// all who wait by then.
     pub async fn publish(&self, message: Outgoing) -> Answer {
+        // By itself it is refused alone; on a flight it would be in everybody's way.
+        if let Some(bytes) = size::beyond(&message.headers, &message.body) {
+            let limit = size::BODY_MAX_BYTES;
+            return Err(Refusal::TooLarge { bytes, limit });
+        }
         let (tell, mut told) = oneshot::channel();
         lock(&self.shared.queue).push(Waiting {
             message,
@@ -256,18 +261,22 @@ impl GroupCommit {
         let mut sent = Vec::with_capacity(flight.len());
         for mut waiting in flight {
             let message = std::mem::take(&mut waiting.message);
-            sent.push((message.send(&self.connection).await, waiting));
+            let subject = message.subject.clone();
+            sent.push((subject, message.send(&self.connection).await, waiting));
         }
         // All at once: each has its own time limit, and those of a lost broker end together.
-        let answers = sent.into_iter().map(|(sending, waiting)| async move {
-            let answer = match sending {
-                Ok(ack) => ack.await,
-                Err(error) => Err(error),
-            };
-            let stored = answer.is_ok();
-            waiting.tell(answer.map(|ack| place(&ack)).map_err(|e| refusal(&e)));
-            stored
-        });
+        let answers = sent
+            .into_iter()
+            .map(|(subject, sending, waiting)| async move {
+                let answer = match sending {
+                    Ok(ack) => ack.await,
+                    Err(error) => Err(error),
+                };
+                let stored = answer.is_ok();
+                let refusal = |error| self.connection.refusal(&subject, &error);
+                waiting.tell(answer.map(|ack| place(&ack)).map_err(refusal));
+                stored
+            });
         let answers = futures::future::join_all(answers).await;
         answers.into_iter().all(|stored| stored)
     }

@@ -21,6 +21,9 @@ const HANDED_OVER_MAX: u64 = 10_000;
 /// delivered.
 const MADE_MAX: u64 = 2_000;
 
+/// How many commits are read at once.
+const PAGE: usize = 1_000;
+
 /// What is known of each request.
 pub(crate) struct Known {
     slots: Cache<RequestId, Arc<Mutex<Slot>>>,
@@ -160,15 +163,12 @@ impl Log {
     /// The state of a request at sequence `least` or later, held until the guard is dropped. An
     /// answer of the log that is older is no answer.
     pub async fn load_since(&self, request: RequestId, least: u64) -> Result<Loaded, Error> {
-        let loaded = self.load(request).await?;
-        if loaded.sequence() >= least {
-            return Ok(loaded);
+        let mut loaded = self.load(request).await?;
+        if loaded.sequence() < least {
+            Box::pin(self.read_on(&mut loaded)).await?;
         }
         let found = loaded.sequence();
-        drop(loaded);
-        self.forget(request);
-        let loaded = self.load(request).await?;
-        if loaded.sequence() >= least {
+        if found >= least {
             return Ok(loaded);
         }
         Err(Error::Unavailable(format!(
@@ -187,18 +187,32 @@ impl Log {
     /// read from the log where it is not known. It may be behind: another process may have
     /// committed, or a replica that lags may have answered.
     pub async fn load(&self, request: RequestId) -> Result<Loaded, Error> {
-        let mut slot = self.known.slot(request).lock_owned().await;
-        if slot.known.is_none() {
-            let mut sequence = 0;
-            let mut state = State::Absent;
-            for commit in Box::pin(self.read(request, 0)).await? {
-                state = commit.events.iter().fold(state, evolve);
-                sequence = commit.sequence;
-            }
-            slot.known = Some(sequence);
-            slot.state = state;
+        let slot = self.known.slot(request).lock_owned().await;
+        let mut loaded = Loaded::of(request, slot);
+        if loaded.slot.known.is_none() {
+            Box::pin(self.read_on(&mut loaded)).await?;
         }
-        Ok(Loaded::of(request, slot))
+        Ok(loaded)
+    }
+
+    /// Takes in what the log has of a request after what is known of it, a page at a time. Nothing
+    /// is known meanwhile: a part would be taken for the whole.
+    async fn read_on(&self, loaded: &mut Loaded) -> Result<(), Error> {
+        let mut sequence = loaded.sequence();
+        let mut state = std::mem::take(&mut loaded.slot.state);
+        loaded.slot.known = None;
+        let mut next = Some(sequence);
+        while let Some(after) = next {
+            let page = self.read_page(loaded.request, after, PAGE).await?;
+            let events = page.commits.iter().flat_map(|commit| &commit.events);
+            state = events.fold(state, evolve);
+            sequence = page.commits.last().map_or(sequence, |last| last.sequence);
+            next = page.next;
+        }
+        loaded.revision = state.revision();
+        loaded.slot.state = state;
+        loaded.slot.known = Some(sequence);
+        Ok(())
     }
 }
 

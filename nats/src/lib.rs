@@ -7,6 +7,7 @@ mod costs;
 mod dead_letters;
 mod declare;
 mod delivery;
+mod denied;
 mod error;
 mod execute;
 mod feed;
@@ -25,6 +26,7 @@ mod queues;
 mod read;
 mod reports;
 mod scan;
+mod size;
 mod stored;
 mod subject;
 mod tasks;
@@ -53,8 +55,10 @@ pub use quarantine::{
     ALONE_MAX, Begun, ENDS_MAX, First, Mark, PANICS_MAX, Quarantine, Verdict, WAITING_MAX,
 };
 pub use queues::{Filling, Queues};
+pub use read::CommitPage;
 pub use reports::{Reports, StoredReport};
 pub use scan::{Scan, Start, UnreadableCommit};
+pub use size::MESSAGE_MAX_BYTES;
 pub use stored::Stored;
 pub use tasks::{Attempts, Stop, TaskMessage, Tasks};
 pub use timers::Timers;

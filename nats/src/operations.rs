@@ -1,6 +1,6 @@
 //! What operators did that no request's log tells: who, why and what, kept beside the log.
 
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +30,10 @@ impl Connection {
     pub async fn record(&self, operation: &Operation) -> Result<u64, Error> {
         let body = serde_json::to_vec(operation)
             .map_err(|error| Error::corrupt("a new operation", error))?;
-        let message = PublishMessage::build().payload(body.into());
         let subject = subject::operation(&operation.name, operation.to.as_deref());
-        let sent = self.publish(subject, message).await?;
-        let stored = sent.await.map_err(Error::unavailable)?;
-        Ok(stored.sequence)
+        let stored = self.publish(subject, HeaderMap::new(), body.into()).await;
+        stored
+            .map(|stored| stored.sequence)
+            .map_err(Error::of_refusal)
     }
 }

@@ -3,6 +3,9 @@
 use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
 
+use crate::Error;
+use crate::size::{self, BODY_MAX_BYTES};
+
 /// How a body is encoded, where it is not plain.
 const ENCODING: HeaderName = HeaderName::from_static("Fanfold-Encoding");
 /// A body of this size or more is compressed.
@@ -10,14 +13,26 @@ const COMPRESS_FROM_BYTES: usize = 16 * 1024;
 /// No body is larger than this once decompressed.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// The body to be stored; what is done to it is noted in the headers.
-pub(crate) fn pack(body: Vec<u8>, headers: &mut HeaderMap) -> Result<Bytes, String> {
+/// The body to be stored; what is done to it is noted in the headers. What would not fit into a
+/// message with them, or could not be read again, is refused.
+pub(crate) fn pack(what: &str, body: Vec<u8>, headers: &mut HeaderMap) -> Result<Bytes, Error> {
     if body.len() < COMPRESS_FROM_BYTES {
         return Ok(body.into());
     }
-    let packed = zstd::bulk::compress(&body, 1).map_err(|error| error.to_string())?;
+    let too_large = |bytes, limit| Error::TooLarge {
+        what: what.to_owned(),
+        bytes,
+        limit,
+    };
+    if body.len() > MAX_BODY_BYTES {
+        return Err(too_large(body.len(), MAX_BODY_BYTES));
+    }
+    let packed = zstd::bulk::compress(&body, 1).map_err(|error| Error::corrupt(what, error))?;
     headers.insert(ENCODING, "zstd");
-    Ok(packed.into())
+    match size::beyond(headers, &packed) {
+        Some(bytes) => Err(too_large(bytes, BODY_MAX_BYTES)),
+        None => Ok(packed.into()),
+    }
 }
 
 /// What a stored body says.
@@ -36,4 +51,42 @@ pub(crate) fn unpack<T: serde::de::DeserializeOwned>(
         Some(other) => return Err(format!("its encoding '{other}' is not known")),
     };
     serde_json::from_slice(json).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text of this many bytes that takes as many when it is packed, about.
+    fn dense(bytes: usize) -> Vec<u8> {
+        let mut last = 7_u64;
+        let next = || {
+            last = last.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (last >> 33).to_le_bytes()[0]
+        };
+        std::iter::repeat_with(next).take(bytes).collect()
+    }
+
+    fn packed(bytes: Vec<u8>) -> Result<Bytes, Error> {
+        pack("x", bytes, &mut HeaderMap::new())
+    }
+
+    #[test]
+    fn what_is_larger_than_could_be_read_again_is_refused() {
+        assert!(packed(vec![b' '; MAX_BODY_BYTES]).is_ok());
+        let refused = packed(vec![b' '; MAX_BODY_BYTES + 1]).unwrap_err();
+        let expected = Error::TooLarge {
+            what: "x".into(),
+            bytes: MAX_BODY_BYTES + 1,
+            limit: MAX_BODY_BYTES,
+        };
+        assert_eq!(refused.to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn what_is_larger_than_a_message_once_packed_is_refused() {
+        assert!(packed(dense(BODY_MAX_BYTES - 1_024)).is_ok());
+        let refused = packed(dense(BODY_MAX_BYTES + 1)).unwrap_err();
+        assert!(matches!(refused, Error::TooLarge { .. }), "{refused}");
+    }
 }

@@ -3,12 +3,12 @@
 //! wants in it says a mark in the queue itself, which is lost with all else.
 
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
-use async_nats::jetstream::{ErrorCode, message::PublishMessage};
 use async_nats::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 
-use crate::error::{Refusal, refusal};
+use crate::error::Refusal;
 use crate::topology::{REPORTS, TASKS};
 use crate::{Connection, Error, Topology, subject};
 
@@ -114,7 +114,7 @@ impl Queues {
         }
         let subject = subject::filling(stream, &uuid::Uuid::now_v7().to_string());
         let marked = self.publish(subject.clone(), HeaderMap::new(), "").await;
-        let sequence = marked.map_err(|refusal| Error::Unavailable(refusal.to_string()))?;
+        let sequence = marked.map_err(Error::of_refusal)?;
         Ok(Begun {
             stream,
             subject,
@@ -168,15 +168,9 @@ impl Queues {
         headers: HeaderMap,
         says: &str,
     ) -> Result<u64, Refusal> {
-        let mark = PublishMessage::build()
-            .headers(headers)
-            .payload(says.to_owned().into());
-        let jetstream = &self.connection.jetstream;
-        let sent = jetstream.send_publish(subject, mark).await;
-        let sent = sent.map_err(|error| refusal(&error))?;
-        sent.await
-            .map(|ack| ack.sequence)
-            .map_err(|error| refusal(&error))
+        let body = says.to_owned().into();
+        let published = self.connection.publish(subject, headers, body).await;
+        published.map(|ack| ack.sequence)
     }
 }
 
@@ -228,9 +222,7 @@ impl Filling {
         match self.queues.publish(filled, headers, &begun.leader).await {
             Ok(_) | Err(Refusal::SubjectTaken) => Ok(true),
             Err(Refusal::WrongSequence | Refusal::SequenceUnsure) => Ok(false),
-            Err(refused @ (Refusal::NotSent | Refusal::Other(_))) => {
-                Err(Error::unavailable(refused))
-            }
+            Err(refused) => Err(Error::of_refusal(refused)),
         }
     }
 }

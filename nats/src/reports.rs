@@ -30,8 +30,10 @@ impl Reports {
         }
     }
 
-    /// Reports the outcome of an attempt, and waits until the broker has it.
-    pub async fn outcome(&self, request: RequestId, outcome: Outcome) -> Result<(), Error> {
+    /// Reports the outcome of an attempt, and waits until the broker has it. What is longer in it
+    /// than is kept is cut.
+    pub async fn outcome(&self, request: RequestId, mut outcome: Outcome) -> Result<(), Error> {
+        outcome.bound();
         let id = TaskId {
             request,
             group: outcome.group,
@@ -120,18 +122,24 @@ pub struct StoredReport {
 }
 
 impl StoredReport {
-    /// Reads a delivered report; one that cannot be read comes back with the reason.
+    /// Reads a delivered report; one that cannot be read comes back with the reason. What a worker
+    /// of somebody's own says at greater length than is kept is cut.
     pub fn parse(delivery: Delivery) -> Result<Self, Box<Unreadable>> {
         let what = || format!("the report at {}", delivery.subject());
         let request = subject::request(delivery.subject(), 2)
             .ok_or_else(|| Error::corrupt(what(), "its subject names no request"));
         let reports = decode(delivery.body()).map_err(|error| Error::corrupt(what(), error));
         match (request, reports) {
-            (Ok(request), Ok(reports)) => Ok(Self {
-                request,
-                reports,
-                delivery,
-            }),
+            (Ok(request), Ok(mut reports)) => {
+                for report in &mut reports {
+                    report.bound();
+                }
+                Ok(Self {
+                    request,
+                    reports,
+                    delivery,
+                })
+            }
             (Err(error), _) | (_, Err(error)) => Err(Unreadable::boxed(delivery, error)),
         }
     }

@@ -18,10 +18,8 @@ impl Stored {
         match answer {
             Ok(place) => Ok(place.stored),
             Err(Refusal::SubjectTaken) => Ok(Self::Already),
-            Err(refused @ (Refusal::NotSent | Refusal::Other(_))) => {
-                Err(Error::unavailable(refused))
-            }
             Err(Refusal::WrongSequence | Refusal::SequenceUnsure) => Err(Error::Conflict),
+            Err(refused) => Err(Error::of_refusal(refused)),
         }
     }
 }

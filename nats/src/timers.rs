@@ -2,7 +2,6 @@
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_SCHEDULE, NATS_SCHEDULE_TARGET};
-use async_nats::jetstream::message::PublishMessage;
 use domain::request::{Report, RequestId, TaskId};
 use jiff::Timestamp;
 
@@ -85,11 +84,9 @@ impl Timers {
         headers.insert(NATS_SCHEDULE, format!("@at {at}"));
         let timer = subject::timer(&target);
         headers.insert(NATS_SCHEDULE_TARGET, target);
-        let message = PublishMessage::build()
-            .headers(headers)
-            .payload(reports::encode(report)?);
-        let sent = self.connection.publish(timer, message).await?;
-        sent.await.map(|_| ()).map_err(Error::unavailable)
+        let body = reports::encode(report)?;
+        let stored = self.connection.publish(timer, headers, body).await;
+        stored.map(|_| ()).map_err(Error::of_refusal)
     }
 
     async fn clear(&self, target: &str, up_to: Option<u64>) -> Result<(), Error> {

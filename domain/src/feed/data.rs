@@ -1,11 +1,10 @@
-use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::request::{self, Event, Failure, GroupOutline, Recorded, RequestId};
+use crate::request::{Failure, GroupOutline, RequestId};
 
 /// What an event says in public, by event. Documents and results are not in it: whoever wants
 /// them reads them.
@@ -33,12 +32,19 @@ pub enum Data {
 pub struct Received {
     /// The request.
     pub request_id: RequestId,
-    /// The groups of the document, in order.
+    /// The groups of the document, in order: all of them, or the first 100. Of a long name it has
+    /// the beginning.
     pub groups: Vec<GroupOutline>,
-    /// The `x-*` headers of the submission, names in lower case.
+    /// How many groups there are, where not all are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_count: Option<u32>,
+    /// The `x-*` headers of the submission, names in lower case; those that fit.
     pub metadata: BTreeMap<String, String>,
     /// Who submitted it.
     pub submitter: String,
+    /// Whether something was left out, or cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// What the document refers to was fetched and kept.
@@ -47,8 +53,14 @@ pub struct Received {
 pub struct ResourcesCaptured {
     /// The request.
     pub request_id: RequestId,
-    /// Where it was fetched from, in the order of the fetches.
+    /// Where it was fetched from, in the order of the fetches: all of it, or the first 100.
     pub uris: Vec<String>,
+    /// How many were fetched, where not all are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri_count: Option<u32>,
+    /// Whether something was left out, or cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// A group started.
@@ -66,6 +78,9 @@ pub struct GroupStarted {
     /// When it times out.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub deadline: Timestamp,
+    /// Whether something was left out, or cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// A task has its result. In the history of a request; not in the feed.
@@ -105,6 +120,9 @@ pub struct TaskFailed {
     pub attempt: crate::request::Attempt,
     /// What follows.
     pub next: Next,
+    /// Whether something was left out, or cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// What follows a failed attempt.
@@ -181,8 +199,14 @@ pub struct Redriven {
     pub reason: String,
     /// The group that runs again, from 0; none where the request failed between groups.
     pub group: Option<u32>,
-    /// The tasks that run again.
+    /// The tasks that run again: all of them, or the first 1,000.
     pub tasks: Vec<u32>,
+    /// How many run again, where not all are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_count: Option<u32>,
+    /// Whether something was left out, or cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// The request was made of another one, and takes over what that had by then.
@@ -199,89 +223,4 @@ pub struct Forked {
     pub by: String,
     /// Why, in that person's words.
     pub reason: String,
-}
-
-impl Data {
-    /// The public form of an event.
-    #[must_use]
-    #[allow(clippy::too_many_lines)] // One arm for each event.
-    pub fn of<E: Borrow<Event>>(recorded: &Recorded<E>) -> Self {
-        let request_id = recorded.request;
-        match recorded.event.borrow() {
-            Event::Received(received) => Self::Received(Received {
-                request_id,
-                groups: received.groups.clone(),
-                metadata: received.metadata.clone(),
-                submitter: received.submitter.clone(),
-            }),
-            Event::ResourcesCaptured(captured) => Self::ResourcesCaptured(ResourcesCaptured {
-                request_id,
-                uris: captured.resources.iter().map(|r| r.uri.clone()).collect(),
-            }),
-            Event::GroupStarted(started) => Self::GroupStarted(GroupStarted {
-                request_id,
-                group: started.group,
-                name: started.name.clone(),
-                tasks: started.tasks,
-                deadline: started.deadline,
-            }),
-            Event::TaskSucceeded(task) => Self::TaskSucceeded(TaskSucceeded {
-                request_id,
-                group: task.group,
-                task: task.task,
-                attempt: task.attempt,
-                worker: task.worker.clone(),
-                started_at: task.started_at,
-                duration_ms: task.duration_ms,
-                result_bytes: task.result.size(),
-            }),
-            Event::TaskFailed(task) => Self::TaskFailed(TaskFailed {
-                request_id,
-                group: task.group,
-                task: task.task,
-                attempt: task.attempt.clone(),
-                next: match &task.next {
-                    request::Next::RetryAt(at) | request::Next::DispatchAt(at) => {
-                        Next::RetryAt(*at)
-                    }
-                    request::Next::DeadLetter(letter) => Next::DeadLetter(letter.clone()),
-                },
-            }),
-            Event::GroupTimedOut { group } => Self::GroupTimedOut(GroupTimedOut {
-                request_id,
-                group: *group,
-            }),
-            Event::GroupCompleted { group } => Self::GroupCompleted(GroupCompleted {
-                request_id,
-                group: *group,
-            }),
-            Event::Succeeded(succeeded) => Self::Succeeded(Succeeded {
-                request_id,
-                response_bytes: succeeded.response.size(),
-            }),
-            Event::Failed(failed) => Self::Failed(Failed {
-                request_id,
-                failure: failed.failure.clone(),
-            }),
-            Event::Cancelled(cancelled) => Self::Cancelled(Cancelled {
-                request_id,
-                by: cancelled.by.clone(),
-                reason: cancelled.reason.clone(),
-            }),
-            Event::Redriven(redriven) => Self::Redriven(Redriven {
-                request_id,
-                by: redriven.by.clone(),
-                reason: redriven.reason.clone(),
-                group: redriven.group,
-                tasks: redriven.tasks.clone(),
-            }),
-            Event::Forked(forked) => Self::Forked(Forked {
-                request_id,
-                from: forked.from,
-                sequence: forked.sequence,
-                by: forked.by.clone(),
-                reason: forked.reason.clone(),
-            }),
-        }
-    }
 }

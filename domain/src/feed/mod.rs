@@ -5,6 +5,7 @@ mod asyncapi;
 mod data;
 mod envelope;
 mod schema;
+mod told;
 
 pub use asyncapi::asyncapi;
 pub use data::{
@@ -13,3 +14,4 @@ pub use data::{
 };
 pub use envelope::{CloudEvent, SOURCE, event_type};
 pub use schema::{EVENTS, schema};
+pub use told::{GROUPS_MAX, URI_MAX_BYTES, URIS_MAX};

@@ -2,12 +2,14 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::bounds::{TEXT_MAX_BYTES, cut};
+use super::failure::FAILED_TASKS_MAX;
 use super::{
-    Advance, Cancelled, Command, Event, Failed, FailedTask, Failure, Group, GroupStarted, Phase,
-    Received, Redriven, Rejection, Report, Request, Resource, ResourcesCaptured, Rules, State,
-    Status, Step, Succeeded, fork,
+    Advance, Cancelled, Command, Event, Failed, Failure, Group, GroupStarted, Phase, Received,
+    Redriven, Rejection, Report, Request, Resource, ResourcesCaptured, Rules, State, Status, Step,
+    Succeeded, fork,
 };
-use tally::Tally;
+use tally::{Tally, Told};
 
 mod tally;
 
@@ -78,7 +80,10 @@ fn abort(request: &Request, failure: Failure) -> Vec<Event> {
 fn cancel(request: &Request, by: String, reason: String) -> Result<Vec<Event>, Rejection> {
     match request.status() {
         Status::Cancelled => Ok(Vec::new()),
-        Status::Received | Status::Running => Ok(vec![Event::Cancelled(Cancelled { by, reason })]),
+        Status::Received | Status::Running => {
+            let (by, reason) = (said(by), said(reason));
+            Ok(vec![Event::Cancelled(Cancelled { by, reason })])
+        }
         ended @ (Status::Succeeded | Status::Failed) => Err(Rejection::Ended(ended.as_str())),
     }
 }
@@ -96,24 +101,32 @@ fn redrive(
             return Err(Rejection::NotFailed(request.status().as_str()));
         }
     };
-    let tasks = group.map_or_else(Vec::new, |group| {
-        group.without_result().iter().map(|t| t.task).collect()
-    });
+    let mut tasks: Vec<u32> = group.map_or_else(Vec::new, |group| group.open().collect());
+    let count = tasks.len();
+    tasks.truncate(FAILED_TASKS_MAX);
+    let task_count = (tasks.len() < count).then(|| u32::try_from(count).unwrap_or(u32::MAX));
     Ok(vec![Event::Redriven(Redriven {
-        by,
-        reason,
+        by: said(by),
+        reason: said(reason),
         run: request.redrives.saturating_add(1),
         group: group.map(|group| group.index),
         tasks,
+        task_count,
         deadline,
     })])
+}
+
+/// What somebody said, as far as it is kept.
+fn said(mut text: String) -> String {
+    cut(&mut text, TEXT_MAX_BYTES);
+    text
 }
 
 fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, Rejection> {
     let Some(group) = request.group() else {
         return match request.phase {
             Phase::Planning if request_timed_out(request, &advance.reports) => {
-                Ok(vec![failed(request_timeout(None))])
+                Ok(vec![failed(request_timeout(None, Failure::default()))])
             }
             Phase::Planning => follow(request.completed.len(), advance),
             _ => Ok(Vec::new()),
@@ -149,20 +162,19 @@ fn conclude(
         let next = follow(request.completed.len() + 1, advance)?;
         // Its timer has fired and will not fire again: only an end may overtake it.
         if timed_out && !next.last().is_some_and(Event::is_terminal) {
-            events.push(failed(request_timeout(None)));
+            events.push(failed(request_timeout(None, Failure::default())));
         } else {
             events.extend(next);
         }
     } else if tally.all_ended() || (advance.rules.fail_fast && tally.failed() > 0) {
-        events.push(failed(tally.failure(events)));
+        events.push(failed(tally.failure()));
     } else if group_timed_out(group, &advance.reports) {
         events.push(Event::GroupTimedOut { group: index });
-        let failure = group_timeout(group, tally.without_result(events));
+        let failure = group_timeout(group, tally.without_result());
         events.push(failed(failure));
     } else if request_timed_out(request, &advance.reports) {
-        let mut failure = request_timeout(Some(index));
-        failure.tasks = tally.without_result(events);
-        events.push(failed(failure));
+        let told = tally.without_result();
+        events.push(failed(request_timeout(Some(index), told.into())));
     }
     Ok(())
 }
@@ -219,28 +231,28 @@ fn request_timed_out(request: &Request, reports: &[Report]) -> bool {
         .any(|report| matches!(report, Report::RequestTimedOut { run } if *run == request.redrives))
 }
 
-fn group_timeout(group: &Group, tasks: Vec<FailedTask>) -> Failure {
+fn group_timeout(group: &Group, told: Told) -> Failure {
     Failure {
         code: "group-timed-out".into(),
         message: format!(
             "group {} was not complete at its deadline, {}: {} of {} tasks have no result",
             group.index,
             group.deadline,
-            tasks.len(),
+            told.count,
             group.tasks.len()
         ),
         group: Some(group.index),
-        tasks,
         redrive_may_help: true,
+        ..told.into()
     }
 }
 
-fn request_timeout(group: Option<u32>) -> Failure {
+fn request_timeout(group: Option<u32>, told: Failure) -> Failure {
     Failure {
         code: "request-timed-out".into(),
         message: "the request was not finished within its time limit".into(),
         group,
-        tasks: Vec::new(),
         redrive_may_help: true,
+        ..told
     }
 }

@@ -189,8 +189,11 @@ pub struct Redriven {
     /// The group that runs again, from 0; none where the request failed between groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u32>,
-    /// The tasks that run again.
+    /// The tasks that run again: all of them, or the first 1,000.
     pub tasks: Vec<u32>,
+    /// How many run again, where not all are told.
+    #[serde(default, rename = "taskCount", skip_serializing_if = "Option::is_none")]
+    pub task_count: Option<u32>,
     /// When the group now times out.
     pub deadline: Timestamp,
 }

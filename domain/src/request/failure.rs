@@ -2,18 +2,26 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Attempt;
+use super::bounds::{CODE_MAX_BYTES, NAME_MAX_BYTES, TEXT_MAX_BYTES, cut, json_bytes};
 
+/// The most tasks that a failure tells of; it has the number of all.
+pub const FAILED_TASKS_MAX: usize = 1_000;
 /// A failure's tasks are told in full up to this many bytes: one commit has to fit into one
-/// message. Beyond it a task keeps its last attempt without causes, and beyond twice as much only
-/// its number and its dead letter, which has everything.
+/// message, together with the reports that it takes in. Beyond it a task keeps its last attempt
+/// without causes, and beyond half as much more only its number and its dead letter, which has
+/// everything.
 pub const FAILURE_MAX_BYTES: usize = 192 * 1024;
+/// Up to where a task keeps its last attempt.
+const SHORTENED_MAX_BYTES: usize = FAILURE_MAX_BYTES + FAILURE_MAX_BYTES / 2;
+/// The most bytes of the names of all dead letters.
+const LETTERS_MAX_BYTES: usize = 96 * 1024;
 /// What an attempt takes beside its texts.
 const ATTEMPT_BYTES: usize = 200;
 /// The most of a message that is kept beyond the limit.
 const SHORT_MESSAGE_BYTES: usize = 200;
 
 /// Why a request failed, with everything somebody needs to put it right.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// A stable code in kebab-case, such as `tasks-failed` or `hydration-no-match`.
@@ -23,9 +31,15 @@ pub struct Failure {
     /// The group in which it happened, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u32>,
-    /// Every task that has no result, with its failed attempts.
+    /// The tasks that have no result, with their failed attempts: all of them, or the first 1,000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<FailedTask>,
+    /// How many tasks have no result, where not all are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_count: Option<u32>,
+    /// Whether something was left out of this, or cut; the dead letters have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
     /// Whether a redrive may help without a change of the document.
     pub redrive_may_help: bool,
 }
@@ -46,17 +60,26 @@ pub struct FailedTask {
 impl Failure {
     /// The same failure, told so that it fits into a commit.
     #[must_use]
-    pub(super) fn bounded(mut self) -> Self {
-        let mut told = 0;
-        for task in &mut self.tasks {
-            if told > FAILURE_MAX_BYTES {
-                task.shorten();
-            }
-            if told > 2 * FAILURE_MAX_BYTES {
-                task.attempts.clear();
-            }
-            told += task.attempts.iter().map(size).sum::<usize>();
+    pub(crate) fn bounded(mut self) -> Self {
+        let mut cut_off = cut(&mut self.code, CODE_MAX_BYTES);
+        cut_off |= cut(&mut self.message, TEXT_MAX_BYTES);
+        if self.tasks.len() > FAILED_TASKS_MAX {
+            let count = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
+            self.task_count.get_or_insert(count);
+            self.tasks.truncate(FAILED_TASKS_MAX);
+            cut_off = true;
         }
+        let (mut told, mut letters) = (0, 0);
+        for task in &mut self.tasks {
+            cut_off |= task.bound(told);
+            told += task.size();
+            letters += task.dead_letter.as_deref().map_or(0, json_bytes);
+            if letters > LETTERS_MAX_BYTES {
+                task.dead_letter = None;
+                cut_off = true;
+            }
+        }
+        self.truncated |= cut_off;
         self
     }
 
@@ -79,19 +102,43 @@ impl Failure {
 }
 
 impl FailedTask {
+    /// Cuts what is longer than is kept, where so many bytes are told before it. Says whether
+    /// something was cut off.
+    fn bound(&mut self, told: usize) -> bool {
+        let letter = self.dead_letter.as_mut();
+        let mut cut_off = letter.is_some_and(|letter| cut(letter, NAME_MAX_BYTES));
+        for attempt in &mut self.attempts {
+            cut_off |= attempt.bound();
+        }
+        if told + self.size() > FAILURE_MAX_BYTES {
+            self.shorten();
+            cut_off = true;
+        }
+        if told + self.size() > SHORTENED_MAX_BYTES {
+            self.attempts.clear();
+        }
+        cut_off
+    }
+
     fn shorten(&mut self) {
         if let Some(mut last) = self.attempts.pop() {
             last.fault.causes.clear();
-            let end = last.fault.message.floor_char_boundary(SHORT_MESSAGE_BYTES);
-            last.fault.message.truncate(end);
+            cut(&mut last.fault.message, SHORT_MESSAGE_BYTES);
             self.attempts = vec![last];
         }
     }
+
+    fn size(&self) -> usize {
+        self.attempts.iter().map(size).sum()
+    }
 }
 
+/// How many bytes an attempt has in JSON, about.
 fn size(attempt: &Attempt) -> usize {
-    let causes: usize = attempt.fault.causes.iter().map(String::len).sum();
-    ATTEMPT_BYTES + attempt.worker.len() + attempt.fault.message.len() + causes
+    let fault = &attempt.fault;
+    let causes: usize = fault.causes.iter().map(|cause| json_bytes(cause)).sum();
+    let said = [&attempt.worker, &fault.code, &fault.message];
+    ATTEMPT_BYTES + said.map(|text| json_bytes(text)).iter().sum::<usize>() + causes
 }
 
 #[cfg(test)]
@@ -124,29 +171,53 @@ mod tests {
             group: Some(0),
             tasks: (1..=tasks).map(task).collect(),
             redrive_may_help: true,
+            ..Failure::default()
         }
     }
 
     #[test]
     fn a_failure_of_a_few_tasks_is_told_in_full() {
         assert_eq!(failure(37, 500).bounded(), failure(37, 500));
+        let json = serde_json::to_string(&failure(37, 500)).unwrap();
+        assert!(!json.contains("taskCount") && !json.contains("truncated"));
     }
 
     #[test]
-    fn a_failure_of_very_many_tasks_names_each_and_still_fits_into_a_commit() {
-        let bounded = failure(10_000, 4096).bounded();
-        assert_eq!(bounded.tasks.len(), 10_000);
+    fn a_failure_of_very_many_tasks_counts_all_and_still_fits_into_a_commit() {
+        let bounded = failure(2_000, 4096).bounded();
+        assert_eq!(bounded.tasks.len(), FAILED_TASKS_MAX);
+        assert_eq!((bounded.task_count, bounded.truncated), (Some(2_000), true));
         assert_eq!(bounded.tasks[0].attempts.len(), 3);
         let short = &bounded.tasks[100].attempts[0];
         assert_eq!((short.attempt, short.fault.causes.len()), (3, 0));
-        assert!(bounded.tasks[9_999].attempts.is_empty());
-        assert!(bounded.tasks[9_999].dead_letter.is_some());
-        let told: usize = bounded
-            .tasks
-            .iter()
-            .flat_map(|t| &t.attempts)
-            .map(size)
-            .sum();
-        assert!(told < 3 * FAILURE_MAX_BYTES, "{told}");
+        assert!(bounded.tasks[999].attempts.is_empty());
+        assert!(bounded.tasks[999].dead_letter.is_some());
+        let json = serde_json::to_vec(&bounded).unwrap().len();
+        assert!(
+            json < SHORTENED_MAX_BYTES + LETTERS_MAX_BYTES + 64 * 1024,
+            "{json}"
+        );
+        assert_eq!(bounded.clone().bounded(), bounded, "once is enough");
+    }
+
+    #[test]
+    fn a_failure_of_a_thousand_tasks_names_each_and_one_more_is_counted() {
+        let named = failure(1_000, 10).bounded();
+        assert_eq!((named.tasks.len(), named.task_count), (1_000, None));
+        let counted = failure(1_001, 10).bounded();
+        assert_eq!(
+            (counted.tasks.len(), counted.task_count),
+            (1_000, Some(1_001))
+        );
+    }
+
+    #[test]
+    fn one_task_of_very_many_attempts_is_told_by_the_last() {
+        let mut failure = failure(1, 4096);
+        let attempt = failure.tasks[0].attempts[0].clone();
+        failure.tasks[0].attempts = vec![attempt; 10_000];
+        let bounded = failure.bounded();
+        assert_eq!(bounded.tasks[0].attempts.len(), 1);
+        assert!(bounded.truncated);
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::bounds::{TEXT_MAX_BYTES, cut};
 use super::{
     Event, Forked, GroupStarted, Received, Resource, ResourcesCaptured, Rules, TaskSucceeded,
 };
@@ -41,9 +42,12 @@ pub(super) fn begin(fork: Fork) -> Vec<Event> {
         .now
         .checked_add(fork.rules.group_timeout)
         .unwrap_or(Timestamp::MAX);
+    let mut forked = fork.forked;
+    cut(&mut forked.by, TEXT_MAX_BYTES);
+    cut(&mut forked.reason, TEXT_MAX_BYTES);
     let mut events = vec![
         Event::Received(Box::new(fork.received)),
-        Event::Forked(fork.forked),
+        Event::Forked(forked),
     ];
     if !fork.resources.is_empty() {
         let resources = fork.resources;

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod attempt;
+pub(crate) mod bounds;
 mod command;
 mod decide;
 mod delayed;
@@ -21,6 +22,7 @@ mod state;
 mod trace_parent;
 
 pub use attempt::{Attempt, Fault, Given, Next, Outcome, Report, Verdict};
+pub use bounds::{CAUSES_MAX, CODE_MAX_BYTES, NAME_MAX_BYTES, TEXT_MAX_BYTES, json_bytes};
 pub use command::{Advance, Command, Rejection, Rules, Step};
 pub use decide::decide;
 pub use delayed::delayed;
@@ -29,7 +31,7 @@ pub use event::{
     Resource, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
 pub use evolve::evolve;
-pub use failure::{FAILURE_MAX_BYTES, FailedTask, Failure};
+pub use failure::{FAILED_TASKS_MAX, FAILURE_MAX_BYTES, FailedTask, Failure};
 pub use fork::{Fork, TakenGroup};
 pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};
 pub use payload::Payload;

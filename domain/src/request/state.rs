@@ -1,9 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Attempt, FailedTask, Failure, GroupOutline, Payload, Report, Resource, TraceParent, Verdict,
-};
+use super::{Attempt, Failure, GroupOutline, Payload, Report, Resource, TraceParent, Verdict};
 
 /// A request as its events leave it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,21 +235,11 @@ impl Group {
             .map(|(number, _)| number)
     }
 
-    /// Every task without a result, as a failure lists them.
-    #[must_use]
-    pub fn without_result(&self) -> Vec<FailedTask> {
+    /// The numbers of the tasks without a result.
+    pub fn open(&self) -> impl Iterator<Item = u32> {
         self.numbered()
-            .filter_map(|(task, state)| match state {
-                TaskState::Succeeded(_) => None,
-                TaskState::Pending { attempts, .. } => Some((task, attempts, None)),
-                TaskState::Failed(attempts, letter) => Some((task, attempts, Some(letter))),
-            })
-            .map(|(task, attempts, letter)| FailedTask {
-                task,
-                attempts: attempts.clone(),
-                dead_letter: letter.cloned(),
-            })
-            .collect()
+            .filter(|(_, task)| !matches!(task, TaskState::Succeeded(_)))
+            .map(|(number, _)| number)
     }
 }
 

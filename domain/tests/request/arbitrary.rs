@@ -153,7 +153,10 @@ fn failed() -> impl Strategy<Value = Event> {
         },
     );
     let said = (text(), text(), of(any::<u32>()), any::<bool>());
-    (said, vec(task, 0..3)).prop_map(|((code, message, group, redrive_may_help), tasks)| {
+    let cut = (of(any::<u32>()), any::<bool>());
+    let failure = (said, vec(task, 0..3), cut);
+    failure.prop_map(|(said, tasks, (task_count, truncated))| {
+        let (code, message, group, redrive_may_help) = said;
         Event::Failed(Failed {
             failure: Failure {
                 code,
@@ -161,6 +164,8 @@ fn failed() -> impl Strategy<Value = Event> {
                 group,
                 tasks,
                 redrive_may_help,
+                task_count,
+                truncated,
             },
         })
     })
@@ -168,14 +173,16 @@ fn failed() -> impl Strategy<Value = Event> {
 
 fn redriven() -> impl Strategy<Value = Event> {
     let said = (text(), text(), any::<u32>());
-    let what = (of(any::<u32>()), vec(any::<u32>(), 0..4));
-    (said, what, timestamp()).prop_map(|((by, reason, run), (group, tasks), deadline)| {
+    let what = (of(any::<u32>()), vec(any::<u32>(), 0..4), of(any::<u32>()));
+    (said, what, timestamp()).prop_map(|((by, reason, run), what, deadline)| {
+        let (group, tasks, task_count) = what;
         Event::Redriven(Redriven {
             by,
             reason,
             run,
             group,
             tasks,
+            task_count,
             deadline,
         })
     })

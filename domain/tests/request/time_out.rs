@@ -22,6 +22,7 @@ fn timed_out(of: u32, deadline: Timestamp, tasks: Vec<FailedTask>) -> [Event; 2]
         group: Some(0),
         tasks,
         redrive_may_help: true,
+        ..Failure::default()
     };
     [Event::GroupTimedOut { group: 0 }, failed(failure)]
 }

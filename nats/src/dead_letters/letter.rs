@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use async_nats::{HeaderMap, Message};
+use async_nats::HeaderMap;
 use domain::request::{Attempt, Given, Payload, RequestId, TaskId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,10 @@ pub(super) const SUBJECT: &str = "Fanfold-Subject";
 pub(super) const REASON: &str = "Fanfold-Reason";
 /// Its headers, as JSON.
 pub(super) const HEADERS: &str = "Fanfold-Headers";
+/// How many bytes its body had, where it is not whole here.
+pub(super) const TRUNCATED: &str = "Fanfold-Truncated";
+/// The most bytes of a letter's attempts, where it does not fit with all of them.
+const ATTEMPTS_MAX_BYTES: usize = 64 * 1024;
 /// The type, and the code, of what cannot be read.
 pub(super) const UNREADABLE: &str = "unreadable";
 
@@ -35,6 +39,9 @@ pub struct DeadLetter {
     pub attempts: Vec<Attempt>,
     /// The sequence of the commit that gave it up, once that is there.
     pub sequence: Option<u64>,
+    /// Whether only its last attempts are told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 impl DeadLetter {
@@ -52,6 +59,29 @@ impl DeadLetter {
     pub fn id(&self) -> String {
         format!("{}.{}", self.task, self.run)
     }
+
+    /// Keeps as many of the last attempts as fit into a message beside the document, the last one
+    /// in any case.
+    pub(super) fn keep_last_attempts(&mut self) {
+        let mut bytes = 0;
+        let mut kept = Vec::new();
+        while let Some(mut attempt) = self.attempts.pop() {
+            attempt.bound();
+            let json = serde_json::to_string(&attempt).unwrap_or_default();
+            bytes += json.len();
+            if bytes > ATTEMPTS_MAX_BYTES {
+                if kept.is_empty() {
+                    attempt.fault.causes.clear();
+                    kept.push(attempt);
+                }
+                break;
+            }
+            kept.push(attempt);
+        }
+        kept.reverse();
+        self.attempts = kept;
+        self.truncated = true;
+    }
 }
 
 /// A message that cannot be read, as it was.
@@ -67,15 +97,19 @@ pub struct Unread {
     /// Its body; shown with what is no UTF-8 in it replaced.
     #[serde(serialize_with = "as_text")]
     pub body: Vec<u8>,
+    /// How many bytes its body had, where it is not all here: it was too large to be kept whole,
+    /// or had too many headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated: Option<u64>,
 }
 
 impl Unread {
     /// Whether it can go back to where it was: what is in a queue was taken out of it, and what
-    /// is in the log or the feed is there still.
+    /// is in the log or the feed is there still. One that was cut is not what it was.
     #[must_use]
     pub fn can_be_put_back(&self) -> bool {
         let root = self.subject.split('.').next().unwrap_or_default();
-        matches!(root, "tasks" | "reports")
+        matches!(root, "tasks" | "reports") && self.truncated.is_none()
     }
 }
 
@@ -212,6 +246,7 @@ pub(super) fn read(place: &Place<'_>, headers: &HeaderMap, body: &[u8]) -> Resul
                 .and_then(|json| serde_json::from_str(json).ok())
                 .unwrap_or_default(),
             body: body.to_vec(),
+            truncated: text(TRUNCATED).and_then(|bytes| bytes.parse().ok()),
         }))
     } else {
         let what = || format!("the dead letter at {}", place.subject);
@@ -228,22 +263,6 @@ pub(super) fn read(place: &Place<'_>, headers: &HeaderMap, body: &[u8]) -> Resul
 
 fn as_text<S: serde::Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&String::from_utf8_lossy(body))
-}
-
-pub(super) fn headers_as_json(message: &Message) -> String {
-    let headers: BTreeMap<String, String> =
-        message
-            .headers
-            .as_ref()
-            .map_or_else(BTreeMap::new, |headers| {
-                headers
-                    .iter()
-                    .filter_map(|(name, values)| {
-                        Some((name.to_string(), values.first()?.to_string()))
-                    })
-                    .collect()
-            });
-    serde_json::to_string(&headers).unwrap_or_default()
 }
 
 pub(super) fn time(nanoseconds: i128) -> Result<Timestamp, Error> {

@@ -1,17 +1,19 @@
 //! Tasks that will not be tried again and messages that cannot be read, with their history.
 
+mod aside;
 mod letter;
 mod page;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use domain::request::{Attempt, Payload, TaskId};
 use jiff::Timestamp;
 
-use crate::error::{Refusal, refusal};
+use crate::error::Refusal;
 use crate::topology::DEAD_LETTERS;
 use crate::{Connection, Delivery, Error, Operation, Payloads, packed, subject};
+pub(crate) use aside::Unsent;
 pub use letter::{DeadLetter, Kept, Letter, Summary, Unread};
 pub(crate) use page::id_of;
 pub use page::{Filter, Page};
@@ -143,7 +145,8 @@ impl DeadLetters {
     }
 
     /// Puts a message that was set aside back to where it was, as it was, and discards its
-    /// letter; whether it can be: a commit of the log is still there, and is not said twice.
+    /// letter; whether it can be: a commit of the log is still there, and is not said twice, and
+    /// of one that was cut there is only the beginning.
     pub async fn put_back(
         &self,
         id: &str,
@@ -173,14 +176,23 @@ impl DeadLetters {
     pub async fn set_aside(&self, delivery: &Delivery, reason: &Error) -> Result<String, Error> {
         let (sequence, _, _) = delivery.place()?;
         let subject = subject::unreadable(delivery.subject(), sequence);
-        // Its own headers would be instructions to the broker here.
-        let mut headers = HeaderMap::new();
-        headers.insert(letter::SUBJECT, delivery.subject());
-        headers.insert(letter::REASON, one_line(&reason.to_string()));
-        headers.insert(letter::HEADERS, letter::headers_as_json(delivery.message()));
-        self.publish(&subject, headers, delivery.body().to_vec().into(), None)
-            .await?;
+        let message = delivery.message();
+        let (headers, body) = aside::letter(
+            delivery.subject(),
+            message.headers.as_ref(),
+            &reason.to_string(),
+            &message.payload,
+        );
+        self.publish(&subject, headers, body, None).await?;
         Ok(page::id_of(&subject).to_owned())
+    }
+
+    /// Keeps a message that the broker does not take where it belongs.
+    pub(crate) async fn keep_unsent(&self, unsent: Unsent, reason: &str) -> Result<(), Error> {
+        let subject = subject::unreadable(&unsent.of, unsent.sequence);
+        let own = Some(&unsent.headers);
+        let (headers, body) = aside::letter(&unsent.subject, own, reason, &unsent.body);
+        self.publish(&subject, headers, body, None).await
     }
 
     /// The letter with its task document in it, where that fits: the object store forgets it
@@ -205,28 +217,43 @@ impl DeadLetters {
     }
 
     async fn store(&self, subject: &str, letter: &DeadLetter, over: u64) -> Result<(), Error> {
-        let (headers, body) = encode(letter)?;
+        let (headers, body) = match encode(letter) {
+            Err(Error::TooLarge { .. }) => encode(&Box::pin(self.fitted(letter)).await?)?,
+            encoded => encoded?,
+        };
         self.publish(subject, headers, body, Some(over)).await
+    }
+
+    /// A letter that does not fit into a message, so that it does: of its attempts the last ones
+    /// stay, and its document goes to the object store where it is what takes the room.
+    async fn fitted(&self, letter: &DeadLetter) -> Result<DeadLetter, Error> {
+        let mut fitted = letter.clone();
+        fitted.keep_last_attempts();
+        if encode(&fitted).is_err()
+            && let Payload::Inline(text) = &letter.document
+        {
+            let payloads = Payloads::new(self.connection.clone());
+            let bytes = text.as_bytes().to_vec().into();
+            fitted.document = payloads.place_stored(bytes).await?;
+        }
+        Ok(fitted)
     }
 
     async fn publish(
         &self,
         subject: &str,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: bytes::Bytes,
         over: Option<u64>,
     ) -> Result<(), Error> {
-        let mut message = PublishMessage::build().headers(headers).payload(body);
         if let Some(over) = over {
-            message = message.expected_last_subject_sequence(over);
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, over.to_string());
         }
-        let sent = self.connection.publish(subject.to_owned(), message).await?;
-        match sent.await {
+        let published = self.connection.publish(subject.to_owned(), headers, body);
+        match published.await {
             Ok(_) => Ok(()),
-            Err(error) => Err(match refusal(&error) {
-                Refusal::WrongSequence | Refusal::SequenceUnsure => Error::Conflict,
-                _ => Error::unavailable(error),
-            }),
+            Err(Refusal::WrongSequence | Refusal::SequenceUnsure) => Err(Error::Conflict),
+            Err(refused) => Err(Error::of_refusal(refused)),
         }
     }
 
@@ -249,14 +276,9 @@ impl DeadLetters {
 }
 
 fn encode(letter: &DeadLetter) -> Result<(HeaderMap, bytes::Bytes), Error> {
-    let unwritten = |reason: String| Error::corrupt("a new dead letter", reason);
-    let json = serde_json::to_vec(letter).map_err(|error| unwritten(error.to_string()))?;
+    const WHAT: &str = "a new dead letter";
+    let json = serde_json::to_vec(letter).map_err(|error| Error::corrupt(WHAT, error))?;
     let mut headers = HeaderMap::new();
-    let body = packed::pack(json, &mut headers).map_err(unwritten)?;
+    let body = packed::pack(WHAT, json, &mut headers)?;
     Ok((headers, body))
-}
-
-/// A header's value ends at a line break.
-fn one_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
 }

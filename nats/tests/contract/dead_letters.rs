@@ -2,11 +2,11 @@ use domain::request::{Attempt, Fault, Payload, TaskId};
 use harness::World;
 use jiff::Timestamp;
 use nats::{
-    Attempts, Connection, DeadLetter, DeadLetters, Filter, Letter, Payloads, Pull, PullOptions,
-    Stored, Tasks, Topology,
+    Attempts, Connection, DeadLetter, DeadLetters, Deliveries, Filter, Letter, MESSAGE_MAX_BYTES,
+    Payloads, Pull, PullOptions, Stored, StoredReport, Tasks, Topology,
 };
 
-use crate::{connect, new_id};
+use crate::{connect, dense, new_id};
 
 fn attempt(attempt: u32, code: &str) -> Attempt {
     Attempt {
@@ -34,6 +34,7 @@ fn letter(run: u32, last: Attempt) -> DeadLetter {
         document: Payload::from("<vnml/>"),
         attempts: vec![last],
         sequence: None,
+        truncated: false,
     }
 }
 
@@ -180,4 +181,65 @@ async fn what_is_sent_after_the_look_at_a_request_is_not_taken_back() {
     send(3).await;
     assert_eq!(tasks.take_back(request, up_to).await.unwrap(), 2);
     assert_eq!(send(3).await, Stored::Already);
+}
+
+#[tokio::test]
+async fn the_largest_message_is_set_aside_cut_and_is_not_put_back() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let letters = DeadLetters::new(connection.clone());
+    let id = new_id();
+    let subject = format!("reports.{}.{id}.0.1", id.partition().number());
+    let jetstream = world.jetstream().await;
+    let body = vec![b'x'; MESSAGE_MAX_BYTES];
+    let sent = jetstream.publish(subject.clone(), body.into()).await;
+    sent.unwrap().await.unwrap();
+    let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
+    let delivery = reports.next().await.unwrap().swap_remove(0);
+    let unreadable = StoredReport::parse(delivery).err().unwrap();
+    let letter = letters
+        .set_aside(&unreadable.delivery, &unreadable.error)
+        .await
+        .unwrap();
+    let kept = letters.get(&letter).await.unwrap().unwrap();
+    let Letter::Unread(unread) = kept.letter else {
+        panic!("{kept:?}")
+    };
+    assert_eq!(unread.subject, subject);
+    assert_eq!(unread.truncated, Some(MESSAGE_MAX_BYTES as u64));
+    assert!(unread.body.len() > MESSAGE_MAX_BYTES - 32 * 1024);
+    let back = letters.put_back(&letter, &unread, "tests", "tests").await;
+    assert!(!back.unwrap());
+}
+
+#[tokio::test]
+async fn a_letter_with_a_large_document_is_completed_with_as_many_attempts_as_fit() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let letters = DeadLetters::new(connection.clone());
+    let payloads = Payloads::new(connection);
+    let document = payloads.place(dense(1_700_000).into()).await.unwrap();
+    let letter = DeadLetter {
+        document,
+        ..letter(0, attempt(1, "exit-1"))
+    };
+    let kept = letters.keep(letter.clone()).await.unwrap();
+    assert!(kept.document.inline().is_some(), "it fits by itself");
+    let history: Vec<Attempt> = (1..=1_000)
+        .map(|number| {
+            let mut attempt = attempt(number, "exit-1");
+            attempt.fault.causes = vec![dense(4_000)];
+            attempt
+        })
+        .collect();
+    letters.complete(&letter.id(), history, 7).await.unwrap();
+    let completed = letters.get(&letter.id()).await.unwrap().unwrap();
+    let Letter::GivenUp(completed) = completed.letter else {
+        panic!("{completed:?}")
+    };
+    assert_eq!((completed.sequence, completed.truncated), (Some(7), true));
+    assert_eq!(completed.document, kept.document);
+    let numbers: Vec<u32> = completed.attempts.iter().map(|a| a.attempt).collect();
+    assert_eq!(numbers.last(), Some(&1_000));
+    assert!((2..1_000).contains(&numbers.len()), "{numbers:?}");
 }

@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
 use domain::feed::CloudEvent;
-use domain::request::{Event, Recorded};
+use domain::request::{Cancelled, Event, Recorded};
 use futures::StreamExt;
 use harness::World;
 use jiff::Timestamp;
-use nats::{Error, Feed, Topology};
+use nats::{DeadLetters, Error, Feed, Filter, Letter, Topology};
 
 use crate::{connect, new_id};
 
@@ -101,4 +101,39 @@ async fn a_batch_that_is_refused_is_an_error_and_the_next_is_not() {
     connect(world.nats_url(), &Topology::default()).await;
     feed.publish(&events(1, 10)).await.unwrap();
     assert_eq!(ids(&world).await.len(), 9);
+}
+
+#[tokio::test]
+async fn an_event_that_is_never_taken_is_set_aside_alone_and_the_others_are_published() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let jetstream = world.jetstream().await;
+    let stream = jetstream.get_stream("LIFECYCLE").await.unwrap();
+    let mut config = stream.cached_info().config.clone();
+    config.max_message_size = 2_000;
+    jetstream.update_stream(config).await.unwrap();
+    let large = Event::Cancelled(Cancelled {
+        by: "tests".into(),
+        reason: "r".repeat(3_000),
+    });
+    let mut all = events(1, 101);
+    all[50].event = &large;
+    let request = all[50].request;
+    let mut feed = Feed::new(connection.clone());
+    // However they go: singly, and as batches once it is known what a message costs.
+    feed.publish(&all[..10]).await.unwrap();
+    feed.publish(&all).await.unwrap();
+    let published = ids(&world).await;
+    assert_eq!(published.len(), 99);
+    let letters = DeadLetters::new(connection);
+    let page = letters.page(&Filter::default(), 0, 10).await.unwrap();
+    let [kept] = page.letters.as_slice() else {
+        panic!("{page:?}")
+    };
+    assert_eq!(kept.id, format!("unreadable.{request}.requests.51"));
+    let Letter::Unread(unread) = &kept.letter else {
+        panic!("{kept:?}")
+    };
+    assert!(unread.subject.starts_with("lifecycle.cancelled."));
+    assert_eq!(unread.headers["ce-id"], format!("{request}:51:0"));
 }

@@ -3,7 +3,7 @@ use futures::future::join_all;
 use harness::{NatsCluster, World};
 use nats::{Error, Log, Topology};
 
-use crate::{log, new_id, received};
+use crate::{dense, log, new_id, received};
 
 const WRITERS: usize = 32;
 const ROUNDS: usize = 10;
@@ -136,4 +136,45 @@ async fn a_history_of_more_commits_than_one_read_gives_is_read_whole() {
     let commits = log.read(id, 0).await.unwrap();
     assert_eq!(commits.len(), 1_050);
     assert_eq!(commits.last().map(|c| c.sequence), Some(last));
+}
+
+#[tokio::test]
+async fn a_history_of_more_bytes_than_one_read_gives_is_read_whole() {
+    // By itself this broker would end a page after so many bytes.
+    let world = World::own_configured("max_pending: 1MB\n").await;
+    let written = log(world.nats_url(), &Topology::default()).await;
+    let id = new_id();
+    let mut last = 0;
+    let mut sequences = Vec::new();
+    for _ in 0..100 {
+        let event = received(&dense(130_000));
+        last = written.append(id, last, &[event]).await.unwrap();
+        sequences.push(last);
+    }
+    let fresh = log(world.nats_url(), &Topology::default()).await;
+    let commits = fresh.read(id, 0).await.unwrap();
+    let found: Vec<u64> = commits.iter().map(|commit| commit.sequence).collect();
+    assert_eq!(found, sequences);
+    assert_eq!(fresh.load_since(id, last).await.unwrap().sequence(), last);
+}
+
+#[tokio::test]
+async fn a_history_is_read_in_pages_that_say_where_the_next_begins() {
+    let world = World::start().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    let (id, other) = (new_id(), new_id());
+    let mut last = 0;
+    for group in 0..6 {
+        let event = Event::GroupCompleted { group };
+        last = log.append(id, last, &[event]).await.unwrap();
+        log.append(other, 0, &[received("x")]).await.ok();
+    }
+    let first = log.read_page(id, 0, 4).await.unwrap();
+    assert_eq!(first.commits.len(), 4);
+    let next = first.next.expect("there is more");
+    assert_eq!(next, first.commits[3].sequence);
+    let rest = log.read_page(id, next, 2).await.unwrap();
+    assert_eq!(rest.commits.last().map(|c| c.sequence), Some(last));
+    assert_eq!((rest.commits.len(), rest.next), (2, None));
+    assert_eq!(log.read_page(id, last, 4).await.unwrap().commits, []);
 }

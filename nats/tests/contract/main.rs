@@ -3,6 +3,7 @@
 
 mod commands;
 mod dead_letters;
+mod denied;
 mod feed;
 mod follow;
 mod group_commit;
@@ -55,4 +56,16 @@ fn submission(document: &str) -> Box<Received> {
 
 fn received(document: &str) -> Event {
     Event::Received(submission(document))
+}
+
+/// Text of this many bytes that cannot be packed to much less than half of it.
+fn dense(bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes + 64);
+    let mut last = uuid::Uuid::now_v7().to_string();
+    while text.len() < bytes {
+        last = nats::sha256(last.as_bytes());
+        text.push_str(&last);
+    }
+    text.truncate(bytes);
+    text
 }

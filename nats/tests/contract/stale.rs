@@ -105,9 +105,7 @@ async fn an_outcome_of_a_run_that_another_instance_began_is_not_lost() {
     let end = domain::request::Failure {
         code: "hydration-no-match".into(),
         message: "nothing there".into(),
-        group: None,
-        tasks: Vec::new(),
-        redrive_may_help: false,
+        ..domain::request::Failure::default()
     };
     here.execute(id, Command::Abort(end)).await.unwrap();
     there.forget(id);

@@ -129,6 +129,7 @@ fn failed() -> Event {
             group: Some(0),
             tasks,
             redrive_may_help: true,
+            ..Failure::default()
         },
     })
 }

@@ -196,6 +196,7 @@ async fn the_failure_of_a_request_goes_when_it_is_redriven() {
         run: 1,
         group: None,
         tasks: Vec::new(),
+        task_count: None,
         deadline: Timestamp::now(),
     })]);
     let again = fold(None, recorded(id, &commits)).unwrap();

@@ -19,9 +19,8 @@ pub fn failure() -> Failure {
     Failure {
         code: "hydration-no-match".into(),
         message: "nothing matches //curve".into(),
-        group: None,
-        tasks: Vec::new(),
         redrive_may_help: false,
+        ..Failure::default()
     }
 }
 

@@ -187,6 +187,10 @@ impl From<nats::Error> for Problem {
             let message = "what is stored of this cannot be read; an operator must look at it";
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE, message);
         }
+        if matches!(error, nats::Error::TooLarge { .. }) {
+            let message = format!("what the log would keep of this does not fit: {error}");
+            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "document-limit", message);
+        }
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "log-unavailable",

@@ -35,6 +35,7 @@ impl Own {
                 sync_interval: settings.nats_sync_interval.clone(),
                 cluster: None,
                 group: Group::Own,
+                further: String::new(),
             };
             let server = server.start().await?;
             server.url().clone_into(&mut settings.nats_url);

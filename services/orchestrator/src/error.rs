@@ -25,6 +25,8 @@ impl From<nats::Error> for Error {
                 Self::failure("payload-missing", format!("{what} any more"))
             }
             nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
+            // It is as large whenever it is tried.
+            nats::Error::TooLarge { .. } => Self::failure("commit-too-large", error.to_string()),
             error => Self::Later(error.to_string()),
         }
     }
@@ -56,9 +58,8 @@ impl Error {
         Self::Fails(Box::new(Failure {
             code: code.into(),
             message: message.into(),
-            group: None,
-            tasks: Vec::new(),
             redrive_may_help: false,
+            ..Failure::default()
         }))
     }
 }

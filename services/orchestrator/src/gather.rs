@@ -17,8 +17,11 @@ use crate::{advance, dispatch};
 
 /// The most reports that become one commit.
 const REPORTS_PER_COMMIT: usize = 500;
-/// The most bytes of inline results that become one commit: the broker's messages end at 1 MiB.
-const BYTES_PER_COMMIT: u64 = 512 * 1024;
+/// The most bytes of reports that become one commit, as JSON: the broker's messages end at 1 MiB,
+/// and what follows from the reports is in the same commit.
+const BYTES_PER_COMMIT: usize = 512 * 1024;
+/// By how much an event may be larger than the report it is made of.
+const EVENT_BYTES: usize = 64;
 
 /// Takes reports in until nothing new is to be taken, then finishes what is under way.
 pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutdown) {
@@ -60,7 +63,7 @@ fn next_batch(reports: &mut VecDeque<StoredReport>) -> Vec<StoredReport> {
     let (mut bytes, mut count) = (0, 0);
     let mut batch = Vec::new();
     while let Some(stored) = reports.front() {
-        bytes += stored.reports.iter().map(inline_bytes).sum::<u64>();
+        bytes += stored.delivery.body().len() + EVENT_BYTES * stored.reports.len();
         count += stored.reports.len();
         let too_many = count > REPORTS_PER_COMMIT || bytes > BYTES_PER_COMMIT;
         if too_many && !batch.is_empty() {
@@ -71,17 +74,31 @@ fn next_batch(reports: &mut VecDeque<StoredReport>) -> Vec<StoredReport> {
     batch
 }
 
-fn inline_bytes(report: &Report) -> u64 {
-    match report {
-        Report::Outcome(outcome) => match &outcome.verdict {
-            Verdict::Succeeded(result) => result.inline().map_or(0, |text| text.len() as u64),
-            Verdict::Failed { fault, .. } => {
-                let causes: usize = fault.causes.iter().map(String::len).sum();
-                (fault.message.len() + causes) as u64
+/// Puts the results into the object store that a worker of somebody's own sent inline though they
+/// are large.
+async fn by_reference(context: &Context, reports: &mut [Report]) -> Result<(), Error> {
+    for report in reports {
+        if let Some(text) = large_result(report) {
+            let bytes = text.as_bytes().to_vec().into();
+            let stored = context.payloads.place_stored(bytes).await?;
+            if let Report::Outcome(outcome) = report {
+                outcome.verdict = Verdict::Succeeded(stored);
             }
-        },
-        _ => 0,
+        }
     }
+    Ok(())
+}
+
+fn large_result(report: &Report) -> Option<&str> {
+    let Report::Outcome(outcome) = report else {
+        return None;
+    };
+    let Verdict::Succeeded(result) = &outcome.verdict else {
+        return None;
+    };
+    result
+        .inline()
+        .filter(|text| text.len() > nats::INLINE_MAX_BYTES)
 }
 
 async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredReport>) {
@@ -89,8 +106,11 @@ async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredRep
         .into_iter()
         .map(|stored| (stored.reports, stored.delivery))
         .unzip();
-    let reports: Vec<Report> = reports.into_iter().flatten().collect();
+    let mut reports: Vec<Report> = reports.into_iter().flatten().collect();
     let done = async {
+        if reports.iter().any(|report| large_result(report).is_some()) {
+            Box::pin(by_reference(context, &mut reports)).await?;
+        }
         let mut due = false;
         for report in &reports {
             if let Report::TaskDue { group, task } = report {

@@ -338,9 +338,8 @@ fn failure(error: HydrationError) -> Error {
     Error::Fails(Box::new(Failure {
         code: error.code().to_owned(),
         message: error.to_string(),
-        group: None,
-        tasks: Vec::new(),
         redrive_may_help: false,
+        ..Failure::default()
     }))
 }
 

@@ -220,6 +220,7 @@ fn failed(form: &Form, id: RequestId, task: u32) -> [Event; 2] {
             dead_letter: Some(letter.clone()),
         }],
         redrive_may_help: true,
+        ..Failure::default()
     };
     [
         Event::TaskFailed(TaskFailed {
@@ -245,5 +246,6 @@ fn letter(request: RequestId, failed: &TaskFailed) -> DeadLetter {
         document: Payload::from("<vnml/>"),
         attempts: vec![failed.attempt.clone()],
         sequence: None,
+        truncated: false,
     }
 }

@@ -158,8 +158,7 @@ fn stop(code: &str, message: String) -> Stop {
     Failure {
         code: code.to_owned(),
         message,
-        group: None,
-        tasks: Vec::new(),
         redrive_may_help: false,
+        ..Failure::default()
     }
 }

@@ -59,7 +59,7 @@ impl From<nats::Error> for Error {
         match error {
             nats::Error::Missing(_) => Self::NotFound(text),
             nats::Error::Corrupt { .. } => Self::Unreadable(text),
-            nats::Error::Unsuitable(_) => Self::Usage(text),
+            nats::Error::Unsuitable(_) | nats::Error::TooLarge { .. } => Self::Usage(text),
             _ => Self::Unreachable(text),
         }
     }

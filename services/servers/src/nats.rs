@@ -24,6 +24,8 @@ pub struct NatsServer {
     pub cluster: Option<Cluster>,
     /// Whose signals it gets.
     pub group: Group,
+    /// Further lines of its configuration.
+    pub further: String,
 }
 
 /// A server's place in a cluster.
@@ -96,6 +98,7 @@ impl NatsServer {
                 cluster.port
             );
         }
+        text.push_str(&self.further);
         text
     }
 }

@@ -4,7 +4,6 @@
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use domain::document::{Limits, check_result};
 use domain::request::{Fault, Next, Outcome, Payload, Verdict};
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor::{self, Retry};
 use crate::judge::{self, Judgement};
+use crate::storage::{self, Unfinished};
 use crate::{Bench, given_up};
 
 /// The pause before a task comes again whose outcome could not be reported.
@@ -66,11 +66,12 @@ async fn execute(
     };
     match result {
         Ok(result) => succeed(bench, task, result, span).await,
-        Err(fault) if cancelled.is_cancelled() => {
+        Err(Unfinished::GivenBack(error)) => Err(error),
+        Err(Unfinished::Failed(fault)) if cancelled.is_cancelled() => {
             tracing::info!(task = %task.id, code = fault.code, "stopped");
             task.delivery.terminate().await
         }
-        Err(fault) => Box::pin(fail(bench, task, fault, span)).await,
+        Err(Unfinished::Failed(fault)) => Box::pin(fail(bench, task, fault, span)).await,
     }
 }
 
@@ -113,17 +114,8 @@ async fn produce(
     bench: &Bench,
     task: &TaskMessage,
     cancelled: &CancellationToken,
-) -> Result<Payload, executor::Fault> {
-    let storage = |error: Error| {
-        executor::Fault::transient("payload-unavailable", "a payload is not to be had")
-            .because(error.to_string())
-    };
-    let document = match &task.document {
-        Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
-        stored @ Payload::Stored { .. } => {
-            bench.payloads.fetch(stored).await.map_err(storage)?.into()
-        }
-    };
+) -> Result<Payload, Unfinished> {
+    let document = storage::document(bench, &task.document, cancelled).await?;
     let attempt = executor::Task {
         request_id: task.id.request.to_string(),
         task_type: task.task_type.clone(),
@@ -137,7 +129,7 @@ async fn produce(
     let result = bench.executor.execute(&attempt, limit, cancelled).await?;
     check_result(&result, &Limits::default())
         .map_err(|error| executor::Fault::permanent("result-invalid", error.to_string()))?;
-    bench.payloads.place(result).await.map_err(storage)
+    storage::keep(bench, result, cancelled).await
 }
 
 fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: Verdict) -> Outcome {

@@ -42,6 +42,7 @@ pub async fn give_up(
             fault,
         }],
         sequence: None,
+        truncated: false,
     };
     let kept = bench.dead_letters.keep(letter).await?;
     report_again(bench, task, &kept).await

@@ -6,6 +6,7 @@ mod attempt;
 mod given_up;
 mod judge;
 mod pool;
+mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub(crate) struct Bench {
     pub dead_letters: DeadLetters,
     pub lease: Duration,
     pub long_delay: Duration,
+    pub shutdown: Shutdown,
 }
 
 /// Checks the executors that are configured, before anything is started.
@@ -126,6 +128,7 @@ pub async fn run(
             dead_letters: DeadLetters::new(connection.clone()),
             lease: Duration::from_millis(settings.task_lease_ms),
             long_delay: Duration::from_millis(settings.long_delay_ms),
+            shutdown: shutdown.clone(),
         };
         let options = PullOptions {
             concurrency: task_type.concurrency,

@@ -51,8 +51,19 @@ impl World {
 
     /// The same, with a NATS that syncs to disk at this interval.
     pub async fn own_that_syncs(interval: &str) -> Self {
+        Self::own_with(interval, "").await
+    }
+
+    /// The same, with further lines in the configuration of its NATS.
+    pub async fn own_configured(further: &str) -> Self {
+        Self::own_with("always", further).await
+    }
+
+    async fn own_with(interval: &str, further: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let nats = nats(folder.path(), interval).start().await.unwrap();
+        let mut nats = nats(folder.path(), interval);
+        further.clone_into(&mut nats.further);
+        let nats = nats.start().await.unwrap();
         let redis = RedisServer {
             folder: folder.path().join("redis"),
             port: free_port().unwrap(),
@@ -210,5 +221,6 @@ pub(crate) fn nats(folder: &Path, sync_interval: &str) -> NatsServer {
         sync_interval: sync_interval.to_owned(),
         cluster: None,
         group: Group::Shared,
+        further: String::new(),
     }
 }

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use crate::request::{
-    Attempt, Event, FailedTask, Failure, Fault, Group, Next, Outcome, Payload, TaskFailed,
-    TaskState, TaskSucceeded, Verdict,
+    Attempt, Event, FAILED_TASKS_MAX, FailedTask, Failure, Fault, Group, Next, Outcome, Payload,
+    TaskFailed, TaskState, TaskSucceeded, Verdict,
 };
 
 /// A group with the outcomes of one command counted in, without a copy of the group: its cost
@@ -19,8 +19,17 @@ pub(super) struct Tally<'a> {
 #[derive(Default)]
 struct Touched {
     succeeded: bool,
-    given_up: bool,
+    /// Its dead letter, where it was given up.
+    letter: Option<String>,
     attempts: Vec<Attempt>,
+}
+
+/// The tasks of a group that a failure tells of.
+pub(super) struct Told {
+    /// The first of them.
+    pub tasks: Vec<FailedTask>,
+    /// How many there are.
+    pub count: usize,
 }
 
 impl<'a> Tally<'a> {
@@ -61,8 +70,8 @@ impl<'a> Tally<'a> {
                     return None;
                 }
                 touched.attempts.push(attempt.clone());
-                if matches!(next, Next::DeadLetter(_)) {
-                    touched.given_up = true;
+                if let Next::DeadLetter(letter) = next {
+                    touched.letter = Some(letter.clone());
                     self.failed += 1;
                 }
                 Some(failed(outcome, attempt, next))
@@ -79,47 +88,84 @@ impl<'a> Tally<'a> {
     }
 
     /// The failure of the group by the tasks given up, with their attempts.
-    pub(super) fn failure(&self, events: &[Event]) -> Failure {
-        let mut tasks = self.without_result(events);
-        tasks.retain(|task| task.dead_letter.is_some());
+    pub(super) fn failure(&self) -> Failure {
         let (index, size) = (self.group.index, self.group.tasks.len());
+        let told = self.told(|task, touched| {
+            let given_up = matches!(task, TaskState::Failed(..));
+            given_up || touched.is_some_and(|touched| touched.letter.is_some())
+        });
         Failure {
             code: "tasks-failed".into(),
-            message: format!("{} of {size} tasks of group {index} failed", tasks.len()),
+            message: format!("{} of {size} tasks of group {index} failed", told.count),
             group: Some(index),
-            tasks,
             redrive_may_help: true,
+            ..told.into()
         }
     }
 
-    /// Every task without a result: what the state has, with the events of this command.
-    pub(super) fn without_result(&self, events: &[Event]) -> Vec<FailedTask> {
-        let mut tasks: Vec<FailedTask> = self.group.without_result();
-        for event in events {
-            match event {
-                Event::TaskSucceeded(e) => tasks.retain(|task| task.task != e.task),
-                Event::TaskFailed(e) => {
-                    if let Some(task) = tasks.iter_mut().find(|task| task.task == e.task) {
-                        let place = task
-                            .attempts
-                            .partition_point(|a| a.attempt < e.attempt.attempt);
-                        task.attempts.insert(place, e.attempt.clone());
-                        if let Next::DeadLetter(letter) = &e.next {
-                            task.dead_letter = Some(letter.clone());
-                        }
-                    }
-                }
-                _ => {}
+    /// The tasks without a result: what the state has, with the outcomes of this command.
+    pub(super) fn without_result(&self) -> Told {
+        self.told(|_, _| true)
+    }
+
+    fn told(&self, which: impl Fn(&TaskState, Option<&Touched>) -> bool) -> Told {
+        let mut told = Told {
+            tasks: Vec::new(),
+            count: 0,
+        };
+        for (number, task) in self.group.numbered() {
+            let touched = self.touched.get(&number);
+            let (known, letter) = match task {
+                TaskState::Succeeded(_) => continue,
+                TaskState::Pending { attempts, .. } => (attempts, None),
+                TaskState::Failed(attempts, letter) => (attempts, Some(letter)),
+            };
+            if touched.is_some_and(|touched| touched.succeeded) || !which(task, touched) {
+                continue;
+            }
+            told.count += 1;
+            if told.tasks.len() < FAILED_TASKS_MAX {
+                let more = touched.map_or(&[][..], |touched| &touched.attempts);
+                let letter = touched
+                    .and_then(|touched| touched.letter.as_ref())
+                    .or(letter);
+                told.tasks.push(FailedTask {
+                    task: number,
+                    attempts: in_order(known, more),
+                    dead_letter: letter.cloned(),
+                });
             }
         }
-        tasks
+        told
     }
+}
+
+impl From<Told> for Failure {
+    fn from(told: Told) -> Self {
+        let left_out = told.tasks.len() < told.count;
+        Self {
+            tasks: told.tasks,
+            task_count: left_out.then(|| u32::try_from(told.count).unwrap_or(u32::MAX)),
+            truncated: left_out,
+            ..Self::default()
+        }
+    }
+}
+
+/// The attempts by number, whatever order they were reported in.
+fn in_order(known: &[Attempt], more: &[Attempt]) -> Vec<Attempt> {
+    let mut attempts = known.to_vec();
+    for attempt in more {
+        let place = attempts.partition_point(|a| a.attempt < attempt.attempt);
+        attempts.insert(place, attempt.clone());
+    }
+    attempts
 }
 
 impl Touched {
     /// Whether the task has not ended, by the state and by what this command has said.
     fn is_open(&self, task: &TaskState) -> bool {
-        matches!(task, TaskState::Pending { .. }) && !self.succeeded && !self.given_up
+        matches!(task, TaskState::Pending { .. }) && !self.succeeded && self.letter.is_none()
     }
 
     /// Whether a failed attempt is to be recorded. A task without a result keeps the history of

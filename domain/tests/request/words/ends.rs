@@ -40,6 +40,7 @@ pub fn tasks_failed(group: u32, of: u32, tasks: Vec<FailedTask>) -> Event {
         group: Some(group),
         tasks,
         redrive_may_help: true,
+        ..Failure::default()
     })
 }
 
@@ -50,6 +51,7 @@ pub fn request_timed_out(group: Option<u32>, tasks: Vec<FailedTask>) -> Event {
         group,
         tasks,
         redrive_may_help: true,
+        ..Failure::default()
     })
 }
 
@@ -58,9 +60,8 @@ pub fn unreadable() -> Failure {
     Failure {
         code: "hydration-no-match".into(),
         message: "nothing matches //curve".into(),
-        group: None,
-        tasks: Vec::new(),
         redrive_may_help: false,
+        ..Failure::default()
     }
 }
 
@@ -95,6 +96,7 @@ pub fn redriven(run: u32, group: Option<u32>, tasks: &[u32], seconds: i64) -> Ev
         run,
         group,
         tasks: tasks.to_vec(),
+        task_count: None,
         deadline: at(seconds + 900),
     })
 }

@@ -1,6 +1,8 @@
 //! Documents, results and responses too big to ride inline: an object store, addressed by
 //! content.
 
+mod object;
+
 use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,6 @@ use async_nats::jetstream::object_store::{ObjectMetadata, ObjectStore};
 use bytes::Bytes;
 use domain::request::Payload;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 
 use crate::topology::PAYLOADS;
@@ -84,6 +85,12 @@ impl Payloads {
         self.store_hashed(self.hash(bytes).await?).await
     }
 
+    /// The payload of these bytes, stored however small they are: for what is one of many that
+    /// would not fit into one message together.
+    pub async fn place_stored(&self, bytes: Bytes) -> Result<Payload, Error> {
+        self.store_hashed(self.hash_large(bytes).await?).await
+    }
+
     /// What of [`Self::place`] needs no broker, for whoever has something else to do meanwhile.
     pub async fn hash(&self, bytes: Bytes) -> Result<Hashed, Error> {
         if bytes.len() <= INLINE_MAX_BYTES
@@ -91,6 +98,10 @@ impl Payloads {
         {
             return Ok(Hashed::Inline(Payload::from(text)));
         }
+        self.hash_large(bytes).await
+    }
+
+    async fn hash_large(&self, bytes: Bytes) -> Result<Hashed, Error> {
         let hashed = bytes.clone();
         let sha256 = Box::pin(self.aside(move || self::sha256(&hashed))).await?;
         Ok(Hashed::Large { sha256, bytes })
@@ -105,17 +116,16 @@ impl Payloads {
     }
 
     async fn put(&self, sha256: String, bytes: Bytes) -> Result<Payload, Error> {
-        let store = self.store().await?;
         let payload = Payload::Stored {
             sha256: sha256.clone(),
             size: bytes.len() as u64,
         };
-        if let Ok(found) = store.info(&sha256).await {
+        if let Ok(Some(found)) = object::metadata(&self.connection, &sha256).await {
             let young = found.modified.is_some_and(|at| {
                 let age = i128::from(REFRESH_AFTER.as_secs()) * 1_000_000_000;
                 jiff::Timestamp::now().as_nanosecond() - at.unix_timestamp_nanos() < age
             });
-            if young && !found.deleted {
+            if young {
                 return Ok(payload);
             }
         }
@@ -125,6 +135,7 @@ impl Payloads {
             name: sha256,
             ..ObjectMetadata::default()
         };
+        let store = self.store().await?;
         let mut reader = Cursor::new(packed);
         tokio::time::timeout(TRANSFER_TIMEOUT, store.put(metadata, &mut reader))
             .await
@@ -139,7 +150,8 @@ impl Payloads {
             Payload::Inline(text) => return Ok(text.as_bytes().to_vec()),
             Payload::Stored { sha256, size } => (sha256, *size),
         };
-        let packed = tokio::time::timeout(TRANSFER_TIMEOUT, Box::pin(self.get(sha256)))
+        let reading = Box::pin(object::read(&self.connection, sha256));
+        let packed = tokio::time::timeout(TRANSFER_TIMEOUT, reading)
             .await
             .map_err(|_| Error::Unavailable("fetching a payload took too long".into()))??;
         let room = usize::try_from(size).unwrap_or(usize::MAX);
@@ -158,24 +170,6 @@ impl Payloads {
             ));
         }
         Ok(bytes)
-    }
-
-    async fn get(&self, sha256: &str) -> Result<Vec<u8>, Error> {
-        use async_nats::jetstream::object_store::GetErrorKind;
-        let store = self.store().await?;
-        let mut object = store
-            .get(sha256)
-            .await
-            .map_err(|error| match error.kind() {
-                GetErrorKind::NotFound => Error::Missing(format!("payload {sha256}")),
-                _ => Error::unavailable(error),
-            })?;
-        let mut packed = Vec::new();
-        object
-            .read_to_end(&mut packed)
-            .await
-            .map_err(Error::unavailable)?;
-        Ok(packed)
     }
 }
 

@@ -1,0 +1,190 @@
+//! What an event says in public. It is bounded: whatever a document, a caller or a worker makes an
+//! event of, what is told of it fits into one message.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+use super::data::{
+    Cancelled, Data, Failed, Forked, GroupCompleted, GroupStarted, GroupTimedOut, Next, Received,
+    Redriven, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
+};
+use crate::request::bounds::{NAME_MAX_BYTES, TEXT_MAX_BYTES, cut, json_bytes};
+use crate::request::{self, Event, FAILED_TASKS_MAX, Recorded, RequestId};
+
+/// The most groups that are told; there is the number of all.
+pub const GROUPS_MAX: usize = 100;
+/// The most places that are told from which something was fetched; likewise.
+pub const URIS_MAX: usize = 100;
+/// The most bytes of one such place.
+pub const URI_MAX_BYTES: usize = 2 * 1024;
+/// The most bytes of all of them, as JSON.
+const URIS_MAX_BYTES: usize = 256 * 1024;
+/// The most bytes of metadata, as JSON.
+const METADATA_MAX_BYTES: usize = 128 * 1024;
+
+impl Data {
+    /// The public form of an event.
+    #[must_use]
+    pub fn of<E: Borrow<Event>>(recorded: &Recorded<E>) -> Self {
+        let request_id = recorded.request;
+        match recorded.event.borrow() {
+            Event::Received(event) => Self::Received(received(request_id, event)),
+            Event::ResourcesCaptured(event) => Self::ResourcesCaptured(captured(request_id, event)),
+            Event::GroupStarted(event) => Self::GroupStarted(started(request_id, event)),
+            Event::TaskSucceeded(event) => Self::TaskSucceeded(task_succeeded(request_id, event)),
+            Event::TaskFailed(event) => Self::TaskFailed(task_failed(request_id, event)),
+            Event::GroupTimedOut { group } => Self::GroupTimedOut(GroupTimedOut {
+                request_id,
+                group: *group,
+            }),
+            Event::GroupCompleted { group } => Self::GroupCompleted(GroupCompleted {
+                request_id,
+                group: *group,
+            }),
+            Event::Succeeded(succeeded) => Self::Succeeded(Succeeded {
+                request_id,
+                response_bytes: succeeded.response.size(),
+            }),
+            Event::Failed(failed) => Self::Failed(Failed {
+                request_id,
+                failure: failed.failure.clone().bounded(),
+            }),
+            Event::Cancelled(cancelled) => Self::Cancelled(Cancelled {
+                request_id,
+                by: text(&cancelled.by),
+                reason: text(&cancelled.reason),
+            }),
+            Event::Redriven(event) => Self::Redriven(redriven(request_id, event)),
+            Event::Forked(forked) => Self::Forked(Forked {
+                request_id,
+                from: forked.from,
+                sequence: forked.sequence,
+                by: text(&forked.by),
+                reason: text(&forked.reason),
+            }),
+        }
+    }
+}
+
+/// The beginning of a text, as much of it as is told.
+fn begun(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+fn text(text: &str) -> String {
+    begun(text, TEXT_MAX_BYTES).to_owned()
+}
+
+/// The number of all, where it is not the number of those that are told.
+fn count(all: usize, told: usize) -> Option<u32> {
+    (told < all).then(|| u32::try_from(all).unwrap_or(u32::MAX))
+}
+
+fn received(request_id: RequestId, event: &request::Received) -> Received {
+    let mut truncated = false;
+    let mut groups: Vec<_> = event.groups.iter().take(GROUPS_MAX).cloned().collect();
+    for name in groups.iter_mut().filter_map(|group| group.name.as_mut()) {
+        truncated |= cut(name, NAME_MAX_BYTES);
+    }
+    let group_count = count(event.groups.len(), groups.len());
+    let mut bytes = 0;
+    let mut metadata = BTreeMap::new();
+    for (name, value) in &event.metadata {
+        let more = json_bytes(name) + json_bytes(value);
+        if bytes + more > METADATA_MAX_BYTES {
+            truncated = true;
+            continue;
+        }
+        bytes += more;
+        metadata.insert(name.clone(), value.clone());
+    }
+    let submitter = text(&event.submitter);
+    truncated |= group_count.is_some() || submitter.len() < event.submitter.len();
+    Received {
+        request_id,
+        groups,
+        group_count,
+        metadata,
+        submitter,
+        truncated,
+    }
+}
+
+fn captured(request_id: RequestId, event: &request::ResourcesCaptured) -> ResourcesCaptured {
+    let (mut bytes, mut truncated) = (0, false);
+    let mut uris = Vec::new();
+    for resource in event.resources.iter().take(URIS_MAX) {
+        let uri = begun(&resource.uri, URI_MAX_BYTES);
+        bytes += json_bytes(uri);
+        if bytes > URIS_MAX_BYTES {
+            break;
+        }
+        truncated |= uri.len() < resource.uri.len();
+        uris.push(uri.to_owned());
+    }
+    let uri_count = count(event.resources.len(), uris.len());
+    ResourcesCaptured {
+        request_id,
+        uris,
+        uri_count,
+        truncated: truncated || uri_count.is_some(),
+    }
+}
+
+fn started(request_id: RequestId, event: &request::GroupStarted) -> GroupStarted {
+    let mut name = event.name.clone();
+    let truncated = name.as_mut().is_some_and(|name| cut(name, NAME_MAX_BYTES));
+    GroupStarted {
+        request_id,
+        group: event.group,
+        name,
+        tasks: event.tasks,
+        deadline: event.deadline,
+        truncated,
+    }
+}
+
+fn task_succeeded(request_id: RequestId, event: &request::TaskSucceeded) -> TaskSucceeded {
+    TaskSucceeded {
+        request_id,
+        group: event.group,
+        task: event.task,
+        attempt: event.attempt,
+        worker: begun(&event.worker, NAME_MAX_BYTES).to_owned(),
+        started_at: event.started_at,
+        duration_ms: event.duration_ms,
+        result_bytes: event.result.size(),
+    }
+}
+
+fn task_failed(request_id: RequestId, event: &request::TaskFailed) -> TaskFailed {
+    let (mut attempt, mut next) = (event.attempt.clone(), event.next.clone());
+    let truncated = attempt.bound() | next.bound();
+    TaskFailed {
+        request_id,
+        group: event.group,
+        task: event.task,
+        attempt,
+        next: match next {
+            request::Next::RetryAt(at) | request::Next::DispatchAt(at) => Next::RetryAt(at),
+            request::Next::DeadLetter(letter) => Next::DeadLetter(letter),
+        },
+        truncated,
+    }
+}
+
+fn redriven(request_id: RequestId, event: &request::Redriven) -> Redriven {
+    let told = event.tasks.iter().take(FAILED_TASKS_MAX);
+    let tasks: Vec<u32> = told.copied().collect();
+    // What the log leaves out it counts.
+    let task_count = event.task_count.or(count(event.tasks.len(), tasks.len()));
+    Redriven {
+        request_id,
+        by: text(&event.by),
+        reason: text(&event.reason),
+        group: event.group,
+        tasks,
+        task_count,
+        truncated: task_count.is_some(),
+    }
+}

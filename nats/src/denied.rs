@@ -1,0 +1,65 @@
+//! What the broker does not allow. It says so on the connection and not to the call, which gets
+//! no answer: the call looks here when it has waited for one in vain.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many denials are remembered.
+const REMEMBERED: usize = 64;
+/// For how long: longer than any call waits.
+const FOR: Duration = Duration::from_mins(1);
+
+/// The denials of a connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Denied(Arc<Mutex<VecDeque<(Instant, String)>>>);
+
+impl Denied {
+    /// Takes down what the broker said, where it is that something is not allowed.
+    pub fn note(&self, said: &str) {
+        if !said.contains("Permissions Violation") {
+            return;
+        }
+        let mut denials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if denials.len() == REMEMBERED {
+            denials.pop_front();
+        }
+        denials.push_back((Instant::now(), said.to_owned()));
+    }
+
+    /// What the broker said of publishing to this subject lately, where it denied it.
+    pub fn publishing_to(&self, subject: &str) -> Option<String> {
+        let said = format!("Publish to \"{subject}\"");
+        let denials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = denials.iter().rev().filter(|(at, _)| at.elapsed() < FOR);
+        lately
+            .map(|(_, text)| text)
+            .find(|text| text.contains(&said))
+            .cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_of_its_subject_only_and_others_are_none() {
+        let denied = Denied::default();
+        denied.note("nats: Permissions Violation for Publish to \"reports.1.a.0.1\"");
+        denied.note("nats: stale connection");
+        assert!(denied.publishing_to("reports.1.a.0.1").is_some());
+        assert!(denied.publishing_to("reports.1.a.0.11").is_none());
+        assert!(denied.publishing_to("reports.1.a.0").is_none());
+    }
+
+    #[test]
+    fn only_so_many_are_remembered() {
+        let denied = Denied::default();
+        for n in 0..=REMEMBERED {
+            denied.note(&format!("Permissions Violation for Publish to \"{n}\""));
+        }
+        assert!(denied.publishing_to("0").is_none());
+        assert!(denied.publishing_to("1").is_some());
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading an object of the store without a consumer: a stream takes only so many of those, and
+//! one that was made for a single read stays for a while.
+
+use async_nats::jetstream::object_store::ObjectInfo;
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+
+use super::STORED_MAX_BYTES;
+use crate::read::{self, From, Most, PAGE_BYTES};
+use crate::topology::PAYLOADS;
+use crate::{Connection, Error};
+
+/// The stream of the store.
+const STREAM: &str = "OBJ_PAYLOADS";
+/// How often an object is read again that was written anew meanwhile.
+const READS: u32 = 5;
+/// How much of an object one request to the broker brings; a chunk has 128 KiB.
+const CHUNKS: Most = Most {
+    messages: 16,
+    bytes: PAGE_BYTES,
+};
+
+async fn stream(connection: &Connection) -> Result<Stream<()>, Error> {
+    let stream = connection.jetstream.get_stream_no_info(STREAM).await;
+    stream.map_err(Error::unavailable)
+}
+
+/// What the store's leader knows of an object, where it is there.
+pub(super) async fn metadata(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<ObjectInfo>, Error> {
+    let subject = format!("$O.{PAYLOADS}.M.{}", URL_SAFE.encode(name));
+    let stream = stream(connection).await?;
+    let message = match stream.get_last_raw_message_by_subject(&subject).await {
+        Ok(message) => message,
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+        Err(error) => return Err(Error::unavailable(error)),
+    };
+    let info: ObjectInfo = serde_json::from_slice(&message.payload)
+        .map_err(|error| Error::corrupt(format!("what is known of payload {name}"), error))?;
+    Ok((!info.deleted).then_some(info))
+}
+
+/// The bytes of an object as they are stored. Whoever writes an object anew takes its chunks of
+/// before away: then it is read again.
+pub(super) async fn read(connection: &Connection, name: &str) -> Result<Vec<u8>, Error> {
+    let missing = || Error::Missing(format!("payload {name}"));
+    let mut gone = None;
+    for _ in 0..READS {
+        let info = metadata(connection, name).await?.ok_or_else(missing)?;
+        if gone.as_ref() == Some(&info.nuid) {
+            return Err(missing());
+        }
+        match chunks(connection, &info).await? {
+            Some(bytes) => return Ok(bytes),
+            None => gone = Some(info.nuid),
+        }
+    }
+    let reason = format!("payload {name} was written anew while it was read, {READS} times");
+    Err(Error::Unavailable(reason))
+}
+
+/// The chunks of an object together; none where they are not there any more.
+async fn chunks(connection: &Connection, info: &ObjectInfo) -> Result<Option<Vec<u8>>, Error> {
+    let what = || format!("payload {}", info.name);
+    // What cannot be packed has a little more than before.
+    if info.size > STORED_MAX_BYTES + STORED_MAX_BYTES / 128 {
+        return Err(Error::corrupt(
+            what(),
+            format!("it has {} bytes", info.size),
+        ));
+    }
+    let subject = format!("$O.{PAYLOADS}.C.{}", info.nuid);
+    let mut bytes = Vec::with_capacity(info.size);
+    let mut next = 1;
+    while bytes.len() < info.size {
+        let page = match page(connection, &subject, next).await {
+            Some(page) => page,
+            // Not allowed, or of a replica that is behind.
+            None => match of_leader(connection, &subject, next).await? {
+                Some(chunk) => vec![chunk],
+                None => return Ok(None),
+            },
+        };
+        for (sequence, chunk) in page {
+            bytes.extend_from_slice(&chunk);
+            next = sequence + 1;
+        }
+    }
+    if bytes.len() != info.size {
+        let reason = format!("it has {} bytes in place of {}", bytes.len(), info.size);
+        return Err(Error::corrupt(what(), reason));
+    }
+    Ok(Some(bytes))
+}
+
+type Chunk = (u64, bytes::Bytes);
+
+/// Some chunks by a direct get; none where it gives nothing.
+async fn page(connection: &Connection, subject: &str, next: u64) -> Option<Vec<Chunk>> {
+    let asked = read::messages(connection, STREAM, subject, From::Sequence(next), CHUNKS).await;
+    let batch = match asked {
+        Ok(batch) => batch,
+        Err(error) => {
+            tracing::debug!(%error, "the leader is asked for a payload");
+            return None;
+        }
+    };
+    let chunk = |message: async_nats::Message| {
+        let (_, sequence, _) = read::place(&message).ok()?;
+        Some((sequence, message.payload))
+    };
+    let chunks: Option<Vec<Chunk>> = batch.messages.into_iter().map(chunk).collect();
+    chunks.filter(|chunks| !chunks.is_empty())
+}
+
+/// The next chunk as the leader has it; none where there is none.
+async fn of_leader(
+    connection: &Connection,
+    subject: &str,
+    next: u64,
+) -> Result<Option<Chunk>, Error> {
+    let stream = stream(connection).await?;
+    let asked = stream
+        .raw_message_builder()
+        .sequence(next)
+        .next_by_subject(subject.to_owned());
+    match asked.send().await {
+        Ok(message) => Ok(Some((message.sequence, message.payload))),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(Error::unavailable(error)),
+    }
+}

@@ -1,0 +1,52 @@
+//! What the broker does not allow, or does not take.
+
+use domain::request::{Outcome, Payload, Verdict};
+use harness::World;
+use jiff::Timestamp;
+use nats::{Error, MESSAGE_MAX_BYTES, Reports, Topology};
+
+use crate::{connect, dense, log, new_id, received};
+
+#[tokio::test]
+async fn what_the_broker_does_not_allow_is_denied_rather_than_unavailable() {
+    let world = World::own_configured(
+        "authorization { users: [\n\
+         { user: some, password: x, permissions: { publish: { deny: \"reports.>\" } } }\n\
+         ] }\nno_auth_user: some\n",
+    )
+    .await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let outcome = Outcome {
+        group: 0,
+        task: 1,
+        run: Some(0),
+        attempt: 1,
+        worker: "w".into(),
+        started_at: Timestamp::UNIX_EPOCH,
+        duration_ms: 1,
+        given: None,
+        verdict: Verdict::Succeeded(Payload::from("<r/>")),
+    };
+    let reporting = Reports::new(connection).outcome(new_id(), outcome).await;
+    let denied = reporting.unwrap_err();
+    assert!(matches!(denied, Error::Denied(_)), "{denied}");
+    assert!(!denied.is_transient());
+}
+
+#[tokio::test]
+async fn a_commit_that_is_larger_than_a_message_is_too_large_and_the_next_one_is_taken() {
+    let world = World::start().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    let id = new_id();
+    let large = received(&dense(3 * MESSAGE_MAX_BYTES));
+    let refused = log.append(id, 0, &[large]).await.unwrap_err();
+    assert!(matches!(refused, Error::TooLarge { .. }), "{refused}");
+    assert!(!refused.is_transient());
+    let fits = received(&dense(MESSAGE_MAX_BYTES / 2));
+    let sequence = log
+        .append(id, 0, std::slice::from_ref(&fits))
+        .await
+        .unwrap();
+    assert_eq!(log.read(id, 0).await.unwrap()[0].events, [fits]);
+    assert_eq!(log.last_sequence(id).await.unwrap(), sequence);
+}

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cancel;
 mod connections;
+mod contained;
 mod contract;
 mod dead_letters;
 mod duplicates;

@@ -225,6 +225,7 @@ fn redriven(group: Option<u32>) -> Event {
         run: 1,
         group,
         tasks: vec![2],
+        task_count: None,
         deadline: Timestamp::now(),
     })
 }

@@ -2,9 +2,11 @@
 //! roles, and the pool that works on documents.
 
 mod behind;
+mod caught;
 mod documents;
 mod logs;
 mod operator;
+mod poison;
 mod pool;
 mod settings;
 mod shutdown;
@@ -13,9 +15,11 @@ mod stuck;
 mod task_types;
 
 pub use behind::oldest_unprojected;
+pub use caught::caught;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
 pub use logs::start_logs;
 pub use operator::{Answer, Change, Changed, Operator, REASON_MAX_CHARS, Why, WhyError};
+pub use poison::strike;
 pub use pool::{Cost, Pool, Unfinished};
 pub use settings::{Definition, Settings, SettingsError, Source};
 pub use shutdown::Shutdown;

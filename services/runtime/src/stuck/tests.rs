@@ -38,6 +38,8 @@ fn failed() -> Event {
         message: "it is".into(),
         group: None,
         tasks: Vec::new(),
+        task_count: None,
+        truncated: false,
         redrive_may_help: false,
     };
     Event::Failed(Failed { failure })

@@ -49,6 +49,7 @@ pub use payloads::{
 };
 pub use pull::{Pull, PullOptions};
 pub use queues::{Filling, Queues};
+pub use read::CommitPage;
 pub use reports::{Reports, StoredReport};
 pub use scan::{Scan, Start, UnreadableCommit};
 pub use stored::Stored;

@@ -8,7 +8,7 @@ use domain::request::{Event, RequestId, TraceParent};
 use crate::error::Refusal;
 use crate::group_commit::{GroupCommit, Outgoing};
 use crate::known::{Known, Loaded};
-use crate::{Commit, Connection, Error, Topology, commit, read, subject};
+use crate::{Commit, CommitPage, Connection, Error, Topology, commit, read, subject};
 
 /// How often a commit is tried again when the broker is unsure of the sequence.
 const UNSURE_RETRIES: u32 = 5;
@@ -64,6 +64,24 @@ impl Log {
     /// The commits of a request after sequence `after`, in order; none where there are none.
     pub async fn read(&self, request: RequestId, after: u64) -> Result<Vec<Commit>, Error> {
         read::commits(&self.connection, &self.stream(request), request, after).await
+    }
+
+    /// The first commits of a request after sequence `after`: at the most `limit` of them, and
+    /// fewer where they are large.
+    pub async fn read_page(
+        &self,
+        request: RequestId,
+        after: u64,
+        limit: usize,
+    ) -> Result<CommitPage, Error> {
+        read::page(
+            &self.connection,
+            &self.stream(request),
+            request,
+            after,
+            limit,
+        )
+        .await
     }
 
     /// The last commit of a request, where there is one.
@@ -152,8 +170,8 @@ impl Log {
         expected: u64,
         events: &[Event],
     ) -> Result<Option<u64>, Error> {
-        let commits = self.read(request, expected).await?;
-        let first = commits.into_iter().next();
+        let page = self.read_page(request, expected, 1).await?;
+        let first = page.commits.into_iter().next();
         Ok(first
             .filter(|commit| commit.events == events)
             .map(|commit| commit.sequence))

@@ -13,14 +13,19 @@ use domain::request::RequestId;
 
 /// How long a read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many commits one request to the broker asks for.
-const READ_BATCH: usize = 1_000;
+/// How many commits one request to the broker asks for, and how many bytes: the broker ends a
+/// page by a limit of its own where it is asked for none.
+const COMMITS: Most = Most {
+    messages: 1_000,
+    bytes: 4 * 1024 * 1024,
+};
+/// How many messages are left behind a page, in what the broker says at its end.
+const PENDING: &str = "Nats-Num-Pending";
 
 #[derive(Serialize)]
 struct BatchGet<'a> {
     batch: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_bytes: Option<usize>,
+    max_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,11 +33,29 @@ struct BatchGet<'a> {
     next_by_subj: &'a str,
 }
 
-/// How much comes in one page; one that ends by its bytes may be followed by more.
+/// How much comes in one page. A message that is larger comes by itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
     pub(crate) messages: usize,
-    pub(crate) bytes: Option<usize>,
+    pub(crate) bytes: usize,
+}
+
+/// Some messages of a stream, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) messages: Vec<Message>,
+    /// Whether the stream has more behind them. Only the broker knows: a page may end by its
+    /// bytes.
+    pub(crate) more: bool,
+}
+
+/// Some commits of a request, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitPage {
+    /// The commits.
+    pub commits: Vec<Commit>,
+    /// After which sequence the next page begins; none where the log has no more.
+    pub next: Option<u64>,
 }
 
 /// Where a page begins.
@@ -52,20 +75,42 @@ pub(crate) async fn commits(
     after: u64,
 ) -> Result<Vec<Commit>, Error> {
     let mut commits = Vec::new();
-    let mut next = after + 1;
-    let log_subject = subject::log(request);
-    loop {
-        let page = read_page(connection, stream, &log_subject, next);
-        let page = tokio::time::timeout(READ_TIMEOUT, page)
-            .await
-            .map_err(|_| Error::Unavailable(format!("no answer within {READ_TIMEOUT:?}")))??;
-        let complete = page.len() < READ_BATCH;
-        commits.extend(page);
-        match commits.last() {
-            Some(last) if !complete => next = last.sequence + 1,
-            _ => return Ok(commits),
+    let mut next = Some(after);
+    while let Some(after) = next {
+        let page = page(connection, stream, request, after, COMMITS.messages).await?;
+        next = page.next;
+        if commits.is_empty() {
+            commits = page.commits;
+        } else {
+            commits.extend(page.commits);
         }
     }
+    Ok(commits)
+}
+
+/// The first commits of a request after sequence `after`: at the most `limit` of them, and fewer
+/// where they are large.
+pub(crate) async fn page(
+    connection: &Connection,
+    stream: &str,
+    request: RequestId,
+    after: u64,
+    limit: usize,
+) -> Result<CommitPage, Error> {
+    let log_subject = subject::log(request);
+    let from = From::Sequence(after + 1);
+    let most = Most {
+        messages: limit.clamp(1, COMMITS.messages),
+        ..COMMITS
+    };
+    let batch = messages(connection, stream, &log_subject, from, most).await?;
+    let commits = batch.messages.iter().map(parse);
+    let commits = commits.collect::<Result<Vec<Commit>, Error>>()?;
+    let last = commits.last().map(|commit| commit.sequence);
+    Ok(CommitPage {
+        commits,
+        next: last.filter(|_| batch.more),
+    })
 }
 
 /// The last commit of a request, where there is one.
@@ -108,29 +153,26 @@ pub(crate) async fn last_sequence(
     }
 }
 
-async fn read_page(
-    connection: &Connection,
-    stream: &str,
-    log_subject: &str,
-    from: u64,
-) -> Result<Vec<Commit>, Error> {
-    let from = From::Sequence(from);
-    let most = Most {
-        messages: READ_BATCH,
-        bytes: None,
-    };
-    let page = messages(connection, stream, log_subject, from, most).await?;
-    page.iter().map(parse).collect()
-}
-
-/// The messages of a stream from sequence `from` on, by subject: a batched direct get.
+/// The messages of a stream from a place on, by subject: a batched direct get.
 pub(crate) async fn messages(
     connection: &Connection,
     stream: &str,
     subject: &str,
     from: From,
     most: Most,
-) -> Result<Vec<Message>, Error> {
+) -> Result<Batch, Error> {
+    let reading = Box::pin(batch(connection, stream, subject, from, most));
+    let read = tokio::time::timeout(READ_TIMEOUT, reading).await;
+    read.map_err(|_| Error::Unavailable(format!("no answer within {READ_TIMEOUT:?}")))?
+}
+
+async fn batch(
+    connection: &Connection,
+    stream: &str,
+    subject: &str,
+    from: From,
+    most: Most,
+) -> Result<Batch, Error> {
     let ask = serde_json::to_vec(&BatchGet {
         batch: most.messages,
         max_bytes: most.bytes,
@@ -156,12 +198,25 @@ pub(crate) async fn messages(
         .publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, ask.into())
         .await
         .map_err(Error::unavailable)?;
-    let mut page = Vec::new();
+    let mut messages = Vec::new();
     while let Some(answer) = answers.next().await {
         match answer.status {
-            None | Some(StatusCode::OK) => page.push(answer),
-            // End of batch, or nothing there.
-            Some(status) if status.as_u16() == 204 || status.as_u16() == 404 => return Ok(page),
+            None | Some(StatusCode::OK) => messages.push(answer),
+            // The end of the batch.
+            Some(status) if status.as_u16() == 204 => {
+                let more = pending(&answer)? > 0;
+                if more && messages.is_empty() {
+                    return Err(Error::Unavailable("a page came with nothing in it".into()));
+                }
+                return Ok(Batch { messages, more });
+            }
+            // Nothing there.
+            Some(status) if status.as_u16() == 404 => {
+                return Ok(Batch {
+                    messages,
+                    more: false,
+                });
+            }
             Some(StatusCode::NO_RESPONDERS) => {
                 return Err(Error::Unavailable(format!("stream {stream} has no leader")));
             }
@@ -172,6 +227,15 @@ pub(crate) async fn messages(
         }
     }
     Err(Error::Unavailable("the connection closed".into()))
+}
+
+/// How many messages the stream has behind a page, as its end says. One that does not say it is
+/// not taken for the last.
+fn pending(end: &Message) -> Result<u64, Error> {
+    let headers = end.headers.as_ref();
+    let pending = headers.and_then(|headers| headers.get(PENDING));
+    let pending = pending.and_then(|pending| pending.as_str().parse().ok());
+    pending.ok_or_else(|| Error::Unavailable(format!("the end of a page has no {PENDING}")))
 }
 
 /// Where a message of a direct get is stored: its subject, its sequence and the time.

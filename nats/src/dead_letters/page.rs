@@ -11,7 +11,7 @@ use crate::{Error, subject};
 /// How many letters one call to the broker brings at the most.
 const FETCH: Most = Most {
     messages: 500,
-    bytes: Some(8 * 1024 * 1024),
+    bytes: 8 * 1024 * 1024,
 };
 
 /// Which dead letters are meant; what is not said is not asked for.
@@ -68,13 +68,7 @@ impl DeadLetters {
         loop {
             let fetched =
                 read::messages(&self.connection, DEAD_LETTERS, &subject, from, FETCH).await?;
-            if fetched.is_empty() {
-                return Ok(Page {
-                    letters,
-                    next: None,
-                });
-            }
-            for message in &fetched {
+            for message in &fetched.messages {
                 let (subject, sequence, at) = read::place(message)?;
                 let empty = async_nats::HeaderMap::new();
                 let headers = message.headers.as_ref().unwrap_or(&empty);
@@ -93,6 +87,12 @@ impl DeadLetters {
                     return Ok(Page { letters, next });
                 }
                 from = read::From::Sequence(sequence + 1);
+            }
+            if !fetched.more {
+                return Ok(Page {
+                    letters,
+                    next: None,
+                });
             }
         }
     }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use domain::document::{Document, Limits, Preview};
 
+use crate::body::{Posted, PostedDocument};
 use crate::failure::{Problem, ProblemBody};
-use crate::intake::{self, aside};
+use crate::intake::aside;
 use crate::state::Api;
 
 /// What a document would become, with no side effect.
@@ -26,10 +25,9 @@ use crate::state::Api;
 )]
 pub async fn check(
     State(api): State<Arc<Api>>,
-    headers: HeaderMap,
-    body: Body,
+    PostedDocument(posted): PostedDocument,
 ) -> Result<Json<Preview>, Problem> {
-    let body = intake::read(&api, &headers, body).await?;
+    let Posted { bytes: body, room } = posted;
     let limits = Limits {
         max_bytes: api.payload_max_bytes,
         ..Limits::default()
@@ -38,5 +36,7 @@ pub async fn check(
     let preview = aside(move || -> Result<Preview, Problem> {
         Ok(Document::accept(&body, &limits)?.preview())
     });
-    preview.await?.map(Json)
+    let preview = preview.await?.map(Json);
+    drop(room);
+    preview
 }

@@ -13,12 +13,15 @@ use domain::request::RequestId;
 
 /// How long a read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many commits one request to the broker asks for, and how many bytes: the broker ends a
-/// page by a limit of its own where it is asked for none.
+/// How many commits one request to the broker asks for.
 const COMMITS: Most = Most {
     messages: 1_000,
-    bytes: 4 * 1024 * 1024,
+    bytes: PAGE_BYTES,
 };
+/// How many bytes one request to the broker asks for: it sends a page at once, and takes a
+/// connection on which more than its `max_pending` waits for one that does not read. Asked for no
+/// bytes, it sends up to that.
+pub(crate) const PAGE_BYTES: usize = 512 * 1024;
 /// How many messages are left behind a page, in what the broker says at its end.
 const PENDING: &str = "Nats-Num-Pending";
 

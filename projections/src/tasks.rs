@@ -210,3 +210,81 @@ fn waiting(group: u32, task: u32) -> TaskView {
         dead_letter: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::request::{GroupStarted, RequestId, TaskSucceeded};
+
+    use super::*;
+
+    fn take_in(tasks: &mut Tasks, sequence: u64, event: &Event) {
+        tasks.take_in(&Recorded {
+            request: RequestId::new(uuid::Uuid::nil()),
+            sequence,
+            index: 0,
+            at: Timestamp::UNIX_EPOCH,
+            traceparent: None,
+            event,
+        });
+    }
+
+    fn started(group: u32, tasks: u32) -> Event {
+        Event::GroupStarted(GroupStarted {
+            group,
+            name: None,
+            tasks,
+            deadline: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    #[test]
+    fn a_page_goes_on_after_a_place_and_stays_within_its_group() {
+        let mut tasks = Tasks::default();
+        for group in 0..3 {
+            take_in(&mut tasks, 1, &started(group, 2));
+        }
+        let places = |after, group| -> Vec<(u32, u32)> {
+            let tasks = tasks.after(after, group);
+            tasks.map(|task| (task.group, task.task)).collect()
+        };
+        assert_eq!(places(None, None).len(), 6);
+        assert_eq!(places(Some((1, 1)), None), [(1, 2), (2, 1), (2, 2)]);
+        assert_eq!(places(None, Some(1)), [(1, 1), (1, 2)]);
+        assert_eq!(places(Some((0, 1)), Some(1)), [(1, 1), (1, 2)]);
+        assert_eq!(places(Some((1, 1)), Some(1)), [(1, 2)]);
+        for place in [(1, u32::MAX), (2, 0), (u32::MAX, u32::MAX)] {
+            assert_eq!(places(Some(place), Some(1)), []);
+        }
+    }
+
+    #[test]
+    fn of_a_result_only_its_size_and_its_place_are_kept() {
+        let mut tasks = Tasks::default();
+        take_in(&mut tasks, 1, &started(0, 1));
+        let before = tasks.bytes();
+        let done = |text: &str| {
+            Event::TaskSucceeded(TaskSucceeded {
+                group: 0,
+                task: 1,
+                attempt: 1,
+                worker: "w".into(),
+                started_at: Timestamp::UNIX_EPOCH,
+                duration_ms: 1,
+                given: None,
+                result: text.into(),
+            })
+        };
+        take_in(&mut tasks, 7, &done(&"x".repeat(60_000)));
+        let task = tasks.get(0, 1).unwrap();
+        let place = ResultPlace {
+            bytes: 60_000,
+            sequence: 7,
+        };
+        assert_eq!(
+            (task.status, task.result),
+            (TaskStatus::Succeeded, Some(place))
+        );
+        assert!(tasks.bytes() - before < 1_000, "{}", tasks.bytes());
+        assert_eq!(tasks.sequence(), 7);
+    }
+}

@@ -23,6 +23,7 @@ mod recipes;
 mod redrive;
 mod replay;
 mod resources;
+mod sharing;
 mod stuck;
 mod sync;
 mod time_out;

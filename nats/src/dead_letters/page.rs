@@ -11,7 +11,7 @@ use crate::{Error, subject};
 /// How many letters one call to the broker brings at the most.
 const FETCH: Most = Most {
     messages: 500,
-    bytes: 8 * 1024 * 1024,
+    bytes: read::PAGE_BYTES,
 };
 
 /// Which dead letters are meant; what is not said is not asked for.

@@ -128,7 +128,7 @@ async fn an_empty_body_is_empty_and_one_cut_off_is_an_error_in_any_coding() {
             Some(Refused::Broken(Broken::Truncated)),
             "{coding}"
         );
-        let behind = [&body[..], b"behind it"].concat();
+        let behind = [&body[..], b"behind it there is more"].concat();
         let refused = read(&bodies, coding, &behind).await.0.err();
         assert_eq!(refused, Some(Refused::Broken(Broken::Corrupt)), "{coding}");
     }

@@ -69,7 +69,7 @@ pub enum TaskStatus {
 /// go on. It holds no documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tasks {
-    tasks: BTreeMap<(u32, u32), TaskView>,
+    by_place: BTreeMap<(u32, u32), TaskView>,
     /// The sequence of the last commit that was taken in.
     sequence: u64,
     bytes: usize,
@@ -91,7 +91,7 @@ impl Tasks {
     /// The task of this group and number.
     #[must_use]
     pub fn get(&self, group: u32, task: u32) -> Option<&TaskView> {
-        self.tasks.get(&(group, task))
+        self.by_place.get(&(group, task))
     }
 
     /// The tasks after a place, in order; of one group, where one is named.
@@ -106,7 +106,7 @@ impl Tasks {
         // A range that ends before it begins is none at all.
         let empty =
             matches!((from, to), (Bound::Excluded(from), Bound::Included(to)) if from >= to);
-        let tasks = (!empty).then(|| self.tasks.range((from, to)));
+        let tasks = (!empty).then(|| self.by_place.range((from, to)));
         tasks.into_iter().flatten().map(|(_, task)| task)
     }
 
@@ -117,7 +117,7 @@ impl Tasks {
             Event::GroupStarted(started) => {
                 for task in 1..=started.tasks {
                     let waiting = waiting(started.group, task);
-                    self.tasks.insert((started.group, task), waiting);
+                    self.by_place.insert((started.group, task), waiting);
                     self.bytes += TASK_BYTES;
                 }
             }
@@ -174,7 +174,7 @@ impl Tasks {
         attempt: AttemptView,
         change: impl FnOnce(&mut TaskView),
     ) {
-        if let Some(task) = self.tasks.get_mut(&(group, task)) {
+        if let Some(task) = self.by_place.get_mut(&(group, task)) {
             change(task);
             self.bytes += attempt.bytes();
             task.attempts.push(attempt);
@@ -182,7 +182,7 @@ impl Tasks {
     }
 
     fn change(&mut self, from: TaskStatus, change: impl Fn(&mut TaskView)) {
-        self.tasks
+        self.by_place
             .values_mut()
             .filter(|task| task.status == from)
             .for_each(change);

@@ -82,14 +82,12 @@ async fn read(api: &Api, request: Request, limit: Limit) -> Result<Posted, Probl
         limit.most,
     );
     let read = body.read(request.into_body());
-    match tokio::time::timeout(api.body_timeout, read).await {
-        Ok(read) => read.map_err(|refused| refused.problem(limit)),
-        Err(_) => {
-            let message = format!("the body did not arrive within {:?}", api.body_timeout);
-            let status = StatusCode::REQUEST_TIMEOUT;
-            Err(Problem::new(status, "body-too-slow", message))
-        }
-    }
+    let Ok(read) = tokio::time::timeout(api.body_timeout, read).await else {
+        let message = format!("the body did not arrive within {:?}", api.body_timeout);
+        let status = StatusCode::REQUEST_TIMEOUT;
+        return Err(Problem::new(status, "body-too-slow", message));
+    };
+    read.map_err(|refused| refused.problem(limit))
 }
 
 /// Why a body is not taken.

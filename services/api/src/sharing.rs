@@ -29,7 +29,7 @@ impl From<SocketAddr> for Caller {
                 let network = u128::from(address) >> 64 << 64;
                 Self(Ipv6Addr::from(network).into())
             }
-            address => Self(address),
+            address @ IpAddr::V4(_) => Self(address),
         }
     }
 }

@@ -113,15 +113,20 @@ impl Socket {
 }
 
 /// Small packets are not kept back; and a peer that takes nothing loses the connection also while
-/// the kernel still takes in what is written.
+/// the kernel still takes in what is written, where it has such a limit.
 fn prepare(stream: &TcpStream, patience: Patience) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps its small packets back");
     }
-    let limit = u32::try_from(patience.write.as_millis()).unwrap_or(u32::MAX);
-    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, limit) {
-        tracing::debug!(%error, "a connection has no limit of the kernel's for what it writes");
+    #[cfg(target_os = "linux")]
+    {
+        let limit = u32::try_from(patience.write.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, limit) {
+            tracing::debug!(%error, "the kernel has no limit for what a peer does not take");
+        }
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = patience;
 }
 
 /// Ready where the deadline has passed; otherwise it is polled again then.
@@ -170,7 +175,7 @@ impl AsyncRead for Socket {
         match Pin::new(&mut socket.stream).poll_read(cx, buf) {
             // To whoever reads, the peer has closed it.
             Poll::Pending => socket.poll_over(cx).map(Ok),
-            read => {
+            read @ Poll::Ready(_) => {
                 if buf.filled().len() > before {
                     socket.line.came();
                 }

@@ -2,7 +2,6 @@
 //! and not all of it again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::StatusCode;
 use domain::request::RequestId;
@@ -17,44 +16,49 @@ use crate::state::Api;
 /// So many bytes the indexes that are kept have. One that has more is made for each answer.
 const KEPT_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// How many requests are expected.
-const KEPT: usize = 1_000;
+const KEPT_COUNT: usize = 1_000;
 /// What one costs with nothing in it.
 const EMPTY_BYTES: usize = 256;
 /// How many commits are read together.
 const PAGE: usize = 1_000;
 
 /// The indexes that are kept.
-pub struct Indexes(Cache<RequestId, Arc<Index>, Bytes>);
+pub struct Indexes(Cache<RequestId, Kept, Bytes>);
 
 /// The tasks of one request.
 #[derive(Default)]
-pub struct Index {
-    tasks: Mutex<Tasks>,
-    bytes: AtomicUsize,
+pub struct Index(Mutex<Tasks>);
+
+/// An index with the bytes it had when it was put there: what it weighs stays the same for as long
+/// as it is there.
+#[derive(Clone, Default)]
+struct Kept {
+    index: Arc<Index>,
+    bytes: usize,
 }
 
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<RequestId, Arc<Index>> for Bytes {
-    fn weight(&self, _request: &RequestId, index: &Arc<Index>) -> u64 {
-        (index.bytes.load(Ordering::Relaxed) + EMPTY_BYTES) as u64
+impl Weighter<RequestId, Kept> for Bytes {
+    fn weight(&self, _request: &RequestId, kept: &Kept) -> u64 {
+        (kept.bytes + EMPTY_BYTES) as u64
     }
 }
 
 impl Indexes {
     pub fn new() -> Self {
-        Self(Cache::with_weighter(KEPT, KEPT_MAX_BYTES, Bytes))
+        Self(Cache::with_weighter(KEPT_COUNT, KEPT_MAX_BYTES, Bytes))
     }
 
     /// The index of a request, which may not be up to date.
     pub fn of(&self, request: RequestId) -> Arc<Index> {
-        if let Some(index) = self.0.get(&request) {
-            return index;
+        if let Some(kept) = self.0.get(&request) {
+            return kept.index;
         }
-        let index = Arc::new(Index::default());
-        self.0.insert(request, index.clone());
-        index
+        let kept = Kept::default();
+        self.0.insert(request, kept.clone());
+        kept.index
     }
 }
 
@@ -65,8 +69,8 @@ impl Index {
         api: &Api,
         request: RequestId,
     ) -> Result<MutexGuard<'_, Tasks>, Problem> {
-        let mut tasks = self.tasks.lock().await;
-        let mut turn = None;
+        let mut tasks = self.0.lock().await;
+        let (before, mut turn) = (tasks.bytes(), None);
         let mut next = Some(tasks.sequence());
         while let Some(after) = next {
             let page = api.log.read_page(request, after, PAGE).await?;
@@ -80,9 +84,9 @@ impl Index {
             }
         }
         let bytes = tasks.bytes();
-        if self.bytes.swap(bytes, Ordering::Relaxed) != bytes {
-            // It weighs more now.
-            api.indexes.0.insert(request, self.clone());
+        if bytes != before {
+            let index = self.clone();
+            api.indexes.0.insert(request, Kept { index, bytes });
         }
         Ok(tasks)
     }
@@ -92,4 +96,28 @@ fn closed() -> Problem {
     let message = "the tasks cannot be read now; try again";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Problem::new(status, "log-unavailable", message).retry_after(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_index_is_kept_for_a_request_and_one_that_is_too_large_is_not() {
+        let indexes = Indexes::new();
+        let request = |number| RequestId::new(uuid::Uuid::from_u128(number));
+        let index = indexes.of(request(1));
+        assert!(Arc::ptr_eq(&index, &indexes.of(request(1))));
+        let most = usize::try_from(KEPT_MAX_BYTES).unwrap();
+        let bytes = most / 4;
+        for number in 2..20 {
+            let index = indexes.of(request(number));
+            indexes.0.insert(request(number), Kept { index, bytes });
+            assert!(indexes.0.weight() <= KEPT_MAX_BYTES);
+        }
+        let index = indexes.of(request(30));
+        let bytes = most + 1;
+        indexes.0.insert(request(30), Kept { index, bytes });
+        assert!(indexes.0.get(&request(30)).is_none());
+    }
 }

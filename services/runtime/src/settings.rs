@@ -96,7 +96,7 @@ settings! {
     http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "60000", "How long an HTTP connection may be idle, in milliseconds.";
     http_head_timeout_ms: u64 = "HTTP_HEAD_TIMEOUT_MS", "10000", "How long the head of an HTTP request may take from its first byte on, in milliseconds.";
     http_write_timeout_ms: u64 = "HTTP_WRITE_TIMEOUT_MS", "30000", "How long a peer may take nothing of an answer before it is cut off, in milliseconds.";
-    http_bodies_max_bytes: usize = "HTTP_BODIES_MAX_BYTES", "268435456", "How many bytes the bodies of all requests under way may have; more get 503. Never less than PAYLOAD_MAX_BYTES.";
+    http_bodies_max_bytes: usize = "HTTP_BODIES_MAX_BYTES", "268435456", "How many bytes the bodies of all requests under way may have; more get 503. Never less than `PAYLOAD_MAX_BYTES`.";
     http_connections_max: usize = "HTTP_CONNECTIONS_MAX", "10000", "How many HTTP connections there may be, as far as the limit of open files allows.";
     http_body_timeout_ms: u64 = "HTTP_BODY_TIMEOUT_MS", "30000", "How long an HTTP request's body may take to arrive, in milliseconds.";
     sse_heartbeat_ms: u64 = "SSE_HEARTBEAT_MS", "15000", "How often a silent event stream shows a sign of life, in milliseconds.";

@@ -36,6 +36,7 @@ async fn one_address_cannot_have_all_room_of_the_bodies_and_gives_it_back() {
         let client = &client;
         move || async move {
             let answer = submit(client, from, 250_000).await;
+            eprintln!("DBG {answer}");
             answer.starts_with("HTTP/1.1 503 ").then_some(answer)
         }
     };

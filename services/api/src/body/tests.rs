@@ -18,8 +18,8 @@ async fn read(bodies: &Shared, coding: &str, body: &[u8]) -> (Result<Posted, Ref
         counted.fetch_add(chunk.len(), Ordering::Relaxed);
         Ok::<_, Infallible>(chunk)
     });
-    let coming = Coming::new(bodies, Caller::NOBODY, decoder, MOST);
-    let posted = coming.read(Body::from_stream(chunks)).await;
+    let reader = Coming::new(bodies, Caller::NOBODY, decoder, MOST);
+    let posted = reader.read(Body::from_stream(chunks)).await;
     (posted, read.load(Ordering::Relaxed))
 }
 
@@ -74,7 +74,7 @@ async fn what_is_refused_is_read_on_so_far_and_no_further() {
         (refused.err(), read_of),
         (Some(Refused::TooLarge), 3 * MOST)
     );
-    let (refused, read_of) = read(&bodies, "identity", &[b'x'; 100 * MOST]).await;
+    let (refused, read_of) = read(&bodies, "identity", &vec![b'x'; 100 * MOST]).await;
     assert_eq!(refused.err(), Some(Refused::TooLarge));
     assert!(read_of <= DROPPED_FACTOR * MOST + 100, "{read_of}");
     // What decodes to nothing is no more than that either.

@@ -70,8 +70,8 @@ impl Decoder {
                 if name.eq_ignore_ascii_case("identity") {
                     continue;
                 }
-                let named = Self::named(name).ok_or_else(unknown)?;
-                if decoder.replace(named).is_some() {
+                let known = Self::named(name).ok_or_else(unknown)?;
+                if decoder.replace(known).is_some() {
                     return Err(unknown());
                 }
             }

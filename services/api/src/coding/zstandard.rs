@@ -203,8 +203,8 @@ mod tests {
         let (_, held) = decoded("zstd", &small, 64).unwrap();
         assert!(held < 300 * 1024, "{held}");
         let single = |size: u32| {
-            let head = [&0xFD2F_B528_u32.to_le_bytes()[..], &[0b1010_0000]].concat();
-            [head, size.to_le_bytes().to_vec()].concat()
+            let magic = 0xFD2F_B528_u32.to_le_bytes();
+            [&magic[..], &[0b1010_0000], &size.to_le_bytes()].concat()
         };
         assert_eq!(window(&single(1 << 23)).unwrap(), Some(1 << 23));
         let refused = decoded("zstd", &single((1 << 23) + 1), 64).unwrap_err();

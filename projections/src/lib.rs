@@ -28,5 +28,5 @@ pub use project::{fold, project};
 pub use staging::Staging;
 pub use stopped::StoppedView;
 pub use store::Store;
-pub use tasks::{AttemptView, TaskStatus, TaskView, tasks_of};
+pub use tasks::{AttemptView, ResultPlace, TaskStatus, TaskView, Tasks};
 pub use view::{FailureView, GroupStatus, GroupView, View};

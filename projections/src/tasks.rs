@@ -1,8 +1,14 @@
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use domain::request::{Event, Fault, Next, Payload, Recorded};
+use domain::request::{Event, Fault, Next, Recorded};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// About how many bytes a task takes by itself, its place in the map and its dead letter's id
+/// included.
+const TASK_BYTES: usize = size_of::<TaskView>() + 128;
+const STRING_BYTES: usize = size_of::<String>();
 
 /// A task as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +22,18 @@ pub struct TaskView {
     /// The attempts that ended, in the order of the log.
     pub attempts: Vec<AttemptView>,
     /// Its result.
-    pub result: Option<Payload>,
+    pub result: Option<ResultPlace>,
     /// Its dead letter, while it is given up.
     pub dead_letter: Option<String>,
+}
+
+/// Where the result of a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultPlace {
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// The commit that has it.
+    pub sequence: u64,
 }
 
 /// An attempt that ended.
@@ -50,73 +65,139 @@ pub enum TaskStatus {
     Stopped,
 }
 
-/// The tasks of a request's started groups, by group and number.
-#[must_use]
-pub fn tasks_of(events: impl IntoIterator<Item = Recorded<Event>>) -> Vec<TaskView> {
-    let mut tasks = BTreeMap::new();
-    for recorded in events {
-        take_in(&mut tasks, &recorded.event);
-    }
-    tasks.into_values().collect()
+/// The tasks of a request's started groups, by group and number: a fold of its commits that can
+/// go on. It holds no documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tasks {
+    by_place: BTreeMap<(u32, u32), TaskView>,
+    /// The sequence of the last commit that was taken in.
+    sequence: u64,
+    bytes: usize,
 }
 
-type Tasks = BTreeMap<(u32, u32), TaskView>;
+impl Tasks {
+    /// Up to which commit the log was taken in.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
 
-fn take_in(tasks: &mut Tasks, event: &Event) {
-    match event {
-        Event::GroupStarted(started) => {
-            for task in 1..=started.tasks {
-                tasks.insert((started.group, task), waiting(started.group, task));
+    /// About how many bytes it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The task of this group and number.
+    #[must_use]
+    pub fn get(&self, group: u32, task: u32) -> Option<&TaskView> {
+        self.by_place.get(&(group, task))
+    }
+
+    /// The tasks after a place, in order; of one group, where one is named.
+    pub fn after(
+        &self,
+        place: Option<(u32, u32)>,
+        group: Option<u32>,
+    ) -> impl Iterator<Item = &TaskView> {
+        let from = place.max(group.map(|group| (group, 0)));
+        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let to = group.map_or(Bound::Unbounded, |group| Bound::Included((group, u32::MAX)));
+        // A range that ends before it begins is none at all.
+        let empty =
+            matches!((from, to), (Bound::Excluded(from), Bound::Included(to)) if from >= to);
+        let tasks = (!empty).then(|| self.by_place.range((from, to)));
+        tasks.into_iter().flatten().map(|(_, task)| task)
+    }
+
+    /// Goes on with an event.
+    pub fn take_in(&mut self, recorded: &Recorded<&Event>) {
+        self.sequence = recorded.sequence;
+        match recorded.event {
+            Event::GroupStarted(started) => {
+                for task in 1..=started.tasks {
+                    let waiting = waiting(started.group, task);
+                    self.by_place.insert((started.group, task), waiting);
+                    self.bytes += TASK_BYTES;
+                }
             }
-        }
-        Event::TaskSucceeded(done) => {
-            if let Some(task) = tasks.get_mut(&(done.group, done.task)) {
-                task.status = TaskStatus::Succeeded;
-                task.result = Some(done.result.clone());
-                task.attempts.push(AttemptView {
+            Event::TaskSucceeded(done) => {
+                let attempt = AttemptView {
                     attempt: done.attempt,
                     worker: done.worker.clone(),
                     started_at: done.started_at,
                     duration_ms: done.duration_ms,
                     fault: None,
+                };
+                self.change_one(done.group, done.task, attempt, |task| {
+                    task.status = TaskStatus::Succeeded;
+                    task.result = Some(ResultPlace {
+                        bytes: done.result.size(),
+                        sequence: recorded.sequence,
+                    });
                 });
             }
-        }
-        Event::TaskFailed(failed) => {
-            if let Some(task) = tasks.get_mut(&(failed.group, failed.task)) {
-                if let Next::DeadLetter(letter) = &failed.next {
-                    task.status = TaskStatus::Failed;
-                    task.dead_letter = Some(letter.clone());
-                }
-                task.attempts.push(AttemptView {
+            Event::TaskFailed(failed) => {
+                let attempt = AttemptView {
                     attempt: failed.attempt.attempt,
                     worker: failed.attempt.worker.clone(),
                     started_at: failed.attempt.started_at,
                     duration_ms: failed.attempt.duration_ms,
                     fault: Some(failed.attempt.fault.clone()),
+                };
+                self.change_one(failed.group, failed.task, attempt, |task| {
+                    if let Next::DeadLetter(letter) = &failed.next {
+                        task.status = TaskStatus::Failed;
+                        task.dead_letter = Some(letter.clone());
+                    }
                 });
             }
-        }
-        Event::Failed(_) | Event::Cancelled(_) => change(tasks, TaskStatus::Pending, |task| {
-            task.status = TaskStatus::Stopped;
-        }),
-        Event::Redriven(_) => {
-            for ended in [TaskStatus::Stopped, TaskStatus::Failed] {
-                change(tasks, ended, |task| {
-                    task.status = TaskStatus::Pending;
-                    task.dead_letter = None;
-                });
+            Event::Failed(_) | Event::Cancelled(_) => self.change(TaskStatus::Pending, |task| {
+                task.status = TaskStatus::Stopped;
+            }),
+            Event::Redriven(_) => {
+                for ended in [TaskStatus::Stopped, TaskStatus::Failed] {
+                    self.change(ended, |task| {
+                        task.status = TaskStatus::Pending;
+                        task.dead_letter = None;
+                    });
+                }
             }
+            _ => {}
         }
-        _ => {}
+    }
+
+    fn change_one(
+        &mut self,
+        group: u32,
+        task: u32,
+        attempt: AttemptView,
+        change: impl FnOnce(&mut TaskView),
+    ) {
+        if let Some(task) = self.by_place.get_mut(&(group, task)) {
+            change(task);
+            self.bytes += attempt.bytes();
+            task.attempts.push(attempt);
+        }
+    }
+
+    fn change(&mut self, from: TaskStatus, change: impl Fn(&mut TaskView)) {
+        self.by_place
+            .values_mut()
+            .filter(|task| task.status == from)
+            .for_each(change);
     }
 }
 
-fn change(tasks: &mut Tasks, from: TaskStatus, change: impl Fn(&mut TaskView)) {
-    tasks
-        .values_mut()
-        .filter(|task| task.status == from)
-        .for_each(change);
+impl AttemptView {
+    /// About how many bytes it holds.
+    fn bytes(&self) -> usize {
+        let fault = self.fault.as_ref().map_or(0, |fault| {
+            let causes = fault.causes.iter().map(|cause| STRING_BYTES + cause.len());
+            fault.code.len() + fault.message.len() + causes.sum::<usize>()
+        });
+        size_of::<Self>() + self.worker.len() + fault
+    }
 }
 
 fn waiting(group: u32, task: u32) -> TaskView {
@@ -127,5 +208,83 @@ fn waiting(group: u32, task: u32) -> TaskView {
         attempts: Vec::new(),
         result: None,
         dead_letter: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::request::{GroupStarted, RequestId, TaskSucceeded};
+
+    use super::*;
+
+    fn take_in(tasks: &mut Tasks, sequence: u64, event: &Event) {
+        tasks.take_in(&Recorded {
+            request: RequestId::new(uuid::Uuid::nil()),
+            sequence,
+            index: 0,
+            at: Timestamp::UNIX_EPOCH,
+            traceparent: None,
+            event,
+        });
+    }
+
+    fn started(group: u32, tasks: u32) -> Event {
+        Event::GroupStarted(GroupStarted {
+            group,
+            name: None,
+            tasks,
+            deadline: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    #[test]
+    fn a_page_goes_on_after_a_place_and_stays_within_its_group() {
+        let mut tasks = Tasks::default();
+        for group in 0..3 {
+            take_in(&mut tasks, 1, &started(group, 2));
+        }
+        let places = |after, group| -> Vec<(u32, u32)> {
+            let tasks = tasks.after(after, group);
+            tasks.map(|task| (task.group, task.task)).collect()
+        };
+        assert_eq!(places(None, None).len(), 6);
+        assert_eq!(places(Some((1, 1)), None), [(1, 2), (2, 1), (2, 2)]);
+        assert_eq!(places(None, Some(1)), [(1, 1), (1, 2)]);
+        assert_eq!(places(Some((0, 1)), Some(1)), [(1, 1), (1, 2)]);
+        assert_eq!(places(Some((1, 1)), Some(1)), [(1, 2)]);
+        for place in [(1, u32::MAX), (2, 0), (u32::MAX, u32::MAX)] {
+            assert_eq!(places(Some(place), Some(1)), []);
+        }
+    }
+
+    #[test]
+    fn of_a_result_only_its_size_and_its_place_are_kept() {
+        let mut tasks = Tasks::default();
+        take_in(&mut tasks, 1, &started(0, 1));
+        let before = tasks.bytes();
+        let done = |text: &str| {
+            Event::TaskSucceeded(TaskSucceeded {
+                group: 0,
+                task: 1,
+                attempt: 1,
+                worker: "w".into(),
+                started_at: Timestamp::UNIX_EPOCH,
+                duration_ms: 1,
+                given: None,
+                result: text.into(),
+            })
+        };
+        take_in(&mut tasks, 7, &done(&"x".repeat(60_000)));
+        let task = tasks.get(0, 1).unwrap();
+        let place = ResultPlace {
+            bytes: 60_000,
+            sequence: 7,
+        };
+        assert_eq!(
+            (task.status, task.result),
+            (TaskStatus::Succeeded, Some(place))
+        );
+        assert!(tasks.bytes() - before < 1_000, "{}", tasks.bytes());
+        assert_eq!(tasks.sequence(), 7);
     }
 }

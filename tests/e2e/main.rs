@@ -25,6 +25,7 @@ mod recipes;
 mod redrive;
 mod replay;
 mod resources;
+mod sharing;
 mod stuck;
 mod sync;
 mod time_out;

@@ -1,6 +1,6 @@
-//! From bytes to text: UTF-8 or UTF-16. What says so is the byte order mark first, then the
-//! `charset` of the media type, then the declaration (RFC 7303, section 3); two of them that
-//! contradict each other are an error.
+//! From bytes to text: UTF-8 or UTF-16. The byte order mark says so first, then the `charset` of
+//! the media type, then the declaration (RFC 7303, section 3). Two of them that contradict each
+//! other are an error.
 
 use std::borrow::Cow;
 
@@ -19,18 +19,37 @@ enum Order {
     Little,
 }
 
-/// Reads bytes as text. `charset` is that of the media type, where it has one.
-pub(crate) fn decode<'b>(bytes: &'b [u8], charset: Option<&str>) -> Result<Cow<'b, str>, Refusal> {
-    let (marked, rest) = match bytes {
+fn marked(bytes: &[u8]) -> (Option<Encoding>, &[u8]) {
+    match bytes {
         [0xEF, 0xBB, 0xBF, rest @ ..] => (Some(Encoding::Utf8), rest),
         [0xFE, 0xFF, rest @ ..] => (Some(Encoding::Utf16(Order::Big)), rest),
         [0xFF, 0xFE, rest @ ..] => (Some(Encoding::Utf16(Order::Little)), rest),
         bytes => (None, bytes),
-    };
-    let by_charset = charset
-        .map(|charset| of_charset(charset, marked))
-        .transpose()?;
-    let known = marked.or(by_charset);
+    }
+}
+
+/// What a document that comes with this `charset` needs in front of it to say so itself: a byte
+/// order mark, where it is in UTF-16 without one. A `charset` that the document contradicts is an
+/// error.
+pub fn mark_for(bytes: &[u8], charset: &str) -> Result<Option<[u8; 2]>, Refusal> {
+    let (marked, rest) = marked(bytes);
+    let named = of_charset(charset, marked)?;
+    match named {
+        Encoding::Utf8 if matches!(rest, [0, b'<', ..] | [b'<', 0, ..]) => {
+            let reason =
+                format!("the media type says charset={charset}, but the document is in UTF-16");
+            Err(wrong(reason).at("", 0))
+        }
+        Encoding::Utf8 => Ok(None),
+        Encoding::Utf16(_) if marked.is_some() => Ok(None),
+        Encoding::Utf16(Order::Big) => Ok(Some([0xFE, 0xFF])),
+        Encoding::Utf16(Order::Little) => Ok(Some([0xFF, 0xFE])),
+    }
+}
+
+/// Reads bytes as text.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Refusal> {
+    let (known, rest) = marked(bytes);
     let shown = match rest {
         [0x00, b'<', ..] => Encoding::Utf16(Order::Big),
         [b'<', 0x00, ..] => Encoding::Utf16(Order::Little),

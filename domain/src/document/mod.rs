@@ -23,6 +23,7 @@ mod write;
 mod xpath;
 
 pub use canonical::canonicalize;
+pub use decode::mark_for;
 pub use hydrate::{CapturedResources, HydrationError};
 pub use limits::Limits;
 pub use preview::{GroupPreview, Preview, TasksPreview};

@@ -65,16 +65,7 @@ const SHORT_NODES: usize = 8_000;
 impl Document {
     /// Reads a request document. See `docs/vnml.md`, section 1.
     pub fn accept(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
-        Self::accept_as(bytes, None, limits)
-    }
-
-    /// The same, with the `charset` of the media type that the document came with.
-    pub fn accept_as(
-        bytes: &[u8],
-        charset: Option<&str>,
-        limits: &Limits,
-    ) -> Result<Self, Refusal> {
-        let tree = parse_checked(bytes, charset, limits, |tree| project(tree).map(|_| ()))?;
+        let tree = parse_checked(bytes, limits, |tree| project(tree).map(|_| ()))?;
         let project = project(&tree).map_err(|(refusal, _)| refusal)?;
         let groups: Vec<NodeId> = tree.elements_named(project, "group").collect();
         form::check(&tree, &groups, limits)?;

@@ -28,10 +28,12 @@ pub struct Filter {
 }
 
 /// Some dead letters, the oldest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The letters.
     pub letters: Vec<Kept>,
+    /// How many were looked at.
+    pub looked_at: usize,
     /// After which letter the next page begins; none where this is the last.
     pub next: Option<u64>,
 }
@@ -59,42 +61,49 @@ impl Filter {
 impl DeadLetters {
     /// The letters after the one at `after` (0: from the beginning), at the most `limit`.
     pub async fn page(&self, filter: &Filter, after: u64, limit: usize) -> Result<Page, Error> {
-        let subject = filter.subject()?;
-        let mut from = match filter.since {
+        let mut page = self.look(filter, after, limit).await?;
+        while let Some(after) = page.next
+            && page.letters.len() < limit
+        {
+            let more = self.look(filter, after, limit - page.letters.len()).await?;
+            page.letters.extend(more.letters);
+            page.looked_at += more.looked_at;
+            page.next = more.next;
+        }
+        Ok(page)
+    }
+
+    /// The same, of what one call to the broker brings: it may be fewer though there are more.
+    pub async fn look(&self, filter: &Filter, after: u64, limit: usize) -> Result<Page, Error> {
+        let from = match filter.since {
             Some(since) if after == 0 => read::From::Time(since),
             _ => read::From::Sequence(after + 1),
         };
-        let mut letters = Vec::new();
-        loop {
-            let fetched =
-                read::messages(&self.connection, DEAD_LETTERS, &subject, from, FETCH).await?;
-            for message in &fetched.messages {
-                let (subject, sequence, at) = read::place(message)?;
-                let empty = async_nats::HeaderMap::new();
-                let headers = message.headers.as_ref().unwrap_or(&empty);
-                let place = letter::Place {
-                    subject,
-                    sequence,
-                    at,
-                };
-                match letter::read(&place, headers, &message.payload) {
-                    Ok(kept) if filter.takes(&kept) => letters.push(kept),
-                    Ok(_) => {}
-                    Err(error) => tracing::error!(%error, "a dead letter is passed over"),
-                }
-                if letters.len() == limit {
-                    let next = Some(sequence);
-                    return Ok(Page { letters, next });
-                }
-                from = read::From::Sequence(sequence + 1);
+        let subject = filter.subject()?;
+        let fetched = read::messages(&self.connection, DEAD_LETTERS, &subject, from, FETCH).await?;
+        let mut page = Page::default();
+        for message in &fetched.messages {
+            let (subject, sequence, at) = read::place(message)?;
+            let empty = async_nats::HeaderMap::new();
+            let headers = message.headers.as_ref().unwrap_or(&empty);
+            let place = letter::Place {
+                subject,
+                sequence,
+                at,
+            };
+            page.looked_at += 1;
+            page.next = Some(sequence);
+            match letter::read(&place, headers, &message.payload) {
+                Ok(kept) if filter.takes(&kept) => page.letters.push(kept),
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "a dead letter is passed over"),
             }
-            if !fetched.more {
-                return Ok(Page {
-                    letters,
-                    next: None,
-                });
+            if page.letters.len() == limit {
+                return Ok(page);
             }
         }
+        page.next = page.next.filter(|_| fetched.more);
+        Ok(page)
     }
 }
 

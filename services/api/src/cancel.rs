@@ -3,10 +3,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use domain::request::Status;
 use serde_json::json;
 
+use crate::body::PostedJson;
 use crate::failure::{Problem, ProblemBody};
 use crate::input::{self, WhyBody};
 use crate::read::{parse_id, with_sequence};
@@ -22,6 +22,9 @@ use crate::state::Api;
     responses(
         (status = 200, description = "It is cancelled", body = Value, headers(("Fanfold-Sequence" = u64))),
         (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Not as it stands", body = ProblemBody, content_type = "application/problem+json"),
@@ -30,10 +33,10 @@ use crate::state::Api;
 pub async fn cancel(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-    body: Bytes,
+    PostedJson(body): PostedJson,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
-    let why = input::json::<WhyBody>(&body)?.check()?;
+    let why = input::json::<WhyBody>(&body.bytes)?.check()?;
     let cancelled = api.operator.cancel(id, why).await;
     api.log.forget(id);
     let receipt = cancelled.map_err(|error| input::refused(id, error))?;

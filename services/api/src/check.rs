@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use domain::document::{Document, Effort, Limits, Preview};
 use runtime::Cost;
 
+use crate::body::{Posted, PostedDocument};
 use crate::failure::{Problem, ProblemBody};
-use crate::intake::{self, at_cost, on_pool};
+use crate::intake::{at_cost, on_pool};
 use crate::state::Api;
 
 /// What a document would become, with no side effect.
@@ -28,10 +28,9 @@ use crate::state::Api;
 )]
 pub async fn check(
     State(api): State<Arc<Api>>,
-    headers: HeaderMap,
-    body: Body,
+    PostedDocument(posted): PostedDocument,
 ) -> Result<Json<Preview>, Problem> {
-    let body = intake::read(&api, &headers, body).await?;
+    let Posted { bytes: body, room } = posted;
     let limits = Limits {
         max_bytes: api.payload_max_bytes,
         ..Limits::default()
@@ -52,6 +51,7 @@ pub async fn check(
         Ok(Document::accept(&body, &limits)?.preview(Effort::Whole))
     };
     let preview = at_cost(&api.pool, Cost::Costly, whole).await??;
+    drop(room);
     preview.map(Json).ok_or_else(|| {
         let message = "the document could not be worked on";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)

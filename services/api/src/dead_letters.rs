@@ -1,20 +1,23 @@
 //! The dead letters over HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use bytes::Bytes;
 use jiff::Timestamp;
 use nats::{Error, Filter, Kept};
 use runtime::{Change, Changed, since};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::failure::{Problem, ProblemBody};
+use crate::body::PostedJson;
+use crate::failure::{Problem, ProblemBody, overloaded};
 use crate::input;
 use crate::read::parse_id;
 use crate::state::Api;
@@ -23,6 +26,12 @@ use crate::state::Api;
 const PAGE_DEFAULT: usize = 100;
 /// How many letters a page has at the most.
 const PAGE_MAX: usize = 1_000;
+/// So many letters are looked at for one answer: where few match, a page may be short and go on.
+const LOOKED_AT_MAX: usize = 5_000;
+/// So long they are looked for.
+const LOOK_TIME: Duration = Duration::from_secs(5);
+/// So long many letters are changed, before it is told how far it went.
+const CHANGE_TIME: Duration = Duration::from_secs(20);
 /// After so many answers a change of many letters is told, with the cursor to go on from.
 const CHANGES_MAX: usize = 1_000;
 
@@ -118,10 +127,30 @@ pub async fn list(
     let after = cursor(query.cursor)?.unwrap_or(0);
     let (request, since) = (query.request.as_deref(), query.since.as_deref());
     let filter = filter(query.task_type, query.code, request, since)?;
-    let page = api.operator.letters().page(&filter, after, limit).await;
-    let page = page.map_err(problem)?;
-    let letters: Vec<_> = page.letters.iter().map(Kept::summary).collect();
-    Ok(Json(json!({ "deadLetters": letters, "next": page.next })))
+    let _turn = turn(&api)?;
+    let begun = Instant::now();
+    let (mut letters, mut looked_at, mut next) = (Vec::new(), 0, Some(after));
+    while let Some(after) = next
+        && letters.len() < limit
+        && looked_at < LOOKED_AT_MAX
+        && begun.elapsed() < LOOK_TIME
+    {
+        let left = limit - letters.len();
+        let page = api.operator.letters().look(&filter, after, left).await;
+        let page = page.map_err(problem)?;
+        // Letters are large, and a page has many.
+        letters.extend(page.letters.iter().map(Kept::summary));
+        looked_at += page.looked_at;
+        next = page.next;
+    }
+    Ok(Json(json!({ "deadLetters": letters, "next": next })))
+}
+
+/// A turn among the few that look through many letters.
+fn turn(api: &Api) -> Result<SemaphorePermit<'_>, Problem> {
+    api.looking
+        .try_acquire()
+        .map_err(|_| overloaded("others look through the dead letters; try again"))
 }
 
 fn unknown(id: &str) -> Problem {
@@ -179,11 +208,17 @@ pub async fn discard_one(
     responses(
         (status = 200, description = "What became of them", body = Value),
         (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub async fn redrive(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let body: ChangeBody = input::json(&body)?;
+pub async fn redrive(
+    State(api): State<Arc<Api>>,
+    PostedJson(posted): PostedJson,
+) -> Result<Json<Value>, Problem> {
+    let body: ChangeBody = input::json(&posted.bytes)?;
     let change = if body.dry_run {
         Change::WouldRedrive
     } else {
@@ -199,11 +234,17 @@ pub async fn redrive(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Va
     responses(
         (status = 200, description = "What became of them", body = Value),
         (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub async fn discard(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let body: ChangeBody = input::json(&body)?;
+pub async fn discard(
+    State(api): State<Arc<Api>>,
+    PostedJson(posted): PostedJson,
+) -> Result<Json<Value>, Problem> {
+    let body: ChangeBody = input::json(&posted.bytes)?;
     let change = if body.dry_run {
         Change::WouldDiscard
     } else {
@@ -215,11 +256,14 @@ pub async fn discard(State(api): State<Arc<Api>>, body: Bytes) -> Result<Json<Va
 async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json<Value>, Problem> {
     let (request, since) = (body.request.as_deref(), body.since.as_deref());
     let filter = filter(body.task_type, body.code, request, since)?;
+    let _turn = turn(api)?;
+    let begun = Instant::now();
     let mut so_far = Changed::after(cursor(body.cursor)?);
     loop {
         let step = api.operator.step(&filter, change, &mut so_far).await;
         step.map_err(problem)?;
-        if so_far.next.is_none() || so_far.answers.len() >= CHANGES_MAX {
+        let enough = so_far.answers.len() >= CHANGES_MAX || so_far.letters >= LOOKED_AT_MAX;
+        if so_far.next.is_none() || enough || begun.elapsed() >= CHANGE_TIME {
             break;
         }
     }

@@ -8,9 +8,10 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::feed::CloudEvent;
-use domain::request::{Event, Recorded, RequestId};
+use domain::request::{Recorded, RequestId};
 use nats::Commit;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::failure::{Problem, ProblemBody};
@@ -18,11 +19,14 @@ use crate::follow::follow;
 use crate::media;
 use crate::query::{self, Parameters};
 use crate::read::{parse_id, seen, with_sequence};
+use crate::sharing::Caller;
 use crate::state::Api;
 
 /// How many events one answer has at the most, and where nothing is said.
 const PAGE_MAX: usize = 10_000;
 const PAGE: usize = 1_000;
+/// After so many bytes of events a page ends.
+const PAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -44,7 +48,7 @@ struct EventsBody {
     request_id: RequestId,
     /// `CloudEvents` 1.0 in their JSON form.
     #[schema(value_type = Vec<Value>)]
-    events: Vec<CloudEvent>,
+    events: Vec<Box<RawValue>>,
     /// Where the next page begins; none where this is the last.
     next: Option<String>,
 }
@@ -111,6 +115,7 @@ impl std::fmt::Display for Place {
 )]
 pub async fn events(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     Path(id): Path<String>,
     Parameters(query): Parameters<EventsQuery>,
     headers: HeaderMap,
@@ -128,7 +133,7 @@ pub async fn events(
     };
     match media::choose(&headers, &["application/json", "text/event-stream"]) {
         Some("application/json") => page(&api, id, after, limit, seen(&headers)?).await,
-        Some(_) => follow(api, id, after).await,
+        Some(_) => follow(api, caller, id, after).await,
         None => {
             let message = "the history is application/json or text/event-stream";
             Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id))
@@ -136,18 +141,81 @@ pub async fn events(
     }
 }
 
-/// The events of a request after a place, and whether it has ended with them.
-pub async fn after(
-    api: &Api,
-    id: RequestId,
-    place: Place,
-) -> Result<(Vec<Recorded<Event>>, bool), Problem> {
+/// An event as it is shown.
+pub struct Shown {
+    pub place: Place,
+    pub name: &'static str,
+    /// A `CloudEvent` in its JSON form.
+    pub json: Box<RawValue>,
+}
+
+/// Some events of a request, in order.
+#[derive(Default)]
+pub struct Stretch {
+    pub events: Vec<Shown>,
+    /// Whether the log has more behind them.
+    pub more: bool,
+    /// Whether the request has ended with them.
+    pub ended: bool,
+    bytes: usize,
+}
+
+/// How much is read together.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    pub events: usize,
+    /// An event that is larger comes by itself.
+    pub bytes: usize,
+}
+
+/// The first events of a request after a place. Of its log no more is read than is shown.
+pub async fn after(api: &Api, id: RequestId, place: Place, most: Most) -> Result<Stretch, Problem> {
+    let mut stretch = Stretch::default();
     // From the place's own commit on: it may hold more events, and tells whether it was the end.
-    let commits = api.log.read(id, place.sequence.saturating_sub(1)).await?;
-    let ended = commits.last().is_some_and(Commit::is_terminal);
-    let events = commits.iter().flat_map(Commit::recorded);
-    let later = events.filter(|event| place == Place::START || Place::of(event) > place);
-    Ok((later.collect(), ended))
+    let mut next = Some(place.sequence.saturating_sub(1));
+    while let Some(after) = next {
+        // Each commit has an event at least, but that of the place may have none to show.
+        let wanted = most.events.saturating_sub(stretch.events.len()) + 1;
+        let page = api.log.read_page(id, after, wanted).await?;
+        for commit in &page.commits {
+            if !stretch.take_in(commit, place, most)? {
+                stretch.more = true;
+                return Ok(stretch);
+            }
+        }
+        next = page.next;
+    }
+    Ok(stretch)
+}
+
+impl Stretch {
+    /// Takes in the events of a commit that come after the place, as far as there is room;
+    /// whether all of them had room.
+    fn take_in(&mut self, commit: &Commit, place: Place, most: Most) -> Result<bool, Problem> {
+        let later = commit.recorded();
+        let later = later.filter(|event| place == Place::START || Place::of(event) > place);
+        for event in later {
+            if self.events.len() == most.events {
+                return Ok(false);
+            }
+            let json = to_raw_value(&CloudEvent::of(&event)).map_err(|error| {
+                tracing::error!(%error, "an event cannot be shown");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Problem::new(status, "internal", "an event cannot be shown")
+            })?;
+            self.bytes += json.get().len();
+            if self.bytes > most.bytes && !self.events.is_empty() {
+                return Ok(false);
+            }
+            self.events.push(Shown {
+                place: Place::of(&event),
+                name: event.event.name(),
+                json,
+            });
+        }
+        self.ended = commit.is_terminal();
+        Ok(true)
+    }
 }
 
 async fn page(
@@ -158,16 +226,85 @@ async fn page(
     seen: u64,
 ) -> Result<Response, Problem> {
     let view = api.known(id, seen).await?;
-    let (events, _) = after(api, id, place).await?;
-    let page = events.get(..limit).unwrap_or(&events);
-    let more = page.len() < events.len();
+    let most = Most {
+        events: limit,
+        bytes: PAGE_MAX_BYTES,
+    };
+    let stretch = after(api, id, place, most).await?;
+    let last = stretch.events.last().filter(|_| stretch.more);
     let body = EventsBody {
         request_id: id,
-        next: page
-            .last()
-            .filter(|_| more)
-            .map(|last| Place::of(last).to_string()),
-        events: page.iter().map(CloudEvent::of).collect(),
+        next: last.map(|last| last.place.to_string()),
+        events: stretch.events.into_iter().map(|event| event.json).collect(),
     };
     Ok(with_sequence(Json(body).into_response(), view.seq))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::request::Event;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// A commit of so many events.
+    fn commit(sequence: u64, events: usize, reason: &str) -> Commit {
+        let cancelled = serde_json::json!({ "by": "tests", "reason": reason });
+        let cancelled = Event::Cancelled(serde_json::from_value(cancelled).unwrap());
+        Commit {
+            request: RequestId::new(uuid::Uuid::nil()),
+            sequence,
+            previous: 0,
+            at: Timestamp::UNIX_EPOCH,
+            traceparent: None,
+            events: vec![cancelled; events],
+        }
+    }
+
+    fn places(stretch: &Stretch) -> Vec<String> {
+        let places = stretch.events.iter().map(|event| event.place.to_string());
+        places.collect()
+    }
+
+    #[test]
+    fn a_page_has_so_many_events_and_goes_on_within_a_commit() {
+        let most = |events| Most {
+            events,
+            bytes: usize::MAX,
+        };
+        let mut three = Stretch::default();
+        let commit = commit(7, 3, "why");
+        assert!(three.take_in(&commit, Place::START, most(3)).unwrap());
+        assert_eq!(places(&three), ["7:0", "7:1", "7:2"]);
+        assert!(three.ended);
+        let mut two = Stretch::default();
+        assert!(!two.take_in(&commit, Place::START, most(2)).unwrap());
+        assert_eq!(places(&two), ["7:0", "7:1"]);
+        assert!(!two.ended, "there is more");
+        let mut rest = Stretch::default();
+        let place = two.events[1].place;
+        assert!(rest.take_in(&commit, place, most(2)).unwrap());
+        assert_eq!(places(&rest), ["7:2"]);
+    }
+
+    #[test]
+    fn a_page_has_so_many_bytes_but_one_event_in_any_case() {
+        let long = commit(7, 3, &"x".repeat(600));
+        let one = {
+            let mut stretch = Stretch::default();
+            let most = Most {
+                events: 9,
+                bytes: 1,
+            };
+            assert!(!stretch.take_in(&long, Place::START, most).unwrap());
+            assert_eq!(places(&stretch), ["7:0"]);
+            stretch.events[0].json.get().len()
+        };
+        for (bytes, shown) in [(2 * one, 2), (2 * one - 1, 1), (3 * one, 3)] {
+            let mut stretch = Stretch::default();
+            let most = Most { events: 9, bytes };
+            let whole = stretch.take_in(&long, Place::START, most).unwrap();
+            assert_eq!((stretch.events.len(), whole), (shown, shown == 3));
+        }
+    }
 }

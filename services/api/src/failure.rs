@@ -4,6 +4,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use domain::document::Refusal;
 use domain::request::{RequestId, Status};
 use serde_json::{Map, Value, json};
@@ -131,17 +132,31 @@ impl Problem {
     }
 
     fn of_status(status: StatusCode) -> Self {
-        let (code, message) = match status {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => (
-                "unsupported-content-encoding",
-                "the Content-Encoding is not known: send gzip, zstd, or none".to_owned(),
-            ),
-            status => {
-                let words = status.canonical_reason().unwrap_or("error");
-                ("refused", words.to_lowercase())
-            }
-        };
-        Self::new(status, code, message)
+        let words = status.canonical_reason().unwrap_or("error");
+        Self::new(status, "refused", words.to_lowercase())
+    }
+
+    /// The answer in its form, for what is refused before it comes to a route.
+    pub fn written(self, as_xml: bool) -> Response {
+        let mut response = written(self.into_response(), as_xml);
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
+    /// The same in bytes, for what is refused before it is a request: what the caller reads is
+    /// not known.
+    pub fn written_plainly(&self) -> Bytes {
+        let (status, (kind, body)) = (self.0.status, self.body(false));
+        let head = format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
+             cache-control: no-store\r\nconnection: close\r\n\r\n",
+            status.as_str(),
+            status.canonical_reason().unwrap_or_default(),
+            body.len()
+        );
+        (head + &body).into()
     }
 
     fn body(&self, as_xml: bool) -> (&'static str, String) {
@@ -155,6 +170,12 @@ impl Problem {
     }
 }
 
+/// There is no room for this now.
+pub fn overloaded(message: &str) -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new(status, "overloaded", message).retry_after(1)
+}
+
 /// Gives every error answer its one form, whoever made it, in the language the caller reads.
 pub async fn in_one_form(request: Request, next: Next) -> Response {
     let as_xml = media::prefers_xml(request.headers());
@@ -163,17 +184,22 @@ pub async fn in_one_form(request: Request, next: Next) -> Response {
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
+    written(response, as_xml)
+}
+
+/// An error answer in its form.
+fn written(response: Response, as_xml: bool) -> Response {
     let (mut parts, _) = response.into_parts();
     let problem = parts
         .extensions
         .remove::<Problem>()
-        .unwrap_or_else(|| Problem::of_status(status));
+        .unwrap_or_else(|| Problem::of_status(parts.status));
     let (kind, body) = problem.body(as_xml);
     let headers = &mut parts.headers;
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.append(header::VARY, HeaderValue::from_static("accept"));
-    if BODY_LEFT.contains(&status) {
+    if BODY_LEFT.contains(&parts.status) {
         // What was not read is still on its way: the connection is of no use any more.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -7,23 +7,34 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use domain::feed::CloudEvent;
-use domain::request::{Event, Recorded, RequestId};
+use domain::request::RequestId;
 use futures::Stream;
 
-use crate::events::{Place, after};
+use crate::events::{Most, Place, Shown, after};
 use crate::failure::Problem;
-use crate::read::too_many_waiters;
+use crate::sharing::Caller;
 use crate::state::Api;
 use crate::waiters::Waiter;
 
+/// So much a stream has read ahead of its reader, who may be slow, and not the only one.
+const MOST: Most = Most {
+    events: 100,
+    bytes: 256 * 1024,
+};
+
 /// Follows a request from a place on.
-pub async fn follow(api: Arc<Api>, id: RequestId, place: Place) -> Result<Response, Problem> {
+pub async fn follow(
+    api: Arc<Api>,
+    caller: Caller,
+    id: RequestId,
+    place: Place,
+) -> Result<Response, Problem> {
     // A place is taken before the log is read, so that nothing falls between.
-    let waiter = api.waiters.register(id).ok_or_else(too_many_waiters)?;
+    let waiter = api.waiters.register_stream(id, caller);
+    let waiter = waiter.ok_or_else(too_many_streams)?;
     api.known(id, 0).await?;
-    let (events, ended) = after(&api, id, place).await?;
-    if ended && events.is_empty() {
+    let stretch = after(&api, id, place, MOST).await?;
+    if stretch.ended && stretch.events.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let heartbeat = KeepAlive::new()
@@ -34,8 +45,9 @@ pub async fn follow(api: Arc<Api>, id: RequestId, place: Place) -> Result<Respon
         id,
         place,
         waiter,
-        events: events.into(),
-        ended,
+        events: stretch.events.into(),
+        more: stretch.more,
+        ended: stretch.ended,
     };
     Ok(Sse::new(following.stream())
         .keep_alive(heartbeat)
@@ -48,7 +60,9 @@ struct Following {
     id: RequestId,
     place: Place,
     waiter: Waiter,
-    events: VecDeque<Recorded<Event>>,
+    events: VecDeque<Shown>,
+    /// Whether the log had more behind them.
+    more: bool,
     ended: bool,
 }
 
@@ -64,23 +78,33 @@ impl Following {
 
     async fn next(&mut self) -> Option<sse::Event> {
         loop {
-            if let Some(recorded) = self.events.pop_front() {
-                self.place = Place::of(&recorded);
+            if let Some(shown) = self.events.pop_front() {
+                self.place = shown.place;
                 let event = sse::Event::default()
                     .id(self.place.to_string())
-                    .event(recorded.event.name());
-                return event.json_data(CloudEvent::of(&recorded)).ok();
+                    .event(shown.name);
+                return Some(event.data(shown.json.get()));
             }
             if self.ended {
                 return None;
             }
-            tokio::select! {
-                () = self.waiter.changed() => {}
-                () = self.api.shutdown.softly() => return None,
+            if !self.more {
+                tokio::select! {
+                    () = self.waiter.changed() => {}
+                    () = self.api.shutdown.softly() => return None,
+                }
             }
-            let (events, ended) = after(&self.api, self.id, self.place).await.ok()?;
-            self.events = events.into();
-            self.ended = ended;
+            let stretch = after(&self.api, self.id, self.place, MOST).await.ok()?;
+            self.events = stretch.events.into();
+            self.more = stretch.more;
+            self.ended = stretch.ended;
         }
     }
+}
+
+/// More callers follow than may.
+fn too_many_streams() -> Problem {
+    let message = "too many event streams are followed; read the history in pages, or try again";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new(status, "too-many-streams", message).retry_after(1)
 }

@@ -1,20 +1,12 @@
-//! Reading a document that is submitted, and what is to be said of it.
+//! What is to be said of a document that is submitted.
 
-use axum::body::{Body, HttpBody as _};
-use axum::http::{HeaderMap, StatusCode, header};
-use bytes::{Bytes, BytesMut};
+use axum::http::StatusCode;
+use bytes::Bytes;
 use domain::document::{Document, Effort, Limits};
 use domain::request::GroupOutline;
-use futures::StreamExt;
 use runtime::{Cost, PARSE_INLINE_MAX_BYTES, Pool};
 
 use crate::failure::Problem;
-use crate::state::Api;
-
-/// So much of a body must be there for what it announces to be believed.
-const ROOM_FROM_BYTES: usize = 64 * 1024;
-/// A body is read to its end, though it is refused, up to so many times what may be sent.
-const DROPPED_FACTOR: usize = 4;
 
 /// A larger document is left to the orchestrator to begin with.
 const BEGUN_MAX_BYTES: usize = 64 * 1024;
@@ -28,81 +20,6 @@ pub struct Outline {
     pub first_tasks: Option<u32>,
     /// The document itself, for whoever goes on with the request.
     pub document: Document,
-}
-
-/// The document of a submission, decompressed by now.
-pub async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    check_content_type(headers)?;
-    let reading = collect(body, api.payload_max_bytes);
-    let body = match tokio::time::timeout(api.body_timeout, reading).await {
-        Ok(Ok(Some(body))) => body,
-        Ok(Ok(None)) => {
-            let most = api.payload_max_bytes;
-            let message = format!("the document is larger than PAYLOAD_MAX_BYTES, {most} bytes");
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            return Err(Problem::new(status, "payload-too-large", message));
-        }
-        Ok(Err(error)) => return Err(unreadable(&error)),
-        Err(_) => {
-            let message = format!("the body did not arrive within {:?}", api.body_timeout);
-            let status = StatusCode::REQUEST_TIMEOUT;
-            return Err(Problem::new(status, "body-too-slow", message));
-        }
-    };
-    if body.is_empty() {
-        let message = "the body is empty: send a VNML document";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "empty-body", message));
-    }
-    Ok(body)
-}
-
-/// The whole body; none where it is larger than `most`. The rest of what is somewhat larger is
-/// read and dropped: whoever still sends would not read the answer.
-async fn collect(body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> {
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(most);
-    let mut chunks = body.into_data_stream();
-    let mut bytes = BytesMut::new();
-    let mut passed = 0;
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        passed += chunk.len();
-        if passed <= most {
-            // Room is made at once for what is announced, where some of it has come.
-            if passed > ROOM_FROM_BYTES {
-                bytes.reserve(
-                    chunk
-                        .len()
-                        .max(announced.min(most).saturating_sub(bytes.len())),
-                );
-            }
-            bytes.extend_from_slice(&chunk);
-        } else if passed > most.saturating_mul(DROPPED_FACTOR) {
-            break;
-        }
-    }
-    Ok((passed <= most).then(|| bytes.freeze()))
-}
-
-fn unreadable(error: &axum::Error) -> Problem {
-    tracing::debug!(%error, "a body could not be read");
-    let message = "the body could not be read: it ended early, or is not in its Content-Encoding";
-    Problem::new(StatusCode::BAD_REQUEST, "body-unreadable", message)
-}
-
-fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/xml") || essence.eq_ignore_ascii_case("text/xml") {
-        return Ok(());
-    }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported-media-type",
-        format!("Content-Type is '{given}': send application/xml or text/xml"),
-    ))
 }
 
 /// Checks a document, and says what is in it.

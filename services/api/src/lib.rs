@@ -1,8 +1,11 @@
 //! The HTTP API: it takes documents in and lets their requests be read.
 
+mod body;
 mod cancel;
 mod check;
+mod coding;
 mod conditional;
+mod connections;
 mod dead_letters;
 mod documents;
 mod door;
@@ -16,6 +19,7 @@ mod health;
 mod idempotency;
 mod input;
 mod intake;
+mod line;
 mod list;
 mod media;
 mod openapi;
@@ -29,10 +33,13 @@ mod results;
 mod roll;
 mod router;
 mod serve;
+mod sharing;
+mod socket;
 mod state;
 mod status;
 mod submit;
 mod task;
+mod task_index;
 mod tasks;
 mod waiters;
 mod xml;

@@ -24,6 +24,8 @@ const PAGE_MAX: usize = 500;
 const PAGE: usize = 50;
 /// How many requests one answer looks at: where few match, a page may be short and go on.
 const LOOKED_AT_MAX: usize = 10_000;
+/// After so many bytes of metadata a page ends.
+const METADATA_MAX_BYTES: usize = 1024 * 1024;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -153,6 +155,14 @@ fn labelled(view: &View, label: &str) -> bool {
     found.is_some_and(|found| value.is_none_or(|value| found == value))
 }
 
+fn metadata_of(view: &View) -> usize {
+    let lengths = view
+        .metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len());
+    lengths.sum()
+}
+
 pub(crate) fn place(cursor: &str) -> Result<Placed, Problem> {
     let parts = cursor.split_once('.');
     let place = parts.and_then(|(micros, id)| {
@@ -190,7 +200,10 @@ pub async fn list(
     let since = query.since.map_or(0, Timestamp::as_microsecond);
     let roll = Roll::read(&api).await?;
     let mut found = Vec::new();
-    let mut looked_at = 0;
+    let (mut looked_at, mut metadata_bytes) = (0, 0);
+    let is_full = |found: &[Listed], metadata_bytes: usize| {
+        found.len() == limit || metadata_bytes >= METADATA_MAX_BYTES
+    };
     let next = loop {
         let chunk = roll.chunk(&api, below, since).await?;
         let views = chunk.iter().map(|place| roll.view(&api, place.request));
@@ -199,13 +212,14 @@ pub async fn list(
             looked_at += 1;
             below = Some(*place);
             if let Some(view) = view.filter(|view| query.fits(view)) {
+                metadata_bytes += metadata_of(&view);
                 found.push(Listed::from(view));
             }
-            if found.len() == limit {
+            if is_full(&found, metadata_bytes) {
                 break;
             }
         }
-        if found.len() == limit || looked_at >= LOOKED_AT_MAX {
+        if is_full(&found, metadata_bytes) || looked_at >= LOOKED_AT_MAX {
             break below;
         }
         if chunk.len() < CHUNK {

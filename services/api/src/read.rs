@@ -11,6 +11,7 @@ use projections::{View, fold};
 use tokio::time::Instant;
 
 use crate::failure::Problem;
+use crate::sharing::Caller;
 use crate::state::Api;
 
 /// In answers, the sequence that was reached; in a call, the one that is not to be gone behind.
@@ -89,6 +90,7 @@ impl Api {
     /// less where this process is to end.
     pub(crate) async fn held_back(
         &self,
+        caller: Caller,
         request: RequestId,
         seen: u64,
         until: Until,
@@ -97,7 +99,7 @@ impl Api {
         let deadline = Instant::now() + limit;
         let mut waiter = self
             .waiters
-            .register(request)
+            .register(request, caller)
             .ok_or_else(too_many_waiters)?;
         loop {
             // A view may be behind, and whoever waits is not told of what came before.

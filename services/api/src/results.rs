@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use crate::failure::{Problem, ProblemBody};
 use crate::query::Parameters;
 use crate::read::{Until, parse_id, seen, with_sequence};
+use crate::sharing::Caller;
 use crate::state::Api;
 use crate::{conditional, media, partial, preference};
 
@@ -47,6 +48,7 @@ pub struct ResultsQuery {
 )]
 pub async fn results(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     Path(id): Path<String>,
     Parameters(query): Parameters<ResultsQuery>,
     headers: HeaderMap,
@@ -60,7 +62,7 @@ pub async fn results(
     let wait = preference::wait(&headers, api.sync_wait);
     let view = match wait {
         None => api.known(id, seen).await?,
-        Some(wait) => api.held_back(id, seen, Until::End, wait).await?,
+        Some(wait) => api.held_back(caller, id, seen, Until::End, wait).await?,
     };
     let response = match (view.status, &view.failure) {
         (Status::Succeeded, _) => finished(&api, id, &view, &headers).await?,

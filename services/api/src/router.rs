@@ -9,7 +9,6 @@ use axum::{Json, Router};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::decompression::RequestDecompressionLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -81,8 +80,7 @@ fn in_layers(router: Router) -> Router {
         .map_response(finish)
         .layer(CompressionLayer::new())
         .layer(from_fn(in_one_form))
-        .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(RequestDecompressionLayer::new());
+        .layer(CatchPanicLayer::custom(|_| panicked()));
     router.layer(layers)
 }
 

@@ -1,24 +1,41 @@
 //! The listener: connections with limits, each a task that is waited for.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use runtime::{Settings, Shutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::connections::{self, Connections, Warnings};
+use crate::failure::Problem;
+use crate::line::{Answering, Line};
+use crate::media;
+use crate::socket::{Patience, Socket};
 
 /// The pause after a connection could not be taken in, as when there are too many open files.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// The least that the HTTP implementation reads into.
+const BUFFER_BYTES: usize = 64 * 1024;
 
-/// What bounds a connection.
+/// What bounds connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    pub connections_max: usize,
     pub head_max_bytes: usize,
-    pub idle: Duration,
+    pub patience: Patience,
     /// How long connections are still taken in after the process was asked to end.
     pub drain_delay: Duration,
 }
@@ -26,8 +43,13 @@ pub struct Limits {
 impl From<&Settings> for Limits {
     fn from(settings: &Settings) -> Self {
         Self {
+            connections_max: settings.http_connections_max,
             head_max_bytes: settings.http_header_max_bytes,
-            idle: Duration::from_millis(settings.http_idle_timeout_ms),
+            patience: Patience {
+                idle: Duration::from_millis(settings.http_idle_timeout_ms),
+                head: Duration::from_millis(settings.http_head_timeout_ms),
+                write: Duration::from_millis(settings.http_write_timeout_ms),
+            },
             drain_delay: Duration::from_millis(settings.drain_delay_ms),
         }
     }
@@ -36,12 +58,7 @@ impl From<&Settings> for Limits {
 /// Serves until this process is asked to end; then, when those who look at `/readyz` have had
 /// time to see it, takes nothing new in and lets what is under way finish.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: &Shutdown) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
-        .max_buf_size(limits.head_max_bytes);
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let mut serving = Serving::new(router, limits);
     let closing = async {
         shutdown.softly().await;
         tokio::time::sleep(limits.drain_delay).await;
@@ -50,35 +67,153 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = serving.tasks.join_next_with_id() => {
+                serving.all.remove(ended.map_or_else(|error| error.id(), |(id, ())| id));
+                continue;
+            }
             () = &mut closing => break,
             () = shutdown.hardly() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let service = TowerToHyperService::new(router.clone());
-                let connection = http.serve_connection(connection(stream), service);
-                let connection = graceful.watch(connection);
-                connections.spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "a connection broke off");
-                    }
-                });
-            }
+            Ok((stream, peer)) => serving.begin(stream, peer.into()),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be taken in");
+                if let Some(times) = serving.warnings.due() {
+                    tracing::warn!(%error, times, "a connection could not be taken in");
+                }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }
     }
     drop(listener);
-    shutdown.unless_hard(graceful.shutdown()).await;
-    connections.shutdown().await;
+    shutdown.unless_hard(serving.graceful.shutdown()).await;
+    serving.tasks.shutdown().await;
 }
 
-fn connection(stream: TcpStream) -> TokioIo<TcpStream> {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps its small packets back");
+/// All that is being served.
+struct Serving {
+    http: http1::Builder,
+    router: Router,
+    limits: Limits,
+    graceful: GracefulShutdown,
+    tasks: JoinSet<()>,
+    all: Connections,
+    warnings: Warnings,
+}
+
+impl Serving {
+    fn new(router: Router, limits: Limits) -> Self {
+        let mut http = http1::Builder::new();
+        // How long a head may take is the socket's to say.
+        http.max_header_size(limits.head_max_bytes)
+            .max_buf_size(limits.head_max_bytes.max(BUFFER_BYTES));
+        Self {
+            http,
+            router,
+            limits,
+            graceful: GracefulShutdown::new(),
+            tasks: JoinSet::new(),
+            all: Connections::new(connections::most(limits.connections_max)),
+            warnings: Warnings::default(),
+        }
     }
-    TokioIo::new(stream)
+
+    /// Serves one more connection, or closes it at once where there is no place for it.
+    fn begin(&mut self, stream: TcpStream, caller: crate::sharing::Caller) {
+        let Ok(place) = self.all.place(caller) else {
+            return;
+        };
+        let line = Line::new(caller, place);
+        let socket = Socket::new(stream, line.clone(), self.limits.patience);
+        let (router, own) = (self.router.clone(), line.clone());
+        let service = service_fn(move |request| answer(router.clone(), own.clone(), request));
+        let connection = self.http.serve_connection(TokioIo::new(socket), service);
+        let connection = self.graceful.watch(connection);
+        let own = line.clone();
+        let task = self.tasks.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke off");
+            }
+            own.end();
+        });
+        self.all.insert(task.id(), line);
+    }
+}
+
+/// Answers a call.
+async fn answer(
+    router: Router,
+    line: Arc<Line>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    line.called();
+    let answering = Answering(line);
+    let response = if names_one_host(request.version(), request.headers()) {
+        request.extensions_mut().insert(answering.0.caller);
+        router.oneshot(request).await?
+    } else {
+        let message = "a request names its host once";
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid-host", message);
+        problem.written(media::prefers_xml(request.headers()))
+    };
+    Ok(response.map(|body| Answer {
+        body,
+        _answering: answering,
+    }))
+}
+
+/// Whether a request has the one Host that it is to have (RFC 9112, 3.2).
+fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => true,
+        (None, _) => version < Version::HTTP_11,
+        _ => false,
+    }
+}
+
+/// The body of an answer, which says when it is made.
+struct Answer {
+    body: Body,
+    _answering: Answering,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_one_host() {
+        let hosts = |count: usize| {
+            let mut headers = HeaderMap::new();
+            for _ in 0..count {
+                headers.append(header::HOST, "x".parse().unwrap());
+            }
+            headers
+        };
+        assert!(names_one_host(Version::HTTP_11, &hosts(1)));
+        assert!(!names_one_host(Version::HTTP_11, &hosts(0)));
+        assert!(!names_one_host(Version::HTTP_11, &hosts(2)));
+        assert!(names_one_host(Version::HTTP_10, &hosts(0)));
+        assert!(!names_one_host(Version::HTTP_10, &hosts(2)));
+    }
 }

@@ -8,12 +8,16 @@ use runtime::{Documents, Operator, Pool, Settings, Shutdown, StuckWatch};
 use tokio::sync::Semaphore;
 
 use crate::door::Door;
+use crate::sharing::Shared;
+use crate::task_index::Indexes;
 use crate::waiters::Waiters;
 
 /// Of how many requests an instance remembers how far it has read.
 const SEEN_MAX: usize = 100_000;
 /// How many callers read a stretch of the log at once.
 const SCANS_MAX: usize = 4;
+/// How many callers look through the dead letters at once; more get 503.
+const LOOKING_MAX: usize = 4;
 
 /// What every route works with.
 pub struct Api {
@@ -28,6 +32,8 @@ pub struct Api {
     pub(crate) operator: Operator,
     pub(crate) watch: StuckWatch,
     pub(crate) waiters: Waiters,
+    /// The room that the bodies under way have.
+    pub(crate) bodies: Shared,
     pub(crate) door: Door,
     pub(crate) rules: Rules,
     pub(crate) payload_max_bytes: usize,
@@ -38,6 +44,10 @@ pub struct Api {
     pub(crate) shutdown: Shutdown,
     /// How far the log was read for an answer: a later answer is not to be older.
     pub(crate) seen: Cache<RequestId, u64>,
+    /// Whoever looks through the dead letters has this turn.
+    pub(crate) looking: Semaphore,
+    /// The tasks of requests that were asked for lately.
+    pub(crate) indexes: Indexes,
     /// Whoever reads a stretch of the log has this turn.
     pub(crate) scanning: Semaphore,
 }
@@ -63,7 +73,8 @@ impl Api {
                 settings.shards,
                 Duration::from_millis(settings.request_timeout_ms),
             ),
-            waiters: Waiters::new(settings.sync_waiters_max),
+            waiters: Waiters::new(settings.sync_waiters_max, settings.event_streams_max),
+            bodies: Shared::bytes(settings.http_bodies_max_bytes, settings.payload_max_bytes),
             door: Door::new(settings),
             rules: settings.rules(),
             payload_max_bytes: settings.payload_max_bytes,
@@ -74,6 +85,8 @@ impl Api {
             shutdown: shutdown.clone(),
             seen: Cache::new(SEEN_MAX),
             scanning: Semaphore::new(SCANS_MAX),
+            looking: Semaphore::new(LOOKING_MAX),
+            indexes: Indexes::new(),
             connection,
             log,
             store,

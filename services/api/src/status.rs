@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::failure::{Problem, ProblemBody};
 use crate::read::{Until, parse_id, seen, with_sequence};
+use crate::sharing::Caller;
 use crate::state::Api;
 use crate::{conditional, media, preference, xml};
 
@@ -123,6 +124,7 @@ impl From<View> for StatusBody {
 )]
 pub async fn status(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -137,7 +139,8 @@ pub async fn status(
                 Some(sequence) => sequence,
                 None => api.known(id, seen).await?.seq,
             };
-            api.held_back(id, seen, Until::Past(from), wait).await?
+            api.held_back(caller, id, seen, Until::Past(from), wait)
+                .await?
         }
     };
     let sequence = view.seq;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -14,11 +13,13 @@ use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
 
+use crate::body::{Posted, PostedDocument};
 use crate::failure::{Problem, ProblemBody};
 use crate::intake::{self, Outline};
 use crate::outcome::{Accepted, accepted, outcome};
 use crate::query::Parameters;
 use crate::read::{too_many_waiters, with_sequence};
+use crate::sharing::Caller;
 use crate::state::Api;
 use crate::{idempotency, preference};
 
@@ -79,8 +80,10 @@ impl SubmitQuery {
 pub async fn submit(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<SubmitQuery>,
+    caller: Caller,
     headers: HeaderMap,
-    body: Body,
+    // Read to its end even where it is refused: whoever still sends would not read the answer.
+    PostedDocument(posted): PostedDocument,
 ) -> Result<Response, Problem> {
     let sync = query.sync()?;
     let preferred = match sync {
@@ -89,8 +92,7 @@ pub async fn submit(
     };
     let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
     let key = idempotency::key(&headers)?;
-    // Read to its end even where it is refused: whoever still sends would not read the answer.
-    let body = intake::read(&api, &headers, body).await?;
+    let Posted { bytes: body, room } = posted;
     runtime::strike("api", &body);
     let passed = match key {
         None => Some(api.door.pass()?),
@@ -98,16 +100,24 @@ pub async fn submit(
     };
     // A large document is hashed while it is parsed.
     let hashing = async { Ok(api.payloads.hash(body.clone()).await?) };
-    let (outline, document) = tokio::try_join!(intake::outline(&api.pool, body.clone()), hashing)?;
+    let outlining = intake::outline(&api.pool, body.clone());
+    let (outline, document) = tokio::try_join!(outlining, hashing)?;
+    drop(body);
     let id = match &key {
         None => RequestId::new(uuid::Uuid::now_v7()),
         Some(key) => RequestId::of_key(ANONYMOUS, key),
     };
     let waiter = match wait {
-        Some(_) => Some(api.waiters.register(id).ok_or_else(too_many_waiters)?),
+        Some(_) => Some(
+            api.waiters
+                .register(id, caller)
+                .ok_or_else(too_many_waiters)?,
+        ),
         None => None,
     };
     let taken = take_in(&api, id, key, &headers, document, outline, passed).await?;
+    // It is in the log: its room is for others.
+    drop(room);
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
         Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait).await?,

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::request::RequestId;
+use domain::request::{Event, Payload, Request, RequestId, State as Stands, evolve};
+use projections::{ResultPlace, TaskView};
 use runtime::Cost;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +18,10 @@ use crate::partial::unreadable;
 use crate::query;
 use crate::read::{parse_id, seen, with_sequence};
 use crate::state::Api;
-use crate::tasks::{TaskBody, all};
+use crate::tasks::TaskBody;
+
+/// How many commits are read together.
+const PAGE: usize = 1_000;
 
 /// A task with its documents.
 #[derive(Serialize, ToSchema)]
@@ -67,34 +71,75 @@ pub async fn task(
     };
     let (group, task) = (number(&group)?, number(&task)?);
     let view = api.known(id, seen(&headers)?).await?;
-    let tasks = all(&api, id).await?;
-    let found = tasks
-        .iter()
-        .find(|known| (known.group, known.task) == (group, task));
+    let found = {
+        let index = api.indexes.of(id);
+        let tasks = index.up_to_date(&api, id).await?;
+        tasks.get(group, task).cloned()
+    };
     let unknown = || {
         let message = format!("there is no task {task} in a group {group} that has started");
         Problem::new(StatusCode::NOT_FOUND, "unknown-task", message).of(id)
     };
     let found = found.ok_or_else(unknown)?;
-    let request = api.state(id).await?;
+    let request = before(&api, id, group).await?;
     let index = usize::try_from(group).unwrap_or(usize::MAX);
     let pieces = api.pieces(id, &request, index).await?;
     let making = move || pieces.task(index, task);
     let made = at_cost(&api.pool, Cost::Costly, making).await?;
     let made = made.map_err(|reason| unreadable(id, &reason))?;
     let made = made.ok_or_else(unknown)?;
-    let result = match &found.result {
-        Some(result) => Some(text(api.document(id, result).await?)),
+    let result = match found.result {
+        Some(place) => {
+            let result = result(&api, id, &found, place).await?;
+            Some(text(api.document(id, &result).await?))
+        }
         None => None,
     };
     let body = TaskInFull {
         request_id: id,
-        task: found.into(),
+        task: (&found).into(),
         name: made.name,
         document: text(made.xml),
         result,
     };
     Ok(with_sequence(Json(body).into_response(), view.seq))
+}
+
+/// The request as it stood when a group started: with the results of the groups before it, and
+/// no others.
+async fn before(api: &Api, id: RequestId, group: u32) -> Result<Request, Problem> {
+    let mut state = Stands::Absent;
+    let mut next = Some(0);
+    while let Some(after) = next {
+        let page = api.log.read_page(id, after, PAGE).await?;
+        for event in page.commits.iter().flat_map(|commit| &commit.events) {
+            state = evolve(state, event);
+            if matches!(event, Event::GroupStarted(started) if started.group == group) {
+                next = None;
+                break;
+            }
+        }
+        next = next.and(page.next);
+    }
+    state.request().cloned().ok_or_else(|| Problem::unknown(id))
+}
+
+/// The result of a task, from the commit that has it.
+async fn result(
+    api: &Api,
+    id: RequestId,
+    task: &TaskView,
+    place: ResultPlace,
+) -> Result<Payload, Problem> {
+    let page = api.log.read_page(id, place.sequence - 1, 1).await?;
+    let events = page.commits.into_iter().flat_map(|commit| commit.events);
+    let mut results = events.filter_map(|event| match event {
+        Event::TaskSucceeded(done) if (done.group, done.task) == (task.group, task.task) => {
+            Some(done.result)
+        }
+        _ => None,
+    });
+    results.next().ok_or_else(|| Problem::unknown(id))
 }
 
 fn text(document: Vec<u8>) -> String {

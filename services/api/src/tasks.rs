@@ -6,10 +6,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use domain::request::{Fault, Payload, RequestId};
+use domain::request::{Fault, RequestId};
 use jiff::Timestamp;
-use nats::Commit;
-use projections::{TaskStatus, TaskView, tasks_of};
+use projections::{TaskStatus, TaskView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -21,6 +20,8 @@ use crate::state::Api;
 /// How many tasks one answer has at the most, and where nothing is said.
 const PAGE_MAX: usize = 1_000;
 const PAGE: usize = 100;
+/// After so many tasks it is the others' turn.
+const LOOKED_AT_TOGETHER: usize = 5_000;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -99,7 +100,7 @@ impl From<&TaskView> for TaskBody {
                     fault: attempt.fault.clone(),
                 })
                 .collect(),
-            result_bytes: view.result.as_ref().map(Payload::size),
+            result_bytes: view.result.map(|result| result.bytes),
             dead_letter: view.dead_letter.clone(),
         }
     }
@@ -136,14 +137,24 @@ pub async fn tasks(
     };
     let after = query.after.as_deref().map(place).transpose()?;
     let view = api.known(id, seen(&headers)?).await?;
-    let tasks = all(&api, id).await?;
-    let mut wanted = tasks
-        .iter()
-        .filter(|task| after.is_none_or(|after| (task.group, task.task) > after))
-        .filter(|task| query.group.is_none_or(|group| task.group == group))
-        .filter(|task| query.status.is_none_or(|status| task.status == status));
-    let page: Vec<TaskBody> = wanted.by_ref().take(limit).map(TaskBody::from).collect();
-    let more = wanted.next().is_some();
+    let index = api.indexes.of(id);
+    let tasks = index.up_to_date(&api, id).await?;
+    let (mut page, mut more, mut looked_at) = (Vec::new(), false, 0_usize);
+    for task in tasks.after(after, query.group) {
+        looked_at += 1;
+        if looked_at.is_multiple_of(LOOKED_AT_TOGETHER) {
+            tokio::task::yield_now().await;
+        }
+        if query.status.is_some_and(|status| task.status != status) {
+            continue;
+        }
+        if page.len() == limit {
+            more = true;
+            break;
+        }
+        page.push(TaskBody::from(task));
+    }
+    drop(tasks);
     let next = page.last().filter(|_| more);
     let body = TasksBody {
         request_id: id,
@@ -157,10 +168,4 @@ pub(crate) fn place(text: &str) -> Result<(u32, u32), Problem> {
     let place = text.split_once(':');
     let place = place.and_then(|(group, task)| Some((group.parse().ok()?, task.parse().ok()?)));
     place.ok_or_else(|| query::refused("after is group:task, as an answer's next"))
-}
-
-/// Every task of the groups that have started.
-pub async fn all(api: &Api, id: RequestId) -> Result<Vec<TaskView>, Problem> {
-    let commits = api.log.read(id, 0).await?;
-    Ok(tasks_of(commits.iter().flat_map(Commit::recorded)))
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use domain::request::RequestId;
 use nats::{Commit, Connection, Error, Follower, Notice};
 use runtime::Shutdown;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
+
+use crate::sharing::{Caller, Part, Shared};
 
 /// The pause before following is taken up again after it broke.
 const FOLLOW_AGAIN: Duration = Duration::from_millis(200);
@@ -29,7 +31,10 @@ type Marks = Mutex<HashMap<RequestId, watch::Sender<Mark>>>;
 /// Everybody who waits.
 pub struct Waiters {
     marks: Arc<Marks>,
-    room: Arc<Semaphore>,
+    /// The places of those who wait for an answer.
+    answers: Shared,
+    /// The places of those who follow a request live.
+    streams: Shared,
 }
 
 /// One caller's place; given up when it is dropped.
@@ -38,7 +43,7 @@ pub struct Waiter {
     request: RequestId,
     mark: watch::Receiver<Mark>,
     seen: Mark,
-    _place: OwnedSemaphorePermit,
+    _place: Part,
 }
 
 fn locked(marks: &Marks) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<Mark>>> {
@@ -46,28 +51,41 @@ fn locked(marks: &Marks) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<Mark
 }
 
 impl Waiters {
-    pub fn new(most: usize) -> Self {
+    /// Room for so many who wait for an answer, and so many who follow live.
+    pub fn new(answers_max: usize, streams_max: usize) -> Self {
         Self {
             marks: Arc::default(),
-            room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            answers: Shared::places(answers_max),
+            streams: Shared::places(streams_max),
         }
     }
 
-    /// A place among those who wait for this request; none where too many wait already.
-    pub fn register(&self, request: RequestId) -> Option<Waiter> {
-        let place = self.room.clone().try_acquire_owned().ok()?;
+    /// A place among those who wait for an answer about this request; none where too many wait
+    /// already, in all or from there.
+    pub fn register(&self, request: RequestId, caller: Caller) -> Option<Waiter> {
+        let place = self.answers.take(caller, 1).ok()?;
+        Some(self.watch(request, place))
+    }
+
+    /// The same among those who follow a request live.
+    pub fn register_stream(&self, request: RequestId, caller: Caller) -> Option<Waiter> {
+        let place = self.streams.take(caller, 1).ok()?;
+        Some(self.watch(request, place))
+    }
+
+    fn watch(&self, request: RequestId, place: Part) -> Waiter {
         let mark = locked(&self.marks)
             .entry(request)
             .or_insert_with(|| watch::Sender::new(Mark::default()))
             .subscribe();
         let seen = mark.borrow().clone();
-        Some(Waiter {
+        Waiter {
             marks: self.marks.clone(),
             request,
             mark,
             seen,
             _place: place,
-        })
+        }
     }
 
     /// Follows the log for as long as the process runs.
@@ -158,5 +176,35 @@ impl Drop for Waiter {
         {
             marks.remove(&self.request);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn streams_take_no_place_of_those_who_wait_and_one_address_not_all_of_either() {
+        let waiters = Waiters::new(300, 300);
+        let request = RequestId::new(uuid::Uuid::nil());
+        let caller = |last| Caller::from(SocketAddr::from(([10, 0, 0, last], 1)));
+        let streams: Vec<Waiter> = (0..256)
+            .map(|_| waiters.register_stream(request, caller(1)).unwrap())
+            .collect();
+        assert!(waiters.register_stream(request, caller(1)).is_none());
+        let waits: Vec<Waiter> = (0..256)
+            .map(|_| waiters.register(request, caller(1)).unwrap())
+            .collect();
+        assert!(waiters.register(request, caller(1)).is_none());
+        let others: Vec<Waiter> = (0..44)
+            .map(|_| waiters.register(request, caller(2)).unwrap())
+            .collect();
+        assert!(waiters.register(request, caller(2)).is_none());
+        assert!(waiters.register_stream(request, caller(2)).is_some());
+        drop((streams, waits, others));
+        assert!(waiters.register(request, caller(1)).is_some());
+        assert!(locked(&waiters.marks).is_empty(), "nobody is remembered");
     }
 }

@@ -196,7 +196,7 @@ impl Operator {
         so_far: &mut Changed,
     ) -> Result<(), Error> {
         let after = so_far.next.unwrap_or(0);
-        let page = self.letters.page(filter, after, LETTERS_PER_STEP).await?;
+        let page = self.letters.look(filter, after, LETTERS_PER_STEP).await?;
         for kept in &page.letters {
             so_far.letters += 1;
             let discards = matches!(change, Change::Discard(_) | Change::WouldDiscard);

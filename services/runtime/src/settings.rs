@@ -86,13 +86,18 @@ settings! {
     nats_sync_interval: String = "NATS_SYNC_INTERVAL", "always", "When the NATS server that `up` starts syncs to disk: always, or an interval such as 100ms.";
     payload_max_bytes: usize = "PAYLOAD_MAX_BYTES", "10485760", "The largest document accepted, in bytes; 268435456 at the most.";
     sync_wait_timeout_ms: u64 = "SYNC_WAIT_TIMEOUT_MS", "120000", "How long a synchronous submission waits for its result, in milliseconds.";
-    sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many synchronous submissions wait at once; more get 503.";
+    sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many callers wait for an answer at once; more get 503.";
+    event_streams_max: usize = "EVENT_STREAMS_MAX", "1000", "How many event streams are followed at once; more get 503.";
     backlog_max: u64 = "BACKLOG_MAX", "5000", "How many commits and reports may wait for the orchestrator; from half of it on some submissions get 503, above it all.";
     submissions_max: usize = "SUBMISSIONS_MAX", "1000", "How many submissions are taken in at once; more get 503.";
     tasks_max_bytes: i64 = "TASKS_MAX_BYTES", "536870912", "How many bytes of waiting tasks the broker keeps in memory; beyond it tasks wait in the log.";
     tasks_waiting_max: u64 = "TASKS_WAITING_MAX", "100000", "How many tasks may wait for workers; from half of it on some submissions get 503, above it all.";
     http_header_max_bytes: usize = "HTTP_HEADER_MAX_BYTES", "65536", "The largest head of an HTTP request, in bytes; at least 8192.";
-    http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "60000", "How long an HTTP connection may take to send a request's head, or be idle, in milliseconds.";
+    http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "60000", "How long an HTTP connection may be idle, in milliseconds.";
+    http_head_timeout_ms: u64 = "HTTP_HEAD_TIMEOUT_MS", "10000", "How long the head of an HTTP request may take from its first byte on, in milliseconds.";
+    http_write_timeout_ms: u64 = "HTTP_WRITE_TIMEOUT_MS", "30000", "How long a peer may take nothing of an answer before it is cut off, in milliseconds.";
+    http_bodies_max_bytes: usize = "HTTP_BODIES_MAX_BYTES", "268435456", "How many bytes the bodies of all requests under way may have; more get 503. Never less than `PAYLOAD_MAX_BYTES`.";
+    http_connections_max: usize = "HTTP_CONNECTIONS_MAX", "10000", "How many HTTP connections there may be, as far as the limit of open files allows.";
     http_body_timeout_ms: u64 = "HTTP_BODY_TIMEOUT_MS", "30000", "How long an HTTP request's body may take to arrive, in milliseconds.";
     sse_heartbeat_ms: u64 = "SSE_HEARTBEAT_MS", "15000", "How often a silent event stream shows a sign of life, in milliseconds.";
     drain_delay_ms: u64 = "DRAIN_DELAY_MS", "500", "How long the API still takes connections in after /readyz has turned, in milliseconds.";
@@ -214,6 +219,9 @@ impl Settings {
             ("REQUEST_TIMEOUT_MS", self.request_timeout_ms),
             ("HTTP_IDLE_TIMEOUT_MS", self.http_idle_timeout_ms),
             ("HTTP_BODY_TIMEOUT_MS", self.http_body_timeout_ms),
+            ("HTTP_HEAD_TIMEOUT_MS", self.http_head_timeout_ms),
+            ("HTTP_WRITE_TIMEOUT_MS", self.http_write_timeout_ms),
+            ("HTTP_CONNECTIONS_MAX", self.http_connections_max as u64),
             ("SSE_HEARTBEAT_MS", self.sse_heartbeat_ms),
             ("HREF_TIMEOUT_MS", self.href_timeout_ms),
             ("HREF_ATTEMPTS", u64::from(self.href_attempts)),

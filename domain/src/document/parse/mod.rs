@@ -19,7 +19,7 @@ pub(crate) use namespaces::declared_prefix;
 
 /// Parses any XML document.
 pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Tree, Refusal> {
-    parse_checked(bytes, None, limits, |_| Ok(()))
+    parse_checked(bytes, limits, |_| Ok(()))
 }
 
 /// Why a document is not of the form wanted, and the element where that shows.
@@ -28,7 +28,6 @@ pub(crate) type Misfit = (Refusal, Option<NodeId>);
 /// Parses any XML document that `check` has nothing against.
 pub(crate) fn parse_checked(
     bytes: &[u8],
-    charset: Option<&str>,
     limits: &Limits,
     check: impl FnOnce(&Tree) -> Result<(), Misfit>,
 ) -> Result<Tree, Refusal> {
@@ -38,7 +37,7 @@ pub(crate) fn parse_checked(
             format!("the document is larger than {} bytes", limits.max_bytes),
         ));
     }
-    let text = decode(bytes, charset)?;
+    let text = decode(bytes)?;
     let mut parser = Parser::new(&text, limits);
     let parsed = parser.run();
     let at = parser.event_start;

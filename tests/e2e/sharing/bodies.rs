@@ -1,0 +1,136 @@
+use std::io::Write;
+
+use harness::{Client, Valuer, World, until, until_some};
+use reqwest::Method;
+use tokio::io::AsyncWriteExt;
+
+use super::raw::{call, held, is_problem, rest};
+use crate::{document, up};
+
+/// Submits what is no document, of this length.
+async fn submit(client: &Client, from: u8, length: usize) -> String {
+    let head = format!(
+        "POST /valuation HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/xml\r\n\
+         content-length: {length}\r\n\r\n"
+    );
+    call(
+        client,
+        from,
+        &[head.as_bytes(), &vec![b'x'; length]].concat(),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn one_address_cannot_have_all_room_of_the_bodies_and_gives_it_back() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let settings = [
+        ("HTTP_BODIES_MAX_BYTES", "1000000"),
+        ("PAYLOAD_MAX_BYTES", "400000"),
+        ("HTTP_BODY_TIMEOUT_MS", "600000"),
+    ];
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+    let refused = |from| {
+        let client = &client;
+        move || async move {
+            let answer = submit(client, from, 250_000).await;
+            eprintln!("DBG {answer}");
+            answer.starts_with("HTTP/1.1 503 ").then_some(answer)
+        }
+    };
+    let mut own = held(&client, 1, 400_000).await.unwrap();
+    own.write_all(&vec![b'x'; 399_999]).await.unwrap();
+    let answer = until_some("it has its share", refused(1)).await;
+    is_problem(&answer, 503, "overloaded");
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+    is_problem(&submit(&client, 2, 250_000).await, 400, "malformed-xml");
+
+    let mut other = held(&client, 2, 400_000).await.unwrap();
+    other.write_all(&vec![b'x'; 399_999]).await.unwrap();
+    let answer = until_some("all room is taken", refused(3)).await;
+    is_problem(&answer, 503, "overloaded");
+    for stream in [&mut own, &mut other] {
+        stream.write_all(b"x").await.unwrap();
+        is_problem(&rest(stream).await, 400, "malformed-xml");
+    }
+    is_problem(&submit(&client, 3, 250_000).await, 400, "malformed-xml");
+}
+
+#[tokio::test]
+async fn a_slow_body_is_408_on_every_route_that_has_one() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let settings = [("HTTP_BODY_TIMEOUT_MS", "300")];
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+    let id = "01a20d07-ceb0-71d2-8a80-d677f6148452";
+    for path in [
+        "/valuation",
+        "/valuation/check",
+        &format!("/valuation/{id}/cancel"),
+        &format!("/valuation/{id}/redrive"),
+        "/dead-letters/redrive",
+        "/dead-letters/discard",
+    ] {
+        let text = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: text/xml\r\n\
+             content-length: 100\r\n\r\n<"
+        );
+        let answer = call(&client, 1, text.as_bytes()).await;
+        is_problem(&answer, 408, "body-too-slow");
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(text: &str, window_log: u32) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    let window = zstd::stream::raw::CParameter::WindowLog(window_log);
+    encoder.set_parameter(window).unwrap();
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_coding_is_read_whole_and_no_window_is_larger_than_8_mib() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let text = document(1, 1);
+    let (start, end) = text.split_at(text.len() / 2);
+    let whole = gzip(&text);
+    for (coding, body, status, said) in [
+        ("X-GZip", [gzip(start), gzip(end)].concat(), 202, ""),
+        ("identity", text.clone().into(), 202, ""),
+        ("zstd", [zstd(start, 10), zstd(end, 23)].concat(), 202, ""),
+        ("zstd", zstd(&text, 24), 400, "8388608"),
+        ("gzip", [&whole[..], b"x"].concat(), 400, "body-unreadable"),
+        ("gzip", whole[..whole.len() - 1].into(), 400, "ended early"),
+        (
+            "gzip, zstd",
+            whole.clone(),
+            415,
+            "unsupported-content-encoding",
+        ),
+    ] {
+        let call = client
+            .call(Method::POST, "/valuation")
+            .header("content-type", "text/xml")
+            .header("content-encoding", coding);
+        let answer = client.send(call.body(body)).await;
+        assert_eq!(answer.status, status, "{coding}: {}", answer.body);
+        assert!(answer.body.contains(said), "{coding}: {}", answer.body);
+    }
+    until("they are done", || async {
+        let done = client.get("/valuations?status=succeeded").await.json();
+        done["valuations"].as_array().unwrap().len() == 3
+    })
+    .await;
+}

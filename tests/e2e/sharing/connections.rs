@@ -1,0 +1,129 @@
+use harness::{Valuer, World, until, until_some};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::raw::{call, connect, held, is_problem, rest};
+use crate::up;
+
+const HEALTHZ: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+
+#[tokio::test]
+async fn one_address_cannot_have_all_connections_and_idle_ones_make_room() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let settings = [
+        ("HTTP_CONNECTIONS_MAX", "300"),
+        ("HTTP_BODY_TIMEOUT_MS", "600000"),
+    ];
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+    let mut own = Vec::new();
+    for _ in 0..256 {
+        own.push(held(&client, 1, 10).await.unwrap());
+    }
+    assert!(held(&client, 1, 10).await.is_none(), "it has its share");
+    let mut others = Vec::new();
+    for _ in 0..44 {
+        others.push(held(&client, 2, 10).await.unwrap());
+    }
+    assert!(held(&client, 3, 10).await.is_none(), "nobody is idle");
+
+    own.truncate(254);
+    let mut idle = until_some("there is a place again", || async {
+        let mut idle = connect(&client, 3, false).await;
+        let _closed = idle.write_all(HEALTHZ).await;
+        let mut said = [0; 12];
+        let read = idle.read_exact(&mut said).await;
+        read.is_ok().then_some(idle)
+    })
+    .await;
+    let second = until_some("there is another one", || held(&client, 4, 10)).await;
+    let third = until_some("the idle one makes room", || held(&client, 5, 10)).await;
+    rest(&mut idle).await;
+    drop((second, third, own, others));
+    until("all is as it was", || client.ready()).await;
+}
+
+#[tokio::test]
+async fn a_head_has_its_time_from_its_first_byte_on_and_is_no_larger_than_it_may_be() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let settings = [("HTTP_HEAD_TIMEOUT_MS", "500")];
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+
+    let mut patient = connect(&client, 1, false).await;
+    let mut slow = connect(&client, 1, false).await;
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nhost:")
+        .await
+        .unwrap();
+    assert_eq!(rest(&mut slow).await, "");
+    // It has said nothing for longer, which is another limit.
+    patient.write_all(HEALTHZ).await.unwrap();
+    let mut said = [0; 12];
+    patient.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 200");
+
+    let head = |bytes: usize| {
+        let head = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-a: \r\n\r\n";
+        head.replace("x-a: ", &format!("x-a: {}", "a".repeat(bytes - head.len())))
+    };
+    assert_eq!(head(65_536).len(), 65_536);
+    let most = call(&client, 1, head(65_536).as_bytes()).await;
+    assert!(most.starts_with("HTTP/1.1 200 "), "{most}");
+    for bytes in [65_537, 100_000] {
+        let refused = call(&client, 1, head(bytes).as_bytes()).await;
+        is_problem(&refused, 431, "head-too-large");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_a_problem_too() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    for (text, code) in [
+        ("GET /healthz HTTP/1.1\r\n\r\n", "invalid-host"),
+        (
+            "GET /healthz HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n",
+            "invalid-host",
+        ),
+        ("GET /healthz\r\nthis is none\r\n\r\n", "invalid-request"),
+        (
+            "GET /healthz HTTP/1.1\r\nhost: x\r\nx\x01: y\r\n\r\n",
+            "invalid-request",
+        ),
+    ] {
+        is_problem(&call(&client, 1, text.as_bytes()).await, 400, code);
+    }
+    let old = call(&client, 1, b"GET /healthz HTTP/1.0\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
+    // An answer in its place takes nothing from the one before it.
+    let both = [HEALTHZ, b"nonsense\r\n\r\n"].concat();
+    let both = call(&client, 1, &both).await;
+    assert!(both.starts_with("HTTP/1.1 200 "), "{both}");
+    assert_eq!(both.matches("HTTP/1.1 400 ").count(), 1, "{both}");
+}
+
+#[tokio::test]
+async fn who_reads_nothing_of_its_answers_is_cut_off() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let settings = [
+        ("HTTP_CONNECTIONS_MAX", "1"),
+        ("HTTP_WRITE_TIMEOUT_MS", "1000"),
+    ];
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+    // It takes the only place from the client that is idle.
+    let mut greedy = connect(&client, 2, true).await;
+    let call = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
+    let _cut_off = tokio::time::timeout(harness::LIMIT, greedy.write_all(&call)).await;
+    until("its place is another's", || client.ready()).await;
+    let mut read = Vec::new();
+    let _broken_off = tokio::time::timeout(harness::LIMIT, greedy.read_to_end(&mut read)).await;
+    let answers = String::from_utf8_lossy(&read)
+        .matches("HTTP/1.1 200 OK")
+        .count();
+    assert!((1..1_000).contains(&answers), "{answers}");
+}

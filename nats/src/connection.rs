@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::denied::Denied;
 use crate::error::{Refusal, refusal};
-use crate::{Error, size};
+use crate::{Error, account, size};
 
 /// The oldest server that has everything the topology needs: message schedules, atomic
 /// and fast batches, and pinned consumers that work.
@@ -60,6 +60,8 @@ pub struct Connection {
     /// How long an answer may take.
     pub(crate) request_timeout: Duration,
     denied: Denied,
+    /// How many unacked messages a consumer may have, where the account has a limit.
+    ack_pending: Option<i64>,
 }
 
 impl Connection {
@@ -104,7 +106,7 @@ impl Connection {
             .ack_timeout(options.request_timeout)
             .max_ack_inflight(options.max_in_flight)
             .build(client.clone());
-        jetstream.query_account().await.map_err(|error| {
+        let account = jetstream.query_account().await.map_err(|error| {
             Error::Unsuitable(format!(
                 "the NATS server at {} has no JetStream ({error}): start it with -js",
                 redacted(&options.url)
@@ -115,6 +117,7 @@ impl Connection {
             jetstream,
             request_timeout: options.request_timeout,
             denied,
+            ack_pending: account::ack_pending(&account),
         })
     }
 
@@ -122,6 +125,11 @@ impl Connection {
     #[must_use]
     pub fn max_payload(&self) -> usize {
         self.client.max_payload()
+    }
+
+    /// How many unacked messages a consumer gets that is to have so many.
+    pub(crate) fn ack_pending(&self, wanted: i64) -> i64 {
+        self.ack_pending.map_or(wanted, |most| wanted.min(most))
     }
 
     /// What a publish to this subject came to that the broker did not take.

@@ -4,8 +4,9 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::object_store;
-use async_nats::jetstream::stream::{self, StorageType};
+use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType};
 
+use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, REPORTS, TASKS};
 use crate::{Connection, Error};
 
 /// Whether a stream is there as versions before made the queues.
@@ -27,7 +28,7 @@ pub(crate) fn is_missing(error: &GetStreamError) -> bool {
 
 pub(crate) async fn declare_stream(
     connection: &Connection,
-    wanted: stream::Config,
+    mut wanted: stream::Config,
 ) -> Result<(), Error> {
     let name = wanted.name.clone();
     let existing = connection
@@ -36,6 +37,9 @@ pub(crate) async fn declare_stream(
         .await
         .map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))?;
     let found = &existing.cached_info().config;
+    if name != TASKS {
+        take_limit(&mut wanted, found);
+    }
     // What versions before did without: nobody else looks at it, and nothing is lost.
     let mut before = wanted.clone();
     before.allow_batch_publish &= found.allow_batch_publish;
@@ -55,6 +59,21 @@ pub(crate) async fn declare_stream(
     match difference(&wanted, found) {
         None => Ok(()),
         Some(difference) => Err(another(&name, &difference)),
+    }
+}
+
+/// How large a stream may become is the operator's to say, or was the account's to ask for when
+/// the stream was made. What must not be lost is refused then where there is no room for it, and
+/// does not take the place of what is there.
+fn take_limit(wanted: &mut stream::Config, found: &stream::Config) {
+    wanted.max_bytes = found.max_bytes;
+    if found.max_bytes > 0 {
+        wanted.discard = match wanted.name.as_str() {
+            LIFECYCLE | DEAD_LETTERS | OPERATIONS | REPORTS => found.discard,
+            _ => DiscardPolicy::New,
+        };
+    } else {
+        wanted.discard = DiscardPolicy::Old;
     }
 }
 
@@ -157,8 +176,9 @@ fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String>
 pub(crate) async fn declare_consumer(
     connection: &Connection,
     stream: &str,
-    config: pull::Config,
+    mut config: pull::Config,
 ) -> Result<(), Error> {
+    config.max_ack_pending = connection.ack_pending(config.max_ack_pending);
     let name = config.durable_name.clone().unwrap_or_default();
     let made = connection
         .jetstream

@@ -36,7 +36,7 @@ impl FeedReader {
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
             ack_wait,
-            max_ack_pending: WAITING_MAX,
+            max_ack_pending: connection.ack_pending(WAITING_MAX),
             ..pull::Config::default()
         };
         // One of before is changed where it waits for longer or less.

@@ -8,7 +8,7 @@ use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, Storag
 use domain::request::PARTITIONS;
 
 use crate::declare::{declare_bucket, declare_consumer, declare_stream, is_on_disk};
-use crate::{Connection, Error, subject};
+use crate::{Connection, Error, account, subject};
 
 pub(crate) const TASKS: &str = "TASKS";
 pub(crate) const REPORTS: &str = "REPORTS";
@@ -77,17 +77,24 @@ impl Topology {
     }
 
     /// Creates what is missing and checks what is there. A stream that exists with another
-    /// configuration is an error that names the difference.
+    /// configuration is an error that names the difference; before anything is made, all that the
+    /// broker does not let Fanfold have is one.
     pub async fn declare(&self, connection: &Connection) -> Result<(), Error> {
-        for config in self.streams() {
+        let mut streams = self.streams();
+        let on_disk = streams.len();
+        streams.extend(self.queues());
+        let mut payloads = self.payloads();
+        account::suit(connection, self, &mut streams, Some(&mut payloads)).await?;
+        let queues = streams.split_off(on_disk);
+        for config in streams {
             declare_stream(connection, config).await?;
         }
-        for config in self.queues() {
+        for config in queues {
             if !is_on_disk(connection, &config.name).await? {
                 declare_stream(connection, config).await?;
             }
         }
-        declare_bucket(connection, self.payloads()).await?;
+        declare_bucket(connection, payloads).await?;
         for shard in 0..self.shards {
             for name in ["orchestrator", "projector"] {
                 let consumer = self.log_consumer(name);
@@ -100,7 +107,9 @@ impl Topology {
     /// Creates the queues where they are missing. One of a version that kept it on disk gives way:
     /// whoever calls this is about to fill them.
     pub(crate) async fn declare_queues(&self, connection: &Connection) -> Result<(), Error> {
-        for config in self.queues() {
+        let mut queues = self.queues();
+        account::suit(connection, self, &mut queues, None).await?;
+        for config in queues {
             if is_on_disk(connection, &config.name).await? {
                 tracing::warn!(
                     stream = config.name,

@@ -7,6 +7,7 @@ mod denied;
 mod feed;
 mod follow;
 mod group_commit;
+mod limits;
 mod log;
 mod payloads;
 mod quarantine;

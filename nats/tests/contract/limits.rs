@@ -1,0 +1,130 @@
+//! Brokers and accounts with limits: what does not fit is told before anything is made.
+
+use futures::TryStreamExt;
+use harness::World;
+use nats::{Connection, Error, FeedReader, Options, Topology};
+
+use crate::{connect, log, new_id, received};
+
+/// A broker whose one account has these limits.
+async fn limited(limits: &str) -> World {
+    World::own_configured(&format!(
+        "accounts {{ F {{ jetstream: {{ {limits} }}, users: [{{ user: f, password: f }}] }} }}\n\
+         no_auth_user: f\n"
+    ))
+    .await
+}
+
+/// Why nothing was made there.
+async fn refused(world: &World, topology: &Topology) -> String {
+    let options = Options::new(world.nats_url(), "contract");
+    let connection = Connection::open(&options).await.unwrap();
+    let error = topology.declare(&connection).await.unwrap_err();
+    assert!(matches!(error, Error::Unsuitable(_)), "{error}");
+    assert!(!error.is_transient());
+    let jetstream = world.jetstream().await;
+    let made: Vec<String> = jetstream.stream_names().try_collect().await.unwrap();
+    assert!(made.is_empty(), "{made:?} are there, and {error}");
+    error.to_string()
+}
+
+fn says(text: &str, all: &[&str]) {
+    for said in all {
+        assert!(text.contains(said), "'{said}' is not in: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_of_small_messages_is_refused_with_what_to_change() {
+    let world = World::own_configured("max_payload: 64KB\n").await;
+    let text = refused(&world, &Topology::default()).await;
+    says(&text, &["65536", "1048576", "max_payload"]);
+}
+
+#[tokio::test]
+async fn a_broker_of_the_default_or_of_larger_messages_starts() {
+    for further in ["max_payload: 1MB\n", "max_payload: 8MB\n"] {
+        let world = World::own_configured(further).await;
+        let options = Options::new(world.nats_url(), "contract");
+        let connection = Connection::open(&options).await.unwrap();
+        Topology::default().declare(&connection).await.unwrap();
+        assert!(connection.max_payload() >= nats::MESSAGE_MAX_BYTES);
+    }
+}
+
+#[tokio::test]
+async fn all_that_does_not_fit_is_in_one_error() {
+    let limits = "max_streams: 6, max_mem: 128M, max_file: 32M, max_consumers: 1, \
+                  max_ack_pending: 100, memory_max_stream_bytes: 100M";
+    let world = limited(limits).await;
+    let text = refused(&world, &Topology::default()).await;
+    let all = [
+        "6 streams, has 0, and 7",
+        "max_streams to 7",
+        "TASKS_MAX_BYTES",
+        "max_file",
+        "1 consumers",
+        "100 unacked",
+        "memory_max_stream_bytes",
+    ];
+    says(&text, &all);
+}
+
+#[tokio::test]
+async fn what_is_there_already_counts_against_no_limit() {
+    let world = limited("max_streams: 7, max_mem: 600M, max_file: 200M").await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    Topology::default().declare(&connection).await.unwrap();
+    let two = Topology {
+        shards: 2,
+        ..Topology::default()
+    };
+    let text = two.declare(&connection).await.unwrap_err().to_string();
+    says(&text, &["7 streams, has 7, and 1", "max_streams to 8"]);
+}
+
+#[tokio::test]
+async fn an_account_of_fewer_unacked_messages_is_made_use_of_as_it_is() {
+    let world = limited("max_ack_pending: 10000").await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let reader = FeedReader::open(&connection, "reader", &["failed"]).await;
+    reader.unwrap();
+    let jetstream = world.jetstream().await;
+    let log = jetstream.get_stream("REQUESTS_0").await.unwrap();
+    let consumer = log.consumer_info("orchestrator").await.unwrap();
+    assert_eq!(consumer.config.max_ack_pending, 10_000);
+}
+
+#[tokio::test]
+async fn an_account_that_wants_a_limit_on_every_stream_gets_one_and_keeps_it() {
+    let world = limited("max_bytes_required: true, max_mem: 1G, max_file: 2G").await;
+    let topology = Topology::default();
+    let options = Options::new(world.nats_url(), "contract");
+    let connection = Connection::open(&options).await.unwrap();
+    topology.declare(&connection).await.unwrap();
+    let log = log(world.nats_url(), &topology).await;
+    let id = new_id();
+    log.append(id, 0, &[received("a")]).await.unwrap();
+    topology.declare(&connection).await.unwrap();
+    let jetstream = world.jetstream().await;
+    let mut all = 0;
+    let names: Vec<String> = jetstream.stream_names().try_collect().await.unwrap();
+    assert_eq!(names.len(), 7);
+    for name in names {
+        let stream = jetstream.get_stream(&name).await.unwrap();
+        let config = &stream.cached_info().config;
+        assert!(config.max_bytes > 0, "{name}");
+        all += config.max_bytes;
+        let kept = ["REQUESTS_0", "TASKS", "OBJ_PAYLOADS"];
+        let gives_way = config.discard == async_nats::jetstream::stream::DiscardPolicy::Old;
+        assert_eq!(gives_way, !kept.contains(&name.as_str()), "{name}");
+    }
+    assert!(all < 3 * 1024 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn an_account_that_wants_limits_and_has_nothing_to_share_out_is_refused() {
+    let world = limited("max_bytes_required: true").await;
+    let text = refused(&world, &Topology::default()).await;
+    says(&text, &["max_bytes_required", "max_file"]);
+}

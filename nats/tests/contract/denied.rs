@@ -27,7 +27,9 @@ async fn what_the_broker_does_not_allow_is_denied_rather_than_unavailable() {
         given: None,
         verdict: Verdict::Succeeded(Payload::from("<r/>")),
     };
-    let reporting = Reports::new(connection).outcome(new_id(), outcome, false).await;
+    let reporting = Reports::new(connection)
+        .outcome(new_id(), outcome, false)
+        .await;
     let denied = reporting.unwrap_err();
     assert!(matches!(denied, Error::Denied(_)), "{denied}");
     assert!(!denied.is_transient());

@@ -87,7 +87,13 @@ async fn what_is_there_already_counts_against_no_limit() {
 async fn an_account_of_fewer_unacked_messages_is_made_use_of_as_it_is() {
     let world = limited("max_ack_pending: 10000").await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
-    let reader = FeedReader::open(&connection, "reader", &["failed"]).await;
+    let reader = FeedReader::open(
+        &connection,
+        "reader",
+        &["failed"],
+        std::time::Duration::from_secs(60),
+    )
+    .await;
     reader.unwrap();
     let jetstream = world.jetstream().await;
     let log = jetstream.get_stream("REQUESTS_0").await.unwrap();

@@ -267,9 +267,10 @@ fn charset(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// `application/xml`, `text/xml`, and every type that says that it is XML (RFC 7303, section 4.2).
 fn is_xml(essence: &str) -> bool {
     let essence = essence.to_ascii_lowercase();
-    let suffixed = essence
-        .strip_suffix("+xml")
-        .is_some_and(|rest| rest.split_once('/').is_some_and(|(_, name)| !name.is_empty()));
+    let suffixed = essence.strip_suffix("+xml").is_some_and(|rest| {
+        rest.split_once('/')
+            .is_some_and(|(_, name)| !name.is_empty())
+    });
     matches!(essence.as_str(), "application/xml" | "text/xml") || suffixed
 }
 

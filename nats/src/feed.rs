@@ -151,7 +151,7 @@ impl Feed {
     }
 }
 
-fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
+pub(crate) fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
     let event = CloudEvent::of(recorded);
     let mut headers = HeaderMap::new();
     headers.insert(CE_SPECVERSION, event.specversion);

@@ -13,6 +13,8 @@ mod error;
 mod execute;
 mod feed;
 mod feed_reader;
+#[cfg(test)]
+mod fits;
 mod follow;
 mod group_commit;
 mod inspect;

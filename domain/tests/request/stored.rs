@@ -108,6 +108,15 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
         group: Some(1),
         ..unreadable()
     };
+    let very_many_fail = Failure {
+        task_count: Some(1_000_000),
+        truncated: true,
+        ..group_fails.clone()
+    };
+    let mut counted = redriven(1, Some(0), &[2, 3], 60);
+    if let Event::Redriven(redriven) = &mut counted {
+        redriven.task_count = Some(1_001);
+    }
     vec![
         one("received", received_with_everything()),
         one("received-least", received_with_the_least()),
@@ -139,8 +148,10 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
         ),
         one("failed-between-groups", failed(unreadable())),
         one("failed-in-a-group", failed(group_fails)),
+        one("failed-truncated", failed(very_many_fail)),
         one("cancelled", cancelled()),
         one("redriven", redriven(1, Some(0), &[2, 3], 60)),
+        one("redriven-counted", counted),
         one("redriven-between-groups", redriven(2, None, &[], 60)),
         (
             "commit-of-several",

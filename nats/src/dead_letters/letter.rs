@@ -60,9 +60,9 @@ impl DeadLetter {
         format!("{}.{}", self.task, self.run)
     }
 
-    /// Keeps as many of the last attempts as fit into a message beside the document, the last one
-    /// in any case.
-    pub(super) fn keep_last_attempts(&mut self) {
+    /// It with as many of the last attempts as fit into a message beside the document, the last
+    /// one in any case.
+    pub(crate) fn with_last_attempts(mut self) -> Self {
         let mut bytes = 0;
         let mut kept = Vec::new();
         while let Some(mut attempt) = self.attempts.pop() {
@@ -81,6 +81,7 @@ impl DeadLetter {
         kept.reverse();
         self.attempts = kept;
         self.truncated = true;
+        self
     }
 }
 

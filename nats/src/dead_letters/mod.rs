@@ -227,8 +227,7 @@ impl DeadLetters {
     /// A letter that does not fit into a message, so that it does: of its attempts the last ones
     /// stay, and its document goes to the object store where it is what takes the room.
     async fn fitted(&self, letter: &DeadLetter) -> Result<DeadLetter, Error> {
-        let mut fitted = letter.clone();
-        fitted.keep_last_attempts();
+        let mut fitted = letter.clone().with_last_attempts();
         if encode(&fitted).is_err()
             && let Payload::Inline(text) = &letter.document
         {
@@ -275,7 +274,7 @@ impl DeadLetters {
     }
 }
 
-fn encode(letter: &DeadLetter) -> Result<(HeaderMap, bytes::Bytes), Error> {
+pub(crate) fn encode(letter: &DeadLetter) -> Result<(HeaderMap, bytes::Bytes), Error> {
     const WHAT: &str = "a new dead letter";
     let json = serde_json::to_vec(letter).map_err(|error| Error::corrupt(WHAT, error))?;
     let mut headers = HeaderMap::new();

@@ -94,3 +94,6 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(
 fn lost(code: &str, error: &Error) -> Unfinished {
     Unfinished::Failed(Fault::permanent(code, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

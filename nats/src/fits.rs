@@ -1,0 +1,357 @@
+//! What is made of the largest accepted requests fits into messages and is read back: commits,
+//! events of the feed and dead letters, whatever the texts in them are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::feed::CloudEvent;
+use domain::request::{
+    Advance, Attempt, CAUSES_MAX, CODE_MAX_BYTES, Command, Event, FAILED_TASKS_MAX, Fault, Given,
+    GroupOutline, NAME_MAX_BYTES, Next, Outcome, Payload, Received, Report, RequestId, Resource,
+    ResourcesCaptured, Rules, State, Step, TEXT_MAX_BYTES, TaskId, Verdict, decide, evolve,
+    json_bytes,
+};
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use crate::size::{BODY_MAX_BYTES, of_headers};
+use crate::{DeadLetter, INLINE_MAX_BYTES, commit, feed, reports, subject};
+
+/// The groups of the largest document, and the bytes of all their names.
+const GROUPS: usize = 10_000;
+const NAMES_BYTES: usize = 256 * 1024;
+/// The tasks of the largest group.
+const TASKS: u32 = 1_000_000;
+/// The largest head of a submission.
+const METADATA_BYTES: usize = 64 * 1024;
+/// What the orchestrator records of a round, and takes in at once.
+const ROUND_INLINE_BYTES: usize = 256 * 1024;
+const REPORTS_BYTES: usize = 512 * 1024;
+const REPORTS: usize = 500;
+
+/// Texts of one kind, each other than the last: what packs badly, and what is escaped.
+#[derive(Clone, Debug)]
+struct Texts {
+    alphabet: Vec<char>,
+    last: u64,
+}
+
+fn texts() -> impl Strategy<Value = Texts> {
+    let alphabets = prop_oneof![
+        Just((' '..='~').collect::<Vec<char>>()),
+        Just(vec!['"', '\\', 'a']),
+        Just(('\u{1}'..='\u{1f}').collect()),
+        Just(('\u{80}'..='\u{7ff}').collect()),
+        Just(('\u{10000}'..='\u{1ffff}').collect()),
+        Just((' '..='\u{2fff}').collect()),
+    ];
+    (alphabets, any::<u64>()).prop_map(|(alphabet, last)| Texts { alphabet, last })
+}
+
+impl Texts {
+    fn next(&mut self) -> usize {
+        self.last = self
+            .last
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.last >> 33).unwrap()
+    }
+
+    /// One of at most so many bytes.
+    fn of(&mut self, bytes: usize) -> String {
+        let mut text = String::with_capacity(bytes);
+        loop {
+            let index = self.next() % self.alphabet.len();
+            let char = self.alphabet[index];
+            if text.len() + char.len_utf8() > bytes {
+                return text;
+            }
+            text.push(char);
+        }
+    }
+
+    fn fault(&mut self, causes: usize) -> Fault {
+        Fault {
+            code: self.of(CODE_MAX_BYTES),
+            message: self.of(TEXT_MAX_BYTES),
+            causes: (0..causes).map(|_| self.of(TEXT_MAX_BYTES)).collect(),
+        }
+    }
+
+    fn attempt(&mut self, attempt: u32) -> Attempt {
+        Attempt {
+            attempt,
+            worker: self.of(NAME_MAX_BYTES),
+            started_at: Timestamp::UNIX_EPOCH,
+            duration_ms: u64::MAX,
+            fault: self.fault(CAUSES_MAX),
+        }
+    }
+
+    fn outcome(&mut self, task: u32, verdict: Verdict) -> Report {
+        Report::Outcome(Outcome {
+            group: 0,
+            task,
+            run: Some(0),
+            attempt: 1,
+            worker: self.of(NAME_MAX_BYTES),
+            started_at: Timestamp::UNIX_EPOCH,
+            duration_ms: u64::MAX,
+            given: Some(Given {
+                task_type: self.of(NAME_MAX_BYTES),
+                sha256: Some("0".repeat(64)),
+            }),
+            verdict,
+        })
+    }
+
+    /// As many as are taken in at once, of tasks that were given up.
+    fn given_up(&mut self) -> Vec<Report> {
+        self.taken_in(|texts| Verdict::Failed {
+            fault: texts.fault(CAUSES_MAX),
+            next: Next::DeadLetter(texts.of(NAME_MAX_BYTES)),
+        })
+    }
+
+    /// The same, of tasks that succeeded.
+    fn succeeded(&mut self) -> Vec<Report> {
+        self.taken_in(|texts| Verdict::Succeeded(texts.inline()))
+    }
+
+    fn taken_in(&mut self, mut verdict: impl FnMut(&mut Self) -> Verdict) -> Vec<Report> {
+        let mut all = Vec::new();
+        let mut bytes = 0;
+        for task in 1.. {
+            let verdict = verdict(self);
+            let report = self.outcome(task, verdict);
+            bytes += reports::encode(&report).unwrap().len() + 64;
+            if bytes > REPORTS_BYTES || all.len() == REPORTS {
+                break;
+            }
+            all.push(report);
+        }
+        all
+    }
+
+    fn inline(&mut self) -> Payload {
+        Payload::from(self.of(INLINE_MAX_BYTES).as_str())
+    }
+
+    fn received(&mut self) -> Received {
+        let name = NAMES_BYTES / GROUPS;
+        let mut metadata = BTreeMap::new();
+        let mut bytes = 0;
+        while bytes < METADATA_BYTES - 1_024 {
+            let (name, value) = (self.of(64), self.of(900));
+            bytes += name.len() + value.len();
+            metadata.insert(name, value);
+        }
+        Received {
+            document: self.inline(),
+            fingerprint: "0".repeat(64),
+            groups: (0..GROUPS)
+                .map(|_| GroupOutline {
+                    name: Some(self.of(name)),
+                    valuations: u32::MAX,
+                })
+                .collect(),
+            metadata,
+            traceparent: None,
+            submitter: self.of(TEXT_MAX_BYTES),
+            idempotency_key: Some(self.of(NAME_MAX_BYTES)),
+        }
+    }
+
+    fn captured(&mut self) -> Event {
+        let mut inline = 0;
+        let resource = |_| {
+            let text = self.of(20_000);
+            let bytes = json_bytes(&text);
+            let content = if inline + bytes > ROUND_INLINE_BYTES {
+                Payload::Stored {
+                    sha256: "0".repeat(64),
+                    size: u64::MAX,
+                }
+            } else {
+                inline += bytes;
+                Payload::from(text.as_str())
+            };
+            // What is no URI is no reference; what is one has nothing to be escaped in it.
+            let uri = self.of(2_048).replace(char::is_control, "%01");
+            Resource {
+                uri,
+                sha256: Some("0".repeat(64)),
+                content,
+            }
+        };
+        let resources = (0..100).map(resource).collect();
+        Event::ResourcesCaptured(ResourcesCaptured { resources })
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        group_timeout: Duration::from_mins(15),
+        fail_fast: false,
+    }
+}
+
+fn advance(reports: Vec<Report>, steps: Vec<Step>, from: u32) -> Command {
+    Command::Advance(Advance {
+        reports,
+        steps,
+        from,
+        now: Timestamp::UNIX_EPOCH,
+        rules: rules(),
+    })
+}
+
+fn redrive(texts: &mut Texts) -> Command {
+    Command::Redrive {
+        by: texts.of(2 * TEXT_MAX_BYTES),
+        reason: texts.of(2 * TEXT_MAX_BYTES),
+        now: Timestamp::UNIX_EPOCH,
+        rules: rules(),
+    }
+}
+
+fn after(state: State, events: &[Event]) -> State {
+    events.iter().fold(state, evolve)
+}
+
+/// A request in whose first group so many tasks run.
+fn running(tasks: u32) -> State {
+    let received = Received {
+        document: "<vnml/>".into(),
+        fingerprint: "f".into(),
+        groups: Vec::new(),
+        metadata: BTreeMap::new(),
+        traceparent: None,
+        submitter: "tests".into(),
+        idempotency_key: None,
+    };
+    let state = after(State::Absent, &[Event::Received(Box::new(received))]);
+    let name = None;
+    let begun = advance(Vec::new(), vec![Step::Group { name, tasks }], 0);
+    let events = decide(&state, begun).unwrap();
+    after(state, &events)
+}
+
+/// The commit is written, is small enough and is read back; so is every event of the feed.
+fn fits(events: &[Event]) -> Result<(), TestCaseError> {
+    let request = RequestId::of_key("a", "b");
+    let encoded = match commit::encode(events, 7, None) {
+        Ok(encoded) => encoded,
+        Err(error) => return Err(TestCaseError::fail(error.to_string())),
+    };
+    let bytes = of_headers(&encoded.headers) + encoded.body.len();
+    prop_assert!(bytes <= BODY_MAX_BYTES, "{bytes}");
+    let (at, log) = (Timestamp::UNIX_EPOCH, subject::log(request));
+    let back = commit::decode(&log, 8, at, &encoded.headers, &encoded.body);
+    let back = back.map_err(|error| TestCaseError::fail(error.to_string()))?;
+    prop_assert!(back.events == events, "another commit is read back");
+    for recorded in back.borrowed() {
+        let message = feed::message(&recorded).unwrap();
+        let bytes = of_headers(&message.headers) + message.body.len();
+        prop_assert!(bytes <= BODY_MAX_BYTES, "{bytes} in the feed");
+        let told: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
+        let data = serde_json::to_value(CloudEvent::of(&recorded).data).unwrap();
+        prop_assert!(told == data, "an event is told without its data");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn the_largest_submission_fits(mut texts in texts()) {
+        let submitted = decide(&State::Absent, Command::Submit(Box::new(texts.received())));
+        fits(&submitted.unwrap())?;
+    }
+
+    #[test]
+    fn what_the_largest_round_captured_fits(mut texts in texts()) {
+        fits(&[texts.captured()])?;
+    }
+
+    #[test]
+    fn a_million_tasks_that_time_out_fit_and_so_does_their_redrive(mut texts in texts()) {
+        let mut state = running(TASKS);
+        // What is known of the first of them is at its bounds.
+        for _ in 0..2 {
+            let events = decide(&state, advance(texts.given_up(), Vec::new(), 0)).unwrap();
+            fits(&events)?;
+            state = after(state, &events);
+        }
+        let mut reports = texts.given_up();
+        for (report, task) in reports.iter_mut().zip(500..) {
+            if let Report::Outcome(outcome) = report {
+                outcome.task = task;
+            }
+        }
+        let (group, deadline) = (0, Timestamp::MAX);
+        reports.push(Report::GroupTimedOut { group, deadline });
+        let events = decide(&state, advance(reports, Vec::new(), 0)).unwrap();
+        fits(&events)?;
+        let state = after(state, &events);
+        let Some(Event::Failed(failed)) = events.last() else {
+            return Err(TestCaseError::fail("it did not fail"));
+        };
+        prop_assert_eq!(failed.failure.task_count, Some(TASKS));
+        prop_assert_eq!(failed.failure.tasks.len(), FAILED_TASKS_MAX);
+        let events = decide(&state, redrive(&mut texts)).unwrap();
+        fits(&events)?;
+        let state = after(state, &events);
+        prop_assert_eq!(state.request().unwrap().running().unwrap().pending().count(), 1_000_000);
+    }
+
+    #[test]
+    fn a_group_whose_tasks_all_fail_at_once_fits(mut texts in texts()) {
+        let reports = texts.given_up();
+        let state = running(u32::try_from(reports.len()).unwrap());
+        let events = decide(&state, advance(reports, Vec::new(), 0)).unwrap();
+        prop_assert!(events.last().is_some_and(Event::is_terminal));
+        fits(&events)?;
+        let cancelled = Command::Cancel {
+            by: texts.of(2 * TEXT_MAX_BYTES),
+            reason: texts.of(2 * TEXT_MAX_BYTES),
+        };
+        fits(&decide(&state, cancelled).unwrap())?;
+    }
+
+    #[test]
+    fn the_last_results_of_a_group_with_thousands_of_empty_groups_and_a_response_fit(
+        mut texts in texts(),
+    ) {
+        let reports = texts.succeeded();
+        let state = running(u32::try_from(reports.len()).unwrap());
+        let name = NAMES_BYTES / GROUPS;
+        let mut steps: Vec<Step> = (1..GROUPS)
+            .map(|_| Step::Group { name: Some(texts.of(name)), tasks: 0 })
+            .collect();
+        steps.push(Step::Response(texts.inline()));
+        let events = decide(&state, advance(reports, steps, 1)).unwrap();
+        prop_assert!(events.last().is_some_and(Event::is_terminal));
+        fits(&events)?;
+    }
+
+    #[test]
+    fn the_largest_dead_letter_fits(mut texts in texts(), attempts in 1_u32..200) {
+        let letter = DeadLetter {
+            task: TaskId { request: RequestId::of_key("a", "b"), group: 0, task: 1 },
+            run: u32::MAX,
+            task_type: texts.of(NAME_MAX_BYTES),
+            document: texts.inline(),
+            attempts: (0..attempts).map(|number| texts.attempt(number)).collect(),
+            sequence: Some(u64::MAX),
+            truncated: false,
+        };
+        let fitted = letter.clone().with_last_attempts();
+        let (headers, body) = crate::dead_letters::encode(&fitted).unwrap();
+        prop_assert!(of_headers(&headers) + body.len() <= BODY_MAX_BYTES);
+        let back: DeadLetter = crate::packed::unpack(&headers, &body).unwrap();
+        prop_assert_eq!(&back, &fitted);
+        prop_assert_eq!(back.attempts.last().map(|a| a.attempt), Some(attempts - 1));
+    }
+}

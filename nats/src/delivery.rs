@@ -197,6 +197,12 @@ impl Delivery {
         Ok((info.stream_sequence, at, delivered))
     }
 
+    /// Whether it was delivered before.
+    #[must_use]
+    pub fn comes_again(&self) -> bool {
+        self.place().is_ok_and(|(_, _, delivered)| delivered > 1)
+    }
+
     /// Says that it is done.
     pub async fn ack(&self) -> Result<(), Error> {
         self.message.ack().await.map_err(Error::unavailable)

@@ -26,6 +26,9 @@ pub enum Error {
     /// There is no such thing, or not any more.
     #[error("{0} is not there")]
     Missing(String),
+    /// Working on it ended the process that did, again and again: it is not worked on any more.
+    #[error("{0}")]
+    Poisonous(String),
     /// The server cannot serve Fanfold as it is: change it or its settings.
     #[error("{0}")]
     Unsuitable(String),

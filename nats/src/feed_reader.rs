@@ -8,8 +8,6 @@ use futures::StreamExt;
 use crate::topology::LIFECYCLE;
 use crate::{Connection, Delivery, Error};
 
-/// How long an event may be worked on without a sign of life.
-const ACK_WAIT: Duration = Duration::from_mins(1);
 /// How many events may wait for their answers, those whose redelivery is delayed included.
 const WAITING_MAX: i64 = 10_000;
 
@@ -19,11 +17,13 @@ pub struct FeedReader {
 }
 
 impl FeedReader {
-    /// Opens the feed under a name, and goes on where that name was.
+    /// Opens the feed under a name, and goes on where that name was. An event may be worked on for
+    /// `ack_wait` without a sign of life.
     pub async fn open(
         connection: &Connection,
         durable: &str,
         events: &[&str],
+        ack_wait: Duration,
     ) -> Result<Self, Error> {
         let stream = connection
             .jetstream
@@ -35,14 +35,13 @@ impl FeedReader {
             filter_subjects: events.iter().map(|e| format!("lifecycle.{e}.*")).collect(),
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
-            ack_wait: ACK_WAIT,
+            ack_wait,
             max_ack_pending: WAITING_MAX,
             ..pull::Config::default()
         };
-        let consumer = stream
-            .get_or_create_consumer(durable, config)
-            .await
-            .map_err(Error::unavailable)?;
+        // One of before is changed where it waits for longer or less.
+        let consumer = stream.create_consumer(config).await;
+        let consumer = consumer.map_err(Error::unavailable)?;
         let messages = consumer.messages().await.map_err(Error::unavailable)?;
         Ok(Self { messages })
     }

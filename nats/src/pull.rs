@@ -85,6 +85,11 @@ impl Pull {
         })
     }
 
+    /// Sets the most tasks held at once.
+    pub fn hold_at_most(&mut self, concurrency: usize) {
+        self.concurrency = concurrency.max(1);
+    }
+
     /// Says that so many tasks are done with and there is room again.
     pub fn release(&mut self, tasks: usize) {
         self.held = self.held.saturating_sub(tasks);

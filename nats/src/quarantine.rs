@@ -8,6 +8,7 @@
 //! and never ended is convicted.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -157,40 +158,54 @@ impl Quarantine {
     /// before, as by the broker's count of deliveries. One that this process itself wanted again
     /// is none; one that has a mark always is.
     #[must_use]
-    pub fn is_suspect(&self, what: &str, again: bool) -> bool {
-        (again && !lock(&self.0.answered).contains_key(what))
-            || lock(&self.0.marks).contains_key(what)
+    pub fn is_suspect(&self, what: impl Display, again: bool) -> bool {
+        let quiet = lock(&self.0.marks).is_empty();
+        if quiet && !again {
+            // Nearly always.
+            return false;
+        }
+        let what = what.to_string();
+        (again && !lock(&self.0.answered).contains_key(&what))
+            || lock(&self.0.marks).contains_key(&what)
     }
 
-    /// How often a message was lost, as far as this process has seen it.
+    /// How often a message that this process wanted again was lost before.
     #[must_use]
-    pub fn lost(&self, what: &str) -> u32 {
-        lock(&self.0.answered).get(what).copied().unwrap_or(0)
+    pub fn lost(&self, what: impl Display) -> u32 {
+        let answered = lock(&self.0.answered);
+        if answered.is_empty() {
+            return 0;
+        }
+        answered.get(&what.to_string()).copied().unwrap_or(0)
     }
 
     /// Notes that this process wants a message again, which was lost so often before.
-    pub fn wants_again(&self, what: &str, lost: u32) {
+    pub fn wants_again(&self, what: impl Display, lost: u32) {
         let mut answered = self::lock(&self.0.answered);
         if answered.len() >= ANSWERED_MAX {
             answered.clear();
         }
-        answered.insert(what.to_owned(), lost);
+        answered.insert(what.to_string(), lost);
     }
 
     /// Notes that a message will not come again.
-    pub fn forget(&self, what: &str) {
-        lock(&self.0.answered).remove(what);
-        lock(&self.0.panics).remove(what);
+    pub fn forget(&self, what: impl Display) {
+        let (mut answered, mut panics) = (lock(&self.0.answered), lock(&self.0.panics));
+        if !answered.is_empty() || !panics.is_empty() {
+            let what = what.to_string();
+            answered.remove(&what);
+            panics.remove(&what);
+        }
     }
 
     /// Counts a panic of this message; whether it is convicted by that.
     #[must_use]
-    pub fn panicked(&self, what: &str) -> bool {
+    pub fn panicked(&self, what: impl Display) -> bool {
         let mut panics = lock(&self.0.panics);
         if panics.len() >= ANSWERED_MAX {
             panics.clear();
         }
-        let count = panics.entry(what.to_owned()).or_default();
+        let count = panics.entry(what.to_string()).or_default();
         *count += 1;
         *count >= PANICS_MAX
     }
@@ -209,11 +224,15 @@ impl Quarantine {
 
     /// Begins a suspect: waits for its turn where it is to be alone, and stores its mark. It is
     /// to be ended by [`Self::end`]; one that is only dropped keeps its mark.
-    pub async fn begin(&self, what: &str, request: Option<RequestId>) -> Result<Begun, Error> {
-        let inner = &self.0;
-        let found = inner.read(what).await?;
-        let in_company =
-            found.is_none() && (inner.first == First::InCompany || self.waiting() >= WAITING_MAX);
+    pub async fn begin(
+        &self,
+        what: impl Display,
+        request: Option<RequestId>,
+    ) -> Result<Begun, Error> {
+        let (inner, what) = (&self.0, what.to_string());
+        let found = inner.read(&what).await?;
+        let company = inner.first == First::InCompany || self.waiting() >= WAITING_MAX;
+        let in_company = found.is_none() && company;
         let alone = if in_company {
             None
         } else {
@@ -233,13 +252,13 @@ impl Quarantine {
             by: instance(),
             at: Timestamp::now(),
         };
-        inner.write(what, &mark).await?;
-        lock(&inner.marks).insert(what.to_owned(), mark);
+        inner.write(&what, &mark).await?;
+        lock(&inner.marks).insert(what.clone(), mark);
         Ok(Begun {
             verdict: verdict(before.1),
             lost: before.0,
             found,
-            what: what.to_owned(),
+            what,
             _alone: alone,
         })
     }
@@ -251,6 +270,18 @@ impl Quarantine {
         if let Err(error) = self.0.remove(&begun.what).await {
             tracing::debug!(what = begun.what, %error, "a mark could not be taken away");
         }
+    }
+
+    /// Leaves the mark of a suspect as it was found: what its verdict asks for could not be done
+    /// now, and the process lives.
+    pub async fn leave(&self, begun: Begun) {
+        let Some(found) = begun.found.clone() else {
+            return self.end(begun).await;
+        };
+        if let Err(error) = self.0.write(&begun.what, &found).await {
+            tracing::debug!(what = begun.what, %error, "a mark could not be put back");
+        }
+        lock(&self.0.marks).insert(begun.what, found);
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::request::{Outcome, Report, RequestId, TaskId};
 
 use crate::group_commit::{GroupCommit, Outgoing, Waiting};
+use crate::tasks::AGAIN;
 use crate::{Connection, Delivery, Error, Stored, Unreadable, subject};
 
 /// No message has more reports joined in it than fit into so many bytes.
@@ -30,17 +31,27 @@ impl Reports {
         }
     }
 
-    /// Reports the outcome of an attempt, and waits until the broker has it.
-    pub async fn outcome(&self, request: RequestId, outcome: Outcome) -> Result<(), Error> {
+    /// Reports the outcome of an attempt, and waits until the broker has it. `again` says that the
+    /// task was sent once more, so that its outcome may have been reported before.
+    pub async fn outcome(
+        &self,
+        request: RequestId,
+        outcome: Outcome,
+        again: bool,
+    ) -> Result<(), Error> {
         let id = TaskId {
             request,
             group: outcome.group,
             task: outcome.task,
         };
         let body = encode(&Report::Outcome(outcome))?;
+        let mut headers = HeaderMap::new();
+        if again {
+            headers.insert(AGAIN, "true");
+        }
         let message = Outgoing {
             subject: subject::outcome(id),
-            headers: HeaderMap::new(),
+            headers,
             body,
         };
         Stored::from_answer(self.publishing.publish(message).await).map(|_| ())
@@ -53,6 +64,11 @@ fn join(waiting: Vec<Waiting>) -> Vec<Waiting> {
     let mut joined: Vec<(Waiting, Vec<Bytes>, usize)> = Vec::with_capacity(waiting.len());
     let mut last: HashMap<String, usize> = HashMap::new();
     for waiting in waiting {
+        if !waiting.message.headers.is_empty() {
+            // What it says of itself is not so of others.
+            joined.push((waiting, Vec::new(), 0));
+            continue;
+        }
         let about = subject::about(&waiting.message.subject).to_owned();
         let body = waiting.message.body.clone();
         let room = |at: &usize| joined[*at].2 + body.len() <= JOINED_MAX_BYTES;
@@ -115,6 +131,8 @@ pub struct StoredReport {
     pub request: RequestId,
     /// What it says: at least one.
     pub reports: Vec<Report>,
+    /// Whether it may have been taken up before: it was delivered before, or sent once more.
+    pub again: bool,
     /// The message, to be answered.
     pub delivery: Delivery,
 }
@@ -130,6 +148,7 @@ impl StoredReport {
             (Ok(request), Ok(reports)) => Ok(Self {
                 request,
                 reports,
+                again: delivery.comes_again() || delivery.header(AGAIN).is_some(),
                 delivery,
             }),
             (Err(error), _) | (_, Err(error)) => Err(Unreadable::boxed(delivery, error)),

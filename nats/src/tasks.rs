@@ -18,6 +18,9 @@ const ATTEMPTS_BEFORE: HeaderName = HeaderName::from_static("Fanfold-Attempts-Be
 const EARLIER_ATTEMPTS: HeaderName = HeaderName::from_static("Fanfold-Earlier-Attempts");
 /// The run the task is of: the number of redrives before it was sent.
 const RUN: HeaderName = HeaderName::from_static("Fanfold-Run");
+/// That what the message is about may have been begun before, by deliveries of another message
+/// that the broker does not count any more.
+pub(crate) const AGAIN: HeaderName = HeaderName::from_static("Fanfold-Again");
 /// Where the task document is, when it is too big for the message.
 pub(crate) const STORED: HeaderName = HeaderName::from_static("Fanfold-Stored");
 
@@ -56,6 +59,9 @@ impl Tasks {
         }
         if attempts.run > 0 {
             headers.insert(RUN, attempts.run.to_string());
+        }
+        if attempts.again {
+            headers.insert(AGAIN, "true");
         }
         trace::insert(&mut headers, traceparent);
         let body = match document {
@@ -184,6 +190,8 @@ pub struct Attempts {
     pub earlier: u32,
     /// The run it is of: the number of redrives so far.
     pub run: u32,
+    /// Whether it may have been begun before without being counted: it is sent once more.
+    pub again: bool,
 }
 
 /// A task as it is delivered to a worker.
@@ -198,6 +206,10 @@ pub struct TaskMessage {
     pub earlier_attempts: u32,
     /// The run it is of: the number of redrives before it was sent.
     pub run: u32,
+    /// Whether it may have been begun before: it was delivered before, or sent once more.
+    pub again: bool,
+    /// Whether it was sent once more, as where the queue lost what it held.
+    pub sent_again: bool,
     /// Where in a trace of the caller's its request belongs.
     pub traceparent: Option<TraceParent>,
     /// The task document.
@@ -221,6 +233,8 @@ impl TaskMessage {
             Ok((id, task_type, delivered, attempts, document)) => Ok(Self {
                 id,
                 task_type,
+                again: attempts.again || delivered > 1,
+                sent_again: attempts.again,
                 attempt: attempts.before.saturating_add(delivered),
                 earlier_attempts: attempts.earlier,
                 run: attempts.run,
@@ -258,6 +272,7 @@ impl TaskMessage {
             before: count(&ATTEMPTS_BEFORE)?,
             earlier: count(&EARLIER_ATTEMPTS)?,
             run: count(&RUN)?,
+            again: header(&AGAIN).is_some(),
         };
         let document = match header(&STORED) {
             None => std::str::from_utf8(delivery.body())

@@ -5,6 +5,7 @@ mod aside;
 mod bad_input;
 mod cancel;
 mod connections;
+mod contained;
 mod contract;
 mod dead_letters;
 mod duplicates;

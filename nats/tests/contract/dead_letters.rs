@@ -128,6 +128,7 @@ async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
         before: run,
         earlier: run,
         run,
+        again: false,
     };
     let send = |attempts| tasks.send("default", id, attempts, &document, None);
     assert_eq!(send(run(0)).await.unwrap(), Stored::Now);

@@ -119,7 +119,7 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
             given: None,
             verdict: Verdict::Succeeded(Payload::from("<r/>")),
         };
-        reports.outcome(request, outcome)
+        reports.outcome(request, outcome, false)
     });
     for reported in join_all(reporting).await {
         reported.unwrap();

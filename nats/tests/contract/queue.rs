@@ -60,6 +60,7 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
         run: 0,
         before: 3,
         earlier: 3,
+        again: false,
     };
     tasks
         .send("default", task(), attempts, &Payload::from("x"), None)
@@ -110,7 +111,7 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
         verdict: Verdict::Succeeded(Payload::from("<r/>")),
     };
     Reports::new(connection.clone())
-        .outcome(id.request, outcome.clone())
+        .outcome(id.request, outcome.clone(), false)
         .await
         .unwrap();
     let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();

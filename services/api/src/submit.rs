@@ -91,6 +91,7 @@ pub async fn submit(
     let key = idempotency::key(&headers)?;
     // Read to its end even where it is refused: whoever still sends would not read the answer.
     let body = intake::read(&api, &headers, body).await?;
+    runtime::strike("api", &body);
     let passed = match key {
         None => Some(api.door.pass()?),
         Some(_) => None,

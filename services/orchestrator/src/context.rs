@@ -3,7 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::request::{Command, Rejection, RequestId, Rules};
-use nats::{Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Receipt, Tasks, Timers};
+use nats::{
+    Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Quarantine, Receipt, Tasks,
+    Timers,
+};
 use quick_cache::sync::Cache;
 use runtime::{Documents, Settings, SettingsError, TaskTypes};
 use tokio::sync::Mutex;
@@ -21,6 +24,14 @@ const CACHED_DOCUMENTS: usize = 1_000;
 /// How many failed fetches are counted.
 const COUNTED_FETCHES: usize = 10_000;
 
+/// What may have ended the process that worked on it.
+pub struct Suspects {
+    pub commits: Quarantine,
+    pub reports: Quarantine,
+    /// Requests that are put back because the queues lost what they held.
+    pub lost: Quarantine,
+}
+
 /// What every part of the orchestrator works with.
 pub struct Context {
     pub log: Log,
@@ -30,6 +41,7 @@ pub struct Context {
     pub held: Held,
     pub payloads: Payloads,
     pub dead_letters: DeadLetters,
+    pub suspects: Suspects,
     pub task_types: TaskTypes,
     pub rules: Rules,
     pub request_timeout: Duration,
@@ -50,6 +62,7 @@ impl Context {
         connection: Connection,
         log: Log,
         taken_in: Documents,
+        suspects: Suspects,
         settings: &Settings,
     ) -> Result<Self, SettingsError> {
         let ack_wait = Duration::from_millis(settings.ack_wait_ms);
@@ -59,6 +72,7 @@ impl Context {
             held: Held::new(ack_wait),
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection),
+            suspects,
             task_types: settings.task_types.clone(),
             rules: settings.rules(),
             request_timeout: Duration::from_millis(settings.request_timeout_ms),

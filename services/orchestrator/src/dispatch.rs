@@ -6,7 +6,7 @@ use domain::document::TaskDocument;
 use domain::request::{Group, Request, RequestId, State, TaskId, TaskState, TraceParent};
 use futures::future::try_join_all;
 use nats::{Attempts, Loaded, Stored};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -29,12 +29,14 @@ struct Pending {
 /// not sent twice.
 ///
 /// `sequence` is that of the commit that wants it: the request as of then or later says what is
-/// to be sent. What follows from a later commit takes its turn after this.
+/// to be sent. What follows from a later commit takes its turn after this. `again` says that they may
+/// have been sent, and begun, before.
 pub async fn group(
     context: &Arc<Context>,
     request: RequestId,
     group: u32,
     sequence: u64,
+    again: bool,
     now: impl Fn(u32) -> bool,
 ) -> Result<(), Error> {
     let work = context.work(request);
@@ -43,6 +45,7 @@ pub async fn group(
         context,
         request,
         group,
+        again,
         traceparent: None,
         work: &mut work,
     };
@@ -106,6 +109,8 @@ pub async fn task(
         context,
         request,
         group,
+        // It failed before, and its message is gone.
+        again: true,
         traceparent: None,
         work: &mut work,
     };
@@ -129,9 +134,17 @@ struct Made {
 
 async fn all_sent(sending: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {
     while let Some(sent) = sending.join_next().await {
-        sent.map_err(|error| Error::Later(error.to_string()))??;
+        sent.map_err(broken)??;
     }
     Ok(())
+}
+
+/// A panic beside the turn is one of the turn.
+fn broken(error: JoinError) -> Error {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => Error::Later(error.to_string()),
+    }
 }
 
 async fn send(context: &Context, tasks: Vec<Made>) -> Result<(), Error> {
@@ -169,6 +182,8 @@ struct Batch<'a> {
     context: &'a Arc<Context>,
     request: RequestId,
     group: u32,
+    /// Whether they may have been sent, and begun, before.
+    again: bool,
     /// Where in a trace of the caller's the request belongs.
     traceparent: Option<TraceParent>,
     work: &'a mut Work,
@@ -193,6 +208,7 @@ impl Batch<'_> {
                     before: task.last_attempt(),
                     earlier: task.earlier_attempts(),
                     run: request.redrives,
+                    again: self.again,
                 },
             })
             .collect();

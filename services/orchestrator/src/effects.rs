@@ -84,8 +84,19 @@ enum Cause<'a> {
     Lost(&'a HashMap<(u32, u32), Timestamp>),
 }
 
+impl Cause<'_> {
+    /// Whether what follows may have been done before, by a process that ended.
+    fn may_have_been_done(self) -> bool {
+        match self {
+            Self::Delivered(held) => held.delivery().comes_again(),
+            Self::Lost(_) => true,
+        }
+    }
+}
+
 async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Result<(), Error> {
     let request = commit.request;
+    strike(commit);
     // In this order: a timer that a redrive sets after the look at the request comes after it.
     let timers = match commit.events.last() {
         Some(Event::Failed(_) | Event::Cancelled(_)) => {
@@ -129,6 +140,17 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         context.log.forget(request);
     }
     Ok(())
+}
+
+/// The poison of tests is in the document.
+fn strike(commit: &Commit) {
+    for event in &commit.events {
+        if let Event::Received(received) = event
+            && let Some(document) = received.document.inline()
+        {
+            runtime::strike("orchestrator", document.as_bytes());
+        }
+    }
 }
 
 fn is_letter(effect: &Effect) -> bool {
@@ -178,7 +200,8 @@ async fn apply(
                 Cause::Delivered(_) => true,
                 Cause::Lost(delayed) => !delayed.contains_key(&(group, task)),
             };
-            dispatch::group(context, request, group, moment.sequence, now).await?;
+            let again = moment.cause.may_have_been_done();
+            dispatch::group(context, request, group, moment.sequence, again, now).await?;
         }
         Effect::SetGroupTimer { group, deadline } => {
             let timer = Timer::Group(request, group);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::request::{Event, RequestId};
-use nats::{Connection, Filling, Queues, Scan};
+use nats::{Connection, Filling, Quarantine, Queues, Scan};
 use runtime::Shutdown;
 use tokio::sync::mpsc;
 
+use crate::contain;
 use crate::context::Context;
-use crate::effects;
 use crate::error::Error;
 use crate::outbox::pause_before;
 
@@ -25,18 +25,23 @@ const SCANNED_AT_ONCE: usize = 1_000;
 /// How often it is said how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
+/// What a filling is called among the suspects.
+const FILLING: &str = "filling";
+
 /// A request of which the queues may have lost something.
 pub struct Lost {
     pub request: RequestId,
     /// Its last commit that is known: what follows from it is not to be missing.
-    sequence: u64,
+    pub sequence: u64,
+    /// Whether it may have ended the process when it was put back before.
+    pub again: bool,
     done: mpsc::Sender<(RequestId, bool)>,
 }
 
 impl Lost {
     /// Puts its tasks and timers back where they are wanted.
     pub async fn put_back(self, context: &Arc<Context>) {
-        let done = effects::of_open(context, self.request, self.sequence).await;
+        let done = contain::lost(context, &self).await;
         let settled = match done {
             Ok(()) => true,
             // Its own commit is set aside where it is taken in.
@@ -58,6 +63,8 @@ impl Lost {
 pub struct Fill {
     pub connection: Connection,
     pub queues: Queues,
+    /// A filling that ended the process is done once more with each request under a mark.
+    pub suspects: Quarantine,
     /// The outbox of each shard.
     pub lost: Vec<mpsc::Sender<Lost>>,
 }
@@ -71,7 +78,7 @@ impl Fill {
         loop {
             if let Some(begun) = filling.take() {
                 tokio::select! {
-                    filled = self.fill(&begun) => match filled {
+                    filled = self.fill_marked(&begun) => match filled {
                         Ok(true) => {}
                         Ok(false) => tracing::warn!("a queue was lost again meanwhile"),
                         Err(error) => tracing::warn!(%error, "filling the queues is tried again"),
@@ -86,8 +93,16 @@ impl Fill {
         }
     }
 
+    /// Fills the queues under a mark: one that is found says that a filling never ended.
+    async fn fill_marked(&self, filling: &Filling) -> Result<bool, nats::Error> {
+        let begun = self.suspects.begin(FILLING, None).await?;
+        let filled = self.fill(filling, begun.lost > 0).await;
+        self.suspects.end(begun).await;
+        filled
+    }
+
     /// Puts back what the log wants in the queues; false where they were lost meanwhile.
-    async fn fill(&self, filling: &Filling) -> Result<bool, nats::Error> {
+    async fn fill(&self, filling: &Filling, again: bool) -> Result<bool, nats::Error> {
         let begun = Instant::now();
         let mut requests = 0;
         for (shard, outbox) in (0..).zip(&self.lost) {
@@ -100,7 +115,7 @@ impl Fill {
                 );
             }
             requests += open.len();
-            if !put_all_back(outbox, open, filling).await? {
+            if !put_all_back(outbox, open, filling, again).await? {
                 return Ok(false);
             }
         }
@@ -158,10 +173,11 @@ async fn put_all_back(
     outbox: &mpsc::Sender<Lost>,
     mut open: Open,
     filling: &Filling,
+    again: bool,
 ) -> Result<bool, nats::Error> {
     let mut times = 1;
     loop {
-        put_back(outbox, &mut open).await?;
+        put_back(outbox, &mut open, again).await?;
         if open.is_empty() {
             return Ok(true);
         }
@@ -176,7 +192,11 @@ async fn put_all_back(
 }
 
 /// Has the outbox put back what is wanted of these requests, and leaves those that it could not.
-async fn put_back(outbox: &mpsc::Sender<Lost>, open: &mut Open) -> Result<(), nats::Error> {
+async fn put_back(
+    outbox: &mpsc::Sender<Lost>,
+    open: &mut Open,
+    again: bool,
+) -> Result<(), nats::Error> {
     let ended = |_| nats::Error::Unavailable("the outbox ended".into());
     let (done, mut dones) = mpsc::channel(AT_ONCE);
     let all: Vec<(RequestId, u64)> = open.iter().map(|(id, last)| (*id, *last)).collect();
@@ -187,6 +207,7 @@ async fn put_back(outbox: &mpsc::Sender<Lost>, open: &mut Open) -> Result<(), na
             let lost = Lost {
                 request,
                 sequence,
+                again,
                 done,
             };
             outbox.send(lost).await.map_err(ended)?;

@@ -2,16 +2,18 @@
 //! outcome of a group costs what the first one does.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 
 use domain::request::{Report, RequestId, Verdict};
 use nats::{Deliveries, Delivery, StoredReport};
 use runtime::Shutdown;
 
+use crate::contain::{self, End};
 use crate::context::Context;
 use crate::error::Error;
 use crate::kept::KEPT_MAX_BYTES;
-use crate::outbox::pause_before;
+use crate::outbox::{SIGNS_OF_LIFE, pause_before, with_signs_of_life};
 use crate::turns::Turns;
 use crate::{advance, dispatch};
 
@@ -41,7 +43,7 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
                     }
                 }
             }
-            ended = turns.ended() => if ended.is_err() { break },
+            () = turns.ended() => {}
             () = shutdown.softly() => break,
         }
     }
@@ -85,42 +87,87 @@ fn inline_bytes(report: &Report) -> u64 {
 }
 
 async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredReport>) {
+    let again = batch.iter().any(|stored| stored.again);
+    if !context.suspects.reports.is_suspect(request, again) {
+        return take_in(context, request, batch, false).await;
+    }
+    // One by one: a mark is to tell which of them it is.
+    for stored in batch {
+        Box::pin(take_in(context, request, vec![stored], true)).await;
+    }
+}
+
+async fn take_in(
+    context: &Arc<Context>,
+    request: RequestId,
+    batch: Vec<StoredReport>,
+    suspect: bool,
+) {
     let (reports, deliveries): (Vec<Vec<Report>>, Vec<Delivery>) = batch
         .into_iter()
         .map(|stored| (stored.reports, stored.delivery))
         .unzip();
     let reports: Vec<Report> = reports.into_iter().flatten().collect();
-    let done = async {
-        let mut due = false;
-        for report in &reports {
-            if let Report::TaskDue { group, task } = report {
-                due = true;
-                let sent = Box::pin(dispatch::task(context, request, *group, *task)).await;
-                context.or_abort(request, sent).await?;
-            }
-        }
-        if due {
-            context.let_go_above(request, KEPT_MAX_BYTES).await;
-        }
-        let advanced = advance::with_reports(context, request, reports).await;
-        context.or_abort(request, advanced).await
+    let of = || match deliveries.first() {
+        Some(first) => contain::what(first, "taking in report"),
+        None => "taking in reports".into(),
     };
-    match done.await {
-        Ok(()) => {
+    let work = pin!(advance(context, request, reports, &deliveries));
+    let suspects = &context.suspects.reports;
+    let work = contain::contained(context, suspects, request, suspect, &of, work);
+    let ended = if suspect {
+        // It may have to wait for its turn.
+        let every = context.ack_wait / SIGNS_OF_LIFE;
+        with_signs_of_life(&deliveries, every, pin!(work)).await
+    } else {
+        work.await
+    };
+    let poisonous = match ended {
+        Ok(End::Done) => {
             for delivery in &deliveries {
                 answer(delivery.ack().await);
             }
+            return;
         }
-        Err(Error::Unreadable(error)) => {
-            for delivery in &deliveries {
-                Box::pin(set_aside(context, delivery, &error)).await;
-            }
-        }
-        Err(error) => again(request, &error, &deliveries).await,
+        Ok(End::Failed(reason) | End::PassedOver(reason)) => nats::Error::Poisonous(reason),
+        Err(Error::Unreadable(error)) => error,
+        Err(error) => return self::again(context, request, &error, &deliveries).await,
+    };
+    for delivery in &deliveries {
+        Box::pin(set_aside(context, delivery, &poisonous)).await;
     }
 }
 
-async fn again(request: RequestId, error: &Error, deliveries: &[Delivery]) {
+async fn advance(
+    context: &Arc<Context>,
+    request: RequestId,
+    reports: Vec<Report>,
+    deliveries: &[Delivery],
+) -> Result<(), Error> {
+    if contain::has_failed(context, request).await? {
+        let reason = "its request failed because another such report ended the process";
+        return Err(Error::Unreadable(nats::Error::Poisonous(reason.into())));
+    }
+    for delivery in deliveries {
+        runtime::strike("gather", delivery.body());
+    }
+    let mut due = false;
+    for report in &reports {
+        if let Report::TaskDue { group, task } = report {
+            due = true;
+            let sent = Box::pin(dispatch::task(context, request, *group, *task)).await;
+            context.or_abort(request, sent).await?;
+        }
+    }
+    if due {
+        context.let_go_above(request, KEPT_MAX_BYTES).await;
+    }
+    let advanced = advance::with_reports(context, request, reports).await;
+    context.or_abort(request, advanced).await
+}
+
+async fn again(context: &Context, request: RequestId, error: &Error, deliveries: &[Delivery]) {
+    context.suspects.reports.wants_again(request, 0);
     tracing::warn!(%request, %error, reports = deliveries.len(), "will be tried again");
     for delivery in deliveries {
         let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);

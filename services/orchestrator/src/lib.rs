@@ -5,6 +5,7 @@
 //! takes in the reports of workers and timers, many at once, and commits what they say.
 
 mod advance;
+mod contain;
 mod context;
 mod dispatch;
 mod effects;
@@ -22,12 +23,12 @@ mod work;
 
 use std::sync::Arc;
 
-use nats::{Connection, Deliveries, Log, Queues};
+use nats::{Connection, Deliveries, First, Log, Quarantine, Queues};
 use runtime::{Documents, Settings, SettingsError, Shutdown};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use context::Context;
+use context::{Context, Suspects};
 use fill::Fill;
 
 /// Whether the settings are ones to run with.
@@ -45,7 +46,12 @@ pub async fn run(
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), nats::Error> {
-    let context = Context::new(connection.clone(), log, documents, settings)
+    let suspects = Suspects {
+        commits: Quarantine::open(&connection, "orchestrator", First::Alone).await?,
+        reports: Quarantine::open(&connection, "gather", First::Alone).await?,
+        lost: Quarantine::open(&connection, "fill", First::InCompany).await?,
+    };
+    let context = Context::new(connection.clone(), log, documents, suspects, settings)
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
     let context = Arc::new(context);
     let mut loops = JoinSet::new();
@@ -69,6 +75,7 @@ pub async fn run(
     }
     let fill = Fill {
         connection,
+        suspects: context.suspects.lost.clone(),
         queues,
         lost,
     };

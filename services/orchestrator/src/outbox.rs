@@ -1,6 +1,7 @@
 //! The log is the outbox: a commit is acked when what follows from it is done.
 
 use std::pin::{Pin, pin};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,12 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::fill::Lost;
 use crate::turns::Turns;
-use crate::{effects, held};
+use crate::{contain, held};
 
 /// Of how many requests effects are under way at once, about.
 const EFFECTS_IN_FLIGHT: usize = 256;
 /// How many signs of life a commit under way shows within the consumer's ack wait.
-const SIGNS_OF_LIFE: u32 = 3;
+pub const SIGNS_OF_LIFE: u32 = 3;
 /// The first pause before a commit whose effects could not be done is delivered again.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The longest such pause.
@@ -42,7 +43,15 @@ pub async fn run(
     shutdown: Shutdown,
 ) {
     let mut turns = Turns::new();
+    let suspects = &context.suspects;
+    let mut waiting = (
+        suspects.commits.waiting_changes(),
+        suspects.lost.waiting_changes(),
+    );
     loop {
+        // Suspects that wait for their turn alone take nobody's place.
+        let (commits_wait, lost_wait) = (suspects.commits.waiting(), suspects.lost.waiting());
+        let places = EFFECTS_IN_FLIGHT + commits_wait + lost_wait;
         turns.begin(
             |line| line.drain(..).collect(),
             |_, items: Vec<Item>| {
@@ -59,7 +68,7 @@ pub async fn run(
             },
         );
         tokio::select! {
-            chunk = commits.next(), if turns.under_way() < EFFECTS_IN_FLIGHT => {
+            chunk = commits.next(), if turns.under_way() < places => {
                 let Some(chunk) = chunk else { break };
                 for delivery in chunk {
                     match delivery.request() {
@@ -68,10 +77,12 @@ pub async fn run(
                     }
                 }
             }
-            Some(lost) = lost.recv(), if turns.under_way() < EFFECTS_IN_FLIGHT => {
+            Some(lost) = lost.recv(), if turns.under_way() < places => {
                 turns.queue(lost.request, Item::Lost(lost));
             }
-            ended = turns.ended() => if ended.is_err() { break },
+            () = turns.ended() => {}
+            Ok(()) = waiting.0.changed() => {}
+            Ok(()) = waiting.1.changed() => {}
             () = context.held.due() => context.held.set(&context.timers, false).await,
             () = shutdown.softly() => break,
         }
@@ -89,8 +100,8 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let delivery = commit.delivery();
     let done = {
         // What is left undone is let go before the commit is answered: it may hold a lock.
-        let following = pin!(effects::of_commit(context, &commit));
-        with_signs_of_life(delivery, every, following).await
+        let following = pin!(contain::commit(context, &commit));
+        with_signs_of_life(slice::from_ref(delivery), every, following).await
     };
     let Err(error) = done else {
         return commit.release().await;
@@ -98,6 +109,9 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
     let pause = pause_before(delivered);
     tracing::warn!(subject = delivery.subject(), %error, ?pause, "will be tried again");
+    if let Some(request) = delivery.request() {
+        context.suspects.commits.wants_again(request, 0);
+    }
     if let Err(error) = delivery.nak(pause).await {
         tracing::debug!(%error, "a commit could not be answered; it comes again");
     }
@@ -111,15 +125,18 @@ pub fn pause_before(delivered: u32) -> Duration {
         .min(RETRY_LONGEST)
 }
 
-async fn with_signs_of_life(
-    delivery: &Delivery,
+/// Does some work on these, and shows signs of life so often.
+pub async fn with_signs_of_life<T>(
+    deliveries: &[Delivery],
     every: Duration,
-    mut work: Pin<&mut impl Future<Output = Result<(), Error>>>,
-) -> Result<(), Error> {
+    mut work: Pin<&mut impl Future<Output = Result<T, Error>>>,
+) -> Result<T, Error> {
     loop {
-        match tokio::time::timeout(every, &mut work).await {
-            Ok(done) => return done,
-            Err(_) => delivery.in_progress().await?,
+        if let Ok(done) = tokio::time::timeout(every, &mut work).await {
+            return done;
+        }
+        for delivery in deliveries {
+            delivery.in_progress().await?;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use domain::request::RequestId;
-use runtime::Shutdown;
+use runtime::{Shutdown, caught};
 use tokio::task::JoinSet;
 
 /// What waits for its turn, and what is under way.
@@ -16,10 +16,6 @@ pub struct Turns<T> {
     ready: Vec<RequestId>,
     under_way: JoinSet<RequestId>,
 }
-
-/// What was under way broke: its request cannot go on in this process.
-#[derive(Debug)]
-pub struct Broken;
 
 impl<T> Turns<T> {
     pub fn new() -> Self {
@@ -63,22 +59,24 @@ impl<T> Turns<T> {
             }
             let working = work(request, turn);
             self.under_way.spawn(async move {
-                working.await;
+                // What it was about comes again, and the line goes on.
+                if let Err(panic) = caught(working).await {
+                    tracing::error!(%request, panic, "a turn broke");
+                }
                 request
             });
         }
     }
 
     /// Waits until a turn has ended; for ever where nothing is under way.
-    pub async fn ended(&mut self) -> Result<(), Broken> {
+    pub async fn ended(&mut self) {
         let Some(first) = self.under_way.join_next().await else {
             return std::future::pending().await;
         };
-        self.ready.push(first.map_err(|_| Broken)?);
+        self.ready.extend(first);
         while let Some(ended) = self.under_way.try_join_next() {
-            self.ready.push(ended.map_err(|_| Broken)?);
+            self.ready.extend(ended);
         }
-        Ok(())
     }
 
     /// Lets what is under way end, unless it is to be dropped.

@@ -1,11 +1,14 @@
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use domain::request::{Event, RequestId};
 use jiff::Timestamp;
-use nats::{DeadLetters, Delivery, Error, Log};
+use nats::{DeadLetters, Delivery, Error, Log, Quarantine, Verdict};
 use reqwest::Client;
 use reqwest::redirect::Policy;
+use runtime::caught;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::address::{self, Refused};
 use crate::signature::Secret;
@@ -20,11 +23,17 @@ const RETRY_LONGEST: Duration = Duration::from_hours(1);
 const RETRY_FACTOR: u32 = 4;
 /// The pause before an event is looked at again that could not be looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How many signs of life a delivery under way shows within the consumer's ack wait.
+const SIGNS_OF_LIFE: u32 = 3;
 
 /// What deliveries are made with.
 pub struct Desk {
     pub log: Log,
     pub dead_letters: DeadLetters,
+    /// Events that may have ended the process that delivered them.
+    pub suspects: Quarantine,
+    /// How long an event may be held without a sign of life.
+    pub ack_wait: Duration,
     pub secret: Secret,
     /// Where an end is told whose submission names no callback; empty for nowhere.
     pub default_url: String,
@@ -41,19 +50,119 @@ enum Failure {
     Permanent(String),
 }
 
+/// How an event is answered for.
+enum Answer {
+    /// It is done.
+    Done,
+    /// It is wanted again after this pause.
+    Again(Duration),
+    /// It is kept as a dead letter, and never to come again.
+    Never,
+}
+
 impl Desk {
     /// Delivers an event of the feed, and answers for it.
-    pub async fn take(&self, event: &Delivery) {
-        let answered = match self.callback(event).await {
-            Ok(None) => event.ack().await,
-            Ok(Some(url)) => self.deliver(event, &url).await,
+    pub async fn take(&self, event: &Delivery, room: OwnedSemaphorePermit) {
+        let Ok((sequence, _, delivered)) = event.place() else {
+            return;
+        };
+        let working = pin!(self.answer(event, sequence, delivered > 1, room));
+        let answer = self.with_signs_of_life(event, working).await;
+        let answered = match answer {
+            Ok(Answer::Done) => event.ack().await,
+            Ok(Answer::Again(pause)) => self.again(event, sequence, pause).await,
+            Ok(Answer::Never) => event.terminate().await,
             Err(error) => {
                 tracing::warn!(%error, "a webhook is looked at again");
-                event.nak(LOOK_AGAIN).await
+                self.again(event, sequence, LOOK_AGAIN).await
             }
         };
         if let Err(error) = answered {
             tracing::debug!(%error, "an event could not be answered for; it comes again");
+        }
+    }
+
+    async fn again(&self, event: &Delivery, sequence: u64, pause: Duration) -> Result<(), Error> {
+        self.suspects.wants_again(sequence, 0);
+        event.nak(pause).await
+    }
+
+    async fn give_up(&self, event: &Delivery, reason: String) -> Result<Answer, Error> {
+        tracing::warn!(subject = event.subject(), reason, "webhook is given up");
+        let reason = Error::Refused(reason);
+        self.dead_letters.set_aside(event, &reason).await?;
+        Ok(Answer::Never)
+    }
+
+    async fn with_signs_of_life<T>(
+        &self,
+        event: &Delivery,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> T {
+        loop {
+            let every = self.ack_wait / SIGNS_OF_LIFE;
+            match tokio::time::timeout(every, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => {
+                    if let Err(error) = event.in_progress().await {
+                        tracing::debug!(%error, "no sign of life could be sent");
+                    }
+                }
+            }
+        }
+    }
+
+    /// What becomes of an event; one that may have ended the process before is worked on under a
+    /// mark, and takes no other's room.
+    async fn answer(
+        &self,
+        event: &Delivery,
+        sequence: u64,
+        again: bool,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Answer, Error> {
+        if !self.suspects.is_suspect(sequence, again) {
+            return self.watched(event, sequence).await;
+        }
+        drop(room);
+        let begun = self.suspects.begin(sequence, event.request()).await?;
+        let is_tried = begun.verdict == Verdict::Try;
+        let answer = if is_tried {
+            self.watched(event, sequence).await
+        } else {
+            let times = begun.lost;
+            let reason = format!(
+                "delivering it was begun {times} times by processes that ended before it did"
+            );
+            self.give_up(event, reason).await
+        };
+        if is_tried || answer.is_ok() {
+            self.suspects.end(begun).await;
+        } else {
+            self.suspects.leave(begun).await;
+        }
+        answer
+    }
+
+    async fn watched(&self, event: &Delivery, sequence: u64) -> Result<Answer, Error> {
+        let panic = match caught(self.told(event)).await {
+            Ok(answer) => return answer,
+            Err(panic) => panic,
+        };
+        tracing::error!(sequence, panic, "delivering a webhook panicked");
+        if !self.suspects.panicked(sequence) {
+            return Ok(Answer::Again(LOOK_AGAIN));
+        }
+        self.suspects.forget(sequence);
+        let reason = format!("delivering it panicked: {panic}");
+        self.give_up(event, reason).await
+    }
+
+    async fn told(&self, event: &Delivery) -> Result<Answer, Error> {
+        runtime::strike("webhooks", event.body());
+        match self.callback(event).await? {
+            None => Ok(Answer::Done),
+            Some(url) => self.deliver(event, &url).await,
         }
     }
 
@@ -76,27 +185,23 @@ impl Desk {
         Ok(named.or(fallback))
     }
 
-    async fn deliver(&self, event: &Delivery, url: &str) -> Result<(), Error> {
+    async fn deliver(&self, event: &Delivery, url: &str) -> Result<Answer, Error> {
         let (_, _, attempt) = event.place()?;
         let id = event.header("ce-id").unwrap_or_default();
         let reason = match self.post(event, url).await {
             Ok(()) => {
                 tracing::info!(id, attempt, "webhook delivered");
-                return event.ack().await;
+                return Ok(Answer::Done);
             }
             Err(Failure::Transient(reason)) if attempt < self.attempts => {
                 let pause = self.pause_after(attempt);
                 tracing::info!(id, attempt, reason, ?pause, "webhook is tried again");
-                return event.nak(pause).await;
+                return Ok(Answer::Again(pause));
             }
             Err(Failure::Transient(reason) | Failure::Permanent(reason)) => reason,
         };
-        tracing::warn!(id, attempt, reason, "webhook is given up");
-        let why = Error::Refused(format!(
-            "the webhook was not taken after {attempt} attempts: {reason}"
-        ));
-        self.dead_letters.set_aside(event, &why).await?;
-        event.terminate().await
+        let reason = format!("the webhook was not taken after {attempt} attempts: {reason}");
+        self.give_up(event, reason).await
     }
 
     fn pause_after(&self, attempt: u32) -> Duration {

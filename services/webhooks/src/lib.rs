@@ -9,7 +9,7 @@ mod signature;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nats::{Connection, DeadLetters, FeedReader, Log};
+use nats::{Connection, DeadLetters, FeedReader, First, Log, Quarantine};
 use runtime::{Settings, Shutdown};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -47,8 +47,12 @@ pub async fn run(
 ) -> Result<(), Error> {
     // Another one may be there already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let ack_wait = Duration::from_millis(settings.ack_wait_ms);
+    let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
     let desk = Arc::new(Desk {
         log,
+        suspects,
+        ack_wait,
         dead_letters: DeadLetters::new(connection.clone()),
         secret: settings.webhook_secret.parse()?,
         default_url: settings.webhook_url.clone(),
@@ -56,7 +60,7 @@ pub async fn run(
         attempts: settings.webhook_attempts,
         retry_delay: Duration::from_millis(settings.webhook_retry_delay_ms),
     });
-    let mut feed = FeedReader::open(&connection, DURABLE, &EVENTS).await?;
+    let mut feed = FeedReader::open(&connection, DURABLE, &EVENTS, ack_wait).await?;
     let room = Arc::new(Semaphore::new(DELIVERIES_MAX));
     let mut under_way = JoinSet::new();
     tracing::info!("webhooks are delivered");
@@ -70,8 +74,7 @@ pub async fn run(
         };
         let desk = desk.clone();
         under_way.spawn(async move {
-            desk.take(&event).await;
-            drop(permit);
+            desk.take(&event, permit).await;
         });
         while under_way.try_join_next().is_some() {}
     }

@@ -1,14 +1,16 @@
 //! One attempt of one task: execute, report, answer the message, in that order, so that
 //! whatever is lost between two of them only happens again.
 
+use std::fmt;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::document::{Limits, check_result};
-use domain::request::{Fault, Next, Outcome, Payload, Verdict};
+use domain::request::{self, Fault, Next, Outcome, Payload};
 use jiff::Timestamp;
-use nats::{Error, TaskMessage};
+use nats::{Begun, Error, TaskMessage, Verdict};
+use runtime::caught;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::{self, Retry};
@@ -23,6 +25,8 @@ pub struct Span {
     pub started_at: Timestamp,
     pub duration_ms: u64,
     lease: Lease,
+    /// How many deliveries of the task ended with the process that had it.
+    lost: u32,
 }
 
 /// Whether a worker holds its task.
@@ -33,21 +37,115 @@ enum Lease {
     Lost,
 }
 
+/// How a task's message is answered, once all is done that has to be stored before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It is wanted again, not before this delay.
+    Again(Duration),
+    /// It is never to come again.
+    Never,
+    /// It is not this worker's to answer.
+    Leave,
+}
+
 /// Runs an attempt to its end and answers the message.
 pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken) {
-    let done = match given_up::settled(bench, &task).await {
-        Ok(Some(letter)) => Box::pin(given_up::report_again(bench, &task, &letter)).await,
-        Ok(None) => match judge::exhausted(bench, &task) {
-            Some(fault) => Box::pin(given_up::give_up(bench, &task, fault, Span::none())).await,
-            None => execute(bench, &task, cancelled).await,
-        },
-        Err(error) => Err(error),
+    let what = Suspect(&task);
+    let again = task.again;
+    let (answer, lost) = if bench.quarantine.is_suspect(&what, again) {
+        Box::pin(suspected(bench, &task, cancelled)).await
+    } else {
+        let lost = bench.quarantine.lost(&what);
+        let done = attempt(bench, &task, cancelled, lost).await;
+        (or_again(&task, done), lost)
     };
-    if let Err(error) = done {
-        tracing::warn!(task = %task.id, attempt = task.attempt, %error, "not reported; comes again");
-        if let Err(error) = task.delivery.nak(UNREPORTED_PAUSE).await {
-            tracing::debug!(%error, "not even that could be said; its lease will end");
+    let answered = match answer {
+        Answer::Done => task.delivery.ack().await,
+        Answer::Again(delay) => {
+            bench.quarantine.wants_again(&what, lost);
+            task.delivery.nak(delay).await
         }
+        Answer::Never => task.delivery.terminate().await,
+        Answer::Leave => return,
+    };
+    if !matches!(answer, Answer::Again(_)) {
+        bench.quarantine.forget(&what);
+    }
+    if let Err(error) = answered {
+        tracing::debug!(task = %task.id, %error, "not even that could be said; its lease will end");
+    }
+}
+
+/// What a task is called among the suspects: whatever message it comes in.
+struct Suspect<'a>(&'a TaskMessage);
+
+impl fmt::Display for Suspect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0.id, self.0.run)
+    }
+}
+
+fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
+    done.unwrap_or_else(|error| {
+        tracing::warn!(task = %task.id, attempt = task.attempt, %error, "not reported; comes again");
+        Answer::Again(UNREPORTED_PAUSE)
+    })
+}
+
+/// An attempt at a task that may have ended the process that worked on it. Also how often it was
+/// begun without an end.
+async fn suspected(
+    bench: &Bench,
+    task: &TaskMessage,
+    cancelled: &CancellationToken,
+) -> (Answer, u32) {
+    let suspects = &bench.quarantine;
+    let beginning = pin!(suspects.begin(Suspect(task), Some(task.id.request)));
+    let begun = match keep_lease(bench, task, beginning).await.0 {
+        Ok(begun) => begun,
+        Err(error) => return (or_again(task, Err(error)), 0),
+    };
+    let lost = begun.lost;
+    let done = match begun.verdict {
+        Verdict::Try => attempt(bench, task, cancelled, lost).await,
+        Verdict::Convicted => give_up_convicted(bench, task, &begun).await,
+        Verdict::PassOver => {
+            let reason = judge::convicted(&begun).message;
+            let error = Error::Poisonous(reason);
+            given_up::set_aside_and_report(bench, &task.delivery, &error).await
+        }
+    };
+    let is_left = done.is_err() && begun.verdict != Verdict::Try;
+    if is_left {
+        suspects.leave(begun).await;
+    } else {
+        suspects.end(begun).await;
+    }
+    (or_again(task, done), lost)
+}
+
+async fn give_up_convicted(
+    bench: &Bench,
+    task: &TaskMessage,
+    begun: &Begun,
+) -> Result<Answer, Error> {
+    match given_up::settled(bench, task).await? {
+        Some(letter) => given_up::report_again(bench, task, &letter).await,
+        None => given_up::give_up(bench, task, judge::convicted(begun), Span::none()).await,
+    }
+}
+
+async fn attempt(
+    bench: &Bench,
+    task: &TaskMessage,
+    cancelled: &CancellationToken,
+    lost: u32,
+) -> Result<Answer, Error> {
+    match given_up::settled(bench, task).await? {
+        Some(letter) => Box::pin(given_up::report_again(bench, task, &letter)).await,
+        None => execute(bench, task, cancelled, lost).await,
     }
 }
 
@@ -55,23 +153,31 @@ async fn execute(
     bench: &Bench,
     task: &TaskMessage,
     cancelled: &CancellationToken,
-) -> Result<(), Error> {
+    lost: u32,
+) -> Result<Answer, Error> {
     let (started_at, started) = (Timestamp::now(), Instant::now());
-    let producing = pin!(produce(bench, task, cancelled));
+    let producing = pin!(caught(produce(bench, task, cancelled)));
     let (result, lease) = keep_lease(bench, task, producing).await;
+    let result = result.unwrap_or_else(|panic| Err(panicked(&panic)));
     let span = Span {
         started_at,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         lease,
+        lost,
     };
     match result {
         Ok(result) => succeed(bench, task, result, span).await,
         Err(fault) if cancelled.is_cancelled() => {
             tracing::info!(task = %task.id, code = fault.code, "stopped");
-            task.delivery.terminate().await
+            Ok(Answer::Never)
         }
         Err(fault) => Box::pin(fail(bench, task, fault, span)).await,
     }
+}
+
+fn panicked(panic: &str) -> executor::Fault {
+    let message = "the worker panicked, and went on with the next";
+    executor::Fault::transient("worker-failed", message).because(panic)
 }
 
 impl Span {
@@ -81,6 +187,7 @@ impl Span {
             started_at: Timestamp::now(),
             duration_ms: 0,
             lease: Lease::Held,
+            lost: 0,
         }
     }
 }
@@ -124,6 +231,7 @@ async fn produce(
             bench.payloads.fetch(stored).await.map_err(storage)?.into()
         }
     };
+    runtime::strike("worker", &document);
     let attempt = executor::Task {
         request_id: task.id.request.to_string(),
         task_type: task.task_type.clone(),
@@ -140,7 +248,7 @@ async fn produce(
     bench.payloads.place(result).await.map_err(storage)
 }
 
-fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: Verdict) -> Outcome {
+fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: request::Verdict) -> Outcome {
     Outcome {
         group: task.id.group,
         task: task.id.task,
@@ -159,10 +267,18 @@ async fn succeed(
     task: &TaskMessage,
     result: Payload,
     span: Span,
-) -> Result<(), Error> {
-    let outcome = outcome(bench, task, &span, Verdict::Succeeded(result));
-    bench.reports.outcome(task.id.request, outcome).await?;
-    task.delivery.ack().await
+) -> Result<Answer, Error> {
+    let outcome = outcome(bench, task, &span, request::Verdict::Succeeded(result));
+    report(bench, task, outcome).await?;
+    Ok(Answer::Done)
+}
+
+/// Reports an outcome of a task.
+pub async fn report(bench: &Bench, task: &TaskMessage, outcome: Outcome) -> Result<(), Error> {
+    let reported = bench
+        .reports
+        .outcome(task.id.request, outcome, task.sent_again);
+    reported.await
 }
 
 async fn fail(
@@ -170,7 +286,7 @@ async fn fail(
     task: &TaskMessage,
     fault: executor::Fault,
     span: Span,
-) -> Result<(), Error> {
+) -> Result<Answer, Error> {
     let retry: Retry = fault.retry;
     let fault = Fault {
         code: fault.code,
@@ -180,7 +296,7 @@ async fn fail(
     if span.lease == Lease::Lost {
         return fail_without_lease(bench, task, fault, span).await;
     }
-    let delay = match judge::next(bench, task, &fault.code, retry) {
+    let delay = match judge::next(bench, task, span.lost, &fault.code, retry) {
         Judgement::GiveUp => return given_up::give_up(bench, task, fault, span).await,
         Judgement::Again(delay) => delay,
     };
@@ -196,14 +312,14 @@ async fn fail(
     } else {
         Next::RetryAt(at)
     };
-    let outcome = outcome(bench, task, &span, Verdict::Failed { fault, next });
-    bench.reports.outcome(task.id.request, outcome).await?;
-    if long {
-        // The orchestrator sets a timer that has it dispatched again.
-        task.delivery.ack().await
+    let outcome = outcome(bench, task, &span, request::Verdict::Failed { fault, next });
+    report(bench, task, outcome).await?;
+    // Beyond a long delay the orchestrator sets a timer that has it dispatched again.
+    Ok(if long {
+        Answer::Done
     } else {
-        task.delivery.nak(delay).await
-    }
+        Answer::Again(delay)
+    })
 }
 
 /// The task is with another worker by now, whose attempt is what counts: this one is only
@@ -213,11 +329,12 @@ async fn fail_without_lease(
     task: &TaskMessage,
     fault: Fault,
     span: Span,
-) -> Result<(), Error> {
+) -> Result<Answer, Error> {
     tracing::warn!(
         task = %task.id, attempt = task.attempt, code = fault.code, "failed after its lease"
     );
     let next = Next::RetryAt(Timestamp::now());
-    let outcome = outcome(bench, task, &span, Verdict::Failed { fault, next });
-    bench.reports.outcome(task.id.request, outcome).await
+    let outcome = outcome(bench, task, &span, request::Verdict::Failed { fault, next });
+    report(bench, task, outcome).await?;
+    Ok(Answer::Leave)
 }

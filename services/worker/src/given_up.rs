@@ -5,8 +5,8 @@ use domain::request::{Attempt, Fault, Given, Next, Outcome, Verdict};
 use jiff::Timestamp;
 use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
 
-use crate::attempt::{Span, UNREPORTED_PAUSE};
-use crate::{Bench, judge};
+use crate::attempt::{Answer, Span, UNREPORTED_PAUSE};
+use crate::{Bench, attempt, judge};
 
 /// The dead letter of a task that comes again though it was given up in this run: the worker
 /// died, or was not heard, between the letter and the report.
@@ -25,7 +25,7 @@ pub async fn give_up(
     task: &TaskMessage,
     fault: Fault,
     span: Span,
-) -> Result<(), Error> {
+) -> Result<Answer, Error> {
     tracing::warn!(
         task = %task.id, attempt = task.attempt, code = fault.code, "given up: {}", fault.message
     );
@@ -52,7 +52,7 @@ pub async fn report_again(
     bench: &Bench,
     task: &TaskMessage,
     letter: &DeadLetter,
-) -> Result<(), Error> {
+) -> Result<Answer, Error> {
     let what = || format!("the dead letter {}", letter.id());
     let Some(last) = letter.attempts.last() else {
         let reason = "it tells of no attempt".into();
@@ -75,8 +75,8 @@ pub async fn report_again(
             next: Next::DeadLetter(letter.id()),
         },
     };
-    bench.reports.outcome(task.id.request, outcome).await?;
-    task.delivery.terminate().await
+    attempt::report(bench, task, outcome).await?;
+    Ok(Answer::Never)
 }
 
 /// A task message that cannot be read blocks nothing: it is set aside, and the task it was is
@@ -85,7 +85,7 @@ pub async fn set_aside(bench: &Bench, unreadable: &Unreadable) {
     let Unreadable { delivery, error } = unreadable;
     tracing::error!(%error, "a task is set aside");
     let answered = match set_aside_and_report(bench, delivery, error).await {
-        Ok(()) => delivery.terminate().await,
+        Ok(_) => delivery.terminate().await,
         Err(_) => delivery.nak(UNREPORTED_PAUSE).await,
     };
     if let Err(error) = answered {
@@ -93,14 +93,15 @@ pub async fn set_aside(bench: &Bench, unreadable: &Unreadable) {
     }
 }
 
-async fn set_aside_and_report(
+/// Sets a task's message aside, and reports the task it was as given up.
+pub async fn set_aside_and_report(
     bench: &Bench,
     delivery: &Delivery,
     error: &Error,
-) -> Result<(), Error> {
+) -> Result<Answer, Error> {
     let letter = bench.dead_letters.set_aside(delivery, error).await?;
     let Some((id, run, attempt)) = delivery.attempt() else {
-        return Ok(());
+        return Ok(Answer::Never);
     };
     let outcome = Outcome {
         group: id.group,
@@ -123,5 +124,6 @@ async fn set_aside_and_report(
             next: Next::DeadLetter(letter),
         },
     };
-    bench.reports.outcome(id.request, outcome).await
+    bench.reports.outcome(id.request, outcome, false).await?;
+    Ok(Answer::Never)
 }

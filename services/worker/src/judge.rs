@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::request::{self, Fault};
-use nats::TaskMessage;
+use nats::{ALONE_MAX, Begun, Mark, TaskMessage};
 
 use crate::Bench;
 use crate::executor::Retry;
@@ -15,17 +15,22 @@ pub enum Judgement {
     GiveUp,
 }
 
-/// A delivery beyond the last attempt is not executed: the workers of the attempts before it
-/// died, or lost their leases, without a report.
-pub fn exhausted(bench: &Bench, task: &TaskMessage) -> Option<Fault> {
-    let most = bench.task_type.retry.attempts;
-    (of_this_run(task) > most).then(|| Fault {
+/// What a task that was convicted failed of: the workers of its attempts died, the last of them
+/// with no other suspect beside it.
+pub fn convicted(begun: &Begun) -> Fault {
+    let cause = begun.found.as_ref().map(|mark| {
+        let Mark { by, at, .. } = mark;
+        format!("the last of these workers was {by}, at {at}, and its log may say why")
+    });
+    let times = begun.lost;
+    Fault {
         code: "attempts-exhausted".into(),
-        message: format!("the last of its {most} attempts ended without a report"),
-        causes: vec![
-            "the worker of the last attempt died, or was silent for longer than its lease".into(),
-        ],
-    })
+        message: format!(
+            "its worker died {times} times in a row without a report, {ALONE_MAX} times of these \
+             with nothing beside it that was suspected too"
+        ),
+        causes: cause.into_iter().collect(),
+    }
 }
 
 /// The number of the attempt since the request was last redriven, from 1.
@@ -33,14 +38,16 @@ pub fn of_this_run(task: &TaskMessage) -> u32 {
     task.attempt.saturating_sub(task.earlier_attempts)
 }
 
-pub fn next(bench: &Bench, task: &TaskMessage, code: &str, retry: Retry) -> Judgement {
+/// An attempt that is known to have been `lost` with its worker is none that failed.
+pub fn next(bench: &Bench, task: &TaskMessage, lost: u32, code: &str, retry: Retry) -> Judgement {
     let retry = match retry {
         Retry::Never => request::Retry::Never,
         Retry::ByPolicy => request::Retry::ByPolicy,
         Retry::After(delay) => request::Retry::After(delay),
     };
     let policy = &bench.task_type.retry;
-    match policy.delay(of_this_run(task), code, retry, chance(task)) {
+    let failed = of_this_run(task).saturating_sub(lost).max(1);
+    match policy.delay(failed, code, retry, chance(task)) {
         Some(delay) => Judgement::Again(delay),
         None => Judgement::GiveUp,
     }

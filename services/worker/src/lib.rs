@@ -10,7 +10,9 @@ mod pool;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nats::{Connection, DeadLetters, Payloads, Pull, PullOptions, Reports, Tasks};
+use nats::{
+    Connection, DeadLetters, First, Payloads, Pull, PullOptions, Quarantine, Reports, Tasks,
+};
 use runtime::{Settings, Shutdown, TaskType};
 use tokio::task::JoinSet;
 
@@ -43,6 +45,8 @@ pub(crate) struct Bench {
     pub reports: Reports,
     pub payloads: Payloads,
     pub dead_letters: DeadLetters,
+    /// Tasks that may have ended the worker that ran them.
+    pub quarantine: Quarantine,
     pub lease: Duration,
     pub long_delay: Duration,
 }
@@ -117,7 +121,9 @@ pub async fn run(
     };
     let mut pools = JoinSet::new();
     for task_type in settings.task_types.iter() {
+        let consumer = format!("worker-{}", task_type.name);
         let bench = Bench {
+            quarantine: Quarantine::open(&connection, &consumer, First::InCompany).await?,
             executor: executor(task_type)?,
             task_type: task_type.clone(),
             worker: worker.clone(),

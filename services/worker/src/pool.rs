@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::request::RequestId;
 use futures::{Stream, StreamExt};
 use nats::{Pull, Stop, TaskMessage};
-use runtime::Shutdown;
+use runtime::{Shutdown, caught};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,10 @@ pub async fn run(
 ) {
     let mut running = Running::default();
     let mut attempts = JoinSet::new();
+    let mut waiting = bench.quarantine.waiting_changes();
     loop {
+        // Suspects that wait for their turn alone take no other's place.
+        pull.hold_at_most(bench.task_type.concurrency + bench.quarantine.waiting());
         if let Err(error) = pull.ask().await {
             tracing::debug!(%error, "the broker cannot be asked for tasks");
         }
@@ -86,6 +89,7 @@ pub async fn run(
                     running.end(request, run);
                 }
             }
+            Ok(()) = waiting.changed() => {}
             Some(stop) = stops.next() => running.stop(stop),
             () = shutdown.softly() => break,
         }
@@ -105,7 +109,10 @@ fn start(
     let bench = bench.clone();
     attempts.spawn(async move {
         // It is large: boxed, it is moved about as a pointer.
-        Box::pin(attempt::run(&bench, task, &cancelled)).await;
+        let running = Box::pin(attempt::run(&bench, task, &cancelled));
+        if let Err(panic) = caught(running).await {
+            tracing::error!(%request, panic, "an attempt broke; its lease will end");
+        }
         (request, run)
     });
 }

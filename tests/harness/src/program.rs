@@ -90,6 +90,23 @@ impl Program {
         self.child.kill().await.unwrap();
     }
 
+    /// Starts it again and again, as whoever supervises it would, as long as it ends by itself
+    /// until `done`; how often it ended. More than so many times is too many.
+    pub async fn supervised(&mut self, at_most: usize, done: impl Future<Output = ()>) -> usize {
+        tokio::pin!(done);
+        let mut ends = 0;
+        loop {
+            tokio::select! {
+                () = &mut done => return ends,
+                status = self.child.wait() => {
+                    ends += 1;
+                    assert!(ends <= at_most, "it ended {ends} times, now {status:?}");
+                    self.child = spawn(&self.binary, &self.args, &self.settings, &self.log);
+                }
+            }
+        }
+    }
+
     /// Starts it again with the same settings.
     pub async fn restart(&mut self) {
         self.child = spawn(&self.binary, &self.args, &self.settings, &self.log);

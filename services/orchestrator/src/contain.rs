@@ -1,0 +1,184 @@
+//! What ends the process, panics again and again or cannot be worked on for another reason of its
+//! own, fails its request and is passed over ([`nats::Quarantine`]).
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use domain::request::{Command, Failure, Phase, Rejection, RequestId};
+use nats::{Begun, Delivery, Mark, Quarantine, Verdict};
+use runtime::caught;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::fill::Lost;
+use crate::{effects, held};
+
+/// The code of a request that failed because working on it ended the process.
+const INTERNAL: &str = "internal";
+
+/// What is worked on, as it is told to people.
+pub type Of<'a> = &'a (dyn Fn() -> String + Sync);
+
+/// Does what follows from a commit, under a mark where it may have ended a process before.
+pub async fn commit(context: &Arc<Context>, commit: &Arc<held::Commit>) -> Result<(), Error> {
+    let delivery = commit.delivery();
+    let Some(request) = delivery.request() else {
+        return effects::of_commit(context, commit).await;
+    };
+    let work = pin!(effects::of_commit(context, commit));
+    let of = || what(delivery, "what follows from commit");
+    let suspects = &context.suspects.commits;
+    let again = delivery.comes_again();
+    match contained(context, suspects, request, again, &of, work).await? {
+        End::Done | End::Failed(_) => Ok(()),
+        End::PassedOver(reason) => Box::pin(set_aside(context, delivery, reason)).await,
+    }
+}
+
+/// Puts back what the queues lost of a request. One that cannot be ended is passed over: its time
+/// limit is.
+pub async fn lost(context: &Arc<Context>, lost: &Lost) -> Result<(), Error> {
+    let request = lost.request;
+    let work = pin!(effects::of_open(context, request, lost.sequence));
+    let of = || "putting its tasks and timers back".to_owned();
+    let suspects = &context.suspects.lost;
+    let ended = contained(context, suspects, request, lost.again, &of, work);
+    ended.await.map(|_| ())
+}
+
+/// Works on something of a request, under a mark where it may have ended a process before.
+pub async fn contained(
+    context: &Context,
+    suspects: &Quarantine,
+    request: RequestId,
+    again: bool,
+    of: Of<'_>,
+    work: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> Result<End, Error> {
+    if !suspects.is_suspect(request, again) {
+        return watched(context, suspects, request, of, work).await;
+    }
+    let begun = Box::pin(suspects.begin(request, Some(request))).await?;
+    let ended = match begun.verdict {
+        Verdict::Try => {
+            let done = watched(context, suspects, request, of, work).await;
+            suspects.end(begun).await;
+            return done;
+        }
+        Verdict::Convicted => {
+            let reason = reason(of, &begun);
+            Box::pin(fail(context, request, reason)).await
+        }
+        Verdict::PassOver => Ok(End::PassedOver(reason(of, &begun))),
+    };
+    match &ended {
+        Ok(_) => suspects.end(begun).await,
+        Err(_) => suspects.leave(begun).await,
+    }
+    ended
+}
+
+/// What became of a suspect.
+pub enum End {
+    /// It was worked on.
+    Done,
+    /// Its request has failed for this reason, and it is not to be worked on.
+    Failed(String),
+    /// Nor could its request be failed: it is to be set aside, for this reason.
+    PassedOver(String),
+}
+
+/// Works on something. One that panics comes again, and fails its request in the end.
+async fn watched(
+    context: &Context,
+    suspects: &Quarantine,
+    request: RequestId,
+    of: Of<'_>,
+    work: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> Result<End, Error> {
+    match caught(work).await {
+        Ok(Ok(())) => {
+            suspects.forget(request);
+            Ok(End::Done)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(panic) => Box::pin(panicked(context, suspects, request, of, panic)).await,
+    }
+}
+
+async fn panicked(
+    context: &Context,
+    suspects: &Quarantine,
+    request: RequestId,
+    of: Of<'_>,
+    panic: String,
+) -> Result<End, Error> {
+    // What it did to the document may be half done.
+    context.reset_work(request).await;
+    let reason = format!("{} panicked: {panic}", of());
+    if !suspects.panicked(request) {
+        return Err(Error::Later(reason));
+    }
+    let ended = fail(context, request, reason).await?;
+    suspects.forget(request);
+    Ok(ended)
+}
+
+/// Whether a request has failed because working on it ended the process: nothing more of it is
+/// worked on.
+pub async fn has_failed(context: &Context, request: RequestId) -> Result<bool, Error> {
+    let loaded = context.load_since(request, 0).await?;
+    let phase = loaded.state().request().map(|request| &request.phase);
+    Ok(matches!(phase, Some(Phase::Failed { failure, .. }) if failure.code == INTERNAL))
+}
+
+/// Fails a request without a look at its document. One that has ended stays as it is, and what is
+/// about it is set aside.
+async fn fail(context: &Context, request: RequestId, reason: String) -> Result<End, Error> {
+    tracing::error!(%request, "{reason}");
+    let failure = Failure {
+        code: INTERNAL.into(),
+        message: reason.clone(),
+        group: None,
+        tasks: Vec::new(),
+        redrive_may_help: false,
+    };
+    let ended = context.execute(request, Command::Abort(failure)).await;
+    context.reset_work(request).await;
+    match ended {
+        Ok(receipt) if receipt.committed => Ok(End::Failed(reason)),
+        Ok(_) | Err(Error::Refused(Rejection::Unknown) | Error::Unreadable(_)) => {
+            Ok(End::PassedOver(reason))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets a message aside that is passed over.
+pub async fn set_aside(
+    context: &Context,
+    delivery: &Delivery,
+    reason: String,
+) -> Result<(), Error> {
+    tracing::error!(subject = delivery.subject(), reason, "it is passed over");
+    let reason = nats::Error::Poisonous(reason);
+    context.dead_letters.set_aside(delivery, &reason).await?;
+    Ok(())
+}
+
+/// What a delivery is, for people.
+pub fn what(delivery: &Delivery, kind: &str) -> String {
+    match delivery.place() {
+        Ok((sequence, ..)) => format!("{kind} {sequence}"),
+        Err(_) => format!("{kind} of no place"),
+    }
+}
+
+fn reason(of: Of<'_>, begun: &Begun) -> String {
+    let last = begun.found.as_ref().map_or_else(String::new, |mark| {
+        let Mark { by, at, .. } = mark;
+        format!("; the last was {by}, at {at}, and its log may say why")
+    });
+    let (what, times) = (of(), begun.lost);
+    format!("{what} was begun {times} times by processes that ended before it did{last}")
+}

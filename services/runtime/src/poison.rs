@@ -1,0 +1,35 @@
+//! Poison for the tests of how it is contained: bytes that end the process that works on them.
+//! There is none in a build without the feature `poison`, which only tests have.
+
+/// Where a role strikes whoever works on bytes with the needle in them: `FANFOLD_POISON` has
+/// `role:kind:needle`, several with commas; the kinds are `abort`, `panic` and `hang`.
+#[cfg(feature = "poison")]
+#[allow(clippy::panic)] // It is what it is for.
+#[allow(clippy::missing_panics_doc)]
+pub fn strike(role: &str, bytes: &[u8]) {
+    let armed = std::env::var("FANFOLD_POISON").unwrap_or_default();
+    for one in armed.split(',') {
+        let mut parts = one.splitn(3, ':');
+        let (of, kind, needle) = (parts.next(), parts.next(), parts.next());
+        let Some(needle) = needle.filter(|needle| of == Some(role) && !needle.is_empty()) else {
+            continue;
+        };
+        let mut places = bytes.windows(needle.len());
+        if !places.any(|place| place == needle.as_bytes()) {
+            continue;
+        }
+        tracing::error!(role, kind, "the poison of a test strikes");
+        match kind {
+            Some("abort") => std::process::abort(),
+            Some("hang") => loop {
+                std::thread::park();
+            },
+            _ => panic!("the poison of a test"),
+        }
+    }
+}
+
+/// Nothing.
+#[cfg(not(feature = "poison"))]
+#[inline(always)]
+pub fn strike(_role: &str, _bytes: &[u8]) {}

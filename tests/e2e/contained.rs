@@ -1,0 +1,297 @@
+use std::time::Duration;
+
+use futures::future::join_all;
+use harness::{Client, Program, Receiver, Reply, Valuer, World, priced, until};
+use serde_json::Value;
+
+use crate::{document, up};
+
+/// What a poisonous document has in it.
+const NEEDLE: &str = "strychnine";
+/// How many ordinary requests are under way beside it.
+const ORDINARY: usize = 20;
+/// How often a process may end: once unmarked, once in company, twice alone, and once more where
+/// what comes again overtakes its mark.
+const ENDS_MAX: usize = 5;
+
+/// Short waits, so that what a process held when it ended comes again soon.
+const SHORT: [(&str, &str); 4] = [
+    ("ACK_WAIT_MS", "1000"),
+    ("TAKEOVER_AFTER_MS", "500"),
+    ("TASK_LEASE_MS", "1000"),
+    // Nobody may lose an attempt.
+    ("MAX_TASK_ATTEMPTS", "1"),
+];
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn settings<'a>(poison: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut all = SHORT.to_vec();
+    all.push(("FANFOLD_POISON", poison));
+    all.extend(more);
+    all
+}
+
+fn poisonous() -> String {
+    document(2, 3).replace("<rate>", &format!("<rate>{NEEDLE}"))
+}
+
+/// Ordinary requests before and after a poisonous one; its id, and theirs.
+async fn submit_all(client: &Client) -> (String, Vec<String>) {
+    let ordinary = document(2, 3);
+    let submit = || async { client.submit(&ordinary, "").await.id() };
+    let mut ids = join_all((0..ORDINARY / 2).map(|_| submit())).await;
+    let bad = client.submit(&poisonous(), "").await.id();
+    ids.extend(join_all((0..ORDINARY / 2).map(|_| submit())).await);
+    (bad, ids)
+}
+
+async fn until_ended(client: &Client, bad: &str, ids: &[String]) {
+    for id in ids {
+        client.until_status(id, "succeeded").await;
+    }
+    client.until_status(bad, "failed").await;
+}
+
+/// What everybody but the poisonous request is to find: what was under way has succeeded, and what
+/// comes now is served.
+async fn nobody_else_noticed(client: &Client, ids: &[String]) {
+    for id in ids {
+        let status = client.status(id).await.json();
+        assert_eq!(status["failedTasks"], 0, "{status}");
+    }
+    let answer = client.submit(&document(1, 1), "sync=Y").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+async fn failure(client: &Client, id: &str) -> Value {
+    client.results(id).await.json()["failure"].clone()
+}
+
+/// As processes: one role is poisoned, and started again whenever it ends.
+async fn as_processes(
+    role: &str,
+    poison: &str,
+    valuer: &Valuer,
+) -> (World, Program, String, usize) {
+    let world = World::start().await;
+    let executor = [("EXECUTOR", valuer.url())];
+    let settings = settings(poison, &executor);
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let api = start("api").await;
+    let client = api.client();
+    let mut poisoned = start(role).await;
+    let mut others = Vec::new();
+    for other in ["orchestrator", "worker", "projector"] {
+        if other != role {
+            others.push(start(other).await);
+        }
+    }
+    let (bad, ids) = submit_all(&client).await;
+    let ended = until_ended(&client, &bad, &ids);
+    let ends = poisoned.supervised(ENDS_MAX, ended).await;
+    assert!(ends > 0, "the poison does nothing");
+    nobody_else_noticed(&client, &ids).await;
+    drop((poisoned, others));
+    (world, api, bad, ends)
+}
+
+#[tokio::test]
+async fn a_document_that_ends_every_orchestrator_fails_its_own_request() {
+    let valuer = Valuer::golden().await;
+    let poison = format!("orchestrator:abort:{NEEDLE}");
+    let (_world, api, bad, _) = as_processes("orchestrator", &poison, &valuer).await;
+    let failure = failure(&api.client(), &bad).await;
+    assert_eq!(failure["code"], "internal", "{failure}");
+    assert_eq!(failure["redriveMayHelp"], false);
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.contains("what follows from commit"), "{message}");
+    assert!(message.contains("pid"), "{message}");
+    assert!(!message.contains(NEEDLE));
+}
+
+#[tokio::test]
+async fn a_report_that_ends_every_orchestrator_fails_its_own_request() {
+    let valuer = Valuer::start(|call| async move {
+        Reply::Result(priced(&call.document, call.group, call.task))
+    })
+    .await;
+    let poison = format!("gather:abort:{NEEDLE}");
+    let (world, api, bad, _) = as_processes("orchestrator", &poison, &valuer).await;
+    let failure = failure(&api.client(), &bad).await;
+    assert_eq!(failure["code"], "internal", "{failure}");
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.contains("taking in report"), "{message}");
+    until("the report is set aside", || async {
+        crate::messages(&world, "DEAD_LETTERS").await > 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_that_ends_every_worker_is_given_up_and_costs_no_other_an_attempt() {
+    let valuer = Valuer::golden().await;
+    let poison = format!("worker:abort:{NEEDLE}");
+    let (_world, api, bad, _) = as_processes("worker", &poison, &valuer).await;
+    let failure = failure(&api.client(), &bad).await;
+    assert_eq!(failure["code"], "tasks-failed", "{failure}");
+    let attempts = failure["tasks"][0]["attempts"].as_array().unwrap();
+    assert_eq!(attempts.last().unwrap()["code"], "attempts-exhausted");
+}
+
+/// In one process with all roles, started again whenever it ends.
+async fn in_up(poison: &str, valuer: &Valuer) -> (World, Program, String) {
+    let world = World::start().await;
+    let settings = settings(poison, &[]);
+    let mut program = up(&world, valuer, &settings).await;
+    let client = program.client();
+    let ordinary = document(2, 3);
+    let id = client.submit(&ordinary, "").await.id();
+    client.until_status(&id, "succeeded").await;
+    let bad = client.submit(&poisonous(), "").await.id();
+    // The API is away now and then: it is not asked before the end.
+    let ended = until("the poison is contained", || contained(&world, &bad));
+    let ends = program.supervised(ENDS_MAX, ended).await;
+    assert!(ends > 0, "the poison does nothing");
+    until("the API is there", || client.ready()).await;
+    client.until_status(&bad, "failed").await;
+    nobody_else_noticed(&client, &[id]).await;
+    (world, program, bad)
+}
+
+async fn contained(world: &World, id: &str) -> bool {
+    crate::history(world, id)
+        .await
+        .iter()
+        .any(|event| event == "failed")
+}
+
+#[tokio::test]
+async fn in_up_a_document_that_ends_the_process_fails_its_own_request() {
+    let valuer = Valuer::golden().await;
+    let poison = format!("orchestrator:abort:{NEEDLE}");
+    let (_world, program, bad) = Box::pin(in_up(&poison, &valuer)).await;
+    assert_eq!(failure(&program.client(), &bad).await["code"], "internal");
+}
+
+#[tokio::test]
+async fn in_up_a_task_that_ends_the_process_is_given_up() {
+    let valuer = Valuer::golden().await;
+    let poison = format!("worker:abort:{NEEDLE}");
+    let (_world, program, bad) = Box::pin(in_up(&poison, &valuer)).await;
+    assert_eq!(
+        failure(&program.client(), &bad).await["code"],
+        "tasks-failed"
+    );
+}
+
+#[tokio::test]
+async fn what_panics_again_and_again_fails_its_own_request_and_ends_no_process() {
+    let valuer = Valuer::golden().await;
+    let poison = ["orchestrator", "gather"].map(|role| format!("{role}:panic:{NEEDLE}-{role}"));
+    let world = World::start().await;
+    let poison = format!("{},worker:panic:{NEEDLE}-worker", poison.join(","));
+    let settings = settings(&poison, &[]);
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+    let pid = program.pid();
+    let ordinary = client.submit(&document(2, 3), "").await.id();
+    for (role, code) in [
+        ("orchestrator", "internal"),
+        ("gather", "internal"),
+        ("worker", "tasks-failed"),
+    ] {
+        let document = poisonous().replace(NEEDLE, &format!("{NEEDLE}-{role}"));
+        let bad = client.submit(&document, "").await.id();
+        client.until_status(&bad, "failed").await;
+        let failure = failure(&client, &bad).await;
+        assert_eq!(failure["code"], code, "{failure}");
+    }
+    client.until_status(&ordinary, "succeeded").await;
+    nobody_else_noticed(&client, &[ordinary]).await;
+    assert_eq!(program.pid(), pid);
+}
+
+#[tokio::test]
+async fn an_event_that_ends_whoever_delivers_it_is_kept_as_a_dead_letter() {
+    let valuer = Valuer::golden().await;
+    let receiver = Receiver::start(&[]).await;
+    let world = World::start().await;
+    let executor = [("EXECUTOR", valuer.url())];
+    let start = |role, more: Vec<(&'static str, String)>| {
+        let (world, executor) = (&world, &executor);
+        async move {
+            let more: Vec<(&str, &str)> = more.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let mut all = settings("", executor);
+            all.extend(more);
+            Program::start(env!("CARGO_BIN_EXE_fanfold"), role, world, &all).await
+        }
+    };
+    let api = start("api", Vec::new()).await;
+    let client = api.client();
+    let _others = (
+        start("orchestrator", Vec::new()).await,
+        start("worker", Vec::new()).await,
+    );
+    let projector = |poison: String| {
+        let told = vec![
+            ("FANFOLD_POISON", poison),
+            ("WEBHOOK_SECRET", SECRET.to_owned()),
+            ("WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
+            ("WEBHOOK_URL", receiver.url().to_owned()),
+        ];
+        start("projector", told)
+    };
+    // It is there before the poison: a consumer begins with what comes then.
+    let mut first = projector(String::new()).await;
+    let id = client.submit(&document(1, 1), "").await.id();
+    until("the first is told", || async {
+        receiver.calls().len() == 1
+    })
+    .await;
+    assert!(receiver.calls()[0].body.contains(&id));
+    assert!(first.stop().await.success());
+
+    let bad = client.submit(&document(1, 1), "").await.id();
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(client.submit(&document(1, 1), "").await.id());
+    }
+    let mut poisoned = projector(format!("webhooks:abort:{bad}")).await;
+    let contained = until("it is kept, and the others are told", || async {
+        let told: Vec<String> = receiver.calls().into_iter().map(|call| call.body).collect();
+        let is_told = |id: &String| told.iter().any(|body| body.contains(id));
+        ids.iter().all(is_told) && crate::messages(&world, "DEAD_LETTERS").await == 1
+    });
+    let ends = poisoned.supervised(ENDS_MAX, contained).await;
+    assert!(ends > 0, "the poison does nothing");
+    assert!(!receiver.calls().iter().any(|call| call.body.contains(&bad)));
+    client.until_status(&bad, "succeeded").await;
+}
+
+#[tokio::test]
+async fn a_document_that_ends_the_api_is_not_taken_in_and_ends_no_other_role() {
+    let valuer = Valuer::golden().await;
+    let world = World::start().await;
+    let poison = format!("api:abort:{NEEDLE}");
+    let executor = [("EXECUTOR", valuer.url())];
+    let settings = settings(&poison, &executor);
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let mut api = start("api").await;
+    let _others = (
+        start("orchestrator").await,
+        start("worker").await,
+        start("projector").await,
+    );
+    let client = api.client();
+    let id = client.submit(&document(2, 3), "").await.id();
+    let call = client.call(reqwest::Method::POST, "/valuation");
+    let call = call.header("content-type", "application/xml");
+    assert!(call.body(poisonous()).send().await.is_err());
+    tokio::time::timeout(Duration::from_secs(30), api.ended())
+        .await
+        .expect("it has ended");
+    api.restart().await;
+    client.until_status(&id, "succeeded").await;
+    nobody_else_noticed(&client, &[id]).await;
+}

@@ -1,7 +1,7 @@
 //! One request that cannot be projected, and everybody else.
 
 use domain::request::RequestId;
-use harness::{Client, Valuer, World, until};
+use harness::{Client, Program, Valuer, World, until};
 use redis::AsyncCommands as _;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -68,11 +68,47 @@ async fn a_view_that_redis_refuses_is_set_aside_alone_and_can_still_be_read() {
     let () = redis.del(&groups).await.unwrap();
     program.kill().await;
     program.restart().await;
-    until("it goes on", || has_view(&world, &id)).await;
-    assert_eq!(
-        program.client().get("/readyz").await.json()["stoppedViews"],
-        json!([])
-    );
+    let client = program.client();
+    until("it goes on", || async {
+        client.get("/readyz").await.json()["stoppedViews"] == json!([])
+    })
+    .await;
+    assert!(has_view(&world, &id).await);
+}
+
+/// How often a projector may end: twice with all else that was under way, and twice alone.
+const ENDS_MAX: usize = 4;
+
+#[tokio::test]
+async fn a_commit_that_ends_every_projector_costs_nobody_else_a_view() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let id = RequestId::of_key("anonymous", "poison").to_string();
+    let poison = format!("projector:abort:{id}");
+    let settings = [
+        ("EXECUTOR", valuer.url()),
+        ("ACK_WAIT_MS", "1000"),
+        ("TAKEOVER_AFTER_MS", "500"),
+        ("FANFOLD_POISON", poison.as_str()),
+    ];
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let api = start("api").await;
+    let _others = (start("orchestrator").await, start("worker").await);
+    let mut projector = start("projector").await;
+    let client = api.client();
+    let before = submit(&client, "before").await;
+    assert_eq!(submit(&client, "poison").await, id);
+    let after = submit(&client, "after").await;
+    let others = until("the others have their views", || async {
+        has_view(&world, &before).await && has_view(&world, &after).await
+    });
+    let ends = projector.supervised(ENDS_MAX, others).await;
+    assert!(ends > 0, "the poison does nothing");
+    let (request, reason) = stopped(&client).await;
+    assert_eq!(request, id);
+    assert!(reason.contains("ended the process"), "{reason}");
+    client.until_status(&id, "succeeded").await;
+    nothing_waits(&client).await;
 }
 
 #[tokio::test]

@@ -43,14 +43,27 @@ impl Shard {
                     Box::pin(self.suspect(*sequence, Some(delivery), Make::All)).await?;
                 }
                 stretch => {
-                    let commits = stretch.iter();
-                    let commits = commits.map(|(_, it)| UnreadableCommit::or_commit(it));
-                    let commits = commits.collect::<Result<_, _>>()?;
+                    let deliveries = stretch.iter().map(|(_, delivery)| *delivery);
+                    let commits = self.read(deliveries)?;
                     self.project(commits, Make::All).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// What is delivered, read; that of stopped views is not.
+    fn read<'a>(&self, all: impl Iterator<Item = &'a Delivery>) -> Result<Commits, Error> {
+        let stopped = |request| self.stops.has(request);
+        let mut commits = Commits::new();
+        for delivery in all {
+            if self.stops.any() && delivery.request().is_some_and(stopped) {
+                continue;
+            }
+            runtime::strike("projector", delivery.subject().as_bytes());
+            commits.push(UnreadableCommit::or_commit(delivery)?);
+        }
+        Ok(commits)
     }
 
     /// Projects the log from one sequence to another, both included.
@@ -90,6 +103,10 @@ impl Shard {
     ) -> Result<(), Error> {
         let named = delivery.and_then(Delivery::request);
         let request = named.or_else(|| self.suspects.request(sequence));
+        if request.is_some_and(|request| self.stops.has(request)) {
+            self.suspects.pass_over(sequence);
+            return Ok(());
+        }
         let Some(begun) = self.suspects.begin(sequence, request).await? else {
             tracing::error!(sequence, "a commit is passed over: {CONVICTED}");
             return match request {
@@ -98,9 +115,9 @@ impl Shard {
             };
         };
         let projected = match delivery {
-            Some(delivery) => match UnreadableCommit::or_commit(delivery) {
-                Ok(commit) => self.project(vec![commit], make).await,
-                Err(error) => Err(error.into()),
+            Some(delivery) => match self.read(std::iter::once(delivery)) {
+                Ok(commits) => self.project(commits, make).await,
+                Err(error) => Err(error),
             },
             None => self.stretch(sequence, sequence, make).await,
         };

@@ -51,6 +51,11 @@ impl Stops {
         Ok(())
     }
 
+    /// Whether any is.
+    pub fn any(&self) -> bool {
+        !self.stopped.is_empty()
+    }
+
     /// Whether the view of a request is stopped.
     pub fn has(&self, request: RequestId) -> bool {
         self.stopped.contains(&request)

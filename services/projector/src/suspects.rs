@@ -73,6 +73,11 @@ impl Suspects {
         self.lost.remove(&sequence);
     }
 
+    /// One whose view is stopped is not projected at all.
+    pub fn pass_over(&mut self, sequence: u64) {
+        self.lost.remove(&sequence);
+    }
+
     /// The request that a mark names.
     pub fn request(&self, sequence: u64) -> Option<RequestId> {
         let marks = self.quarantine.marks();

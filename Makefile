@@ -63,6 +63,8 @@ lint: .tools/bin/cargo-deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features harness/containers --locked -- -D warnings
 	cargo-deny --locked check bans licenses sources
+	@! cargo tree --locked --package fanfold --edges normal,build,features | grep 'runtime feature "poison"' \
+	|| { echo 'lint: the program is built with the poison of the tests'; exit 1; }
 
 .tools/bin/cargo-deny:
 	@echo 'lint: installing cargo-deny $(CARGO_DENY) into .tools/ (a minute or two)'

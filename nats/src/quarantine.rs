@@ -84,11 +84,15 @@ pub struct Begun {
     /// Its mark as it was found, where there was one: which process began it last.
     pub found: Option<Mark>,
     what: String,
+    /// Whether it was begun under a mark: none is needed for one whose family is convicted.
+    marked: bool,
     /// Held for as long as it is alone.
     _alone: Option<tokio::sync::OwnedMutexGuard<()>>,
 }
 
-/// The suspects of one consumer. What it calls a message is a subject token, or some.
+/// The suspects of one consumer. What it calls a message is a subject token, or some. What is
+/// before a slash in it is its family, as the request of a task: how often its members were begun
+/// alone without an end counts for each of them, so that a family is convicted as fast as one.
 #[derive(Clone)]
 pub struct Quarantine(Arc<Inner>);
 
@@ -98,6 +102,8 @@ struct Inner {
     first: First,
     /// The marks of this consumer as far as they are known here.
     marks: Mutex<HashMap<String, Mark>>,
+    /// How often members of a family were begun alone without an end, by earlier processes.
+    families: Mutex<HashMap<String, u32>>,
     /// What this process wants again: its next delivery is none that was lost. With how often it
     /// was lost before.
     answered: Mutex<HashMap<String, u32>>,
@@ -122,6 +128,7 @@ impl Quarantine {
             consumer: consumer.to_owned(),
             first,
             marks: Mutex::default(),
+            families: Mutex::default(),
             answered: Mutex::default(),
             panics: Mutex::default(),
             alone: Arc::default(),
@@ -134,6 +141,11 @@ impl Quarantine {
                 marks = marks.len(),
                 "what was begun and never ended is begun alone"
             );
+        }
+        for (what, mark) in &marks {
+            if let Some(family) = family(what) {
+                *lock(&inner.families).entry(family.to_owned()).or_default() += mark.alone;
+            }
         }
         *lock(&inner.marks) = marks;
         Ok(Self(Arc::new(inner)))
@@ -166,6 +178,7 @@ impl Quarantine {
         let what = what.to_string();
         (again && !lock(&self.0.answered).contains_key(&what))
             || lock(&self.0.marks).contains_key(&what)
+            || self.0.of_family(&what) >= ALONE_MAX
     }
 
     /// How often a message that this process wanted again was lost before.
@@ -230,6 +243,17 @@ impl Quarantine {
     ) -> Result<Begun, Error> {
         let (inner, what) = (&self.0, what.to_string());
         let found = inner.read(&what).await?;
+        let of_family = inner.of_family(&what);
+        if found.is_none() && of_family >= ALONE_MAX {
+            return Ok(Begun {
+                verdict: Verdict::Convicted,
+                lost: of_family,
+                found,
+                what,
+                marked: false,
+                _alone: None,
+            });
+        }
         let company = inner.first == First::InCompany || self.waiting() >= WAITING_MAX;
         let in_company = found.is_none() && company;
         let alone = if in_company {
@@ -254,10 +278,11 @@ impl Quarantine {
         inner.write(&what, &mark).await?;
         lock(&inner.marks).insert(what.clone(), mark);
         Ok(Begun {
-            verdict: verdict(before.1),
+            verdict: verdict(before.1, of_family),
             lost: before.0,
             found,
             what,
+            marked: true,
             _alone: alone,
         })
     }
@@ -266,13 +291,22 @@ impl Quarantine {
     /// broker cannot be told, the mark stays, and costs the next of this name a turn alone.
     pub async fn end(&self, begun: Begun) {
         lock(&self.0.marks).remove(&begun.what);
+        if !begun.marked {
+            return;
+        }
+        let alone = begun.found.as_ref().map_or(0, |mark| mark.alone);
+        if let Some(family) = family(&begun.what)
+            && let Some(count) = lock(&self.0.families).get_mut(family)
+        {
+            *count = count.saturating_sub(alone);
+        }
         if let Err(error) = self.0.remove(&begun.what).await {
             tracing::debug!(what = begun.what, %error, "a mark could not be taken away");
         }
     }
 
-    /// Leaves the mark of a suspect as it was found: what its verdict asks for could not be done
-    /// now, and the process lives.
+    /// Leaves the mark of a suspect as it was found, and the process lives: what its verdict asks
+    /// for could not be done now, or its family is still to be known by it.
     pub async fn leave(&self, begun: Begun) {
         let Some(found) = begun.found.clone() else {
             return self.end(begun).await;
@@ -284,15 +318,19 @@ impl Quarantine {
     }
 }
 
-/// What is to become of one that was begun alone so often without an end.
-fn verdict(alone: u32) -> Verdict {
-    if alone < ALONE_MAX {
+/// What is to become of one that was begun alone so often without an end, as was its family.
+fn verdict(alone: u32, of_family: u32) -> Verdict {
+    if alone.max(of_family) < ALONE_MAX {
         Verdict::Try
     } else if alone < ALONE_MAX + ENDS_MAX {
         Verdict::Convicted
     } else {
         Verdict::PassOver
     }
+}
+
+fn family(what: &str) -> Option<&str> {
+    what.split_once('/').map(|(family, _)| family)
 }
 
 /// One that waits for its turn, for as long as it is there.
@@ -319,6 +357,11 @@ fn instance() -> String {
 }
 
 impl Inner {
+    fn of_family(&self, what: &str) -> u32 {
+        let count = family(what).and_then(|family| lock(&self.families).get(family).copied());
+        count.unwrap_or(0)
+    }
+
     async fn stream(&self) -> Result<Stream<()>, Error> {
         let stream = self.connection.jetstream.get_stream_no_info(QUARANTINE);
         stream.await.map_err(Error::unavailable)

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use harness::World;
-use nats::{ALONE_MAX, Connection, ENDS_MAX, First, PANICS_MAX, Quarantine, Topology, Verdict};
+use nats::{
+    ALONE_MAX, Connection, ENDS_MAX, First, PANICS_MAX, Quarantine, Topology, Verdict, WAITING_MAX,
+};
 use tokio::time::timeout;
 
 use crate::{connect, new_id};
@@ -117,4 +119,65 @@ async fn so_many_panics_and_no_fewer_convict() {
     }
     assert!(quarantine.panicked("1"));
     assert!(!quarantine.panicked("2"));
+}
+
+#[tokio::test]
+async fn a_family_is_convicted_as_fast_as_one_and_without_marks_for_those_that_come() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    for member in ["7.0/1", "7.0/2"] {
+        let quarantine = open(&connection, First::Alone).await;
+        let begun = quarantine.begin(member, None).await.unwrap();
+        assert_eq!(begun.verdict, Verdict::Try);
+    }
+    let quarantine = open(&connection, First::Alone).await;
+    assert!(
+        quarantine.is_suspect("7.0/3", false),
+        "it is of that family"
+    );
+    assert!(!quarantine.is_suspect("7.1/3", false), "it is not");
+    for member in ["7.0/1", "7.0/2", "7.0/3"] {
+        let begun = quarantine.begin(member, None).await.unwrap();
+        assert_eq!(begun.verdict, Verdict::Convicted, "{member}");
+        quarantine.leave(begun).await;
+    }
+    assert_eq!(open(&connection, First::Alone).await.marks().len(), 2);
+    let other = quarantine.begin("7.1/3", None).await.unwrap();
+    assert_eq!(other.verdict, Verdict::Try);
+}
+
+#[tokio::test]
+async fn what_is_left_stands_as_it_was_found() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    for _ in 0..ALONE_MAX {
+        let quarantine = open(&connection, First::Alone).await;
+        drop(quarantine.begin("1", None).await.unwrap());
+    }
+    for _ in 0..=ENDS_MAX {
+        let quarantine = open(&connection, First::Alone).await;
+        let begun = quarantine.begin("1", None).await.unwrap();
+        assert_eq!(begun.verdict, Verdict::Convicted);
+        quarantine.leave(begun).await;
+    }
+}
+
+#[tokio::test]
+async fn beyond_so_many_that_wait_to_be_alone_the_next_is_begun_in_company() {
+    let world = World::start().await;
+    let connection = connection(&world).await;
+    let quarantine = open(&connection, First::Alone).await;
+    let _first = quarantine.begin("first", None).await.unwrap();
+    let mut waiting = tokio::task::JoinSet::new();
+    for number in 0..WAITING_MAX {
+        let quarantine = quarantine.clone();
+        waiting.spawn(async move { quarantine.begin(number, None).await.map(drop) });
+    }
+    harness::until("all wait", || async { quarantine.waiting() == WAITING_MAX }).await;
+    let next = timeout(A_WHILE, quarantine.begin("next", None)).await;
+    assert!(next.is_ok(), "it has no mark");
+    assert_eq!(
+        quarantine.marks().get("next").map(|mark| mark.alone),
+        Some(0)
+    );
 }

@@ -75,8 +75,8 @@ pub async fn run(
         loops.spawn(gather::run(context.clone(), reports, shutdown.clone()));
     }
     let fill = Fill {
+        suspects: Quarantine::open(&connection, "filling", First::InCompany).await?,
         connection,
-        suspects: context.suspects.lost.clone(),
         queues,
         lost,
     };

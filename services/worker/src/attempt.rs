@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use domain::document::{Limits, check_result};
-use domain::request::{self, Fault, Next, Outcome, Payload};
+use domain::request::{self, Fault, Next, Outcome, Payload, TaskId};
 use jiff::Timestamp;
 use nats::{Begun, Error, TaskMessage, Verdict};
 use runtime::caught;
@@ -83,7 +83,13 @@ struct Suspect<'a>(&'a TaskMessage);
 
 impl fmt::Display for Suspect<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0.id, self.0.run)
+        let TaskId {
+            request,
+            group,
+            task,
+        } = self.0.id;
+        // What one task does to its worker its siblings are likely to do as well.
+        write!(f, "{request}.{}/{group}.{task}", self.0.run)
     }
 }
 
@@ -117,11 +123,10 @@ async fn suspected(
             given_up::set_aside_and_report(bench, &task.delivery, &error).await
         }
     };
-    let is_left = done.is_err() && begun.verdict != Verdict::Try;
-    if is_left {
-        suspects.leave(begun).await;
-    } else {
+    if begun.verdict == Verdict::Try {
         suspects.end(begun).await;
+    } else {
+        suspects.leave(begun).await;
     }
     (or_again(task, done), lost)
 }

@@ -15,8 +15,8 @@ pub enum Judgement {
     GiveUp,
 }
 
-/// What a task that was convicted failed of: the workers of its attempts died, the last of them
-/// with no other suspect beside it.
+/// What a task that was convicted failed of: workers died of it or of its siblings, the last of
+/// them with no other suspect beside it.
 pub fn convicted(begun: &Begun) -> Fault {
     let cause = begun.found.as_ref().map(|mark| {
         let Mark { by, at, .. } = mark;
@@ -26,8 +26,8 @@ pub fn convicted(begun: &Begun) -> Fault {
     Fault {
         code: "attempts-exhausted".into(),
         message: format!(
-            "its worker died {times} times in a row without a report, {ALONE_MAX} times of these \
-             with nothing beside it that was suspected too"
+            "workers of this request's tasks died {times} times in a row without a report, \
+             {ALONE_MAX} times with nothing beside them that was suspected too"
         ),
         causes: cause.into_iter().collect(),
     }

@@ -221,6 +221,24 @@ fn many_large_task_documents_are_refused_before_one_is_made() {
 }
 
 #[test]
+fn what_surrounds_every_group_is_written_once() {
+    let note = format!("<note>{}</note>", "n".repeat(2_000_000));
+    let groups = "<group/>".repeat(5_000) + &"<group><valuation/></group>".repeat(300);
+    let xml = format!("<vnml><project>{note}{groups}</project></vnml>");
+    let document = Document::accept(xml.as_bytes(), &Limits::default()).unwrap();
+    let resources = CapturedResources::default();
+    let begun = processor_time();
+    let mut made: Result<usize, HydrationError> = Ok(0);
+    for group in 0..document.groups() {
+        let tasks = document.tasks(&resources, group, [1], usize::MAX, Effort::Whole);
+        made = made.and_then(|made| Ok(made + tasks?.len()));
+    }
+    let took = processor_time().saturating_sub(begun);
+    assert!(took < SOON, "took {took:?}");
+    assert!(made.unwrap_err().to_string().contains("max-task-bytes"));
+}
+
+#[test]
 fn comparing_every_node_with_every_node_takes_one_pass_over_each() {
     let many: String = (0..50_000)
         .map(|n| format!("<a>{n}</a><b>b{n}</b>"))

@@ -6,6 +6,7 @@ mod budget;
 mod canonical;
 mod decode;
 mod form;
+mod frame;
 mod hydrate;
 mod index;
 mod limits;

@@ -1,10 +1,11 @@
 //! A request document.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::budget::{MEDIUM_WORK, Meter, SHORT_WORK, Spent};
 use super::canonical;
 use super::form;
+use super::frame::{Frame, Surroundings};
 use super::hydrate::{Cache, CapturedResources, HydrationError, Hydrator};
 use super::index::Index;
 use super::limits::Limits;
@@ -29,6 +30,9 @@ pub struct Document {
     pub(super) assembled: usize,
     /// How many tasks became results that were put in.
     pub(super) tasks_before: usize,
+    /// What all task documents have around their group, and the frame of one group's.
+    pub(super) surroundings: OnceLock<Surroundings>,
+    pub(super) frame: Mutex<Option<Arc<Frame>>>,
     /// The plan of the group that was looked at last.
     pub(super) plan: Mutex<Option<Arc<Plan>>>,
     /// What the work on it has cost and found out.
@@ -77,6 +81,8 @@ impl Document {
             project,
             groups,
             tasks_before: 0,
+            surroundings: OnceLock::new(),
+            frame: Mutex::default(),
             plan: Mutex::default(),
             ledger: Mutex::default(),
         })

@@ -1,13 +1,10 @@
 //! Splitting a group into tasks. See `docs/vnml.md`, section 2.
 
-use std::cell::Cell;
 use std::sync::{Arc, PoisonError};
 
 use super::hydrate::{CapturedResources, HydrationError, Hydrator, note, too_many_tasks};
 use super::request::{Document, Effort};
-use super::tree::{Kind, NodeId, Tree};
-use super::well_formed;
-use super::write::{Writer, Written};
+use super::tree::NodeId;
 
 /// One task of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,9 +80,10 @@ impl Document {
             Some(node) => self.planned(hydrator, *node)?,
             None => Vec::new(),
         };
-        if self.groups.get(group).is_some() && !tasks.is_empty() {
-            let frame = Frame::of(self, self.groups[group]).bytes() as u64;
-            let needed = frame.saturating_mul(tasks.len() as u64);
+        if !tasks.is_empty()
+            && let Some(frame) = self.frame(group)
+        {
+            let needed = (frame.bytes() as u64).saturating_mul(tasks.len() as u64);
             let room = hydrator.meter.has_room_for_tasks(needed);
             room.map_err(|over| HydrationError::over("group", "", over))?;
         }
@@ -135,10 +133,12 @@ impl Document {
     ) -> Result<Vec<TaskDocument>, HydrationError> {
         self.hydrating(resources, effort, |hydrator| {
             let plan = self.plan(hydrator, group)?;
-            let Some(node) = self.groups.get(group) else {
+            if plan.tasks.is_empty() {
+                return Ok(Vec::new());
+            }
+            let Some(frame) = self.frame(group) else {
                 return Ok(Vec::new());
             };
-            let frame = Frame::of(self, *node);
             let mut made = Vec::new();
             let mut made_bytes = 0;
             for number in numbers {
@@ -176,102 +176,4 @@ fn charge(hydrator: &Hydrator<'_>, task: TaskDocument) -> Result<TaskDocument, H
     let charged = hydrator.meter.task(task.xml.len());
     charged.map_err(|over| HydrationError::over("valuation", "", over))?;
     Ok(task)
-}
-
-/// The most room that is made for a task because the one before took it.
-const ROOM_MAX_BYTES: usize = 64 * 1024;
-
-/// What all task documents of a group have in common: written once.
-struct Frame {
-    head: Writer,
-    tail: String,
-    /// How many bytes the task before had beside the head: the next has about as many.
-    own: Cell<usize>,
-}
-
-impl Frame {
-    fn of(document: &Document, group: NodeId) -> Self {
-        let tree = &document.tree;
-        let mut head = Writer::within(&document.limits);
-        let mut tail = Writer::default();
-        let Some(root) = tree.document_element() else {
-            return Self {
-                head,
-                tail: tail.text,
-                own: Cell::default(),
-            };
-        };
-        document.open(&mut head, root);
-        let mut behind = false;
-        for child in tree.children(root).filter(|child| !is_blank(tree, *child)) {
-            if child == document.project {
-                behind = true;
-                document.open(&mut head, child);
-                for child in tree.children(child).filter(|child| !is_blank(tree, *child)) {
-                    let is_group = tree.is_named(child, "group");
-                    if !is_group && !document.is_definition(child) {
-                        head.node(tree, child);
-                    }
-                }
-                document.open(&mut head, group);
-                for child in tree.children(group).filter(|child| !is_blank(tree, *child)) {
-                    if !tree.is_named(child, "valuation") {
-                        head.node(tree, child);
-                    }
-                }
-            } else if behind {
-                tail.node(tree, child);
-            } else {
-                head.node(tree, child);
-            }
-        }
-        let (group, project, root) = (
-            tree.name(group),
-            tree.name(document.project),
-            tree.name(root),
-        );
-        let tail = format!("</{group}></{project}>{}</{root}>", tail.text);
-        Self {
-            head,
-            tail,
-            own: Cell::default(),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.head.text.len() + self.tail.len()
-    }
-
-    fn task(
-        &self,
-        number: u32,
-        valuation: &super::hydrate::Element<'_>,
-    ) -> Result<TaskDocument, HydrationError> {
-        let mut writer = self.head.with_room(self.own.get());
-        valuation.write(&mut writer, |writer| {
-            let external_id = Written {
-                name: "externalId",
-                namespace: "",
-                value: number.to_string().into(),
-            };
-            writer.open("vndb", "", std::iter::once(external_id));
-            writer.close_empty();
-        });
-        if let Some(over) = writer.over() {
-            return Err(valuation.over("", over));
-        }
-        writer.text.push_str(&self.tail);
-        let own = writer.text.len() - self.head.text.len();
-        self.own.set(own.min(ROOM_MAX_BYTES));
-        Ok(TaskDocument {
-            number,
-            name: valuation.attribute("name").map(str::to_owned),
-            xml: writer.text.into_bytes(),
-        })
-    }
-}
-
-/// Indentation is nobody's contract.
-fn is_blank(tree: &Tree, node: NodeId) -> bool {
-    tree.kind(node) == Kind::Text && well_formed::is_blank(tree.text(node))
 }

@@ -6,6 +6,7 @@ mod attempt;
 mod given_up;
 mod judge;
 mod pool;
+mod suspect;
 
 use std::sync::Arc;
 use std::time::Duration;

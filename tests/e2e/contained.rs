@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use harness::{Client, Program, Receiver, Reply, Valuer, World, priced, until};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::{document, up};
@@ -13,6 +14,8 @@ const ORDINARY: usize = 20;
 /// How often a process may end: once unmarked, once in company, twice alone, and once more where
 /// what comes again overtakes its mark.
 const ENDS_MAX: usize = 5;
+/// The same where the queues are lost with it: it takes one more to see that a filling never ended.
+const ENDS_MAX_LOST: usize = 7;
 
 /// Short waits, so that what a process held when it ended comes again soon.
 const SHORT: [(&str, &str); 4] = [
@@ -285,7 +288,7 @@ async fn a_document_that_ends_the_api_is_not_taken_in_and_ends_no_other_role() {
     );
     let client = api.client();
     let id = client.submit(&document(2, 3), "").await.id();
-    let call = client.call(reqwest::Method::POST, "/valuation");
+    let call = client.call(Method::POST, "/valuation");
     let call = call.header("content-type", "application/xml");
     assert!(call.body(poisonous()).send().await.is_err());
     tokio::time::timeout(Duration::from_secs(30), api.ended())
@@ -294,4 +297,58 @@ async fn a_document_that_ends_the_api_is_not_taken_in_and_ends_no_other_role() {
     api.restart().await;
     client.until_status(&id, "succeeded").await;
     nobody_else_noticed(&client, &[id]).await;
+}
+
+/// The same with servers of its own, whose queues are lost whenever the process ends.
+async fn in_up_with_lost_queues(poison: &str, code: &str) {
+    let world = World::own().await;
+    let data = world.folder().join("data");
+    let own = [
+        ("NATS_URL", ""),
+        ("REDIS_URL", ""),
+        ("NATS_PORT", "0"),
+        ("REDIS_PORT", "0"),
+        ("DATA_DIR", data.to_str().unwrap()),
+        ("EXECUTOR", "echo"),
+    ];
+    let settings = settings(poison, &own);
+    let mut program = Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", &world, &settings).await;
+    let client = program.client();
+    let ordinary = client.submit(&document(2, 3), "").await.id();
+    client.until_status(&ordinary, "succeeded").await;
+    let bad = client.submit(&poisonous(), "").await.id();
+    let failed = until("the poison is contained", || has_failed(&client, &bad));
+    let ends = program.supervised(ENDS_MAX_LOST, failed).await;
+    assert!(ends > 0, "the poison does nothing");
+    assert_eq!(failure(&client, &bad).await["code"], code);
+    nobody_else_noticed(&client, &[ordinary]).await;
+    assert!(program.stop().await.success());
+}
+
+/// Whether a request has failed, as far as the API is there.
+async fn has_failed(client: &Client, id: &str) -> bool {
+    let call = client.call(Method::GET, &format!("/valuation/{id}/status"));
+    let Ok(answer) = call.send().await else {
+        return false;
+    };
+    let body = answer.text().await.unwrap_or_default();
+    serde_json::from_str::<Value>(&body).is_ok_and(|status| status["status"] == "failed")
+}
+
+#[tokio::test]
+async fn a_document_that_ends_the_process_is_contained_where_the_queues_are_lost_each_time() {
+    let poison = format!("orchestrator:abort:{NEEDLE}");
+    Box::pin(in_up_with_lost_queues(&poison, "internal")).await;
+}
+
+#[tokio::test]
+async fn a_report_that_ends_the_process_is_contained_where_the_queues_are_lost_each_time() {
+    let poison = format!("gather:abort:{NEEDLE}");
+    Box::pin(in_up_with_lost_queues(&poison, "internal")).await;
+}
+
+#[tokio::test]
+async fn a_task_that_ends_the_process_is_contained_where_the_queues_are_lost_each_time() {
+    let poison = format!("worker:abort:{NEEDLE}");
+    Box::pin(in_up_with_lost_queues(&poison, "tasks-failed")).await;
 }

@@ -1,20 +1,20 @@
 //! One attempt of one task: execute, report, answer the message, in that order, so that
 //! whatever is lost between two of them only happens again.
 
-use std::fmt;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use domain::document::{Limits, check_result};
-use domain::request::{self, Fault, Next, Outcome, Payload, TaskId};
+use domain::request::{self, Fault, Next, Outcome, Payload};
 use jiff::Timestamp;
-use nats::{Begun, Error, TaskMessage, Verdict};
+use nats::{Error, TaskMessage};
 use runtime::caught;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::{self, Retry};
 use crate::judge::{self, Judgement};
 use crate::storage::{self, Unfinished};
+use crate::suspect::{self, Suspect};
 use crate::{Bench, given_up};
 
 /// The pause before a task comes again whose outcome could not be reported.
@@ -31,7 +31,7 @@ pub struct Span {
 
 /// Whether a worker holds its task.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lease {
+pub enum Lease {
     Held,
     /// It was silent for too long: the broker may have given the task to another worker.
     Lost,
@@ -55,7 +55,7 @@ pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken
     let what = Suspect(&task);
     let again = task.again;
     let (answer, lost) = if bench.quarantine.is_suspect(&what, again) {
-        Box::pin(suspected(bench, &task, cancelled)).await
+        Box::pin(suspect::attempt(bench, &task, cancelled)).await
     } else {
         let lost = bench.quarantine.lost(&what);
         let done = attempt(bench, &task, cancelled, lost).await;
@@ -78,71 +78,16 @@ pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken
     }
 }
 
-/// What a task is called among the suspects: whatever message it comes in.
-struct Suspect<'a>(&'a TaskMessage);
-
-impl fmt::Display for Suspect<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TaskId {
-            request,
-            group,
-            task,
-        } = self.0.id;
-        // What one task does to its worker its siblings are likely to do as well.
-        write!(f, "{request}.{}/{group}.{task}", self.0.run)
-    }
-}
-
-fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
+/// What becomes of a message whose outcome could not be reported: it comes again.
+pub fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
     done.unwrap_or_else(|error| {
         tracing::warn!(task = %task.id, attempt = task.attempt, %error, "not reported; comes again");
         Answer::Again(UNREPORTED_PAUSE)
     })
 }
 
-/// An attempt at a task that may have ended the process that worked on it. Also how often it was
-/// begun without an end.
-async fn suspected(
-    bench: &Bench,
-    task: &TaskMessage,
-    cancelled: &CancellationToken,
-) -> (Answer, u32) {
-    let suspects = &bench.quarantine;
-    let beginning = pin!(suspects.begin(Suspect(task), Some(task.id.request)));
-    let begun = match keep_lease(bench, task, beginning).await.0 {
-        Ok(begun) => begun,
-        Err(error) => return (or_again(task, Err(error)), 0),
-    };
-    let lost = begun.lost;
-    let done = match begun.verdict {
-        Verdict::Try => attempt(bench, task, cancelled, lost).await,
-        Verdict::Convicted => give_up_convicted(bench, task, &begun).await,
-        Verdict::PassOver => {
-            let reason = judge::convicted(&begun).message;
-            let error = Error::Poisonous(reason);
-            given_up::set_aside_and_report(bench, &task.delivery, &error).await
-        }
-    };
-    if begun.verdict == Verdict::Try {
-        suspects.end(begun).await;
-    } else {
-        suspects.leave(begun).await;
-    }
-    (or_again(task, done), lost)
-}
-
-async fn give_up_convicted(
-    bench: &Bench,
-    task: &TaskMessage,
-    begun: &Begun,
-) -> Result<Answer, Error> {
-    match given_up::settled(bench, task).await? {
-        Some(letter) => given_up::report_again(bench, task, &letter).await,
-        None => given_up::give_up(bench, task, judge::convicted(begun), Span::none()).await,
-    }
-}
-
-async fn attempt(
+/// An attempt at a task that was lost so often before.
+pub async fn attempt(
     bench: &Bench,
     task: &TaskMessage,
     cancelled: &CancellationToken,
@@ -188,7 +133,7 @@ fn panicked(panic: &str) -> executor::Fault {
 
 impl Span {
     /// Of an attempt that was not made.
-    fn none() -> Self {
+    pub fn none() -> Self {
         Self {
             started_at: Timestamp::now(),
             duration_ms: 0,
@@ -200,7 +145,7 @@ impl Span {
 
 /// Shows signs of life for as long as the attempt goes on; the time limit is the executor's. A
 /// process that was stopped for a while learns here that its lease may be over.
-async fn keep_lease<T>(
+pub async fn keep_lease<T>(
     bench: &Bench,
     task: &TaskMessage,
     mut work: Pin<&mut impl Future<Output = T>>,

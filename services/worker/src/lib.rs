@@ -7,6 +7,7 @@ mod given_up;
 mod judge;
 mod pool;
 mod storage;
+mod suspect;
 
 use std::sync::Arc;
 use std::time::Duration;

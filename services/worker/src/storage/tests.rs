@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use domain::request::{Next, Payload, Report, RequestId, RetryPolicy, TaskId, Verdict};
 use harness::{World, until};
 use nats::{
-    Attempts, Connection, DeadLetters, Deliveries, Options, Payloads, Pull, PullOptions, Reports,
-    StoredReport, TaskMessage, Tasks, Topology,
+    Attempts, Connection, DeadLetters, Deliveries, First, Options, Payloads, Pull, PullOptions,
+    Quarantine, Reports, StoredReport, TaskMessage, Tasks, Topology,
 };
 use runtime::{Shutdown, TaskType};
 use tokio::task::JoinHandle;
@@ -58,6 +58,9 @@ impl Site {
             reports: Reports::new(connection.clone()),
             payloads,
             dead_letters: DeadLetters::new(connection.clone()),
+            quarantine: Quarantine::open(&connection, "worker-default", First::InCompany)
+                .await
+                .unwrap(),
             lease: LEASE,
             long_delay: Duration::from_secs(30),
             shutdown: Shutdown::new(),

@@ -7,20 +7,19 @@
 //! beside no other suspect, while all else goes on. One that was begun alone [`ALONE_MAX`] times
 //! and never ended is convicted.
 
+mod marks;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use domain::request::RequestId;
-use futures::TryStreamExt;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::topology::QUARANTINE;
-use crate::{Connection, Error, subject};
+use crate::{Connection, Error};
+pub use marks::Mark;
+use marks::Marks;
 
 /// How often a suspect is begun alone before it is convicted.
 pub const ALONE_MAX: u32 = 2;
@@ -32,8 +31,6 @@ pub const PANICS_MAX: u32 = 3;
 pub const WAITING_MAX: usize = 64;
 /// One that was begun alone before lets others go first that come at about the same time.
 const DEFER: Duration = Duration::from_millis(500);
-/// How many marks are read at once when a consumer starts.
-const READ_AT_ONCE: usize = 64;
 /// Of how many messages it is remembered that this process answered for them.
 const ANSWERED_MAX: usize = 100_000;
 
@@ -45,23 +42,6 @@ pub enum First {
     /// Together with others: only those that are under way when the process ends again are begun
     /// alone then. For work that may take long.
     InCompany,
-}
-
-/// What is known of a message that was begun under a mark and has not ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Mark {
-    /// How often it was begun under a mark.
-    pub begun: u32,
-    /// How often of these alone.
-    pub alone: u32,
-    /// The request it is about, where it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<RequestId>,
-    /// Which process began it last.
-    pub by: String,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// What is to become of a suspect.
@@ -97,8 +77,7 @@ pub struct Begun {
 pub struct Quarantine(Arc<Inner>);
 
 struct Inner {
-    connection: Connection,
-    consumer: String,
+    stored: Marks,
     first: First,
     /// The marks of this consumer as far as they are known here.
     marks: Mutex<HashMap<String, Mark>>,
@@ -124,8 +103,7 @@ impl Quarantine {
         first: First,
     ) -> Result<Self, Error> {
         let inner = Inner {
-            connection: connection.clone(),
-            consumer: consumer.to_owned(),
+            stored: Marks::new(connection, consumer),
             first,
             marks: Mutex::default(),
             families: Mutex::default(),
@@ -134,7 +112,7 @@ impl Quarantine {
             alone: Arc::default(),
             waiting: watch::Sender::new(0),
         };
-        let marks = inner.read_all().await?;
+        let marks = inner.stored.read_all().await?;
         if !marks.is_empty() {
             tracing::warn!(
                 consumer,
@@ -242,7 +220,7 @@ impl Quarantine {
         request: Option<RequestId>,
     ) -> Result<Begun, Error> {
         let (inner, what) = (&self.0, what.to_string());
-        let found = inner.read(&what).await?;
+        let found = inner.stored.read(&what).await?;
         let of_family = inner.of_family(&what);
         if found.is_none() && of_family >= ALONE_MAX {
             return Ok(Begun {
@@ -271,11 +249,9 @@ impl Quarantine {
         let mark = Mark {
             begun: before.0 + 1,
             alone: before.1 + u32::from(alone.is_some()),
-            request,
-            by: instance(),
-            at: Timestamp::now(),
+            ..Mark::new(request)
         };
-        inner.write(&what, &mark).await?;
+        inner.stored.write(&what, &mark).await?;
         lock(&inner.marks).insert(what.clone(), mark);
         Ok(Begun {
             verdict: verdict(before.1, of_family),
@@ -300,7 +276,7 @@ impl Quarantine {
         {
             *count = count.saturating_sub(alone);
         }
-        if let Err(error) = self.0.remove(&begun.what).await {
+        if let Err(error) = self.0.stored.remove(&begun.what).await {
             tracing::debug!(what = begun.what, %error, "a mark could not be taken away");
         }
     }
@@ -311,7 +287,7 @@ impl Quarantine {
         let Some(found) = begun.found.clone() else {
             return self.end(begun).await;
         };
-        if let Err(error) = self.0.write(&begun.what, &found).await {
+        if let Err(error) = self.0.stored.write(&begun.what, &found).await {
             tracing::debug!(what = begun.what, %error, "a mark could not be put back");
         }
         lock(&self.0.marks).insert(begun.what, found);
@@ -349,73 +325,9 @@ impl Drop for Waits<'_> {
     }
 }
 
-/// This process, as an operator finds it.
-fn instance() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION"));
-    format!("{} pid {pid}, version {version}", host.trim())
-}
-
 impl Inner {
     fn of_family(&self, what: &str) -> u32 {
         let count = family(what).and_then(|family| lock(&self.families).get(family).copied());
         count.unwrap_or(0)
-    }
-
-    async fn stream(&self) -> Result<Stream<()>, Error> {
-        let stream = self.connection.jetstream.get_stream_no_info(QUARANTINE);
-        stream.await.map_err(Error::unavailable)
-    }
-
-    async fn read_all(&self) -> Result<HashMap<String, Mark>, Error> {
-        let all = subject::quarantined(&self.consumer, ">");
-        let stream = self.stream().await?;
-        let subjects = stream.info_with_subjects(all).await;
-        let subjects = subjects.map_err(Error::unavailable)?;
-        let prefix = subject::quarantined(&self.consumer, "").len();
-        let marks = subjects
-            .map_err(Error::unavailable)
-            .map_ok(|(subject, _)| async move {
-                let what = subject[prefix..].to_owned();
-                let mark = self.read(&what).await?;
-                Ok(mark.map(|mark| (what, mark)))
-            })
-            .try_buffer_unordered(READ_AT_ONCE)
-            .try_filter_map(|mark| std::future::ready(Ok(mark)));
-        marks.try_collect().await
-    }
-
-    /// By the stream's leader. A mark that this version cannot read says no more than that the
-    /// message was begun.
-    async fn read(&self, what: &str) -> Result<Option<Mark>, Error> {
-        let subject = subject::quarantined(&self.consumer, what);
-        let stream = self.stream().await?;
-        match stream.get_last_raw_message_by_subject(&subject).await {
-            Ok(message) => Ok(Some(serde_json::from_slice(&message.payload).unwrap_or(
-                Mark {
-                    begun: 1,
-                    alone: 0,
-                    request: None,
-                    by: String::new(),
-                    at: Timestamp::UNIX_EPOCH,
-                },
-            ))),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(Error::unavailable(error)),
-        }
-    }
-
-    async fn write(&self, what: &str, mark: &Mark) -> Result<(), Error> {
-        let body = serde_json::to_vec(mark).map_err(|error| Error::corrupt("a mark", error))?;
-        let subject = subject::quarantined(&self.consumer, what);
-        let headers = async_nats::HeaderMap::new();
-        let published = self.connection.publish(subject, headers, body.into()).await;
-        published.map(|_| ()).map_err(Error::of_refusal)
-    }
-
-    async fn remove(&self, what: &str) -> Result<(), Error> {
-        let subject = subject::quarantined(&self.consumer, what);
-        let purged = self.stream().await?.purge().filter(subject).await;
-        purged.map(|_| ()).map_err(Error::unavailable)
     }
 }

@@ -1,0 +1,68 @@
+//! Tasks that may have ended the worker that ran them.
+
+use std::fmt;
+use std::pin::pin;
+
+use domain::request::TaskId;
+use nats::{Begun, Error, TaskMessage, Verdict};
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::{self, Answer, Span, keep_lease, or_again};
+use crate::{Bench, given_up, judge};
+
+/// What a task is called among the suspects: whatever message it comes in.
+pub struct Suspect<'a>(pub &'a TaskMessage);
+
+impl fmt::Display for Suspect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TaskId {
+            request,
+            group,
+            task,
+        } = self.0.id;
+        // What one task does to its worker its siblings are likely to do as well.
+        write!(f, "{request}.{}/{group}.{task}", self.0.run)
+    }
+}
+
+/// An attempt at a task that may have ended the process that worked on it. Also how often it was
+/// begun without an end.
+pub async fn attempt(
+    bench: &Bench,
+    task: &TaskMessage,
+    cancelled: &CancellationToken,
+) -> (Answer, u32) {
+    let suspects = &bench.quarantine;
+    let beginning = pin!(suspects.begin(Suspect(task), Some(task.id.request)));
+    let begun = match keep_lease(bench, task, beginning).await.0 {
+        Ok(begun) => begun,
+        Err(error) => return (or_again(task, Err(error)), 0),
+    };
+    let lost = begun.lost;
+    let done = match begun.verdict {
+        Verdict::Try => attempt::attempt(bench, task, cancelled, lost).await,
+        Verdict::Convicted => give_up_convicted(bench, task, &begun).await,
+        Verdict::PassOver => {
+            let reason = judge::convicted(&begun).message;
+            let error = Error::Poisonous(reason);
+            given_up::set_aside_and_report(bench, &task.delivery, &error).await
+        }
+    };
+    if begun.verdict == Verdict::Try {
+        suspects.end(begun).await;
+    } else {
+        suspects.leave(begun).await;
+    }
+    (or_again(task, done), lost)
+}
+
+async fn give_up_convicted(
+    bench: &Bench,
+    task: &TaskMessage,
+    begun: &Begun,
+) -> Result<Answer, Error> {
+    match given_up::settled(bench, task).await? {
+        Some(letter) => given_up::report_again(bench, task, &letter).await,
+        None => given_up::give_up(bench, task, judge::convicted(begun), Span::none()).await,
+    }
+}

@@ -43,9 +43,12 @@ static WORKER: LazyLock<SyncSender<Job>> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| {
     let (done, wait) = sync_channel(1);
-    WORKER
-        .send((costly::document(bytes), done))
-        .expect("it works");
+    let document = costly::document(bytes);
+    // What an input stands for, for whoever looks at it.
+    if let Some(path) = std::env::var_os("COSTLY_WRITE") {
+        std::fs::write(path, &document).expect("it can be written");
+    }
+    WORKER.send((document, done)).expect("it works");
     wait.recv().expect("it has done its work");
 });
 

@@ -66,6 +66,56 @@ async fn what_a_document_refers_to_is_fetched_once_recorded_and_used() {
 }
 
 #[tokio::test]
+async fn what_is_fetched_together_and_fits_into_no_commit_is_kept_by_reference() {
+    const FILES: usize = 40;
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let root = world.folder().join("curves");
+    fs::create_dir(&root).unwrap();
+    let (mut markets, mut selects) = (String::new(), String::new());
+    let mut note = nats::sha256(b"dense");
+    for n in 0..FILES {
+        while note.len() < (n + 1) * 60_000 {
+            let next = nats::sha256(&note.as_bytes()[note.len() - 64..]);
+            note.push_str(&next);
+        }
+        let own = &note[n * 60_000..(n + 1) * 60_000];
+        let file = root.join(format!("{n}.xml"));
+        let market = format!(
+            "<vnml><project><market name=\"m{n}\"><note>{own}</note></market></project></vnml>"
+        );
+        fs::write(&file, market).unwrap();
+        let uri = format!("file://{}", file.display());
+        markets += &format!("<market name=\"m{n}\" href=\"{uri}\"/>");
+        selects += &format!("<market select=\"/vnml/project/market[@name='m{n}']\"/>");
+    }
+    let allow = format!("file://{}", root.display());
+    let program = up(&world, &valuer, &[("HREF_ALLOW", &allow)]).await;
+    let client = program.client();
+    let document = document(1, 1)
+        .replace("<market name=", &format!("{markets}<market name="))
+        .replace("<market select=\"/vnml/project/market[1]\"/>", &selects);
+    let answer = client.submit(&document, "sync=Y").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+
+    let options = nats::Options::new(world.nats_url(), "test");
+    let connection = nats::Connection::open(&options).await.unwrap();
+    let id = answer.header("x-request-id").parse().unwrap();
+    let commits = nats::Log::new(connection, 1).read(id, 0).await.unwrap();
+    let events = commits.iter().flat_map(|commit| &commit.events);
+    let captured = events.filter_map(|event| match event {
+        domain::request::Event::ResourcesCaptured(captured) => Some(&captured.resources),
+        _ => None,
+    });
+    let inline: Vec<bool> = captured
+        .flatten()
+        .map(|resource| resource.content.inline().is_some())
+        .collect();
+    assert_eq!(inline.len(), FILES);
+    assert_eq!(inline.iter().filter(|inline| **inline).count(), 4);
+}
+
+#[tokio::test]
 async fn what_is_not_allowed_is_not_fetched_and_the_request_says_so() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;

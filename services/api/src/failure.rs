@@ -257,3 +257,19 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_log_can_never_take_is_the_documents_fault_and_not_to_be_tried_again() {
+        let (what, bytes, limit) = ("a new commit".into(), 2, 1);
+        let Problem(details) = nats::Error::TooLarge { what, bytes, limit }.into();
+        assert_eq!(details.status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(details.members["code"], "document-limit");
+        assert_eq!(details.retry_after, None);
+        let Problem(details) = nats::Error::Unavailable("away".into()).into();
+        assert_eq!(details.retry_after, Some(1));
+    }
+}

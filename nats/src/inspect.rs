@@ -126,6 +126,21 @@ impl Connection {
         }
     }
 
+    /// The request of a commit by its subject alone: nothing of it is read. None where there is
+    /// no such commit any more.
+    pub async fn request_at(&self, shard: u8, sequence: u64) -> Result<Option<RequestId>, Error> {
+        let stream = self
+            .jetstream
+            .get_stream_no_info(Topology::log_stream(shard))
+            .await
+            .map_err(Error::unavailable)?;
+        match stream.direct_get(sequence).await {
+            Ok(message) => Ok(subject::request(&message.subject, 2)),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::unavailable(error)),
+        }
+    }
+
     /// Where the taking in of a shard's reports stands.
     pub async fn report_position(&self, shard: u8) -> Result<Position, Error> {
         self.position(REPORTS, &report_consumer_name(shard)).await

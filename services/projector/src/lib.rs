@@ -1,5 +1,6 @@
 //! The projector: it folds the log into the views in Redis and publishes the lifecycle feed.
 
+mod again;
 mod error;
 mod feed;
 mod project;

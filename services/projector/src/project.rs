@@ -3,13 +3,11 @@
 use std::slice;
 
 use domain::request::RequestId;
-use nats::{Commit, Delivery, Scan, UnreadableCommit};
+use nats::{Commit, Delivery, UnreadableCommit};
 
 use crate::shard::Shard;
 use crate::{Error, feed};
 
-/// How many commits of the log are projected at once.
-const LOG_CHUNK: usize = 1_000;
 /// Why the view of a request is stopped whose projection ended the process.
 const CONVICTED: &str = "its projection ended the process again and again";
 
@@ -22,7 +20,7 @@ pub enum Make {
     Views,
 }
 
-type Commits = Vec<Result<Commit, UnreadableCommit>>;
+pub type Commits = Vec<Result<Commit, UnreadableCommit>>;
 
 impl Shard {
     /// Projects what was delivered, in the order of the log.
@@ -66,45 +64,19 @@ impl Shard {
         Ok(commits)
     }
 
-    /// Projects the log from one sequence to another, both included.
-    pub(crate) async fn project_log(
-        &mut self,
-        from: u64,
-        to: u64,
-        make: Make,
-    ) -> Result<(), Error> {
-        let mut next = from;
-        for suspect in self.suspects.within(from, to) {
-            self.stretch(next, suspect - 1, make).await?;
-            self.suspect(suspect, None, make).await?;
-            next = suspect + 1;
-        }
-        self.stretch(next, to, make).await
-    }
-
-    /// The same, where no suspect is.
-    async fn stretch(&mut self, from: u64, to: u64, make: Make) -> Result<(), Error> {
-        if from > to {
-            return Ok(());
-        }
-        let mut scan = Scan::open(&self.connection, self.number, from, to).await?;
-        while let Some(commits) = scan.next_each(LOG_CHUNK).await? {
-            self.project(commits, make).await?;
-        }
-        Ok(())
-    }
-
     /// Projects a commit alone, which is not even read before it is marked.
-    async fn suspect(
+    pub(crate) async fn suspect(
         &mut self,
         sequence: u64,
         delivery: Option<&Delivery>,
         make: Make,
     ) -> Result<(), Error> {
-        let named = delivery.and_then(Delivery::request);
-        let request = named.or_else(|| self.suspects.request(sequence));
+        let request = match delivery {
+            Some(delivery) => delivery.request(),
+            None => self.connection.request_at(self.number, sequence).await?,
+        };
         if request.is_some_and(|request| self.stops.has(request)) {
-            self.suspects.pass_over(sequence);
+            self.suspects.forget(sequence);
             return Ok(());
         }
         let Some(begun) = self.suspects.begin(sequence, request).await? else {
@@ -119,13 +91,14 @@ impl Shard {
                 Ok(commits) => self.project(commits, make).await,
                 Err(error) => Err(error),
             },
-            None => self.stretch(sequence, sequence, make).await,
+            None => self.project_at(sequence, make).await,
         };
-        self.suspects.end(sequence, begun).await;
+        self.suspects.end(begun).await;
+        self.suspects.forget(sequence);
         projected
     }
 
-    async fn project(&mut self, commits: Commits, make: Make) -> Result<(), Error> {
+    pub(crate) async fn project(&mut self, commits: Commits, make: Make) -> Result<(), Error> {
         let commits = self.stops.readable(commits).await?;
         if !self.singly {
             return self.together(&commits, make).await;
@@ -197,21 +170,27 @@ impl Shard {
             if self.suspects.has_convicted(request) {
                 continue;
             }
-            let commits = match self.log.read(request, 0).await {
-                Ok(commits) => commits,
-                Err(error) if error.is_transient() => return Err(error.into()),
-                Err(error) => {
-                    self.stops.stop(request, stopped.sequence, &error).await?;
-                    continue;
-                }
+            let Some(begun) = self.suspects.begin_view(request).await? else {
+                continue;
             };
-            match self.take_up(stopped.sequence, &commits).await {
-                Ok(()) => self.stops.resumed(request).await?,
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => self.set_aside(request, stopped.sequence, &error).await?,
-            }
+            let resumed = self.resume_one(request, stopped.sequence).await;
+            self.suspects.end(begun).await;
+            resumed?;
         }
         Ok(())
+    }
+
+    async fn resume_one(&mut self, request: RequestId, stopped: u64) -> Result<(), Error> {
+        let commits = match self.log.read(request, 0).await {
+            Ok(commits) => commits,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => return self.stops.stop(request, stopped, &error).await,
+        };
+        match self.take_up(stopped, &commits).await {
+            Ok(()) => self.stops.resumed(request).await,
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => self.set_aside(request, stopped, &error).await,
+        }
     }
 
     /// Writes the view of a request that was stopped there, and publishes what was passed over.

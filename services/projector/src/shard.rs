@@ -145,6 +145,7 @@ impl Shard {
             "Redis is not what it was: building the views again"
         );
         self.views.forget();
+        self.stops.reload().await?;
         self.project_log(from + 1, to, Make::Views).await?;
         let found = self.store.advance(shard, from, to).await?;
         if found < from {

@@ -51,6 +51,13 @@ impl Stops {
         Ok(())
     }
 
+    /// Goes by what Redis has, which is not what it was.
+    pub async fn reload(&mut self) -> Result<(), Error> {
+        let noted = self.store.stopped_views().await?;
+        self.stopped = noted.iter().map(|view| view.request_id).collect();
+        Ok(())
+    }
+
     /// Whether any is.
     pub fn any(&self) -> bool {
         !self.stopped.is_empty()

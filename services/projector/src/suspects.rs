@@ -15,6 +15,8 @@ const SUSPECT_FROM: u32 = 3;
 /// The suspects of a shard, by sequence.
 pub struct Suspects {
     quarantine: Quarantine,
+    /// Stretches of the log: within one its commits take their turns alone.
+    stretches: Quarantine,
     /// Those that came so often before they came here, and have no mark yet.
     lost: BTreeSet<u64>,
     /// The furthest that was delivered here: what comes again from there to here was not lost,
@@ -24,9 +26,11 @@ pub struct Suspects {
 
 impl Suspects {
     pub async fn open(connection: &Connection, shard: u8) -> Result<Self, Error> {
-        let consumer = format!("projector-{shard}");
+        let open =
+            async |consumer: String| Quarantine::open(connection, &consumer, First::Alone).await;
         Ok(Self {
-            quarantine: Quarantine::open(connection, &consumer, First::Alone).await?,
+            quarantine: open(format!("projector-{shard}")).await?,
+            stretches: open(format!("projector-log-{shard}")).await?,
             lost: BTreeSet::new(),
             seen: 0,
         })
@@ -52,39 +56,58 @@ impl Suspects {
         all.filter(|at| (from..=to).contains(at)).collect()
     }
 
-    /// Marks a suspect as begun; none where it is not to be projected at all.
+    /// Marks a commit as begun; none where it is not to be projected at all.
     pub async fn begin(
         &self,
         sequence: u64,
         request: Option<RequestId>,
     ) -> Result<Option<Begun>, Error> {
-        let what = sequence.to_string();
+        self.try_alone(sequence.to_string(), request).await
+    }
+
+    /// Marks the whole log of a request as begun, to go on with its view; none where that ended
+    /// the process again and again.
+    pub async fn begin_view(&self, request: RequestId) -> Result<Option<Begun>, Error> {
+        self.try_alone(format!("view-{request}"), Some(request))
+            .await
+    }
+
+    /// Marks a stretch of the log as begun, by its first sequence. What of it ends the process
+    /// may not have been delivered so often yet: where one was lost in it before, it is to be
+    /// taken commit by commit.
+    pub async fn begin_stretch(&self, from: u64) -> Result<Begun, Error> {
+        Ok(self.stretches.begin(from, None).await?)
+    }
+
+    /// A stretch has ended, well or not.
+    pub async fn end_stretch(&self, begun: Begun) {
+        self.stretches.end(begun).await;
+    }
+
+    async fn try_alone(
+        &self,
+        what: String,
+        request: Option<RequestId>,
+    ) -> Result<Option<Begun>, Error> {
         // One that is convicted keeps its mark as it is.
         if self.quarantine.convicted().contains(&what) {
             return Ok(None);
         }
-        let begun = self.quarantine.begin(&what, request).await?;
+        let begun = self.quarantine.begin(what, request).await?;
         Ok((begun.verdict == Verdict::Try).then_some(begun))
     }
 
     /// What was begun has ended, well or not: the process lives.
-    pub async fn end(&mut self, sequence: u64, begun: Begun) {
+    pub async fn end(&self, begun: Begun) {
         self.quarantine.end(begun).await;
+    }
+
+    /// A commit was projected, or is not to be.
+    pub fn forget(&mut self, sequence: u64) {
         self.lost.remove(&sequence);
     }
 
-    /// One whose view is stopped is not projected at all.
-    pub fn pass_over(&mut self, sequence: u64) {
-        self.lost.remove(&sequence);
-    }
-
-    /// The request that a mark names.
-    pub fn request(&self, sequence: u64) -> Option<RequestId> {
-        let marks = self.quarantine.marks();
-        marks.get(&sequence.to_string())?.request
-    }
-
-    /// Whether a commit of this request is passed over: its log is not to be read.
+    /// Whether something of this request is passed over: its log is not to be read.
     pub fn has_convicted(&self, request: RequestId) -> bool {
         let marks = self.quarantine.marks();
         let convicted = self.quarantine.convicted();

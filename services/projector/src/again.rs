@@ -1,0 +1,98 @@
+//! Projecting from the log itself: what was missed, and all of it where Redis lost its views.
+
+use nats::{Begun, Commit, Scan, UnreadableCommit};
+
+use crate::Error;
+use crate::project::{Commits, Make};
+use crate::shard::Shard;
+
+/// How many commits are read and projected at once.
+const CHUNK: u64 = 1_000;
+
+impl Shard {
+    /// Projects the log from one sequence to another, both included.
+    pub(crate) async fn project_log(
+        &mut self,
+        from: u64,
+        to: u64,
+        make: Make,
+    ) -> Result<(), Error> {
+        let mut next = from;
+        for suspect in self.suspects.within(from, to) {
+            self.stretch(next, suspect - 1, make).await?;
+            self.suspect(suspect, None, make).await?;
+            next = suspect + 1;
+        }
+        self.stretch(next, to, make).await
+    }
+
+    /// The same, where no suspect is known.
+    async fn stretch(&mut self, from: u64, to: u64, make: Make) -> Result<(), Error> {
+        let mut scan = None;
+        let mut next = from;
+        while next <= to {
+            let begun = self.suspects.begin_stretch(next).await?;
+            let projected = self.chunk(&begun, &mut scan, next, to, make).await;
+            self.suspects.end_stretch(begun).await;
+            let Some(last) = projected? else {
+                break;
+            };
+            next = last + 1;
+        }
+        Ok(())
+    }
+
+    /// Projects a chunk, and gives its last sequence; none at the end of the log.
+    async fn chunk(
+        &mut self,
+        begun: &Begun,
+        scan: &mut Option<Scan>,
+        from: u64,
+        to: u64,
+        make: Make,
+    ) -> Result<Option<u64>, Error> {
+        if begun.lost > 0 {
+            // A process ended in it.
+            *scan = None;
+            let last = to.min(from + CHUNK - 1);
+            for sequence in from..=last {
+                self.suspect(sequence, None, make).await?;
+            }
+            return Ok(Some(last));
+        }
+        let scan = match scan {
+            Some(scan) => scan,
+            None => scan.insert(Scan::open(&self.connection, self.number, from, to).await?),
+        };
+        let limit = usize::try_from(CHUNK).unwrap_or(usize::MAX);
+        let Some(commits) = scan.next_each(limit).await? else {
+            return Ok(None);
+        };
+        let last = commits.last().map_or(to, sequence_of);
+        self.project_read(commits, make).await?;
+        Ok(Some(last))
+    }
+
+    /// Projects the commit of a sequence, where it is there.
+    pub(crate) async fn project_at(&mut self, sequence: u64, make: Make) -> Result<(), Error> {
+        let mut scan = Scan::open(&self.connection, self.number, sequence, sequence).await?;
+        match scan.next_each(1).await? {
+            Some(commits) => self.project_read(commits, make).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn project_read(&mut self, commits: Commits, make: Make) -> Result<(), Error> {
+        for commit in commits.iter().flatten() {
+            runtime::strike("projector", commit.request.to_string().as_bytes());
+        }
+        self.project(commits, make).await
+    }
+}
+
+fn sequence_of(commit: &Result<Commit, UnreadableCommit>) -> u64 {
+    match commit {
+        Ok(commit) => commit.sequence,
+        Err(unreadable) => unreadable.sequence,
+    }
+}

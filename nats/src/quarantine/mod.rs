@@ -219,6 +219,16 @@ impl Quarantine {
         what: impl Display,
         request: Option<RequestId>,
     ) -> Result<Begun, Error> {
+        self.begin_as(self.0.first, what, request).await
+    }
+
+    /// The same, where one without a mark is begun otherwise than others of this consumer.
+    pub async fn begin_as(
+        &self,
+        first: First,
+        what: impl Display,
+        request: Option<RequestId>,
+    ) -> Result<Begun, Error> {
         let (inner, what) = (&self.0, what.to_string());
         let found = inner.stored.read(&what).await?;
         let of_family = inner.of_family(&what);
@@ -232,7 +242,7 @@ impl Quarantine {
                 _alone: None,
             });
         }
-        let company = inner.first == First::InCompany || self.waiting() >= WAITING_MAX;
+        let company = first == First::InCompany || self.waiting() >= WAITING_MAX;
         let in_company = found.is_none() && company;
         let alone = if in_company {
             None

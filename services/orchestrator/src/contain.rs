@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use domain::request::{Command, Failure, Phase, Rejection, RequestId};
-use nats::{Begun, Delivery, Mark, Quarantine, Verdict};
+use nats::{Begun, Delivery, First, Mark, Quarantine, Verdict};
 use runtime::caught;
 
 use crate::context::Context;
@@ -27,7 +27,7 @@ pub async fn commit(context: &Arc<Context>, commit: &Arc<held::Commit>) -> Resul
     };
     let work = pin!(effects::of_commit(context, commit));
     let of = || what(delivery, "what follows from commit");
-    let suspects = &context.suspects.commits;
+    let suspects = (&context.suspects.commits, First::Alone);
     let again = delivery.comes_again();
     match contained(context, suspects, request, again, &of, work).await? {
         End::Done | End::Failed(_) => Ok(()),
@@ -41,15 +41,16 @@ pub async fn lost(context: &Arc<Context>, lost: &Lost) -> Result<(), Error> {
     let request = lost.request;
     let work = pin!(effects::of_open(context, request, lost.sequence));
     let of = || "putting its tasks and timers back".to_owned();
-    let suspects = &context.suspects.lost;
+    let suspects = (&context.suspects.commits, First::InCompany);
     let ended = contained(context, suspects, request, lost.again, &of, work);
     ended.await.map(|_| ())
 }
 
-/// Works on something of a request, under a mark where it may have ended a process before.
+/// Works on something of a request, under a mark where it may have ended a process before: begun
+/// alone or in company, where it has none yet.
 pub async fn contained(
     context: &Context,
-    suspects: &Quarantine,
+    (suspects, first): (&Quarantine, First),
     request: RequestId,
     again: bool,
     of: Of<'_>,
@@ -58,7 +59,7 @@ pub async fn contained(
     if !suspects.is_suspect(request, again) {
         return watched(context, suspects, request, of, work).await;
     }
-    let begun = Box::pin(suspects.begin(request, Some(request))).await?;
+    let begun = Box::pin(suspects.begin_as(first, request, Some(request))).await?;
     let ended = match begun.verdict {
         Verdict::Try => {
             let done = watched(context, suspects, request, of, work).await;

@@ -26,10 +26,9 @@ const COUNTED_FETCHES: usize = 10_000;
 
 /// What may have ended the process that worked on it.
 pub struct Suspects {
+    /// Commits, and requests that are put back because the queues lost what they held.
     pub commits: Quarantine,
     pub reports: Quarantine,
-    /// Requests that are put back because the queues lost what they held.
-    pub lost: Quarantine,
 }
 
 /// What every part of the orchestrator works with.

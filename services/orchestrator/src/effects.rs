@@ -96,7 +96,6 @@ impl Cause<'_> {
 
 async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Result<(), Error> {
     let request = commit.request;
-    strike(commit);
     // In this order: a timer that a redrive sets after the look at the request comes after it.
     let timers = match commit.events.last() {
         Some(Event::Failed(_) | Event::Cancelled(_)) => {
@@ -122,6 +121,9 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         let effects = commit.events.iter().flat_map(|event| react(state, event));
         effects.collect()
     };
+    if effects.iter().any(wants_document) {
+        strike(commit);
+    }
     let (letters, effects) = effects.into_iter().partition::<Vec<_>, _>(is_letter);
     Box::pin(complete(context, commit.sequence, letters)).await?;
     let moment = Moment {
@@ -140,6 +142,10 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         context.log.forget(request);
     }
     Ok(())
+}
+
+fn wants_document(effect: &Effect) -> bool {
+    matches!(effect, Effect::Advance | Effect::Dispatch { .. })
 }
 
 /// The poison of tests is in the document.

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use domain::request::{Report, RequestId, Verdict};
-use nats::{Deliveries, Delivery, StoredReport};
+use nats::{Deliveries, Delivery, First, StoredReport};
 use runtime::Shutdown;
 
 use crate::contain::{self, End};
@@ -130,7 +130,7 @@ async fn take_in(
         None => "taking in reports".into(),
     };
     let work = pin!(advance(context, request, reports, &deliveries));
-    let suspects = &context.suspects.reports;
+    let suspects = (&context.suspects.reports, First::Alone);
     let work = contain::contained(context, suspects, request, suspect, &of, work);
     let ended = if suspect {
         // It may have to wait for its turn.

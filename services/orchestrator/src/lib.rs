@@ -50,7 +50,6 @@ pub async fn run(
     let suspects = Suspects {
         commits: Quarantine::open(&connection, "orchestrator", First::Alone).await?,
         reports: Quarantine::open(&connection, "gather", First::Alone).await?,
-        lost: Quarantine::open(&connection, "fill", First::InCompany).await?,
     };
     let context = Context::new(connection.clone(), log, documents, pool, suspects, settings)
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;

@@ -44,14 +44,10 @@ pub async fn run(
 ) {
     let mut turns = Turns::new();
     let suspects = &context.suspects;
-    let mut waiting = (
-        suspects.commits.waiting_changes(),
-        suspects.lost.waiting_changes(),
-    );
+    let mut waiting = suspects.commits.waiting_changes();
     loop {
         // Suspects that wait for their turn alone take nobody's place.
-        let (commits_wait, lost_wait) = (suspects.commits.waiting(), suspects.lost.waiting());
-        let places = EFFECTS_IN_FLIGHT + commits_wait + lost_wait;
+        let places = EFFECTS_IN_FLIGHT + suspects.commits.waiting();
         turns.begin(
             |line| line.drain(..).collect(),
             |_, items: Vec<Item>| {
@@ -81,8 +77,7 @@ pub async fn run(
                 turns.queue(lost.request, Item::Lost(lost));
             }
             () = turns.ended() => {}
-            Ok(()) = waiting.0.changed() => {}
-            Ok(()) = waiting.1.changed() => {}
+            Ok(()) = waiting.changed() => {}
             () = context.held.due() => context.held.set(&context.timers, false).await,
             () = shutdown.softly() => break,
         }

@@ -239,7 +239,12 @@ pub const ALL: &[Callers] = &[
 /// One kind of caller after the other, each against a program that has both requests.
 pub async fn run(trials: &mut Trials, callers: &Callers) -> anyhow::Result<Row> {
     let port = trials.program.port();
-    let there = there(port).await?;
+    let there = if let Ok(there) = there(port).await {
+        there
+    } else {
+        trials.anew().await?;
+        there(port).await?
+    };
     let request = Arc::new((callers.request)(&there));
     let begun = trials.begin();
     let at = Instant::now();

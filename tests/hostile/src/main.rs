@@ -90,7 +90,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let program = Program::start(&binary, folder.path(), arguments.memory).await?;
     let mut trials = Trials::new(program).await?;
-    let (rows, missed) = all_of_them(&mut trials, &arguments, begun).await?;
+    let mut rows = Vec::new();
+    let all = all_of_them(&mut trials, &arguments, begun, &mut rows).await;
     println!("\n{}", table::of(&rows));
     let broken = rows.iter().filter(|row| !row.broken.is_empty()).count();
     println!(
@@ -98,6 +99,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         rows.len(),
         begun.elapsed().as_secs_f64()
     );
+    // What was measured until then is told in any case.
+    let missed = all?;
     if !missed.is_empty() {
         println!(
             "Not tried, for there was no time left: {}.",
@@ -121,13 +124,14 @@ fn list() {
     }
 }
 
-/// Every trial that there is time for, and the names of the others.
+/// Every trial that there is time for; gives the names of the others.
 async fn all_of_them(
     trials: &mut Trials,
     arguments: &Arguments,
     begun: Instant,
-) -> anyhow::Result<(Vec<Row>, Vec<&'static str>)> {
-    let (mut rows, mut missed) = (Vec::new(), Vec::new());
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<Vec<&'static str>> {
+    let mut missed = Vec::new();
     let done = |rows: &mut Vec<Row>, row: Row| {
         print!("{}", table::line(&row));
         rows.push(row);
@@ -138,7 +142,7 @@ async fn all_of_them(
             continue;
         }
         let row = documents::run(trials, kind).await?;
-        done(&mut rows, row);
+        done(rows, row);
     }
     for callers in callers::ALL
         .iter()
@@ -149,10 +153,10 @@ async fn all_of_them(
             continue;
         }
         let row = callers::run(trials, callers).await?;
-        done(&mut rows, row);
+        done(rows, row);
     }
-    for row in together::run(trials, &rows).await? {
-        done(&mut rows, row);
+    for row in together::run(trials, rows).await? {
+        done(rows, row);
     }
-    Ok((rows, missed))
+    Ok(missed)
 }

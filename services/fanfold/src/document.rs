@@ -134,7 +134,7 @@ fn read(file: &Path, settings: &Settings) -> anyhow::Result<Document> {
     };
     let limits = Limits {
         max_bytes: settings.payload_max_bytes,
-        ..Limits::default()
+        ..Limits::accepted()
     };
     let accepted = Document::accept(&bytes, &limits);
     accepted.with_context(|| format!("{} would not be accepted", file.display()))

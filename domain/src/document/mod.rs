@@ -18,6 +18,7 @@ mod result;
 mod split;
 mod target;
 mod tree;
+mod warnings;
 mod well_formed;
 mod write;
 mod xpath;

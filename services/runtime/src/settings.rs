@@ -94,7 +94,7 @@ settings! {
     tasks_max_bytes: i64 = "TASKS_MAX_BYTES", "536870912", "How many bytes of waiting tasks the broker keeps in memory; beyond it tasks wait in the log.";
     tasks_waiting_max: u64 = "TASKS_WAITING_MAX", "100000", "How many tasks may wait for workers; from half of it on some submissions get 503, above it all.";
     http_header_max_bytes: usize = "HTTP_HEADER_MAX_BYTES", "65536", "The largest head of an HTTP request, in bytes; at least 8192.";
-    http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "60000", "How long an HTTP connection may be idle, in milliseconds.";
+    http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "75000", "How long an HTTP connection may be idle, in milliseconds; longer than a balancer in front of it, whose 60 s are usual, keeps one.";
     http_head_timeout_ms: u64 = "HTTP_HEAD_TIMEOUT_MS", "10000", "How long the head of an HTTP request may take from its first byte on, in milliseconds.";
     http_write_timeout_ms: u64 = "HTTP_WRITE_TIMEOUT_MS", "30000", "How long a peer may take nothing of an answer before it is cut off, in milliseconds.";
     http_bodies_max_bytes: usize = "HTTP_BODIES_MAX_BYTES", "268435456", "How many bytes the bodies of all requests under way may have; more get 503. Never less than `PAYLOAD_MAX_BYTES`.";

@@ -29,6 +29,10 @@ const OURS: [&str; 7] = [
     "transfer-encoding",
 ];
 
+/// How long a connection is kept that is idle. Many services close theirs after a few seconds,
+/// and a task that is posted just then breaks off.
+const KEPT_IDLE: Duration = Duration::from_secs(1);
+
 /// A service and how it is called.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -71,6 +75,7 @@ impl Http {
         let mut client = Client::builder()
             .default_headers(headers(config)?)
             .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+            .pool_idle_timeout(KEPT_IDLE)
             // A redirect would carry a task and its credentials to a host nobody configured, and
             // so would a proxy found in the environment.
             .redirect(Policy::none())

@@ -40,3 +40,21 @@ fn what_would_fail_or_needs_fetching_is_said() {
     assert_eq!(shown["groups"][0]["outlook"], "fails");
     assert_eq!(shown["groups"][0]["code"], "hydration-no-match");
 }
+
+#[test]
+fn an_alias_that_comes_out_empty_is_warned_of_once() {
+    let shown = preview(
+        "<market name='a'><rate>1</rate></market>
+        <market name='b' select='/vnml/project/market[1]'/>
+        <market name='c' select='/vnml/project/market[1]'><rate>2</rate></market>
+        <group><valuation><market select=' /vnml/project/market[2] '/></valuation>
+        <valuation><market select='/vnml/project/market[2]'/></valuation>
+        <valuation><market select='/vnml/project/market[3]'/></valuation>
+        <valuation><market select='/vnml/project/market[1]'/></valuation>
+        <valuation xmlns:f='f'><f:market select='/vnml/project/market[2]/none'/></valuation></group>",
+    );
+    let warning = "select=\"/vnml/project/market[2]\" gives a <market> whose own \
+                   select=\"/vnml/project/market[1]\" is not followed: it comes out empty";
+    assert_eq!(shown["warnings"], json!([warning]));
+    assert_eq!(preview("<group><valuation/></group>").get("warnings"), None);
+}

@@ -56,9 +56,11 @@ async fn every_error_has_one_form() {
         .send(xml().header("content-encoding", "gzip").body("x"))
         .await;
     is_problem(&answer, 400, "body-unreadable");
-    let accept = client.call(Method::GET, &format!("{unknown}/results"));
-    let answer = client.send(accept.header("accept", "image/png")).await;
-    is_problem(&answer, 406, "not-acceptable");
+    for path in ["results", "status", "events"] {
+        let call = client.call(Method::GET, &format!("{unknown}/{path}"));
+        let answer = client.send(call.header("accept", "image/png")).await;
+        is_problem(&answer, 404, "unknown-request");
+    }
 
     let call = client
         .call(Method::GET, "/nope")
@@ -149,4 +151,97 @@ async fn what_has_expired_is_gone_and_what_never_was_is_not_there_with_redis_and
         listed["valuations"].as_array().unwrap().is_empty()
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_answer_has_the_type_that_is_accepted_and_why_there_is_none_goes_before() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let submit = |document: String, accept: &str| {
+        let call = client.call(Method::POST, "/valuation?sync=true");
+        let call = call.header("content-type", "text/xml");
+        client.send(call.header("accept", accept).body(document))
+    };
+    for (accept, kind) in [
+        ("text/xml", "text/xml"),
+        ("application/xml;q=0.1, text/xml", "text/xml"),
+        ("application/*+xml", "application/xml"),
+        ("application/json", "application/xml"),
+    ] {
+        let answer = submit(document(1, 1), accept).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(answer.header("content-type"), kind, "{accept}");
+    }
+    let done = submit(document(1, 1), "*/*").await;
+    let done = done.header("x-request-id").to_owned();
+    let get = |path: String, accept: &str| {
+        let call = client.call(Method::GET, &path);
+        client.send(call.header("accept", accept))
+    };
+    for (path, accept, kind) in [
+        ("results", "text/xml", "text/xml"),
+        ("results", "TEXT/*;q=0.5", "text/xml"),
+        ("results", "*/*", "application/xml"),
+        ("status", "text/xml", "text/xml"),
+        ("status", "application/*+xml", "application/xml"),
+        ("status", "*/*", "application/json"),
+    ] {
+        let answer = get(format!("/valuation/{done}/{path}"), accept).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path} {accept}");
+        assert_eq!(answer.header("content-type"), kind, "{path} {accept}");
+        assert!(answer.header("vary").contains("accept"), "{path} {accept}");
+    }
+    for path in ["results", "status", "events"] {
+        let answer = get(format!("/valuation/{done}/{path}"), "image/png").await;
+        is_problem(&answer, 406, "not-acceptable");
+    }
+    let failing = "<vnml><project><group><valuation select='/no'/></group></project></vnml>";
+    let failed = submit(failing.to_owned(), "*/*").await.id();
+    let path = format!("/valuation/{failed}/results");
+    for accept in ["application/json", "application/problem+json", "image/png"] {
+        let answer = get(path.clone(), accept).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{accept}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    let answer = get(path, "application/*+xml").await;
+    assert_eq!(answer.header("content-type"), "application/problem+xml");
+}
+
+#[tokio::test]
+async fn metadata_is_kept_as_it_was_said_or_refused() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let call = || client.call(Method::POST, "/valuation");
+    let call = || {
+        call()
+            .header("content-type", "text/xml")
+            .body(document(1, 1))
+    };
+    let tagged = call().header("x-tag", "a").header("x-tag", "b");
+    let tagged = tagged.header("x-desk", "Z\u{fc}rich".as_bytes());
+    let id = client.send(tagged).await.id();
+    let status = client.until_status(&id, "succeeded").await;
+    assert_eq!(status["metadata"]["x-tag"], "a, b");
+    assert_eq!(status["metadata"]["x-desk"], "Z\u{fc}rich");
+    let latin = client
+        .send(call().header("x-desk", &b"Z\xfcrich"[..]))
+        .await;
+    is_problem(&latin, 400, "invalid-metadata");
+    for callback in [
+        "nonsense",
+        "http://example.com/",
+        "https://u:p@example.com/",
+        "https://10.0.0.1/",
+    ] {
+        let answer = client.send(call().header("x-callback", callback)).await;
+        is_problem(&answer, 400, "invalid-callback");
+    }
+    let answer = client
+        .send(call().header("x-callback", "https://example.com/told"))
+        .await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
 }

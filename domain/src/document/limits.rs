@@ -56,12 +56,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Those for a document that was accepted: how large it may be was for whoever accepted it
-    /// to say.
+    /// Those for a document that was accepted, and for the results that were: how large they may
+    /// be was for whoever accepted them to say.
     #[must_use]
     pub fn accepted() -> Self {
         Self {
             max_bytes: usize::MAX,
+            max_result_bytes: usize::MAX,
             ..Self::default()
         }
     }

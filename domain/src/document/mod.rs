@@ -19,6 +19,7 @@ mod result;
 mod split;
 mod target;
 mod tree;
+mod warnings;
 mod well_formed;
 mod write;
 mod xpath;

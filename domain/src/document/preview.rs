@@ -16,6 +16,9 @@ pub struct Preview {
     pub groups: Vec<GroupPreview>,
     /// Every URI that it refers to, each once, in order.
     pub references: Vec<String>,
+    /// What is seldom meant as it is written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What a group would become.
@@ -67,6 +70,7 @@ impl Document {
     #[must_use]
     pub fn preview(mut self, effort: Effort) -> Option<Preview> {
         let references = self.references();
+        let warnings = self.warnings(effort)?;
         let mut groups = Vec::with_capacity(self.groups());
         let mut goes_on = true;
         for group in 0..self.groups() {
@@ -82,7 +86,11 @@ impl Document {
                 tasks,
             });
         }
-        Some(Preview { groups, references })
+        Some(Preview {
+            groups,
+            references,
+            warnings,
+        })
     }
 
     /// What is known of a group's tasks, and whether the run goes on after it.

@@ -7,6 +7,9 @@ use super::tree::{NodeId, Tree};
 /// A reply that is no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidResult {
+    /// It has more bytes than a result may have.
+    #[error("the result is larger than it may be, {0} bytes")]
+    TooBig(usize),
     /// It cannot be read.
     #[error("the result cannot be read: {0}")]
     Unreadable(String),
@@ -16,6 +19,17 @@ pub enum InvalidResult {
     /// It has no valuation where the result is.
     #[error("the result has no /vnml/project/group/valuation")]
     NoValuation,
+}
+
+impl InvalidResult {
+    /// The code of an attempt that ends with such a reply.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooBig(_) => "result-too-big",
+            Self::Unreadable(_) | Self::TooMuch(_) | Self::NoValuation => "result-invalid",
+        }
+    }
 }
 
 /// Whether a worker's reply is a result.
@@ -30,6 +44,9 @@ pub(super) struct ResultDocument {
 
 impl ResultDocument {
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, InvalidResult> {
+        if bytes.len() > limits.max_result_bytes {
+            return Err(InvalidResult::TooBig(limits.max_result_bytes));
+        }
         let limits = Limits {
             max_bytes: limits.max_result_bytes,
             ..*limits

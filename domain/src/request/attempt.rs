@@ -95,6 +95,9 @@ pub struct Outcome {
     /// What the worker was given; none from workers that do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,
+    /// Whether the worker has looked at its result, so that nobody has to look again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checked: bool,
     /// How it ended.
     pub verdict: Verdict,
 }

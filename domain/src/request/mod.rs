@@ -37,6 +37,6 @@ pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};
 pub use payload::Payload;
 pub use progress::{Progress, Stuck};
 pub use react::{Effect, react};
-pub use retry::{Retry, RetryPolicy};
+pub use retry::{Retry, RetryPolicy, chance};
 pub use state::{Group, Phase, Request, State, Status, TaskState};
 pub use trace_parent::{InvalidTraceParent, TraceParent};

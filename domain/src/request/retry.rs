@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::TaskId;
+
 /// What a fault asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -71,6 +73,21 @@ impl RetryPolicy {
         let spread = capped * self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);
         Duration::try_from_secs_f64((capped - spread) / 1000.0).unwrap_or(Duration::ZERO)
     }
+}
+
+/// A number from 0 to 1 that differs from task to task and from attempt to attempt: tasks that
+/// failed together are not tried again together.
+#[must_use]
+pub fn chance(task: TaskId, attempt: u32) -> f64 {
+    let seed = task.request.uuid().as_u128().to_be_bytes();
+    let hash = seed
+        .into_iter()
+        .chain(task.task.to_be_bytes())
+        .chain(attempt.to_be_bytes())
+        .fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+    f64::from(hash) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

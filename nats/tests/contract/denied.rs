@@ -25,6 +25,7 @@ async fn what_the_broker_does_not_allow_is_denied_rather_than_unavailable() {
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
         given: None,
+        checked: false,
         verdict: Verdict::Succeeded(Payload::from("<r/>")),
     };
     let reporting = Reports::new(connection)

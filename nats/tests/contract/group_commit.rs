@@ -117,6 +117,7 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
             started_at: Timestamp::UNIX_EPOCH,
             duration_ms: 1,
             given: None,
+            checked: false,
             verdict: Verdict::Succeeded(Payload::from("<r/>")),
         };
         reports.outcome(request, outcome, false)

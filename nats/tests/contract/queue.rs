@@ -108,6 +108,7 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
         given: None,
+        checked: false,
         verdict: Verdict::Succeeded(Payload::from("<r/>")),
     };
     Reports::new(connection.clone())

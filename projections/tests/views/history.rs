@@ -42,6 +42,7 @@ fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
         started_at: at(0),
         duration_ms: 20,
         given: None,
+        checked: false,
         verdict,
     })
 }

@@ -19,8 +19,6 @@ use crate::state::Api;
 const JSON_MAX_BYTES: usize = 64 * 1024;
 /// So much of a body must be there for what it announces to be believed.
 const ROOM_FROM_BYTES: usize = 64 * 1024;
-/// A body is read to its end, though it is refused, up to so many times what may be sent.
-const DROPPED_FACTOR: usize = 4;
 /// By so much what is sent may be larger than what comes out of it: a hundredth, and this.
 const PACKED_MORE_BYTES: usize = 4 * 1024;
 
@@ -154,11 +152,9 @@ impl Coming {
         }
     }
 
-    /// Reads it whole. The rest of one that is refused is read and dropped, up to a limit:
-    /// whoever still sends would not read the answer.
+    /// Reads it whole. The rest of one that is refused is left to whoever closes the connection.
     async fn read(mut self, body: Body) -> Result<Posted, Refused> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(self.most);
-        let most_sent = self.most.saturating_mul(DROPPED_FACTOR);
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| {
@@ -166,17 +162,7 @@ impl Coming {
                 Refused::CutOff
             })?;
             self.came += chunk.len();
-            if let Err(refused) = self.take_in(&chunk, announced).await {
-                let mut came = self.came;
-                // What it has taken is for others.
-                drop(self);
-                while came <= most_sent
-                    && let Some(Ok(chunk)) = chunks.next().await
-                {
-                    came += chunk.len();
-                }
-                return Err(refused);
-            }
+            self.take_in(&chunk, announced).await?;
         }
         self.finish()
     }

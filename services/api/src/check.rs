@@ -33,7 +33,7 @@ pub async fn check(
     let Posted { bytes: body, room } = posted;
     let limits = Limits {
         max_bytes: api.payload_max_bytes,
-        ..Limits::default()
+        ..Limits::accepted()
     };
     // It takes as much as a submission, and is let in like one.
     let _passed = api.door.pass()?;

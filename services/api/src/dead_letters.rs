@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use nats::{Error, Filter, Kept};
-use runtime::{Change, Changed, since};
+use runtime::{Change, Changed};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
@@ -19,6 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::body::PostedJson;
 use crate::failure::{Problem, ProblemBody, overloaded};
 use crate::input;
+use crate::query;
 use crate::read::parse_id;
 use crate::state::Api;
 
@@ -72,7 +73,7 @@ fn filter(
     since: Option<&str>,
 ) -> Result<Filter, Problem> {
     let since = since
-        .map(|text| self::since(text, Timestamp::now()))
+        .map(|text| query::since(text, Timestamp::now()))
         .transpose();
     let since = since.map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "invalid-since", error.to_string())

@@ -135,6 +135,8 @@ pub async fn events(
         Some("application/json") => page(&api, id, after, limit, seen(&headers)?).await,
         Some(_) => follow(api, caller, id, after).await,
         None => {
+            // That there is no such request goes before.
+            api.known(id, seen(&headers)?).await?;
             let message = "the history is application/json or text/event-stream";
             Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id))
         }

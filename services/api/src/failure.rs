@@ -17,12 +17,6 @@ const NAMESPACE: &str = "urn:ietf:rfc:7807";
 
 /// The code of what is stored and cannot be read.
 const UNREADABLE: &str = "history-unreadable";
-/// The answers that are given before the body was read.
-const BODY_LEFT: [StatusCode; 3] = [
-    StatusCode::REQUEST_TIMEOUT,
-    StatusCode::PAYLOAD_TOO_LARGE,
-    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-];
 
 /// An error answer.
 #[derive(Clone, Debug)]
@@ -199,10 +193,6 @@ fn written(response: Response, as_xml: bool) -> Response {
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.append(header::VARY, HeaderValue::from_static("accept"));
-    if BODY_LEFT.contains(&parts.status) {
-        // What was not read is still on its way: the connection is of no use any more.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     Response::from_parts(parts, body.into())
 }
 

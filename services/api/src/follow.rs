@@ -49,9 +49,9 @@ pub async fn follow(
         more: stretch.more,
         ended: stretch.ended,
     };
-    Ok(Sse::new(following.stream())
-        .keep_alive(heartbeat)
-        .into_response())
+    let stream = Sse::new(following.stream()).keep_alive(heartbeat);
+    // A proxy of nginx's kind is not to keep events back until it has many.
+    Ok(([("x-accel-buffering", "no")], stream).into_response())
 }
 
 /// One caller that follows a request.

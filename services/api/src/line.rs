@@ -1,5 +1,6 @@
 //! What one connection is doing, as its socket, its calls and the listener see it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::task::AtomicWaker;
@@ -14,6 +15,8 @@ pub struct Line {
     phase: Mutex<Phase>,
     /// Its place among the connections.
     place: Mutex<Option<Part>>,
+    /// Whether some of a call may still come that nobody reads.
+    left: AtomicBool,
     /// Whoever is to see that it is closed.
     waker: AtomicWaker,
 }
@@ -40,6 +43,7 @@ impl Line {
             caller,
             phase: Mutex::new(Phase::Idle(Instant::now())),
             place: Mutex::new(Some(place)),
+            left: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         })
     }
@@ -73,6 +77,24 @@ impl Line {
     /// A head is whole.
     pub fn called(&self) {
         *self.locked() = Phase::Call;
+    }
+
+    /// Some of a call is yet to come, or all of it was read.
+    pub fn leave(&self, left: bool) {
+        self.left.store(left, Ordering::Relaxed);
+    }
+
+    /// Whether some of a call may still come that nobody reads.
+    pub fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Only what nobody reads is waited for from now on: it may make room.
+    pub fn lingers(&self) {
+        let mut phase = self.locked();
+        if *phase != Phase::Closing {
+            *phase = Phase::Idle(Instant::now());
+        }
     }
 
     /// An answer is made, to its end.

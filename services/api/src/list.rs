@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::failure::{Problem, ProblemBody};
-use crate::query::{self, Parameters};
+use crate::query::{self, Parameters, Since};
 use crate::roll::{CHUNK, Roll};
 use crate::state::Api;
 
@@ -33,12 +33,13 @@ pub struct ListQuery {
     /// Only requests that stand so.
     #[param(value_type = Option<String>, pattern = "^(received|running|succeeded|failed|cancelled)$")]
     status: Option<Status>,
-    /// Only requests received at this time or later.
-    #[param(value_type = Option<String>, format = DateTime)]
-    since: Option<Timestamp>,
-    /// Only requests received before this time.
-    #[param(value_type = Option<String>, format = DateTime)]
-    until: Option<Timestamp>,
+    /// Only requests received at this time or later: a timestamp, or an age such as `90s`, `2h` or
+    /// `7d`.
+    #[param(value_type = Option<String>)]
+    since: Option<Since>,
+    /// Only requests received before this time, likewise.
+    #[param(value_type = Option<String>)]
+    until: Option<Since>,
     /// Only requests with this metadata: `x-desk:rates`, or `x-desk` with any value.
     #[param(pattern = "^[Xx]-[^:]+(:[\\s\\S]*)?$")]
     label: Option<String>,
@@ -106,8 +107,8 @@ impl ListQuery {
     fn fits(&self, view: &View) -> bool {
         let code = view.failure.as_ref().map(|failure| &failure.failure.code);
         self.status.is_none_or(|status| view.status == status)
-            && self.since.is_none_or(|since| view.received_at >= since)
-            && self.until.is_none_or(|until| view.received_at < until)
+            && self.since.is_none_or(|since| view.received_at >= since.0)
+            && self.until.is_none_or(|until| view.received_at < until.0)
             && (self.failure.is_none() || self.failure.as_ref() == code)
             && self
                 .label
@@ -133,7 +134,7 @@ impl ListQuery {
 
     /// The place that the page is below.
     fn below(&self) -> Result<Option<Placed>, Problem> {
-        let until = self.until.map(|until| Placed {
+        let until = self.until.map(|Since(until)| Placed {
             // Nothing is below a nil id in its own microsecond, but what is before `until` within it.
             micros: until.as_microsecond().saturating_add(1),
             request: RequestId::new(uuid::Uuid::nil()),
@@ -197,7 +198,7 @@ pub async fn list(
     };
     query.check()?;
     let mut below = query.below()?;
-    let since = query.since.map_or(0, Timestamp::as_microsecond);
+    let since = query.since.map_or(0, |Since(since)| since.as_microsecond());
     let roll = Roll::read(&api).await?;
     let mut found = Vec::new();
     let (mut looked_at, mut metadata_bytes) = (0, 0);

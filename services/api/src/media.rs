@@ -5,17 +5,21 @@ use axum::http::{HeaderMap, header};
 /// How well a range of an `Accept` header fits a media type: not at all, or the more exactly
 /// the higher.
 fn fit(range: &str, essence: &str) -> Option<u8> {
-    let kind = essence.split('/').next().unwrap_or_default();
-    if range.eq_ignore_ascii_case(essence) {
-        Some(3)
-    } else if range
-        .strip_suffix("/*")
-        .is_some_and(|of| of.eq_ignore_ascii_case(kind))
-    {
-        Some(2)
-    } else {
-        (range == "*/*").then_some(1)
+    let range = range.to_ascii_lowercase();
+    let (kind, name) = essence.split_once('/')?;
+    if range == essence {
+        return Some(4);
     }
+    if matches!(range.as_str(), "*/*" | "*") {
+        return Some(1);
+    }
+    if let Some((of, suffix)) = range.split_once("*+") {
+        // No standard has such ranges, and callers send them all the same.
+        let suffixed = name == suffix || name.ends_with(&format!("+{suffix}"));
+        let of_kind = matches!(of, "" | "*/") || of.strip_suffix('/') == Some(kind);
+        return (suffixed && of_kind).then_some(3);
+    }
+    (range.strip_suffix("/*") == Some(kind)).then_some(2)
 }
 
 /// How much a media type is wanted, in thousandths; everything is where nothing is said.
@@ -30,11 +34,9 @@ pub fn quality(headers: &HeaderMap, essence: &str) -> u16 {
                 continue;
             }
             said = true;
-            let weight = parts
-                .find_map(|part| part.strip_prefix("q="))
-                .map_or(1_000, thousandths);
+            let weight = parts.find_map(weight).unwrap_or(1_000);
             if let Some(fit) = fit(name, essence)
-                && best.is_none_or(|(known, _)| fit > known)
+                && best.is_none_or(|known| (fit, weight) > known)
             {
                 best = Some((fit, weight));
             }
@@ -47,8 +49,18 @@ pub fn quality(headers: &HeaderMap, essence: &str) -> u16 {
     }
 }
 
+/// The weight that a parameter says, where it is one.
+fn weight(parameter: &str) -> Option<u16> {
+    let (name, value) = parameter.split_once('=')?;
+    name.trim()
+        .eq_ignore_ascii_case("q")
+        .then(|| thousandths(value))
+}
+
 fn thousandths(weight: &str) -> u16 {
-    let weight: f64 = weight.trim().parse().unwrap_or(1.0);
+    let weight = weight.trim().parse().unwrap_or(1.0);
+    // What is no number, as `nan`, weighs nothing less than a weight that was not said.
+    let weight = if f64::is_nan(weight) { 1.0 } else { weight };
     // Within 0 and 1000, so nothing is cut off.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let thousandths = (weight.clamp(0.0, 1.0) * 1_000.0) as u16;
@@ -65,6 +77,11 @@ pub fn choose<'o>(headers: &HeaderMap, offers: &[&'o str]) -> Option<&'o str> {
         }
     }
     best.map(|(_, offer)| offer)
+}
+
+/// The form of an XML document that a caller would rather read; none where it reads none.
+pub fn xml(headers: &HeaderMap) -> Option<&'static str> {
+    choose(headers, &["application/xml", "text/xml"])
 }
 
 /// Whether a caller would rather read errors as XML.
@@ -102,9 +119,43 @@ mod tests {
             ),
             ("application/json;q=0, */*", Some("application/xml")),
             ("application/*;q=0.1", Some("application/json")),
+            ("application/*+xml", Some("application/xml")),
+            ("*/*+xml, application/json;q=0.9", Some("application/xml")),
+            ("text/*+xml", None),
+            (
+                "Application/XML; Q=0.2, application/json; q=0.1",
+                Some("application/xml"),
+            ),
+            (
+                "application/json;q=nan, application/xml;q=0.9",
+                Some("application/json"),
+            ),
+            (
+                "text/html, image/gif, *; q=.2, */*; q=.2",
+                Some("application/json"),
+            ),
+            (
+                "application/json;q=0, application/json;q=1",
+                Some("application/json"),
+            ),
             ("text/html", None),
         ] {
             assert_eq!(choose(&accept(text), &offers), chosen, "{text}");
+        }
+    }
+
+    #[test]
+    fn xml_has_the_type_that_the_caller_names() {
+        assert_eq!(xml(&HeaderMap::new()), Some("application/xml"));
+        for (text, chosen) in [
+            ("text/xml", Some("text/xml")),
+            ("TEXT/XML;charset=utf-8", Some("text/xml")),
+            ("text/xml;q=1, application/xml;q=0.1", Some("text/xml")),
+            ("text/xml, application/xml", Some("application/xml")),
+            ("application/soap+xml", None),
+            ("application/json, application/problem+xml", None),
+        ] {
+            assert_eq!(xml(&accept(text)), chosen, "{text}");
         }
     }
 
@@ -116,5 +167,7 @@ mod tests {
         assert!(prefers_xml(&accept(
             "application/problem+xml, application/json;q=0.9"
         )));
+        assert!(prefers_xml(&accept("application/*+xml")));
+        assert!(!prefers_xml(&accept("application/problem+json")));
     }
 }

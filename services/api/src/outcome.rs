@@ -62,6 +62,7 @@ pub async fn outcome(
     taken: &Taken,
     waiter: Waiter,
     limit: Duration,
+    kind: &'static str,
 ) -> Result<Response, Problem> {
     let ended = end(api, id, taken, waiter);
     let end = tokio::select! {
@@ -74,7 +75,7 @@ pub async fn outcome(
     let view = match end {
         End::Response(payload, sequence) => {
             api.seen.insert(id, sequence);
-            let response = response(api, id, &payload).await?;
+            let response = response(api, id, &payload, kind).await?;
             return Ok(with_sequence(response, sequence));
         }
         End::Other(view) => view,

@@ -88,14 +88,18 @@ impl Pieces {
 }
 
 /// The groups that are finished so far, marked incomplete.
-pub(crate) async fn so_far(api: &Api, id: RequestId) -> Result<Response, Problem> {
+pub(crate) async fn so_far(
+    api: &Api,
+    id: RequestId,
+    kind: &'static str,
+) -> Result<Response, Problem> {
     let request = api.state(id).await?;
     let groups = request.completed.len();
     let pieces = api.pieces(id, &request, groups).await?;
     let assembling = move || pieces.assembled().map(|made| made.response_so_far(groups));
     let document = at_cost(&api.pool, Cost::Costly, assembling).await?;
     let document = document.map_err(|reason| unreadable(id, &reason))?;
-    let mut response = xml(id, document);
+    let mut response = xml(id, document, kind);
     let incomplete = HeaderValue::from_static("true");
     response
         .headers_mut()

@@ -10,7 +10,7 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use crate::failure::{Problem, ProblemBody};
-use crate::query::Parameters;
+use crate::query::{Parameters, Said};
 use crate::read::{Until, parse_id, seen, with_sequence};
 use crate::sharing::Caller;
 use crate::state::Api;
@@ -20,8 +20,14 @@ use crate::{conditional, media, partial, preference};
 #[into_params(parameter_in = Query)]
 pub struct ResultsQuery {
     /// Whether to answer with the groups that are finished so far, where the request is not.
-    #[serde(default)]
-    partial: bool,
+    #[param(value_type = Option<bool>)]
+    partial: Option<Said>,
+}
+
+impl ResultsQuery {
+    fn partial(&self) -> bool {
+        self.partial.is_some_and(|said| said.0)
+    }
 }
 
 /// The response document.
@@ -54,19 +60,22 @@ pub async fn results(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
-    if media::choose(&headers, &["application/xml", "text/xml"]).is_none() {
-        let message = "results are application/xml";
-        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id));
-    }
+    let kind = media::xml(&headers);
     let seen = seen(&headers)?;
-    let wait = preference::wait(&headers, api.sync_wait);
+    // Nobody waits for what it would not read.
+    let wait = preference::wait(&headers, api.sync_wait).filter(|_| kind.is_some());
     let view = match wait {
         None => api.known(id, seen).await?,
         Some(wait) => api.held_back(caller, id, seen, Until::End, wait).await?,
     };
+    // Why there is no document is said first: whoever reads no XML reads that.
+    let kind = kind.ok_or_else(|| {
+        let message = "results are application/xml or text/xml";
+        Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id)
+    });
     let response = match (view.status, &view.failure) {
-        (Status::Succeeded, _) => finished(&api, id, &view, &headers).await?,
-        _ if query.partial => partial::so_far(&api, id).await?,
+        (Status::Succeeded, _) => finished(&api, id, &view, &headers, kind?).await?,
+        _ if query.partial() => partial::so_far(&api, id, kind?).await?,
         (Status::Failed, Some(failure)) => {
             return Err(failed(StatusCode::UNPROCESSABLE_ENTITY, id, failure));
         }
@@ -92,13 +101,14 @@ async fn finished(
     id: RequestId,
     view: &View,
     headers: &HeaderMap,
+    kind: &'static str,
 ) -> Result<Response, Problem> {
     let payload = view.response.as_ref().ok_or_else(|| Problem::unknown(id))?;
     let tag = tag(payload);
     let mut response = if conditional::has(headers, &tag) {
-        conditional::not_modified(&tag)
+        accept_varies(conditional::not_modified(&tag))
     } else {
-        response(api, id, payload).await?
+        response(api, id, payload, kind).await?
     };
     let left = api.seconds_left(view).unwrap_or(0);
     if let Ok(value) = HeaderValue::try_from(format!("private, max-age={left}")) {
@@ -119,8 +129,9 @@ pub(crate) async fn response(
     api: &Api,
     id: RequestId,
     payload: &Payload,
+    kind: &'static str,
 ) -> Result<Response, Problem> {
-    let document = xml(id, api.document(id, payload).await?);
+    let document = xml(id, api.document(id, payload).await?, kind);
     Ok(conditional::tagged(document, &tag(payload)))
 }
 
@@ -138,15 +149,20 @@ impl Api {
     }
 }
 
-/// An XML answer about a request.
-pub(crate) fn xml(id: RequestId, document: Vec<u8>) -> Response {
-    let mut response = document.into_response();
+/// An XML answer about a request, of the type that the caller reads.
+pub(crate) fn xml(id: RequestId, document: Vec<u8>, kind: &'static str) -> Response {
+    let mut response = accept_varies(document.into_response());
     let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("application/xml");
-    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert("x-request-id", id);
     }
+    response
+}
+
+fn accept_varies(mut response: Response) -> Response {
+    let accept = HeaderValue::from_static("accept");
+    response.headers_mut().append(header::VARY, accept);
     response
 }
 

@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +22,7 @@ use tower::ServiceExt;
 use crate::connections::{self, Connections, Warnings};
 use crate::failure::Problem;
 use crate::line::{Answering, Line};
+use crate::linger;
 use crate::media;
 use crate::socket::{Patience, Socket};
 
@@ -29,6 +30,11 @@ use crate::socket::{Patience, Socket};
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// The least that the HTTP implementation reads into.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Of what still comes of a call when it is answered so many times the largest document is
+/// dropped, and so many bytes in any case.
+const DROPPED_FACTOR: usize = 4;
+const DROPPED_BYTES: usize = 64 * 1024 * 1024;
 
 /// What bounds connections.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +55,13 @@ impl From<&Settings> for Limits {
                 idle: Duration::from_millis(settings.http_idle_timeout_ms),
                 head: Duration::from_millis(settings.http_head_timeout_ms),
                 write: Duration::from_millis(settings.http_write_timeout_ms),
+                rest: linger::Most {
+                    bytes: settings
+                        .payload_max_bytes
+                        .saturating_mul(DROPPED_FACTOR)
+                        .max(DROPPED_BYTES),
+                    time: Duration::from_millis(settings.http_body_timeout_ms),
+                },
             },
             drain_delay: Duration::from_millis(settings.drain_delay_ms),
         }
@@ -143,18 +156,28 @@ impl Serving {
 async fn answer(
     router: Router,
     line: Arc<Line>,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     line.called();
-    let answering = Answering(line);
-    let response = if names_one_host(request.version(), request.headers()) {
-        request.extensions_mut().insert(answering.0.caller);
+    line.leave(!request.body().is_end_stream());
+    let answering = Answering(line.clone());
+    let mut request = request.map(|body| Asked {
+        body,
+        line: line.clone(),
+    });
+    let mut response = if names_one_host(request.version(), request.headers()) {
+        request.extensions_mut().insert(line.caller);
         router.oneshot(request).await?
     } else {
         let message = "a request names its host once";
         let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid-host", message);
         problem.written(media::prefers_xml(request.headers()))
     };
+    if line.is_left() {
+        // What was not read is still on its way: the connection is of no use any more.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     Ok(response.map(|body| Answer {
         body,
         _answering: answering,
@@ -168,6 +191,36 @@ fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
         (Some(_), None) => true,
         (None, _) => version < Version::HTTP_11,
         _ => false,
+    }
+}
+
+/// The body of a call, which says when all of it was read.
+struct Asked {
+    body: Incoming,
+    line: Arc<Line>,
+}
+
+impl HttpBody for Asked {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.line.leave(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::failure::Problem;
 use crate::line::{Line, Phase};
+use crate::linger::{self, Linger};
 
 /// How long a connection may take over what.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub struct Patience {
     pub head: Duration,
     /// While the peer takes nothing of what is written.
     pub write: Duration,
+    /// Over what still comes of a call when it is answered.
+    pub rest: linger::Most,
 }
 
 /// A socket with the line it belongs to.
@@ -38,6 +41,8 @@ pub struct Socket {
     stalled: Option<Instant>,
     /// An answer of our own in place of one that the HTTP implementation made.
     instead: Option<Bytes>,
+    /// Where it is closed, and the peer may still send.
+    linger: Option<Linger>,
 }
 
 impl Socket {
@@ -51,6 +56,7 @@ impl Socket {
             writing: None,
             stalled: None,
             instead: None,
+            linger: None,
         }
     }
 
@@ -90,6 +96,7 @@ impl Socket {
             self.instead = refused_below(first).map(|problem| problem.written_plainly());
             if self.instead.is_some() {
                 self.line.called();
+                self.line.leave(true);
             }
         }
         self.instead.is_some()
@@ -227,7 +234,23 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let socket = self.get_mut();
+        let linger = match &mut socket.linger {
+            Some(linger) => linger,
+            none => {
+                ready!(Pin::new(&mut socket.stream).poll_shutdown(cx))?;
+                if !socket.line.is_left() {
+                    return Poll::Ready(Ok(()));
+                }
+                socket.line.lingers();
+                none.insert(Linger::new(socket.patience.rest))
+            }
+        };
+        socket.line.register(cx.waker());
+        if socket.line.phase() == Phase::Closing {
+            return Poll::Ready(Ok(()));
+        }
+        linger.poll_over(&mut socket.stream, cx).map(Ok)
     }
 }
 

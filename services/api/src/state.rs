@@ -37,6 +37,8 @@ pub struct Api {
     pub(crate) door: Door,
     pub(crate) rules: Rules,
     pub(crate) payload_max_bytes: usize,
+    /// Whether callbacks may lead inside.
+    pub(crate) private_callbacks: bool,
     pub(crate) sync_wait: Duration,
     pub(crate) time_to_live: Duration,
     pub(crate) body_timeout: Duration,
@@ -78,6 +80,7 @@ impl Api {
             door: Door::new(settings),
             rules: settings.rules(),
             payload_max_bytes: settings.payload_max_bytes,
+            private_callbacks: settings.webhook_allow_private,
             sync_wait: Duration::from_millis(settings.sync_wait_timeout_ms),
             time_to_live: Duration::from_secs(settings.request_ttl_seconds),
             body_timeout: Duration::from_millis(settings.http_body_timeout_ms),

@@ -129,9 +129,10 @@ pub async fn status(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
-    let form = json_or_xml(&headers)?;
+    let form = json_or_xml(&headers);
     let seen = seen(&headers)?;
-    let wait = preference::wait(&headers, api.sync_wait);
+    // Nobody waits for what it would not read.
+    let wait = preference::wait(&headers, api.sync_wait).filter(|_| form.is_ok());
     let view = match wait {
         None => api.known(id, seen).await?,
         Some(wait) => {
@@ -143,6 +144,8 @@ pub async fn status(
                 .await?
         }
     };
+    // That there is no such request goes before.
+    let form = form.map_err(|problem| problem.of(id))?;
     let sequence = view.seq;
     let tag = format!("{sequence}.{}", form.name());
     let response = if conditional::has(&headers, &tag) {
@@ -162,14 +165,15 @@ fn known_sequence(headers: &HeaderMap) -> Option<u64> {
 #[derive(Clone, Copy, Debug)]
 pub enum Form {
     Json,
-    Xml,
+    /// Of this media type.
+    Xml(&'static str),
 }
 
 impl Form {
     fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
-            Self::Xml => "xml",
+            Self::Xml(_) => "xml",
         }
     }
 
@@ -177,9 +181,9 @@ impl Form {
     pub fn answer(self, root: &str, body: &impl Serialize) -> Response {
         let mut response = match self {
             Self::Json => Json(body).into_response(),
-            Self::Xml => {
+            Self::Xml(kind) => {
                 let value = serde_json::to_value(body).unwrap_or_default();
-                let kind = [(header::CONTENT_TYPE, "application/xml")];
+                let kind = [(header::CONTENT_TYPE, kind)];
                 (kind, xml::document(root, None, &value)).into_response()
             }
         };
@@ -196,9 +200,9 @@ pub fn json_or_xml(headers: &HeaderMap) -> Result<Form, Problem> {
         &["application/json", "application/xml", "text/xml"],
     ) {
         Some("application/json") => Ok(Form::Json),
-        Some(_) => Ok(Form::Xml),
+        Some(kind) => Ok(Form::Xml(kind)),
         None => {
-            let message = "this is application/json or application/xml";
+            let message = "this is application/json, application/xml or text/xml";
             Err(Problem::new(
                 StatusCode::NOT_ACCEPTABLE,
                 "not-acceptable",

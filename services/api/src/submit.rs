@@ -17,11 +17,11 @@ use crate::body::{Posted, PostedDocument};
 use crate::failure::{Problem, ProblemBody};
 use crate::intake::{self, Outline};
 use crate::outcome::{Accepted, accepted, outcome};
-use crate::query::Parameters;
+use crate::query::{Parameters, Said};
 use crate::read::{too_many_waiters, with_sequence};
 use crate::sharing::Caller;
 use crate::state::Api;
-use crate::{idempotency, preference};
+use crate::{idempotency, media, metadata, preference};
 
 /// Who submits, until callers are told apart.
 pub(crate) const ANONYMOUS: &str = "anonymous";
@@ -29,27 +29,25 @@ pub(crate) const ANONYMOUS: &str = "anonymous";
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SubmitQuery {
-    /// Whether to wait for the result: `Y` or `N`.
-    #[param(pattern = "^[YN]$")]
+    /// Whether to wait for the result: `Y` or `N`, `yes` or `no`, `true` or `false`, `1` or `0`, in
+    /// any case. Empty, it says nothing.
+    #[param(
+        pattern = "^([YyNn]|[Yy][Ee][Ss]|[Nn][Oo]|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])?$"
+    )]
     sync: Option<String>,
 }
 
 impl SubmitQuery {
     /// None where nothing is said.
     fn sync(&self) -> Result<Option<bool>, Problem> {
-        match self.sync.as_deref() {
-            None => Ok(None),
-            Some("Y") => Ok(Some(true)),
-            Some("N") => Ok(Some(false)),
-            Some(other) => {
-                let message = format!("sync='{other}': it must be Y or N");
-                Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid-sync",
-                    message,
-                ))
-            }
-        }
+        let word = self.sync.as_deref().filter(|word| !word.is_empty());
+        let said = word.map(|word| {
+            word.parse::<Said>().map_err(|neither| {
+                let message = format!("sync='{word}': {neither}");
+                Problem::new(StatusCode::BAD_REQUEST, "invalid-sync", message)
+            })
+        });
+        Ok(said.transpose()?.map(|said| said.0))
     }
 }
 
@@ -92,6 +90,8 @@ pub async fn submit(
     };
     let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
     let key = idempotency::key(&headers)?;
+    let metadata = metadata::of(&headers)?;
+    metadata::check_callback(&metadata, api.private_callbacks)?;
     let Posted { bytes: body, room } = posted;
     runtime::strike("api", &body);
     let passed = match key {
@@ -115,12 +115,21 @@ pub async fn submit(
         ),
         None => None,
     };
-    let taken = take_in(&api, id, key, &headers, document, outline, passed).await?;
+    let envelope = Envelope {
+        key,
+        metadata,
+        traceparent: traceparent(&headers),
+    };
+    let taken = take_in(&api, id, envelope, document, outline, passed).await?;
     // It is in the log: its room is for others.
     drop(room);
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
-        Some((waiter, wait)) => outcome(&api, id, &taken, waiter, wait).await?,
+        Some((waiter, wait)) => {
+            // Nothing is refused for how its answer would be read.
+            let kind = media::xml(&headers).unwrap_or("application/xml");
+            outcome(&api, id, &taken, waiter, wait, kind).await?
+        }
     };
     let response = preference::applied(response, preferred);
     Ok(if taken.replayed {
@@ -128,6 +137,13 @@ pub async fn submit(
     } else {
         response
     })
+}
+
+/// What comes with a document.
+struct Envelope {
+    key: Option<String>,
+    metadata: BTreeMap<String, String>,
+    traceparent: Option<TraceParent>,
 }
 
 /// What became of a submission.
@@ -140,8 +156,7 @@ pub struct Taken {
 async fn take_in(
     api: &Api,
     id: RequestId,
-    key: Option<String>,
-    headers: &HeaderMap,
+    envelope: Envelope,
     document: Hashed,
     outline: Outline,
     passed: Option<SemaphorePermit<'_>>,
@@ -161,10 +176,10 @@ async fn take_in(
         document: api.payloads.store_hashed(document).await?,
         fingerprint: outline.fingerprint,
         groups: outline.groups,
-        metadata: metadata(headers),
-        traceparent: traceparent(headers),
+        metadata: envelope.metadata,
+        traceparent: envelope.traceparent,
         submitter: ANONYMOUS.to_owned(),
-        idempotency_key: key,
+        idempotency_key: envelope.key,
     };
     let bytes = received.document.size();
     let received = Box::new(received);
@@ -245,13 +260,4 @@ fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
     let mut values = headers.get_all("traceparent").iter();
     let only = values.next().filter(|_| values.next().is_none())?;
     only.to_str().ok()?.parse().ok()
-}
-
-/// The `x-*` headers, names in lower case. One that is no text is left out.
-fn metadata(headers: &HeaderMap) -> BTreeMap<String, String> {
-    headers
-        .iter()
-        .filter(|(name, _)| name.as_str().starts_with("x-"))
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
-        .collect()
 }

@@ -134,7 +134,7 @@ fn read(file: &Path, settings: &Settings) -> anyhow::Result<Document> {
     };
     let limits = Limits {
         max_bytes: settings.payload_max_bytes,
-        ..Limits::default()
+        ..Limits::accepted()
     };
     let accepted = Document::accept(&bytes, &limits);
     accepted.with_context(|| format!("{} would not be accepted", file.display()))
@@ -142,6 +142,9 @@ fn read(file: &Path, settings: &Settings) -> anyhow::Result<Document> {
 
 fn show(preview: &Preview, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "accepted")?;
+    for warning in &preview.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
     writeln!(out, "groups: {}", preview.groups.len())?;
     for (index, group) in preview.groups.iter().enumerate() {
         let name = group.name.as_deref().unwrap_or("-");

@@ -43,6 +43,8 @@ pub struct Context {
     pub suspects: Suspects,
     pub task_types: TaskTypes,
     pub rules: Rules,
+    /// The most bytes of a result.
+    pub result_max_bytes: usize,
     pub request_timeout: Duration,
     pub ack_wait: Duration,
     pub fetcher: Fetcher,
@@ -77,6 +79,7 @@ impl Context {
             suspects,
             task_types: settings.task_types.clone(),
             rules: settings.rules(),
+            result_max_bytes: settings.result_max_bytes,
             request_timeout: Duration::from_millis(settings.request_timeout_ms),
             ack_wait,
             fetcher: Fetcher::new(settings)?,

@@ -103,6 +103,19 @@ pub async fn task(
     group: u32,
     task: u32,
 ) -> Result<(), Error> {
+    match open_task(context, request, group, task).await? {
+        Some(made) => send_one(context, made).await,
+        None => Ok(()),
+    }
+}
+
+/// A task as it is sent; none where it has ended, or nobody waits for it.
+pub async fn open_task(
+    context: &Arc<Context>,
+    request: RequestId,
+    group: u32,
+    task: u32,
+) -> Result<Option<Made>, Error> {
     let work = context.work(request);
     let mut work = work.lock().await;
     let mut batch = Batch {
@@ -118,18 +131,17 @@ pub async fn task(
     let loaded = context.load_current(request).await?;
     let pending = batch.pending(loaded, |number| number == task).await?;
     if pending.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let made = batch.make(&pending).await?;
-    send(context, made).await
+    Ok(batch.make(&pending).await?.pop())
 }
 
 /// A task with its document.
-struct Made {
-    id: TaskId,
-    attempts: Attempts,
+pub struct Made {
+    pub id: TaskId,
+    pub attempts: Attempts,
     traceparent: Option<TraceParent>,
-    document: TaskDocument,
+    pub document: TaskDocument,
 }
 
 async fn all_sent(sending: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::kept::KEPT_MAX_BYTES;
 use crate::outbox::{SIGNS_OF_LIFE, pause_before, with_signs_of_life};
 use crate::turns::Turns;
-use crate::{advance, dispatch};
+use crate::{advance, border, dispatch};
 
 /// The most reports that become one commit.
 const REPORTS_PER_COMMIT: usize = 500;
@@ -129,11 +129,15 @@ async fn take_in(
         Some(first) => contain::what(first, "taking in report"),
         None => "taking in reports".into(),
     };
-    let work = pin!(advance(context, request, reports, &deliveries));
+    let most = context.result_max_bytes;
+    let is_foreign = reports
+        .iter()
+        .any(|report| border::is_foreign(report, most));
+    let work = pin!(advance(context, request, reports, is_foreign, &deliveries));
     let suspects = (&context.suspects.reports, First::Alone);
     let work = contain::contained(context, suspects, request, suspect, &of, work);
-    let ended = if suspect {
-        // It may have to wait for its turn.
+    let ended = if suspect || is_foreign {
+        // It may have to wait for its turn, or for large results to be looked at.
         let every = context.ack_wait / SIGNS_OF_LIFE;
         with_signs_of_life(&deliveries, every, pin!(work)).await
     } else {
@@ -159,6 +163,7 @@ async fn advance(
     context: &Arc<Context>,
     request: RequestId,
     mut reports: Vec<Report>,
+    is_foreign: bool,
     deliveries: &[Delivery],
 ) -> Result<(), Error> {
     if contain::has_failed(context, request).await? {
@@ -167,6 +172,10 @@ async fn advance(
     }
     for delivery in deliveries {
         runtime::strike("gather", delivery.body());
+    }
+    if is_foreign {
+        let refused = Box::pin(border::refuse_unusable(context, request, &mut reports)).await;
+        context.or_abort(request, refused).await?;
     }
     if reports.iter().any(|report| large_result(report).is_some()) {
         Box::pin(by_reference(context, &mut reports)).await?;

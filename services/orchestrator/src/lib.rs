@@ -5,6 +5,7 @@
 //! takes in the reports of workers and timers, many at once, and commits what they say.
 
 mod advance;
+mod border;
 mod contain;
 mod context;
 mod dispatch;

@@ -314,7 +314,7 @@ async fn parse(context: &Context, bytes: Vec<u8>) -> Result<Document, Error> {
 /// From how many bytes on parsing or writing a document is costly.
 const COSTLY_BYTES: usize = 1024 * 1024;
 
-fn cost(bytes: usize) -> Cost {
+pub fn cost(bytes: usize) -> Cost {
     if bytes <= COSTLY_BYTES {
         Cost::Small
     } else {

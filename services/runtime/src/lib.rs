@@ -1,7 +1,9 @@
 //! What every role needs to run: settings, logs, shutdown, and documents on their way between
 //! roles, and the pool that works on documents.
 
+mod address;
 mod behind;
+mod callback;
 mod caught;
 mod documents;
 mod logs;
@@ -14,7 +16,9 @@ mod since;
 mod stuck;
 mod task_types;
 
+pub use address::is_public;
 pub use behind::oldest_unprojected;
+pub use callback::callback;
 pub use caught::caught;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
 pub use logs::start_logs;

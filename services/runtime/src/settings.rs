@@ -85,6 +85,7 @@ settings! {
     redis_port: u16 = "REDIS_PORT", "16379", "The loopback port of the Redis server that `up` starts.";
     nats_sync_interval: String = "NATS_SYNC_INTERVAL", "always", "When the NATS server that `up` starts syncs to disk: always, or an interval such as 100ms.";
     payload_max_bytes: usize = "PAYLOAD_MAX_BYTES", "10485760", "The largest document accepted, in bytes; 268435456 at the most.";
+    result_max_bytes: usize = "RESULT_MAX_BYTES", "10485760", "The largest result of a task that is taken, in bytes; 268435456 at the most. The same for every role.";
     sync_wait_timeout_ms: u64 = "SYNC_WAIT_TIMEOUT_MS", "120000", "How long a synchronous submission waits for its result, in milliseconds.";
     sync_waiters_max: usize = "SYNC_WAITERS_MAX", "10000", "How many callers wait for an answer at once; more get 503.";
     event_streams_max: usize = "EVENT_STREAMS_MAX", "1000", "How many event streams are followed at once; more get 503.";
@@ -93,7 +94,7 @@ settings! {
     tasks_max_bytes: i64 = "TASKS_MAX_BYTES", "536870912", "How many bytes of waiting tasks the broker keeps in memory; beyond it tasks wait in the log.";
     tasks_waiting_max: u64 = "TASKS_WAITING_MAX", "100000", "How many tasks may wait for workers; from half of it on some submissions get 503, above it all.";
     http_header_max_bytes: usize = "HTTP_HEADER_MAX_BYTES", "65536", "The largest head of an HTTP request, in bytes; at least 8192.";
-    http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "60000", "How long an HTTP connection may be idle, in milliseconds.";
+    http_idle_timeout_ms: u64 = "HTTP_IDLE_TIMEOUT_MS", "75000", "How long an HTTP connection may be idle, in milliseconds; longer than a balancer in front of it, whose 60 s are usual, keeps one.";
     http_head_timeout_ms: u64 = "HTTP_HEAD_TIMEOUT_MS", "10000", "How long the head of an HTTP request may take from its first byte on, in milliseconds.";
     http_write_timeout_ms: u64 = "HTTP_WRITE_TIMEOUT_MS", "30000", "How long a peer may take nothing of an answer before it is cut off, in milliseconds.";
     http_bodies_max_bytes: usize = "HTTP_BODIES_MAX_BYTES", "268435456", "How many bytes the bodies of all requests under way may have; more get 503. Never less than `PAYLOAD_MAX_BYTES`.";
@@ -209,6 +210,7 @@ impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
         let positive = [
             ("SUBMISSIONS_MAX", self.submissions_max as u64),
+            ("RESULT_MAX_BYTES", self.result_max_bytes as u64),
             ("MAX_TASK_ATTEMPTS", u64::from(self.max_task_attempts)),
             ("WORKER_CONCURRENCY", self.worker_concurrency as u64),
             ("TASK_TIMEOUT_MS", self.task_timeout_ms),
@@ -248,9 +250,14 @@ impl Settings {
             let reason = format!("it must not be longer than LOG_MAX_AGE_SECONDS, {log_age} s");
             return Err(self.wrong("REQUEST_TTL_SECONDS", reason));
         }
-        if self.payload_max_bytes > nats::STORED_MAX_BYTES {
-            let most = nats::STORED_MAX_BYTES;
-            return Err(self.wrong("PAYLOAD_MAX_BYTES", format!("it must be at most {most}")));
+        let most = nats::STORED_MAX_BYTES;
+        for (name, bytes) in [
+            ("PAYLOAD_MAX_BYTES", self.payload_max_bytes),
+            ("RESULT_MAX_BYTES", self.result_max_bytes),
+        ] {
+            if bytes > most {
+                return Err(self.wrong(name, format!("it must be at most {most}")));
+            }
         }
         if self.shards > domain::request::PARTITIONS {
             return Err(self.wrong("SHARDS", "it must be at most 64"));

@@ -26,6 +26,8 @@ pub struct TaskType {
     pub time_limit: Duration,
     /// Tasks of this type a worker runs at once.
     pub concurrency: usize,
+    /// The most bytes of a result.
+    pub result_max_bytes: usize,
 }
 
 /// The closed set of task types, in the order in which they are matched; `default` is always
@@ -80,6 +82,12 @@ impl TaskTypes {
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.iter().map(|t| t.name.clone()).collect()
+    }
+
+    /// The type of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&TaskType> {
+        self.iter().find(|t| t.name == name)
     }
 
     /// The type of a valuation of this name: the first that matches, else `default`.
@@ -146,6 +154,7 @@ impl TaskType {
                 entry.time_limit_ms.unwrap_or(settings.task_timeout_ms),
             ),
             concurrency: entry.concurrency.unwrap_or(settings.worker_concurrency),
+            result_max_bytes: settings.result_max_bytes,
             matches: entry.matches,
             name: entry.name,
         })

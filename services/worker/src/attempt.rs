@@ -4,6 +4,7 @@
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use domain::document::{Limits, check_result};
 use domain::request::{self, Fault, Next, Outcome, Payload};
 use jiff::Timestamp;
@@ -185,9 +186,19 @@ async fn produce(
     };
     let limit = bench.task_type.time_limit;
     let result = bench.executor.execute(&attempt, limit, cancelled).await?;
-    check_result(&result, &Limits::default())
-        .map_err(|error| executor::Fault::permanent("result-invalid", error.to_string()))?;
+    let most = bench.task_type.result_max_bytes;
+    let result = executor::aside::computed(result, move |result| usable(result, most)).await?;
     storage::keep(bench, result, cancelled).await
+}
+
+fn usable(result: Bytes, most: usize) -> Result<Bytes, executor::Fault> {
+    let limits = Limits {
+        max_result_bytes: most,
+        ..Limits::default()
+    };
+    check_result(&result, &limits)
+        .map_err(|error| executor::Fault::permanent(error.code(), error.to_string()))?;
+    Ok(result)
 }
 
 fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: request::Verdict) -> Outcome {
@@ -200,6 +211,7 @@ fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: request::Ver
         started_at: span.started_at,
         duration_ms: span.duration_ms,
         given: Some(task.given()),
+        checked: matches!(verdict, request::Verdict::Succeeded(_)),
         verdict,
     }
 }

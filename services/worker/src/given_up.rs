@@ -71,6 +71,7 @@ pub async fn report_again(
         started_at: last.started_at,
         duration_ms: last.duration_ms,
         given: Some(letter.given()),
+        checked: false,
         verdict: Verdict::Failed {
             fault: last.fault.clone(),
             next: Next::DeadLetter(letter.id()),
@@ -116,6 +117,7 @@ pub async fn set_aside_and_report(
             task_type: bench.task_type.name.clone(),
             sha256: None,
         }),
+        checked: false,
         verdict: Verdict::Failed {
             fault: Fault {
                 code: "unreadable".into(),

@@ -47,22 +47,8 @@ pub fn next(bench: &Bench, task: &TaskMessage, lost: u32, code: &str, retry: Ret
     };
     let policy = &bench.task_type.retry;
     let failed = of_this_run(task).saturating_sub(lost).max(1);
-    match policy.delay(failed, code, retry, chance(task)) {
+    match policy.delay(failed, code, retry, request::chance(task.id, task.attempt)) {
         Some(delay) => Judgement::Again(delay),
         None => Judgement::GiveUp,
     }
-}
-
-/// A number from 0 to 1 that differs from task to task and from attempt to attempt: tasks that
-/// failed together are not tried again together.
-fn chance(task: &TaskMessage) -> f64 {
-    let seed = task.id.request.uuid().as_u128().to_be_bytes();
-    let hash = seed
-        .into_iter()
-        .chain(task.id.task.to_be_bytes())
-        .chain(task.attempt.to_be_bytes())
-        .fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
-    f64::from(hash) / f64::from(u32::MAX)
 }

@@ -75,7 +75,9 @@ fn config(task_type: &TaskType) -> Result<ExecutorConfig, Error> {
 }
 
 fn executor(task_type: &TaskType) -> Result<Executor, Error> {
-    Executor::new(&config(task_type)?).map_err(|error| wrong(task_type, error.to_string()))
+    let config = config(task_type)?;
+    Executor::new(&config, task_type.result_max_bytes)
+        .map_err(|error| wrong(task_type, error.to_string()))
 }
 
 /// The executor of a task type as it is configured, secrets masked.

@@ -286,6 +286,18 @@ impl<'a> Hydrator<'a> {
         Ok(given)
     }
 
+    /// What an absolute expression gives; none where it is no expression, or gives no nodes.
+    pub fn given_by(&self, text: &str) -> Result<Given, HydrationError> {
+        if let Some(given) = self.cache.borrow().given(text) {
+            return Ok(given);
+        }
+        match self.given(text, self.tree.root()) {
+            Ok(given) => Ok(given),
+            Err(XPathError::Syntax(_)) => Ok(None),
+            Err(XPathError::TooCostly(over)) => Err(HydrationError::over("", text, over)),
+        }
+    }
+
     fn compiled(&self, text: &str) -> Result<Arc<Expression>, XPathError> {
         if let Some(known) = self.cache.borrow().compiled(text) {
             return Ok(known);

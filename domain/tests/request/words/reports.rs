@@ -39,6 +39,7 @@ pub fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report 
         started_at: at(1),
         duration_ms: 20,
         given: None,
+        checked: false,
         verdict,
     })
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
-use super::{Bounds, FetchError, address, body};
+use super::{Bounds, FetchError, body};
 
 /// Gets from hosts, each time over a connection of its own to an address that was checked.
 pub struct Hosts {
@@ -39,7 +39,7 @@ impl Hosts {
             let unknown = |error| FetchError::Transient(format!("{host}: {error}"));
             found.map_err(unknown)?.collect()
         };
-        let barred = addresses.iter().find(|a| !address::is_public(a.ip()));
+        let barred = addresses.iter().find(|a| !runtime::is_public(a.ip()));
         if let (Some(barred), false) = (barred, self.private) {
             let reason = format!("{host} is at {}, which is not public", barred.ip());
             return Err(FetchError::NotAllowed(reason));

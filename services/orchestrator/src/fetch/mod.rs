@@ -1,7 +1,6 @@
 //! Fetching what documents refer to. Nothing may be fetched but what the operator allows, and
 //! nobody who writes a document decides which machine is asked or which file is read.
 
-mod address;
 mod allow;
 mod body;
 mod error;

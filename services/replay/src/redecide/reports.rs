@@ -17,6 +17,7 @@ pub fn reports(state: &State, events: &[Event]) -> Vec<Report> {
                 started_at: e.started_at,
                 duration_ms: e.duration_ms,
                 given: e.given.clone(),
+                checked: false,
                 verdict: Verdict::Succeeded(e.result.clone()),
             })),
             Event::TaskFailed(e) => reports.push(Report::Outcome(Outcome {
@@ -28,6 +29,7 @@ pub fn reports(state: &State, events: &[Event]) -> Vec<Report> {
                 started_at: e.attempt.started_at,
                 duration_ms: e.attempt.duration_ms,
                 given: e.given.clone(),
+                checked: false,
                 verdict: Verdict::Failed {
                     fault: e.attempt.fault.clone(),
                     next: e.next.clone(),

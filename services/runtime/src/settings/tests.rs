@@ -75,10 +75,13 @@ fn no_document_is_accepted_that_is_larger_than_what_can_be_read_again() {
     assert_eq!(most, 268_435_456, "it stands in the setting's text");
     let of_responses = domain::document::Limits::default().max_assembled_bytes;
     assert_eq!(of_responses, most, "a response is read again too");
-    let load_with = |bytes: usize| load(&format!("payload_max_bytes = {bytes}"), &[], &[]);
-    assert_eq!(load_with(most).unwrap().payload_max_bytes, most);
-    let error = load_with(most + 1).unwrap_err().to_string();
-    assert!(error.ends_with("it must be at most 268435456"), "{error}");
+    for key in ["payload_max_bytes", "result_max_bytes"] {
+        let load_with = |bytes: usize| load(&format!("{key} = {bytes}"), &[], &[]);
+        let settings = load_with(most).unwrap();
+        assert!([settings.payload_max_bytes, settings.result_max_bytes].contains(&most));
+        let error = load_with(most + 1).unwrap_err().to_string();
+        assert!(error.ends_with("it must be at most 268435456"), "{error}");
+    }
 }
 
 #[test]

@@ -6,12 +6,12 @@ use super::Fault;
 
 /// The largest document that is worked on in place: some two milliseconds of reading. The work on
 /// a larger one goes to a thread of its own, so that leases and time limits are still looked after.
-pub(super) const IN_PLACE_BYTES: usize = 128 * 1024;
+pub const IN_PLACE_BYTES: usize = 128 * 1024;
 
 /// Computes a document from a document, in place or aside by its size.
 ///
 /// Work once begun aside is not stopped, because it waits for nothing and ends soon by itself.
-pub(super) async fn computed(
+pub async fn computed(
     document: Bytes,
     work: impl FnOnce(Bytes) -> Result<Bytes, Fault> + Send + 'static,
 ) -> Result<Bytes, Fault> {

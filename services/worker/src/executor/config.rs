@@ -55,12 +55,15 @@ impl ConfigError {
     }
 }
 
-/// Refuses a limit of nothing, under which no attempt could succeed.
-pub(super) fn some_bytes(field: &str, bytes: usize) -> Result<usize, ConfigError> {
-    if bytes == 0 {
-        return Err(ConfigError::new(field, bytes, "must be at least 1"));
+/// The most bytes of a result: those of all results, or fewer where an executor says so.
+pub(super) fn max_result_bytes(own: Option<usize>, all: usize) -> Result<usize, ConfigError> {
+    let wrong = |bytes, reason| Err(ConfigError::new("max-result-bytes", bytes, reason));
+    match own {
+        None => Ok(all),
+        Some(0) => wrong(0, "must be at least 1".to_owned()),
+        Some(own) if own > all => wrong(own, format!("must be at most RESULT_MAX_BYTES, {all}")),
+        Some(own) => Ok(own),
     }
-    Ok(bytes)
 }
 
 /// What stands for a secret where it would be shown.
@@ -87,6 +90,8 @@ mod tests {
     use super::*;
     use crate::executor::Executor;
 
+    const MOST: usize = 10_485_760;
+
     fn parsed(toml: &str) -> Result<ExecutorConfig, toml::de::Error> {
         toml::from_str(toml)
     }
@@ -94,7 +99,7 @@ mod tests {
     fn refused(toml: &str) -> String {
         match parsed(toml) {
             Err(error) => error.to_string(),
-            Ok(config) => Executor::new(&config).unwrap_err().to_string(),
+            Ok(config) => Executor::new(&config, MOST).unwrap_err().to_string(),
         }
     }
 
@@ -107,7 +112,7 @@ mod tests {
             ("kind = 'command'\nprogram = 'cat'", "command"),
             ("kind = 'http'\nurl = 'http://localhost/value'", "http"),
         ] {
-            let executor = Executor::new(&parsed(toml).unwrap()).unwrap();
+            let executor = Executor::new(&parsed(toml).unwrap(), MOST).unwrap();
             assert_eq!(executor.kind(), kind);
         }
     }
@@ -136,6 +141,10 @@ mod tests {
             (
                 "kind = 'command'\nprogram = 'p'\nmax-result-bytes = 0",
                 "max-result-bytes = \"0\": must be at least 1",
+            ),
+            (
+                "kind = 'http'\nurl = 'http://h'\nmax-result-bytes = 10485761",
+                "max-result-bytes = \"10485761\": must be at most RESULT_MAX_BYTES, 10485760",
             ),
             (
                 "kind = 'command'\nprogram = 'p'\nmax-stderr-bytes = 100000",
@@ -185,7 +194,7 @@ mod tests {
             let toml = toml.replace("'hunter2\\u0000'", "\"hunter2\\u0000\"");
             let config = parsed(&toml).unwrap();
             let shown = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
-            let refused = Executor::new(&config).unwrap_err().to_string();
+            let refused = Executor::new(&config, MOST).unwrap_err().to_string();
             assert!(shown.contains(MASK), "{shown}");
             assert!(!shown.contains("hunter2") && !refused.contains("hunter2"));
         }

@@ -5,7 +5,7 @@
 //! never retries by itself: attempts are the queue's to count. `docs/executors.md` is the
 //! operator's view of this module.
 
-mod aside;
+pub(crate) mod aside;
 pub mod command;
 mod config;
 mod fault;
@@ -26,9 +26,6 @@ pub use fault::{Fault, MAX_CAUSE_BYTES, MAX_CAUSES, Retry};
 pub use http::Http;
 pub use reference::Reference;
 pub use walk::MAX_DEPTH;
-
-/// The most bytes of a result, unless an executor is configured otherwise: 16 MiB.
-pub const DEFAULT_MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What an attempt is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,17 +62,20 @@ pub enum Executor {
 }
 
 impl Executor {
-    /// Builds the executor that a configuration describes.
+    /// Builds the executor that a configuration describes; no result may have more bytes than
+    /// `result_max_bytes`.
     ///
     /// # Errors
     /// [`ConfigError`], naming the field and the value that cannot be used.
-    pub fn new(config: &ExecutorConfig) -> Result<Self, ConfigError> {
+    pub fn new(config: &ExecutorConfig, result_max_bytes: usize) -> Result<Self, ConfigError> {
         Ok(match config {
             ExecutorConfig::Reference(_) => Self::Reference(Reference),
             ExecutorConfig::Echo(_) => Self::Echo,
             ExecutorConfig::Noop(_) => Self::Noop,
-            ExecutorConfig::Command(config) => Self::Command(Command::new(config)?),
-            ExecutorConfig::Http(config) => Self::Http(Http::new(config)?),
+            ExecutorConfig::Command(config) => {
+                Self::Command(Command::new(config, result_max_bytes)?)
+            }
+            ExecutorConfig::Http(config) => Self::Http(Http::new(config, result_max_bytes)?),
         })
     }
 

@@ -15,7 +15,7 @@ fn task() -> Task {
 }
 
 fn executor(toml: &str) -> Executor {
-    Executor::new(&toml::from_str(toml).unwrap()).unwrap()
+    Executor::new(&toml::from_str(toml).unwrap(), 10_485_760).unwrap()
 }
 
 #[tokio::test]

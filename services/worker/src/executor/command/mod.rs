@@ -15,8 +15,8 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::config::{MASK, secrets, some_bytes};
-use super::{ConfigError, DEFAULT_MAX_RESULT_BYTES, Fault, MAX_CAUSE_BYTES, Task, result};
+use super::config::{MASK, max_result_bytes, secrets};
+use super::{ConfigError, Fault, MAX_CAUSE_BYTES, Task, result};
 use process::{Outcome, Process};
 use rustix::io::Errno;
 
@@ -49,9 +49,9 @@ pub struct CommandConfig {
     /// milliseconds.
     #[serde(default = "default_grace_ms")]
     pub grace_ms: u64,
-    /// The most bytes of its result.
-    #[serde(default = "default_max_result_bytes")]
-    pub max_result_bytes: usize,
+    /// The most bytes of its result, where that is to be less than of all results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_result_bytes: Option<usize>,
     /// How many of the last bytes of its standard error are kept as a cause.
     #[serde(default = "default_max_stderr_bytes")]
     pub max_stderr_bytes: usize,
@@ -59,10 +59,6 @@ pub struct CommandConfig {
 
 fn default_grace_ms() -> u64 {
     2_000
-}
-
-fn default_max_result_bytes() -> usize {
-    DEFAULT_MAX_RESULT_BYTES
 }
 
 fn default_max_stderr_bytes() -> usize {
@@ -82,7 +78,7 @@ pub struct Command {
 }
 
 impl Command {
-    pub(super) fn new(config: &CommandConfig) -> Result<Self, ConfigError> {
+    pub(super) fn new(config: &CommandConfig, limit: usize) -> Result<Self, ConfigError> {
         if config.program.trim().is_empty() {
             let reason = "names no program";
             return Err(ConfigError::new("program", &config.program, reason));
@@ -106,7 +102,7 @@ impl Command {
             env: environment(config)?,
             directory: config.directory.clone(),
             grace,
-            max_result_bytes: some_bytes("max-result-bytes", config.max_result_bytes)?,
+            max_result_bytes: max_result_bytes(config.max_result_bytes, limit)?,
             max_stderr_bytes: config.max_stderr_bytes,
         })
     }

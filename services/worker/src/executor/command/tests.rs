@@ -31,7 +31,11 @@ fn task() -> Task {
 fn script(script: &str, settings: &str) -> Executor {
     let toml =
         format!("kind = 'command'\nprogram = 'sh'\nargs = ['-c', '''{script}''']\n{settings}");
-    Executor::new(&toml::from_str::<ExecutorConfig>(&toml).unwrap()).unwrap()
+    Executor::new(
+        &toml::from_str::<ExecutorConfig>(&toml).unwrap(),
+        10_485_760,
+    )
+    .unwrap()
 }
 
 async fn run_within(executor: &Executor, limit: Duration) -> Result<Bytes, Fault> {
@@ -172,7 +176,7 @@ async fn a_program_that_is_not_there_is_not_tried_again() {
         "kind = 'command'\nprogram = '/no/such/valuer'",
         "kind = 'command'\nprogram = 'sh'\ndirectory = '/no/such/place'",
     ] {
-        let executor = Executor::new(&toml::from_str(toml).unwrap()).unwrap();
+        let executor = Executor::new(&toml::from_str(toml).unwrap(), 10_485_760).unwrap();
         let fault = run_within(&executor, PATIENCE).await.unwrap_err();
         assert_eq!(
             (fault.code.as_str(), fault.retry),
@@ -190,7 +194,7 @@ async fn a_file_that_is_no_program_is_not_tried_again() {
     for mode in [0o644, 0o755] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let toml = format!("kind = 'command'\nprogram = '{}'", path.display());
-        let executor = Executor::new(&toml::from_str(&toml).unwrap()).unwrap();
+        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760).unwrap();
         let fault = run_within(&executor, PATIENCE).await.unwrap_err();
         assert_eq!(
             (fault.code.as_str(), fault.retry),

@@ -13,8 +13,8 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::config::{MASK, secrets, some_bytes};
-use super::{ConfigError, DEFAULT_MAX_RESULT_BYTES, Fault, Task};
+use super::config::{MASK, max_result_bytes, secrets};
+use super::{ConfigError, Fault, Task};
 
 pub use retry_after::MAX_RETRY_AFTER;
 
@@ -29,6 +29,10 @@ const OURS: [&str; 7] = [
     "transfer-encoding",
 ];
 
+/// How long a connection is kept that is idle. Many services close theirs after a few seconds,
+/// and a task that is posted just then breaks off.
+const KEPT_IDLE: Duration = Duration::from_secs(1);
+
 /// A service and how it is called.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -41,17 +45,13 @@ pub struct HttpConfig {
     /// How long connecting may take, in milliseconds; the attempt's time limit holds besides.
     #[serde(default = "default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
-    /// The most bytes of its result.
-    #[serde(default = "default_max_result_bytes")]
-    pub max_result_bytes: usize,
+    /// The most bytes of its result, where that is to be less than of all results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_result_bytes: Option<usize>,
 }
 
 fn default_connect_timeout_ms() -> u64 {
     5_000
-}
-
-fn default_max_result_bytes() -> usize {
-    DEFAULT_MAX_RESULT_BYTES
 }
 
 /// Posts each attempt to a service, over connections that are kept open.
@@ -63,7 +63,7 @@ pub struct Http {
 }
 
 impl Http {
-    pub(super) fn new(config: &HttpConfig) -> Result<Self, ConfigError> {
+    pub(super) fn new(config: &HttpConfig, limit: usize) -> Result<Self, ConfigError> {
         if config.connect_timeout_ms == 0 {
             let reason = "must be at least 1";
             return Err(ConfigError::new("connect-timeout-ms", 0, reason));
@@ -75,6 +75,7 @@ impl Http {
         let mut client = Client::builder()
             .default_headers(headers(config)?)
             .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+            .pool_idle_timeout(KEPT_IDLE)
             // A redirect would carry a task and its credentials to a host nobody configured, and
             // so would a proxy found in the environment.
             .redirect(Policy::none())
@@ -89,7 +90,7 @@ impl Http {
                 ConfigError::new("url", &url, reason)
             })?,
             url,
-            max_result_bytes: some_bytes("max-result-bytes", config.max_result_bytes)?,
+            max_result_bytes: max_result_bytes(config.max_result_bytes, limit)?,
         })
     }
 

@@ -1,0 +1,107 @@
+//! The `x-*` headers of a submission, which stay with the request.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::failure::Problem;
+
+/// The `x-*` headers, names in lower case. The values of one that comes several times are joined
+/// as RFC 9110, section 5.3, has it; one that is no UTF-8 is refused, because nobody can say what
+/// was meant.
+pub fn of(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
+    headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("x-"))
+        .map(|name| {
+            let values = headers.get_all(name).iter();
+            let values = values.map(|value| text(name, value));
+            let values: Vec<&str> = values.collect::<Result<_, _>>()?;
+            Ok((name.to_string(), values.join(", ")))
+        })
+        .collect()
+}
+
+fn text<'v>(name: &HeaderName, value: &'v HeaderValue) -> Result<&'v str, Problem> {
+    std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        let message = format!("the header {name} is not in UTF-8");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-metadata", message)
+    })
+}
+
+/// The header that names where the end of a request is told.
+const CALLBACK: &str = "x-callback";
+
+/// Refuses a callback that can never be called; the same is said again when it is called, of the
+/// addresses that its name has then.
+pub fn check_callback(
+    metadata: &BTreeMap<String, String>,
+    allow_private: bool,
+) -> Result<(), Problem> {
+    let Some(callback) = metadata.get(CALLBACK) else {
+        return Ok(());
+    };
+    runtime::callback(callback, allow_private)
+        .map(|_| ())
+        .map_err(|why| {
+            let message = format!("the callback '{callback}' can never be called: {why}");
+            Problem::new(StatusCode::BAD_REQUEST, "invalid-callback", message)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&'static str, &[u8])]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in all {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            headers.append(HeaderName::from_static(name), value);
+        }
+        headers
+    }
+
+    #[test]
+    fn metadata_is_kept_as_it_was_said() {
+        let headers = headers(&[
+            ("x-tag", b"a"),
+            ("x-desk", "Z\u{fc}rich".as_bytes()),
+            ("x-tag", b"b, c"),
+            ("x-empty", b""),
+            ("content-type", b"text/xml"),
+        ]);
+        let metadata = of(&headers).unwrap();
+        let expected = [
+            ("x-desk", "Z\u{fc}rich"),
+            ("x-empty", ""),
+            ("x-tag", "a, b, c"),
+        ];
+        let metadata: Vec<(&str, &str)> = metadata
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(metadata, expected);
+    }
+
+    #[test]
+    fn metadata_in_another_encoding_is_refused_and_any_other_header_is_not_looked_at() {
+        assert!(of(&headers(&[("x-desk", b"Z\xfcrich")])).is_err());
+        assert!(of(&headers(&[("x-a", b"a"), ("x-a", b"\xff")])).is_err());
+        assert!(
+            of(&headers(&[("y-desk", b"Z\xfcrich")]))
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn two_callbacks_are_none() {
+        let headers = headers(&[
+            ("x-callback", b"https://a.example/"),
+            ("x-callback", b"https://b.example/"),
+        ]);
+        let metadata = of(&headers).unwrap();
+        assert!(check_callback(&metadata, true).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! What a worker of somebody's own reports that is no result.
+
+use async_nats::jetstream::consumer::PullConsumer;
+use futures::StreamExt as _;
+use harness::{Client, Program, World, priced, until};
+use serde_json::{Value, json};
+
+use crate::{document, messages};
+
+/// A program without a worker.
+struct Scene {
+    world: World,
+    api: Program,
+    _others: [Program; 2],
+}
+
+async fn scene(settings: &[(&str, &str)]) -> Scene {
+    let world = World::start().await;
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, settings);
+    let (api, others) = (
+        start("api").await,
+        [start("orchestrator").await, start("projector").await],
+    );
+    Scene {
+        world,
+        api,
+        _others: others,
+    }
+}
+
+/// Takes the next task and reports this verdict of it. Gives what it was given.
+async fn work(world: &World, verdict: impl Fn(&str) -> Value) -> String {
+    let jetstream = world.jetstream().await;
+    let stream = jetstream.get_stream("TASKS").await.unwrap();
+    let consumer: PullConsumer = stream.get_consumer("worker-default").await.unwrap();
+    let mut messages = consumer.fetch().max_messages(1).messages().await.unwrap();
+    let message = loop {
+        match messages.next().await {
+            Some(message) => break message.unwrap(),
+            None => messages = consumer.fetch().max_messages(1).messages().await.unwrap(),
+        }
+    };
+    let parts: Vec<&str> = message.subject.split('.').collect();
+    let [_, _, partition, request, group, task] = parts[..] else {
+        panic!("{}", message.subject)
+    };
+    let before = message.headers.as_ref();
+    let before = before.and_then(|headers| headers.get("Fanfold-Attempts-Before"));
+    let before: i64 = before.map_or(0, |text| text.as_str().parse().unwrap());
+    let text = String::from_utf8(message.payload.to_vec()).unwrap();
+    let report = json!({ "outcome": {
+        "group": group.parse::<u32>().unwrap(),
+        "task": task.parse::<u32>().unwrap(),
+        "attempt": before + message.info().unwrap().delivered,
+        "worker": "mine",
+        "startedAt": "2026-11-29T00:00:00Z",
+        "durationMs": 1,
+        "verdict": verdict(&text),
+    }});
+    let to = format!("reports.{partition}.{request}.{group}.{task}");
+    let report = serde_json::to_vec(&report).unwrap();
+    jetstream
+        .publish(to, report.into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    message.double_ack().await.unwrap();
+    text
+}
+
+fn inline(text: &str) -> Value {
+    json!({ "succeeded": { "inline": text } })
+}
+
+fn stored(sha256: &str, size: u64) -> Value {
+    json!({ "succeeded": { "stored": { "sha256": sha256, "size": size } } })
+}
+
+async fn redrive(client: &Client, id: &str) -> Value {
+    let path = format!("/valuation/{id}/redrive");
+    let call = client.call(reqwest::Method::POST, &path);
+    client
+        .send(call.body("{\"reason\":\"it is repaired\"}"))
+        .await
+        .json()
+}
+
+#[tokio::test]
+async fn an_unusable_result_of_a_foreign_worker_is_a_failed_attempt_and_can_be_redriven() {
+    let scene = scene(&[("RESULT_MAX_BYTES", "20000")]).await;
+    let client = scene.api.client();
+    let deep = format!(
+        "<vnml><project><group><valuation>{}{}</valuation></group></project></vnml>",
+        "<a>".repeat(200),
+        "</a>".repeat(200)
+    );
+    let large = format!("<vnml>{}</vnml>", " ".repeat(20_000));
+    let verdicts = [
+        (
+            inline("Traceback (most recent call last)"),
+            "result-invalid",
+        ),
+        (inline("<vnml><project/></vnml>"), "result-invalid"),
+        (inline(&deep), "result-invalid"),
+        (inline(&large), "result-too-big"),
+        (stored(&"0".repeat(64), 20_001), "result-too-big"),
+    ];
+    for (number, (verdict, code)) in verdicts.into_iter().enumerate() {
+        let id = client.submit(&document(1, 1), "").await.id();
+        let given = work(&scene.world, |_| verdict.clone()).await;
+        let status = client.until_status(&id, "failed").await;
+        assert_eq!(status["failure"]["code"], "tasks-failed", "{status}");
+        let task = &status["failure"]["tasks"][0];
+        assert_eq!(task["attempts"][0]["code"], code, "{status}");
+        assert_eq!(task["attempts"][0]["worker"], "mine");
+        let letter = task["deadLetter"].as_str().unwrap();
+        let letter = client.get(&format!("/dead-letters/{letter}")).await.json();
+        assert_eq!(letter["code"], code);
+        assert_eq!(letter["document"]["inline"], given.as_str(), "{letter}");
+        assert_eq!(messages(&scene.world, "DEAD_LETTERS").await, number + 1);
+
+        assert_eq!(redrive(&client, &id).await["tasks"], json!([1]));
+        work(&scene.world, |task| inline(&priced(task, 0, 1))).await;
+        client.until_status(&id, "succeeded").await;
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_is_not_where_a_report_says_is_wanted_again() {
+    let scene = scene(&[("RETRY_DELAY_MS", "1"), ("MAX_TASK_ATTEMPTS", "2")]).await;
+    let client = scene.api.client();
+    let missing = stored(&"0".repeat(64), 70_000);
+    let id = client.submit(&document(2, 1), "").await.id();
+    work(&scene.world, |_| missing.clone()).await;
+    // It is sent again after its delay, and the next attempt does better.
+    work(&scene.world, |task| inline(&priced(task, 0, 1))).await;
+    work(&scene.world, |_| missing.clone()).await;
+    work(&scene.world, |_| missing.clone()).await;
+    let status = client.until_status(&id, "failed").await;
+    let failure = &status["failure"];
+    assert_eq!(failure["group"], 1, "{status}");
+    let attempts = failure["tasks"][0]["attempts"].as_array().unwrap();
+    let codes: Vec<&Value> = attempts.iter().map(|attempt| &attempt["code"]).collect();
+    assert_eq!(codes, ["payload-missing", "payload-missing"]);
+    assert_eq!(status["attempts"], 4);
+    redrive(&client, &id).await;
+    work(&scene.world, |task| inline(&priced(task, 1, 1))).await;
+    client.until_status(&id, "succeeded").await;
+    until("nothing is left", || async {
+        messages(&scene.world, "TASKS").await == 0
+    })
+    .await;
+}

@@ -12,12 +12,13 @@ ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test lint api-fuzz fuzz hostile recipes bench bench-quick tools clean-data
+.PHONY: help run test lint api-fuzz conformance fuzz hostile recipes bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies'
 	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
+	@echo 'make conformance  the document engine against the W3C suite and libxml2, hydration against the oracle'
 	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
 	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
@@ -39,6 +40,11 @@ test: tools
 api-fuzz: tools
 	@cargo build --locked --package fanfold
 	@scripts/api-fuzz.sh
+
+# SEED chooses what is generated; the oracle of hydration takes 10,000 documents here.
+conformance:
+	@scripts/conformance.sh $(SEED)
+	@ORACLE_DOCUMENTS=10000 ORACLE_SEED=$(or $(SEED),22) cargo test --quiet --locked --package domain --test oracle -- --nocapture
 
 # The stable toolchain will do: the targets are built with the flags of the unstable one.
 fuzz: .tools/bin/cargo-fuzz

@@ -158,6 +158,45 @@ fn references_that_refer_back_are_an_error() {
 }
 
 #[test]
+fn a_reference_that_leads_back_to_itself_is_an_error_where_its_select_would_be_dropped() {
+    project(
+        r#"<x><a id="1" select="/vnml/project/y"/></x>
+        <y><b><c select="//a[@id='1']"/></b></y>"#,
+    )
+    .fails("hydration-cycle");
+}
+
+#[test]
+fn what_a_placeholder_stands_for_is_data_also_where_it_looks_like_a_placeholder() {
+    let definitions = r#"<d v="1"/><m w="${select(/vnml/project/d/@v)}"><x name="k" b="m"/></m>"#;
+    let at = |valuation: &str| {
+        project(&format!(
+            "{definitions}<group><valuation>{valuation}</valuation></group>"
+        ))
+        .at("//valuation")
+    };
+    at(r#"<x name="${select(/vnml/project/m/@w)}"/>"#)
+        .gives(r#"<valuation><x name="${select(/vnml/project/d/@v)}"/></valuation>"#);
+    at(r#"<m select="/vnml/project/m"><x name="${select(/vnml/project/m/@w)}"/></m>"#).gives(
+        r#"<valuation><m w="1"><x name="${select(/vnml/project/d/@v)}"/><x name="k" b="m"/></m></valuation>"#,
+    );
+}
+
+#[test]
+fn below_a_child_that_selects_counterparts_are_found_by_what_it_has_become() {
+    project(
+        r#"<m><x><rate/></x><y><model k="1"/></y></m><model>2</model>
+        <group><valuation><m select="/vnml/project/m">
+          <x select="/vnml/project/m/y"><rate select="/vnml/project/model"/></x>
+        </m></valuation></group>"#,
+    )
+    .at("//valuation")
+    .gives(
+        "<valuation><m><y><model>2</model><model k=\"1\"/><rate/></y><y><model k=\"1\"/></y></m></valuation>",
+    );
+}
+
+#[test]
 fn a_chain_of_sixty_four_is_followed_and_one_more_is_an_error() {
     let chain = |links: usize| {
         let mut content =

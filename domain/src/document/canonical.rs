@@ -29,6 +29,7 @@ pub(crate) fn pieces(tree: &Tree, take: impl FnMut(&str)) {
     let mut pieces = Pieces {
         writer: Writer::default(),
         take,
+        run: Run::default(),
     };
     pieces.all(tree);
     (pieces.take)(&pieces.writer.text);
@@ -37,6 +38,7 @@ pub(crate) fn pieces(tree: &Tree, take: impl FnMut(&str)) {
 struct Pieces<T> {
     writer: Writer,
     take: T,
+    run: Run,
 }
 
 fn written(attribute: AttributeRef<'_>) -> Written<'_> {
@@ -45,6 +47,13 @@ fn written(attribute: AttributeRef<'_>) -> Written<'_> {
         namespace: attribute.namespace,
         value: Cow::Borrowed(attribute.value),
     }
+}
+
+/// Text with nothing but comments between: as long as it is blank it may be dropped.
+#[derive(Default)]
+struct Run {
+    blank: Vec<NodeId>,
+    has_text: bool,
 }
 
 /// An element that is open.
@@ -61,12 +70,14 @@ impl<T: FnMut(&str)> Pieces<T> {
         let mut next = tree.following(tree.root());
         while let Some(node) = next {
             while let Some(done) = open.pop_if(|above| tree.parent(node) != Some(above.element)) {
+                self.run = Run::default();
                 self.writer.close(tree.name(done.element));
             }
             let keeps_space = open.last().is_none_or(|above| above.keeps_space);
             match tree.kind(node) {
-                Kind::Text if !keeps_space && is_blank(tree.text(node)) => {}
+                Kind::Text if !keeps_space => self.text(tree, node),
                 Kind::Element => {
+                    self.run = Run::default();
                     self.open(tree, node);
                     let inherited = open.last().is_some_and(|above| {
                         above.keeps_space && tree.elements(above.element).next().is_some()
@@ -76,7 +87,11 @@ impl<T: FnMut(&str)> Pieces<T> {
                         keeps_space: keeps_space_in(tree, node, inherited),
                     });
                 }
-                Kind::Text | Kind::Instruction => self.writer.node(tree, node),
+                Kind::Text => self.writer.node(tree, node),
+                Kind::Instruction => {
+                    self.run = Run::default();
+                    self.writer.node(tree, node);
+                }
                 Kind::Root | Kind::Comment => {}
             }
             if self.writer.text.len() >= PIECE_BYTES {
@@ -88,6 +103,19 @@ impl<T: FnMut(&str)> Pieces<T> {
         while let Some(done) = open.pop() {
             self.writer.close(tree.name(done.element));
         }
+    }
+
+    /// Writes a text beside child elements, and the blank ones before it that belong to it.
+    fn text(&mut self, tree: &Tree, node: NodeId) {
+        if !self.run.has_text && is_blank(tree.text(node)) {
+            self.run.blank.push(node);
+            return;
+        }
+        self.run.has_text = true;
+        for blank in std::mem::take(&mut self.run.blank) {
+            self.writer.node(tree, blank);
+        }
+        self.writer.node(tree, node);
     }
 
     fn open(&mut self, tree: &Tree, id: NodeId) {
@@ -119,6 +147,23 @@ fn keeps_space_in(tree: &Tree, element: NodeId, inherited: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comment_beside_text_makes_no_other_document() {
+        let form = |content: &str| {
+            let xml = format!("<vnml>{content}</vnml>");
+            canonicalize(xml.as_bytes(), &Limits::default()).unwrap()
+        };
+        for (with, without) in [
+            ("<b/>1<!--c-->\n <b/>", "<b/>1\n <b/>"),
+            (" <!--c--> <!--d-->1<b/>", "  1<b/>"),
+            ("<b/> <!--c--> <b/>", "<b/><b/>"),
+            ("<b/>1<b> </b><!--c--> <?p?> <b/>", "<b/>1<b> </b><?p?><b/>"),
+        ] {
+            assert_eq!(form(with), form(without));
+        }
+        assert_ne!(form("<b/>1<!--c--> <b/>"), form("<b/>1<b/>"));
+    }
 
     #[test]
     fn what_is_canonical_comes_back_whole_in_however_many_pieces() {

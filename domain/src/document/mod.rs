@@ -5,6 +5,7 @@ mod assemble;
 mod budget;
 mod canonical;
 mod decode;
+mod evaluation;
 mod form;
 mod frame;
 mod hydrate;

@@ -6,18 +6,18 @@ use super::piece::Element;
 use super::{HydrationError, Hydrator, Scope};
 use crate::document::tree::{NodeId, Tree};
 
-/// What was referred to on the way to an element, the last first.
+/// The elements whose references lead to an element, the last first.
 #[derive(Debug)]
 pub(crate) struct Link<'a> {
-    to: (&'a Tree, NodeId),
+    by: (&'a Tree, NodeId),
     before: Option<Rc<Link<'a>>>,
     /// How many links there are with this one.
     length: usize,
 }
 
 impl<'a> Hydrator<'a> {
-    /// An element may not select what it is part of, nor what anything that was referred to on
-    /// the way to it is part of.
+    /// An element may not select what it is part of, nor what any element is part of whose
+    /// reference leads to it.
     pub(super) fn refuse_cycle(
         &self,
         element: &Element<'a>,
@@ -33,7 +33,7 @@ impl<'a> Hydrator<'a> {
         let mut link = scope.chain.as_ref();
         while let Some(known) = link.filter(|_| !back) {
             self.meter.visit(STEPS_UP).map_err(over)?;
-            back = is_part(known.to);
+            back = is_part(known.by);
             link = known.before.as_ref();
         }
         if back {
@@ -48,7 +48,6 @@ impl<'a> Hydrator<'a> {
         &self,
         element: &Element<'a>,
         expression: &str,
-        link: (&'a Tree, NodeId),
         scope: &Scope<'a>,
     ) -> Result<Scope<'a>, HydrationError> {
         let length = scope.chain.as_ref().map_or(0, |chain| chain.length);
@@ -59,7 +58,7 @@ impl<'a> Hydrator<'a> {
         Ok(Scope {
             context: scope.context,
             chain: Some(Rc::new(Link {
-                to: link,
+                by: element.written,
                 before: scope.chain.clone(),
                 length: length + 1,
             })),

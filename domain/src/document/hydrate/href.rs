@@ -35,7 +35,7 @@ impl<'a> Hydrator<'a> {
             return Err(element.error("hydration-no-match", uri, reason));
         };
         let place = scope.place.take();
-        *scope = self.linked(&element, uri, (&remote.tree, counterpart), scope)?;
+        *scope = self.linked(&element, uri, scope)?;
         scope.place = place;
         let other = Element::of(&self.meter, &remote.tree, counterpart);
         let mut other = other.map_err(|over| element.over(uri, over))?;

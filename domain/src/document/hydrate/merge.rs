@@ -237,6 +237,7 @@ fn bring_scope(element: &mut Element<'_>) {
                 name,
                 namespace: "",
                 value: value.into(),
+                placed: false,
             });
         }
     }
@@ -246,7 +247,7 @@ fn lay_attributes<'a>(attributes: &mut Vec<MadeAttribute<'a>>, local: Vec<MadeAt
     if attributes.len() <= FEW {
         for attribute in local {
             match attributes.iter_mut().find(|a| key(a) == key(&attribute)) {
-                Some(same) => same.value = attribute.value,
+                Some(same) => same.take_value_of(attribute),
                 None => attributes.push(attribute),
             }
         }
@@ -256,7 +257,7 @@ fn lay_attributes<'a>(attributes: &mut Vec<MadeAttribute<'a>>, local: Vec<MadeAt
     let places: HashMap<_, _> = places.map(|(place, a)| (key(a), place)).collect();
     for attribute in local {
         match places.get(&key(&attribute)) {
-            Some(place) => attributes[*place].value = attribute.value,
+            Some(place) => attributes[*place].take_value_of(attribute),
             None => attributes.push(attribute),
         }
     }

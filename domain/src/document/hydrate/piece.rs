@@ -43,6 +43,14 @@ pub(crate) struct MadeAttribute<'a> {
     pub name: &'a str,
     pub namespace: &'a str,
     pub value: Cow<'a, str>,
+    /// Whether the value is what a placeholder stood for. It is data, whatever it looks like.
+    pub placed: bool,
+}
+
+impl MadeAttribute<'_> {
+    pub fn take_value_of(&mut self, other: Self) {
+        (self.value, self.placed) = (other.value, other.placed);
+    }
 }
 
 impl<'a> Element<'a> {
@@ -60,6 +68,7 @@ impl<'a> Element<'a> {
                     name: attribute.name,
                     namespace: attribute.namespace,
                     value: Cow::Borrowed(attribute.value),
+                    placed: false,
                 })
                 .collect(),
             content: Content::Whole(tree, node),

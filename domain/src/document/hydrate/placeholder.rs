@@ -33,11 +33,14 @@ impl<'a> Hydrator<'a> {
             return Ok(());
         }
         for index in 0..element.attributes.len() {
-            let Some(expression) = expression(&element.attributes[index].value) else {
+            let attribute = &element.attributes[index];
+            let Some(expression) = expression(&attribute.value).filter(|_| !attribute.placed)
+            else {
                 continue;
             };
             let value = self.attribute_value(element, trimmed(expression), scope)?;
-            element.attributes[index].value = value;
+            let attribute = &mut element.attributes[index];
+            (attribute.value, attribute.placed) = (value, true);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::merge::{Rule, Side};
 use super::piece::Element;
 use super::{HydrationError, Hydrator, Resolved, Scope};
 use crate::document::tree::NodeId;
+use crate::document::well_formed::trimmed;
 use crate::document::xpath::Item;
 
 impl<'a> Hydrator<'a> {
@@ -15,7 +16,7 @@ impl<'a> Hydrator<'a> {
         level: usize,
     ) -> Resolved<'a> {
         let expression = element.remove("select").unwrap_or_default();
-        let expression = expression.trim();
+        let expression = trimmed(&expression);
         if expression.is_empty() {
             return Err(element.error("hydration-syntax", "", "its select is empty"));
         }
@@ -23,7 +24,7 @@ impl<'a> Hydrator<'a> {
         resolved.map_err(|over| element.over(expression, over))?;
         let selected = self.selected(&element, expression, scope)?;
         self.refuse_cycle(&element, expression, selected, scope)?;
-        let inner = self.linked(&element, expression, (self.tree, selected), scope)?;
+        let inner = self.linked(&element, expression, scope)?;
         let other = self.brought(&element, selected, &inner, level)?;
         let local = Side {
             element,

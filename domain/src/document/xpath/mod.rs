@@ -17,7 +17,7 @@ mod value;
 
 pub(crate) use evaluate::Evaluator;
 pub(crate) use expression::Expression;
-pub(crate) use value::{Item, Value};
+pub(crate) use value::{Item, Value, format_number};
 
 use super::budget::Over;
 

@@ -65,7 +65,7 @@ pub(super) fn parse_number(text: &str) -> f64 {
 }
 
 /// Section 4.2: never an exponent, no trailing zeros, no negative zero.
-pub(super) fn format_number(number: f64) -> String {
+pub(crate) fn format_number(number: f64) -> String {
     if number.is_nan() {
         "NaN".into()
     } else if number.is_infinite() {

@@ -101,6 +101,7 @@ impl Texts {
                 task_type: self.of(NAME_MAX_BYTES),
                 sha256: Some("0".repeat(64)),
             }),
+            checked: true,
             verdict,
         })
     }

@@ -52,6 +52,7 @@ impl Site {
                 retry: RetryPolicy::default(),
                 time_limit: Duration::from_mins(1),
                 concurrency: 1,
+                result_max_bytes: 10 * 1024 * 1024,
             },
             executor,
             worker: "w".into(),

@@ -34,6 +34,7 @@ mod sharing;
 mod socket;
 mod state;
 mod status;
+mod stretch;
 mod submit;
 mod task;
 mod task_index;

@@ -10,10 +10,11 @@ use axum::response::{IntoResponse, Response};
 use domain::request::RequestId;
 use futures::Stream;
 
-use crate::events::{Most, Place, Shown, after};
+use crate::events::Place;
 use crate::failure::Problem;
 use crate::sharing::Caller;
 use crate::state::Api;
+use crate::stretch::{Most, Shown, after};
 use crate::waiters::Waiter;
 
 /// So much a stream has read ahead of its reader, who may be slow, and not the only one.

@@ -39,6 +39,7 @@ mod sharing;
 mod socket;
 mod state;
 mod status;
+mod stretch;
 mod submit;
 mod task;
 mod task_index;

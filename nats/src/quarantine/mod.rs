@@ -10,11 +10,13 @@
 mod marks;
 
 use std::collections::HashMap;
-use std::fmt::Display;
+use std::fmt::{self, Display, Write as _};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::request::RequestId;
+use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
 use crate::{Connection, Error};
@@ -28,11 +30,14 @@ pub const ENDS_MAX: u32 = 2;
 /// How many panics of one message in one process convict it.
 pub const PANICS_MAX: u32 = 3;
 /// How many suspects wait for their turn alone, at the most; more are begun in company.
-pub const WAITING_MAX: usize = 64;
+pub const WAITING_MAX: usize = 16;
 /// One that was begun alone before lets others go first that come at about the same time.
 const DEFER: Duration = Duration::from_millis(500);
-/// Of how many messages it is remembered that this process answered for them.
-const ANSWERED_MAX: usize = 100_000;
+/// Of how many messages it is remembered that this process lives after it worked on them. One
+/// that is forgotten costs a mark where it comes again.
+const SURVIVED_MAX: usize = 100_000;
+/// Of how many messages panics are counted.
+const PANICKED_MAX: usize = 10_000;
 
 /// How a suspect without a mark is begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +88,9 @@ struct Inner {
     marks: Mutex<HashMap<String, Mark>>,
     /// How often members of a family were begun alone without an end, by earlier processes.
     families: Mutex<HashMap<String, u32>>,
-    /// What this process wants again: its next delivery is none that was lost. With how often it
-    /// was lost before.
-    answered: Mutex<HashMap<String, u32>>,
+    /// What this process worked on and lives, by a hash of its name, and how often it was lost
+    /// before: what comes again because an answer was lost, or is wanted again, is no suspect.
+    survived: Cache<u64, u32>,
     panics: Mutex<HashMap<String, u32>>,
     alone: Arc<tokio::sync::Mutex<()>>,
     waiting: watch::Sender<usize>,
@@ -107,7 +112,7 @@ impl Quarantine {
             first,
             marks: Mutex::default(),
             families: Mutex::default(),
-            answered: Mutex::default(),
+            survived: Cache::new(SURVIVED_MAX),
             panics: Mutex::default(),
             alone: Arc::default(),
             waiting: watch::Sender::new(0),
@@ -144,8 +149,8 @@ impl Quarantine {
     }
 
     /// Whether a message is to be begun under a mark: `again` says that it may have been begun
-    /// before, as by the broker's count of deliveries. One that this process itself wanted again
-    /// is none; one that has a mark always is.
+    /// before, as by the broker's count of deliveries. One that this process itself has worked on,
+    /// and lives, is none; one that has a mark always is.
     #[must_use]
     pub fn is_suspect(&self, what: impl Display, again: bool) -> bool {
         let quiet = lock(&self.0.marks).is_empty();
@@ -153,38 +158,30 @@ impl Quarantine {
             // Nearly always.
             return false;
         }
+        if again && self.0.survived.get(&hash(&what)).is_none() {
+            return true;
+        }
         let what = what.to_string();
-        (again && !lock(&self.0.answered).contains_key(&what))
-            || lock(&self.0.marks).contains_key(&what)
-            || self.0.of_family(&what) >= ALONE_MAX
+        lock(&self.0.marks).contains_key(&what) || self.0.of_family(&what) >= ALONE_MAX
     }
 
-    /// How often a message that this process wanted again was lost before.
+    /// How often a message that this process has worked on was lost before.
     #[must_use]
     pub fn lost(&self, what: impl Display) -> u32 {
-        let answered = lock(&self.0.answered);
-        if answered.is_empty() {
-            return 0;
-        }
-        answered.get(&what.to_string()).copied().unwrap_or(0)
+        self.0.survived.get(&hash(what)).unwrap_or(0)
     }
 
-    /// Notes that this process wants a message again, which was lost so often before.
-    pub fn wants_again(&self, what: impl Display, lost: u32) {
-        let mut answered = self::lock(&self.0.answered);
-        if answered.len() >= ANSWERED_MAX {
-            answered.clear();
-        }
-        answered.insert(what.to_string(), lost);
+    /// Notes that this process has worked on a message and lives, which was lost so often before.
+    pub fn survived(&self, what: impl Display, lost: u32) {
+        self.0.survived.insert(hash(what), lost);
     }
 
-    /// Notes that a message will not come again.
-    pub fn forget(&self, what: impl Display) {
-        let (mut answered, mut panics) = (lock(&self.0.answered), lock(&self.0.panics));
-        if !answered.is_empty() || !panics.is_empty() {
-            let what = what.to_string();
-            answered.remove(&what);
-            panics.remove(&what);
+    /// Notes that the work on a message has ended well.
+    pub fn done(&self, what: impl Display) {
+        self.survived(&what, 0);
+        let mut panics = lock(&self.0.panics);
+        if !panics.is_empty() {
+            panics.remove(&what.to_string());
         }
     }
 
@@ -192,7 +189,7 @@ impl Quarantine {
     #[must_use]
     pub fn panicked(&self, what: impl Display) -> bool {
         let mut panics = lock(&self.0.panics);
-        if panics.len() >= ANSWERED_MAX {
+        if panics.len() >= PANICKED_MAX {
             panics.clear();
         }
         let count = panics.entry(what.to_string()).or_default();
@@ -317,6 +314,21 @@ fn verdict(alone: u32, of_family: u32) -> Verdict {
 
 fn family(what: &str) -> Option<&str> {
     what.split_once('/').map(|(family, _)| family)
+}
+
+/// The name of a message in few bytes, made without keeping it: it is done for every message.
+fn hash(what: impl Display) -> u64 {
+    struct Into(DefaultHasher);
+    impl fmt::Write for Into {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut into = Into(DefaultHasher::new());
+    // It is written to memory.
+    let _ = write!(into, "{what}");
+    into.0.finish()
 }
 
 /// One that waits for its turn, for as long as it is there.

@@ -98,15 +98,22 @@ async fn in_company_only_those_that_never_ended_are_alone_the_next_time() {
 }
 
 #[tokio::test]
-async fn what_the_process_itself_wants_again_is_no_suspect() {
+async fn what_the_process_itself_has_worked_on_is_no_suspect_when_it_comes_again() {
     let world = World::start().await;
     let connection = connection(&world).await;
     let quarantine = open(&connection, First::Alone).await;
-    quarantine.wants_again("1", 2);
+    quarantine.survived("1", 2);
     assert!(!quarantine.is_suspect("1", true));
     assert_eq!(quarantine.lost("1"), 2);
-    quarantine.forget("1");
-    assert!(quarantine.is_suspect("1", true));
+    quarantine.done("1");
+    assert!(!quarantine.is_suspect("1", true));
+    assert_eq!(quarantine.lost("1"), 0);
+    assert!(quarantine.is_suspect("2", true));
+    let another = open(&connection, First::Alone).await;
+    assert!(
+        another.is_suspect("1", true),
+        "another process knows nothing"
+    );
 }
 
 #[tokio::test]

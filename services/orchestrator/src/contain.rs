@@ -99,7 +99,7 @@ async fn watched(
 ) -> Result<End, Error> {
     match caught(work).await {
         Ok(Ok(())) => {
-            suspects.forget(request);
+            suspects.done(request);
             Ok(End::Done)
         }
         Ok(Err(error)) => Err(error),
@@ -121,7 +121,7 @@ async fn panicked(
         return Err(Error::Later(reason));
     }
     let ended = fail(context, request, reason).await?;
-    suspects.forget(request);
+    suspects.done(request);
     Ok(ended)
 }
 

@@ -196,7 +196,7 @@ async fn advance(
 }
 
 async fn again(context: &Context, request: RequestId, error: &Error, deliveries: &[Delivery]) {
-    context.suspects.reports.wants_again(request, 0);
+    context.suspects.reports.survived(request, 0);
     tracing::warn!(%request, %error, reports = deliveries.len(), "will be tried again");
     for delivery in deliveries {
         let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);

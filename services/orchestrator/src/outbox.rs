@@ -105,7 +105,7 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let pause = pause_before(delivered);
     tracing::warn!(subject = delivery.subject(), %error, ?pause, "will be tried again");
     if let Some(request) = delivery.request() {
-        context.suspects.commits.wants_again(request, 0);
+        context.suspects.commits.survived(request, 0);
     }
     if let Err(error) = delivery.nak(pause).await {
         tracing::debug!(%error, "a commit could not be answered; it comes again");

@@ -83,7 +83,7 @@ impl Desk {
     }
 
     async fn again(&self, event: &Delivery, sequence: u64, pause: Duration) -> Result<(), Error> {
-        self.suspects.wants_again(sequence, 0);
+        self.suspects.survived(sequence, 0);
         event.nak(pause).await
     }
 
@@ -146,14 +146,19 @@ impl Desk {
 
     async fn watched(&self, event: &Delivery, sequence: u64) -> Result<Answer, Error> {
         let panic = match caught(self.told(event)).await {
-            Ok(answer) => return answer,
+            Ok(answer) => {
+                if answer.is_ok() {
+                    self.suspects.done(sequence);
+                }
+                return answer;
+            }
             Err(panic) => panic,
         };
         tracing::error!(sequence, panic, "delivering a webhook panicked");
         if !self.suspects.panicked(sequence) {
             return Ok(Answer::Again(LOOK_AGAIN));
         }
-        self.suspects.forget(sequence);
+        self.suspects.done(sequence);
         let reason = format!("delivering it panicked: {panic}");
         self.give_up(event, reason).await
     }

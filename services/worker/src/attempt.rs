@@ -65,14 +65,14 @@ pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken
     let answered = match answer {
         Answer::Done => task.delivery.ack().await,
         Answer::Again(delay) => {
-            bench.quarantine.wants_again(&what, lost);
+            bench.quarantine.survived(&what, lost);
             task.delivery.nak(delay).await
         }
         Answer::Never => task.delivery.terminate().await,
         Answer::Leave => return,
     };
     if !matches!(answer, Answer::Again(_)) {
-        bench.quarantine.forget(&what);
+        bench.quarantine.done(&what);
     }
     if let Err(error) = answered {
         tracing::debug!(task = %task.id, %error, "not even that could be said; its lease will end");

@@ -1,8 +1,9 @@
 //! What a valuation says, as numbers.
 
-use jiff::civil::Date;
 use rust_decimal::Decimal;
 
+use super::date::Date;
+use super::number;
 use super::schedule::{self, Schedule};
 use super::valuation::{Field, Valuation};
 use crate::executor::Fault;
@@ -157,37 +158,24 @@ fn frequency(valuation: &Valuation, field: Field) -> Result<u32, Fault> {
     let Some(text) = valuation.text(field) else {
         return Ok(1);
     };
-    text.parse()
-        .ok()
+    number::of(text)
+        .filter(Decimal::is_integer)
+        .and_then(|frequency| u32::try_from(frequency).ok())
         .filter(|frequency| FREQUENCIES.contains(frequency))
         .ok_or_else(|| bad(valuation, field, "payments a year are 1, 2, 3, 4, 6 or 12"))
 }
 
 fn number(valuation: &Valuation, field: Field) -> Result<Decimal, Fault> {
     let text = valuation.text(field).unwrap_or_default();
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));
-    Decimal::from_str_exact(text)
-        .ok()
-        .filter(|_| plain)
-        .ok_or_else(|| {
-            bad(
-                valuation,
-                field,
-                "not a decimal number of at most 28 digits",
-            )
-        })
+    number::of(text).ok_or_else(|| {
+        let reason = "not a decimal number of at most 28 digits";
+        bad(valuation, field, reason)
+    })
 }
 
 fn date(valuation: &Valuation, field: Field) -> Result<Date, Fault> {
-    valuation
-        .text(field)
-        .unwrap_or_default()
-        .parse()
-        .map_err(|error: jiff::Error| {
-            bad(valuation, field, "not a date like 2026-01-31").because_of(&error)
-        })
+    let text = valuation.text(field).unwrap_or_default();
+    Date::of(text).map_err(|error| bad(valuation, field, &error.to_string()))
 }
 
 fn bad(valuation: &Valuation, field: Field, reason: &str) -> Fault {

@@ -4,6 +4,8 @@
 //! gives back. The vocabulary and the formula are in `docs/executors.md`.
 
 mod answer;
+mod date;
+mod number;
 mod price;
 mod schedule;
 mod terms;

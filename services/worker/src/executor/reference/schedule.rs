@@ -1,8 +1,8 @@
 //! When an instrument still pays, as seen from the evaluation date.
 
-use jiff::ToSpan;
-use jiff::civil::Date;
 use rust_decimal::Decimal;
+
+use super::date::Date;
 
 /// The most payments that are priced: a hundred years of months.
 pub const MAX_PAYMENTS: u32 = 1200;
@@ -25,8 +25,6 @@ pub(super) enum Unpayable {
     Matured,
     #[error("more than {MAX_PAYMENTS} payments to come")]
     TooManyPayments,
-    #[error("a payment date beyond the calendar")]
-    BeyondTheCalendar,
 }
 
 /// The schedule of an instrument with so many years to go, evaluated on a payment date.
@@ -39,7 +37,7 @@ pub(super) fn of_term(years: Decimal, frequency: u32) -> Result<Schedule, Unpaya
         return Err(Unpayable::BrokenTerm);
     }
     Ok(Schedule {
-        payments: few_enough(i32::try_from(payments).map_err(|_| Unpayable::TooManyPayments)?)?,
+        payments: few_enough(i64::try_from(payments).map_err(|_| Unpayable::TooManyPayments)?)?,
         until_next: Decimal::ONE,
     })
 }
@@ -52,29 +50,22 @@ pub(super) fn until(evaluated: Date, matures: Date, frequency: u32) -> Result<Sc
     if matures <= evaluated {
         return Err(Unpayable::Matured);
     }
-    let period = 12 / i32::try_from(frequency).map_err(|_| Unpayable::BrokenTerm)?;
-    let before = |periods: i32| {
-        matures
-            .checked_sub((periods * period).months())
-            .map_err(|_| Unpayable::BeyondTheCalendar)
-    };
+    let period = 12 / i64::from(frequency);
+    let before = |periods: i64| matures.months_before(periods * period);
     // The month of the evaluation gives the number of periods but for the day of the month.
-    let months = 12 * (i32::from(matures.year()) - i32::from(evaluated.year()))
-        + i32::from(matures.month())
-        - i32::from(evaluated.month());
-    let mut payments = months / period;
-    if before(payments)? > evaluated {
+    let mut payments = matures.months_since(evaluated) / period;
+    if before(payments) > evaluated {
         payments += 1;
     }
-    let (last, next) = (before(payments)?, before(payments - 1)?);
-    let days = |from: Date, to: Date| Decimal::from((to - from).get_days());
+    let (last, next) = (before(payments), before(payments - 1));
+    let days = |from: Date, to: Date| Decimal::from(to.days_since(from));
     Ok(Schedule {
         payments: few_enough(payments)?,
         until_next: days(evaluated, next) / days(last, next),
     })
 }
 
-fn few_enough(payments: i32) -> Result<u32, Unpayable> {
+fn few_enough(payments: i64) -> Result<u32, Unpayable> {
     u32::try_from(payments)
         .ok()
         .filter(|payments| *payments <= MAX_PAYMENTS)
@@ -83,10 +74,13 @@ fn few_enough(payments: i32) -> Result<u32, Unpayable> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
     use proptest::prelude::*;
 
     use super::*;
+
+    fn date(year: i16, month: i8, day: i8) -> Date {
+        Date::of(&jiff::civil::date(year, month, day).to_string()).unwrap()
+    }
 
     fn years(text: &str) -> Decimal {
         Decimal::from_str_exact(text).unwrap()
@@ -155,9 +149,24 @@ mod tests {
     }
 
     #[test]
-    fn the_calendar_ends() {
-        let (first, next) = (Date::MIN, Date::MIN.tomorrow().unwrap());
-        assert_eq!(until(first, next, 1), Err(Unpayable::BeyondTheCalendar));
+    fn no_year_is_the_last() {
+        let of = |text: &str| Date::of(text).unwrap();
+        for (evaluated, matures) in [
+            ("9999-06-30", "10001-06-30"),
+            ("-0001-06-30", "0001-06-30"),
+            ("-999999999999999-06-30", "-999999999999997-06-30"),
+        ] {
+            let schedule = until(of(evaluated), of(matures), 1).unwrap();
+            assert_eq!((schedule.payments, schedule.until_next), (2, Decimal::ONE));
+        }
+        assert_eq!(
+            until(
+                of("-999999999999999-01-01"),
+                of("999999999999999-01-01"),
+                12
+            ),
+            Err(Unpayable::TooManyPayments)
+        );
     }
 
     proptest! {
@@ -165,8 +174,11 @@ mod tests {
         fn the_next_payment_is_ahead_and_within_a_period(
             start in 0_i32..40_000, ahead in 1_i32..30_000, frequency in prop::sample::select(vec![1_u32, 2, 3, 4, 6, 12]),
         ) {
-            let evaluated = date(1970, 1, 1).checked_add(start.days()).unwrap();
-            let matures = evaluated.checked_add(ahead.days()).unwrap();
+            let after = |days: i32| {
+                let day = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(days));
+                Date::of(&day.unwrap().to_string()).unwrap()
+            };
+            let (evaluated, matures) = (after(start), after(start + ahead));
             let schedule = until(evaluated, matures, frequency).unwrap();
             prop_assert!(schedule.payments >= 1);
             prop_assert!(schedule.until_next > Decimal::ZERO && schedule.until_next <= Decimal::ONE);

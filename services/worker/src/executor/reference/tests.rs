@@ -183,6 +183,42 @@ fn a_value_may_come_in_pieces() {
 }
 
 #[test]
+fn numbers_and_dates_are_those_of_xml_schema() {
+    for (principal, frequency) in [("1e3", "1.0"), ("+1000.", "+01"), ("1.0E3", "1e0")] {
+        let instrument = bond(principal, "0.05", 1, "<term>3</term>")
+            .replace(">1</frequency", &format!(">{frequency}</frequency"));
+        assert_eq!(price(&instrument, "0.04"), "1027.75", "{principal}");
+    }
+    let until = |date: &str| {
+        bond(
+            "1000",
+            "0.06",
+            2,
+            &format!("<maturity><date>{date}</date></maturity>"),
+        )
+    };
+    for (date, matures) in [
+        ("2026-01-15Z", " 2027-03-15\n"),
+        ("2026-01-15-05:00", "2027-03-15+14:00"),
+        ("12026-01-15", "12027-03-15"),
+        ("-0374-01-15", "-0373-03-15Z"),
+    ] {
+        let (clean, _) = amounts(&until(matures), "0.04", date);
+        assert_eq!(clean, "1022.40", "{date}");
+    }
+    for date in [
+        "20260115",
+        "2026-01-15T00:00:00",
+        "2026-01-15[Europe/Berlin]",
+        "+2026-01-15",
+    ] {
+        let (code, message) = refused(&task(&until("2027-03-15"), "0.04", date));
+        assert_eq!(code, "reference-bad-number");
+        assert!(message.contains("not a date like"), "{message}");
+    }
+}
+
+#[test]
 fn everything_but_the_amounts_stays_byte_for_byte() {
     let document = "\u{feff}<?xml version='1.0'?>\r\n<?vnvs?><!-- <price> --><vnml xmlns:x='u'>\n\
         <a b = 'c'  />&amp;<project><group name='é'><valuation\n name='v' >\
@@ -277,9 +313,14 @@ fn a_bad_number_is_named_with_its_value() {
     let term = "<term>1</term>";
     for (instrument, rate, says) in [
         (
-            bond("1e3", "0", 1, term),
+            bond("INF", "0", 1, term),
             "0",
-            "instrument/bond/principal is \"1e3\"",
+            "instrument/bond/principal is \"INF\"",
+        ),
+        (
+            bond("\u{a0}1", "0", 1, term),
+            "0",
+            "instrument/bond/principal is \"\\u{a0}1\"",
         ),
         (
             bond("1_000", "0", 1, term),
@@ -311,7 +352,7 @@ fn a_bad_number_is_named_with_its_value() {
         (
             bond("1", "0", 1, "<maturity><date>2025-02-30</date></maturity>"),
             "0",
-            "instrument/bond/maturity/date is \"2025-02-30\": not a date",
+            "instrument/bond/maturity/date is \"2025-02-30\": a date that no calendar has",
         ),
         (
             bond("1", "0", 1, "<maturity><date>2026-01-01</date></maturity>"),

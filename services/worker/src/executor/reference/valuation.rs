@@ -103,9 +103,10 @@ impl<'a> Valuation<'a> {
         }
     }
 
-    /// A field's text without the space around it; blank is as good as absent.
+    /// A field's text without the white space of XML around it; blank is as good as absent.
     pub fn text(&self, field: Field) -> Option<&str> {
-        let text = self.values[field as usize].as_deref()?.trim();
+        let text = self.values[field as usize].as_deref()?;
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
         (!text.is_empty()).then_some(text)
     }
 

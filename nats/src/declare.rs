@@ -6,7 +6,7 @@ use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType};
 
-use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, REPORTS, TASKS};
+use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS};
 use crate::{Connection, Error};
 
 /// Whether a stream is there as versions before made the queues.
@@ -69,7 +69,7 @@ fn take_limit(wanted: &mut stream::Config, found: &stream::Config) {
     wanted.max_bytes = found.max_bytes;
     if found.max_bytes > 0 {
         wanted.discard = match wanted.name.as_str() {
-            LIFECYCLE | DEAD_LETTERS | OPERATIONS | REPORTS => found.discard,
+            LIFECYCLE | DEAD_LETTERS | OPERATIONS | QUARANTINE | REPORTS => found.discard,
             _ => DiscardPolicy::New,
         };
     } else {

@@ -197,7 +197,8 @@ async fn a_result_that_comes_after_the_end_is_recorded_and_changes_nothing() {
     client.until_status(&id, "failed").await;
     let report = json!({ "outcome": {
         "group": 0, "task": 1, "attempt": 1, "worker": "late", "durationMs": 1,
-        "startedAt": "2026-01-01T00:00:00Z", "verdict": { "succeeded": { "inline": "<late/>" } },
+        "startedAt": "2026-01-01T00:00:00Z", "checked": true,
+        "verdict": { "succeeded": { "inline": "<late/>" } },
     } });
     let partition = {
         let log = world

@@ -5,7 +5,7 @@ use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType};
 use super::limits;
 use crate::Topology;
 use crate::size::MESSAGE_MAX_BYTES;
-use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, REPORTS, TASKS};
+use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS};
 
 /// How many unacked messages a consumer must be allowed; more are made use of.
 const ACK_PENDING_LEAST: i64 = 1_000;
@@ -26,6 +26,7 @@ const PAYLOADS_SHARE: i64 = 40;
 const LIFECYCLE_SHARE: i64 = 10;
 const DEAD_LETTERS_SHARE: i64 = 5;
 const OPERATIONS_SHARE: i64 = 1;
+const QUARANTINE_SHARE: i64 = 1;
 
 /// What is found to be looked at, and what of it does not fit.
 pub(super) struct Look<'a> {
@@ -208,6 +209,7 @@ impl<'a> Look<'a> {
                 LIFECYCLE => (share(LIFECYCLE_SHARE), DiscardPolicy::Old),
                 DEAD_LETTERS => (share(DEAD_LETTERS_SHARE), DiscardPolicy::Old),
                 OPERATIONS => (share(OPERATIONS_SHARE), DiscardPolicy::Old),
+                QUARANTINE => (share(QUARANTINE_SHARE), DiscardPolicy::Old),
                 // What is in a log is not given up for what is not yet.
                 _ => {
                     let shards = i64::from(self.topology.shards);

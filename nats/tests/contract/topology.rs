@@ -58,7 +58,7 @@ async fn payloads_outlive_a_log_that_is_kept_for_longer_than_before() {
         (Duration::ZERO, Duration::ZERO),
         (month, Duration::ZERO),
     ] {
-        let streams = ["REQUESTS_0", "LIFECYCLE"];
+        let streams = ["REQUESTS_0", "LIFECYCLE", "QUARANTINE"];
         edit(&jetstream, &streams, |config| config.max_age = log_age).await;
         let topology = Topology {
             log_age,

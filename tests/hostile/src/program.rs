@@ -52,6 +52,8 @@ pub struct Program {
     ports: [u16; 3],
     most_kib: u64,
     child: Child,
+    /// The servers it has started: where it is aborted they outlive it, and are nobody's children.
+    servers: Vec<u32>,
     pub watch: Watch,
     generation: usize,
 }
@@ -76,6 +78,7 @@ impl Program {
             ports,
             most_kib,
             child,
+            servers: Vec::new(),
             watch,
             generation: 0,
         };
@@ -136,6 +139,7 @@ impl Program {
             }
             let answer = http::get(self.port(), ORDINARY, "/readyz", Duration::from_secs(2)).await;
             if answer.is_ok_and(|answer| answer.status == 200) {
+                self.servers = usage::children(self.pid());
                 return Ok(());
             }
             sleep(Duration::from_millis(50)).await;
@@ -162,7 +166,8 @@ impl Program {
 
     fn kill(&mut self) {
         // Its servers would find out by themselves, but in their own time.
-        let servers = usage::children(self.pid());
+        let mut servers = usage::children(self.pid());
+        servers.append(&mut self.servers);
         // It may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();

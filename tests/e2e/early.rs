@@ -13,7 +13,7 @@ async fn sent_first(client: &Client, head: &str, length: usize) -> String {
     let head = format!("{head}\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
     let exchange = async {
         stream.write_all(head.as_bytes()).await.unwrap();
-        let chunk = [b' '; 64 * 1024];
+        let chunk = vec![b' '; 64 * 1024];
         let mut left = length;
         while left > 0 {
             let some = left.min(chunk.len());

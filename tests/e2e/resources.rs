@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::fs;
 
 use harness::{Valuer, World};
@@ -86,8 +87,12 @@ async fn what_is_fetched_together_and_fits_into_no_commit_is_kept_by_reference()
         );
         fs::write(&file, market).unwrap();
         let uri = format!("file://{}", file.display());
-        markets += &format!("<market name=\"m{n}\" href=\"{uri}\"/>");
-        selects += &format!("<market select=\"/vnml/project/market[@name='m{n}']\"/>");
+        write!(markets, "<market name=\"m{n}\" href=\"{uri}\"/>").unwrap();
+        write!(
+            selects,
+            "<market select=\"/vnml/project/market[@name='m{n}']\"/>"
+        )
+        .unwrap();
     }
     let allow = format!("file://{}", root.display());
     let program = up(&world, &valuer, &[("HREF_ALLOW", &allow)]).await;

@@ -91,7 +91,7 @@ async fn an_account_of_fewer_unacked_messages_is_made_use_of_as_it_is() {
         &connection,
         "reader",
         &["failed"],
-        std::time::Duration::from_secs(60),
+        std::time::Duration::from_mins(1),
     )
     .await;
     reader.unwrap();

@@ -89,7 +89,7 @@ mod tests {
     async fn what_comes_is_dropped_to_its_end() {
         let (mut peer, mut own) = duplex(1_000);
         let sending = async move {
-            peer.write_all(&[b'x'; 99_999]).await.unwrap();
+            peer.write_all(&vec![b'x'; 99_999]).await.unwrap();
             drop(peer);
         };
         let (left, ()) = tokio::join!(over(Linger::new(MOST), &mut own), sending);
@@ -99,7 +99,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_is_dropped_than_may_be() {
         let (mut peer, mut own) = duplex(200_000);
-        peer.write_all(&[b'x'; 150_000]).await.unwrap();
+        peer.write_all(&vec![b'x'; 150_000]).await.unwrap();
         assert_eq!(over(Linger::new(MOST), &mut own).await, 0);
     }
 

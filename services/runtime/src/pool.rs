@@ -145,7 +145,8 @@ impl Pool {
             .map(|_| ())
     }
 
-    /// Does a piece of work. Whoever waits may go away: the work ends all the same.
+    /// Does a piece of work. Whoever waits may go away: what has begun ends all the same, and what
+    /// has not never begins.
     pub async fn run<T: Send + 'static>(
         &self,
         cost: Cost,
@@ -155,6 +156,10 @@ impl Pool {
         let (tell, mut told) = oneshot::channel();
         let noted = begun.clone();
         let work: Work = Box::new(move || {
+            // Its caller is gone, and others wait.
+            if tell.is_closed() {
+                return;
+            }
             noted.note();
             let done = catch_unwind(AssertUnwindSafe(work));
             // Who does not wait any more does not want to know.
@@ -310,6 +315,45 @@ mod tests {
         let at = order.iter().position(|number| *number == 100);
         assert_eq!(at, Some(SMALL_IN_A_ROW as usize));
         assert_eq!(order.len(), 21);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_never_begins() {
+        let pool = Pool::start().unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        let (begin, begun) = mpsc::channel();
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let threads = cores.saturating_sub(1).max(1);
+        let (hold, mut holding) = tokio::sync::mpsc::unbounded_channel();
+        let mut held = tokio::task::JoinSet::new();
+        for _ in 0..threads {
+            let (pool, released, hold) = (pool.clone(), released.clone(), hold.clone());
+            let wait = move || {
+                hold.send(()).unwrap();
+                released.lock().unwrap().recv().unwrap();
+            };
+            held.spawn(async move { pool.run(Cost::Costly, wait).await });
+        }
+        for _ in 0..threads {
+            holding.recv().await.unwrap();
+        }
+        let waited_for = pool.run(Cost::Costly, move || begin.send(()).unwrap());
+        // Polled once, it is in the queue; then its caller goes away.
+        tokio::select! {
+            biased;
+            _ = waited_for => unreachable!("every thread is held"),
+            () = tokio::task::yield_now() => {}
+        }
+        for _ in 0..threads {
+            release.send(()).unwrap();
+        }
+        while let Some(done) = held.join_next().await {
+            assert_eq!(done.unwrap(), Ok(()));
+        }
+        assert_eq!(pool.run(Cost::Costly, || 1).await, Ok(1));
+        assert!(begun.try_recv().is_err());
+        pool.end();
     }
 
     #[tokio::test]

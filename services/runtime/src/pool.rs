@@ -322,23 +322,23 @@ mod tests {
         let pool = Pool::start().unwrap();
         let (release, released) = mpsc::channel::<()>();
         let released = Arc::new(Mutex::new(released));
-        let (begin, begun) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
         let cores = std::thread::available_parallelism().unwrap().get();
         let threads = cores.saturating_sub(1).max(1);
         let (hold, mut holding) = tokio::sync::mpsc::unbounded_channel();
-        let mut held = tokio::task::JoinSet::new();
+        let mut others = tokio::task::JoinSet::new();
         for _ in 0..threads {
             let (pool, released, hold) = (pool.clone(), released.clone(), hold.clone());
             let wait = move || {
                 hold.send(()).unwrap();
                 released.lock().unwrap().recv().unwrap();
             };
-            held.spawn(async move { pool.run(Cost::Costly, wait).await });
+            others.spawn(async move { pool.run(Cost::Costly, wait).await });
         }
         for _ in 0..threads {
             holding.recv().await.unwrap();
         }
-        let waited_for = pool.run(Cost::Costly, move || begin.send(()).unwrap());
+        let waited_for = pool.run(Cost::Costly, move || tell.send(()).unwrap());
         // Polled once, it is in the queue; then its caller goes away.
         tokio::select! {
             biased;
@@ -348,11 +348,11 @@ mod tests {
         for _ in 0..threads {
             release.send(()).unwrap();
         }
-        while let Some(done) = held.join_next().await {
+        while let Some(done) = others.join_next().await {
             assert_eq!(done.unwrap(), Ok(()));
         }
         assert_eq!(pool.run(Cost::Costly, || 1).await, Ok(1));
-        assert!(begun.try_recv().is_err());
+        assert!(told.try_recv().is_err());
         pool.end();
     }
 

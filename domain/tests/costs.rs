@@ -8,20 +8,15 @@
     clippy::format_collect
 )] // A broken case is to stop the test.
 
+mod processor;
+
 use std::time::Duration;
 
 use domain::document::{CapturedResources, Document, Effort, HydrationError, Limits};
 
-/// A second, for code that is less optimized here, on processors that other tests use too.
+/// How much processor time a refusal may take: one second, and more in a test build, which is
+/// optimized less.
 const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 });
-
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap(),
-        u32::try_from(time.tv_nsec).unwrap(),
-    )
-}
 
 /// Makes content of a size.
 type Make<'m> = &'m dyn Fn(usize) -> String;
@@ -47,7 +42,6 @@ fn tasks(xml: &str) -> Result<usize, HydrationError> {
     let document = Document::accept(xml.as_bytes(), &Limits::default())
         .unwrap_or_else(|refusal| panic!("{refusal}"));
     let resources = CapturedResources::default();
-    let begun = processor_time();
     let all = || -> Result<usize, HydrationError> {
         let count = u32::try_from(document.count_tasks(&resources, 0, Effort::Whole)?).unwrap();
         let (mut bytes, mut made) = (0, 0);
@@ -58,14 +52,13 @@ fn tasks(xml: &str) -> Result<usize, HydrationError> {
         }
         Ok(bytes)
     };
-    let made = all();
-    let took = processor_time().saturating_sub(begun);
+    let (made, used) = processor::timed(all);
     let ended = match &made {
         Ok(bytes) => format!("{bytes} bytes"),
         Err(error) => error.to_string(),
     };
-    eprintln!("{:>9} bytes {took:>10.2?} {ended}", xml.len());
-    assert!(took < SOON, "took {took:?}: {ended}");
+    eprintln!("{:>9} bytes {used:>10.2?} {ended}", xml.len());
+    assert!(used < SOON, "used {used:?} of the processor: {ended}");
     made
 }
 
@@ -227,14 +220,15 @@ fn what_surrounds_every_group_is_written_once() {
     let xml = format!("<vnml><project>{note}{groups}</project></vnml>");
     let document = Document::accept(xml.as_bytes(), &Limits::default()).unwrap();
     let resources = CapturedResources::default();
-    let begun = processor_time();
-    let mut made: Result<usize, HydrationError> = Ok(0);
-    for group in 0..document.groups() {
-        let tasks = document.tasks(&resources, group, [1], usize::MAX, Effort::Whole);
-        made = made.and_then(|made| Ok(made + tasks?.len()));
-    }
-    let took = processor_time().saturating_sub(begun);
-    assert!(took < SOON, "took {took:?}");
+    let (made, used) = processor::timed(|| -> Result<usize, HydrationError> {
+        let mut made = Ok(0);
+        for group in 0..document.groups() {
+            let tasks = document.tasks(&resources, group, [1], usize::MAX, Effort::Whole);
+            made = made.and_then(|made| Ok(made + tasks?.len()));
+        }
+        made
+    });
+    assert!(used < SOON, "used {used:?} of the processor");
     assert!(made.unwrap_err().to_string().contains("max-task-bytes"));
 }
 

@@ -7,6 +7,8 @@
     clippy::format_collect
 )] // A broken case is to stop the test.
 
+mod processor;
+
 use std::time::Duration;
 
 use domain::document::{
@@ -18,21 +20,10 @@ use domain::document::{
 /// optimized here.
 const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 15 } else { 1 });
 
-/// The processor time that this thread has used.
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap(),
-        u32::try_from(time.tv_nsec).unwrap(),
-    )
-}
-
 #[track_caller]
 fn soon<T>(work: impl FnOnce() -> T) -> T {
-    let started = processor_time();
-    let done = work();
-    let took = processor_time().saturating_sub(started);
-    assert!(took < SOON, "took {took:?}");
+    let (done, used) = processor::timed(work);
+    assert!(used < SOON, "used {used:?} of the processor");
     done
 }
 

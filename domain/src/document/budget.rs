@@ -225,7 +225,7 @@ impl Meter {
         self.use_up(bytes as u64 / BYTES_A_VISIT)
     }
 
-    /// Whether so many bytes of task documents may come on top of what there are.
+    /// Fails where the document may not have this many more bytes of task documents.
     pub fn has_room_for_tasks(&self, bytes: u64) -> Result<(), Over> {
         self.check_task_bytes(self.spent.get().task_bytes.saturating_add(bytes))
     }

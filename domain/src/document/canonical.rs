@@ -133,8 +133,8 @@ impl<T: FnMut(&str)> Pieces<T> {
     }
 }
 
-/// Whether white space counts in an element: where it has no child elements, and below
-/// `xml:space="preserve"`, which was `inherited` or not.
+/// Whether white space counts in an element. It counts in an element without child elements, and
+/// below `xml:space="preserve"`. `inherited` says whether the parent keeps it.
 fn keeps_space_in(tree: &Tree, element: NodeId, inherited: bool) -> bool {
     let preserved = match tree.attribute(element, "xml:space") {
         Some("preserve") => true,

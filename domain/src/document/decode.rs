@@ -28,9 +28,9 @@ fn marked(bytes: &[u8]) -> (Option<Encoding>, &[u8]) {
     }
 }
 
-/// What a document that comes with this `charset` needs in front of it to say so itself: a byte
-/// order mark, where it is in UTF-16 without one. A `charset` that the document contradicts is an
-/// error.
+/// The byte order mark to put in front of a document that was sent with this `charset`. Only
+/// UTF-16 without a mark needs one; then the bytes alone tell the encoding. Fails where the
+/// document contradicts the `charset`.
 pub fn mark_for(bytes: &[u8], charset: &str) -> Result<Option<[u8; 2]>, Refusal> {
     let (marked, rest) = marked(bytes);
     let named = of_charset(charset, marked)?;
@@ -121,7 +121,7 @@ fn check_declared(
                 .strip_prefix("xml")
                 .is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n']))
         });
-    // What is no declaration is for the parser to refuse.
+    // The parser refuses a processing instruction that looks like a declaration and is none.
     let declared = content.and_then(|content| well_formed::declaration(content).ok()?);
     let Some(name) = declared else {
         if encoding == Encoding::Utf8 || known {

@@ -1,4 +1,5 @@
-//! What an expression gives, in words: for comparisons with others' work (`tests/conformance`).
+//! Evaluates an XPath expression and prints its value as text. `tests/conformance` compares that text
+//! with the value that lxml gives.
 
 use std::collections::HashMap;
 

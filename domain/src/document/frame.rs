@@ -1,4 +1,5 @@
-//! What the task documents of a group have in common, written once.
+//! The parts that all task documents of a group share. They are written once for each group, and
+//! those that all groups share once for each document.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

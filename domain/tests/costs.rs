@@ -214,6 +214,33 @@ fn many_large_task_documents_are_refused_before_one_is_made() {
 }
 
 #[test]
+fn many_tasks_that_each_bring_in_a_large_document_are_refused_before_one_is_made() {
+    let quotes = "<q k='v'>text</q>".repeat(60_000);
+    let mut resources = CapturedResources::default();
+    let market = format!("<market name='m'>{quotes}</market>");
+    resources.insert("s3://a/m.xml", market.as_bytes()).unwrap();
+    let brought = "<valuation><market name='m' href='s3://a/m.xml'/></valuation>";
+    let selected = "<valuation><p select='/vnml/project/market'/></valuation>";
+    for (definitions, valuation) in [
+        ("", brought),
+        ("<market name='m' href='s3://a/m.xml'/>", selected),
+    ] {
+        let xml = document(definitions, &valuation.repeat(2_000));
+        let whole = Document::accept(xml.as_bytes(), &Limits::default()).unwrap();
+        let count = || whole.count_tasks(&resources, 0, Effort::Whole);
+        let (counted, used) = processor::timed(count);
+        assert!(used < SOON, "used {used:?} of the processor");
+        let refused = counted.unwrap_err().to_string();
+        assert!(refused.contains("max-task-bytes"), "{refused}");
+        // No more is taken for granted than is written.
+        let fits = 400;
+        let xml = document(definitions, &valuation.repeat(fits));
+        let few = Document::accept(xml.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(few.count_tasks(&resources, 0, Effort::Whole).unwrap(), fits);
+    }
+}
+
+#[test]
 fn what_surrounds_every_group_is_written_once() {
     let note = format!("<note>{}</note>", "n".repeat(2_000_000));
     let groups = "<group/>".repeat(5_000) + &"<group><valuation/></group>".repeat(300);
@@ -278,13 +305,13 @@ fn placeholders_that_copy_an_element_for_each_of_many_valuations_end_at_a_limit(
 #[test]
 fn attributes_whose_prefixes_meet_are_written_in_one_pass() {
     let declared = |namespace: &str| -> String {
-        (0..100)
+        (0..150)
             .map(|n| format!(" xmlns:p{n}='urn:{namespace}{n}'"))
             .collect()
     };
     let named = |local: &str| -> String {
         (0..4_000)
-            .map(|n| format!(" p{}:{local}{n}='v'", n % 100))
+            .map(|n| format!(" p{}:{local}{n}='v'", n % 150))
             .collect()
     };
     let definitions = format!("<m{}{}/>", declared("a"), named("a"));

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use domain::document::{
     CapturedResources, Cause, Document, Effort, HydrationError, InvalidResult, Limits, Refusal,
-    TasksPreview, check_result,
+    TasksPreview, check_result, mark_for,
 };
 
 /// How much processor time a refusal may take. The bound is a second; the code under test is not
@@ -273,6 +273,73 @@ fn what_is_not_well_formed_is_refused_with_its_place() {
         (Some(3), Some(4)),
         "{refusal}"
     );
+}
+
+#[test]
+fn a_refusal_names_the_place_of_the_fault_and_not_of_what_is_around_it() {
+    for (attributes, column, reason) in [
+        ("a='1'\n b='2'c='3'", 7, "white space is missing"),
+        ("a='1'\n b='x &no; y'", 7, "&no; is not declared"),
+        ("a='1'\n b='x & y'", 7, "write &amp;"),
+        (
+            "a='1'\n b='&lt;&#2;'",
+            9,
+            "no reference to a character that XML has",
+        ),
+    ] {
+        let refusal = refused(format!("<vnml {attributes}/>").as_bytes());
+        let place = (refusal.line(), refusal.column());
+        assert_eq!(place, (Some(2), Some(column)), "{attributes}: {refusal}");
+        assert!(
+            refusal.to_string().contains(reason),
+            "{attributes}: {refusal}"
+        );
+    }
+}
+
+#[test]
+fn a_charset_that_the_document_contradicts_is_an_error_that_names_both() {
+    let plain = |text: &str| text.as_bytes().to_vec();
+    let marked = |text: &str| [b"\xEF\xBB\xBF", text.as_bytes()].concat();
+    let wide: Vec<u8> = "<vnml/>"
+        .encode_utf16()
+        .flat_map(u16::to_be_bytes)
+        .collect();
+    for (charset, document, found) in [
+        ("utf-16", marked("<vnml/>"), "the byte order mark"),
+        ("iso-8859-1", plain("<vnml/>"), "UTF-8 or UTF-16"),
+        ("us-ascii", plain("<vnml>é</vnml>"), "beyond ASCII"),
+        ("utf-8", wide.clone(), "in UTF-16"),
+        (
+            "utf-8",
+            plain("<?xml version='1.0' encoding='utf-16'?><vnml/>"),
+            "encoding=\"utf-16\"",
+        ),
+        (
+            "UTF8",
+            plain("<?xml version='1.0' encoding='latin1'?><vnml/>"),
+            "encoding=\"latin1\"",
+        ),
+    ] {
+        let refusal = mark_for(&document, charset).unwrap_err();
+        let said = refusal.to_string();
+        assert_eq!(refusal.cause(), Cause::Encoding, "{said}");
+        assert!(said.contains(&format!("charset={charset}")), "{said}");
+        assert!(said.contains(found), "{said}");
+    }
+    for (charset, document, mark) in [
+        ("UTF-8", plain("<vnml>é</vnml>"), None),
+        ("utf8", marked("<vnml/>"), None),
+        ("ASCII", plain("<vnml/>"), None),
+        (
+            "us-ascii",
+            plain("<?xml version='1.0' encoding='utf-8'?><vnml/>"),
+            None,
+        ),
+        ("utf-16", wide, Some([0xFE, 0xFF])),
+    ] {
+        assert_eq!(mark_for(&document, charset).unwrap(), mark, "{charset}");
+    }
 }
 
 #[test]

@@ -108,11 +108,11 @@ fn an_fpml_like_trade_goes_through_a_task_unchanged() {
 }
 
 #[test]
-fn six_vocabularies_and_a_hundred_prefixes_come_back() {
-    let declared: String = (0..100)
+fn six_vocabularies_and_two_hundred_prefixes_come_back() {
+    let declared: String = (0..200)
         .map(|n| format!(r#" xmlns:p{n}="urn:{n}""#))
         .collect();
-    let used: String = (0..100)
+    let used: String = (0..200)
         .map(|n| format!(r#"<p{n}:e p{n}:a="p{n}:v">p{n}:t</p{n}:e>"#))
         .collect();
     let vocabularies = r#"<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"><use xlink:href="a"/></svg>

@@ -73,6 +73,19 @@ async fn an_early_refusal_reaches_who_sends_everything_first() {
             400,
             "invalid-query",
         ),
+        // As Java's client does by default; hyper hands such a connection out when it ends.
+        (
+            "POST /valuations/new HTTP/1.1\r\nupgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AAEAAEAA",
+            8,
+            404,
+            "unknown-route",
+        ),
+        (
+            &format!("POST /valuation HTTP/1.1\r\nupgrade: h2c\r\nconnection: upgrade\r\n{xml}"),
+            45,
+            413,
+            "payload-too-large",
+        ),
     ] {
         let answer = sent_first(&client, head, mebibytes * mib).await;
         let (lines, body) = answer.split_once("\r\n\r\n").unwrap();

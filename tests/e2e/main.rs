@@ -15,6 +15,7 @@ mod foreign;
 mod golden;
 mod history;
 mod idempotency;
+mod large_groups;
 mod lease;
 mod life;
 mod listing;

@@ -213,7 +213,8 @@ async fn an_answer_has_the_type_that_is_accepted_and_why_there_is_none_goes_befo
 async fn metadata_is_kept_as_it_was_said_or_refused() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
-    let program = up(&world, &valuer, &[]).await;
+    let secret = ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let program = up(&world, &valuer, &[secret]).await;
     let client = program.client();
     let call = || client.call(Method::POST, "/valuation");
     let call = || {
@@ -244,4 +245,14 @@ async fn metadata_is_kept_as_it_was_said_or_refused() {
         .send(call().header("x-callback", "https://example.com/told"))
         .await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
+    drop(program);
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let call = client.call(Method::POST, "/valuation");
+    let call = call.header("content-type", "text/xml").body(document(1, 1));
+    let answer = client
+        .send(call.header("x-callback", "https://example.com/told"))
+        .await;
+    is_problem(&answer, 400, "invalid-callback");
+    assert!(answer.body.contains("WEBHOOK_SECRET"), "{}", answer.body);
 }

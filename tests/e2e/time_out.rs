@@ -198,7 +198,9 @@ async fn a_result_that_comes_after_the_end_is_recorded_and_changes_nothing() {
     let report = json!({ "outcome": {
         "group": 0, "task": 1, "attempt": 1, "worker": "late", "durationMs": 1,
         "startedAt": "2026-01-01T00:00:00Z", "checked": true,
-        "verdict": { "succeeded": { "inline": "<late/>" } },
+        "verdict": { "succeeded": {
+            "inline": "<vnml><project><group><valuation/></group></project></vnml>"
+        } },
     } });
     let partition = {
         let log = world

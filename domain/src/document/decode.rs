@@ -35,16 +35,50 @@ pub fn mark_for(bytes: &[u8], charset: &str) -> Result<Option<[u8; 2]>, Refusal>
     let (marked, rest) = marked(bytes);
     let named = of_charset(charset, marked)?;
     match named {
-        Encoding::Utf8 if matches!(rest, [0, b'<', ..] | [b'<', 0, ..]) => {
-            let reason =
-                format!("the media type says charset={charset}, but the document is in UTF-16");
-            Err(wrong(reason).at("", 0))
-        }
-        Encoding::Utf8 => Ok(None),
+        Encoding::Utf8 => check_utf8(rest, charset).map(|()| None),
         Encoding::Utf16(_) if marked.is_some() => Ok(None),
         Encoding::Utf16(Order::Big) => Ok(Some([0xFE, 0xFF])),
         Encoding::Utf16(Order::Little) => Ok(Some([0xFF, 0xFE])),
     }
+}
+
+/// Checks that a document is not evidently in another encoding than this `charset`, which is UTF-8
+/// or a part of it.
+fn check_utf8(bytes: &[u8], charset: &str) -> Result<(), Refusal> {
+    let ascii = matches!(charset.to_ascii_lowercase().as_str(), "us-ascii" | "ascii");
+    let found = if matches!(bytes, [0, b'<', ..] | [b'<', 0, ..]) {
+        "the document is in UTF-16".to_owned()
+    } else if ascii && !bytes.is_ascii() {
+        "the document has characters beyond ASCII".to_owned()
+    } else {
+        match declared(head(bytes).unwrap_or_default()) {
+            Some(name) if !is_utf8(name) => format!("the document says encoding=\"{name}\""),
+            _ => return Ok(()),
+        }
+    };
+    let reason = format!("the media type says charset={charset}, but {found}: make the two agree");
+    Err(wrong(reason).at("", 0))
+}
+
+/// The beginning of a document, where its declaration would be: ASCII, whatever follows.
+fn head(bytes: &[u8]) -> Option<&str> {
+    let end = bytes.iter().position(|byte| *byte == b'>')?;
+    std::str::from_utf8(&bytes[..=end]).ok()
+}
+
+/// The encoding that a document's declaration names.
+fn declared(text: &str) -> Option<&str> {
+    let (content, _) = text.strip_prefix("<?")?.split_once("?>")?;
+    let after = content.strip_prefix("xml")?;
+    // The parser refuses a processing instruction that looks like a declaration and is none.
+    let is_declaration = after.starts_with([' ', '\t', '\r', '\n']);
+    is_declaration.then(|| well_formed::declaration(content).ok()?)?
+}
+
+/// Whether a name stands for UTF-8 or a part of it.
+fn is_utf8(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii")
 }
 
 /// Reads bytes as text.
@@ -57,12 +91,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Refusal> {
     };
     let encoding = known.unwrap_or(shown);
     if encoding == Encoding::Utf8 {
-        // A declaration is ASCII: it says more than where another encoding is no UTF-8.
-        let head = rest
-            .len()
-            .min(rest.iter().position(|b| *b == b'>').unwrap_or(rest.len()) + 1);
-        if let Ok(head) = std::str::from_utf8(&rest[..head]) {
-            check_declared(head, encoding, known.is_some(), rest.is_ascii())?;
+        // It says more than where another encoding is no UTF-8.
+        if let Some(head) = head(rest) {
+            check_declared(head, encoding, known.is_some(), || rest.is_ascii())?;
         }
     }
     let text = match encoding {
@@ -73,7 +104,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Refusal> {
         return Err(wrong("the document begins with two byte order marks").at(&text, 0));
     }
     if encoding != Encoding::Utf8 {
-        check_declared(&text, encoding, known.is_some(), false)?;
+        check_declared(&text, encoding, known.is_some(), || false)?;
     }
     Ok(text)
 }
@@ -86,7 +117,9 @@ fn wrong(reason: impl Into<String>) -> Refusal {
 fn of_charset(charset: &str, marked: Option<Encoding>) -> Result<Encoding, Refusal> {
     let named = match charset.to_ascii_lowercase().as_str() {
         "utf-8" | "utf8" | "us-ascii" | "ascii" => Encoding::Utf8,
-        "utf-16" => marked.unwrap_or(Encoding::Utf16(Order::Big)),
+        "utf-16" => marked
+            .filter(|marked| *marked != Encoding::Utf8)
+            .unwrap_or(Encoding::Utf16(Order::Big)),
         "utf-16be" => Encoding::Utf16(Order::Big),
         "utf-16le" => Encoding::Utf16(Order::Little),
         _ => {
@@ -110,20 +143,9 @@ fn check_declared(
     text: &str,
     encoding: Encoding,
     known: bool,
-    is_ascii: bool,
+    is_ascii: impl FnOnce() -> bool,
 ) -> Result<(), Refusal> {
-    let content = text
-        .strip_prefix("<?")
-        .and_then(|rest| rest.split_once("?>"))
-        .map(|(content, _)| content)
-        .filter(|content| {
-            content
-                .strip_prefix("xml")
-                .is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n']))
-        });
-    // The parser refuses a processing instruction that looks like a declaration and is none.
-    let declared = content.and_then(|content| well_formed::declaration(content).ok()?);
-    let Some(name) = declared else {
+    let Some(name) = declared(text) else {
         if encoding == Encoding::Utf8 || known {
             return Ok(());
         }
@@ -134,7 +156,7 @@ fn check_declared(
     let fits = match (name.to_ascii_lowercase().as_str(), encoding) {
         ("utf-8" | "utf8", Encoding::Utf8) => true,
         // Every ASCII document is a UTF-8 document.
-        ("us-ascii" | "ascii", Encoding::Utf8) => is_ascii,
+        ("us-ascii" | "ascii", Encoding::Utf8) => is_ascii(),
         ("utf-16", Encoding::Utf16(_)) => known,
         ("utf-16be", Encoding::Utf16(order)) => order == Order::Big,
         ("utf-16le", Encoding::Utf16(order)) => order == Order::Little,
@@ -143,8 +165,20 @@ fn check_declared(
     if fits {
         return Ok(());
     }
-    let reason =
-        format!("the document says it is in {name}, but it must be in UTF-8 or UTF-16 and say so");
+    let reason = match encoding {
+        Encoding::Utf8 if is_utf8(name) => {
+            format!("the document says it is in {name}, but it has characters beyond ASCII")
+        }
+        Encoding::Utf8 if name.to_ascii_lowercase().starts_with("utf-16") => {
+            format!("the document says it is in {name}, but its bytes are not")
+        }
+        Encoding::Utf8 => {
+            format!("the document says it is in {name}: send it in UTF-8 or UTF-16, and say so")
+        }
+        Encoding::Utf16(_) => {
+            format!("the document says it is in {name}, but its bytes are in UTF-16")
+        }
+    };
     let at = text.find(name).unwrap_or(0);
     Err(wrong(reason).at(text, at))
 }

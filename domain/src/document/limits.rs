@@ -77,7 +77,7 @@ impl Default for Limits {
             max_nodes: 2_000_000,
             max_attributes: 10_000,
             max_name_bytes: 1_024,
-            max_namespaces: 128,
+            max_namespaces: 256,
             max_groups: 10_000,
             max_label_bytes: 256,
             max_labels_bytes: 256 * 1024,

@@ -48,15 +48,21 @@ impl Document {
         })
     }
 
-    /// Hydrates every task for what it asks for.
+    /// Hydrates every task for what it asks for. Where the documents that are there make the tasks
+    /// too large together, that is found now and not after the first of them are sent.
     fn require(&self, hydrator: &Hydrator<'_>, plan: &Plan) -> Result<(), HydrationError> {
         let mut missing: Vec<String> = Vec::new();
+        let mut bytes = 0;
         for (valuation, context) in &plan.tasks {
             if !self.tree.refers(*valuation) {
                 continue;
             }
             match hydrator.hydrate(*valuation, true, *context) {
-                Ok(_) => {}
+                Ok(element) => {
+                    bytes += element.least_bytes() as u64;
+                    let room = hydrator.meter.has_room_for_tasks(bytes);
+                    room.map_err(|over| element.over("", over))?;
+                }
                 Err(HydrationError::Missing { uris }) => {
                     note(&mut missing, uris);
                 }

@@ -1,5 +1,7 @@
 //! What quick-xml leaves unchecked of XML 1.0 and Namespaces in XML.
 
+use std::fmt;
+
 use super::refusal::{Cause, Refusal};
 
 pub(crate) const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
@@ -31,8 +33,10 @@ pub(crate) fn characters(text: &str) -> Result<(), Refusal> {
 }
 
 pub(crate) fn text(text: &str) -> Result<(), Refusal> {
-    if let Some(at) = text.find("]]>") {
-        return Err(malformed("]]> in text: write ]]&gt;".to_owned()).within(at));
+    // Hardly any text has a `>`, which is found much faster than the three characters.
+    let mut ends = text.match_indices('>').map(|(at, _)| &text[..at]);
+    if let Some(before) = ends.find_map(|before| before.strip_suffix("]]")) {
+        return Err(malformed("]]> in text: write ]]&gt;".to_owned()).within(before.len()));
     }
     characters(text)
 }
@@ -92,6 +96,37 @@ fn declared(name: &str, value: &str) -> bool {
         }
         _ => matches!(value, "yes" | "no"),
     }
+}
+
+/// What is wrong with the references in an attribute's value, of which `error` says that something
+/// is (XML 1.0, productions 66 to 68).
+pub(crate) fn faulty_reference(value: &str, error: &impl fmt::Display) -> Refusal {
+    for (at, _) in value.match_indices('&') {
+        let rest = &value[at + 1..];
+        let Some((reference, _)) = rest.split_once(';') else {
+            return malformed("& begins no reference: write &amp;".to_owned()).within(at);
+        };
+        let reason = match reference.strip_prefix('#') {
+            Some(digits) if is_character(digits) => continue,
+            None if matches!(reference, "lt" | "gt" | "amp" | "apos" | "quot") => continue,
+            Some(_) => "this is no reference to a character that XML has".to_owned(),
+            None if name(reference).is_ok() => format!("&{reference}; is not declared"),
+            None => "& begins no reference: write &amp;".to_owned(),
+        };
+        return malformed(reason).within(at);
+    }
+    malformed(error.to_string())
+}
+
+/// Whether `&#…;` with these digits is a character.
+fn is_character(digits: &str) -> bool {
+    let number = match digits.strip_prefix('x') {
+        Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16),
+        None => digits.parse(),
+    };
+    let plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let character = number.ok().and_then(char::from_u32);
+    plain && character.is_some_and(|c| characters(c.encode_utf8(&mut [0; 4])).is_ok())
 }
 
 /// XML 1.0, productions 4 and 5.
@@ -190,14 +225,13 @@ pub(crate) fn is_blank(text: &str) -> bool {
 pub(crate) fn attribute_spacing(raw: &str) -> Result<(), Refusal> {
     let mut quote = None;
     let mut closed = false;
-    for byte in raw.bytes() {
+    for (at, byte) in raw.bytes().enumerate() {
         match quote {
             Some(open) if byte == open => (quote, closed) = (None, true),
             Some(_) => {}
             None if closed && !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => {
-                return Err(malformed(
-                    "white space is missing between attributes".to_owned(),
-                ));
+                let reason = "white space is missing between attributes".to_owned();
+                return Err(malformed(reason).within(at));
             }
             None => {
                 closed = false;

@@ -38,5 +38,7 @@ pub use payload::Payload;
 pub use progress::{Progress, Stuck};
 pub use react::{Effect, react};
 pub use retry::{Retry, RetryPolicy, chance};
-pub use state::{Group, Phase, Request, State, Status, TaskState};
+pub use state::{
+    DISPATCHED_AFTER, DISPATCHED_AT_ONCE, Group, Phase, Request, State, Status, TaskState,
+};
 pub use trace_parent::{InvalidTraceParent, TraceParent};

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 
+use super::state::DISPATCHED_AT_ONCE;
 use super::{Attempt, Event, Next, Phase, Redriven, Request, State, TaskFailed, TaskState};
 
 /// What the orchestrator does after an event. Each may be done twice without harm.
@@ -7,8 +8,13 @@ use super::{Attempt, Event, Next, Phase, Redriven, Request, State, TaskFailed, T
 pub enum Effect {
     /// Work out the next steps and commit them.
     Advance,
-    /// Publish the tasks of this group that have not ended.
+    /// Publish the tasks of this group that have not ended, as far as they are released.
     Dispatch {
+        /// The group, from 0.
+        group: u32,
+    },
+    /// Publish the tasks of this group that have been released since.
+    DispatchMore {
         /// The group, from 0.
         group: u32,
     },
@@ -67,6 +73,7 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
             redriven_now(request, redriven)
         }
         Event::GroupStarted(started) => start(request, started.group, started.deadline),
+        Event::TaskSucceeded(succeeded) => more(request, succeeded.group),
         Event::TaskFailed(failed) => task_failed(request, failed),
         Event::GroupCompleted { group } if had_tasks(request, *group) => {
             vec![Effect::ClearGroupTimer { group: *group }]
@@ -133,10 +140,26 @@ fn task_failed(request: &Request, failed: &TaskFailed) -> Vec<Effect> {
             due: *due,
         }],
         Next::RetryAt(_) | Next::DispatchAt(_) => Vec::new(),
-        Next::DeadLetter(letter) => vec![Effect::CompleteDeadLetter {
-            letter: letter.clone(),
-            attempts: history(request, failed),
-        }],
+        Next::DeadLetter(letter) => {
+            let mut effects = vec![Effect::CompleteDeadLetter {
+                letter: letter.clone(),
+                attempts: history(request, failed),
+            }];
+            effects.extend(more(request, failed.group));
+            effects
+        }
+    }
+}
+
+/// What follows from the end of a task for those of its group that wait to be dispatched.
+fn more(request: &Request, group: u32) -> Vec<Effect> {
+    let waits = request
+        .running()
+        .is_some_and(|running| running.index == group && running.released() > DISPATCHED_AT_ONCE);
+    if waits {
+        vec![Effect::DispatchMore { group }]
+    } else {
+        Vec::new()
     }
 }
 

@@ -115,6 +115,12 @@ pub struct Group {
     pub deadline: Timestamp,
 }
 
+/// The first tasks of a group that are dispatched at once: a large group does not fill the queue
+/// that others wait in too.
+pub const DISPATCHED_AT_ONCE: u32 = 1_024;
+/// How many more tasks of a group are dispatched when as many have ended.
+pub const DISPATCHED_AFTER: u32 = 256;
+
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskState {
@@ -221,6 +227,15 @@ impl Group {
     #[must_use]
     pub fn size(&self) -> u32 {
         u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The number of the last task that is dispatched by now. At least one that has not ended is
+    /// among the first so many, and it grows as tasks end: none is left out for good.
+    #[must_use]
+    pub fn released(&self) -> u32 {
+        let ended = self.succeeded + self.failed;
+        let released = ended / DISPATCHED_AFTER * DISPATCHED_AFTER;
+        self.size().min(DISPATCHED_AT_ONCE.saturating_add(released))
     }
 
     /// The tasks by number, with their states.

@@ -1,4 +1,4 @@
-use domain::request::{Effect, Event, Next, TaskFailed};
+use domain::request::{DISPATCHED_AFTER, DISPATCHED_AT_ONCE, Effect, Event, Next, TaskFailed};
 
 use crate::story::{Given, given};
 use crate::words::*;
@@ -148,6 +148,38 @@ fn a_task_that_is_done_asks_for_nothing() {
     let event = taken_down(ok(0, 1, 1));
     let request = given([received(), started(0, 2), event.clone()]);
     assert_eq!(request.effects(&event), NONE);
+}
+
+#[test]
+fn a_large_group_is_dispatched_as_far_as_it_is_released_and_asks_for_more_as_tasks_end() {
+    let (first, more) = (DISPATCHED_AT_ONCE, DISPATCHED_AFTER);
+    let size = first + more + 1;
+    let released = |request: &Given| {
+        let request = request.0.request().unwrap();
+        request.running().unwrap().released()
+    };
+    let mut request = given([received(), started(0, size)]);
+    assert_eq!(released(&request), first);
+    for task in 1..more {
+        let event = taken_down(ok(0, task, 1));
+        request = request.and([event.clone()]);
+        assert_eq!(request.effects(&event), NONE, "task {task}");
+    }
+    let event = taken_down(ok(0, more, 1));
+    request = request.and([event.clone()]);
+    assert_eq!(request.effects(&event), [Effect::DispatchMore { group: 0 }]);
+    assert_eq!(released(&request), first + more);
+    // One that is given up makes room as well, and no more is released than there is.
+    let event = taken_down(given_up(0, more + 1, 1));
+    request = request.and([event.clone()]);
+    assert_eq!(
+        request.effects(&event)[1..],
+        [Effect::DispatchMore { group: 0 }]
+    );
+    for task in more + 2..size {
+        request = request.and([taken_down(ok(0, task, 1))]);
+    }
+    assert_eq!(released(&request), size);
 }
 
 #[test]

@@ -240,9 +240,10 @@ proptest! {
             state = evolve(state, &event);
             prop_assert_eq!(state.revision(), before + 1);
             let ended = state.request().is_some_and(|r| r.status().is_terminal());
-            let starts = react(&state, &event)
-                .into_iter()
-                .any(|effect| matches!(effect, Effect::Advance | Effect::Dispatch { .. }));
+            let starts = react(&state, &event).into_iter().any(|effect| {
+                use Effect::{Advance, Dispatch, DispatchMore};
+                matches!(effect, Advance | Dispatch { .. } | DispatchMore { .. })
+            });
             prop_assert!(!(ended && starts));
         }
     }

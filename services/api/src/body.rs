@@ -12,6 +12,7 @@ use futures::StreamExt;
 
 use crate::coding::{Broken, Decoder};
 use crate::failure::{Problem, overloaded};
+use crate::media;
 use crate::sharing::{Beyond, Caller, Part, Shared};
 use crate::state::Api;
 
@@ -233,20 +234,24 @@ fn charset(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let mut parts = given.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default();
-    if !is_xml(essence) {
+    let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
+    if !is_xml(essence.trim()) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
             format!("Content-Type is '{given}': send application/xml or text/xml"),
         ));
     }
-    let charset = parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        let named = name.trim().eq_ignore_ascii_case("charset");
-        named.then(|| value.trim().trim_matches('"').to_owned())
-    });
+    let named = media::parameters(parameters);
+    let mut named = named.filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let charset = named.next().map(|(_, value)| value);
+    if let (Some(first), Some((_, second))) = (&charset, named.next()) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "encoding",
+            format!("the media type says charset={first} and charset={second}"),
+        ));
+    }
     Ok(charset)
 }
 

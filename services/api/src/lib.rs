@@ -52,7 +52,7 @@ use std::sync::Arc;
 
 use nats::{Connection, Log};
 use projections::Store;
-use runtime::{Documents, Pool, Settings, Shutdown};
+use runtime::{InProcess, Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -94,7 +94,7 @@ pub async fn run(
     connection: Connection,
     log: Log,
     store: Store,
-    (documents, pool): (Documents, Pool),
+    in_process: InProcess,
     listener: TcpListener,
     settings: &Settings,
     shutdown: Shutdown,
@@ -103,7 +103,7 @@ pub async fn run(
         connection.clone(),
         log,
         store,
-        (documents, pool),
+        in_process,
         settings,
         &shutdown,
     ));

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::task::AtomicWaker;
+use hyper::upgrade::OnUpgrade;
 use std::task::Waker;
 use tokio::time::Instant;
 
@@ -19,6 +20,8 @@ pub struct Line {
     left: AtomicBool,
     /// Whoever is to see that it is closed.
     waker: AtomicWaker,
+    /// The connection itself, where the last caller offered another protocol.
+    upgrade: Mutex<Option<OnUpgrade>>,
 }
 
 /// Where a connection is between two calls, or within one.
@@ -45,6 +48,7 @@ impl Line {
             place: Mutex::new(Some(place)),
             left: AtomicBool::new(false),
             waker: AtomicWaker::new(),
+            upgrade: Mutex::new(None),
         })
     }
 
@@ -62,6 +66,20 @@ impl Line {
             Phase::Idle(since) => Some(since),
             _ => None,
         }
+    }
+
+    /// Keeps the connection itself for its end.
+    pub fn keep_upgrade(&self, upgrade: OnUpgrade) {
+        *self.upgrades() = Some(upgrade);
+    }
+
+    /// The connection itself, where it is to be closed by whoever asks.
+    pub fn take_upgrade(&self) -> Option<OnUpgrade> {
+        self.upgrades().take()
+    }
+
+    fn upgrades(&self) -> MutexGuard<'_, Option<OnUpgrade>> {
+        self.upgrade.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes have come.

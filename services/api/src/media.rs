@@ -67,6 +67,55 @@ fn thousandths(weight: &str) -> u16 {
     thousandths
 }
 
+/// The parameters of a media type, quotes taken off (RFC 9110, section 5.6.6). What is no parameter
+/// is passed over.
+pub fn parameters(text: &str) -> impl Iterator<Item = (&str, String)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let (parameter, after) = until_semicolon(rest)?;
+            rest = after;
+            if let Some((name, value)) = parameter.split_once('=') {
+                return Some((name.trim(), unquoted(value.trim())));
+            }
+        }
+    })
+}
+
+/// The text up to the next semicolon outside of quotes, and the rest; none at the end.
+fn until_semicolon(text: &str) -> Option<(&str, &str)> {
+    if text.is_empty() {
+        return None;
+    }
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ';' if !quoted => return Some((&text[..at], &text[at + 1..])),
+            _ => {}
+        }
+    }
+    Some((text, ""))
+}
+
+fn unquoted(value: &str) -> String {
+    let Some(quoted) = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) else {
+        return value.to_owned();
+    };
+    let mut text = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars();
+    while let Some(c) = characters.next() {
+        text.extend(if c == '\\' {
+            characters.next()
+        } else {
+            Some(c)
+        });
+    }
+    text
+}
+
 /// The most wanted of what is offered, the first of equals; none where nothing is accepted.
 pub fn choose<'o>(headers: &HeaderMap, offers: &[&'o str]) -> Option<&'o str> {
     let mut best = None;
@@ -141,6 +190,24 @@ mod tests {
             ("text/html", None),
         ] {
             assert_eq!(choose(&accept(text), &offers), chosen, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_may_be_quoted_and_what_is_quoted_is_no_other_parameter() {
+        for (text, expected) in [
+            ("", vec![]),
+            (" ; x ", vec![]),
+            (" charset=utf-8 ;", vec![("charset", "utf-8")]),
+            (
+                "a=\"x;charset=latin1\"; charset=\"utf-\\8\"",
+                vec![("a", "x;charset=latin1"), ("charset", "utf-8")],
+            ),
+            ("a=\"\\\"\";b=\"", vec![("a", "\""), ("b", "\"")]),
+        ] {
+            let found: Vec<_> = parameters(text).collect();
+            let found: Vec<_> = found.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            assert_eq!(found, expected, "{text}");
         }
     }
 

@@ -6,13 +6,26 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::failure::Problem;
 
-/// The `x-*` headers, names in lower case. The values of one that comes several times are joined
+/// Headers that are known to carry credentials. They are for whoever is in front of the API; what
+/// stays with a request is shown to everybody who may read it.
+const CREDENTIALS: [&str; 7] = [
+    "x-access-token",
+    "x-amz-security-token",
+    "x-api-key",
+    "x-auth-token",
+    "x-authorization",
+    "x-csrf-token",
+    "x-goog-iam-authorization-token",
+];
+
+/// The `x-*` headers, names in lower case, without those that carry credentials. The values of one that comes several times are joined
 /// as RFC 9110, section 5.3, has it; one that is no UTF-8 is refused, because nobody can say what
 /// was meant.
 pub fn of(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
     headers
         .keys()
         .filter(|name| name.as_str().starts_with("x-"))
+        .filter(|name| !CREDENTIALS.contains(&name.as_str()))
         .map(|name| {
             let values = headers.get_all(name).iter();
             let values = values.map(|value| text(name, value));
@@ -36,17 +49,20 @@ const CALLBACK: &str = "x-callback";
 /// addresses that its name has then.
 pub fn check_callback(
     metadata: &BTreeMap<String, String>,
+    signed: bool,
     allow_private: bool,
 ) -> Result<(), Problem> {
     let Some(callback) = metadata.get(CALLBACK) else {
         return Ok(());
     };
-    runtime::callback(callback, allow_private)
-        .map(|_| ())
-        .map_err(|why| {
-            let message = format!("the callback '{callback}' can never be called: {why}");
-            Problem::new(StatusCode::BAD_REQUEST, "invalid-callback", message)
-        })
+    let why = match runtime::callback(callback, allow_private) {
+        Ok(_) if signed => return Ok(()),
+        Ok(_) => "the server has no WEBHOOK_SECRET to sign it with",
+        Err(why) => why,
+    };
+    let message = format!("the callback '{callback}' can never be called: {why}");
+    let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid-callback", message);
+    Err(problem)
 }
 
 #[cfg(test)]
@@ -102,6 +118,22 @@ mod tests {
             ("x-callback", b"https://b.example/"),
         ]);
         let metadata = of(&headers).unwrap();
-        assert!(check_callback(&metadata, true).is_err());
+        assert!(check_callback(&metadata, true, true).is_err());
+    }
+
+    #[test]
+    fn a_callback_that_nobody_signs_can_never_be_called() {
+        let metadata = of(&headers(&[("x-callback", b"https://a.example.com/")])).unwrap();
+        assert!(check_callback(&metadata, true, false).is_ok());
+        assert!(check_callback(&metadata, false, false).is_err());
+        assert!(check_callback(&BTreeMap::new(), false, false).is_ok());
+    }
+
+    #[test]
+    fn credentials_are_not_kept() {
+        let headers = headers(&[("x-api-key", b"hunter2"), ("x-desk", b"rates")]);
+        let metadata = of(&headers).unwrap();
+        let names: Vec<&str> = metadata.keys().map(String::as_str).collect();
+        assert_eq!(names, ["x-desk"]);
     }
 }

@@ -1,22 +1,25 @@
 //! The listener: connections with limits, each a task that is waited for.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
 use runtime::{Settings, Shutdown};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::connections::{self, Connections, Warnings};
@@ -98,7 +101,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
         }
     }
     drop(listener);
-    shutdown.unless_hard(serving.graceful.shutdown()).await;
+    serving.closing.cancel();
+    let ended = async { while serving.tasks.join_next().await.is_some() {} };
+    shutdown.unless_hard(ended).await;
     serving.tasks.shutdown().await;
 }
 
@@ -107,7 +112,8 @@ struct Serving {
     http: http1::Builder,
     router: Router,
     limits: Limits,
-    graceful: GracefulShutdown,
+    /// Cancelled when every connection is to be closed after the call that it answers.
+    closing: CancellationToken,
     tasks: JoinSet<()>,
     all: Connections,
     warnings: Warnings,
@@ -123,7 +129,7 @@ impl Serving {
             http,
             router,
             limits,
-            graceful: GracefulShutdown::new(),
+            closing: CancellationToken::new(),
             tasks: JoinSet::new(),
             all: Connections::new(connections::most(limits.connections_max)),
             warnings: Warnings::default(),
@@ -140,15 +146,35 @@ impl Serving {
         let (router, own) = (self.router.clone(), line.clone());
         let service = service_fn(move |request| answer(router.clone(), own.clone(), request));
         let connection = self.http.serve_connection(TokioIo::new(socket), service);
-        let connection = self.graceful.watch(connection);
-        let own = line.clone();
+        let (own, closing) = (line.clone(), self.closing.clone());
         let task = self.tasks.spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection.with_upgrades());
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = closing.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke off");
+            }
+            if let Some(upgrade) = own.take_upgrade() {
+                close_upgradeable(upgrade).await;
             }
             own.end();
         });
         self.all.insert(task.id(), line);
+    }
+}
+
+/// Closes a connection whose caller offered another protocol: hyper hands it out instead of
+/// closing it, and one that is only dropped may lose the answer.
+async fn close_upgradeable(upgrade: OnUpgrade) {
+    if let Ok(upgraded) = upgrade.await
+        && let Err(error) = TokioIo::new(upgraded).shutdown().await
+    {
+        tracing::debug!(%error, "a connection broke off");
     }
 }
 
@@ -160,6 +186,10 @@ async fn answer(
 ) -> Result<Response<Answer>, Infallible> {
     line.called();
     line.leave(!request.body().is_end_stream());
+    let mut request = request;
+    if request.headers().contains_key(header::UPGRADE) {
+        line.keep_upgrade(hyper::upgrade::on(&mut request));
+    }
     let answering = Answering(line.clone());
     let mut request = request.map(|body| Asked {
         body,
@@ -169,7 +199,7 @@ async fn answer(
         request.extensions_mut().insert(line.caller);
         router.oneshot(request).await?
     } else {
-        let message = "a request names its host once";
+        let message = "a request has one Host header: a host and, where it has one, its port";
         let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid-host", message);
         problem.written(media::prefers_xml(request.headers()))
     };
@@ -184,14 +214,20 @@ async fn answer(
     }))
 }
 
-/// Whether a request has the one Host that it is to have (RFC 9112, 3.2).
+/// Whether a request has the one Host that it is to have (RFC 9112, 3.2). An empty one is one: it
+/// is what is sent where the target has no authority.
 fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (Some(_), None) => true,
+        (Some(host), None) => host.is_empty() || is_host(host.as_bytes()),
         (None, _) => version < Version::HTTP_11,
         _ => false,
     }
+}
+
+/// Whether this is a host with at most a port, and nothing else.
+fn is_host(text: &[u8]) -> bool {
+    Authority::try_from(text).is_ok_and(|authority| !authority.as_str().contains('@'))
 }
 
 /// The body of a call, which says when all of it was read.
@@ -268,5 +304,18 @@ mod tests {
         assert!(!names_one_host(Version::HTTP_11, &hosts(2)));
         assert!(names_one_host(Version::HTTP_10, &hosts(0)));
         assert!(!names_one_host(Version::HTTP_10, &hosts(2)));
+        for (host, is_one) in [
+            ("", true),
+            ("example.com:8080", true),
+            ("[::1]:80", true),
+            ("a b", false),
+            ("a/b", false),
+            ("exa[mple", false),
+            ("u@example.com", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            assert_eq!(names_one_host(Version::HTTP_11, &headers), is_one, "{host}");
+        }
     }
 }

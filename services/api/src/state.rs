@@ -4,7 +4,7 @@ use domain::request::{RequestId, Rules};
 use nats::{Connection, Log, Payloads};
 use projections::Store;
 use quick_cache::sync::Cache;
-use runtime::{Documents, Operator, Pool, Settings, Shutdown, StuckWatch};
+use runtime::{Documents, InProcess, Operator, Pool, Settings, Shutdown, StuckWatch};
 use tokio::sync::Semaphore;
 
 use crate::door::Door;
@@ -39,6 +39,8 @@ pub struct Api {
     pub(crate) payload_max_bytes: usize,
     /// Whether callbacks may lead inside.
     pub(crate) private_callbacks: bool,
+    /// Whether callbacks are signed, and so sent at all.
+    pub(crate) signs_callbacks: bool,
     pub(crate) sync_wait: Duration,
     pub(crate) time_to_live: Duration,
     pub(crate) body_timeout: Duration,
@@ -61,14 +63,14 @@ impl Api {
         connection: Connection,
         log: Log,
         store: Store,
-        (documents, pool): (Documents, Pool),
+        in_process: InProcess,
         settings: &Settings,
         shutdown: &Shutdown,
     ) -> Self {
         Self {
             payloads: Payloads::new(connection.clone()),
-            documents,
-            pool,
+            documents: in_process.documents,
+            pool: in_process.pool,
             operator: Operator::new(connection.clone(), log.clone(), settings),
             watch: StuckWatch::of_open(
                 connection.clone(),
@@ -81,6 +83,7 @@ impl Api {
             rules: settings.rules(),
             payload_max_bytes: settings.payload_max_bytes,
             private_callbacks: settings.webhook_allow_private,
+            signs_callbacks: !settings.webhook_secret.is_empty(),
             sync_wait: Duration::from_millis(settings.sync_wait_timeout_ms),
             time_to_live: Duration::from_secs(settings.request_ttl_seconds),
             body_timeout: Duration::from_millis(settings.http_body_timeout_ms),

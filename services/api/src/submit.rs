@@ -91,7 +91,7 @@ pub async fn submit(
     let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
     let key = idempotency::key(&headers)?;
     let metadata = metadata::of(&headers)?;
-    metadata::check_callback(&metadata, api.private_callbacks)?;
+    metadata::check_callback(&metadata, api.signs_callbacks, api.private_callbacks)?;
     let Posted { bytes: body, room } = posted;
     runtime::strike("api", &body);
     let passed = match key {

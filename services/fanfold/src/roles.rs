@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nats::{Connection, Log, Options, Queues, Topology};
 use projections::Store;
-use runtime::{Documents, Pool, Settings, Shutdown};
+use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -77,17 +77,20 @@ pub async fn start(
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
     let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
     let mut log = None;
-    let mut documents = Documents::default();
-    let pool = Pool::start().context("the threads for work on documents")?;
+    let mut in_process = InProcess {
+        documents: Documents::default(),
+        pool: Pool::start().context("the threads for work on documents")?,
+        worker: role.includes(Role::Worker).then(|| worker::name(settings)),
+    };
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
         let part = thread.run(part(Role::Orchestrator)).await?;
         connection = part.connection.clone();
         log = Some(part.log.clone());
         if role.includes(Role::Api) {
-            documents = Documents::shared();
+            in_process.documents = Documents::shared();
         }
-        let orchestrator = part.clone().orchestrator(documents.clone(), pool.clone());
+        let orchestrator = part.clone().orchestrator(in_process.clone());
         roles.spawn(thread.run(part.flushed(orchestrator)));
     }
     if role.includes(Role::Projector) {
@@ -110,12 +113,7 @@ pub async fn start(
         let thread = threads.push_mut(thread(Role::Api)?);
         let mut part = thread.run(part(Role::Api)).await?;
         part.log = log.unwrap_or(part.log);
-        roles.spawn(
-            thread.run(
-                part.clone()
-                    .flushed(part.api((documents, pool.clone()), listener)),
-            ),
-        );
+        roles.spawn(thread.run(part.clone().flushed(part.api(in_process, listener))));
     }
     // What is looked at is what the role works with.
     if let Some(listener) = listeners.health {
@@ -168,14 +166,13 @@ impl Part {
         ran
     }
 
-    async fn orchestrator(self, documents: Documents, pool: Pool) -> anyhow::Result<()> {
+    async fn orchestrator(self, in_process: InProcess) -> anyhow::Result<()> {
         let queues = Queues::new(self.connection.clone(), topology(&self.settings));
         let ran = orchestrator::run(
             self.connection,
             self.log,
             queues,
-            documents,
-            pool,
+            in_process,
             &self.settings,
             self.shutdown,
         );
@@ -206,7 +203,7 @@ impl Part {
 
     async fn api(
         self,
-        documents: (Documents, Pool),
+        in_process: InProcess,
         listener: std::net::TcpListener,
     ) -> anyhow::Result<()> {
         let store = views(&self.settings).await?;
@@ -214,7 +211,7 @@ impl Part {
             self.connection,
             self.log,
             store,
-            documents,
+            in_process,
             TcpListener::from_std(listener)?,
             &self.settings,
             self.shutdown,

@@ -22,16 +22,18 @@ use crate::work::cost;
 /// there before.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// Whether a report has a result that nobody has looked at, or one that is too large for whoever
-/// did.
-pub fn is_foreign(report: &Report, most: usize) -> bool {
+/// Whether a report has a result that is to be looked at before it is recorded. Only this
+/// process's own worker is believed to have looked: what another one says of itself may be wrong,
+/// and a result that cannot be put together would end its request for good.
+pub fn is_foreign(context: &Context, report: &Report) -> bool {
     let Report::Outcome(outcome) = report else {
         return false;
     };
-    match &outcome.verdict {
-        Verdict::Succeeded(result) => !outcome.checked || result.size() > most as u64,
-        Verdict::Failed { .. } => false,
-    }
+    let Verdict::Succeeded(result) = &outcome.verdict else {
+        return false;
+    };
+    let own = context.own_worker.as_deref() == Some(outcome.worker.as_str());
+    !(own && outcome.checked) || result.size() > context.result_max_bytes as u64
 }
 
 /// Makes failed attempts of those whose result cannot be used.
@@ -41,7 +43,7 @@ pub async fn refuse_unusable(
     reports: &mut [Report],
 ) -> Result<(), Error> {
     for report in reports {
-        if !is_foreign(report, context.result_max_bytes) {
+        if !is_foreign(context, report) {
             continue;
         }
         let Report::Outcome(outcome) = report else {

@@ -2,13 +2,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::request::{Command, Rejection, RequestId, Rules};
+use domain::request::{Command, DISPATCHED_AT_ONCE, Rejection, RequestId, Rules};
 use nats::{
     Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Quarantine, Receipt, Tasks,
     Timers,
 };
 use quick_cache::sync::Cache;
-use runtime::{Documents, Pool, Settings, SettingsError, TaskTypes};
+use runtime::{Documents, InProcess, Pool, Settings, SettingsError, TaskTypes};
 use tokio::sync::Mutex;
 
 use crate::error::Error;
@@ -21,6 +21,10 @@ use crate::work::Work;
 /// How many requests' documents an instance keeps parsed.
 const CACHED_DOCUMENTS: usize = 1_000;
 
+/// Of how many requests it is kept up to which task they are dispatched. One that is forgotten has
+/// the tasks that wait looked through once more.
+const KEPT_DISPATCHED: usize = 10_000;
+
 /// How many failed fetches are counted.
 const COUNTED_FETCHES: usize = 10_000;
 
@@ -29,6 +33,14 @@ pub struct Suspects {
     /// Commits, and requests that are put back because the queues lost what they held.
     pub commits: Quarantine,
     pub reports: Quarantine,
+}
+
+/// How far this process has dispatched a group.
+#[derive(Clone, Copy)]
+struct Dispatched {
+    run: u32,
+    group: u32,
+    last: u32,
 }
 
 /// What every part of the orchestrator works with.
@@ -53,9 +65,13 @@ pub struct Context {
     pub taken_in: Documents,
     /// Where work on documents is done that takes long.
     pub pool: Pool,
+    /// The worker of this process, whose results need no second look.
+    pub own_worker: Option<String>,
     /// The bytes of the documents that are kept.
     pub kept: Kept,
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
+    /// Up to which task the running groups of large requests are dispatched.
+    dispatched: Cache<RequestId, Dispatched>,
     /// The failed attempts at what requests refer to.
     fetches: Cache<(RequestId, String), u32>,
 }
@@ -64,11 +80,15 @@ impl Context {
     pub fn new(
         connection: Connection,
         log: Log,
-        taken_in: Documents,
-        pool: Pool,
+        in_process: InProcess,
         suspects: Suspects,
         settings: &Settings,
     ) -> Result<Self, SettingsError> {
+        let InProcess {
+            documents: taken_in,
+            pool,
+            worker: own_worker,
+        } = in_process;
         let ack_wait = Duration::from_millis(settings.ack_wait_ms);
         Ok(Self {
             tasks: Tasks::new(connection.clone()),
@@ -90,8 +110,10 @@ impl Context {
             },
             taken_in,
             pool,
+            own_worker,
             kept: Kept::default(),
             documents: Cache::new(CACHED_DOCUMENTS),
+            dispatched: Cache::new(KEPT_DISPATCHED),
             fetches: Cache::new(COUNTED_FETCHES),
             log,
         })
@@ -122,6 +144,22 @@ impl Context {
     pub fn forget_work(&self, request: RequestId) {
         self.taken_in.take_back(request);
         self.documents.remove(&request);
+        self.dispatched.remove(&request);
+    }
+
+    /// The number of the last task of a group that this process has dispatched in a run, where it
+    /// is known.
+    pub fn dispatched(&self, request: RequestId, run: u32, group: u32) -> Option<u32> {
+        let known = self.dispatched.get(&request)?;
+        ((known.run, known.group) == (run, group)).then_some(known.last)
+    }
+
+    /// Notes up to which task a group is dispatched. One that is dispatched whole asks for no more.
+    pub fn note_dispatched(&self, request: RequestId, run: u32, group: u32, last: u32) {
+        if last >= DISPATCHED_AT_ONCE {
+            let dispatched = Dispatched { run, group, last };
+            self.dispatched.insert(request, dispatched);
+        }
     }
 
     /// Lets a request's document go where it is large and those that are kept have more bytes

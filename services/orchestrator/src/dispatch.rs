@@ -25,42 +25,85 @@ struct Pending {
     attempts: Attempts,
 }
 
-/// Sends every task of a group that has not ended and is wanted now. A task that is still there is
-/// not sent twice.
-///
-/// `sequence` is that of the commit that wants it: the request as of then or later says what is
-/// to be sent. What follows from a later commit takes its turn after this. `again` says that they may
-/// have been sent, and begun, before.
+/// Which tasks of a group are to be sent.
+pub struct Wanted<N> {
+    pub group: u32,
+    /// The commit that wants them: the request as of then or later says what is to be sent. What
+    /// follows from a later commit takes its turn after this.
+    pub sequence: u64,
+    /// Whether they may have been sent, and begun, before.
+    pub again: bool,
+    /// Whether a task is wanted now.
+    pub now: N,
+}
+
+/// Sends every task of a group that is released, has not ended and is wanted now. A task that is
+/// still there is not sent twice.
 pub async fn group(
     context: &Arc<Context>,
     request: RequestId,
-    group: u32,
-    sequence: u64,
-    again: bool,
-    now: impl Fn(u32) -> bool,
+    wanted: Wanted<impl Fn(u32) -> bool>,
 ) -> Result<(), Error> {
+    released(context, request, wanted, 0).await
+}
+
+/// Sends the tasks that have been released since.
+pub async fn more(
+    context: &Arc<Context>,
+    request: RequestId,
+    mut wanted: Wanted<impl Fn(u32) -> bool>,
+) -> Result<(), Error> {
+    let sent = {
+        let loaded = context.load_since(request, wanted.sequence).await?;
+        let Some((request_now, group)) = running(loaded.state(), wanted.group) else {
+            return Ok(());
+        };
+        let sent = context.dispatched(request, request_now.redrives, wanted.group);
+        if sent.is_some_and(|sent| sent >= group.released()) {
+            return Ok(());
+        }
+        sent
+    };
+    // Another process may have sent some of them, and ended.
+    wanted.again |= sent.is_none();
+    released(context, request, wanted, sent.unwrap_or(0)).await
+}
+
+/// Sends those after number `sent`.
+async fn released(
+    context: &Arc<Context>,
+    request: RequestId,
+    wanted: Wanted<impl Fn(u32) -> bool>,
+    sent: u32,
+) -> Result<(), Error> {
+    let group = wanted.group;
     let work = context.work(request);
     let mut work = work.lock().await;
     let mut batch = Batch {
         context,
         request,
         group,
-        again,
+        again: wanted.again,
         traceparent: None,
         work: &mut work,
     };
-    let loaded = context.load_since(request, sequence).await?;
-    let pending = batch.pending(loaded, now).await?;
+    let loaded = context.load_since(request, wanted.sequence).await?;
+    let upto = running(loaded.state(), group).map(|(now, group)| (now.redrives, group.released()));
+    let last = upto.map_or(0, |(_, last)| last);
+    let pending = batch.pending(loaded, sent, last, wanted.now).await?;
     let run = pending.first().map(|task| task.attempts.run);
     // One chunk is on its way while the next is made.
     let mut sending = JoinSet::new();
-    let sent = in_chunks(&mut batch, &pending, run, &mut sending).await;
+    let done = in_chunks(&mut batch, &pending, run, &mut sending).await;
     // Whatever comes of it, what is on its way does not overtake what is taken back then.
     let all = all_sent(&mut sending).await;
-    if let Runs::No = sent? {
+    if let Runs::No = done? {
         return Box::pin(stop::tasks_of_ended(context, request)).await;
     }
     all?;
+    if let Some((run, last)) = upto {
+        context.note_dispatched(request, run, group, last);
+    }
     batch.work.let_go_above(KEPT_MAX_BYTES);
     tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
     Ok(())
@@ -129,7 +172,8 @@ pub async fn open_task(
     };
     // The request as it is now: what is passed over here is not sent by anybody else.
     let loaded = context.load_current(request).await?;
-    let pending = batch.pending(loaded, |number| number == task).await?;
+    let before = task.saturating_sub(1);
+    let pending = batch.pending(loaded, before, task, |_| true).await?;
     if pending.is_empty() {
         return Ok(None);
     }
@@ -202,10 +246,12 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// The tasks without an end.
+    /// The tasks without an end, of those after number `after` up to number `last`.
     async fn pending(
         &mut self,
         loaded: Loaded,
+        after: u32,
+        last: u32,
         wanted: impl Fn(u32) -> bool,
     ) -> Result<Vec<Pending>, Error> {
         let Some((request, group)) = running(loaded.state(), self.group) else {
@@ -213,6 +259,8 @@ impl Batch<'_> {
         };
         let pending: Vec<Pending> = group
             .numbered()
+            .skip(after as usize)
+            .take(last.saturating_sub(after) as usize)
             .filter(|(number, task)| wanted(*number) && matches!(task, TaskState::Pending { .. }))
             .map(|(number, task)| Pending {
                 number,

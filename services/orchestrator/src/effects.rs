@@ -119,7 +119,10 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         };
         let state = loaded.state();
         let effects = commit.events.iter().flat_map(|event| react(state, event));
-        effects.collect()
+        let mut effects: Vec<Effect> = effects.collect();
+        // Every task that ended asks for more of its group.
+        effects.dedup();
+        effects
     };
     if effects.iter().any(wants_document) {
         strike(commit);
@@ -145,7 +148,10 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
 }
 
 fn wants_document(effect: &Effect) -> bool {
-    matches!(effect, Effect::Advance | Effect::Dispatch { .. })
+    matches!(
+        effect,
+        Effect::Advance | Effect::Dispatch { .. } | Effect::DispatchMore { .. }
+    )
 }
 
 /// The poison of tests is in the document.
@@ -201,13 +207,22 @@ async fn apply(
     let timers = &context.timers;
     match effect {
         Effect::Advance => Box::pin(advance::without_reports(context, request)).await?,
-        Effect::Dispatch { group } => {
+        Effect::Dispatch { group } | Effect::DispatchMore { group } => {
             let now = |task: u32| match moment.cause {
                 Cause::Delivered(_) => true,
                 Cause::Lost(delayed) => !delayed.contains_key(&(group, task)),
             };
-            let again = moment.cause.may_have_been_done();
-            dispatch::group(context, request, group, moment.sequence, again, now).await?;
+            let wanted = dispatch::Wanted {
+                group,
+                sequence: moment.sequence,
+                again: moment.cause.may_have_been_done(),
+                now,
+            };
+            if matches!(effect, Effect::Dispatch { .. }) {
+                dispatch::group(context, request, wanted).await?;
+            } else {
+                Box::pin(dispatch::more(context, request, wanted)).await?;
+            }
         }
         Effect::SetGroupTimer { group, deadline } => {
             let timer = Timer::Group(request, group);

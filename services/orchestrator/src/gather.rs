@@ -129,10 +129,9 @@ async fn take_in(
         Some(first) => contain::what(first, "taking in report"),
         None => "taking in reports".into(),
     };
-    let most = context.result_max_bytes;
     let is_foreign = reports
         .iter()
-        .any(|report| border::is_foreign(report, most));
+        .any(|report| border::is_foreign(context, report));
     let work = pin!(advance(context, request, reports, is_foreign, &deliveries));
     let suspects = (&context.suspects.reports, First::Alone);
     let work = contain::contained(context, suspects, request, suspect, &of, work);

@@ -25,7 +25,7 @@ mod work;
 use std::sync::Arc;
 
 use nats::{Connection, Deliveries, First, Log, Quarantine, Queues};
-use runtime::{Documents, Pool, Settings, SettingsError, Shutdown};
+use runtime::{InProcess, Settings, SettingsError, Shutdown};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -43,8 +43,7 @@ pub async fn run(
     connection: Connection,
     log: Log,
     queues: Queues,
-    documents: Documents,
-    pool: Pool,
+    in_process: InProcess,
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), nats::Error> {
@@ -52,7 +51,7 @@ pub async fn run(
         commits: Quarantine::open(&connection, "orchestrator", First::Alone).await?,
         reports: Quarantine::open(&connection, "gather", First::Alone).await?,
     };
-    let context = Context::new(connection.clone(), log, documents, pool, suspects, settings)
+    let context = Context::new(connection.clone(), log, in_process, suspects, settings)
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
     let context = Arc::new(context);
     let mut loops = JoinSet::new();

@@ -21,8 +21,12 @@ pub fn callback(text: &str, allow_private: bool) -> Result<Url, &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("it has a user or a password");
     }
+    if url.port() == Some(0) {
+        return Err("nobody listens on port 0");
+    }
     let is_inside = match url.host() {
         None => return Err("it has no host"),
+        Some(Host::Domain(name)) if is_nowhere(name) => return Err("there is no such host"),
         Some(Host::Domain(name)) => is_local(name),
         Some(Host::Ipv4(address)) => !is_public(IpAddr::V4(address)),
         Some(Host::Ipv6(address)) => !is_public(IpAddr::V6(address)),
@@ -37,6 +41,12 @@ pub fn callback(text: &str, allow_private: bool) -> Result<Url, &'static str> {
 fn is_local(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
+}
+
+/// Whether there is no host of that name wherever it is looked up (RFC 6761, section 6.4).
+fn is_nowhere(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "invalid" || name.ends_with(".invalid")
 }
 
 #[cfg(test)]
@@ -58,6 +68,8 @@ mod tests {
             ("mailto:a@example.com", "it must be https"),
             ("https://u:p@1.1.1.1/", "it has a user or a password"),
             ("https://u@example.com/", "it has a user or a password"),
+            ("https://example.com:0/", "nobody listens on port 0"),
+            ("https://a.invalid./", "there is no such host"),
             ("https://127.0.0.1/", "it leads to no public address"),
             ("https://0x7f000001/", "it leads to no public address"),
             ("https://2130706433/", "it leads to no public address"),

@@ -73,6 +73,7 @@ impl NatsServer {
         Ok(server)
     }
 
+    /// What the server is configured with.
     fn config(&self, folder: &Path, max_memory_store: Option<u64>) -> String {
         let name = self.cluster.as_ref().map_or("fanfold", |c| c.name.as_str());
         let queues = max_memory_store.map_or(String::new(), |bytes| {
@@ -82,7 +83,7 @@ impl NatsServer {
             "listen: \"127.0.0.1:{}\"\nserver_name: \"{name}\"\n\
              jetstream {{\n  store_dir: \"{}\"\n  sync_interval: {}\n{queues}}}\n",
             self.port,
-            folder.join("jetstream").display(),
+            quotable(&folder.join("jetstream")),
             self.sync_interval,
         );
         if let Some(cluster) = &self.cluster {
@@ -101,4 +102,10 @@ impl NatsServer {
         text.push_str(&self.further);
         text
     }
+}
+
+/// A path as it stands between quotes in the server's configuration.
+fn quotable(path: &Path) -> String {
+    let path = path.display().to_string();
+    path.replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -114,16 +114,22 @@ pub async fn execute(
         .map_err(|fault| format!("{}: {}", fault.code, fault.message))
 }
 
+/// The name of this process's worker, as its reports have it.
+#[must_use]
+pub fn name(settings: &Settings) -> String {
+    match settings.worker_name.as_str() {
+        "" => format!("worker-{}", std::process::id()),
+        name => name.to_owned(),
+    }
+}
+
 /// Runs a worker of every task type until it is asked to end.
 pub async fn run(
     connection: Connection,
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    let worker = match settings.worker_name.as_str() {
-        "" => format!("worker-{}", std::process::id()),
-        name => name.to_owned(),
-    };
+    let worker = name(settings);
     let mut pools = JoinSet::new();
     for task_type in settings.task_types.iter() {
         let consumer = format!("worker-{}", task_type.name);

@@ -1,6 +1,7 @@
-use harness::{Client, Reply, Valuer, World, result_of, until};
+use harness::{Client, Reply, Valuer, World, result_of, until, until_some};
 use reqwest::{Method, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::raw::connect;
 use crate::{document, up};
@@ -10,6 +11,19 @@ async fn follow(client: &Client, id: &str) -> Response {
     client
         .http(call.header("accept", "text/event-stream"))
         .await
+}
+
+/// A connection that has the head of an event stream and reads no more; none where the server has
+/// not seen yet that the stream before it was left.
+async fn silent_reader(client: &Client, id: &str) -> Option<TcpStream> {
+    let mut stream = connect(client, 2, true).await;
+    let call = format!(
+        "GET /valuation/{id}/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n"
+    );
+    stream.write_all(call.as_bytes()).await.unwrap();
+    let mut said = [0; 12];
+    stream.read_exact(&mut said).await.unwrap();
+    (&said == b"HTTP/1.1 200").then_some(stream)
 }
 
 #[tokio::test]
@@ -52,18 +66,10 @@ async fn event_streams_take_no_place_of_those_who_wait_and_a_silent_reader_loses
     .await;
 
     // The history is more than its window takes.
-    let mut silent = connect(&client, 2, true).await;
-    let call = format!(
-        "GET /valuation/{id}/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n"
-    );
-    until("the silent reader has the place", || async {
-        follow(&client, &id).await.status() == StatusCode::OK
+    let silent = until_some("the silent reader has the place", || {
+        silent_reader(&client, &id)
     })
     .await;
-    silent.write_all(call.as_bytes()).await.unwrap();
-    let mut said = [0; 12];
-    silent.read_exact(&mut said).await.unwrap();
-    assert_eq!(&said, b"HTTP/1.1 200");
     assert_eq!(
         follow(&client, &id).await.status(),
         StatusCode::SERVICE_UNAVAILABLE
@@ -72,6 +78,7 @@ async fn event_streams_take_no_place_of_those_who_wait_and_a_silent_reader_loses
         follow(&client, &id).await.status() == StatusCode::OK
     })
     .await;
+    drop(silent);
     client
         .send(
             client

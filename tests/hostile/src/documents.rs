@@ -26,11 +26,13 @@ pub async fn run(trials: &mut Trials, kind: &Kind) -> anyhow::Result<Row> {
     let answer = http::send(port, HOSTILE, &request, ANSWERED_WITHIN).await;
     let answered = at.elapsed();
     let mut refused = false;
+    let mut request = None;
     let (answer, end) = match answer {
         Ok(answer) if answer.status == 202 => match request_id(&answer.body) {
             Some(id) => {
                 let (end, was_refused) = follow(port, &id, at).await;
                 refused = was_refused;
+                request = Some(id);
                 ("202".to_owned(), end)
             }
             None => ("202 without an id".to_owned(), "–".into()),
@@ -44,7 +46,13 @@ pub async fn run(trials: &mut Trials, kind: &Kind) -> anyhow::Result<Row> {
     };
     let answer = format!("{answer} in {:.2} s", answered.as_secs_f64());
     let time = at.elapsed();
-    let measured = trials.end(begun, refused, need_mib).await?;
+    let tasks = match &request {
+        Some(id) => Tasks::of(port, id).await,
+        None => Tasks::default(),
+    };
+    let need_mib = need_mib + tasks.need_mib();
+    let mut measured = trials.end(begun, refused, need_mib).await?;
+    measured.tasks = tasks.ended;
     Ok(Row {
         name: kind.name.into(),
         bytes: body.len(),
@@ -78,6 +86,42 @@ fn need_mib(kind: &Kind, body: &[u8]) -> f64 {
         10.0 * NEED
     } else {
         body.len() as f64 * NEED / MIB
+    }
+}
+
+/// What became of a request's tasks.
+#[derive(Default)]
+struct Tasks {
+    ended: u32,
+    /// The bytes of their results, about: those of the first page are taken for all.
+    result_bytes: u64,
+}
+
+impl Tasks {
+    async fn of(port: u16, id: &str) -> Self {
+        let get = async |path: String| -> serde_json::Value {
+            let answer = http::get(port, HOSTILE, &path, ANSWERED_WITHIN).await;
+            let body = answer.map_or_else(|_| Vec::new(), |answer| answer.body);
+            serde_json::from_slice(&body).unwrap_or_default()
+        };
+        let each = |list: &serde_json::Value, name: &str| -> u64 {
+            let numbers = list.as_array().into_iter().flatten();
+            numbers.filter_map(|one| one.get(name)?.as_u64()).sum()
+        };
+        let status = get(format!("/valuation/{id}/status")).await;
+        let ended = each(&status["groups"], "completed") + each(&status["groups"], "failed");
+        let page = get(format!("/valuation/{id}/tasks?limit=1000")).await;
+        let listed = page["tasks"].as_array().map_or(0, Vec::len) as u64;
+        let bytes = each(&page["tasks"], "resultBytes");
+        Self {
+            ended: u32::try_from(ended).unwrap_or(u32::MAX),
+            result_bytes: bytes * ended.max(listed) / listed.max(1),
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Sizes here are far below 2^52.
+    fn need_mib(&self) -> f64 {
+        self.result_bytes as f64 * NEED / 1_048_576.0
     }
 }
 

@@ -8,7 +8,7 @@ use hostile::{KINDS, Kind};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::bounds::{CALLERS_NEED_MIB, NEED};
+use crate::bounds::CALLERS_NEED_MIB;
 use crate::documents::body;
 use crate::http::{self, HOSTILE};
 use crate::program::GRACE;
@@ -30,23 +30,29 @@ const BEYOND_GRACE: Duration = Duration::from_secs(3);
 struct Submission {
     kind: &'static Kind,
     body: Vec<u8>,
+    /// What it needs by itself, with the results of its tasks, in MiB.
+    need_mib: f64,
 }
 
 /// The costliest kinds of those that were accepted and did not end the program.
-fn costliest(rows: &[Row]) -> Vec<&'static Kind> {
+fn costliest(rows: &[Row]) -> Vec<(&'static Kind, f64)> {
     let accepted = |row: &&Row| row.answer.starts_with("202") && row.measured.died.is_none();
     let mut rows: Vec<&Row> = rows.iter().filter(accepted).collect();
     rows.sort_by(|a, b| b.measured.processor.total_cmp(&a.measured.processor));
-    let kind = |row: &&Row| KINDS.iter().find(|kind| kind.name == row.name);
+    let kind = |row: &&Row| {
+        let kind = KINDS.iter().find(|kind| kind.name == row.name)?;
+        Some((kind, row.measured.need_mib))
+    };
     rows.iter().filter_map(kind).take(COSTLIEST).collect()
 }
 
 /// Both trials.
 pub async fn run(trials: &mut Trials, rows: &[Row]) -> anyhow::Result<Vec<Row>> {
     let hrefs = trials.program.hrefs();
-    let of = |kind: &'static Kind| Submission {
+    let of = |(kind, need_mib): (&'static Kind, f64)| Submission {
         kind,
         body: body(kind, &hrefs),
+        need_mib,
     };
     let submissions: Vec<_> = costliest(rows).into_iter().map(of).collect();
     if submissions.is_empty() {
@@ -90,15 +96,15 @@ async fn together(trials: &mut Trials, submissions: &Arc<Vec<Submission>>) -> an
     })
 }
 
-/// All of them as they are sent, and the need of the largest for each processor: what may be
-/// worked on at once.
-#[allow(clippy::cast_precision_loss)] // Sizes here are far below 2^52.
+/// All of them as they are sent, and for each processor the need of the one that needs most: what
+/// may be worked on at once.
+#[allow(clippy::cast_precision_loss)] // Sizes and counts here are far below 2^52.
 fn need_mib(submissions: &[Submission]) -> f64 {
     const MIB: f64 = 1_048_576.0;
-    let largest = submissions.iter().map(|of| of.body.len()).max();
+    let most = submissions.iter().map(|of| of.need_mib);
+    let most = most.fold(0.0, f64::max);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let at_once = largest.unwrap_or(0) * processors;
-    (bytes(submissions) as f64 + NEED * at_once as f64) / MIB
+    bytes(submissions) as f64 / MIB + most * processors as f64
 }
 
 /// SIGTERM while they are under way.
@@ -154,7 +160,7 @@ fn send(port: u16, submissions: &Arc<Vec<Submission>>) -> JoinSet<(String, Optio
     for number in 0..TOGETHER {
         let submissions = submissions.clone();
         sending.spawn(async move {
-            let Submission { kind, body } = &submissions[number % submissions.len()];
+            let Submission { kind, body, .. } = &submissions[number % submissions.len()];
             let request = http::post("/valuation", kind.headers, body);
             match http::send(port, HOSTILE, &request, ANSWERED_WITHIN).await {
                 Ok(answer) => (answer.status.to_string(), request_id(&answer.body)),

@@ -137,6 +137,15 @@ impl<'a> Element<'a> {
         writer.close(self.name);
     }
 
+    /// The fewest bytes that it takes once it is written.
+    pub fn least_bytes(&self) -> usize {
+        let attributes = self
+            .attributes
+            .iter()
+            .map(|attribute| attribute.value.len());
+        attributes.sum::<usize>() + self.content.least_bytes()
+    }
+
     fn open(&self, writer: &mut Writer) {
         let attributes = self.attributes.iter().map(|attribute| Written {
             name: attribute.name,
@@ -174,6 +183,13 @@ impl<'a> Content<'a> {
         }
     }
 
+    fn least_bytes(&self) -> usize {
+        match self {
+            Self::Whole(tree, node) => tree.least_bytes_below(*node),
+            Self::Made(pieces) => pieces.iter().map(Piece::least_bytes).sum(),
+        }
+    }
+
     /// Writes it below an element that was made of `around`.
     fn write(&self, writer: &mut Writer, around: (&Tree, NodeId)) {
         match self {
@@ -208,6 +224,13 @@ impl<'a> Piece<'a> {
                 element.content.write(writer, element.origin);
                 writer.close(element.name);
             }
+        }
+    }
+
+    fn least_bytes(&self) -> usize {
+        match self {
+            Self::Source(tree, node) => tree.least_bytes(*node),
+            Self::Element(element) => element.least_bytes(),
         }
     }
 

@@ -110,10 +110,11 @@ impl Parser<'_> {
                 .map_err(|fault| self.in_piece(&attribute.value, fault))?;
             let value = attribute
                 .normalized_value(XmlVersion::Explicit1_0)
-                .map_err(|error| malformed(format!("the value of {name}: {error}")))
+                .map_err(|error| well_formed::faulty_reference(&attribute.value, &error))
                 .map_err(|fault| self.in_piece(&attribute.value, fault))?;
             well_formed::characters(&value)
-                .map_err(|fault| self.in_piece(&attribute.value, fault.within(0)))?;
+                .map_err(|fault| well_formed::faulty_reference(&attribute.value, &fault))
+                .map_err(|fault| self.in_piece(&attribute.value, fault))?;
             self.tree.add_attribute(element, interned, &value);
             if let Some(prefix) = declared_prefix(name) {
                 self.bind(prefix, &value)?;

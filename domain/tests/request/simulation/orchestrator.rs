@@ -21,7 +21,7 @@ impl World {
     fn apply(&mut self, effect: &Effect) {
         match *effect {
             Effect::Advance => self.advance(Vec::new()),
-            Effect::Dispatch { group } => self.dispatch(group),
+            Effect::Dispatch { group } | Effect::DispatchMore { group } => self.dispatch(group),
             Effect::SetGroupTimer { group, deadline } => {
                 self.group_timers.insert(group, deadline);
             }

@@ -59,8 +59,16 @@ impl Members {
     }
 
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
-        // Of one that is cut off, its sum is missing.
-        self.member.try_finish().map_err(|_| Broken::Truncated)?;
+        if self.member.try_finish().is_err() {
+            // Too little for a beginning is something else behind the last member.
+            let is_member = self.begun == 1 || self.member.header().is_some();
+            // Of one that is cut off, its sum is missing, as far as can be told.
+            return Err(if is_member {
+                Broken::Truncated
+            } else {
+                Broken::Corrupt
+            });
+        }
         out.append(self.member.get_mut());
         Ok(())
     }

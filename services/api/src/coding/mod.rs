@@ -19,7 +19,7 @@ pub const STREAMS_MAX: usize = 10_000;
 pub enum Broken {
     /// It is not in that coding, or other bytes follow.
     Corrupt,
-    /// It ends early.
+    /// It ends early, or its checksum is wrong.
     Truncated,
     /// It has too many members or frames.
     TooManyStreams,
@@ -31,7 +31,7 @@ impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Corrupt => f.write_str("it is not in its Content-Encoding"),
-            Self::Truncated => f.write_str("it ended early"),
+            Self::Truncated => f.write_str("it ended early, or its checksum is wrong"),
             Self::TooManyStreams => write!(f, "it has more than {STREAMS_MAX} members or frames"),
             Self::WindowTooLarge(bytes) => write!(
                 f,

@@ -3,7 +3,7 @@
 mod reply;
 mod retry_after;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -32,6 +32,9 @@ const OURS: [&str; 7] = [
 /// How long a connection is kept that is idle. Many services close theirs after a few seconds,
 /// and a task that is posted just then breaks off.
 const KEPT_IDLE: Duration = Duration::from_secs(1);
+
+/// A connection that is closed so soon after a task was posted was closed for another reason.
+const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 
 /// A service and how it is called.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -130,10 +133,24 @@ impl Http {
         if let Some(traceparent) = &task.traceparent {
             call = call.header("traceparent", traceparent);
         }
-        let response = call.send().await;
+        let (begun, again) = (Instant::now(), call.try_clone());
+        let mut response = call.send().await;
+        // A service may close a connection that was kept just as it is used again. That says
+        // nothing of the task, and is no attempt at it.
+        if let (Err(error), Some(again)) = (&response, again)
+            && is_closed(error)
+            && begun.elapsed() < CLOSED_WITHIN
+        {
+            response = again.send().await;
+        }
         let response = response.map_err(|error| reply::broken(&error))?;
         reply::taken(response, self.max_result_bytes).await
     }
+}
+
+/// Whether the connection was closed before an answer began.
+fn is_closed(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 fn url(text: &str) -> Result<Url, ConfigError> {

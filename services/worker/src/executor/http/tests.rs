@@ -258,6 +258,33 @@ async fn an_answer_that_breaks_off_may_be_whole_the_next_time() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_is_closed_as_it_is_used_again_costs_no_attempt() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = async {
+        let result = "<vnml><project><group><valuation/></group></project></vnml>";
+        let length = result.len();
+        let whole = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{result}");
+        let whole = whole.as_bytes();
+        let (mut kept, _) = listener.accept().await.unwrap();
+        let _ = kept.read(&mut [0; 4096]).await.unwrap();
+        kept.write_all(whole).await.unwrap();
+        let _ = kept.read(&mut [0; 4096]).await.unwrap();
+        drop(kept);
+        let (mut fresh, _) = listener.accept().await.unwrap();
+        let _ = fresh.read(&mut [0; 4096]).await.unwrap();
+        fresh.write_all(whole).await.unwrap();
+    };
+    let executor = executor(&url, "");
+    let twice = async {
+        let first = run_within(&executor, PATIENCE).await;
+        (first, run_within(&executor, PATIENCE).await)
+    };
+    let ((first, second), ()) = tokio::join!(twice, serving);
+    assert_eq!(first.unwrap(), second.unwrap());
+}
+
+#[tokio::test]
 async fn a_service_that_never_answers_is_left_at_the_time_limit() {
     let (url, serving, _) = listener(b"").await;
     let limit = Duration::from_millis(100);

@@ -33,10 +33,10 @@ pub(crate) fn characters(text: &str) -> Result<(), Refusal> {
 }
 
 pub(crate) fn text(text: &str) -> Result<(), Refusal> {
-    // Hardly any text has a `>`, which is found much faster than the three characters.
-    let mut ends = text.match_indices('>').map(|(at, _)| &text[..at]);
-    if let Some(before) = ends.find_map(|before| before.strip_suffix("]]")) {
-        return Err(malformed("]]> in text: write ]]&gt;".to_owned()).within(before.len()));
+    // The place takes far longer to find than whether there is one.
+    if text.contains("]]>") {
+        let at = text.find("]]>").unwrap_or(0);
+        return Err(malformed("]]> in text: write ]]&gt;".to_owned()).within(at));
     }
     characters(text)
 }

@@ -8,20 +8,21 @@
 //! and never ended is convicted.
 
 mod marks;
+mod survivors;
 
 use std::collections::HashMap;
-use std::fmt::{self, Display, Write as _};
-use std::hash::{DefaultHasher, Hasher as _};
+use std::fmt::Display;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::request::RequestId;
-use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
 use crate::{Connection, Error};
 pub use marks::Mark;
 use marks::Marks;
+use survivors::Survivors;
 
 /// How often a suspect is begun alone before it is convicted.
 pub const ALONE_MAX: u32 = 2;
@@ -33,9 +34,6 @@ pub const PANICS_MAX: u32 = 3;
 pub const WAITING_MAX: usize = 16;
 /// One that was begun alone before lets others go first that come at about the same time.
 const DEFER: Duration = Duration::from_millis(500);
-/// Of how many messages it is remembered that this process lives after it worked on them. One
-/// that is forgotten costs a mark where it comes again.
-const SURVIVED_MAX: usize = 100_000;
 /// Of how many messages panics are counted.
 const PANICKED_MAX: usize = 10_000;
 
@@ -88,9 +86,8 @@ struct Inner {
     marks: Mutex<HashMap<String, Mark>>,
     /// How often members of a family were begun alone without an end, by earlier processes.
     families: Mutex<HashMap<String, u32>>,
-    /// What this process worked on and lives, by a hash of its name, and how often it was lost
-    /// before: what comes again because an answer was lost, or is wanted again, is no suspect.
-    survived: Cache<u64, u32>,
+    /// What comes again because an answer was lost, or is wanted again, is no suspect.
+    survived: Survivors,
     panics: Mutex<HashMap<String, u32>>,
     alone: Arc<tokio::sync::Mutex<()>>,
     waiting: watch::Sender<usize>,
@@ -112,7 +109,7 @@ impl Quarantine {
             first,
             marks: Mutex::default(),
             families: Mutex::default(),
-            survived: Cache::new(SURVIVED_MAX),
+            survived: Survivors::default(),
             panics: Mutex::default(),
             alone: Arc::default(),
             waiting: watch::Sender::new(0),
@@ -152,13 +149,13 @@ impl Quarantine {
     /// before, as by the broker's count of deliveries. One that this process itself has worked on,
     /// and lives, is none; one that has a mark always is.
     #[must_use]
-    pub fn is_suspect(&self, what: impl Display, again: bool) -> bool {
+    pub fn is_suspect(&self, what: impl Display + Hash, again: bool) -> bool {
         let quiet = lock(&self.0.marks).is_empty();
         if quiet && !again {
             // Nearly always.
             return false;
         }
-        if again && self.0.survived.get(&hash(&what)).is_none() {
+        if again && self.0.survived.lost(&what).is_none() {
             return true;
         }
         let what = what.to_string();
@@ -167,17 +164,17 @@ impl Quarantine {
 
     /// How often a message that this process has worked on was lost before.
     #[must_use]
-    pub fn lost(&self, what: impl Display) -> u32 {
-        self.0.survived.get(&hash(what)).unwrap_or(0)
+    pub fn lost(&self, what: impl Hash) -> u32 {
+        self.0.survived.lost(what).unwrap_or(0)
     }
 
     /// Notes that this process has worked on a message and lives, which was lost so often before.
-    pub fn survived(&self, what: impl Display, lost: u32) {
-        self.0.survived.insert(hash(what), lost);
+    pub fn survived(&self, what: impl Hash, lost: u32) {
+        self.0.survived.note(what, lost);
     }
 
     /// Notes that the work on a message has ended well.
-    pub fn done(&self, what: impl Display) {
+    pub fn done(&self, what: impl Display + Hash) {
         self.survived(&what, 0);
         let mut panics = lock(&self.0.panics);
         if !panics.is_empty() {
@@ -314,21 +311,6 @@ fn verdict(alone: u32, of_family: u32) -> Verdict {
 
 fn family(what: &str) -> Option<&str> {
     what.split_once('/').map(|(family, _)| family)
-}
-
-/// The name of a message in few bytes, made without keeping it: it is done for every message.
-fn hash(what: impl Display) -> u64 {
-    struct Into(DefaultHasher);
-    impl fmt::Write for Into {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.write(text.as_bytes());
-            Ok(())
-        }
-    }
-    let mut into = Into(DefaultHasher::new());
-    // It is written to memory.
-    let _ = write!(into, "{what}");
-    into.0.finish()
 }
 
 /// One that waits for its turn, for as long as it is there.

@@ -58,7 +58,11 @@ pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken
     let (answer, lost) = if bench.quarantine.is_suspect(&what, again) {
         Box::pin(suspect::attempt(bench, &task, cancelled)).await
     } else {
-        let lost = bench.quarantine.lost(&what);
+        let lost = if again {
+            bench.quarantine.lost(&what)
+        } else {
+            0
+        };
         let done = attempt(bench, &task, cancelled, lost).await;
         (or_again(&task, done), lost)
     };
@@ -107,7 +111,8 @@ async fn execute(
     lost: u32,
 ) -> Result<Answer, Error> {
     let (started_at, started) = (Timestamp::now(), Instant::now());
-    let producing = pin!(caught(produce(bench, task, cancelled)));
+    // It is large: boxed, it is moved about as a pointer.
+    let producing = pin!(caught(Box::pin(produce(bench, task, cancelled))));
     let (result, lease) = keep_lease(bench, task, producing).await;
     let result = result.unwrap_or_else(|panic| Err(panicked(&panic).into()));
     let span = Span {

@@ -141,8 +141,8 @@ pub async fn run(
             reports: Reports::new(connection.clone()),
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection.clone()),
-            lease: Duration::from_millis(settings.task_lease_ms),
-            long_delay: Duration::from_millis(settings.long_delay_ms),
+            lease: settings.task_lease,
+            long_delay: settings.long_delay,
             shutdown: shutdown.clone(),
         };
         let options = PullOptions {

@@ -36,14 +36,21 @@ pub async fn document(
     document: &Payload,
     cancelled: &CancellationToken,
 ) -> Result<Bytes, Unfinished> {
-    let stored = match document {
-        Payload::Inline(text) => return Ok(Bytes::copy_from_slice(text.as_bytes())),
-        stored @ Payload::Stored { .. } => stored,
-    };
+    match document {
+        Payload::Inline(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
+        stored @ Payload::Stored { .. } => Box::pin(fetched(bench, stored, cancelled)).await,
+    }
+}
+
+async fn fetched(
+    bench: &Bench,
+    stored: &Payload,
+    cancelled: &CancellationToken,
+) -> Result<Bytes, Unfinished> {
     let fetch = || bench.payloads.fetch(stored);
     let bytes = match fetch().await {
         Ok(bytes) => bytes,
-        Err(error) => Box::pin(again(bench, cancelled, error, fetch)).await?,
+        Err(error) => again(bench, cancelled, error, fetch).await?,
     };
     Ok(bytes.into())
 }

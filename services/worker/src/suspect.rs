@@ -1,6 +1,7 @@
 //! Tasks that may have ended the worker that ran them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::pin::pin;
 
 use domain::request::TaskId;
@@ -22,6 +23,13 @@ impl fmt::Display for Suspect<'_> {
         } = self.0.id;
         // What one task does to its worker its siblings are likely to do as well.
         write!(f, "{request}.{}/{group}.{task}", self.0.run)
+    }
+}
+
+/// As it is displayed, in fewer steps: it is done for every task.
+impl Hash for Suspect<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0.id, self.0.run).hash(state);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Until a batch is whole, nats-server 2.15 keeps it in memory for a stream with replicas, but for
 //! one without in files that it makes, syncs and deletes for every batch, which takes longer than
 //! the sync of the stream itself. What is staged was promised to nobody, so its folder is a link
-//! into a file system that is in memory. Why this is safe: `docs/decisions/0020-staging-in-memory.md`.
+//! into a file system that is in memory. Why this is safe: `docs/decisions/0017-batches-are-staged-in-memory.md`.
 
 use std::fs::{self, Permissions};
 use std::io;

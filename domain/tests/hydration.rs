@@ -1,4 +1,4 @@
-//! The contract of hydration (`vnml.md`, section 4), clause by clause, beside the golden cases.
+//! The contract of hydration (`docs/vnml.md`, section 4), clause by clause, beside the golden cases.
 
 #![allow(
     clippy::unwrap_used,

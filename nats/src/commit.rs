@@ -1,7 +1,7 @@
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use domain::request::{Event, Recorded, RequestId, TraceParent};
+use domain::request::{Event, EventKind, Recorded, RequestId, TraceParent};
 use jiff::Timestamp;
 
 use crate::{Error, packed, subject, trace};
@@ -84,7 +84,7 @@ pub(crate) fn encode(
 pub(crate) fn is_terminal(headers: &HeaderMap) -> bool {
     let names = headers.get(EVENTS).map_or("", HeaderValue::as_str);
     let last = names.rsplit(',').next().unwrap_or_default();
-    matches!(last, "succeeded" | "failed" | "cancelled")
+    EventKind::of_name(last).is_some_and(EventKind::is_terminal)
 }
 
 /// Each event's name once, in order of first appearance.

@@ -1,4 +1,4 @@
-//! Every subject, in one place.
+//! The subjects of single messages. The filters of streams and consumers are where those are declared.
 
 use domain::request::{RequestId, TaskId};
 
@@ -120,7 +120,7 @@ pub(crate) fn stop(request: RequestId) -> String {
     format!("stop.{request}")
 }
 
-/// The request named in a subject's third token: log, reports and timers have it there.
+/// The request named in a token of a subject, counted from 0.
 pub(crate) fn request(subject: &str, token: usize) -> Option<RequestId> {
     subject.split('.').nth(token)?.parse().ok()
 }

@@ -1,4 +1,5 @@
-//! Every stream and consumer, declared in one place and created or checked at start.
+//! The streams, and the consumers that every deployment has: declared here, and created or checked at
+//! start. The consumer of webhooks is declared by `feed_reader` when its role starts.
 
 use std::time::Duration;
 

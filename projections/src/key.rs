@@ -1,4 +1,4 @@
-//! Every Redis key, in one place.
+//! The Redis keys of views. Those of a rebuild are in `staging`.
 
 use domain::request::RequestId;
 

@@ -1,4 +1,4 @@
-//! A worker's reply. See `vnml.md`, section 3.
+//! A worker's reply. See `docs/vnml.md`, section 3.
 
 use super::limits::Limits;
 use super::parse::parse;

@@ -1,9 +1,7 @@
 use serde_json::{Map, Value, json};
 
-use super::{EVENTS, SOURCE, event_type, schema};
-
-/// The event of the history that the feed leaves out.
-const NOT_IN_THE_FEED: &str = "task-succeeded";
+use super::{SOURCE, event_type, schema};
+use crate::request::EventKind;
 
 /// The `AsyncAPI` document of the lifecycle feed.
 #[must_use]
@@ -12,11 +10,12 @@ pub fn asyncapi() -> Value {
     let mut operations = Map::new();
     let mut messages = Map::new();
     let mut schemas = Map::new();
-    for event in EVENTS.iter().filter(|event| **event != NOT_IN_THE_FEED) {
-        channels.insert((*event).to_owned(), channel(event));
+    for kind in EventKind::all().filter(|kind| kind.is_in_feed()) {
+        let event = kind.name();
+        channels.insert(event.to_owned(), channel(event));
         operations.insert(format!("on-{event}"), operation(event));
-        messages.insert((*event).to_owned(), message(event));
-        schemas.insert((*event).to_owned(), schema(event).unwrap_or_default());
+        messages.insert(event.to_owned(), message(event));
+        schemas.insert(event.to_owned(), schema(kind));
     }
     schemas.insert("headers".to_owned(), headers());
     json!({

@@ -13,5 +13,5 @@ pub use data::{
     Redriven, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
 pub use envelope::{CloudEvent, SOURCE, event_type};
-pub use schema::{EVENTS, schema};
+pub use schema::schema;
 pub use told::{GROUPS_MAX, URI_MAX_BYTES, URIS_MAX};

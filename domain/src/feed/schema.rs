@@ -2,45 +2,30 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Value, json};
 
 use super::data;
+use crate::request::EventKind;
 
-/// The name of every public event.
-pub const EVENTS: [&str; 12] = [
-    "received",
-    "resources-captured",
-    "group-started",
-    "task-succeeded",
-    "task-failed",
-    "group-timed-out",
-    "group-completed",
-    "succeeded",
-    "failed",
-    "cancelled",
-    "redriven",
-    "forked",
-];
-
-/// The JSON Schema of an event's data, by the event's name.
+/// The JSON Schema of an event's data.
 #[must_use]
-pub fn schema(event: &str) -> Option<Value> {
+pub fn schema(event: EventKind) -> Value {
     let schema = match event {
-        "received" => of::<data::Received>(),
-        "resources-captured" => of::<data::ResourcesCaptured>(),
-        "group-started" => of::<data::GroupStarted>(),
-        "task-succeeded" => of::<data::TaskSucceeded>(),
-        "task-failed" => of::<data::TaskFailed>(),
-        "group-timed-out" => of::<data::GroupTimedOut>(),
-        "group-completed" => of::<data::GroupCompleted>(),
-        "succeeded" => of::<data::Succeeded>(),
-        "failed" => of::<data::Failed>(),
-        "cancelled" => of::<data::Cancelled>(),
-        "redriven" => of::<data::Redriven>(),
-        "forked" => of::<data::Forked>(),
-        _ => return None,
+        EventKind::Received => of::<data::Received>(),
+        EventKind::ResourcesCaptured => of::<data::ResourcesCaptured>(),
+        EventKind::GroupStarted => of::<data::GroupStarted>(),
+        EventKind::TaskSucceeded => of::<data::TaskSucceeded>(),
+        EventKind::TaskFailed => of::<data::TaskFailed>(),
+        EventKind::GroupTimedOut => of::<data::GroupTimedOut>(),
+        EventKind::GroupCompleted => of::<data::GroupCompleted>(),
+        EventKind::Succeeded => of::<data::Succeeded>(),
+        EventKind::Failed => of::<data::Failed>(),
+        EventKind::Cancelled => of::<data::Cancelled>(),
+        EventKind::Redriven => of::<data::Redriven>(),
+        EventKind::Forked => of::<data::Forked>(),
     };
     let mut schema = schema.to_value();
-    schema["$id"] = json!(format!("/schemas/{event}.v1.json"));
-    schema["title"] = json!(super::event_type(event));
-    Some(schema)
+    let name = event.name();
+    schema["$id"] = json!(format!("/schemas/{name}.v1.json"));
+    schema["title"] = json!(super::event_type(name));
+    schema
 }
 
 fn of<T: JsonSchema>() -> Schema {

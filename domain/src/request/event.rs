@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Failure, Given, Next, Payload, RequestId, TraceParent};
+use super::{Attempt, EventKind, Failure, Given, Next, Payload, RequestId, TraceParent};
 
 /// A fact about a request, in the log, never changed. Its JSON form may only grow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,29 +238,51 @@ impl Event {
     /// The name of the event, the same in the log, the feed, HTTP and the CLI.
     #[must_use]
     pub const fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// What kind of event it is.
+    #[must_use]
+    pub const fn kind(&self) -> EventKind {
         match self {
-            Self::Received(_) => "received",
-            Self::ResourcesCaptured(_) => "resources-captured",
-            Self::GroupStarted(_) => "group-started",
-            Self::TaskSucceeded(_) => "task-succeeded",
-            Self::TaskFailed(_) => "task-failed",
-            Self::GroupTimedOut { .. } => "group-timed-out",
-            Self::GroupCompleted { .. } => "group-completed",
-            Self::Succeeded(_) => "succeeded",
-            Self::Failed(_) => "failed",
-            Self::Cancelled(_) => "cancelled",
-            Self::Redriven(_) => "redriven",
-            Self::Forked(_) => "forked",
+            Self::Received(_) => EventKind::Received,
+            Self::ResourcesCaptured(_) => EventKind::ResourcesCaptured,
+            Self::GroupStarted(_) => EventKind::GroupStarted,
+            Self::TaskSucceeded(_) => EventKind::TaskSucceeded,
+            Self::TaskFailed(_) => EventKind::TaskFailed,
+            Self::GroupTimedOut { .. } => EventKind::GroupTimedOut,
+            Self::GroupCompleted { .. } => EventKind::GroupCompleted,
+            Self::Succeeded(_) => EventKind::Succeeded,
+            Self::Failed(_) => EventKind::Failed,
+            Self::Cancelled(_) => EventKind::Cancelled,
+            Self::Redriven(_) => EventKind::Redriven,
+            Self::Forked(_) => EventKind::Forked,
         }
     }
 
     /// Whether a request ends with it.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
-        matches!(
-            self,
-            Self::Succeeded(_) | Self::Failed(_) | Self::Cancelled(_)
-        )
+        self.kind().is_terminal()
+    }
+
+    /// The payloads that it refers to: an export without one of them could not be replayed.
+    #[must_use]
+    pub fn payloads(&self) -> Vec<&Payload> {
+        match self {
+            Self::Received(e) => vec![&e.document],
+            Self::ResourcesCaptured(e) => e.resources.iter().map(|r| &r.content).collect(),
+            Self::TaskSucceeded(e) => vec![&e.result],
+            Self::Succeeded(e) => vec![&e.response],
+            Self::GroupStarted(_)
+            | Self::TaskFailed(_)
+            | Self::GroupTimedOut { .. }
+            | Self::GroupCompleted { .. }
+            | Self::Failed(_)
+            | Self::Cancelled(_)
+            | Self::Redriven(_)
+            | Self::Forked(_) => Vec::new(),
+        }
     }
 }
 

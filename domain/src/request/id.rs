@@ -33,7 +33,7 @@ impl RequestId {
     }
 
     /// The id that follows from a caller's idempotency key, so that the claim of the key and
-    /// the first event are one write (design, section 4).
+    /// the first event are one write (`docs/http.md`, "Submitting once").
     #[must_use]
     pub fn of_key(caller: &str, key: &str) -> Self {
         // The length keeps ("a", "bc") and ("ab", "c") apart.

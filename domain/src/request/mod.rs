@@ -10,6 +10,7 @@ mod command;
 mod decide;
 mod delayed;
 mod event;
+mod event_kind;
 mod evolve;
 mod failure;
 mod fork;
@@ -30,6 +31,7 @@ pub use event::{
     Cancelled, Event, Failed, Forked, GroupOutline, GroupStarted, Received, Recorded, Redriven,
     Resource, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
+pub use event_kind::EventKind;
 pub use evolve::evolve;
 pub use failure::{FAILED_TASKS_MAX, FAILURE_MAX_BYTES, FailedTask, Failure};
 pub use fork::{Fork, TakenGroup};

@@ -1,9 +1,9 @@
 //! Any event at all, sensible or not.
 
 use domain::request::{
-    Attempt, Cancelled, Event, Failed, FailedTask, Failure, Fault, Given, GroupOutline,
-    GroupStarted, Next, Payload, Received, Redriven, Resource, ResourcesCaptured, Succeeded,
-    TaskFailed, TaskSucceeded, TraceParent,
+    Attempt, Cancelled, Event, Failed, FailedTask, Failure, Fault, Forked, Given, GroupOutline,
+    GroupStarted, Next, Payload, Received, Redriven, RequestId, Resource, ResourcesCaptured,
+    Succeeded, TaskFailed, TaskSucceeded, TraceParent,
 };
 use jiff::Timestamp;
 use proptest::collection::{btree_map, vec};
@@ -188,6 +188,17 @@ fn redriven() -> impl Strategy<Value = Event> {
     })
 }
 
+fn forked() -> impl Strategy<Value = Event> {
+    (any::<u128>(), any::<u64>(), text(), text()).prop_map(|(from, sequence, by, reason)| {
+        Event::Forked(Forked {
+            from: RequestId::new(uuid::Uuid::from_u128(from)),
+            sequence,
+            by,
+            reason,
+        })
+    })
+}
+
 pub fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         received(),
@@ -201,6 +212,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         failed(),
         (text(), text()).prop_map(|(by, reason)| Event::Cancelled(Cancelled { by, reason })),
         redriven(),
+        forked(),
     ]
 }
 

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use domain::request::{
-    Effect, Event, Failure, Given, GroupOutline, GroupStarted, Payload, Received,
-    ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded, evolve, react,
+    Effect, Event, EventKind, Failure, Forked, Given, GroupOutline, GroupStarted, Payload,
+    Received, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded, evolve, react,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -100,6 +100,15 @@ fn knowing(event: Event) -> Event {
     }
 }
 
+fn forked() -> Event {
+    Event::Forked(Forked {
+        from: "0199e0a1-2b3c-7d4e-8f50-617283940516".parse().unwrap(),
+        sequence: 1_042,
+        by: "ada".into(),
+        reason: "the market was wrong".into(),
+    })
+}
+
 /// Every file with the events it stands for.
 fn golden() -> Vec<(&'static str, Vec<Event>)> {
     let one = |name, event| (name, vec![event]);
@@ -153,6 +162,7 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
         one("redriven", redriven(1, Some(0), &[2, 3], 60)),
         one("redriven-counted", counted),
         one("redriven-between-groups", redriven(2, None, &[], 60)),
+        one("forked", forked()),
         (
             "commit-of-several",
             vec![
@@ -203,7 +213,8 @@ fn every_kind_of_event_is_among_the_stored_ones_under_its_name() {
         .iter()
         .flat_map(|(_, events)| events.iter().map(Event::name))
         .collect();
-    assert_eq!(stored.len(), 11, "{stored:?}");
+    let all: BTreeSet<&str> = EventKind::all().map(EventKind::name).collect();
+    assert_eq!(stored, all);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::feed;
+use domain::request::EventKind;
 use serde_json::Value;
 
 use crate::failure::{Problem, ProblemBody};
@@ -19,7 +20,8 @@ use crate::failure::{Problem, ProblemBody};
     )
 )]
 pub async fn schema(Path(file): Path<String>) -> Result<Response, Problem> {
-    let schema = file.strip_suffix(".v1.json").and_then(feed::schema);
+    let event = file.strip_suffix(".v1.json").and_then(EventKind::of_name);
+    let schema = event.map(feed::schema);
     let schema = schema.ok_or_else(|| {
         let message = format!("there is no schema {file}");
         Problem::new(StatusCode::NOT_FOUND, "unknown-schema", message)

@@ -21,8 +21,12 @@ pub enum Error {
 impl From<nats::Error> for Error {
     fn from(error: nats::Error) -> Self {
         match error {
-            nats::Error::Missing(what) => {
-                Self::failure("payload-missing", format!("{what} any more"))
+            nats::Error::Missing(_) => {
+                let message = format!(
+                    "{error} in the object store: it has expired or was deleted; fork the request \
+                     to run it again"
+                );
+                Self::failure("payload-missing", message)
             }
             nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
             // It is as large whenever it is tried.

@@ -1,12 +1,11 @@
 //! The public events of the log, on their way to the feed.
 
-use domain::request::Event;
 use nats::{Commit, Error, Feed};
 
 /// Publishes the public events of these commits and waits until the broker has them. A task's
 /// success is no event of the feed: there are many, and their results are read elsewhere.
 pub async fn publish(feed: &mut Feed, commits: &[Commit]) -> Result<(), Error> {
     let events = commits.iter().flat_map(Commit::borrowed);
-    let public = events.filter(|recorded| !matches!(recorded.event, Event::TaskSucceeded(_)));
+    let public = events.filter(|recorded| recorded.event.kind().is_in_feed());
     feed.publish(&public.collect::<Vec<_>>()).await
 }

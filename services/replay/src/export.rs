@@ -59,7 +59,7 @@ async fn request(
     for payload in commits
         .iter()
         .flat_map(|commit| &commit.events)
-        .flat_map(payloads)
+        .flat_map(Event::payloads)
     {
         if let Payload::Stored { sha256, .. } = payload
             && known.insert(sha256.clone())
@@ -100,17 +100,6 @@ fn stored(sha256: &str, bytes: Vec<u8>, redacted: bool) -> StoredPayload {
         sha256: sha256.to_owned(),
         text,
         hex,
-    }
-}
-
-/// The payloads an event has.
-pub fn payloads(event: &Event) -> Vec<&Payload> {
-    match event {
-        Event::Received(e) => vec![&e.document],
-        Event::ResourcesCaptured(e) => e.resources.iter().map(|r| &r.content).collect(),
-        Event::TaskSucceeded(e) => vec![&e.result],
-        Event::Succeeded(e) => vec![&e.response],
-        _ => Vec::new(),
     }
 }
 

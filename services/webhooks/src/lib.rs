@@ -7,8 +7,8 @@ mod delivery;
 mod signature;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use domain::request::EventKind;
 use nats::{Connection, DeadLetters, FeedReader, First, Log, Quarantine};
 use runtime::{Settings, Shutdown};
 use tokio::sync::Semaphore;
@@ -21,8 +21,6 @@ pub use signature::{InvalidSecret, Secret};
 const DELIVERIES_MAX: usize = 64;
 /// The consumer that keeps what is to be delivered.
 const DURABLE: &str = "webhooks";
-/// The events that are told: how a request ended.
-const EVENTS: [&str; 3] = ["succeeded", "failed", "cancelled"];
 
 /// Why webhooks cannot be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +45,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     // Another one may be there already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let ack_wait = Duration::from_millis(settings.ack_wait_ms);
+    let ack_wait = settings.ack_wait;
     let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
     let desk = Arc::new(Desk {
         log,
@@ -58,9 +56,12 @@ pub async fn run(
         default_url: settings.webhook_url.clone(),
         allow_private: settings.webhook_allow_private,
         attempts: settings.webhook_attempts,
-        retry_delay: Duration::from_millis(settings.webhook_retry_delay_ms),
+        retry_delay: settings.webhook_retry_delay,
     });
-    let mut feed = FeedReader::open(&connection, DURABLE, &EVENTS, ack_wait).await?;
+    // Webhooks tell how a request ended.
+    let ends = EventKind::all().filter(|kind| kind.is_terminal());
+    let ends: Vec<&str> = ends.map(EventKind::name).collect();
+    let mut feed = FeedReader::open(&connection, DURABLE, &ends, ack_wait).await?;
     let room = Arc::new(Semaphore::new(DELIVERIES_MAX));
     let mut under_way = JoinSet::new();
     tracing::info!("webhooks are delivered");

@@ -53,7 +53,7 @@ impl HydrationError {
         }
     }
 
-    /// The stable code; see `docs/vnml.md`, section 4.6.
+    /// The stable code; see `docs/vnml.md`, section 5.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

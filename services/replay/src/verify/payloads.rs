@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use domain::request::{Payload, RequestId};
+use domain::request::{Event, Payload, RequestId};
 use nats::Commit;
 use tokio::task::JoinSet;
 
 use super::{Problem, Report};
-use crate::export::payloads;
 
 /// How many payloads are fetched at once: each may be large.
 const AT_ONCE: usize = 4;
@@ -33,7 +32,7 @@ impl Payloads {
     }
 
     pub async fn take_in(&mut self, commit: &Commit, report: &mut Report) {
-        for payload in commit.events.iter().flat_map(payloads) {
+        for payload in commit.events.iter().flat_map(Event::payloads) {
             let Payload::Stored { sha256, .. } = payload else {
                 continue;
             };

@@ -82,7 +82,7 @@ impl std::error::Error for Error {}
 /// Takes the address before anything else is started, so that a port in use is the first thing
 /// to be said.
 pub async fn bind(settings: &Settings) -> Result<TcpListener, Error> {
-    let host = settings.http_host.parse().unwrap_or([127, 0, 0, 1].into());
+    let host = settings.http_host;
     let address = SocketAddr::new(host, settings.http_port);
     TcpListener::bind(address)
         .await

@@ -55,18 +55,18 @@ impl From<&Settings> for Limits {
             connections_max: settings.http_connections_max,
             head_max_bytes: settings.http_header_max_bytes,
             patience: Patience {
-                idle: Duration::from_millis(settings.http_idle_timeout_ms),
-                head: Duration::from_millis(settings.http_head_timeout_ms),
-                write: Duration::from_millis(settings.http_write_timeout_ms),
+                idle: settings.http_idle_timeout,
+                head: settings.http_head_timeout,
+                write: settings.http_write_timeout,
                 rest: linger::Most {
                     bytes: settings
                         .payload_max_bytes
                         .saturating_mul(DROPPED_FACTOR)
                         .max(DROPPED_BYTES),
-                    time: Duration::from_millis(settings.http_body_timeout_ms),
+                    time: settings.http_body_timeout,
                 },
             },
-            drain_delay: Duration::from_millis(settings.drain_delay_ms),
+            drain_delay: settings.drain_delay,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: a subcommand, and a flag for every setting.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, FromArgMatches as _, Subcommand};
@@ -9,6 +10,7 @@ use replay::ReplayCommand;
 use runtime::Settings;
 
 use crate::document::DocumentCommand;
+use crate::help;
 use crate::operate::OperateCommand;
 
 /// What was asked for.
@@ -25,6 +27,8 @@ pub enum Command {
     Replay(Box<ReplayCommand>),
     Completions(Shell),
     Operate(OperateCommand),
+    /// Help on the command that these words name.
+    Help(Vec<String>),
 }
 
 /// What runs in this process.
@@ -42,19 +46,19 @@ impl Role {
         (
             Self::Up,
             "up",
-            "Every role in one process, with its own NATS and Redis where none are given",
+            "Run every role in one process, with its own NATS and Redis unless they are given",
         ),
-        (Self::Api, "api", "The HTTP API"),
+        (Self::Api, "api", "Run the HTTP API"),
         (
             Self::Orchestrator,
             "orchestrator",
-            "Takes in what happened and decides what happens next",
+            "Run the role that decides what happens next to each request",
         ),
-        (Self::Worker, "worker", "Runs tasks"),
+        (Self::Worker, "worker", "Run tasks"),
         (
             Self::Projector,
             "projector",
-            "Folds the log into the views and the lifecycle feed",
+            "Run the role that folds the log into views and the lifecycle feed",
         ),
     ];
 
@@ -79,29 +83,30 @@ impl Role {
     }
 }
 
-fn definition() -> clap::Command {
+pub fn definition() -> clap::Command {
     let mut app = clap::Command::new("fanfold")
-        .about("Valuation requests over HTTP, fanned out to workers over NATS JetStream")
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .disable_help_subcommand(true)
         .arg(
             Arg::new("config")
                 .long("config")
                 .env("FANFOLD_CONFIG")
                 .value_name("FILE")
                 .global(true)
-                .help("A TOML file of settings; flags and the environment go over it"),
+                .hide(true)
+                .help("Read settings from a TOML file"),
         );
     for (_, name, about) in Role::ALL {
         app = app.subcommand(clap::Command::new(name).about(about));
     }
     app = app.subcommand(
-        clap::Command::new("config").about("Prints the effective settings, secrets masked"),
+        clap::Command::new("config").about("Print the effective settings, with secrets masked"),
     );
     app = app.subcommand(
         clap::Command::new("completions")
-            .about("Prints the completions of a shell")
+            .about("Print the completion script of a shell")
             .after_help("Example:\n  fanfold completions bash > /etc/bash_completion.d/fanfold")
             .arg(
                 Arg::new("shell")
@@ -109,21 +114,27 @@ fn definition() -> clap::Command {
                     .value_parser(clap::value_parser!(Shell)),
             ),
     );
+    app = app.subcommand(
+        clap::Command::new("help")
+            .about("Explain a command, or with `settings` every setting")
+            .arg(Arg::new("command").num_args(0..).value_name("COMMAND")),
+    );
     for setting in Settings::definitions() {
         app = app.arg(
             Arg::new(setting.name)
                 .long(setting.flag())
                 .value_name("VALUE")
                 .global(true)
-                .hide_short_help(true)
-                .help(format!(
-                    "{} [env: {}] [default: {}]",
-                    setting.about, setting.name, setting.default
-                )),
+                .hide(true)
+                .help(setting.about),
         );
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
-    ReplayCommand::augment_subcommands(app)
+    let app = ReplayCommand::augment_subcommands(app);
+    let overview = help::overview(&app);
+    app.about(help::ABOUT)
+        .help_template(help::TEMPLATE)
+        .after_help(overview)
 }
 
 /// Parses the command line, the environment and the file.
@@ -138,6 +149,10 @@ pub fn parse() -> anyhow::Result<CommandLine> {
         (Some((role, ..)), _) => Command::Role(*role),
         (None, "config") => Command::Config,
         (None, "replay") => Command::Replay(Box::new(ReplayCommand::from_arg_matches(&matches)?)),
+        (None, "help") => {
+            let words = inner.get_many::<String>("command");
+            Command::Help(words.unwrap_or_default().cloned().collect())
+        }
         (None, "completions") => {
             let shell = inner.get_one::<Shell>("shell").copied();
             Command::Completions(shell.unwrap_or(Shell::Bash))
@@ -157,9 +172,19 @@ fn usage(error: &clap::Error) -> ! {
     std::process::exit(i32::from(error.use_stderr()))
 }
 
-/// Prints the completions of a shell.
-pub fn completions(shell: Shell) {
-    clap_complete::generate(shell, &mut definition(), "fanfold", &mut std::io::stdout());
+/// Prints the completion script of a shell.
+pub fn completions(shell: Shell) -> std::io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut definition(), "fanfold", &mut script);
+    std::io::stdout().write_all(&script)
+}
+
+/// Prints help on a command.
+pub fn print_help(words: &[String]) -> anyhow::Result<()> {
+    let mut app = definition();
+    app.build();
+    let text = help::of(&mut app, words).map_err(anyhow::Error::msg)?;
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {

@@ -1,27 +1,33 @@
 //! `fanfold config`: the effective settings.
 
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
-use runtime::Settings;
+use runtime::{Definition, Part, Settings};
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";
 
+/// Prints every setting with its value, by part.
 pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
-    for definition in Settings::definitions() {
-        let (value, source) = settings.origin(definition);
-        let shown = if definition.secret && !value.is_empty() {
-            masked(value)
-        } else {
-            value.to_owned()
-        };
-        println!(
-            "{}={shown}  # {source}: {}",
-            definition.name, definition.about
-        );
+    let mut out = stdout().lock();
+    for part in Part::ALL {
+        writeln!(out, "# {}", part.title())?;
+        for definition in Settings::definitions().iter().filter(|d| d.part == part) {
+            let (value, source) = settings.origin(definition);
+            let shown = if definition.secret && !value.is_empty() {
+                masked(value)
+            } else {
+                value.to_owned()
+            };
+            let Definition { name, about, .. } = definition;
+            writeln!(out, "{name}={shown}  # {source}: {about}")?;
+        }
+        writeln!(out)?;
     }
     for task_type in settings.task_types.iter() {
-        println!(
+        writeln!(
+            out,
             "# task type {}: matches {:?}, executor {}, {} attempts, {:?} each, {} at once",
             task_type.name,
             task_type.matches,
@@ -29,17 +35,19 @@ pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
             task_type.retry.attempts,
             task_type.time_limit,
             task_type.concurrency,
-        );
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A URL keeps its place; its user and password go.
-fn masked(url: &str) -> String {
-    url.split(',')
+/// A URL without a user and password is shown; of anything else nothing is.
+fn masked(secret: &str) -> String {
+    secret
+        .split(',')
         .map(|url| match (url.find("://"), url.rfind('@')) {
             (Some(scheme), Some(at)) => format!("{}{MASK}{}", &url[..scheme + 3], &url[at..]),
-            _ => url.to_owned(),
+            (Some(_), None) => url.to_owned(),
+            (None, _) => MASK.to_owned(),
         })
         .collect::<Vec<_>>()
         .join(",")

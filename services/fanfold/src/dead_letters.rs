@@ -1,5 +1,6 @@
 //! `fanfold dead-letters …`
 
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -17,53 +18,53 @@ const PAGE: usize = 500;
 /// What is done with dead letters.
 #[derive(Subcommand)]
 pub enum DeadLetters {
-    /// Lists them, the oldest first
+    /// List dead letters, oldest first
     List {
         #[command(flatten)]
         which: Which,
-        /// At the most so many
+        /// Maximum number to list
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
-        /// As JSON, one letter a line
+        /// Print JSON, one dead letter per line
         #[arg(long)]
         json: bool,
     },
-    /// Prints one with its task document and every attempt, as JSON
+    /// Print a dead letter with its task document and every attempt, as JSON
     Show {
-        /// Its id
+        /// The dead letter's id
         id: String,
     },
-    /// Runs the requests of these letters again, and puts back messages that could not be read
+    /// Redrive the requests of dead letters, and put back messages that could not be read
     Redrive {
         #[command(flatten)]
         which: Which,
-        /// Only says what would be done
+        /// Only print what would be done
         #[arg(long)]
         dry_run: bool,
-        /// Why: it goes into the requests' histories
+        /// Why; it is recorded in the requests' histories
         #[arg(long, required_unless_present = "dry_run", default_value = "")]
         reason: String,
-        /// Who; unsaid, the user of this shell
+        /// Who is doing this [default: $USER]
         #[arg(long)]
         by: Option<String>,
     },
-    /// Discards these letters
+    /// Discard dead letters
     Discard {
-        /// Only this one
+        /// Discard only this dead letter
         #[arg(conflicts_with_all = ["task_type", "code", "request", "since", "all"])]
         id: Option<String>,
         #[command(flatten)]
         which: Which,
-        /// All of them, where no filter is given
+        /// Discard all dead letters; needed if there is no filter
         #[arg(long)]
         all: bool,
-        /// Only says what would be discarded
+        /// Only print what would be discarded
         #[arg(long)]
         dry_run: bool,
-        /// Why: it goes on record
+        /// Why; it is recorded
         #[arg(long, default_value = "")]
         reason: String,
-        /// Who; unsaid, the user of this shell
+        /// Who is doing this [default: $USER]
         #[arg(long)]
         by: Option<String>,
     },
@@ -72,16 +73,16 @@ pub enum DeadLetters {
 /// Which letters are meant.
 #[derive(Args)]
 pub struct Which {
-    /// Of this task type, or `unreadable`
+    /// Only dead letters of this task type, or `unreadable`
     #[arg(long = "type", value_name = "TYPE")]
     task_type: Option<String>,
-    /// Whose last attempt has this code
+    /// Only dead letters whose last attempt failed with this code
     #[arg(long)]
     code: Option<String>,
-    /// Of this request
+    /// Only dead letters of this request
     #[arg(long, value_name = "ID")]
     request: Option<RequestId>,
-    /// Kept at this time or later: a timestamp, or an age such as 2h or 7d
+    /// Only dead letters kept since then: a timestamp, or an age such as 2h or 7d
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
 }
@@ -112,7 +113,11 @@ pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<E
         }
         DeadLetters::Show { id } => match operator.letters().get(id).await? {
             Some(kept) => {
-                println!("{}", serde_json::to_string_pretty(&kept.detail())?);
+                writeln!(
+                    stdout(),
+                    "{}",
+                    serde_json::to_string_pretty(&kept.detail())?
+                )?;
                 Ok(ExitCode::SUCCESS)
             }
             None => bail!("there is no dead letter {id}"),
@@ -180,9 +185,9 @@ async fn list(
         for kept in &page.letters {
             let summary = kept.summary();
             if json {
-                println!("{}", serde_json::to_string(&summary)?);
+                writeln!(stdout(), "{}", serde_json::to_string(&summary)?)?;
             } else {
-                println!("{}", line(&summary));
+                writeln!(stdout(), "{}", line(&summary))?;
             }
         }
         listed += page.letters.len();
@@ -219,8 +224,8 @@ async fn change_all(
                 (None, false) => done.to_owned(),
             };
             match answer.request_id.filter(|_| done == "redriven") {
-                Some(request) => println!("{request}  {what}"),
-                None => println!("{}  {what}", answer.dead_letter),
+                Some(request) => writeln!(stdout(), "{request}  {what}")?,
+                None => writeln!(stdout(), "{}  {what}", answer.dead_letter)?,
             }
         }
         told = so_far.answers.len();

@@ -16,7 +16,7 @@ use runtime::Settings;
 /// The subcommands on documents.
 #[derive(Subcommand)]
 pub enum DocumentCommand {
-    /// Looks at documents without any server
+    /// Check, hydrate and split documents without any server
     #[command(subcommand)]
     Document(Tool),
 }
@@ -24,7 +24,7 @@ pub enum DocumentCommand {
 /// The tools.
 #[derive(Subcommand)]
 pub enum Tool {
-    /// Says whether a document would be accepted, and what it would become
+    /// Print whether a document would be accepted, and what it would become
     Check {
         /// The document; - for stdin
         file: PathBuf,
@@ -32,17 +32,17 @@ pub enum Tool {
         #[arg(long)]
         json: bool,
     },
-    /// Prints the hydrated element; several are wrapped in <hydrated>
+    /// Print the hydrated elements, wrapped in <hydrated> if there are several
     Hydrate {
         /// The document; - for stdin
         file: PathBuf,
-        /// What to hydrate: an XPath, or / for the whole document
+        /// XPath of the elements to hydrate; / is the whole document
         #[arg(long, default_value = "/", value_name = "XPATH")]
         target: String,
         #[command(flatten)]
         resources: ResourcesAt,
     },
-    /// Prints the task documents of a group
+    /// Print the task documents of a group
     Tasks {
         /// The document; - for stdin
         file: PathBuf,
@@ -52,7 +52,7 @@ pub enum Tool {
         /// Only this task, from 1
         #[arg(long, value_name = "N")]
         task: Option<u32>,
-        /// Where the earlier groups' results are, as result-<g>-<n>.xml
+        /// Folder with the results of earlier groups, named result-<g>-<n>.xml
         #[arg(long, value_name = "DIR")]
         results: Option<PathBuf>,
         #[command(flatten)]
@@ -63,7 +63,7 @@ pub enum Tool {
 /// Where what a document refers to is read from.
 #[derive(Args)]
 pub struct ResourcesAt {
-    /// `s3://bucket/X` is read from DIR/X
+    /// Read `s3://bucket/X` from DIR/X
     #[arg(long, value_name = "DIR")]
     resources: Option<PathBuf>,
 }

@@ -46,7 +46,7 @@ impl Health {
             watch: StuckWatch::of_open(
                 connection.clone(),
                 settings.shards,
-                Duration::from_millis(settings.request_timeout_ms),
+                settings.request_timeout,
             ),
             shards: settings.shards,
             connection,
@@ -74,7 +74,7 @@ pub async fn bind(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
     if settings.health_port == 0 {
         return Ok(None);
     }
-    let host = settings.http_host.parse().unwrap_or([127, 0, 0, 1].into());
+    let host = settings.http_host;
     let address = SocketAddr::new(host, settings.health_port);
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("HEALTH_PORT: {address}"))?;

@@ -6,6 +6,7 @@ mod config;
 mod dead_letters;
 mod document;
 mod health;
+mod help;
 mod operate;
 mod own;
 mod ready;
@@ -25,11 +26,20 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
+        // The reader of the output, such as `head`, has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fanfold: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
 }
 
 fn run() -> anyhow::Result<ExitCode> {
@@ -40,7 +50,11 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
         Command::Completions(shell) => {
-            command_line::completions(shell);
+            command_line::completions(shell)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Help(words) => {
+            command_line::print_help(&words)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Role(role) => role,

@@ -1,5 +1,6 @@
 //! `fanfold requests|redrive|cancel|dead-letters …`: what people do to requests, straight on NATS.
 
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,24 +15,24 @@ use crate::dead_letters::{self, DeadLetters};
 /// The subcommands on requests that went wrong.
 #[derive(Subcommand)]
 pub enum OperateCommand {
-    /// Looks at all requests
+    /// Look at all requests
     #[command(subcommand)]
     Requests(Requests),
-    /// Runs again what failed of a request; the results it has are kept
+    /// Run the failed tasks of a request again and keep its results
     Redrive {
         /// The request
         id: RequestId,
         #[command(flatten)]
         why: WhyArgs,
     },
-    /// Stops a request
+    /// Stop a request
     Cancel {
         /// The request
         id: RequestId,
         #[command(flatten)]
         why: WhyArgs,
     },
-    /// Tasks that were given up and messages that cannot be read
+    /// Look at, redrive or discard tasks that were given up
     #[command(subcommand)]
     DeadLetters(DeadLetters),
 }
@@ -39,13 +40,13 @@ pub enum OperateCommand {
 /// What is asked of all requests.
 #[derive(Subcommand)]
 pub enum Requests {
-    /// Lists those without progress for longer than their time-outs explain; exits with 1 where
-    /// there are any
+    /// List requests without progress for longer than their timeouts explain; exit with 1 if there
+    /// are any
     Stuck {
-        /// How many seconds any step may take beyond its time-outs
+        /// Seconds that a step may take beyond its timeouts
         #[arg(long, value_name = "SECONDS", default_value_t = runtime::STUCK_AFTER.as_secs())]
         after: u64,
-        /// As JSON, one request a line
+        /// Print JSON, one request per line
         #[arg(long)]
         json: bool,
     },
@@ -54,10 +55,10 @@ pub enum Requests {
 /// Who, and why.
 #[derive(Args)]
 pub struct WhyArgs {
-    /// Why: it goes into the request's history
+    /// Why; it is recorded in the request's history
     #[arg(long)]
     reason: String,
-    /// Who; unsaid, the user of this shell
+    /// Who is doing this [default: $USER]
     #[arg(long)]
     by: Option<String>,
 }
@@ -122,7 +123,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
 fn obeyed(id: RequestId, obeyed: Result<&str, ExecuteError>) -> anyhow::Result<ExitCode> {
     match obeyed {
         Ok(done) => {
-            println!("{id} {done}");
+            writeln!(stdout(), "{id} {done}")?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => bail!("{id}: {error}"),
@@ -133,16 +134,17 @@ async fn stuck(watch: &StuckWatch, after: Duration, json: bool) -> anyhow::Resul
     let stuck = watch.stuck(after).await?;
     for request in &stuck {
         if json {
-            println!("{}", serde_json::to_string(request)?);
+            writeln!(stdout(), "{}", serde_json::to_string(request)?)?;
         } else {
             let group = request.group.map_or("-".into(), |group| group.to_string());
-            println!(
+            writeln!(
+                stdout(),
                 "{}  {:<9}  group {group}  last progress {}  expected by {}",
                 request.request_id,
                 request.status.as_str(),
                 request.last_progress_at,
                 request.expected_by,
-            );
+            )?;
         }
     }
     eprintln!("{} stuck", stuck.len());

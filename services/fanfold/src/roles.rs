@@ -22,11 +22,11 @@ fn topology(settings: &Settings) -> Topology {
         shards: settings.shards,
         replicas: settings.replicas,
         tasks_max_bytes: settings.tasks_max_bytes,
-        log_age: Duration::from_secs(settings.log_max_age_seconds),
+        log_age: settings.log_max_age,
         task_types: settings.task_types.names(),
-        task_lease: Duration::from_millis(settings.task_lease_ms),
-        takeover_after: Duration::from_millis(settings.takeover_after_ms),
-        ack_wait: Duration::from_millis(settings.ack_wait_ms),
+        task_lease: settings.task_lease,
+        takeover_after: settings.takeover_after,
+        ack_wait: settings.ack_wait,
         ..Topology::default()
     }
 }
@@ -38,7 +38,7 @@ async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> 
 
 async fn views(settings: &Settings) -> anyhow::Result<Store> {
     let connection = projections::Connection::open(&settings.redis_url).await?;
-    let keep = Duration::from_secs(settings.request_ttl_seconds);
+    let keep = settings.request_ttl;
     Ok(Store::new(connection, keep))
 }
 

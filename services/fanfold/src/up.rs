@@ -1,7 +1,6 @@
 //! Running roles: bind → servers → connect → run → drain → stop the servers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use runtime::{Settings, Shutdown};
 use servers::Staging;
@@ -14,7 +13,7 @@ use crate::{health, ready, roles};
 
 /// Runs the roles of this process until it is asked to end.
 pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let grace = Duration::from_millis(settings.shutdown_grace_ms);
+    let grace = settings.shutdown_grace;
     // From here on a signal is for this process to act on: its servers do not get it.
     let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
     let ran = serve(role, settings, &shutdown).await;

@@ -89,7 +89,7 @@ impl Context {
             pool,
             worker: own_worker,
         } = in_process;
-        let ack_wait = Duration::from_millis(settings.ack_wait_ms);
+        let ack_wait = settings.ack_wait;
         Ok(Self {
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
@@ -100,7 +100,7 @@ impl Context {
             task_types: settings.task_types.clone(),
             rules: settings.rules(),
             result_max_bytes: settings.result_max_bytes,
-            request_timeout: Duration::from_millis(settings.request_timeout_ms),
+            request_timeout: settings.request_timeout,
             ack_wait,
             fetcher: Fetcher::new(settings)?,
             resource_bounds: Bounds {

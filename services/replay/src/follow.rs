@@ -38,7 +38,7 @@ pub async fn request(live: &Live, story: Story, json: bool) -> Result<Finding, E
                     page::line(&line::of_entry(&entry))?;
                 } else {
                     let since = timeline::delta(Some(last), entry.at);
-                    println!("{}", entry_line(&entry, &since, paint));
+                    page::text(&entry_line(&entry, &since, paint))?;
                 }
                 last = entry.at;
             }

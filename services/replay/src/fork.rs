@@ -1,7 +1,6 @@
 //! `fork`: a new request that takes over what another one has, up to a point.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use domain::document::{Document, Limits, TaskDocument};
 use domain::request::{
@@ -61,7 +60,7 @@ pub async fn run(args: &ForkArgs, settings: &Settings) -> Result<Finding, Error>
         groups,
         now: Timestamp::now(),
         rules: Rules {
-            group_timeout: Duration::from_millis(settings.group_timeout_ms),
+            group_timeout: settings.group_timeout,
             fail_fast: settings.fail_fast,
         },
     }));

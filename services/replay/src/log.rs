@@ -119,7 +119,7 @@ pub async fn views(settings: &Settings) -> Result<Store, Error> {
     let connection = opening.await.map_err(|_| {
         Error::Unreachable(format!("Redis does not answer within {VIEWS_TIMEOUT:?}"))
     })??;
-    let keep = Duration::from_secs(settings.request_ttl_seconds);
+    let keep = settings.request_ttl;
     Ok(Store::new(connection, keep))
 }
 

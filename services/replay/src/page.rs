@@ -43,6 +43,16 @@ fn through_pager(text: &str) -> bool {
     pager.wait().is_ok()
 }
 
+/// Prints a text that ends its line, without a pager.
+pub fn text(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        stdout.write_all(b"\n")?;
+    }
+    Ok(stdout.flush()?)
+}
+
 /// Prints one object on a line of its own.
 pub fn line(value: &serde_json::Value) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();

@@ -27,7 +27,7 @@ pub use logs::start_logs;
 pub use operator::{Answer, Change, Changed, Operator, REASON_MAX_CHARS, Why, WhyError};
 pub use poison::strike;
 pub use pool::{Cost, Pool, Unfinished};
-pub use settings::{Definition, Settings, SettingsError, Source};
+pub use settings::{Definition, LogFormat, Part, Settings, SettingsError, Source};
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};
 pub use stuck::{STUCK_AFTER, StuckWatch};

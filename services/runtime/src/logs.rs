@@ -2,7 +2,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::{Settings, SettingsError};
+use crate::{LogFormat, Settings, SettingsError};
 
 /// Starts the structured logs of this process, on stderr.
 pub fn start_logs(settings: &Settings) -> Result<(), SettingsError> {
@@ -11,7 +11,7 @@ pub fn start_logs(settings: &Settings) -> Result<(), SettingsError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    if settings.log_format == "json" {
+    if settings.log_format == LogFormat::Json {
         subscriber.json().flatten_event(true).init();
     } else {
         let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -138,7 +138,7 @@ impl Operator {
             letters: DeadLetters::new(connection),
             log,
             rules: settings.rules(),
-            needed: Duration::from_millis(settings.request_timeout_ms).saturating_add(LOG_OUTLIVES),
+            needed: settings.request_timeout.saturating_add(LOG_OUTLIVES),
         }
     }
 

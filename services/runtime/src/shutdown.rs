@@ -57,15 +57,18 @@ impl Shutdown {
         slept.await.is_some()
     }
 
-    /// Takes the signals over, and gives what is to be run to act on them: the first SIGINT or
-    /// SIGTERM is a soft end, and a second one, or the end of `grace`, a hard one.
+    /// Takes the signals over, and gives what is to be run to act on them: the first SIGINT, SIGTERM
+    /// or SIGHUP is a soft end, and a second one, or the end of `grace`, a hard one.
     pub fn on_signals(self, grace: Duration) -> std::io::Result<impl Future<Output = ()> + use<>> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        // Its terminal was closed, or its session ended.
+        let mut hangup = signal(SignalKind::hangup())?;
         Ok(async move {
             let asked = tokio::select! {
                 _ = interrupt.recv() => true,
                 _ = terminate.recv() => true,
+                _ = hangup.recv() => true,
                 () = self.softly() => false,
             };
             self.soft();
@@ -78,6 +81,7 @@ impl Shutdown {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
                 () = tokio::time::sleep(grace) => {}
                 () = self.hardly() => {}
             }

@@ -113,6 +113,11 @@ impl Entry {
     }
 }
 
+/// A duration as the file has it.
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 impl TaskType {
     fn read(entry: Entry, settings: &Settings) -> Result<Self, String> {
         let token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -131,7 +136,7 @@ impl TaskType {
             ),
             (
                 "initial_ms",
-                toml::Value::from(i64::try_from(settings.retry_delay_ms).unwrap_or(i64::MAX)),
+                toml::Value::from(millis(settings.retry_delay)),
             ),
         ]);
         let mut retry = entry.retry.clone().unwrap_or_default();
@@ -150,9 +155,9 @@ impl TaskType {
                 .executor
                 .unwrap_or_else(|| executor(&settings.executor)),
             retry,
-            time_limit: Duration::from_millis(
-                entry.time_limit_ms.unwrap_or(settings.task_timeout_ms),
-            ),
+            time_limit: entry
+                .time_limit_ms
+                .map_or(settings.task_timeout, Duration::from_millis),
             concurrency: entry.concurrency.unwrap_or(settings.worker_concurrency),
             result_max_bytes: settings.result_max_bytes,
             matches: entry.matches,

@@ -41,7 +41,7 @@ impl Fetcher {
         // Whoever comes first chooses the provider for the whole process.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let bounds = Bounds {
-            time: Duration::from_millis(settings.href_timeout_ms),
+            time: settings.href_timeout,
             bytes: settings.href_max_bytes,
         };
         let allowed = Allowed::parse(&settings.href_allow, settings.href_plain_http)

@@ -10,27 +10,27 @@ use crate::place::Ago;
 
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  fanfold replay verify ID\n  fanfold replay verify --since 1h\n  fanfold replay verify --all --json\n\nExits with 2 where there is a difference."
+    after_help = "Examples:\n  fanfold replay verify ID\n  fanfold replay verify --since 1h\n  fanfold replay verify --all --json\n\nExits with 2 if there is an inconsistency."
 )]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of its own.
 pub struct VerifyArgs {
     /// The request
     #[arg(required_unless_present_any = ["all", "since"])]
     pub id: Option<RequestId>,
-    /// Every request of the log
+    /// Verify every request of the log
     #[arg(long, conflicts_with_all = ["id", "since"])]
     pub all: bool,
-    /// Every request with a commit since then
+    /// Verify every request with a commit since then
     #[arg(long, value_name = "1h|TIME", conflicts_with = "id")]
     pub since: Option<Ago>,
-    /// One JSON object a finding, and a last one with the counts
+    /// Print JSON, one object per finding and a last one with the counts
     #[arg(long)]
     pub json: bool,
-    /// Make the document of every task again, and compare it with what its worker was given;
-    /// always done for one request
+    /// Make the document of every task again and compare it with what its worker was given; this is
+    /// always done for a single request
     #[arg(long, conflicts_with = "id")]
     pub documents: bool,
-    /// The log only: Redis is not asked
+    /// Verify the log only, without Redis
     #[arg(long)]
     pub no_views: bool,
 }
@@ -40,20 +40,20 @@ pub struct VerifyArgs {
     after_help = "Examples:\n  fanfold replay export ID -o incident.fanfold\n  fanfold replay export --since 1d --status failed -o failed.fanfold --redact"
 )]
 pub struct ExportArgs {
-    /// The request; without it, those that the filter lets through
+    /// The request; without it, the requests that the filter selects
     pub id: Option<RequestId>,
     #[command(flatten)]
     pub filter: Filter,
     /// Only what was stored since then
     #[arg(long, value_name = "1h|TIME")]
     pub since: Option<Ago>,
-    /// The file to write
+    /// File to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// Mask the text of documents, results and headers
     #[arg(long)]
     pub redact: bool,
-    /// No more than so many requests, the newest first
+    /// Maximum number of requests, newest first
     #[arg(long, default_value_t = 1_000)]
     pub limit: usize,
 }
@@ -68,7 +68,7 @@ pub struct RunArgs {
     /// Run the tasks again with the executor that is configured here, and compare the results
     #[arg(long)]
     pub execute: bool,
-    /// One JSON object instead of text
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -83,7 +83,7 @@ pub struct TestArgs {
     /// The name of the case
     #[arg(long)]
     pub name: String,
-    /// Where the cases are
+    /// Folder of the cases
     #[arg(long, value_name = "DIR", default_value = "tests/golden/replay")]
     pub cases: PathBuf,
 }

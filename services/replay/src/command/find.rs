@@ -13,10 +13,10 @@ use crate::place::Ago;
 pub struct TailArgs {
     #[command(flatten)]
     pub filter: Filter,
-    /// Begin so long ago; without it, with the newest
+    /// Begin this long ago, or at this time [default: now]
     #[arg(long, value_name = "1h|TIME")]
     pub since: Option<Ago>,
-    /// End with what is there
+    /// Stop at the end of the log instead of following it
     #[arg(long)]
     pub no_follow: bool,
     #[command(flatten)]
@@ -30,10 +30,10 @@ pub struct TailArgs {
 pub struct SearchArgs {
     #[command(flatten)]
     pub filter: Filter,
-    /// Only what was stored since then
+    /// Only requests with commits since then
     #[arg(long, value_name = "1h|TIME")]
     pub since: Option<Ago>,
-    /// No more than so many requests, the newest first
+    /// Maximum number of requests, newest first
     #[arg(long, default_value_t = 50)]
     pub limit: usize,
     #[command(flatten)]
@@ -43,10 +43,10 @@ pub struct SearchArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  fanfold replay summary --since 1h")]
 pub struct SummaryArgs {
-    /// The period: so long until now
+    /// Length of the period, which ends now
     #[arg(long, value_name = "1h", default_value = "1h")]
     pub since: Ago,
-    /// One JSON object instead of text
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

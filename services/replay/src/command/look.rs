@@ -13,7 +13,7 @@ pub struct ReadingArgs {
     /// Read from this bundle instead of the log
     #[arg(long, value_name = "BUNDLE")]
     pub from: Option<PathBuf>,
-    /// JSON instead of text: one object, or one a line
+    /// Print JSON: one object, or one per line
     #[arg(long)]
     pub json: bool,
 }
@@ -41,13 +41,13 @@ pub struct WhyArgs {
 pub struct ShowArgs {
     #[command(flatten)]
     pub one: OneArgs,
-    /// As it was then: a sequence, a time, or so long ago
+    /// Show the request as it was at a sequence, at a time, or this long ago
     #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
     pub at: Option<Place>,
-    /// Keep up as it goes on, until it has ended
+    /// Follow the request until it ends
     #[arg(long, conflicts_with_all = ["at", "from"])]
     pub follow: bool,
-    /// Every line of the timeline, nothing folded
+    /// Print every line of the timeline
     #[arg(long)]
     pub unfolded: bool,
 }
@@ -59,10 +59,10 @@ pub struct ShowArgs {
 pub struct StateArgs {
     #[command(flatten)]
     pub one: OneArgs,
-    /// As it was then: a sequence, a time, or so long ago
+    /// Show the request as it was at a sequence, at a time, or this long ago
     #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
     pub at: Option<Place>,
-    /// Documents and results in full
+    /// Print documents and results in full
     #[arg(long)]
     pub full: bool,
 }
@@ -72,10 +72,10 @@ pub struct StateArgs {
 pub struct DiffArgs {
     /// The request
     pub id: RequestId,
-    /// From here: a sequence, a time, or so long ago
+    /// First point: a sequence, a time, or an age such as -5m
     #[arg(value_name = "A", allow_hyphen_values = true)]
     pub a: Place,
-    /// To here
+    /// Second point
     #[arg(value_name = "B", allow_hyphen_values = true)]
     pub b: Place,
     /// Read from this bundle instead of the log
@@ -94,7 +94,7 @@ pub struct TaskArgs {
     pub group: u32,
     /// The task, from 1
     pub task: u32,
-    /// Only the document, as it was sent
+    /// Print only the document, as it was sent
     #[arg(long)]
     pub document: bool,
     #[command(flatten)]

@@ -10,28 +10,28 @@ use crate::place::Place;
 /// Who writes, and why.
 #[derive(Args)]
 pub struct ConsentArgs {
-    /// Why, for the record
+    /// Why; it is recorded
     #[arg(long)]
     pub reason: Option<String>,
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Who does it, for the record
+    /// Who is doing this [default: $USER]
     #[arg(long, env = "USER", default_value = "unknown", hide_env = true)]
     pub by: String,
 }
 
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  fanfold replay rebuild --reason 'views of yesterday were lost' --yes\n\nStopped, it is taken up again where it was by the same command."
+    after_help = "Example:\n  fanfold replay rebuild --reason 'views of yesterday were lost' --yes\n\nThe same command resumes a rebuild that was stopped."
 )]
 pub struct RebuildArgs {
     #[command(flatten)]
     pub consent: ConsentArgs,
-    /// Only these of the views
+    /// Rebuild only these views
     #[arg(long, value_name = "NAME", value_parser = ["request", "groups", "failure", "response", "metadata", "idempotency"])]
     pub view: Vec<String>,
-    /// Forget what a stopped rebuild has done, and begin anew
+    /// Start over instead of resuming a stopped rebuild
     #[arg(long)]
     pub restart: bool,
     /// How many commits are folded before what came of them is kept
@@ -46,15 +46,15 @@ pub struct RebuildArgs {
 pub struct ForkArgs {
     /// The request to fork
     pub id: RequestId,
-    /// Take over the results up to here: a sequence, a time, or so long ago
+    /// Take over the results up to a sequence, a time, or this long ago
     #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
     pub at: Place,
-    /// The document of the new request, where it is another one
+    /// Document of the new request [default: that of the old one]
     #[arg(long, value_name = "FILE")]
     pub document: Option<PathBuf>,
     #[command(flatten)]
     pub consent: ConsentArgs,
-    /// One JSON object instead of text
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

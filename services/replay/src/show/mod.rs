@@ -31,7 +31,7 @@ pub async fn run(args: &ShowArgs, settings: &Settings) -> Result<Finding, Error>
         let paint = Paint::of_stdout();
         let text = told(&story, freshness.as_ref(), args, paint);
         if args.follow {
-            print!("{text}");
+            page::text(&text)?;
         } else {
             page::print(&text)?;
         }

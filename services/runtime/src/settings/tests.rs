@@ -24,7 +24,7 @@ fn a_flag_goes_over_the_environment_which_goes_over_the_file() {
     assert_eq!(settings.http_port, 3);
     assert_eq!(settings.max_task_attempts, 6);
     assert_eq!(settings.worker_concurrency, 7);
-    assert_eq!(settings.group_timeout_ms, 900_000);
+    assert_eq!(settings.group_timeout, Duration::from_mins(15));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_bad_value_names_itself_and_who_set_it() {
     let error = load("", &[("HTTP_PORT", "eighty")], &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "HTTP_PORT='eighty' (environment): invalid digit found in string"
+        "HTTP_PORT='eighty' (environment): expected a whole number within its range"
     );
     let error = load("shards = 65", &[], &[]).unwrap_err();
     assert_eq!(
@@ -58,7 +58,7 @@ fn no_request_may_outlive_the_log() {
     let error = load("", &[("LOG_MAX_AGE_SECONDS", "3600")], &[]).unwrap_err();
     let error = error.to_string();
     assert!(error.starts_with("REQUEST_TIMEOUT_MS='"), "{error}");
-    assert!(error.contains("60 s shorter"), "{error}");
+    assert!(error.contains("60s shorter"), "{error}");
     let too_long = ("REQUEST_TIMEOUT_MS", "3540001");
     let shorter = ("REQUEST_TIMEOUT_MS", "3540000");
     let age = ("LOG_MAX_AGE_SECONDS", "3600");
@@ -72,7 +72,7 @@ fn no_request_may_outlive_the_log() {
 #[test]
 fn no_document_is_accepted_that_is_larger_than_what_can_be_read_again() {
     let most = nats::STORED_MAX_BYTES;
-    assert_eq!(most, 268_435_456, "it stands in the setting's text");
+    assert_eq!(most, 256 << 20, "it stands in the setting's text");
     let of_responses = domain::document::Limits::default().max_assembled_bytes;
     assert_eq!(of_responses, most, "a response is read again too");
     for key in ["payload_max_bytes", "result_max_bytes"] {
@@ -80,7 +80,29 @@ fn no_document_is_accepted_that_is_larger_than_what_can_be_read_again() {
         let settings = load_with(most).unwrap();
         assert!([settings.payload_max_bytes, settings.result_max_bytes].contains(&most));
         let error = load_with(most + 1).unwrap_err().to_string();
-        assert!(error.ends_with("it must be at most 268435456"), "{error}");
+        assert!(error.ends_with("it must be at most 256 MiB"), "{error}");
+    }
+}
+
+#[test]
+fn durations_and_sizes_have_units_and_zero_is_refused_where_it_makes_no_sense() {
+    let environment = [("GROUP_TIMEOUT_MS", "90s"), ("PAYLOAD_MAX_BYTES", "2 MiB")];
+    let settings = load("task_lease_ms = '1m'", &environment, &[]).unwrap();
+    assert_eq!(settings.group_timeout, Duration::from_secs(90));
+    assert_eq!(settings.payload_max_bytes, 2 << 20);
+    assert_eq!(settings.task_lease, Duration::from_mins(1));
+    for (name, value, reason) in [
+        ("SHARDS", "0", "it must be greater than zero"),
+        ("ACK_WAIT_MS", "0s", "it must be greater than zero"),
+        ("ACK_WAIT_MS", "soon", "expected a duration such as"),
+        ("HREF_MAX_BYTES", "10 MB/s", "expected a size such as"),
+        ("FAIL_FAST", "yes", "expected true or false"),
+        ("LOG_FORMAT", "xml", "expected text or json"),
+        ("HTTP_HOST", "nonsense", "invalid IP address syntax"),
+    ] {
+        let error = load("", &[(name, value)], &[]).unwrap_err().to_string();
+        let start = format!("{name}='{value}' (environment): {reason}");
+        assert!(error.starts_with(&start), "{error}");
     }
 }
 

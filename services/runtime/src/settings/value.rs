@@ -1,0 +1,301 @@
+//! The types that setting values are read as. Each says what it accepts, so that a value that
+//! cannot be used never becomes a setting.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The units of a duration, with their milliseconds.
+const TIME_UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+/// The units of a size, with their bytes.
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("KiB", 1 << 10),
+    ("MB", 1_000_000),
+    ("MiB", 1 << 20),
+    ("GB", 1_000_000_000),
+    ("GiB", 1 << 30),
+];
+
+/// Why a text is not a value of its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable(String);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Unusable {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// A duration such as `250ms`, `10s`, `5m`, `1h` or `7d`; a plain number counts milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Millis(Duration);
+
+/// The same; a plain number counts seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(Duration);
+
+/// A size such as `64 KiB`, `10 MiB` or `1 GB`; a plain number counts bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(u64);
+
+/// A value that is not zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Positive<T>(T);
+
+/// `true` or `false`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag(bool);
+
+/// A whole number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole<T>(T);
+
+/// The number and the unit of a text such as `10 MiB`.
+fn split(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number = text[..end].parse().ok()?;
+    Some((number, text[end..].trim_start()))
+}
+
+fn duration(text: &str, plain: u64) -> Result<Duration, Unusable> {
+    let expected = || Unusable::new("expected a duration such as 250ms, 10s, 5m, 1h or 7d");
+    let (number, unit) = split(text).ok_or_else(expected)?;
+    let factor = match unit {
+        "" => plain,
+        unit => {
+            let known = TIME_UNITS.iter().find(|(name, _)| *name == unit);
+            known.ok_or_else(expected)?.1
+        }
+    };
+    let millis = number.checked_mul(factor).ok_or_else(expected)?;
+    Ok(Duration::from_millis(millis))
+}
+
+impl FromStr for Millis {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        duration(text, 1).map(Self)
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        duration(text, 1_000).map(Self)
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        let expected = || Unusable::new("expected a size such as 64 KiB, 10 MiB or 1 GiB");
+        let (number, unit) = split(text).ok_or_else(expected)?;
+        let factor = match unit {
+            "" => 1,
+            unit => {
+                let is = |name: &str| name.eq_ignore_ascii_case(unit);
+                let known = SIZE_UNITS.iter().find(|(name, _)| is(name));
+                known.ok_or_else(expected)?.1
+            }
+        };
+        number.checked_mul(factor).map(Self).ok_or_else(expected)
+    }
+}
+
+impl FromStr for Flag {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        match text {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            _ => Err(Unusable::new("expected true or false")),
+        }
+    }
+}
+
+impl<T: FromStr> FromStr for Whole<T> {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        let number = text.trim().parse();
+        let expected = || Unusable::new("expected a whole number within its range");
+        number.map(Self).map_err(|_| expected())
+    }
+}
+
+/// What zero is, for [`Positive`].
+pub trait Zero {
+    /// Whether it is zero.
+    fn is_zero(&self) -> bool;
+}
+
+impl Zero for Millis {
+    fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl Zero for Seconds {
+    fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl Zero for Bytes {
+    fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl<T: Default + PartialEq> Zero for Whole<T> {
+    fn is_zero(&self) -> bool {
+        self.0 == T::default()
+    }
+}
+
+impl<T: FromStr<Err = Unusable> + Zero> FromStr for Positive<T> {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        let value: T = text.parse()?;
+        if value.is_zero() {
+            return Err(Unusable::new("it must be greater than zero"));
+        }
+        Ok(Self(value))
+    }
+}
+
+/// A value as its setting's field has it.
+pub trait Setting<F> {
+    /// The field's value; or why it does not fit there.
+    fn into_field(self) -> Result<F, Unusable>;
+}
+
+impl Setting<Duration> for Millis {
+    fn into_field(self) -> Result<Duration, Unusable> {
+        Ok(self.0)
+    }
+}
+
+impl Setting<Duration> for Seconds {
+    fn into_field(self) -> Result<Duration, Unusable> {
+        Ok(self.0)
+    }
+}
+
+impl<F: TryFrom<u64>> Setting<F> for Bytes {
+    fn into_field(self) -> Result<F, Unusable> {
+        F::try_from(self.0).map_err(|_| Unusable::new("it is too large"))
+    }
+}
+
+impl Setting<bool> for Flag {
+    fn into_field(self) -> Result<bool, Unusable> {
+        Ok(self.0)
+    }
+}
+
+impl<T> Setting<T> for Whole<T> {
+    fn into_field(self) -> Result<T, Unusable> {
+        Ok(self.0)
+    }
+}
+
+impl<F, T: Setting<F>> Setting<F> for Positive<T> {
+    fn into_field(self) -> Result<F, Unusable> {
+        self.0.into_field()
+    }
+}
+
+impl Setting<Self> for String {
+    fn into_field(self) -> Result<Self, Unusable> {
+        Ok(self)
+    }
+}
+
+impl Setting<Self> for std::net::IpAddr {
+    fn into_field(self) -> Result<Self, Unusable> {
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_a_unit_or_that_of_its_setting() {
+        for (text, millis) in [
+            ("10", 10),
+            ("250ms", 250),
+            ("10s", 10_000),
+            ("5 m", 300_000),
+            ("1h", 3_600_000),
+            ("7d", 604_800_000),
+        ] {
+            let expected = Millis(Duration::from_millis(millis));
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        assert_eq!("10".parse(), Ok(Seconds(Duration::from_secs(10))));
+        assert_eq!("10ms".parse(), Ok(Seconds(Duration::from_millis(10))));
+        for text in [
+            "",
+            "s",
+            "10 x",
+            "-1s",
+            "1.5s",
+            "99999999999999999999",
+            "999999999999999999d",
+        ] {
+            assert!(text.parse::<Millis>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_has_a_unit_or_counts_bytes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("512", 512),
+            ("64 KiB", 65_536),
+            ("10MiB", 10_485_760),
+            ("1 gib", 1 << 30),
+            ("1 MB", 1_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "MiB", "10 MiBs", "1.5 MiB", "99999999999999999999 GiB"] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+        let large: Result<u8, _> = Bytes(256).into_field();
+        assert!(large.is_err());
+    }
+
+    #[test]
+    fn zero_is_not_positive() {
+        assert!("0".parse::<Positive<Whole<u32>>>().is_err());
+        assert!("0s".parse::<Positive<Millis>>().is_err());
+        assert!("0 MiB".parse::<Positive<Bytes>>().is_err());
+        assert_eq!("1".parse(), Ok(Positive(Whole(1_u32))));
+    }
+}

@@ -61,6 +61,8 @@ fn default_connect_timeout_ms() -> u64 {
 #[derive(Debug)]
 pub struct Http {
     client: Client,
+    /// One that opens a connection for every call.
+    fresh: Client,
     url: Url,
     max_result_bytes: usize,
 }
@@ -75,23 +77,29 @@ impl Http {
         // Whoever comes first chooses the provider for the whole process. If that was not us, one
         // is there, which is all that is needed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut client = Client::builder()
-            .default_headers(headers(config)?)
-            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
-            .pool_idle_timeout(KEPT_IDLE)
-            // A redirect would carry a task and its credentials to a host nobody configured, and
-            // so would a proxy found in the environment.
-            .redirect(Policy::none())
-            .no_proxy();
-        if url.scheme() == "http" {
-            // No certificate is ever looked at, so a system that has none is no obstacle.
-            client = client.tls_certs_only([]);
-        }
-        Ok(Self {
-            client: client.build().map_err(|error| {
+        let headers = headers(config)?;
+        let client = |kept: usize| {
+            let mut client = Client::builder()
+                .default_headers(headers.clone())
+                .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+                .pool_idle_timeout(KEPT_IDLE)
+                .pool_max_idle_per_host(kept)
+                // A redirect would carry a task and its credentials to a host nobody configured,
+                // and so would a proxy found in the environment.
+                .redirect(Policy::none())
+                .no_proxy();
+            if url.scheme() == "http" {
+                // No certificate is ever looked at, so a system that has none is no obstacle.
+                client = client.tls_certs_only([]);
+            }
+            client.build().map_err(|error| {
                 let reason = format!("no client can be made for it: {}", chain(&error));
                 ConfigError::new("url", &url, reason)
-            })?,
+            })
+        };
+        Ok(Self {
+            client: client(usize::MAX)?,
+            fresh: client(0)?,
             url,
             max_result_bytes: max_result_bytes(config.max_result_bytes, limit)?,
         })
@@ -133,15 +141,16 @@ impl Http {
         if let Some(traceparent) = &task.traceparent {
             call = call.header("traceparent", traceparent);
         }
+        let call = call.build().map_err(|error| reply::broken(&error))?;
         let (begun, again) = (Instant::now(), call.try_clone());
-        let mut response = call.send().await;
+        let mut response = self.client.execute(call).await;
         // A service may close a connection that was kept just as it is used again. That says
         // nothing of the task, and is no attempt at it.
         if let (Err(error), Some(again)) = (&response, again)
             && is_closed(error)
             && begun.elapsed() < CLOSED_WITHIN
         {
-            response = again.send().await;
+            response = self.fresh.execute(again).await;
         }
         let response = response.map_err(|error| reply::broken(&error))?;
         reply::taken(response, self.max_result_bytes).await

@@ -286,6 +286,8 @@ fn a_refusal_names_the_place_of_the_fault_and_not_of_what_is_around_it() {
             9,
             "no reference to a character that XML has",
         ),
+        ("a='1'\n p:b='2'", 2, "the prefix p is not bound"),
+        ("a='p:b'\n b='<'", 5, "write &lt;"),
     ] {
         let refusal = refused(format!("<vnml {attributes}/>").as_bytes());
         let place = (refusal.line(), refusal.column());

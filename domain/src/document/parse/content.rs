@@ -38,7 +38,7 @@ impl Parser<'_> {
         let parent = self.parent();
         if let Some(character) = reference
             .resolve_char_ref()
-            .map_err(|error| malformed(error.to_string()))?
+            .map_err(|_| malformed("this is no reference to a character that XML has"))?
         {
             well_formed::characters(character.encode_utf8(&mut [0; 4]))?;
             self.tree

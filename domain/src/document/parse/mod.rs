@@ -1,5 +1,6 @@
 //! From text to a tree. quick-xml reads the events; what it leaves unchecked is checked here.
 
+mod broken;
 mod content;
 mod namespaces;
 mod tag;
@@ -134,7 +135,10 @@ impl<'a> Parser<'a> {
             self.event_start = self.position();
             let event = self.reader.read_event().map_err(|error| {
                 let at = usize::try_from(self.reader.error_position()).unwrap_or(usize::MAX);
-                malformed(error.to_string()).at(self.text, at)
+                match self.text.get(at..).and_then(broken::tag) {
+                    Some((within, reason)) => malformed(reason).at(self.text, at + within),
+                    None => malformed(error.to_string()).at(self.text, at),
+                }
             })?;
             match event {
                 Event::Start(tag) => self.start(&tag, false)?,
@@ -175,7 +179,8 @@ impl<'a> Parser<'a> {
                     if self.event_start != 0 {
                         return Err(malformed("an XML declaration is only for the beginning"));
                     }
-                    well_formed::declaration(&declaration)?;
+                    well_formed::declaration(&declaration)
+                        .map_err(|fault| self.in_piece(&declaration, fault))?;
                 }
                 Event::DocType(_) => {
                     return Err(Refusal::new(

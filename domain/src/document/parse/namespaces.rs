@@ -38,14 +38,15 @@ impl Parser<'_> {
         }
     }
 
-    /// Finds the namespaces of an element and its attributes.
-    pub(super) fn resolve(&mut self, element: NodeId) -> Result<(), Refusal> {
+    /// Finds the namespaces of an element and its attributes. An error has the name that is wrong.
+    pub(super) fn resolve(&mut self, element: NodeId) -> Result<(), (String, Refusal)> {
         let named = self.tree.attributes(element).any(|a| a.name.contains(':'));
         if self.bindings.is_empty() && !named && !self.tree.name(element).contains(':') {
             return Ok(());
         }
         let prefix = well_formed::prefix(self.tree.name(element)).unwrap_or_default();
-        let namespace = self.bound(prefix)?;
+        let namespace = self.bound(prefix);
+        let namespace = namespace.map_err(|fault| (self.tree.name(element).to_owned(), fault))?;
         self.tree.set_namespace(element, namespace);
         if !named {
             return Ok(());
@@ -59,9 +60,12 @@ impl Parser<'_> {
             if declared_prefix(name).is_some() {
                 continue;
             }
-            let namespace = self.bound(prefix)?;
+            let namespace = self
+                .bound(prefix)
+                .map_err(|fault| (name.to_owned(), fault))?;
             if !expanded.insert((namespace, local.to_owned())) {
-                return Err(malformed(format!("the attribute {local} is there twice")));
+                let fault = malformed(format!("the attribute {local} is there twice"));
+                return Err((name.to_owned(), fault));
             }
             self.tree.set_attribute_namespace(element, index, namespace);
         }

@@ -47,6 +47,13 @@ fn of_attribute(error: &AttrError) -> Refusal {
     malformed(reason).within(at)
 }
 
+/// Where a name is written in a tag.
+fn place_of(name: &str, tag: &str) -> usize {
+    let written = |at: usize| at == 0 || tag[..at].ends_with([' ', '\t', '\r', '\n']);
+    let mut places = tag.match_indices(name).map(|(at, _)| at);
+    places.find(|at| written(*at)).unwrap_or(0)
+}
+
 impl Parser<'_> {
     pub(super) fn start(&mut self, tag: &BytesStart<'_>, empty: bool) -> Result<(), Refusal> {
         if self.open.is_empty() && std::mem::replace(&mut self.has_root, true) {
@@ -63,7 +70,8 @@ impl Parser<'_> {
             self.starts.push((element, self.event_start));
         }
         self.attributes(element, tag)?;
-        self.resolve(element)?;
+        self.resolve(element)
+            .map_err(|(name, fault)| self.in_piece(tag, fault.within(place_of(&name, tag))))?;
         if empty {
             self.leave_scope();
         } else {

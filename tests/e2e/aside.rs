@@ -31,12 +31,12 @@ async fn has_view(world: &World, id: &str) -> bool {
     world.redis().await.exists(key).await.unwrap()
 }
 
-async fn nothing_waits(client: &Client) {
+async fn nothing_waits(client: &Client, admin: &Client) {
     until("nothing waits to be projected", || async {
         client.get("/readyz").await.json()["oldestUnprojectedSeconds"] == 0
     })
     .await;
-    let metrics = client.get("/metrics").await.body;
+    let metrics = admin.get("/metrics").await.body;
     let gauge = "fanfold_projection_oldest_commit_seconds 0\n";
     assert!(metrics.contains(gauge), "{metrics}");
     let gauge = "fanfold_requests_look_complete 1\n";
@@ -62,7 +62,7 @@ async fn a_view_that_redis_refuses_is_set_aside_alone_and_can_still_be_read() {
     assert!(reason.contains("WRONGTYPE"), "{reason}");
     assert!(!has_view(&world, &id).await);
     client.until_status(&id, "succeeded").await;
-    nothing_waits(&client).await;
+    nothing_waits(&client, &program.admin()).await;
 
     // Once the key is free, the next process goes on with it.
     let () = redis.del(&groups).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_commit_that_ends_every_projector_costs_nobody_else_a_view() {
     assert_eq!(request, id);
     assert!(reason.contains("ended the process"), "{reason}");
     client.until_status(&id, "succeeded").await;
-    nothing_waits(&client).await;
+    nothing_waits(&client, &api.admin()).await;
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_commit_that_ended_its_projector_again_and_again_is_passed_over_by_eve
         assert!(!has_view(&world, &id).await);
     };
     passed_over().await;
-    nothing_waits(&client).await;
+    nothing_waits(&client, &program.admin()).await;
     // The same where all is projected again.
     world.flush_redis().await;
     let views = || async { has_view(&world, &first).await && has_view(&world, &other).await };

@@ -239,18 +239,19 @@ async fn an_event_that_ends_whoever_delivers_it_is_kept_as_a_dead_letter() {
     let _others = (
         start("orchestrator", Vec::new()).await,
         start("worker", Vec::new()).await,
+        start("projector", Vec::new()).await,
     );
-    let projector = |poison: String| {
+    let webhooks = |poison: String| {
         let told = vec![
             ("FANFOLD_POISON", poison),
             ("WEBHOOK_SECRET", SECRET.to_owned()),
             ("WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
             ("WEBHOOK_URL", receiver.url().to_owned()),
         ];
-        start("projector", told)
+        start("webhooks", told)
     };
     // It is there before the poison: a consumer begins with what comes then.
-    let mut first = projector(String::new()).await;
+    let mut first = webhooks(String::new()).await;
     let id = client.submit(&document(1, 1), "").await.id();
     until("the first is told", || async {
         receiver.calls().len() == 1
@@ -264,7 +265,7 @@ async fn an_event_that_ends_whoever_delivers_it_is_kept_as_a_dead_letter() {
     for _ in 0..5 {
         ids.push(client.submit(&document(1, 1), "").await.id());
     }
-    let mut poisoned = projector(format!("webhooks:abort:{bad}")).await;
+    let mut poisoned = webhooks(format!("webhooks:abort:{bad}")).await;
     let contained = until("it is kept, and the others are told", || async {
         let told: Vec<String> = receiver.calls().into_iter().map(|call| call.body).collect();
         let is_told = |id: &String| told.iter().any(|body| body.contains(id));

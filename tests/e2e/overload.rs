@@ -35,7 +35,7 @@ async fn the_door_shuts_and_opens(limit: (&str, &str), at_first: &[&str], missin
     })
     .await;
     until("all that was taken in has ended", || async {
-        let metrics = client.get("/metrics").await.body;
+        let metrics = api.admin().get("/metrics").await.body;
         metrics.contains("fanfold_requests_open 0\n")
     })
     .await;

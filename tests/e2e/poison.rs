@@ -106,11 +106,9 @@ async fn a_view_that_meets_an_unreadable_event_stops_and_says_so_while_others_go
     let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
     let api = start("api").await;
     let _rest = (start("orchestrator").await, start("worker").await);
-    let port = servers::free_port().unwrap().to_string();
-    let with_health = [("HEALTH_PORT", port.as_str())];
     let binary = env!("CARGO_BIN_EXE_fanfold");
-    let mut projector = Program::start(binary, "projector", &world, &with_health).await;
-    let health = Client::new(format!("http://127.0.0.1:{port}"));
+    let mut projector = Program::start(binary, "projector", &world, &[]).await;
+    let health = projector.admin();
     until("the projector is ready", || health.ready()).await;
     assert_eq!(health.get("/healthz").await.status, StatusCode::OK);
     let client = api.client();
@@ -137,7 +135,7 @@ async fn a_view_that_meets_an_unreadable_event_stops_and_says_so_while_others_go
         assert_eq!(said.json()["stoppedViews"][0]["requestId"], REQUEST);
         assert!(projector.log().contains("its view stops here"));
         assert!(
-            client
+            api.admin()
                 .get("/metrics")
                 .await
                 .body

@@ -11,7 +11,7 @@ async fn a_request_that_nobody_takes_up_is_listed_as_stuck_and_counted() {
     let api = start("api").await;
     let client = api.client();
     let id = client.submit(&document(1, 1), "").await.id();
-    let metrics = client.get("/metrics").await.body;
+    let metrics = api.admin().get("/metrics").await.body;
     assert!(metrics.contains("fanfold_requests_open 1\n"), "{metrics}");
     assert!(metrics.contains("fanfold_requests_stuck 0\n"), "{metrics}");
     let said = fanfold(&world, &["requests", "stuck"]).await;
@@ -33,6 +33,6 @@ async fn a_request_that_nobody_takes_up_is_listed_as_stuck_and_counted() {
     client.until_status(&id, "succeeded").await;
     let said = fanfold(&world, &["requests", "stuck", "--after", "0"]).await;
     assert!(said.ok, "{}", said.out);
-    let metrics = client.get("/metrics").await.body;
+    let metrics = api.admin().get("/metrics").await.body;
     assert!(metrics.contains("fanfold_requests_open 0\n"), "{metrics}");
 }

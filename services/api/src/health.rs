@@ -95,23 +95,6 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
         .into_response()
 }
 
-/// What is to be watched, in the text form of Prometheus.
-#[utoipa::path(
-    get, path = "/metrics", tag = "health",
-    responses(
-        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
-        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-pub async fn metrics(State(api): State<Arc<Api>>) -> Result<String, Problem> {
-    let (stopped, unprojected) = tokio::join!(
-        timeout(DEPENDENCY_TIMEOUT, api.store.stopped_views()),
-        api.oldest_unprojected(),
-    );
-    let stopped = stopped.ok().and_then(Result::ok).unwrap_or_default();
-    Ok(api.watch.metrics(stopped.len(), unprojected).await?)
-}
-
 impl Api {
     /// None: the broker did not say in time.
     async fn oldest_unprojected(&self) -> Option<Duration> {

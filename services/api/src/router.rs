@@ -50,7 +50,6 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(documents::asyncapi))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
 }
 
 /// The `OpenAPI` document.

@@ -4,7 +4,7 @@ use domain::request::{RequestId, Rules};
 use nats::{Connection, Log, Payloads};
 use projections::Store;
 use quick_cache::sync::Cache;
-use runtime::{Documents, InProcess, Operator, Pool, Settings, Shutdown, StuckWatch};
+use runtime::{Documents, InProcess, Operator, Pool, Settings, Shutdown};
 use tokio::sync::Semaphore;
 
 use crate::door::Door;
@@ -30,7 +30,6 @@ pub struct Api {
     /// Where work on documents is done that takes long.
     pub(crate) pool: Pool,
     pub(crate) operator: Operator,
-    pub(crate) watch: StuckWatch,
     pub(crate) waiters: Waiters,
     /// The room that the bodies under way have.
     pub(crate) bodies: Shared,
@@ -72,11 +71,6 @@ impl Api {
             documents: in_process.documents,
             pool: in_process.pool,
             operator: Operator::new(connection.clone(), log.clone(), settings),
-            watch: StuckWatch::of_open(
-                connection.clone(),
-                settings.shards,
-                settings.request_timeout,
-            ),
             waiters: Waiters::new(settings.sync_waiters_max, settings.event_streams_max),
             bodies: Shared::bytes(settings.http_bodies_max_bytes, settings.payload_max_bytes),
             door: Door::new(settings),

@@ -39,10 +39,11 @@ pub enum Role {
     Orchestrator,
     Worker,
     Projector,
+    Webhooks,
 }
 
 impl Role {
-    const ALL: [(Self, &'static str, &'static str); 5] = [
+    const ALL: [(Self, &'static str, &'static str); 6] = [
         (
             Self::Up,
             "up",
@@ -59,6 +60,11 @@ impl Role {
             Self::Projector,
             "projector",
             "Run the role that folds the log into views and the lifecycle feed",
+        ),
+        (
+            Self::Webhooks,
+            "webhooks",
+            "Run the role that tells callbacks how requests ended",
         ),
     ];
 

@@ -14,7 +14,17 @@ pub const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}{after-help}";
 
 /// The commands in the order in which a newcomer needs them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Run", &["up", "api", "orchestrator", "worker", "projector"]),
+    (
+        "Run",
+        &[
+            "up",
+            "api",
+            "orchestrator",
+            "worker",
+            "projector",
+            "webhooks",
+        ],
+    ),
     (
         "Operate",
         &["requests", "redrive", "cancel", "dead-letters", "replay"],

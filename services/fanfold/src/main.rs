@@ -1,11 +1,11 @@
 //! Fanfold: valuation requests over HTTP, fanned out to workers and folded back in over NATS
 //! JetStream.
 
+mod admin;
 mod command_line;
 mod config;
 mod dead_letters;
 mod document;
-mod health;
 mod help;
 mod operate;
 mod own;

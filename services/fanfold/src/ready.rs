@@ -12,7 +12,11 @@ const SAMPLE: &str = "<vnml><project><group name=\"demo\"><valuation name=\"bond
 <analytics><price><amount/></price></analytics></valuation></group></project></vnml>";
 
 /// The block for whoever started it.
-pub fn block(settings: &Settings, address: Option<SocketAddr>) -> String {
+pub fn block(
+    settings: &Settings,
+    address: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+) -> String {
     let mut lines = vec!["Fanfold is ready.".to_owned(), String::new()];
     let mut line = |name: &str, value: String| lines.push(format!("  {name:<9} {value}"));
     match address {
@@ -26,6 +30,12 @@ pub fn block(settings: &Settings, address: Option<SocketAddr>) -> String {
             );
         }
         None => line("address", "none: ENABLE_HTTP is false".into()),
+    }
+    if let Some(admin) = admin {
+        line(
+            "admin",
+            format!("http://{admin} (/healthz, /readyz, /metrics)"),
+        );
     }
     let folder = Path::new(&settings.data_dir);
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());

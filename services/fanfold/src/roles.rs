@@ -9,8 +9,8 @@ use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::admin::{self, Admin};
 use crate::command_line::Role;
-use crate::health::{self, Health};
 use crate::role_thread::RoleThread;
 
 /// How long what is to be dropped may take to end by itself.
@@ -52,7 +52,7 @@ pub struct Running {
 /// Where this process listens.
 pub struct Listeners {
     pub api: Option<TcpListener>,
-    pub health: Option<TcpListener>,
+    pub admin: Option<TcpListener>,
 }
 
 /// Connects, and declares the streams, so that every role finds them.
@@ -98,9 +98,13 @@ pub async fn start(
         let part = thread.run(part(Role::Projector)).await?;
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
-        if !settings.webhook_secret.is_empty() {
-            roles.spawn(thread.run(part.clone().flushed(part.webhooks())));
-        }
+    }
+    // `up` sends webhooks only where there is a key to sign them with.
+    if role == Role::Webhooks || (role == Role::Up && !settings.webhook_secret.is_empty()) {
+        let thread = threads.push_mut(thread(Role::Webhooks)?);
+        let part = thread.run(part(Role::Webhooks)).await?;
+        connection = part.connection.clone();
+        roles.spawn(thread.run(part.clone().flushed(part.webhooks())));
     }
     if role.includes(Role::Worker) {
         let thread = threads.push_mut(thread(Role::Worker)?);
@@ -116,14 +120,14 @@ pub async fn start(
         roles.spawn(thread.run(part.clone().flushed(part.api(in_process, listener))));
     }
     // What is looked at is what the role works with.
-    if let Some(listener) = listeners.health {
-        let store = if role.includes(Role::Projector) {
+    if let Some(listener) = listeners.admin {
+        let store = if role.includes(Role::Projector) || role.includes(Role::Api) {
             Some(views(settings).await?)
         } else {
             None
         };
-        let health = Health::new(role, connection, store, settings, shutdown);
-        roles.spawn(health::serve(listener, health));
+        let admin = Admin::new(role, connection, store, settings, shutdown);
+        roles.spawn(admin::serve(listener, admin));
     }
     if roles.is_empty() {
         // An API that is not to listen has nothing else to do.

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::command_line::Role;
 use crate::own::Own;
 use crate::roles::Listeners;
-use crate::{health, ready, roles};
+use crate::{admin, ready, roles};
 
 /// Runs the roles of this process until it is asked to end.
 pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -28,10 +28,10 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
     } else {
         None
     };
-    let health = health::bind(&settings).await?;
+    let admin = admin::bind(role, &settings).await?;
     let listeners = Listeners {
         api: listener,
-        health,
+        admin,
     };
     let mut own = Own::start(role, &mut settings).await?;
     let staging = own.staging();
@@ -55,15 +55,22 @@ async fn run_roles(
 ) -> anyhow::Result<()> {
     let address = listeners.api.as_ref();
     let address = address.map(TcpListener::local_addr).transpose()?;
+    let admin = listeners.admin.as_ref();
+    let admin = admin.map(TcpListener::local_addr).transpose()?;
     let connection = roles::declare(role, settings).await?;
     if let Some(staging) = staging {
         staging.link();
     }
     let running = roles::start(role, settings, connection, listeners, shutdown).await?;
     if role == Role::Up {
-        println!("\n{}\n", ready::block(settings, address));
-    } else if let Some(address) = address {
-        tracing::info!(%address, "listens");
+        println!("\n{}\n", ready::block(settings, address, admin));
+    } else {
+        if let Some(address) = address {
+            tracing::info!(%address, "the API listens");
+        }
+        if let Some(address) = admin {
+            tracing::info!(%address, "the admin listener listens");
+        }
     }
     roles::wait(running, shutdown).await
 }

@@ -16,7 +16,7 @@ use domain::request::Rules;
 
 use crate::task_types::TaskTypes;
 
-use value::{Bytes, Flag, Millis, Positive, Seconds, Setting, Whole};
+use value::{Bytes, Flag, Millis, Positive, Seconds, Setting, Unless, Whole};
 
 pub use definition::{Definition, Part, Source};
 pub use error::SettingsError;
@@ -26,6 +26,12 @@ pub use log_format::LogFormat;
 pub const LOG_OUTLIVES: Duration = Duration::from_mins(1);
 /// The HTTP implementation reads a head in no smaller pieces.
 const HEADER_MIN_BYTES: usize = 8_192;
+
+/// Settings of earlier versions, and what to do instead.
+const REMOVED: [(&str, &str); 1] = [(
+    "HEALTH_PORT",
+    "set ADMIN_PORT: the admin listener answers /healthz, /readyz and /metrics",
+)];
 
 /// The layers of values, before they are parsed.
 pub(crate) struct Layers {
@@ -166,7 +172,8 @@ settings! {
     }
     Process {
         shutdown_grace: Duration as Millis = "SHUTDOWN_GRACE_MS", "10s", "How long a role may take to finish its work after SIGTERM.";
-        health_port: u16 as Whole<u16> = "HEALTH_PORT", "0", "Port on which a role other than the API answers `/healthz` and `/readyz`. 0: no port.";
+        admin_host: IpAddr as IpAddr = "ADMIN_HOST", "127.0.0.1", "IP address of the admin listener, which answers `/healthz`, `/readyz` and `/metrics`.";
+        admin_port: Option<u16> as Unless<Whole<u16>> = "ADMIN_PORT", "", "Port of the admin listener; 0 picks a free port. Unset: `up` takes 8081, or a free port if that is taken; a single role has no admin listener.";
         log_format: LogFormat as LogFormat = "LOG_FORMAT", "text", "Format of the logs: `text` or `json`.";
         log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs, in the syntax of `tracing`.";
     }
@@ -189,6 +196,13 @@ impl Settings {
         let mut table = file.map(read).transpose()?.unwrap_or_default();
         let task_types = table.remove("task-types");
         let mut values = BTreeMap::new();
+        for (name, instead) in REMOVED {
+            let set = environment(name).is_some_and(|value| !value.is_empty());
+            if set || table.contains_key(&name.to_lowercase()) {
+                let reason = format!("{name} was removed: {instead}");
+                return Err(SettingsError::Removed { reason });
+            }
+        }
         for definition in DEFINITIONS {
             let name = definition.name;
             let in_file = table.remove(&definition.key());

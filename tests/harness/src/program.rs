@@ -22,6 +22,7 @@ pub struct Program {
     log: PathBuf,
     child: Child,
     client: Option<Client>,
+    admin: Client,
 }
 
 impl Program {
@@ -30,10 +31,12 @@ impl Program {
     pub async fn start(binary: &str, role: &str, world: &World, settings: &[(&str, &str)]) -> Self {
         let listens = matches!(role, "up" | "api") && !settings.contains(&("ENABLE_HTTP", "false"));
         let port = free_port().unwrap();
+        let admin = free_port().unwrap();
         let mut all = vec![
             ("NATS_URL".to_owned(), world.nats_url().to_owned()),
             ("REDIS_URL".to_owned(), world.redis_url().to_owned()),
             ("HTTP_PORT".to_owned(), port.to_string()),
+            ("ADMIN_PORT".to_owned(), admin.to_string()),
         ];
         all.extend(
             settings
@@ -49,6 +52,7 @@ impl Program {
             settings: all,
             log,
             client: listens.then(|| Client::new(format!("http://127.0.0.1:{port}"))),
+            admin: Client::new(format!("http://127.0.0.1:{admin}")),
         };
         program.until_ready().await;
         program
@@ -73,6 +77,11 @@ impl Program {
     /// A client of its API.
     pub fn client(&self) -> Client {
         self.client.clone().expect("this role does not listen")
+    }
+
+    /// A client of its admin listener.
+    pub fn admin(&self) -> Client {
+        self.admin.clone()
     }
 
     /// Its process.

@@ -215,12 +215,6 @@ pub const ALL: &[Callers] = &[
         ..DEFAULT
     },
     Callers {
-        name: "metrics",
-        about: "200 calls at once for the metrics.",
-        request: |_| head("GET", "/metrics", &[], None),
-        ..DEFAULT
-    },
-    Callers {
         name: "large heads",
         about: "200 calls at once, each with a head of 60 KB of media types.",
         request: |there| {

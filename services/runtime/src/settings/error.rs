@@ -17,6 +17,12 @@ pub enum SettingsError {
         /// Why that cannot be.
         reason: String,
     },
+    /// A setting of an earlier version.
+    #[error("{reason}")]
+    Removed {
+        /// Which, and what to do instead.
+        reason: String,
+    },
     /// The file cannot be used.
     #[error("the settings file {path}: {reason}")]
     File {

@@ -107,6 +107,17 @@ fn durations_and_sizes_have_units_and_zero_is_refused_where_it_makes_no_sense() 
 }
 
 #[test]
+fn a_setting_that_was_removed_is_refused_with_what_to_do_instead() {
+    let said = load("", &[("HEALTH_PORT", "9090")], &[]).unwrap_err();
+    assert!(said.to_string().contains("set ADMIN_PORT"), "{said}");
+    let said = load("health_port = 9090", &[], &[]).unwrap_err();
+    assert!(said.to_string().contains("set ADMIN_PORT"), "{said}");
+    assert_eq!(load("", &[], &[]).unwrap().admin_port, None);
+    let set = load("", &[("ADMIN_PORT", "0")], &[]).unwrap();
+    assert_eq!(set.admin_port, Some(0));
+}
+
+#[test]
 fn a_setting_nobody_knows_is_refused() {
     let error = load("http_prot = 1", &[], &[]).unwrap_err();
     assert!(

@@ -64,6 +64,27 @@ pub struct Flag(bool);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole<T>(T);
 
+/// A value that need not be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unless<T>(Option<T>);
+
+impl<T: FromStr<Err = Unusable>> FromStr for Unless<T> {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Unusable> {
+        match text {
+            "" => Ok(Self(None)),
+            text => text.parse().map(Some).map(Self),
+        }
+    }
+}
+
+impl<F, T: Setting<F>> Setting<Option<F>> for Unless<T> {
+    fn into_field(self) -> Result<Option<F>, Unusable> {
+        self.0.map(Setting::into_field).transpose()
+    }
+}
+
 /// The number and the unit of a text such as `10 MiB`.
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();

@@ -1,4 +1,6 @@
-//! `/healthz`, `/readyz` and `/metrics` of a role that is not the API, on `HEALTH_PORT`.
+//! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, apart from the API's
+//! public port. `up` always has one; a role has one where `ADMIN_PORT` is set, so that several
+//! roles start on one host.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,18 +24,21 @@ use crate::command_line::Role;
 /// How long a dependency may take to answer before it counts as missing.
 const DEPENDENCY_TIMEOUT: Duration = Duration::from_millis(800);
 
+/// The port of `up`, unless it is set or taken.
+const USUAL_PORT: u16 = 8081;
+
 /// What is looked at.
-pub struct Health {
+pub struct Admin {
     role: Role,
     connection: Connection,
-    /// The views, for a role that writes them.
+    /// The views, for a role that reads or writes them.
     store: Option<Store>,
     watch: StuckWatch,
     shards: u8,
     shutdown: Shutdown,
 }
 
-impl Health {
+impl Admin {
     pub fn new(
         role: Role,
         connection: Connection,
@@ -69,48 +74,56 @@ impl Health {
     }
 }
 
-/// Takes the port before anything else is started; none where it is 0.
-pub async fn bind(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
-    if settings.health_port == 0 {
+/// Takes the port before anything else is started. `up` without `ADMIN_PORT` takes the usual port,
+/// or a free one where that is taken.
+pub async fn bind(role: Role, settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
+    let address = |port| SocketAddr::new(settings.admin_host, port);
+    if let Some(port) = settings.admin_port {
+        let listener = TcpListener::bind(address(port)).await;
+        let listener = listener.with_context(|| format!("ADMIN_PORT: {}", address(port)))?;
+        return Ok(Some(listener));
+    }
+    if role != Role::Up {
         return Ok(None);
     }
-    let host = settings.http_host;
-    let address = SocketAddr::new(host, settings.health_port);
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("HEALTH_PORT: {address}"))?;
+    if let Ok(listener) = TcpListener::bind(address(USUAL_PORT)).await {
+        return Ok(Some(listener));
+    }
+    let listener = TcpListener::bind(address(0)).await;
+    let listener = listener.with_context(|| format!("ADMIN_HOST: {}", settings.admin_host))?;
     Ok(Some(listener))
 }
 
 /// Serves until the process is asked to end.
-pub async fn serve(listener: TcpListener, health: Health) -> anyhow::Result<()> {
-    let shutdown = health.shutdown.clone();
+pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
+    let shutdown = admin.shutdown.clone();
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(Arc::new(health));
+        .with_state(Arc::new(admin));
     axum::serve(listener, router)
         .with_graceful_shutdown(async move { shutdown.softly().await })
         .await
-        .context("health")
+        .context("the admin listener")
 }
 
 /// Ready: what this role needs answers, and it holds no view back.
-async fn ready(State(health): State<Arc<Health>>) -> Response {
-    let nats = timeout(DEPENDENCY_TIMEOUT, health.connection.ping()).await;
+async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+    let nats = timeout(DEPENDENCY_TIMEOUT, admin.connection.ping()).await;
     let nats = answered(nats.map(|answer| answer.map_err(|error| error.to_string())));
-    let redis = match &health.store {
+    let redis = match &admin.store {
         Some(store) => {
             let redis = timeout(DEPENDENCY_TIMEOUT, store.ping()).await;
             answered(redis.map(|answer| answer.map_err(|error| error.to_string())))
         }
         None => "not needed".to_owned(),
     };
-    let stopped = health.stopped().await;
-    let unprojected = health.oldest_unprojected().await;
-    let status = if health.shutdown.is_soft() {
+    let stopped = admin.stopped().await;
+    let unprojected = admin.oldest_unprojected().await;
+    let status = if admin.shutdown.is_soft() {
         "stopping"
-    } else if nats != "ok" || (redis != "ok" && health.store.is_some()) {
+    } else if nats != "ok" || (redis != "ok" && admin.store.is_some()) {
         "unavailable"
     } else if stopped.is_empty() {
         "ready"
@@ -124,7 +137,7 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     };
     let body = json!({
         "status": status,
-        "role": health.role.name(),
+        "role": admin.role.name(),
         "dependencies": { "nats": nats, "redis": redis },
         "stoppedViews": stopped,
         "oldestUnprojectedSeconds": unprojected.map(|age| age.as_secs()),
@@ -140,10 +153,10 @@ fn answered(answer: Result<Result<(), String>, tokio::time::error::Elapsed>) -> 
     }
 }
 
-async fn metrics(State(health): State<Arc<Health>>) -> Response {
-    let stopped = health.stopped().await.len();
-    let unprojected = health.oldest_unprojected().await;
-    match health.watch.metrics(stopped, unprojected).await {
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let stopped = admin.stopped().await.len();
+    let unprojected = admin.oldest_unprojected().await;
+    match admin.watch.metrics(stopped, unprojected).await {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }

@@ -141,7 +141,7 @@ impl Connection {
         }
     }
 
-    /// Whether what is sent now is sent now, and not kept until there is a connection again.
+    /// Whether a publish goes out now, rather than into the client's reconnect buffer.
     pub(crate) fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
     }

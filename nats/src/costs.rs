@@ -8,8 +8,8 @@ const BATCH_COST: Duration = Duration::from_micros(2_500);
 /// What each message costs within a batch. It passes through a store of the batch before it gets
 /// to the stream: one that is not synced by itself costs less when it goes there at once.
 const BATCHED_COST: Duration = Duration::from_micros(25);
-/// What a message that is synced by itself is taken to cost at the least. Where it costs less
-/// there is hardly a sync to save: a batch may take less time, but more of the broker's processor.
+/// The least that an individually synced message is assumed to cost. Below it there is no sync to
+/// save, and a batch would only trade latency for the broker's processor time.
 const SYNCED_FROM: Duration = Duration::from_micros(50);
 /// From how many messages at once, each by itself, their cost is measured.
 const MEASURED_FROM: usize = 8;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Error, Topology, commit, subject, tasks, trace};
+use crate::{Commit, Connection, Error, LogReader, Topology, commit, subject, tasks, trace};
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);
@@ -38,8 +38,12 @@ impl Deliveries {
     pub const CHUNK: usize = 500;
 
     /// The log of a shard as the orchestrator or the projector reads it.
-    pub async fn of_log(connection: &Connection, shard: u8, consumer: &str) -> Result<Self, Error> {
-        Self::open(connection, &Topology::log_stream(shard), consumer).await
+    pub async fn of_log(
+        connection: &Connection,
+        shard: u8,
+        reader: LogReader,
+    ) -> Result<Self, Error> {
+        Self::open(connection, &Topology::log_stream(shard), reader.name()).await
     }
 
     /// The reports of a shard.
@@ -128,6 +132,17 @@ pub struct Delivery {
     message: Message,
 }
 
+/// Where a delivered message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its sequence in its stream.
+    pub sequence: u64,
+    /// When the broker stored it.
+    pub stored_at: Timestamp,
+    /// How often it was delivered, this time included.
+    pub delivered: u32,
+}
+
 impl Delivery {
     pub(crate) fn new(message: Message) -> Self {
         Self { message }
@@ -170,7 +185,11 @@ impl Delivery {
 
     /// The commit it is, for a delivery from the log.
     pub fn commit(&self) -> Result<Commit, Error> {
-        let (sequence, at, _) = self.place()?;
+        let Place {
+            sequence,
+            stored_at: at,
+            ..
+        } = self.place()?;
         let empty = async_nats::HeaderMap::new();
         let headers = self.message.headers.as_ref().unwrap_or(&empty);
         commit::decode(self.subject(), sequence, at, headers, self.body())
@@ -180,27 +199,31 @@ impl Delivery {
     /// work queue.
     #[must_use]
     pub fn attempt(&self) -> Option<(TaskId, u32, u32)> {
-        let (_, _, delivered) = self.place().ok()?;
+        let delivered = self.place().ok()?.delivered;
         let (before, run) = tasks::counts(self);
         let id = subject::task_id(self.subject())?;
         Some((id, run, before.saturating_add(delivered)))
     }
 
-    /// Its sequence in its stream, the time it was stored, and how often it was delivered.
-    pub fn place(&self) -> Result<(u64, Timestamp, u32), Error> {
+    /// Where it stands in its stream.
+    pub fn place(&self) -> Result<Place, Error> {
         let info = self.message.info().map_err(|error| {
             Error::corrupt(format!("the delivery of {}", self.subject()), error)
         })?;
         let at = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos())
             .map_err(|error| Error::corrupt(format!("the time of {}", self.subject()), error))?;
         let delivered = u32::try_from(info.delivered).unwrap_or(u32::MAX);
-        Ok((info.stream_sequence, at, delivered))
+        Ok(Place {
+            sequence: info.stream_sequence,
+            stored_at: at,
+            delivered,
+        })
     }
 
     /// Whether it was delivered before.
     #[must_use]
     pub fn comes_again(&self) -> bool {
-        self.place().is_ok_and(|(_, _, delivered)| delivered > 1)
+        self.place().is_ok_and(|place| place.delivered > 1)
     }
 
     /// Says that it is done.

@@ -9,8 +9,8 @@ use cqrs_es::{AggregateError, CqrsFramework, EventEnvelope, EventStore};
 use domain::request::{Command, Event, Rejection, RequestId, State};
 
 use crate::Error;
-use crate::known::Loaded;
 use crate::log::Log;
+use crate::state_cache::Loaded;
 
 /// How often a command is decided anew when another commit came first.
 const CONFLICT_RETRIES: u32 = 8;

@@ -15,7 +15,7 @@ use crate::error::is_missing_stream;
 use crate::topology::{
     DEAD_LETTERS, OPERATIONS, REPORTS, TASKS, Topology, report_consumer_name, task_consumer_name,
 };
-use crate::{Connection, DeadLetter, DeadLetters, Error, subject};
+use crate::{Connection, DeadLetter, DeadLetters, Error, LogReader, subject};
 
 /// The most waiting tasks of one request that are looked at one by one.
 pub const TASKS_LOOKED_AT: usize = 1_000;
@@ -96,9 +96,10 @@ impl Connection {
         })
     }
 
-    /// Where a reader of a shard's log stands: `orchestrator` or `projector`.
-    pub async fn log_position(&self, shard: u8, consumer: &str) -> Result<Position, Error> {
-        self.position(&Topology::log_stream(shard), consumer).await
+    /// Where a reader of a shard's log stands.
+    pub async fn log_position(&self, shard: u8, reader: LogReader) -> Result<Position, Error> {
+        self.position(&Topology::log_stream(shard), reader.name())
+            .await
     }
 
     /// When the oldest commit of a shard was stored that a reader of its log has not acked; none
@@ -106,9 +107,9 @@ impl Connection {
     pub async fn oldest_unacked(
         &self,
         shard: u8,
-        consumer: &str,
+        reader: LogReader,
     ) -> Result<Option<Timestamp>, Error> {
-        let position = self.log_position(shard, consumer).await?;
+        let position = self.log_position(shard, reader).await?;
         if position.pending == 0 && position.unacked == 0 {
             return Ok(None);
         }

@@ -7,7 +7,7 @@ use domain::request::{Event, RequestId, TraceParent};
 
 use crate::error::Refusal;
 use crate::group_commit::{GroupCommit, Outgoing};
-use crate::known::{Known, Loaded};
+use crate::state_cache::{Loaded, StateCache};
 use crate::{Commit, CommitPage, Connection, Error, Topology, commit, read, subject};
 
 /// How often a commit is tried again when the broker is unsure of the sequence.
@@ -22,7 +22,7 @@ pub struct Log {
     shards: u8,
     /// The publishes to each shard.
     appending: Arc<[GroupCommit]>,
-    pub(crate) known: Arc<Known>,
+    pub(crate) known: Arc<StateCache>,
 }
 
 impl Log {
@@ -35,7 +35,7 @@ impl Log {
                 .collect(),
             connection,
             shards,
-            known: Arc::new(Known::nothing(shards)),
+            known: Arc::new(StateCache::nothing(shards)),
         }
     }
 

@@ -46,7 +46,8 @@ pub struct Pull {
     absent_until: Option<Instant>,
     /// When the broker last showed a sign of life, or was asked while nothing was asked for.
     heard: Instant,
-    /// When it is looked next whether tasks are to be asked for, whoever drops [`Self::next`].
+    /// When to check next whether to request more tasks. It is a field because [`Self::next`] may be
+    /// dropped at any await.
     look_at: Instant,
     /// How often the connection had been made when tasks were asked for last.
     connects: u64,

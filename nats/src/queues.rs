@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::error::Refusal;
 use crate::topology::{REPORTS, TASKS};
-use crate::{Connection, Error, Topology, subject};
+use crate::{Connection, Error, LogReader, Topology, subject};
 
 /// Whose last sequence is expected, where it is not that of the message's own subject.
 const EXPECTED_SUBJECT: HeaderName =
@@ -83,7 +83,10 @@ impl Queues {
         }
         let mut ends = Vec::new();
         for shard in 0..self.topology.shards {
-            let position = self.connection.log_position(shard, "orchestrator").await?;
+            let position = self
+                .connection
+                .log_position(shard, LogReader::Orchestrator)
+                .await?;
             ends.push(position.delivered);
         }
         Ok(Some(Filling {

@@ -8,7 +8,7 @@ use domain::request::RequestId;
 use futures::StreamExt;
 use jiff::Timestamp;
 
-use crate::{Commit, Connection, Delivery, Error, Topology, subject};
+use crate::{Commit, Connection, Delivery, Error, LogReader, Topology, subject};
 
 /// How long the broker may take to send the next commit of a stretch.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -104,7 +104,7 @@ impl Scan {
                 .ok_or_else(|| Error::Unavailable("reading the log ended".into()))?
                 .map_err(Error::unavailable)?;
             let delivery = Delivery::new(message);
-            let (sequence, _, _) = delivery.place()?;
+            let sequence = delivery.place()?.sequence;
             if sequence <= self.end {
                 commits.push(UnreadableCommit::or_commit(&delivery)?);
             }
@@ -175,7 +175,7 @@ pub struct UnreadableCommit {
 impl UnreadableCommit {
     /// The commit that was delivered, or that it cannot be read.
     pub fn or_commit(delivery: &Delivery) -> Result<Result<Commit, Self>, Error> {
-        let (sequence, _, _) = delivery.place()?;
+        let sequence = delivery.place()?.sequence;
         Ok(delivery.commit().map_err(|error| Self {
             sequence,
             request: subject::request(delivery.subject(), 2),
@@ -186,10 +186,10 @@ impl UnreadableCommit {
 
 impl Connection {
     /// Up to which sequence a consumer of a shard's log has acked.
-    pub async fn acked(&self, shard: u8, consumer: &str) -> Result<u64, Error> {
+    pub async fn acked(&self, shard: u8, reader: LogReader) -> Result<u64, Error> {
         let consumer: PullConsumer = self
             .jetstream
-            .get_consumer_from_stream(consumer, Topology::log_stream(shard))
+            .get_consumer_from_stream(reader.name(), Topology::log_stream(shard))
             .await
             .map_err(Error::unavailable)?;
         Ok(consumer.cached_info().ack_floor.stream_sequence)

@@ -256,7 +256,8 @@ impl TaskMessage {
             .split('.')
             .nth(1)
             .ok_or("its subject names no type")?;
-        let (_, _, delivered) = delivery.place().map_err(|error| error.to_string())?;
+        let place = delivery.place().map_err(|error| error.to_string())?;
+        let delivered = place.delivered;
         let headers = delivery.message().headers.as_ref();
         let header = |name: &HeaderName| {
             headers

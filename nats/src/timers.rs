@@ -21,7 +21,7 @@ impl Timers {
         Self { connection }
     }
 
-    /// Has the time-out of a group reported at its deadline.
+    /// Has the timeout of a group reported at its deadline.
     pub async fn set_group(
         &self,
         request: RequestId,
@@ -33,7 +33,7 @@ impl Timers {
             .await
     }
 
-    /// Has the time-out of the whole request reported.
+    /// Has the timeout of the whole request reported.
     pub async fn set_request(
         &self,
         request: RequestId,
@@ -62,7 +62,7 @@ impl Timers {
     }
 
     /// The group's timer, where it was set up to this sequence, is not needed any more: one that
-    /// was set later may be of a redrive. Best effort: a late time-out changes nothing.
+    /// was set later may be of a redrive. Best effort: a late timeout changes nothing.
     pub async fn clear_group(
         &self,
         request: RequestId,

@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, Storag
 use domain::request::PARTITIONS;
 
 use crate::declare::{declare_bucket, declare_consumer, declare_stream, is_on_disk};
-use crate::{Connection, Error, account, subject};
+use crate::{Connection, Error, LogReader, account, subject};
 
 pub(crate) const TASKS: &str = "TASKS";
 pub(crate) const REPORTS: &str = "REPORTS";
@@ -97,8 +97,8 @@ impl Topology {
         }
         declare_bucket(connection, payloads).await?;
         for shard in 0..self.shards {
-            for name in ["orchestrator", "projector"] {
-                let consumer = self.log_consumer(name);
+            for reader in LogReader::ALL {
+                let consumer = self.log_consumer(reader);
                 declare_consumer(connection, &Self::log_stream(shard), consumer).await?;
             }
         }
@@ -267,15 +267,14 @@ impl Topology {
     }
 
     /// The orchestrator and the projector each hold a shard's log one instance at a time.
-    fn log_consumer(&self, name: &str) -> pull::Config {
+    fn log_consumer(&self, reader: LogReader) -> pull::Config {
         pull::Config {
-            durable_name: Some(name.into()),
+            durable_name: Some(reader.name().into()),
             deliver_policy: DeliverPolicy::All,
-            ack_policy: if name == "projector" {
+            ack_policy: match reader {
                 // It works through the log in order: one ack for a batch is enough.
-                AckPolicy::All
-            } else {
-                AckPolicy::Explicit
+                LogReader::Projector => AckPolicy::All,
+                LogReader::Orchestrator => AckPolicy::Explicit,
             },
             max_ack_pending: ACK_PENDING_MAX,
             ..self.pinned()

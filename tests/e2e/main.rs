@@ -24,6 +24,7 @@ mod own_servers;
 mod poison;
 mod problems;
 mod queues;
+mod readme;
 mod recipes;
 mod redrive;
 mod replay;
@@ -82,7 +83,7 @@ async fn fanfold(world: &World, args: &[&str]) -> Said {
     }
 }
 
-/// No request is without progress for longer than its time-outs and a few seconds explain.
+/// No request is without progress for longer than its timeouts and a few seconds explain.
 async fn nothing_is_stuck(world: &World) {
     let said = fanfold(world, &["requests", "stuck", "--after", "3"]).await;
     assert!(said.ok, "{}{}", said.out, said.err);

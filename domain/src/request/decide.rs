@@ -13,8 +13,8 @@ use tally::{Tally, Told};
 
 mod tally;
 
-/// What a command makes of a request: the events of one commit. None means that it is already
-/// obeyed.
+/// Decides a command: the events of one commit. An empty list means that the command has already
+/// been obeyed.
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
     let request = match (state, command) {
         (State::Absent, Command::Submit(received)) => return Ok(vec![Event::Received(received)]),

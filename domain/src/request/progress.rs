@@ -14,11 +14,11 @@ pub struct Progress {
     group: Option<u32>,
     sequence: u64,
     at: Timestamp,
-    /// Up to when its time-outs explain that nothing happens.
+    /// Up to when its timeouts explain that nothing happens.
     explained: Timestamp,
 }
 
-/// A request without progress for longer than its time-outs explain.
+/// A request without progress for longer than its timeouts explain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stuck {
@@ -84,7 +84,7 @@ impl Progress {
         Some(next)
     }
 
-    /// That it is stuck, where it is: `slack` is what any step may take. No time-out explains a
+    /// That it is stuck, where it is: `slack` is what any step may take. No timeout explains a
     /// commit after sequence `taken_up`, which no orchestrator was given yet.
     #[must_use]
     pub fn stuck(&self, now: Timestamp, slack: Duration, taken_up: u64) -> Option<Stuck> {

@@ -18,14 +18,14 @@ pub enum Effect {
         /// The group, from 0.
         group: u32,
     },
-    /// Have a group's time-out reported at its deadline.
+    /// Have a group's timeout reported at its deadline.
     SetGroupTimer {
         /// The group, from 0.
         group: u32,
         /// When.
         deadline: Timestamp,
     },
-    /// Have the request's time-out reported, its limit counted from this event on.
+    /// Have the request's timeout reported, its limit counted from this event on.
     SetRequestTimer {
         /// The run it limits.
         run: u32,

@@ -20,8 +20,8 @@ pub struct TraceParent(String);
 pub struct InvalidTraceParent;
 
 impl TraceParent {
-    /// Reads one that is stored; what is none is as none here too, so that a request does not
-    /// become unreadable by it.
+    /// Deserializes a stored traceparent. An invalid one becomes `None`, so that a bad header cannot
+    /// make a request unreadable.
     pub fn or_none<'de, D: Deserializer<'de>>(stored: D) -> Result<Option<Self>, D::Error> {
         let text = Option::<String>::deserialize(stored)?;
         Ok(text.and_then(|text| text.parse().ok()))

@@ -174,7 +174,7 @@ impl DeadLetters {
     /// Sets a message aside that cannot be read: as it is, with its subject and the reason in
     /// its headers. Waits until the broker has it. The same one twice is kept once.
     pub async fn set_aside(&self, delivery: &Delivery, reason: &Error) -> Result<String, Error> {
-        let (sequence, _, _) = delivery.place()?;
+        let sequence = delivery.place()?.sequence;
         let subject = subject::unreadable(delivery.subject(), sequence);
         let message = delivery.message();
         let (headers, body) = aside::letter(

@@ -125,7 +125,7 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
             .unwrap();
         assert_eq!(report.request, id.request);
         assert_eq!(report.reports, [Report::Outcome(outcome.clone())]);
-        assert_eq!(report.delivery.place().unwrap().2, delivered);
+        assert_eq!(report.delivery.place().unwrap().delivered, delivered);
         if delivered == 2 {
             report.delivery.ack_sync().await.unwrap();
         }

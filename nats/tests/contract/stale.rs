@@ -8,7 +8,7 @@ use domain::request::{
 };
 use harness::World;
 use jiff::Timestamp;
-use nats::{Deliveries, Log, Topology};
+use nats::{Deliveries, Log, LogReader, Topology};
 
 use crate::{connect, log, new_id, submission};
 
@@ -187,7 +187,7 @@ async fn a_commit_is_delivered_as_it_was_made_and_again_as_it_is_read() {
     let topology = Topology::default();
     let connection = connect(world.nats_url(), &topology).await;
     let log = Log::new(connection.clone(), topology.shards);
-    let mut deliveries = Deliveries::of_log(&connection, 0, "orchestrator")
+    let mut deliveries = Deliveries::of_log(&connection, 0, LogReader::Orchestrator)
         .await
         .unwrap();
     let submit = async || {

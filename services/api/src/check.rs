@@ -36,7 +36,7 @@ pub async fn check(
         ..Limits::accepted()
     };
     // It takes as much as a submission, and is let in like one.
-    let _passed = api.door.pass()?;
+    let _passed = api.admission.pass()?;
     let read = {
         let body = body.clone();
         move || -> Result<Option<Preview>, Problem> {

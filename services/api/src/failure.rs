@@ -200,7 +200,8 @@ impl From<nats::Error> for Problem {
     fn from(error: nats::Error) -> Self {
         tracing::warn!(%error, "the log cannot serve a call");
         if matches!(error, nats::Error::Corrupt { .. }) {
-            let message = "what is stored of this cannot be read; an operator must look at it";
+            let message =
+                "the stored history of this request cannot be read; an operator must look into it";
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE, message);
         }
         if matches!(error, nats::Error::TooLarge { .. }) {

@@ -1,5 +1,6 @@
 //! The HTTP API: it takes documents in and lets their requests be read.
 
+mod admission;
 mod body;
 mod cancel;
 mod check;
@@ -8,7 +9,6 @@ mod conditional;
 mod connections;
 mod dead_letters;
 mod documents;
-mod door;
 mod events;
 mod failure;
 mod follow;
@@ -31,8 +31,8 @@ mod preference;
 mod query;
 mod read;
 mod redrive;
+mod request_index;
 mod results;
-mod roll;
 mod router;
 mod serve;
 mod sharing;
@@ -53,7 +53,7 @@ use std::sync::Arc;
 use nats::{Connection, Log};
 use projections::Store;
 use runtime::{InProcess, Settings, Shutdown};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 pub use router::{openapi, router};
@@ -79,14 +79,27 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// How many connections the kernel keeps until they are accepted, as far as its own limit allows.
+/// Beyond it callers wait for a second before they try again, whoever they are.
+const LISTEN_BACKLOG: u32 = 4_096;
+
 /// Takes the address before anything else is started, so that a port in use is the first thing
 /// to be said.
-pub async fn bind(settings: &Settings) -> Result<TcpListener, Error> {
-    let host = settings.http_host;
-    let address = SocketAddr::new(host, settings.http_port);
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Error::Listen(address, error))
+pub fn bind(settings: &Settings) -> Result<TcpListener, Error> {
+    let address = SocketAddr::new(settings.http_host, settings.http_port);
+    listen(address).map_err(|error| Error::Listen(address, error))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A port whose last connections are still closing can be taken, as `TcpListener::bind` has it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
 }
 
 /// Serves until it is asked to end, then lets the callers that wait have their answers.
@@ -112,7 +125,7 @@ pub async fn run(
     let shards = settings.shards;
     beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
-    beside.spawn(async move { watching.door.watch(&watching.connection, &until).await });
+    beside.spawn(async move { watching.admission.watch(&watching.connection, &until).await });
     serve::serve(listener, router(api), settings.into(), &shutdown).await;
     beside.shutdown().await;
     Ok(())

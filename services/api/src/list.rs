@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::failure::{Problem, ProblemBody};
 use crate::query::{self, Parameters, Since};
-use crate::roll::{CHUNK, Roll};
+use crate::request_index::{CHUNK, RequestIndex};
 use crate::state::Api;
 
 /// How many requests one answer has at the most, and where nothing is said.
@@ -199,15 +199,15 @@ pub async fn list(
     query.check()?;
     let mut below = query.below()?;
     let since = query.since.map_or(0, |Since(since)| since.as_microsecond());
-    let roll = Roll::read(&api).await?;
+    let index = RequestIndex::read(&api).await?;
     let mut found = Vec::new();
     let (mut looked_at, mut metadata_bytes) = (0, 0);
     let is_full = |found: &[Listed], metadata_bytes: usize| {
         found.len() == limit || metadata_bytes >= METADATA_MAX_BYTES
     };
     let next = loop {
-        let chunk = roll.chunk(&api, below, since).await?;
-        let views = chunk.iter().map(|place| roll.view(&api, place.request));
+        let chunk = index.chunk(&api, below, since).await?;
+        let views = chunk.iter().map(|place| index.view(&api, place.request));
         let views = try_join_all(views).await?;
         for (place, view) in chunk.iter().zip(views) {
             looked_at += 1;

@@ -99,12 +99,16 @@ async fn unknown_route(request: Request) -> Problem {
 }
 
 async fn wrong_method(request: Request) -> Problem {
-    let message = format!("{} is not for {}", request.uri().path(), request.method());
+    let message = format!(
+        "{} is not allowed on {}",
+        request.method(),
+        request.uri().path()
+    );
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", message)
 }
 
 fn panicked() -> Response {
-    let message = "something went wrong in the server; it goes on, and the log has the cause";
+    let message = "internal error; the server's log has the cause";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into_response()
 }
 

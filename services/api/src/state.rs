@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 use runtime::{Documents, InProcess, Operator, Pool, Settings, Shutdown};
 use tokio::sync::Semaphore;
 
-use crate::door::Door;
+use crate::admission::Admission;
 use crate::sharing::Shared;
 use crate::task_index::Indexes;
 use crate::waiters::Waiters;
@@ -33,7 +33,7 @@ pub struct Api {
     pub(crate) waiters: Waiters,
     /// The room that the bodies under way have.
     pub(crate) bodies: Shared,
-    pub(crate) door: Door,
+    pub(crate) admission: Admission,
     pub(crate) rules: Rules,
     pub(crate) payload_max_bytes: usize,
     /// Whether callbacks may lead inside.
@@ -73,7 +73,7 @@ impl Api {
             operator: Operator::new(connection.clone(), log.clone(), settings),
             waiters: Waiters::new(settings.sync_waiters_max, settings.event_streams_max),
             bodies: Shared::bytes(settings.http_bodies_max_bytes, settings.payload_max_bytes),
-            door: Door::new(settings),
+            admission: Admission::new(settings),
             rules: settings.rules(),
             payload_max_bytes: settings.payload_max_bytes,
             private_callbacks: settings.webhook_allow_private,

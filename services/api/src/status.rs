@@ -202,7 +202,7 @@ pub fn json_or_xml(headers: &HeaderMap) -> Result<Form, Problem> {
         Some("application/json") => Ok(Form::Json),
         Some(kind) => Ok(Form::Xml(kind)),
         None => {
-            let message = "this is application/json, application/xml or text/xml";
+            let message = "only application/json, application/xml and text/xml are available";
             Err(Problem::new(
                 StatusCode::NOT_ACCEPTABLE,
                 "not-acceptable",

@@ -95,7 +95,7 @@ pub async fn submit(
     let Posted { bytes: body, room } = posted;
     runtime::strike("api", &body);
     let passed = match key {
-        None => Some(api.door.pass()?),
+        None => Some(api.admission.pass()?),
         Some(_) => None,
     };
     // A large document is hashed while it is parsed.
@@ -169,7 +169,7 @@ async fn take_in(
         if let Some(taken) = Box::pin(known(api, id, &outline)).await? {
             return Ok(taken);
         }
-        api.door.pass()?
+        api.admission.pass()?
     };
     let first = first(api, &outline);
     let received = Received {

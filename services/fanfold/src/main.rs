@@ -6,9 +6,11 @@ mod command_line;
 mod config;
 mod dead_letters;
 mod document;
+#[cfg(test)]
+mod documented;
+mod embedded;
 mod help;
 mod operate;
-mod own;
 mod ready;
 mod rerun;
 mod role_thread;

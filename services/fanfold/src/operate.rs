@@ -112,11 +112,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
 
 /// To the NATS that is given, or to the one that `up` starts on this machine.
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
-    let url = if settings.nats_url.is_empty() {
-        format!("nats://127.0.0.1:{}", settings.nats_port)
-    } else {
-        settings.nats_url.clone()
-    };
+    let url = settings.nats_or_embedded();
     Ok(Connection::open(&Options::new(url, "fanfold-cli")).await?)
 }
 

@@ -38,7 +38,7 @@ pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<Ex
 /// thread and of those that it starts from now on.
 fn give_way() {
     if let Err(error) = rustix::process::setpriority_process(None, LEAST_URGENT) {
-        tracing::warn!(%error, "this reading takes its part of the machine like any other process");
+        tracing::warn!(%error, "could not lower this process's priority; the scan may slow other work down");
     }
 }
 

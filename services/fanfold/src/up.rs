@@ -7,7 +7,7 @@ use servers::Staging;
 use tokio::net::TcpListener;
 
 use crate::command_line::Role;
-use crate::own::Own;
+use crate::embedded::EmbeddedServers;
 use crate::roles::Listeners;
 use crate::{admin, ready, roles};
 
@@ -24,7 +24,7 @@ pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::
 
 async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyhow::Result<()> {
     let listener = if role.includes(Role::Api) && settings.enable_http {
-        Some(api::bind(&settings).await?)
+        Some(api::bind(&settings)?)
     } else {
         None
     };
@@ -33,16 +33,16 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
         api: listener,
         admin,
     };
-    let mut own = Own::start(role, &mut settings).await?;
-    let staging = own.staging();
+    let mut servers = EmbeddedServers::start(role, &mut settings).await?;
+    let staging = servers.staging();
     let ran = tokio::select! {
         ran = run_roles(role, &settings, staging, listeners, shutdown) => ran,
-        error = own.failed() => {
+        error = servers.failed() => {
             shutdown.hard();
             Err(error)
         }
     };
-    let stopped = own.stop().await;
+    let stopped = servers.stop().await;
     ran.and(stopped)
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::kept::KEPT_MAX_BYTES;
+use crate::memory_budget::KEPT_MAX_BYTES;
 use crate::work::Work;
 
 /// How often the steps are worked out anew because the request went on meanwhile.
@@ -32,7 +32,7 @@ pub async fn with_reports(
         rules: context.rules,
     };
     let mut needed = steps_needed(context, request, &advance).await?;
-    // Held until it is known what came of the steps: nobody else is to see results in the
+    // DeferredTimers until it is known what came of the steps: nobody else is to see results in the
     // document that may not be those that are recorded.
     let mut worked: Option<OwnedMutexGuard<Work>> = None;
     for _ in 0..STEPS_RETRIES {

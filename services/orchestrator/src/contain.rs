@@ -10,8 +10,8 @@ use runtime::caught;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::fill::Lost;
-use crate::{effects, held};
+use crate::queue_recovery::Lost;
+use crate::{deferred_timers, effects};
 
 /// The code of a request that failed because working on it ended the process.
 const INTERNAL: &str = "internal";
@@ -20,7 +20,10 @@ const INTERNAL: &str = "internal";
 pub type Of<'a> = &'a (dyn Fn() -> String + Sync);
 
 /// Does what follows from a commit, under a mark where it may have ended a process before.
-pub async fn commit(context: &Arc<Context>, commit: &Arc<held::Commit>) -> Result<(), Error> {
+pub async fn commit(
+    context: &Arc<Context>,
+    commit: &Arc<deferred_timers::Commit>,
+) -> Result<(), Error> {
     let delivery = commit.delivery();
     let Some(request) = delivery.request() else {
         return effects::of_commit(context, commit).await;
@@ -172,7 +175,7 @@ pub async fn set_aside(
 /// What a delivery is, for people.
 pub fn what(delivery: &Delivery, kind: &str) -> String {
     match delivery.place() {
-        Ok((sequence, ..)) => format!("{kind} {sequence}"),
+        Ok(place) => format!("{kind} {}", place.sequence),
         Err(_) => format!("{kind} of no place"),
     }
 }

@@ -11,10 +11,10 @@ use quick_cache::sync::Cache;
 use runtime::{Documents, InProcess, Pool, Settings, SettingsError, TaskTypes};
 use tokio::sync::Mutex;
 
+use crate::deferred_timers::DeferredTimers;
 use crate::error::Error;
 use crate::fetch::Fetcher;
-use crate::held::Held;
-use crate::kept::Kept;
+use crate::memory_budget::MemoryBudget;
 use crate::resources::Bounds;
 use crate::work::Work;
 
@@ -49,7 +49,7 @@ pub struct Context {
     pub tasks: Tasks,
     pub timers: Timers,
     /// The timers that are wanted and not yet set.
-    pub held: Held,
+    pub held: DeferredTimers,
     pub payloads: Payloads,
     pub dead_letters: DeadLetters,
     pub suspects: Suspects,
@@ -68,7 +68,7 @@ pub struct Context {
     /// The worker of this process, whose results need no second look.
     pub own_worker: Option<String>,
     /// The bytes of the documents that are kept.
-    pub kept: Kept,
+    pub kept: MemoryBudget,
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
     /// Up to which task the running groups of large requests are dispatched.
     dispatched: Cache<RequestId, Dispatched>,
@@ -93,7 +93,7 @@ impl Context {
         Ok(Self {
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
-            held: Held::new(ack_wait),
+            held: DeferredTimers::new(ack_wait),
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection),
             suspects,
@@ -111,7 +111,7 @@ impl Context {
             taken_in,
             pool,
             own_worker,
-            kept: Kept::default(),
+            kept: MemoryBudget::default(),
             documents: Cache::new(CACHED_DOCUMENTS),
             dispatched: Cache::new(KEPT_DISPATCHED),
             fetches: Cache::new(COUNTED_FETCHES),
@@ -120,7 +120,7 @@ impl Context {
     }
 
     /// Counts an attempt at what a request refers to. An instance that takes over counts anew:
-    /// the time-outs of the request bound it all.
+    /// the timeouts of the request bound it all.
     pub fn fetch_attempt(&self, request: RequestId, uri: &str) -> u32 {
         let fetch = (request, uri.to_owned());
         let attempt = self.fetches.get(&fetch).unwrap_or(0) + 1;

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::kept::KEPT_MAX_BYTES;
+use crate::memory_budget::KEPT_MAX_BYTES;
 use crate::stop;
 use crate::work::Work;
 

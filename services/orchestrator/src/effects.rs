@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use nats::Commit;
 
 use crate::context::Context;
+use crate::deferred_timers::{self, Timer, Wanted};
 use crate::error::Error;
-use crate::held::{self, Timer, Wanted};
 use crate::{advance, dispatch, stop};
 
 /// How many dead letters of a commit are completed at once.
@@ -18,7 +18,10 @@ const LETTERS_AT_ONCE: usize = 32;
 
 /// Does everything that follows from a delivered commit. A commit that cannot be read, or one of
 /// a request whose log cannot, is set aside, so that it blocks nothing.
-pub async fn of_commit(context: &Arc<Context>, held: &Arc<held::Commit>) -> Result<(), Error> {
+pub async fn of_commit(
+    context: &Arc<Context>,
+    held: &Arc<deferred_timers::Commit>,
+) -> Result<(), Error> {
     let delivery = held.delivery();
     let done = match context.log.delivered(delivery).await {
         Ok(commit) => follow(context, Cause::Delivered(held), &commit).await,
@@ -67,7 +70,7 @@ pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> R
     for commit in &commits {
         match follow(context, Cause::Lost(&delayed), commit).await {
             Err(Error::Fails(failure)) => {
-                tracing::error!(%request, code = failure.code, "does not follow once more");
+                tracing::error!(%request, code = failure.code, "could not re-apply the effects of a commit");
             }
             done => done?,
         }
@@ -79,7 +82,7 @@ pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> R
 #[derive(Clone, Copy)]
 enum Cause<'a> {
     /// It was delivered, and waits until it is done.
-    Delivered(&'a Arc<held::Commit>),
+    Delivered(&'a Arc<deferred_timers::Commit>),
     /// The queues lost what they held. These tasks have timers.
     Lost(&'a HashMap<(u32, u32), Timestamp>),
 }

@@ -12,7 +12,7 @@ use runtime::Shutdown;
 use crate::contain::{self, End};
 use crate::context::Context;
 use crate::error::Error;
-use crate::kept::KEPT_MAX_BYTES;
+use crate::memory_budget::KEPT_MAX_BYTES;
 use crate::outbox::{SIGNS_OF_LIFE, pause_before, with_signs_of_life};
 use crate::turns::Turns;
 use crate::{advance, border, dispatch};
@@ -198,7 +198,7 @@ async fn again(context: &Context, request: RequestId, error: &Error, deliveries:
     context.suspects.reports.survived(request, 0);
     tracing::warn!(%request, %error, reports = deliveries.len(), "will be tried again");
     for delivery in deliveries {
-        let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
+        let delivered = delivery.place().map_or(1, |place| place.delivered);
         answer(delivery.nak(pause_before(delivered)).await);
     }
 }

@@ -8,15 +8,15 @@ mod advance;
 mod border;
 mod contain;
 mod context;
+mod deferred_timers;
 mod dispatch;
 mod effects;
 mod error;
 mod fetch;
-mod fill;
 mod gather;
-mod held;
-mod kept;
+mod memory_budget;
 mod outbox;
+mod queue_recovery;
 mod resources;
 mod stop;
 mod turns;
@@ -24,13 +24,13 @@ mod work;
 
 use std::sync::Arc;
 
-use nats::{Connection, Deliveries, First, Log, Quarantine, Queues};
+use nats::{Connection, Deliveries, First, Log, LogReader, Quarantine, Queues};
 use runtime::{InProcess, Settings, SettingsError, Shutdown};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use context::{Context, Suspects};
-use fill::Fill;
+use queue_recovery::QueueRecovery;
 
 /// Whether the settings are ones to run with.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
@@ -56,13 +56,13 @@ pub async fn run(
     let context = Arc::new(context);
     let mut loops = JoinSet::new();
     // Before anything is dispatched: what is in a queue that was lost is dropped.
-    let filling = fill::begin_where_lost(&queues).await;
+    let filling = queue_recovery::begin_where_lost(&queues).await;
     let mut lost = Vec::new();
     for shard in 0..settings.shards {
         let began = connection.extent(shard).await?.last;
-        let commits = Deliveries::of_log(&connection, shard, "orchestrator").await?;
+        let commits = Deliveries::of_log(&connection, shard, LogReader::Orchestrator).await?;
         let reports = Deliveries::of_reports(&connection, shard).await?;
-        let (sender, receiver) = mpsc::channel(fill::AT_ONCE);
+        let (sender, receiver) = mpsc::channel(queue_recovery::AT_ONCE);
         lost.push(sender);
         loops.spawn(outbox::run(
             context.clone(),
@@ -73,7 +73,7 @@ pub async fn run(
         ));
         loops.spawn(gather::run(context.clone(), reports, shutdown.clone()));
     }
-    let fill = Fill {
+    let fill = QueueRecovery {
         suspects: Quarantine::open(&connection, "filling", First::InCompany).await?,
         connection,
         queues,

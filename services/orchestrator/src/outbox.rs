@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::fill::Lost;
+use crate::queue_recovery::Lost;
 use crate::turns::Turns;
-use crate::{contain, held};
+use crate::{contain, deferred_timers};
 
 /// Of how many requests effects are under way at once, about.
 const EFFECTS_IN_FLIGHT: usize = 256;
@@ -91,7 +91,7 @@ pub async fn run(
 
 async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let every = context.ack_wait / SIGNS_OF_LIFE;
-    let commit = held::Commit::new(delivery, began);
+    let commit = deferred_timers::Commit::new(delivery, began);
     let delivery = commit.delivery();
     let done = {
         // What is left undone is let go before the commit is answered: it may hold a lock.
@@ -101,7 +101,7 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let Err(error) = done else {
         return commit.release().await;
     };
-    let delivered = delivery.place().map_or(1, |(_, _, delivered)| delivered);
+    let delivered = delivery.place().map_or(1, |place| place.delivered);
     let pause = pause_before(delivered);
     tracing::warn!(subject = delivery.subject(), %error, ?pause, "will be tried again");
     if let Some(request) = delivery.request() {

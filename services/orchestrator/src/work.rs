@@ -11,7 +11,7 @@ use runtime::{Cost, PARSE_INLINE_MAX_BYTES};
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::kept::KeptDocument;
+use crate::memory_budget::KeptDocument;
 use crate::resources;
 
 /// How often a group is looked at anew because what was fetched refers to something else.
@@ -346,9 +346,9 @@ fn failure(error: HydrationError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kept::{Kept, LARGE_BYTES};
+    use crate::memory_budget::{LARGE_BYTES, MemoryBudget};
 
-    fn work(kept: &Kept, bytes: usize) -> Work {
+    fn work(kept: &MemoryBudget, bytes: usize) -> Work {
         let text = "x".repeat(bytes);
         let xml = format!("<vnml><project><note>{text}</note><group/></project></vnml>");
         let document = Document::accept(xml.as_bytes(), &Limits::accepted()).unwrap();
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_large_document_is_let_go_where_too_many_are_kept() {
-        let kept = Kept::default();
+        let kept = MemoryBudget::default();
         let (mut large, mut small) = (work(&kept, 2 * LARGE_BYTES), work(&kept, 1_000));
         let both = kept.bytes();
         large.let_go_above(both);

@@ -9,7 +9,7 @@ mod stops;
 mod suspects;
 mod views;
 
-use nats::{Connection, Deliveries, Feed, Log};
+use nats::{Connection, Deliveries, Feed, Log, LogReader};
 use projections::Store;
 use runtime::{Settings, Shutdown};
 use tokio::task::JoinSet;
@@ -30,7 +30,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let mut shards = JoinSet::new();
     for shard in 0..settings.shards {
-        let deliveries = Deliveries::of_log(&connection, shard, "projector").await?;
+        let deliveries = Deliveries::of_log(&connection, shard, LogReader::Projector).await?;
         let shard = Shard {
             number: shard,
             views: Views::new(log.clone(), store.clone()),

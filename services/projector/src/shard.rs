@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nats::{Connection, Deliveries, Delivery, Feed, Log};
+use nats::{Connection, Deliveries, Delivery, Feed, Log, LogReader};
 use projections::Store;
 use runtime::Shutdown;
 
@@ -128,7 +128,10 @@ impl Shard {
         let found = self.store.checkpoint(self.number).await?;
         if self.noted == 0 {
             // A fresh instance goes by what the broker has had acked.
-            self.noted = self.connection.acked(self.number, "projector").await?;
+            self.noted = self
+                .connection
+                .acked(self.number, LogReader::Projector)
+                .await?;
         }
         if found >= self.noted {
             return Ok(());
@@ -160,7 +163,7 @@ impl Shard {
 fn in_order(chunk: &[Delivery]) -> Result<Vec<(u64, &Delivery)>, Error> {
     let mut all = Vec::with_capacity(chunk.len());
     for delivery in chunk {
-        let (sequence, _, _) = delivery.place()?;
+        let sequence = delivery.place()?.sequence;
         all.push((sequence, delivery));
     }
     all.sort_by_key(|(sequence, _)| *sequence);

@@ -40,11 +40,11 @@ impl Suspects {
     pub fn note(&mut self, chunk: &[Delivery]) {
         let seen = self.seen;
         let places = chunk.iter().filter_map(|delivery| delivery.place().ok());
-        for (sequence, _, delivered) in places {
-            if sequence > seen && delivered >= SUSPECT_FROM {
-                self.lost.insert(sequence);
+        for place in places {
+            if place.sequence > seen && place.delivered >= SUSPECT_FROM {
+                self.lost.insert(place.sequence);
             }
-            self.seen = self.seen.max(sequence);
+            self.seen = self.seen.max(place.sequence);
         }
     }
 

@@ -33,11 +33,7 @@ pub struct Live {
 impl Live {
     /// Connects. Without an address it is the server of `fanfold up` on this machine.
     pub async fn open(settings: &Settings) -> Result<Self, Error> {
-        let url = if settings.nats_url.is_empty() {
-            format!("nats://127.0.0.1:{}", settings.nats_port)
-        } else {
-            settings.nats_url.clone()
-        };
+        let url = settings.nats_or_embedded();
         let options = Options {
             connect_timeout: CONNECT_TIMEOUT,
             ..Options::new(url, "fanfold-replay")
@@ -110,11 +106,7 @@ pub fn absent(id: RequestId) -> Error {
 
 /// The views, wherever Redis is; an error where it does not answer soon.
 pub async fn views(settings: &Settings) -> Result<Store, Error> {
-    let url = if settings.redis_url.is_empty() {
-        format!("redis://127.0.0.1:{}", settings.redis_port)
-    } else {
-        settings.redis_url.clone()
-    };
+    let url = settings.redis_or_embedded();
     let opening = tokio::time::timeout(VIEWS_TIMEOUT, projections::Connection::open(&url));
     let connection = opening.await.map_err(|_| {
         Error::Unreachable(format!("Redis does not answer within {VIEWS_TIMEOUT:?}"))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nats::{Connection, Error};
+use nats::{Connection, Error, LogReader};
 
 /// For how long the oldest commit has waited that is not projected yet, of a log of so many
 /// shards; zero where none waits. None: the broker did not say within `limit`.
@@ -22,7 +22,9 @@ pub async fn oldest_unprojected(
 async fn oldest(connection: &Connection, shards: u8) -> Result<Option<Timestamp>, Error> {
     let mut oldest = None;
     for shard in 0..shards {
-        let at = connection.oldest_unacked(shard, "projector").await?;
+        let at = connection
+            .oldest_unacked(shard, LogReader::Projector)
+            .await?;
         oldest = match (oldest, at) {
             (Some(oldest), Some(at)) => Some(at.min(oldest)),
             (oldest, at) => oldest.or(at),

@@ -22,7 +22,7 @@ pub use definition::{Definition, Part, Source};
 pub use error::SettingsError;
 pub use log_format::LogFormat;
 
-/// By how much the log outlives a request at the least: its time-out is taken in while it is there.
+/// By how much the log outlives a request at the least: its timeout is taken in while it is there.
 pub const LOG_OUTLIVES: Duration = Duration::from_mins(1);
 /// The HTTP implementation reads a head in no smaller pieces.
 const HEADER_MIN_BYTES: usize = 8_192;

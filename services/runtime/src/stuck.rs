@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use domain::request::{Progress, RequestId, Stuck};
 use jiff::Timestamp;
-use nats::{Commit, Connection, Error, Scan, Start, UnreadableCommit};
+use nats::{Commit, Connection, Error, LogReader, Scan, Start, UnreadableCommit};
 use tokio::sync::Mutex;
 
-/// How long any step may take beyond its time-outs before its request counts as stuck.
+/// How long any step may take beyond its timeouts before its request counts as stuck.
 pub const STUCK_AFTER: Duration = Duration::from_mins(1);
 /// How many commits are read at once: each may be of a megabyte.
 const SCAN_CHUNK: usize = 100;
@@ -84,7 +84,7 @@ impl StuckWatch {
         }
     }
 
-    /// The requests that are stuck now: without progress for longer than their time-outs and
+    /// The requests that are stuck now: without progress for longer than their timeouts and
     /// `slack` explain.
     pub async fn stuck(&self, slack: Duration) -> Result<Vec<Stuck>, Error> {
         let mut stuck = self.look(slack, None).await?.stuck;
@@ -111,7 +111,7 @@ impl StuckWatch {
             ),
             (
                 "fanfold_requests_stuck",
-                "Requests without progress for longer than their time-outs explain.",
+                "Requests without progress for longer than their timeouts explain.",
                 known(look.stuck.len()),
             ),
             (
@@ -162,7 +162,10 @@ impl StuckWatch {
                     .read_on(&self.connection, number, self.reach, limit)
                     .await?;
             }
-            let taken_up = self.connection.log_position(number, "orchestrator").await?;
+            let taken_up = self
+                .connection
+                .log_position(number, LogReader::Orchestrator)
+                .await?;
             let (now, taken_up) = (Timestamp::now(), taken_up.delivered);
             let open = shard.open.values();
             look.stuck

@@ -27,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const SIGNS_OF_LIFE: u32 = 3;
 
 /// What deliveries are made with.
-pub struct Desk {
+pub struct Sender {
     pub log: Log,
     pub dead_letters: DeadLetters,
     /// Events that may have ended the process that delivered them.
@@ -60,13 +60,14 @@ enum Answer {
     Never,
 }
 
-impl Desk {
+impl Sender {
     /// Delivers an event of the feed, and answers for it.
     pub async fn take(&self, event: &Delivery, room: OwnedSemaphorePermit) {
-        let Ok((sequence, _, delivered)) = event.place() else {
+        let Ok(place) = event.place() else {
             return;
         };
-        let working = pin!(self.answer(event, sequence, delivered > 1, room));
+        let sequence = place.sequence;
+        let working = pin!(self.answer(event, sequence, place.delivered > 1, room));
         let answer = self.with_signs_of_life(event, working).await;
         let answered = match answer {
             Ok(Answer::Done) => event.ack().await,
@@ -191,7 +192,7 @@ impl Desk {
     }
 
     async fn deliver(&self, event: &Delivery, url: &str) -> Result<Answer, Error> {
-        let (_, _, attempt) = event.place()?;
+        let attempt = event.place()?.delivered;
         let id = event.header("ce-id").unwrap_or_default();
         let reason = match self.post(event, url).await {
             Ok(()) => {

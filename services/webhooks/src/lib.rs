@@ -14,7 +14,7 @@ use runtime::{Settings, Shutdown};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use delivery::Desk;
+use delivery::Sender;
 pub use signature::{InvalidSecret, Secret};
 
 /// How many deliveries are under way at once.
@@ -47,7 +47,7 @@ pub async fn run(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ack_wait = settings.ack_wait;
     let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
-    let desk = Arc::new(Desk {
+    let sender = Arc::new(Sender {
         log,
         suspects,
         ack_wait,
@@ -73,9 +73,9 @@ pub async fn run(
         let Ok(permit) = room.clone().acquire_owned().await else {
             break;
         };
-        let desk = desk.clone();
+        let sender = sender.clone();
         under_way.spawn(async move {
-            desk.take(&event, permit).await;
+            sender.take(&event, permit).await;
         });
         while under_way.try_join_next().is_some() {}
     }

@@ -13,10 +13,10 @@ use runtime::caught;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::{self, Retry};
-use crate::judge::{self, Judgement};
+use crate::retry_decision::{self, RetryDecision};
 use crate::storage::{self, Unfinished};
 use crate::suspect::{self, Suspect};
-use crate::{Bench, given_up};
+use crate::{WorkerContext, dead_lettering};
 
 /// The pause before a task comes again whose outcome could not be reported.
 pub const UNREPORTED_PAUSE: Duration = Duration::from_secs(1);
@@ -52,31 +52,31 @@ pub enum Answer {
 }
 
 /// Runs an attempt to its end and answers the message.
-pub async fn run(bench: &Bench, task: TaskMessage, cancelled: &CancellationToken) {
+pub async fn run(context: &WorkerContext, task: TaskMessage, cancelled: &CancellationToken) {
     let what = Suspect(&task);
     let again = task.again;
-    let (answer, lost) = if bench.quarantine.is_suspect(&what, again) {
-        Box::pin(suspect::attempt(bench, &task, cancelled)).await
+    let (answer, lost) = if context.quarantine.is_suspect(&what, again) {
+        Box::pin(suspect::attempt(context, &task, cancelled)).await
     } else {
         let lost = if again {
-            bench.quarantine.lost(&what)
+            context.quarantine.lost(&what)
         } else {
             0
         };
-        let done = attempt(bench, &task, cancelled, lost).await;
+        let done = attempt(context, &task, cancelled, lost).await;
         (or_again(&task, done), lost)
     };
     let answered = match answer {
         Answer::Done => task.delivery.ack().await,
         Answer::Again(delay) => {
-            bench.quarantine.survived(&what, lost);
+            context.quarantine.survived(&what, lost);
             task.delivery.nak(delay).await
         }
         Answer::Never => task.delivery.terminate().await,
         Answer::Leave => return,
     };
     if !matches!(answer, Answer::Again(_)) {
-        bench.quarantine.done(&what);
+        context.quarantine.done(&what);
     }
     if let Err(error) = answered {
         tracing::debug!(task = %task.id, %error, "not even that could be said; its lease will end");
@@ -93,27 +93,27 @@ pub fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
 
 /// An attempt at a task that was lost so often before.
 pub async fn attempt(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     cancelled: &CancellationToken,
     lost: u32,
 ) -> Result<Answer, Error> {
-    match given_up::settled(bench, task).await? {
-        Some(letter) => Box::pin(given_up::report_again(bench, task, &letter)).await,
-        None => execute(bench, task, cancelled, lost).await,
+    match dead_lettering::settled(context, task).await? {
+        Some(letter) => Box::pin(dead_lettering::report_again(context, task, &letter)).await,
+        None => execute(context, task, cancelled, lost).await,
     }
 }
 
 async fn execute(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     cancelled: &CancellationToken,
     lost: u32,
 ) -> Result<Answer, Error> {
     let (started_at, started) = (Timestamp::now(), Instant::now());
     // It is large: boxed, it is moved about as a pointer.
-    let producing = pin!(caught(Box::pin(produce(bench, task, cancelled))));
-    let (result, lease) = keep_lease(bench, task, producing).await;
+    let producing = pin!(caught(Box::pin(produce(context, task, cancelled))));
+    let (result, lease) = keep_lease(context, task, producing).await;
     let result = result.unwrap_or_else(|panic| Err(panicked(&panic).into()));
     let span = Span {
         started_at,
@@ -122,13 +122,13 @@ async fn execute(
         lost,
     };
     match result {
-        Ok(result) => succeed(bench, task, result, span).await,
+        Ok(result) => succeed(context, task, result, span).await,
         Err(Unfinished::GivenBack(error)) => Err(error),
         Err(Unfinished::Failed(fault)) if cancelled.is_cancelled() => {
             tracing::info!(task = %task.id, code = fault.code, "stopped");
             Ok(Answer::Never)
         }
-        Err(Unfinished::Failed(fault)) => Box::pin(fail(bench, task, fault, span)).await,
+        Err(Unfinished::Failed(fault)) => Box::pin(fail(context, task, fault, span)).await,
     }
 }
 
@@ -152,15 +152,15 @@ impl Span {
 /// Shows signs of life for as long as the attempt goes on; the time limit is the executor's. A
 /// process that was stopped for a while learns here that its lease may be over.
 pub async fn keep_lease<T>(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     mut work: Pin<&mut impl Future<Output = T>>,
 ) -> (T, Lease) {
     let mut lease = Lease::Held;
     let mut heard = Instant::now();
     loop {
-        let done = tokio::time::timeout(bench.lease / 3, &mut work).await;
-        if heard.elapsed() >= bench.lease {
+        let done = tokio::time::timeout(context.lease / 3, &mut work).await;
+        if heard.elapsed() >= context.lease {
             lease = Lease::Lost;
         }
         if let Ok(done) = done {
@@ -174,11 +174,11 @@ pub async fn keep_lease<T>(
 }
 
 async fn produce(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     cancelled: &CancellationToken,
 ) -> Result<Payload, Unfinished> {
-    let document = storage::document(bench, &task.document, cancelled).await?;
+    let document = storage::document(context, &task.document, cancelled).await?;
     runtime::strike("worker", &document);
     let attempt = executor::Task {
         request_id: task.id.request.to_string(),
@@ -189,11 +189,11 @@ async fn produce(
         traceparent: task.traceparent.as_ref().map(ToString::to_string),
         document,
     };
-    let limit = bench.task_type.time_limit;
-    let result = bench.executor.execute(&attempt, limit, cancelled).await?;
-    let most = bench.task_type.result_max_bytes;
+    let limit = context.task_type.time_limit;
+    let result = context.executor.execute(&attempt, limit, cancelled).await?;
+    let most = context.task_type.result_max_bytes;
     let result = executor::aside::computed(result, move |result| usable(result, most)).await?;
-    storage::keep(bench, result, cancelled).await
+    storage::keep(context, result, cancelled).await
 }
 
 fn usable(result: Bytes, most: usize) -> Result<Bytes, executor::Fault> {
@@ -206,13 +206,18 @@ fn usable(result: Bytes, most: usize) -> Result<Bytes, executor::Fault> {
     Ok(result)
 }
 
-fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: request::Verdict) -> Outcome {
+fn outcome(
+    context: &WorkerContext,
+    task: &TaskMessage,
+    span: &Span,
+    verdict: request::Verdict,
+) -> Outcome {
     Outcome {
         group: task.id.group,
         task: task.id.task,
         run: Some(task.run),
         attempt: task.attempt,
-        worker: bench.worker.clone(),
+        worker: context.worker.clone(),
         started_at: span.started_at,
         duration_ms: span.duration_ms,
         given: Some(task.given()),
@@ -222,26 +227,30 @@ fn outcome(bench: &Bench, task: &TaskMessage, span: &Span, verdict: request::Ver
 }
 
 async fn succeed(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     result: Payload,
     span: Span,
 ) -> Result<Answer, Error> {
-    let outcome = outcome(bench, task, &span, request::Verdict::Succeeded(result));
-    report(bench, task, outcome).await?;
+    let outcome = outcome(context, task, &span, request::Verdict::Succeeded(result));
+    report(context, task, outcome).await?;
     Ok(Answer::Done)
 }
 
 /// Reports an outcome of a task.
-pub async fn report(bench: &Bench, task: &TaskMessage, outcome: Outcome) -> Result<(), Error> {
-    let reported = bench
+pub async fn report(
+    context: &WorkerContext,
+    task: &TaskMessage,
+    outcome: Outcome,
+) -> Result<(), Error> {
+    let reported = context
         .reports
         .outcome(task.id.request, outcome, task.sent_again);
     reported.await
 }
 
 async fn fail(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     fault: executor::Fault,
     span: Span,
@@ -253,11 +262,11 @@ async fn fail(
         causes: fault.causes,
     };
     if span.lease == Lease::Lost {
-        return fail_without_lease(bench, task, fault, span).await;
+        return fail_without_lease(context, task, fault, span).await;
     }
-    let delay = match judge::next(bench, task, span.lost, &fault.code, retry) {
-        Judgement::GiveUp => return given_up::give_up(bench, task, fault, span).await,
-        Judgement::Again(delay) => delay,
+    let delay = match retry_decision::next(context, task, span.lost, &fault.code, retry) {
+        RetryDecision::GiveUp => return dead_lettering::give_up(context, task, fault, span).await,
+        RetryDecision::Again(delay) => delay,
     };
     tracing::info!(
         task = %task.id, attempt = task.attempt, code = fault.code, ?delay, "failed; comes again"
@@ -265,14 +274,19 @@ async fn fail(
     let at = Timestamp::now()
         .checked_add(delay)
         .unwrap_or(Timestamp::MAX);
-    let long = delay > bench.long_delay;
+    let long = delay > context.long_delay;
     let next = if long {
         Next::DispatchAt(at)
     } else {
         Next::RetryAt(at)
     };
-    let outcome = outcome(bench, task, &span, request::Verdict::Failed { fault, next });
-    report(bench, task, outcome).await?;
+    let outcome = outcome(
+        context,
+        task,
+        &span,
+        request::Verdict::Failed { fault, next },
+    );
+    report(context, task, outcome).await?;
     // Beyond a long delay the orchestrator sets a timer that has it dispatched again.
     Ok(if long {
         Answer::Done
@@ -284,7 +298,7 @@ async fn fail(
 /// The task is with another worker by now, whose attempt is what counts: this one is only
 /// recorded, and the message is not this worker's to answer.
 async fn fail_without_lease(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     fault: Fault,
     span: Span,
@@ -293,7 +307,12 @@ async fn fail_without_lease(
         task = %task.id, attempt = task.attempt, code = fault.code, "failed after its lease"
     );
     let next = Next::RetryAt(Timestamp::now());
-    let outcome = outcome(bench, task, &span, request::Verdict::Failed { fault, next });
-    report(bench, task, outcome).await?;
+    let outcome = outcome(
+        context,
+        task,
+        &span,
+        request::Verdict::Failed { fault, next },
+    );
+    report(context, task, outcome).await?;
     Ok(Answer::Leave)
 }

@@ -3,9 +3,9 @@
 pub mod executor;
 
 mod attempt;
-mod given_up;
-mod judge;
+mod dead_lettering;
 mod pool;
+mod retry_decision;
 mod storage;
 mod suspect;
 
@@ -40,7 +40,7 @@ pub enum Error {
 }
 
 /// What the attempts of one task type work with.
-pub(crate) struct Bench {
+pub(crate) struct WorkerContext {
     pub task_type: TaskType,
     pub executor: Executor,
     pub worker: String,
@@ -133,7 +133,7 @@ pub async fn run(
     let mut pools = JoinSet::new();
     for task_type in settings.task_types.iter() {
         let consumer = format!("worker-{}", task_type.name);
-        let bench = Bench {
+        let context = WorkerContext {
             quarantine: Quarantine::open(&connection, &consumer, First::InCompany).await?,
             executor: executor(task_type)?,
             task_type: task_type.clone(),
@@ -150,7 +150,7 @@ pub async fn run(
         };
         let pull = Pull::open(&connection, &task_type.name, options).await?;
         let stops = Tasks::new(connection.clone()).stops().await?;
-        pools.spawn(pool::run(Arc::new(bench), pull, stops, shutdown.clone()));
+        pools.spawn(pool::run(Arc::new(context), pull, stops, shutdown.clone()));
     }
     tracing::info!(worker, types = ?settings.task_types.names(), "worker runs");
     while let Some(ended) = pools.join_next().await {

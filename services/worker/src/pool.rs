@@ -10,7 +10,7 @@ use runtime::{Shutdown, caught};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Bench, attempt, given_up};
+use crate::{WorkerContext, attempt, dead_lettering};
 
 /// How many notices to stop are remembered: a task may be on its way here when its notice comes.
 const STOPS_REMEMBERED: usize = 1_000;
@@ -58,26 +58,26 @@ impl Running {
 
 /// Pulls and runs tasks until nothing new is to be taken, then lets those that run end.
 pub async fn run(
-    bench: Arc<Bench>,
+    context: Arc<WorkerContext>,
     mut pull: Pull,
     mut stops: impl Stream<Item = Stop> + Unpin,
     shutdown: Shutdown,
 ) {
     let mut running = Running::default();
     let mut attempts = JoinSet::new();
-    let mut waiting = bench.quarantine.waiting_changes();
+    let mut waiting = context.quarantine.waiting_changes();
     loop {
         // Suspects that wait for their turn alone take no other's place.
-        pull.hold_at_most(bench.task_type.concurrency + bench.quarantine.waiting());
+        pull.hold_at_most(context.task_type.concurrency + context.quarantine.waiting());
         if let Err(error) = pull.ask().await {
             tracing::debug!(%error, "the broker cannot be asked for tasks");
         }
         tokio::select! {
             task = pull.next() => match task {
-                Some(Ok(task)) => start(&bench, task, &mut running, &mut attempts),
+                Some(Ok(task)) => start(&context, task, &mut running, &mut attempts),
                 Some(Err(unreadable)) => {
                     pull.release(1);
-                    given_up::set_aside(&bench, &unreadable).await;
+                    dead_lettering::set_aside(&context, &unreadable).await;
                 }
                 None => break,
             },
@@ -99,17 +99,17 @@ pub async fn run(
 }
 
 fn start(
-    bench: &Arc<Bench>,
+    context: &Arc<WorkerContext>,
     task: TaskMessage,
     running: &mut Running,
     attempts: &mut JoinSet<(RequestId, u32)>,
 ) {
     let (request, run) = (task.id.request, task.run);
     let cancelled = running.begin(request, run);
-    let bench = bench.clone();
+    let context = context.clone();
     attempts.spawn(async move {
         // It is large: boxed, it is moved about as a pointer.
-        let running = Box::pin(attempt::run(&bench, task, &cancelled));
+        let running = Box::pin(attempt::run(&context, task, &cancelled));
         if let Err(panic) = caught(running).await {
             tracing::error!(%request, panic, "an attempt broke; its lease will end");
         }

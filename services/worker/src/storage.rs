@@ -8,7 +8,7 @@ use domain::request::Payload;
 use nats::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::Bench;
+use crate::WorkerContext;
 use crate::executor::Fault;
 
 /// The pause before a payload is tried again; it doubles.
@@ -32,45 +32,45 @@ impl From<Fault> for Unfinished {
 
 /// The task document.
 pub async fn document(
-    bench: &Bench,
+    context: &WorkerContext,
     document: &Payload,
     cancelled: &CancellationToken,
 ) -> Result<Bytes, Unfinished> {
     match document {
         Payload::Inline(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
-        stored @ Payload::Stored { .. } => Box::pin(fetched(bench, stored, cancelled)).await,
+        stored @ Payload::Stored { .. } => Box::pin(fetched(context, stored, cancelled)).await,
     }
 }
 
 async fn fetched(
-    bench: &Bench,
+    context: &WorkerContext,
     stored: &Payload,
     cancelled: &CancellationToken,
 ) -> Result<Bytes, Unfinished> {
-    let fetch = || bench.payloads.fetch(stored);
+    let fetch = || context.payloads.fetch(stored);
     let bytes = match fetch().await {
         Ok(bytes) => bytes,
-        Err(error) => again(bench, cancelled, error, fetch).await?,
+        Err(error) => again(context, cancelled, error, fetch).await?,
     };
     Ok(bytes.into())
 }
 
 /// Keeps a result.
 pub async fn keep(
-    bench: &Bench,
+    context: &WorkerContext,
     result: Bytes,
     cancelled: &CancellationToken,
 ) -> Result<Payload, Unfinished> {
-    let place = || bench.payloads.place(result.clone());
+    let place = || context.payloads.place(result.clone());
     match place().await {
         Ok(payload) => Ok(payload),
-        Err(error) => Box::pin(again(bench, cancelled, error, place)).await,
+        Err(error) => Box::pin(again(context, cancelled, error, place)).await,
     }
 }
 
 /// Tries again until the broker gives or takes the payload, or says for good that it does not.
 async fn again<T, F: Future<Output = Result<T, Error>>>(
-    bench: &Bench,
+    context: &WorkerContext,
     cancelled: &CancellationToken,
     mut error: Error,
     trying: impl Fn() -> F,
@@ -84,7 +84,7 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(
             _ => tracing::warn!(%error, ?pause, "a payload is not to be had yet"),
         }
         tokio::select! {
-            goes_on = bench.shutdown.pause(pause) => if !goes_on {
+            goes_on = context.shutdown.pause(pause) => if !goes_on {
                 return Err(Unfinished::GivenBack(error));
             },
             () = cancelled.cancelled() => return Err(Fault::cancelled().into()),

@@ -9,7 +9,7 @@ use nats::{Begun, Error, TaskMessage, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Answer, Span, keep_lease, or_again};
-use crate::{Bench, given_up, judge};
+use crate::{WorkerContext, dead_lettering, retry_decision};
 
 /// What a task is called among the suspects: whatever message it comes in.
 pub struct Suspect<'a>(pub &'a TaskMessage);
@@ -36,24 +36,24 @@ impl Hash for Suspect<'_> {
 /// An attempt at a task that may have ended the process that worked on it. Also how often it was
 /// begun without an end.
 pub async fn attempt(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     cancelled: &CancellationToken,
 ) -> (Answer, u32) {
-    let suspects = &bench.quarantine;
+    let suspects = &context.quarantine;
     let beginning = pin!(suspects.begin(Suspect(task), Some(task.id.request)));
-    let begun = match keep_lease(bench, task, beginning).await.0 {
+    let begun = match keep_lease(context, task, beginning).await.0 {
         Ok(begun) => begun,
         Err(error) => return (or_again(task, Err(error)), 0),
     };
     let lost = begun.lost;
     let done = match begun.verdict {
-        Verdict::Try => attempt::attempt(bench, task, cancelled, lost).await,
-        Verdict::Convicted => give_up_convicted(bench, task, &begun).await,
+        Verdict::Try => attempt::attempt(context, task, cancelled, lost).await,
+        Verdict::Convicted => give_up_convicted(context, task, &begun).await,
         Verdict::PassOver => {
-            let reason = judge::convicted(&begun).message;
+            let reason = retry_decision::convicted(&begun).message;
             let error = Error::Poisonous(reason);
-            given_up::set_aside_and_report(bench, &task.delivery, &error).await
+            dead_lettering::set_aside_and_report(context, &task.delivery, &error).await
         }
     };
     if begun.verdict == Verdict::Try {
@@ -65,12 +65,20 @@ pub async fn attempt(
 }
 
 async fn give_up_convicted(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     begun: &Begun,
 ) -> Result<Answer, Error> {
-    match given_up::settled(bench, task).await? {
-        Some(letter) => given_up::report_again(bench, task, &letter).await,
-        None => given_up::give_up(bench, task, judge::convicted(begun), Span::none()).await,
+    match dead_lettering::settled(context, task).await? {
+        Some(letter) => dead_lettering::report_again(context, task, &letter).await,
+        None => {
+            dead_lettering::give_up(
+                context,
+                task,
+                retry_decision::convicted(begun),
+                Span::none(),
+            )
+            .await
+        }
     }
 }

@@ -141,7 +141,7 @@ impl Program {
 }
 
 impl Program {
-    /// No test may leave a request without progress for longer than its time-outs explain. Where
+    /// No test may leave a request without progress for longer than its timeouts explain. Where
     /// the servers are gone by now nothing can be said.
     fn check_nothing_is_stuck(&self) {
         let output = std::process::Command::new(&self.binary)

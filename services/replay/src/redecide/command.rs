@@ -19,7 +19,7 @@ pub async fn command(
     commit: &Commit,
     fail_fast: bool,
 ) -> Result<Result<Command, String>, Error> {
-    // Deadlines are recorded: with no time-out, `now` is the deadline.
+    // Deadlines are recorded: with no timeout, `now` is the deadline.
     let rules = Rules {
         group_timeout: Duration::ZERO,
         fail_fast,

@@ -1,6 +1,6 @@
 //! How far the view is behind the log.
 
-use nats::Position;
+use nats::{LogReader, Position};
 use runtime::Settings;
 
 use crate::log::{self, Live};
@@ -26,7 +26,7 @@ impl Freshness {
             view.map(|view| view.map(|view| view.seq))
                 .map_err(|error| error.to_string())
         };
-        let projector = live.connection.log_position(shard, "projector");
+        let projector = live.connection.log_position(shard, LogReader::Projector);
         let (view, projector) = futures::join!(views, projector);
         Self {
             view,

@@ -1,5 +1,6 @@
 //! Whether the views in Redis are what the log folds to.
 
+use nats::LogReader;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -134,7 +135,10 @@ impl Views {
         };
         // Asked before Redis is: what is acked by now is written by then.
         let shard = id.partition().shard(live.log.shards());
-        let projector = live.connection.log_position(shard, "projector").await;
+        let projector = live
+            .connection
+            .log_position(shard, LogReader::Projector)
+            .await;
         let projected = projector.is_ok_and(|position| position.acked >= view.seq);
         let compared = self.store.differences(std::slice::from_ref(&view)).await?;
         for (seen, differences) in compared {

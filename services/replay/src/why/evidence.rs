@@ -2,7 +2,7 @@
 
 use domain::request::Event;
 use jiff::Timestamp;
-use nats::{Position, Queued};
+use nats::{LogReader, Position, Queued};
 use runtime::Settings;
 
 use super::SHOWN;
@@ -42,7 +42,10 @@ impl Evidence {
             .get(group)
             .and_then(|group| group.name.as_deref());
         Ok(Self {
-            orchestrator: connection.log_position(shard, "orchestrator").await.ok(),
+            orchestrator: connection
+                .log_position(shard, LogReader::Orchestrator)
+                .await
+                .ok(),
             reports: connection.report_position(shard).await.ok(),
             waiting_reports: connection.reports_of(story.id).await.unwrap_or_default(),
             usual: usual::of_group(live, story.id, name).await?,

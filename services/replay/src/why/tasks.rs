@@ -61,7 +61,7 @@ impl Evidence {
             let lost = pending - known;
             answer.say(format!(
                 "{} neither in the work queue nor reported: not dispatched yet, or lost; the \
-                 group's time-out is at {}.",
+                 group's timeout is at {}.",
                 is_are(lost),
                 clock(group.deadline)
             ));

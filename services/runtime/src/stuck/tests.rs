@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use domain::request::{Event, Failed, Failure, GroupStarted, Payload, Received};
 use harness::World;
-use nats::{Deliveries, Log, Options, Topology};
+use nats::{Deliveries, Log, LogReader, Options, Topology};
 
 use super::*;
 use crate::oldest_unprojected;
@@ -123,7 +123,7 @@ async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked(
     for _ in 0..3 {
         log.append(new_id(), 0, &[received()]).await.unwrap();
     }
-    let mut deliveries = Deliveries::of_log(&connection, 0, "projector")
+    let mut deliveries = Deliveries::of_log(&connection, 0, LogReader::Projector)
         .await
         .unwrap();
     let mut all = Vec::new();
@@ -131,12 +131,18 @@ async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked(
         all.extend(deliveries.next().await.unwrap());
     }
     for (acked, delivery) in all.iter().enumerate() {
-        let (_, at, _) = delivery.place().unwrap();
-        let oldest = connection.oldest_unacked(0, "projector").await.unwrap();
+        let at = delivery.place().unwrap().stored_at;
+        let oldest = connection
+            .oldest_unacked(0, LogReader::Projector)
+            .await
+            .unwrap();
         assert_eq!(oldest, Some(at), "{acked} are acked");
         delivery.ack_sync().await.unwrap();
     }
-    let oldest = connection.oldest_unacked(0, "projector").await.unwrap();
+    let oldest = connection
+        .oldest_unacked(0, LogReader::Projector)
+        .await
+        .unwrap();
     assert_eq!(oldest, None);
     world.kill_nats().await;
     let unknown = oldest_unprojected(&connection, 1, Duration::from_millis(50)).await;

@@ -14,17 +14,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
-use crate::{Bench, attempt};
+use crate::{WorkerContext, attempt};
 
 const LEASE: Duration = Duration::from_millis(600);
 
-/// A worker at its bench.
+/// A worker at its context.
 struct Site {
     world: World,
     /// Where the payloads are.
     store: World,
     connection: Connection,
-    bench: Arc<Bench>,
+    context: Arc<WorkerContext>,
     pull: Pull,
 }
 
@@ -44,7 +44,7 @@ impl Site {
         };
         let connection = connect(&world, &topology).await;
         let payloads = Payloads::new(connect(&store, &topology).await);
-        let bench = Bench {
+        let context = WorkerContext {
             task_type: TaskType {
                 name: "default".into(),
                 matches: Vec::new(),
@@ -72,7 +72,7 @@ impl Site {
             world,
             store,
             connection,
-            bench: Arc::new(bench),
+            context: Arc::new(context),
             pull,
         }
     }
@@ -95,9 +95,9 @@ impl Site {
     }
 
     fn attempt(&self, task: TaskMessage) -> JoinHandle<()> {
-        let bench = self.bench.clone();
+        let context = self.context.clone();
         let cancelled = CancellationToken::new();
-        tokio::spawn(async move { attempt::run(&bench, task, &cancelled).await })
+        tokio::spawn(async move { attempt::run(&context, task, &cancelled).await })
     }
 
     /// The attempt and the verdict that are reported first.
@@ -142,7 +142,7 @@ async fn until_its_lease_would_be_over_twice() {
 #[tokio::test]
 async fn a_document_that_is_not_to_be_had_is_waited_for_and_costs_no_attempt() {
     let mut site = Site::new(Executor::Noop).await;
-    let document = site.bench.payloads.place(large().into()).await.unwrap();
+    let document = site.context.payloads.place(large().into()).await.unwrap();
     site.send(&document).await;
     let task = site.take().await;
     site.store.kill_nats().await;
@@ -176,7 +176,7 @@ async fn a_result_that_cannot_be_kept_is_kept_when_it_can() {
         panic!("{verdict:?}")
     };
     assert_eq!(attempt, 1);
-    let kept = site.bench.payloads.fetch(&result).await.unwrap();
+    let kept = site.context.payloads.fetch(&result).await.unwrap();
     assert_eq!(kept, large().as_bytes());
     assert_eq!(site.deliveries().await, (1, 0));
 }
@@ -184,12 +184,12 @@ async fn a_result_that_cannot_be_kept_is_kept_when_it_can() {
 #[tokio::test]
 async fn a_task_whose_document_is_waited_for_is_given_back_by_a_worker_that_ends() {
     let mut site = Site::new(Executor::Noop).await;
-    let document = site.bench.payloads.place(large().into()).await.unwrap();
+    let document = site.context.payloads.place(large().into()).await.unwrap();
     site.send(&document).await;
     let task = site.take().await;
     site.store.kill_nats().await;
     let attempt = site.attempt(task);
-    site.bench.shutdown.soft();
+    site.context.shutdown.soft();
     attempt.await.unwrap();
     site.pull.release(1);
     assert_eq!(site.take().await.attempt, 2, "it comes again");

@@ -5,10 +5,10 @@ use std::time::Duration;
 use domain::request::{self, Fault};
 use nats::{ALONE_MAX, Begun, Mark, TaskMessage};
 
-use crate::Bench;
+use crate::WorkerContext;
 use crate::executor::Retry;
 
-pub enum Judgement {
+pub enum RetryDecision {
     /// After this delay.
     Again(Duration),
     /// Never.
@@ -39,16 +39,22 @@ pub fn of_this_run(task: &TaskMessage) -> u32 {
 }
 
 /// An attempt that is known to have been `lost` with its worker is none that failed.
-pub fn next(bench: &Bench, task: &TaskMessage, lost: u32, code: &str, retry: Retry) -> Judgement {
+pub fn next(
+    context: &WorkerContext,
+    task: &TaskMessage,
+    lost: u32,
+    code: &str,
+    retry: Retry,
+) -> RetryDecision {
     let retry = match retry {
         Retry::Never => request::Retry::Never,
         Retry::ByPolicy => request::Retry::ByPolicy,
         Retry::After(delay) => request::Retry::After(delay),
     };
-    let policy = &bench.task_type.retry;
+    let policy = &context.task_type.retry;
     let failed = of_this_run(task).saturating_sub(lost).max(1);
     match policy.delay(failed, code, retry, request::chance(task.id, task.attempt)) {
-        Some(delay) => Judgement::Again(delay),
-        None => Judgement::GiveUp,
+        Some(delay) => RetryDecision::Again(delay),
+        None => RetryDecision::GiveUp,
     }
 }

@@ -13,9 +13,9 @@ pub const LARGE_BYTES: usize = 1024 * 1024;
 
 /// How many bytes of documents are kept.
 #[derive(Clone, Default)]
-pub struct Kept(Arc<AtomicUsize>);
+pub struct MemoryBudget(Arc<AtomicUsize>);
 
-impl Kept {
+impl MemoryBudget {
     pub fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -35,7 +35,7 @@ impl Kept {
 pub struct KeptDocument {
     pub document: Document,
     bytes: usize,
-    kept: Kept,
+    kept: MemoryBudget,
 }
 
 impl KeptDocument {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_document_is_counted_with_the_results_that_are_put_in_as_long_as_it_is_kept() {
-        let kept = Kept::default();
+        let kept = MemoryBudget::default();
         let xml = b"<vnml><project><group/></project></vnml>";
         let document = Document::accept(xml, &Limits::accepted()).unwrap();
         let mut document = kept.keep(document);

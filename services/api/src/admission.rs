@@ -1,35 +1,36 @@
-//! The door: what waits in the broker is looked at now and then. From half of what may wait on
-//! only a part of the submissions is taken in, and nothing where all of it waits, so that what is
-//! taken in settles at what can be done. Nor is more taken in at once than can be answered soon.
+//! Admission control. The API samples the backlog of the broker every 250 ms. Below half of the
+//! limit it accepts every submission, above it a shrinking share, and above all of it none, so that
+//! the load settles at what the workers can do. It also bounds the submissions that are on their
+//! way into the log at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use nats::{Connection, Error};
+use nats::{Connection, Error, LogReader};
 use runtime::{Settings, Shutdown};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::failure::Problem;
 
-/// How often it is looked.
+/// How often the backlog is sampled.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// After so many looks that failed one after another the door is open.
+/// After this many failed samples in a row, every submission is accepted.
 const BLIND_LOOKS: u32 = 20;
-/// After so many looks in which all could be taken in it is said that the door is open.
+/// After this many samples below the limit, the log says that every submission is accepted again.
 const OPEN_LOOKS: u32 = 20;
-/// Into how many parts the share that is taken in is divided.
+/// The share of accepted submissions is counted in these parts.
 const PARTS: u64 = 1_024;
-/// What a caller that is sent away is asked to wait, in seconds.
+/// How long a rejected caller is asked to wait, in seconds.
 const RETRY_AFTER: u64 = 2;
 
-/// Whether submissions are taken in.
-pub struct Door {
-    /// How many of `PARTS` submissions are taken in.
+/// Decides which submissions are accepted.
+pub struct Admission {
+    /// How many of `PARTS` submissions are accepted.
     share: AtomicU64,
-    /// How many have come, those that were sent away among them.
+    /// How many submissions came, rejected ones included.
     came: AtomicU64,
-    /// One for each submission that may be on its way into the log.
+    /// One permit for each submission that may be on its way into the log.
     places: Semaphore,
     backlog_max: u64,
     tasks_max: u64,
@@ -37,7 +38,7 @@ pub struct Door {
     task_types: Vec<String>,
 }
 
-impl Door {
+impl Admission {
     pub fn new(settings: &Settings) -> Self {
         Self {
             share: AtomicU64::new(PARTS),
@@ -50,8 +51,8 @@ impl Door {
         }
     }
 
-    /// Refuses a submission that is not of the share taken in, or while too many are on their
-    /// way into the log; the permit is for as long as this one is.
+    /// Rejects a submission outside the accepted share, or while too many submissions are on their
+    /// way into the log. The caller keeps the permit until its submission is in the log.
     pub fn pass(&self) -> Result<SemaphorePermit<'_>, Problem> {
         if self.is_its_turn()
             && let Ok(place) = self.places.try_acquire()
@@ -63,15 +64,15 @@ impl Door {
         Err(problem.retry_after(RETRY_AFTER))
     }
 
-    /// Of those that come one after another, the share is spread evenly.
+    /// Spreads the accepted share evenly over the submissions.
     fn is_its_turn(&self) -> bool {
         let share = self.share.load(Ordering::Relaxed);
         let before = self.came.fetch_add(1, Ordering::Relaxed) % PARTS;
         (before + 1) * share / PARTS > before * share / PARTS
     }
 
-    /// Looks at what waits for as long as the process runs. A look that fails leaves the door as
-    /// it is, but not for ever: whether a submission can be taken in, the log says itself.
+    /// Samples the backlog until the process ends. A failed sample leaves the share as it is, but
+    /// not forever: the log itself rejects what it cannot take.
     pub async fn watch(&self, connection: &Connection, shutdown: &Shutdown) {
         let (mut blind, mut open) = (0, OPEN_LOOKS);
         while shutdown.pause(LOOK_EVERY).await {
@@ -81,7 +82,7 @@ impl Door {
                     share
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "what waits cannot be looked at");
+                    tracing::debug!(%error, "could not sample the backlog");
                     blind += 1;
                     if blind < BLIND_LOOKS {
                         continue;
@@ -94,11 +95,13 @@ impl Door {
         }
     }
 
-    /// How many of `PARTS` submissions can be taken in by what waits.
+    /// The share of submissions that the current backlog allows, in `PARTS`.
     async fn look(&self, connection: &Connection) -> Result<u64, Error> {
         let mut backlog = 0;
         for shard in 0..self.shards {
-            let commits = connection.log_position(shard, "orchestrator").await?;
+            let commits = connection
+                .log_position(shard, LogReader::Orchestrator)
+                .await?;
             let reports = connection.report_position(shard).await?;
             backlog += commits.pending + reports.pending;
         }
@@ -106,13 +109,12 @@ impl Door {
         for task_type in &self.task_types {
             tasks += connection.task_position(task_type).await?.pending;
         }
-        tracing::trace!(backlog, tasks, "what waits");
+        tracing::trace!(backlog, tasks, "backlog");
         Ok(share(backlog, self.backlog_max).min(share(tasks, self.tasks_max)))
     }
 }
 
-/// All while no more than half of what may wait does, from there on less and less, and nothing
-/// where more does.
+/// Everything up to half of the limit, then a shrinking share, and nothing above the limit.
 fn share(waiting: u64, most: u64) -> u64 {
     let half = most / 2;
     if waiting <= half {
@@ -124,17 +126,17 @@ fn share(waiting: u64, most: u64) -> u64 {
     u64::try_from(left * u128::from(PARTS) / narrow).unwrap_or(PARTS)
 }
 
-/// Says so where the door is no longer open, or is again; for how many looks it is now.
+/// Logs when admission closes and when it opens again. Returns for how many samples it has been open.
 fn told(open: u32, share: u64) -> u32 {
     if share < PARTS {
         if open >= OPEN_LOOKS {
-            tracing::warn!("more waits than can be done soon: some submissions get 503");
+            tracing::warn!("the backlog is above half of its limit: some submissions get 503");
         }
         return 0;
     }
     let open = open.saturating_add(1);
     if open == OPEN_LOOKS {
-        tracing::warn!("all submissions are taken in again");
+        tracing::warn!("every submission is accepted again");
     }
     open
 }
@@ -158,15 +160,15 @@ mod tests {
     #[test]
     fn a_share_is_spread_evenly_over_those_that_come() {
         let settings = Settings::load(None, |_| None, |_| None).unwrap();
-        let door = Door::new(&settings);
+        let admission = Admission::new(&settings);
         let taken = |share: u64| {
-            door.share.store(share, Ordering::Relaxed);
-            (0..PARTS).filter(|_| door.is_its_turn()).count() as u64
+            admission.share.store(share, Ordering::Relaxed);
+            (0..PARTS).filter(|_| admission.is_its_turn()).count() as u64
         };
         assert_eq!(taken(PARTS), PARTS);
         assert_eq!(taken(0), 0);
         assert_eq!(taken(300), 300);
-        door.share.store(PARTS / 2, Ordering::Relaxed);
-        assert_ne!(door.is_its_turn(), door.is_its_turn());
+        admission.share.store(PARTS / 2, Ordering::Relaxed);
+        assert_ne!(admission.is_its_turn(), admission.is_its_turn());
     }
 }

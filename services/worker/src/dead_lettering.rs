@@ -6,22 +6,25 @@ use jiff::Timestamp;
 use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
 
 use crate::attempt::{Answer, Span, UNREPORTED_PAUSE};
-use crate::{Bench, attempt, judge};
+use crate::{WorkerContext, attempt, retry_decision};
 
 /// The dead letter of a task that comes again though it was given up in this run: the worker
 /// died, or was not heard, between the letter and the report.
-pub async fn settled(bench: &Bench, task: &TaskMessage) -> Result<Option<DeadLetter>, Error> {
-    if judge::of_this_run(task) <= 1 {
+pub async fn settled(
+    context: &WorkerContext,
+    task: &TaskMessage,
+) -> Result<Option<DeadLetter>, Error> {
+    if retry_decision::of_this_run(task) <= 1 {
         return Ok(None);
     }
-    let letters = &bench.dead_letters;
+    let letters = &context.dead_letters;
     Box::pin(letters.find(&task.task_type, task.id, task.run)).await
 }
 
 /// Keeps the dead letter, reports, and only then ends the message: each awaited, so that
 /// whatever is lost between them is done again.
 pub async fn give_up(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     fault: Fault,
     span: Span,
@@ -36,7 +39,7 @@ pub async fn give_up(
         document: task.document.clone(),
         attempts: vec![Attempt {
             attempt: task.attempt,
-            worker: bench.worker.clone(),
+            worker: context.worker.clone(),
             started_at: span.started_at,
             duration_ms: span.duration_ms,
             fault,
@@ -44,13 +47,13 @@ pub async fn give_up(
         sequence: None,
         truncated: false,
     };
-    let kept = bench.dead_letters.keep(letter).await?;
-    report_again(bench, task, &kept).await
+    let kept = context.dead_letters.keep(letter).await?;
+    report_again(context, task, &kept).await
 }
 
 /// Reports what a dead letter says, whichever attempt and worker it is of.
 pub async fn report_again(
-    bench: &Bench,
+    context: &WorkerContext,
     task: &TaskMessage,
     letter: &DeadLetter,
 ) -> Result<Answer, Error> {
@@ -77,16 +80,16 @@ pub async fn report_again(
             next: Next::DeadLetter(letter.id()),
         },
     };
-    attempt::report(bench, task, outcome).await?;
+    attempt::report(context, task, outcome).await?;
     Ok(Answer::Never)
 }
 
 /// A task message that cannot be read blocks nothing: it is set aside, and the task it was is
 /// given up, so that its request ends and says so.
-pub async fn set_aside(bench: &Bench, unreadable: &Unreadable) {
+pub async fn set_aside(context: &WorkerContext, unreadable: &Unreadable) {
     let Unreadable { delivery, error } = unreadable;
     tracing::error!(%error, "a task is set aside");
-    let answered = match set_aside_and_report(bench, delivery, error).await {
+    let answered = match set_aside_and_report(context, delivery, error).await {
         Ok(_) => delivery.terminate().await,
         Err(_) => delivery.nak(UNREPORTED_PAUSE).await,
     };
@@ -97,11 +100,11 @@ pub async fn set_aside(bench: &Bench, unreadable: &Unreadable) {
 
 /// Sets a task's message aside, and reports the task it was as given up.
 pub async fn set_aside_and_report(
-    bench: &Bench,
+    context: &WorkerContext,
     delivery: &Delivery,
     error: &Error,
 ) -> Result<Answer, Error> {
-    let letter = bench.dead_letters.set_aside(delivery, error).await?;
+    let letter = context.dead_letters.set_aside(delivery, error).await?;
     let Some((id, run, attempt)) = delivery.attempt() else {
         return Ok(Answer::Never);
     };
@@ -110,11 +113,11 @@ pub async fn set_aside_and_report(
         task: id.task,
         run: Some(run),
         attempt,
-        worker: bench.worker.clone(),
+        worker: context.worker.clone(),
         started_at: Timestamp::now(),
         duration_ms: 0,
         given: Some(Given {
-            task_type: bench.task_type.name.clone(),
+            task_type: context.task_type.name.clone(),
             sha256: None,
         }),
         checked: false,
@@ -127,6 +130,6 @@ pub async fn set_aside_and_report(
             next: Next::DeadLetter(letter),
         },
     };
-    bench.reports.outcome(id.request, outcome, false).await?;
+    context.reports.outcome(id.request, outcome, false).await?;
     Ok(Answer::Never)
 }

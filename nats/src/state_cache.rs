@@ -1,5 +1,5 @@
-//! What a process knows of requests: the state of each at a sequence, so that what goes on with
-//! one needs no read. It may be old; the sequence check of the next commit says so.
+//! The cached state of each request at a sequence, so that the next decision needs no read. A
+//! cached state may be old; the sequence check of the next commit finds that out.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,24 +14,22 @@ use crate::{Commit, Delivery, Error, Log};
 
 /// How many requests' states a process keeps.
 const CACHED_STATES: usize = 20_000;
-/// How many commits whoever follows the log may be behind for what is known of a request to be
-/// left to it.
+/// How many commits the log follower may lag before cached state is no longer kept for it.
 const HANDED_OVER_MAX: u64 = 10_000;
-/// The same for the events of a commit, which may have results in them, to be kept until it is
-/// delivered.
+/// The same for the events of a commit, which may contain results.
 const MADE_MAX: u64 = 2_000;
 
 /// How many commits are read at once.
 const PAGE: usize = 1_000;
 
-/// What is known of each request.
-pub(crate) struct Known {
+/// The cached states.
+pub(crate) struct StateCache {
     slots: Cache<RequestId, Arc<Mutex<Slot>>>,
     /// Up to which sequence of each shard this process follows the log.
     followed: Box<[AtomicU64]>,
 }
 
-impl Known {
+impl StateCache {
     pub fn nothing(shards: u8) -> Self {
         Self {
             slots: Cache::new(CACHED_STATES),
@@ -46,7 +44,7 @@ impl Known {
     }
 }
 
-/// What the process knows of a request: nothing, or the state at a sequence.
+/// An entry of the cache: nothing, or the state at a sequence.
 #[derive(Debug, Default)]
 struct Slot {
     known: Option<u64>,
@@ -88,7 +86,8 @@ impl Log {
         let Some(request) = delivery.request() else {
             return delivery.commit();
         };
-        let (sequence, at, _) = delivery.place()?;
+        let place = delivery.place()?;
+        let (sequence, at) = (place.sequence, place.stored_at);
         let made = {
             let mut slot = self.known.slot(request).lock_owned().await;
             slot.made.take_if(|made| made.sequence == sequence)
@@ -133,9 +132,9 @@ impl Log {
         &self.known.followed[usize::from(shard)]
     }
 
-    /// Leaves what is known of a request after its commit `sequence` to whoever follows the log
-    /// in this process, who drops it when the request has ended; drops it where nobody does. Says
-    /// whether somebody does.
+    /// Keeps the cached state as of commit `sequence` for the log follower of this process, which
+    /// evicts it when the request ends. Without a follower, evicts it now. Returns whether it was
+    /// kept.
     #[must_use]
     pub fn hand_over(&self, request: RequestId, sequence: u64) -> bool {
         let followed = self.comes_within(request, sequence, HANDED_OVER_MAX);

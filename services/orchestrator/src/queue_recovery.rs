@@ -60,7 +60,7 @@ impl Lost {
 }
 
 /// Keeps the queues filled.
-pub struct Fill {
+pub struct QueueRecovery {
     pub connection: Connection,
     pub queues: Queues,
     /// A filling that ended the process is done once more with each request under a mark.
@@ -72,7 +72,7 @@ pub struct Fill {
 /// Requests that have not ended, each with its last commit.
 type Open = HashMap<RequestId, u64>;
 
-impl Fill {
+impl QueueRecovery {
     /// Fills what has been begun, and then looks again and again.
     pub async fn run(self, mut filling: Option<Filling>, shutdown: Shutdown) {
         loop {

@@ -53,7 +53,7 @@ impl Commit {
     pub fn new(delivery: Delivery, began: u64) -> Arc<Self> {
         let comes_again = delivery
             .place()
-            .is_ok_and(|(sequence, _, times)| times > 1 || sequence <= began);
+            .is_ok_and(|place| place.delivered > 1 || place.sequence <= began);
         Arc::new(Self {
             delivery,
             holds: AtomicUsize::new(1),
@@ -81,7 +81,7 @@ impl Commit {
 }
 
 /// The timers that are wanted and not yet set.
-pub struct Held {
+pub struct DeferredTimers {
     /// How long a timer is wanted before it is set.
     hold: Duration,
     wanted: Mutex<HashMap<Timer, Arc<Entry>>>,
@@ -100,7 +100,7 @@ struct Entry {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Held,
+    DeferredTimers,
     Set,
     /// Nobody wants it any more.
     Gone,
@@ -110,7 +110,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Held {
+impl DeferredTimers {
     pub fn new(ack_wait: Duration) -> Self {
         Self {
             hold: HOLD.min(ack_wait / HOLD_PART),
@@ -132,7 +132,7 @@ impl Held {
         let entry = Arc::new(Entry {
             wanted,
             commit: commit.clone(),
-            stage: tokio::sync::Mutex::new(Stage::Held),
+            stage: tokio::sync::Mutex::new(Stage::DeferredTimers),
         });
         let before = lock(&self.wanted).insert(wanted.timer, entry);
         lock(&self.order).push_back((Instant::now() + self.hold, wanted.timer));
@@ -163,7 +163,7 @@ impl Held {
         let stage = std::mem::replace(&mut *entry.stage.lock().await, Stage::Gone);
         let set_before = self.set.remove(&timer).is_some();
         entry.commit.release().await;
-        stage == Stage::Held && !set_before && !entry.commit.comes_again()
+        stage == Stage::DeferredTimers && !set_before && !entry.commit.comes_again()
     }
 
     /// Waits until some are to be set; for ever where none is held.
@@ -193,7 +193,7 @@ impl Held {
             return;
         };
         let mut stage = entry.stage.lock().await;
-        if *stage != Stage::Held {
+        if *stage != Stage::DeferredTimers {
             return;
         }
         if let Err(error) = set(timers, entry.wanted).await {
@@ -239,15 +239,15 @@ mod tests {
             let from_now = jiff::SignedDuration::from_millis(millis);
             Timestamp::now().checked_add(from_now).unwrap()
         };
-        let held = Held::new(Duration::from_secs(10));
+        let held = DeferredTimers::new(Duration::from_secs(10));
         assert!(held.is_soon(due(-1_000)) && held.is_soon(due(2_400)));
         assert!(!held.is_soon(due(3_500)));
-        let held = Held::new(Duration::from_secs(1));
+        let held = DeferredTimers::new(Duration::from_secs(1));
         assert!(
             !held.is_soon(due(1_000)),
             "no commit is held until it comes again"
         );
-        let held = Held::new(Duration::from_mins(5));
+        let held = DeferredTimers::new(Duration::from_mins(5));
         assert!(!held.is_soon(due(3_500)), "nor for long");
     }
 }

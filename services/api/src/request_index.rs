@@ -17,7 +17,7 @@ const SCAN_CHUNK: usize = 1_000;
 
 /// What there is: the index in Redis as far as it goes, and the log from there on. Where Redis
 /// is empty or away, that is the whole log.
-pub struct Roll {
+pub struct RequestIndex {
     /// Whether a shard's index is to be looked at.
     indexed: Vec<bool>,
     /// The requests that the index does not have yet.
@@ -26,10 +26,10 @@ pub struct Roll {
     reached: BTreeMap<RequestId, u64>,
 }
 
-impl Roll {
+impl RequestIndex {
     /// Reads what the index does not have.
     pub async fn read(api: &Api) -> Result<Self, Problem> {
-        let mut roll = Self {
+        let mut index = Self {
             indexed: Vec::new(),
             begun: BTreeSet::new(),
             reached: BTreeMap::new(),
@@ -39,10 +39,10 @@ impl Roll {
                 tracing::warn!(%error, "the index cannot be read; reading the log");
                 0
             });
-            roll.indexed.push(noted > 0);
-            roll.read_log(api, shard, noted + 1).await?;
+            index.indexed.push(noted > 0);
+            index.read_log(api, shard, noted + 1).await?;
         }
-        Ok(roll)
+        Ok(index)
     }
 
     async fn read_log(&mut self, api: &Api, shard: u8, from: u64) -> Result<(), Problem> {

@@ -1,10 +1,10 @@
 //! The servers that `up` starts where none are given.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use runtime::Settings;
+use runtime::{Endpoints, Settings};
 use servers::{Group, NatsServer, RedisServer, Server, Staging, port_or_free, supervise};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,21 +13,24 @@ use crate::command_line::Role;
 
 /// The servers of this process, supervised until they are stopped.
 #[derive(Default)]
-pub struct Own {
+pub struct EmbeddedServers {
     supervised: JoinSet<Result<(), servers::Error>>,
     stop: CancellationToken,
     staging: Option<Arc<Staging>>,
+    /// The folder in which it is written down where the servers are.
+    written: Option<PathBuf>,
 }
 
-impl Own {
+impl EmbeddedServers {
     /// Starts what is not given, and notes in the settings where it is.
     pub async fn start(role: Role, settings: &mut Settings) -> anyhow::Result<Self> {
-        let mut own = Self::default();
+        let mut servers = Self::default();
         if role != Role::Up {
             require_given(settings)?;
-            return Ok(own);
+            return Ok(servers);
         }
         let data = Path::new(&settings.data_dir).to_path_buf();
+        let mut endpoints = Endpoints::default();
         if settings.nats_url.is_empty() {
             let server = NatsServer {
                 folder: data.join("nats"),
@@ -39,8 +42,9 @@ impl Own {
             };
             let server = server.start().await?;
             server.url().clone_into(&mut settings.nats_url);
-            own.staging = server.staging();
-            own.supervise(server);
+            servers.staging = server.staging();
+            servers.supervise(server);
+            endpoints.nats_url = Some(settings.nats_url.clone());
         }
         if settings.redis_url.is_empty() {
             let server = RedisServer {
@@ -51,9 +55,16 @@ impl Own {
             };
             let server = server.start().await?;
             server.url().clone_into(&mut settings.redis_url);
-            own.supervise(server);
+            servers.supervise(server);
+            endpoints.redis_url = Some(settings.redis_url.clone());
         }
-        Ok(own)
+        if endpoints != Endpoints::default() {
+            endpoints.write(&data).with_context(|| {
+                format!("writing down in {} where the servers are", data.display())
+            })?;
+            servers.written = Some(data);
+        }
+        Ok(servers)
     }
 
     /// Where a NATS of this process stages batches.
@@ -79,6 +90,9 @@ impl Own {
 
     /// Stops the servers in order.
     pub async fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(folder) = &self.written {
+            Endpoints::remove(folder).context("removing what says where the servers are")?;
+        }
         self.stop.cancel();
         while let Some(stopped) = self.supervised.join_next().await {
             stopped.context("stopping a server")??;

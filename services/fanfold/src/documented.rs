@@ -1,0 +1,99 @@
+//! The commands in the documents are commands of this program.
+
+use std::path::{Path, PathBuf};
+
+use clap::Command;
+
+use crate::command_line::definition;
+
+/// The Markdown files of the repository's root and of `docs/`.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = Vec::new();
+    let mut folders = vec![root.join("docs"), root.join("examples")];
+    let mut look = |folder: &Path, folders: &mut Vec<PathBuf>, deep: bool| {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            } else if deep && path.is_dir() {
+                folders.push(path);
+            }
+        }
+    };
+    look(&root, &mut folders, false);
+    while let Some(folder) = folders.pop() {
+        look(&folder, &mut folders, true);
+    }
+    found
+}
+
+/// The command lines of a document: in its shell blocks, and in its code spans.
+fn command_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (place, part) in text.split("```").enumerate() {
+        if place % 2 == 1 {
+            lines.extend(part.lines().map(str::to_owned));
+        } else {
+            lines.extend(part.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    let commands = lines.iter().filter_map(|line| {
+        let line = line.trim_start_matches("$ ").trim();
+        let line = line.strip_prefix("fanfold ")?;
+        // What follows is another command, or a remark.
+        let end = line.find([';', '|', '>', '#']).unwrap_or(line.len());
+        Some(line[..end].trim().to_owned())
+    });
+    commands.collect()
+}
+
+/// What is wrong with a command line; a word that is in capitals or has an ellipsis is a
+/// placeholder.
+fn wrong(app: &Command, line: &str) -> Option<String> {
+    let mut command = app;
+    let mut words = line.split_whitespace().peekable();
+    while let Some(word) = words.peek() {
+        if word.starts_with('-') || !command.has_subcommands() {
+            break;
+        }
+        if word.contains('…') || word.contains("...") || word.chars().all(|c| !c.is_lowercase()) {
+            return None;
+        }
+        let Some(found) = command.find_subcommand(word) else {
+            return Some(format!("there is no command {word}"));
+        };
+        command = found;
+        words.next();
+    }
+    for word in words {
+        let Some(flag) = word.trim_end_matches([',', '.']).strip_prefix("--") else {
+            continue;
+        };
+        let name = flag.split('=').next().unwrap_or(flag);
+        let known = command.get_arguments().chain(app.get_arguments());
+        let mut known = known.filter_map(|argument| argument.get_long());
+        if !name.is_empty() && !known.any(|long| long == name) {
+            return Some(format!("{} has no --{name}", command.get_name()));
+        }
+    }
+    None
+}
+
+#[test]
+fn every_command_in_the_documents_is_one_of_this_program() {
+    let mut app = definition();
+    app.build();
+    let (mut found, mut faults) = (0, Vec::new());
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for line in command_lines(&text) {
+            found += 1;
+            if let Some(wrong) = wrong(&app, &line) {
+                faults.push(format!("{}: fanfold {line}: {wrong}", document.display()));
+            }
+        }
+    }
+    assert!(found > 40, "only {found} commands were found");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

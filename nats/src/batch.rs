@@ -1,8 +1,8 @@
 //! Batches: many messages for a stream with one ack.
 //!
-//! An atomic batch is stored whole or not at all, with one sync, but passes through a store of
-//! its own. A fast one (ADR-50 of NATS calls it fast ingest) is stored message by message as it
-//! comes in; what it saves is the acks.
+//! The broker stores an atomic batch whole or not at all, with one sync, but passes the batch
+//! through a store of its own. It stores a fast batch (ADR-50 of NATS calls it fast ingest) message
+//! by message as they arrive. A fast batch saves only acks.
 
 use async_nats::Subscriber;
 use async_nats::header::{NATS_BATCH_COMMIT, NATS_BATCH_ID, NATS_BATCH_SEQUENCE};
@@ -14,20 +14,21 @@ use tokio::sync::Mutex;
 use crate::group_commit::Outgoing;
 use crate::{Connection, Error};
 
-/// After how many messages of a fast batch the broker may at the most be silent about how far it
-/// is. Nobody waits for that: a batch is far smaller than what a stream takes in unread.
+/// The most messages of a fast batch that the broker takes between two reports of its progress. No
+/// caller waits for these reports: a batch is far smaller than a stream's buffer of unread
+/// messages.
 const FLOW: usize = 10_000;
 
-/// How many messages of a fast batch are made before they are written to the connection.
+/// How many messages of a fast batch are made before the connection writes them.
 const WRITTEN_AT_ONCE: usize = 32;
 
-// What a message of a fast batch says it is, in its reply subject.
+// The operation of a message in a fast batch, as stated in its reply subject.
 const START: u8 = 0;
 const APPEND: u8 = 1;
 const COMMIT: u8 = 2;
 
-/// Publishes all or none; gives the sequence of the last, and an error where the broker refused
-/// or did not answer.
+/// Publishes all messages or none, and returns the sequence of the last one. It fails where the
+/// broker refused the batch or did not answer.
 pub(crate) async fn atomic(
     connection: &Connection,
     messages: impl ExactSizeIterator<Item = Result<Outgoing, Error>>,
@@ -61,7 +62,7 @@ pub(crate) async fn atomic(
 /// Publishes fast batches, one at a time.
 #[derive(Default)]
 pub(crate) struct Fast {
-    /// The answers to whichever batch is on its way.
+    /// The subscription for the broker's answers. It is locked while a batch is on its way.
     answers: Mutex<Option<Answers>>,
 }
 
@@ -71,14 +72,14 @@ struct Answers {
     batches: u64,
 }
 
-/// What the broker says at the end of a batch.
+/// The broker's answer at the end of a batch.
 #[derive(Deserialize)]
 struct End {
     batch: String,
     count: usize,
 }
 
-/// What it says before: how far it is, or why the batch ends early.
+/// The broker's answer before the end of a batch: its progress, or why the batch ends early.
 #[derive(Deserialize)]
 struct Progress {
     #[serde(rename = "type")]
@@ -86,9 +87,10 @@ struct Progress {
 }
 
 impl Fast {
-    /// Publishes a batch to one stream, and gives how many of its messages, from the first on,
-    /// are stored by the end: fewer where the broker refused one. None where another batch is on
-    /// its way, which may wait for a lost broker. After an error any part of it may be stored.
+    /// Publishes a batch to one stream, and returns how many of its messages are stored by the end,
+    /// counted from the first. The count is short where the broker refused a message. Returns
+    /// `None` while another batch is on its way, because that batch may be waiting for a lost
+    /// broker. After an error, any part of the batch may be stored.
     pub async fn publish(
         &self,
         connection: &Connection,
@@ -112,7 +114,7 @@ async fn publish(
         none => none.insert(Answers::open(connection).await?),
     };
     answers.batches += 1;
-    // The broker knows a batch by this one token, whoever publishes it.
+    // The broker knows a batch by this token alone, so the token is unique among all publishers.
     let unique = answers.inbox.rsplit('.').next().unwrap_or_default();
     let batch = format!("{unique}-{}", answers.batches);
     let last = messages.len();
@@ -138,9 +140,10 @@ async fn publish(
     answers.end_of(&batch).await
 }
 
-/// Lets the connection write what was made so far, while it is still in the processor's cache:
-/// the messages of a large batch with all their headers are not there at the same time. (Those of
-/// an atomic batch are: a caller of the API who goes away in between would take others' with it.)
+/// Lets the connection write the messages made so far, while they are still in the processor's
+/// cache. The messages of a large batch, with all their headers, thus never exist at the same time.
+/// An atomic batch does not yield like this: an API caller that went away in between would take
+/// other callers' messages with it.
 async fn write_some(made: usize) {
     if made.is_multiple_of(WRITTEN_AT_ONCE) {
         tokio::task::yield_now().await;
@@ -158,7 +161,8 @@ impl Answers {
         })
     }
 
-    /// How many messages of a batch are stored. What comes late of one before is passed over.
+    /// Waits for the number of messages of a batch that are stored. It skips late answers to an
+    /// earlier batch.
     async fn end_of(&mut self, batch: &str) -> Result<usize, Error> {
         let subjects = format!("{}.{batch}.", self.inbox);
         while let Some(answer) = self.subscriber.next().await {
@@ -168,8 +172,8 @@ impl Answers {
             let body = &answer.payload;
             match serde_json::from_slice(body) {
                 Ok(Response::Ok(End { batch: of, count })) if of == batch => return Ok(count),
-                // Refused before anything was stored; what is refused later is told with a type,
-                // and the end of what was stored before it is still to come.
+                // The broker refused the batch before it stored anything. A later refusal has a
+                // type, and the broker still reports the end of the messages that it stored before.
                 Ok(Response::Err { error }) if !is_progress(body) => {
                     tracing::debug!(%error, "a batch was refused");
                     return Ok(0);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{Error, packed, subject, trace};
 
-/// The names of a commit's events, for readers that take headers only.
+/// The names of a commit's events, for readers that fetch headers only.
 pub(crate) const EVENTS: HeaderName = HeaderName::from_static("Fanfold-Events");
 
 /// The events of one decision: one message in the log.
@@ -16,18 +16,18 @@ pub struct Commit {
     pub request: RequestId,
     /// Its sequence in the log.
     pub sequence: u64,
-    /// The sequence of the commit it was decided on, 0 for the first.
+    /// The sequence of the commit on which this one was decided; 0 for the first.
     pub previous: u64,
-    /// When the log took it in.
+    /// When the log stored the commit.
     pub at: Timestamp,
-    /// Where in a trace of the caller's the request belongs.
+    /// The position of the request in a trace of the caller.
     pub traceparent: Option<TraceParent>,
     /// The events, in order.
     pub events: Vec<Event>,
 }
 
 impl Commit {
-    /// The events with their places in the log.
+    /// The events with their positions in the log.
     pub fn recorded(&self) -> impl Iterator<Item = Recorded<Event>> + '_ {
         self.borrowed().map(|recorded| Recorded {
             request: recorded.request,
@@ -39,7 +39,7 @@ impl Commit {
         })
     }
 
-    /// The same, without a copy of each: an event may hold a document.
+    /// Like `recorded`, but without a copy of each event. An event may hold a document.
     pub fn borrowed(&self) -> impl Iterator<Item = Recorded<&Event>> + '_ {
         (0..).zip(&self.events).map(|(index, event)| Recorded {
             request: self.request,
@@ -51,14 +51,14 @@ impl Commit {
         })
     }
 
-    /// Whether the request ends with it.
+    /// Whether the request ends with this commit.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.events.last().is_some_and(Event::is_terminal)
     }
 }
 
-/// A commit as it goes to the broker.
+/// A commit in the form that goes to the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded {
     pub(crate) headers: HeaderMap,
@@ -80,7 +80,7 @@ pub(crate) fn encode(
     Ok(Encoded { headers, body })
 }
 
-/// Whether a request ends with a commit, by its headers.
+/// Whether a request ends with a commit, read from the commit's headers.
 pub(crate) fn is_terminal(headers: &HeaderMap) -> bool {
     let names = headers.get(EVENTS).map_or("", HeaderValue::as_str);
     let last = names.rsplit(',').next().unwrap_or_default();

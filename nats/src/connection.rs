@@ -14,24 +14,24 @@ use crate::{Error, account, size};
 /// and fast batches, and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
-/// How often it is looked whether a lost connection is there again.
+/// How often a waiting caller checks whether a lost connection is back.
 const CONNECTED_LOOK: Duration = Duration::from_millis(20);
-/// How long what is still buffered may take to be sent.
+/// How long the client may take to send buffered messages.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How to reach the broker, and how much it is asked for.
+/// The address of the broker, and the limits of the connection.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where it is: one or more URLs, separated by commas.
+    /// Where the broker is: one or more URLs, separated by commas.
     pub url: String,
     /// The name of the connection, for the broker's own listings.
     pub name: String,
     /// How long connecting may take.
     pub connect_timeout: Duration,
-    /// How long an answer may take.
+    /// How long the broker may take to answer.
     pub request_timeout: Duration,
-    /// How often the broker is asked for a sign of life; without three of them the connection is
-    /// taken for lost.
+    /// How often the client pings the broker. After three pings without an answer the client
+    /// considers the connection lost.
     pub ping_interval: Duration,
     /// How many publishes may wait for their acks.
     pub max_in_flight: usize,
@@ -57,10 +57,10 @@ impl Options {
 pub struct Connection {
     pub(crate) client: Client,
     pub(crate) jetstream: jetstream::Context,
-    /// How long an answer may take.
+    /// How long the broker may take to answer.
     pub(crate) request_timeout: Duration,
     denied: Denied,
-    /// How many unacked messages a consumer may have, where the account has a limit.
+    /// The most unacked messages that a consumer may have, where the account has a limit.
     ack_pending: Option<i64>,
 }
 
@@ -121,18 +121,19 @@ impl Connection {
         })
     }
 
-    /// How large a message this broker takes, headers included.
+    /// The largest message that this broker takes, headers included, in bytes.
     #[must_use]
     pub fn max_payload(&self) -> usize {
         self.client.max_payload()
     }
 
-    /// How many unacked messages a consumer gets that is to have so many.
+    /// How many unacked messages a consumer gets: the wanted number, or the account's limit where
+    /// that is lower.
     pub(crate) fn ack_pending(&self, wanted: i64) -> i64 {
         self.ack_pending.map_or(wanted, |most| wanted.min(most))
     }
 
-    /// What a publish to this subject came to that the broker did not take.
+    /// Why the broker did not take a publish to this subject.
     pub(crate) fn refusal(&self, subject: &str, error: &PublishError) -> Refusal {
         let silent = error.kind() == PublishErrorKind::TimedOut;
         match silent.then(|| self.denied.publishing_to(subject)).flatten() {
@@ -146,10 +147,10 @@ impl Connection {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// Waits until there is a connection, for as long as an answer may take. What is published
-    /// without one is kept by the client and sent later, when whoever published it was told that
-    /// it failed. (A loss that is not noticed yet, as of a network that is silent, is noticed by
-    /// pings; what is on its way then may or may not be stored.)
+    /// Waits until there is a connection, for as long as the broker may take to answer. Without a
+    /// connection, the client would keep a message and send it later, after its publisher was told
+    /// that the publish failed. (Only pings notice a silent loss, such as that of a network. A
+    /// message that is on its way at that time may or may not be stored.)
     pub(crate) async fn connected(&self) -> Result<(), Error> {
         let connecting = async {
             while !self.is_connected() {
@@ -193,7 +194,8 @@ impl Connection {
         account.map(|_| ()).map_err(Error::unavailable)
     }
 
-    /// Sends what is still buffered, such as the last acks; what cannot be sent soon comes again.
+    /// Sends the messages that are still buffered, such as the last acks. The broker redelivers a
+    /// message whose ack cannot be sent soon.
     pub async fn flush(&self) {
         let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.client.flush()).await;
         tracing::debug!(?flushed, "flushed");
@@ -213,8 +215,8 @@ fn check_version(client: &Client, url: &str) -> Result<(), Error> {
     )))
 }
 
-/// Denied publishes and lost connections are no errors of a call but events of the connection:
-/// unlogged they would be unseen.
+/// Logs an event of the connection. Denied publishes and lost connections are not errors of a call,
+/// so without a log line they would stay unseen.
 fn log_event(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to NATS"),

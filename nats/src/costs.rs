@@ -1,41 +1,42 @@
-//! What publishing costs, as it was measured lately: whether an atomic batch pays.
+//! The recent costs of publishing, which decide whether an atomic batch pays.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// What a batch is taken to cost, beside its messages, before one was measured.
+/// The assumed cost of a batch, without its messages, until one has been measured.
 const BATCH_COST: Duration = Duration::from_micros(2_500);
-/// What each message costs within a batch. It passes through a store of the batch before it gets
-/// to the stream: one that is not synced by itself costs less when it goes there at once.
+/// The cost of each message within a batch. The message passes through a store of the batch before
+/// it reaches the stream. A message that is not synced individually costs less without a batch.
 const BATCHED_COST: Duration = Duration::from_micros(25);
 /// The least that an individually synced message is assumed to cost. Below it there is no sync to
 /// save, and a batch would only trade latency for the broker's processor time.
 const SYNCED_FROM: Duration = Duration::from_micros(50);
-/// From how many messages at once, each by itself, their cost is measured.
+/// The fewest messages at once, each on its own, whose cost is measured.
 const MEASURED_FROM: usize = 8;
-/// After so many batches one flight goes as messages by themselves, though a batch seems to pay:
-/// what they cost was perhaps measured in a bad moment, and where all goes in batches it would
-/// never be measured again.
+/// After this many atomic batches, one batch goes as individual messages although an atomic batch
+/// seems to pay. The cost of individual messages was perhaps measured at a bad moment. If
+/// everything went in atomic batches, that cost would never be measured again.
 const TRIED_AFTER: u32 = 100;
-/// How many messages such a flight has: more than a round trip is spread over, and not so many
-/// that it takes long where each is synced.
+/// The sizes of a batch that is tried as individual messages. Such a batch is large enough to
+/// spread a round trip over its messages, and small enough not to take long where the broker syncs
+/// each.
 const TRIED: RangeInclusive<usize> = 16..=32;
-/// After so many batches it is a flight of any size: there are none so small.
+/// After this many atomic batches, a batch of any size is tried: none of those sizes came.
 const TRIED_AT_ANY_SIZE_AFTER: u32 = 10 * TRIED_AFTER;
-/// How much a new measurement counts that is higher than what is known. One that is lower is
-/// believed at once: whatever else the machine does only makes it higher.
+/// The weight of a measurement that is higher than the known cost of a batch. A lower measurement
+/// is believed at once: other work on the machine can only make a measurement higher.
 const BATCH_WEIGHT: f64 = 0.01;
-/// The same of messages by themselves, which under load take some times as long for minutes,
-/// though there is no more to sync.
+/// The weight of a higher measurement for individual messages. Under load these take several times
+/// as long for minutes, although there is no more to sync.
 const SINGLE_WEIGHT: f64 = 0.000_1;
 
-/// The least that was measured lately, in seconds.
+/// The lowest recent measurements, in seconds.
 pub(crate) struct Costs {
-    /// Of a batch, beside its messages.
+    /// The cost of a batch, without its messages.
     batch: f64,
-    /// Of a message that goes by itself, once that was measured.
+    /// The cost of an individual message, once measured.
     single: Option<f64>,
-    /// The batches since messages by themselves were last tried.
+    /// The batches since individual messages were last tried.
     batches: u32,
 }
 
@@ -50,8 +51,8 @@ impl Default for Costs {
 }
 
 impl Costs {
-    /// Whether a batch of so many messages costs less than the messages by themselves, or it is
-    /// to be measured again whether it does.
+    /// Whether a batch of this many messages costs less than the individual messages. The answer is
+    /// also no when the cost of individual messages is to be measured again.
     pub fn batch_pays(&mut self, messages: usize) -> bool {
         let wanted = self.batches >= TRIED_AFTER && TRIED.contains(&messages)
             || self.batches >= TRIED_AT_ANY_SIZE_AFTER && messages >= MEASURED_FROM;
@@ -66,14 +67,14 @@ impl Costs {
         self.single.is_some_and(pays)
     }
 
-    /// Notes what a batch of so many messages took.
+    /// Notes how long a batch of this many messages took.
     pub fn note_batch(&mut self, messages: usize, took: Duration) {
         self.batches += 1;
         let took = took.as_secs_f64() - batched(messages);
         lower(&mut self.batch, took, BATCH_WEIGHT);
     }
 
-    /// Notes what so many messages by themselves took, one beside the other.
+    /// Notes how long this many individual messages took, sent concurrently.
     pub fn note_singles(&mut self, messages: usize, took: Duration) {
         if messages >= MEASURED_FROM {
             let took = took.as_secs_f64() / count(messages);
@@ -129,7 +130,7 @@ mod tests {
         assert!(!costs.batch_pays(400));
     }
 
-    /// How many batches of so many messages there are before one is tried otherwise.
+    /// Counts the batches of this many messages until individual messages are tried.
     fn batches_of(messages: usize, costs: &mut Costs) -> u32 {
         let mut batches = 0;
         while costs.batch_pays(messages) {

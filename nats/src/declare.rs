@@ -1,4 +1,4 @@
-//! Creating streams and consumers, or checking those that are there.
+//! The creation of streams and consumers, and the check of those that exist.
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull;
@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType};
 use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS};
 use crate::{Connection, Error};
 
-/// Whether a stream is there as versions before made the queues.
+/// Whether a stream is on disk, where earlier versions put the queues.
 pub(crate) async fn is_on_disk(connection: &Connection, name: &str) -> Result<bool, Error> {
     match connection.jetstream.get_stream(name).await {
         Ok(stream) => Ok(stream.cached_info().config.storage == StorageType::File),
@@ -18,7 +18,7 @@ pub(crate) async fn is_on_disk(connection: &Connection, name: &str) -> Result<bo
     }
 }
 
-/// Whether the broker answered that there is no such stream.
+/// Whether the broker answered that the stream does not exist.
 pub(crate) fn is_missing(error: &GetStreamError) -> bool {
     let GetStreamErrorKind::JetStream(answer) = error.kind() else {
         return false;
@@ -40,14 +40,15 @@ pub(crate) async fn declare_stream(
     if name != TASKS {
         take_limit(&mut wanted, found);
     }
-    // What versions before did without: nobody else looks at it, and nothing is lost.
+    // Earlier versions did without these fields. No other program reads them, and adding them loses
+    // nothing.
     let mut before = wanted.clone();
     before.allow_batch_publish &= found.allow_batch_publish;
     if found.republish.is_none() {
         before.republish = None;
     }
     if difference(&before, found).is_none() && difference(&wanted, found).is_some() {
-        // All else stays as an operator may have set it.
+        // Every other field stays as an operator may have set it.
         let update = stream::Config {
             republish: wanted.republish,
             allow_batch_publish: wanted.allow_batch_publish,
@@ -62,9 +63,9 @@ pub(crate) async fn declare_stream(
     }
 }
 
-/// How large a stream may become is the operator's to say, or was the account's to ask for when
-/// the stream was made. What must not be lost is refused then where there is no room for it, and
-/// does not take the place of what is there.
+/// Takes over the size limit of an existing stream. The operator sets it, or the account required
+/// it when the stream was created. A full stream whose messages must not be lost then refuses new
+/// messages, and does not drop old ones.
 fn take_limit(wanted: &mut stream::Config, found: &stream::Config) {
     wanted.max_bytes = found.max_bytes;
     if found.max_bytes > 0 {
@@ -84,9 +85,10 @@ fn another(stream: &str, difference: &str) -> Error {
     ))
 }
 
-/// A bucket of what the log refers to. Where the log is kept for longer than it was when the
-/// bucket was made, so is what is in the bucket, of which nothing is lost by that; where it is
-/// kept for less, the bucket stays as it is: events of before may be there still.
+/// Creates or updates a bucket of payloads that the log refers to. Where the log is kept for longer
+/// than it was when the bucket was created, the bucket keeps its payloads for longer too, which
+/// loses nothing. Where the log is kept for less, the bucket stays as it is, because older events
+/// may still be there.
 pub(crate) async fn declare_bucket(
     connection: &Connection,
     wanted: object_store::Config,
@@ -116,7 +118,7 @@ pub(crate) async fn declare_bucket(
         } else {
             max_age
         },
-        // A replica that is behind would say that what was just put there is not.
+        // A replica that lags would answer that a new payload does not exist.
         allow_direct: replicas == 1,
         ..found.clone()
     };
@@ -128,7 +130,7 @@ pub(crate) async fn declare_bucket(
     updated.map(|_| ()).map_err(Error::unavailable)
 }
 
-/// The first field in which an existing stream is not as wanted.
+/// The first field in which an existing stream differs from the wanted one.
 fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String> {
     macro_rules! compare {
         ($($field:ident),+ $(,)?) => {
@@ -156,7 +158,7 @@ fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String>
         deny_delete,
         deny_purge,
     );
-    // The broker has -1 for no limit.
+    // The broker writes -1 for no limit.
     let limits = |config: &stream::Config| {
         [
             (

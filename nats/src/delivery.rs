@@ -1,4 +1,4 @@
-//! What a pinned consumer delivers to the one instance that holds it.
+//! The messages that a pinned consumer delivers to the one instance that holds it.
 
 use std::time::Duration;
 
@@ -16,25 +16,26 @@ use crate::{Commit, Connection, Error, LogReader, Topology, commit, subject, tas
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);
-/// The broker's sign of life within a pull.
+/// The interval of the broker's heartbeats within a pull.
 const PULL_HEARTBEAT: Duration = Duration::from_millis(900);
-/// How many messages a pull asks for.
+/// How many messages one pull requests.
 const PULL_BATCH: usize = 1_000;
-/// The pause before a consumer that is gone is looked for again.
+/// The pause before the reader looks again for a missing consumer.
 const REOPEN_PAUSE: Duration = Duration::from_millis(250);
 
-/// The messages of a consumer, handed on in chunks: all that are there, up to some hundreds.
+/// The messages of a consumer, in chunks. A chunk has all messages that have arrived, up to some
+/// hundreds.
 pub struct Deliveries {
     connection: Connection,
     stream: String,
     consumer: String,
     chunks: ReadyChunks<pull::Stream>,
-    /// The consumer is gone, as with a queue that is made anew: when it is looked for again.
+    /// When to look again for a missing consumer, such as that of a queue that is being recreated.
     reopen_at: Option<Instant>,
 }
 
 impl Deliveries {
-    /// The most messages handed on at once.
+    /// The most messages in a chunk.
     pub const CHUNK: usize = 500;
 
     /// The log of a shard as the orchestrator or the projector reads it.
@@ -61,8 +62,9 @@ impl Deliveries {
         })
     }
 
-    /// The next chunk, at least one message; none when the connection is closed. Faults of the
-    /// connection are logged and waited out: the broker delivers again what was not acked.
+    /// Waits for the next chunk, which has at least one message. `None` says that the connection is
+    /// closed. Faults of the connection are logged and waited out, because the broker redelivers
+    /// every message that was not acked.
     pub async fn next(&mut self) -> Option<Vec<Delivery>> {
         loop {
             if let Some(at) = self.reopen_at {
@@ -90,7 +92,7 @@ impl Deliveries {
         }
     }
 
-    /// Goes on with the consumer that took the place of one that is gone, where it is there.
+    /// Continues with the consumer that replaced a missing one, once it exists.
     async fn reopen(&mut self) {
         match pull(&self.connection, &self.stream, &self.consumer).await {
             Ok(chunks) => {
@@ -132,7 +134,7 @@ pub struct Delivery {
     message: Message,
 }
 
-/// Where a delivered message stands.
+/// The position of a delivered message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Its sequence in its stream.
@@ -158,7 +160,7 @@ impl Delivery {
         &self.message.subject
     }
 
-    /// The request that its subject names: the log and the reports have it there.
+    /// The request that the subject names. Subjects of the log and of reports name one.
     #[must_use]
     pub fn request(&self) -> Option<RequestId> {
         subject::request(self.subject(), 2)
@@ -170,20 +172,20 @@ impl Delivery {
         &self.message.payload
     }
 
-    /// One of its headers.
+    /// The value of one of its headers.
     #[must_use]
     pub fn header(&self, name: impl IntoHeaderName) -> Option<&str> {
         let headers = self.message.headers.as_ref()?;
         headers.get(name).map(async_nats::HeaderValue::as_str)
     }
 
-    /// Where in a trace of the caller's it belongs.
+    /// The position of the message in a trace of the caller.
     #[must_use]
     pub fn traceparent(&self) -> Option<TraceParent> {
         trace::of(self.message.headers.as_ref())
     }
 
-    /// The commit it is, for a delivery from the log.
+    /// Decodes the commit in a delivery from the log.
     pub fn commit(&self) -> Result<Commit, Error> {
         let Place {
             sequence,
@@ -195,8 +197,8 @@ impl Delivery {
         commit::decode(self.subject(), sequence, at, headers, self.body())
     }
 
-    /// The task, the run and the attempt it is, as far as they can be read, for a delivery of the
-    /// work queue.
+    /// The task, the run and the attempt of a delivery from the work queue, as far as they can be
+    /// read.
     #[must_use]
     pub fn attempt(&self) -> Option<(TaskId, u32, u32)> {
         let delivered = self.place().ok()?.delivered;
@@ -205,7 +207,7 @@ impl Delivery {
         Some((id, run, before.saturating_add(delivered)))
     }
 
-    /// Where it stands in its stream.
+    /// Its position in its stream.
     pub fn place(&self) -> Result<Place, Error> {
         let info = self.message.info().map_err(|error| {
             Error::corrupt(format!("the delivery of {}", self.subject()), error)
@@ -220,33 +222,33 @@ impl Delivery {
         })
     }
 
-    /// Whether it was delivered before.
+    /// Whether the message was delivered before.
     #[must_use]
     pub fn comes_again(&self) -> bool {
         self.place().is_ok_and(|place| place.delivered > 1)
     }
 
-    /// Says that it is done.
+    /// Tells the broker that the message is done.
     pub async fn ack(&self) -> Result<(), Error> {
         self.message.ack().await.map_err(Error::unavailable)
     }
 
-    /// Says that it is done, and waits until the broker has noted it.
+    /// Tells the broker that the message is done, and waits until the broker has noted it.
     pub async fn ack_sync(&self) -> Result<(), Error> {
         self.message.double_ack().await.map_err(Error::unavailable)
     }
 
-    /// Wants it again, not before `delay`.
+    /// Asks the broker to redeliver the message, not before `delay`.
     pub async fn nak(&self, delay: Duration) -> Result<(), Error> {
         self.answer(AckKind::Nak(Some(delay))).await
     }
 
-    /// Says that work on it goes on.
+    /// Tells the broker that work on the message continues.
     pub async fn in_progress(&self) -> Result<(), Error> {
         self.answer(AckKind::Progress).await
     }
 
-    /// Says that it is never to be delivered again.
+    /// Tells the broker never to deliver the message again.
     pub async fn terminate(&self) -> Result<(), Error> {
         self.answer(AckKind::Term).await
     }
@@ -263,7 +265,7 @@ impl Delivery {
 pub struct Unreadable {
     /// The message, to be set aside.
     pub delivery: Delivery,
-    /// What is wrong with it.
+    /// Why the message cannot be read.
     pub error: Error,
 }
 

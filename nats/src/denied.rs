@@ -1,5 +1,5 @@
-//! What the broker does not allow. It says so on the connection and not to the call, which gets
-//! no answer: the call looks here when it has waited for one in vain.
+//! The publishes that the broker denied. The broker reports a denial on the connection and not to
+//! the call, which gets no answer. The call looks here after it has waited in vain.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// How many denials are remembered.
 const REMEMBERED: usize = 64;
-/// For how long: longer than any call waits.
+/// How long a denial is remembered: longer than any call waits.
 const FOR: Duration = Duration::from_mins(1);
 
 /// The denials of a connection.
@@ -15,7 +15,7 @@ const FOR: Duration = Duration::from_mins(1);
 pub(crate) struct Denied(Arc<Mutex<VecDeque<(Instant, String)>>>);
 
 impl Denied {
-    /// Takes down what the broker said, where it is that something is not allowed.
+    /// Remembers a text from the broker if it denies something.
     pub fn note(&self, said: &str) {
         if !said.contains("Permissions Violation") {
             return;
@@ -27,7 +27,7 @@ impl Denied {
         denials.push_back((Instant::now(), said.to_owned()));
     }
 
-    /// What the broker said of publishing to this subject lately, where it denied it.
+    /// The broker's recent denial of a publish to this subject.
     pub fn publishing_to(&self, subject: &str) -> Option<String> {
         let said = format!("Publish to \"{subject}\"");
         let denials = self.0.lock().unwrap_or_else(PoisonError::into_inner);

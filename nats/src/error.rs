@@ -5,46 +5,46 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 
 use crate::size::MESSAGE_MAX_BYTES;
 
-/// What can go wrong with the broker, by what the caller can do.
+/// The errors of the broker, divided by what the caller can do.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The broker did not answer, or not in time: try again.
     #[error("NATS is unavailable: {0}")]
     Unavailable(String),
-    /// The broker takes no more of this: say so to whoever sends it.
+    /// The broker takes no more of this: tell the sender.
     #[error("NATS refuses: {0}")]
     Refused(String),
     /// Another commit came first: read again and decide again.
     #[error("another commit of this request came first")]
     Conflict,
-    /// What is stored cannot be read: an operator must look at it.
+    /// Stored data cannot be read: an operator must look at it.
     #[error("{what} cannot be read: {reason}")]
     Corrupt {
-        /// What it is, with its place.
+        /// The name of the data, with its position.
         what: String,
-        /// What is wrong with it.
+        /// The fault in the data.
         reason: String,
     },
-    /// It is larger than the broker takes, or than it could be read again: make it smaller.
+    /// The data is larger than the broker takes, or than a reader accepts: make it smaller.
     #[error("{what} has {bytes} bytes, and may have {limit}")]
     TooLarge {
-        /// What it is.
+        /// The name of the data.
         what: String,
-        /// How many bytes it has, as far as they were counted.
+        /// The size of the data in bytes, as far as it was counted.
         bytes: usize,
-        /// How many it may have.
+        /// The most bytes that the data may have.
         limit: usize,
     },
-    /// The broker's settings do not let this user do it: an operator must change them.
+    /// The broker's settings do not allow this user the operation: an operator must change them.
     #[error("NATS does not allow it: {0}")]
     Denied(String),
-    /// There is no such thing, or not any more.
+    /// The thing does not exist, or no longer exists.
     #[error("{0} is not there")]
     Missing(String),
-    /// Working on it ended the process that did, again and again: it is not worked on any more.
+    /// Work on this thing ended its process again and again: Fanfold no longer works on it.
     #[error("{0}")]
     Poisonous(String),
-    /// The server cannot serve Fanfold as it is: change it or its settings.
+    /// The server cannot serve Fanfold as it is: change the server or its settings.
     #[error("{0}")]
     Unsuitable(String),
 }
@@ -54,7 +54,7 @@ impl Error {
         Self::Unavailable(error.to_string())
     }
 
-    /// What a refusal means that is not about another message of the same subject.
+    /// Converts a refusal that is not about another message of the same subject.
     pub(crate) fn of_refusal(refusal: Refusal) -> Self {
         match refusal {
             Refusal::TooLarge { bytes, limit } => Self::TooLarge {
@@ -81,39 +81,39 @@ impl Error {
     }
 }
 
-/// What the broker answered to a publish, as far as Fanfold tells the answers apart.
+/// The broker's refusals of a publish, as far as Fanfold tells them apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// 10071: the expected sequence is not the last one.
     #[error("the expected sequence is not the last one")]
     WrongSequence,
-    /// 10164: a replica is behind, or another write of this subject is in flight; often
-    /// spurious, so it is only a reason to look again.
+    /// 10164: a replica lags, or another write of this subject is in flight. The code is often
+    /// spurious, so the caller only checks again.
     #[error("another write of this subject may be in flight")]
     SequenceUnsure,
-    /// 10077, where it is about the messages of a subject: it has its message already.
+    /// 10077, where it is about the messages of a subject: the subject has its message already.
     #[error("the subject has its message already")]
     SubjectTaken,
-    /// It is larger than a message may be.
+    /// The message is larger than a message may be.
     #[error("a message of {bytes} bytes is larger than {limit}")]
     TooLarge {
-        /// How many bytes it has, where that is known.
+        /// The size of the message in bytes, where it is known.
         bytes: usize,
-        /// How many it may have, where that is known.
+        /// The most bytes that a message may have, where the limit is known.
         limit: usize,
     },
-    /// This user may not publish it.
+    /// This user may not publish the message.
     #[error("{0}")]
     Denied(String),
-    /// There is no connection: it was not sent, and will not be.
+    /// There is no connection: the message was not sent, and will not be.
     #[error("not connected")]
     NotSent,
-    /// No answer, or one that says nothing about the message.
+    /// The broker gave no answer, or one that says nothing about the message.
     #[error("{0}")]
     Other(String),
 }
 
-/// Whether the broker answered that there is no such stream.
+/// Whether the broker answered that the stream does not exist.
 pub(crate) fn is_missing_stream(error: &dyn std::error::Error) -> bool {
     let source = error.source();
     let answer = source.and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
@@ -132,7 +132,7 @@ pub(crate) fn refusal(error: &PublishError) -> Refusal {
     match answer.map(|answer| (answer.error_code(), answer.to_string())) {
         Some((ErrorCode(10071), _)) => Refusal::WrongSequence,
         Some((ErrorCode(10164), _)) => Refusal::SequenceUnsure,
-        // The same code says that the stream is full.
+        // The same code also says that the stream is full.
         Some((ErrorCode(10077), text)) if text.contains("per subject") => Refusal::SubjectTaken,
         Some((
             ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM | ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM,
@@ -143,7 +143,7 @@ pub(crate) fn refusal(error: &PublishError) -> Refusal {
     }
 }
 
-/// The client's own words have the limit and the size in them; a stream's do not.
+/// Reads the limit and the size out of the client's error text. A stream's error has neither.
 fn too_large(error: &PublishError) -> Refusal {
     let text = error.source().map(ToString::to_string).unwrap_or_default();
     let mut numbers = text

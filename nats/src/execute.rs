@@ -1,5 +1,5 @@
-//! Commands: decided by the domain, committed to the log, through the framework of cqrs-es, whose
-//! event store is the log.
+//! The execution of commands. The domain decides them, and the log stores the commits. The
+//! framework is cqrs-es, with the log as its event store.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,35 +12,37 @@ use crate::Error;
 use crate::log::Log;
 use crate::state_cache::Loaded;
 
-/// How often a command is decided anew when another commit came first.
+/// How often a command is decided again when another commit came first.
 const CONFLICT_RETRIES: u32 = 8;
-/// The longest pause before the first such retry; it doubles, and its length is left to chance.
+/// The longest pause before the first such retry. It doubles with each retry, and the actual pause
+/// is random.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(4);
 
-/// That a command was obeyed.
+/// The proof that a command was obeyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The last sequence of the request: a reader that has seen it has seen the command.
+    /// The last sequence of the request. A reader that has seen this sequence has seen the command.
     pub sequence: u64,
-    /// Whether something was committed; a command that was already obeyed commits nothing.
+    /// Whether something was committed. A command that was already obeyed commits nothing.
     pub committed: bool,
-    /// Whether it was decided once only: no other commit came first.
+    /// Whether the command was decided only once, because no other commit came first.
     pub at_once: bool,
 }
 
 /// Why a command was not obeyed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ExecuteError {
-    /// The domain refuses it.
+    /// The domain refuses the command.
     #[error(transparent)]
     Refused(#[from] Rejection),
-    /// The log cannot take it now.
+    /// The log cannot take the commit now.
     #[error(transparent)]
     Log(#[from] Error),
 }
 
 impl Log {
-    /// Decides and commits a command; where another commit comes first, it is decided again.
+    /// Decides and commits a command. Where another commit comes first, it decides the command
+    /// again.
     pub async fn execute(
         &self,
         request: RequestId,
@@ -62,8 +64,8 @@ impl Log {
             };
             match decided {
                 Some(decided) if stands(&decided) => return Ok(decided?),
-                // Nothing was committed, so no sequence check has said that it was decided on
-                // the request as it is.
+                // Nothing was committed, so no sequence check has confirmed that the decision was
+                // made on the current state of the request.
                 Some(decided) if Box::pin(self.is_current(request, told.loaded())).await? => {
                     return Ok(decided?);
                 }
@@ -77,8 +79,8 @@ impl Log {
     }
 }
 
-/// Whether a decision needs no look at the log: a commit was checked by the broker, and the steps
-/// that are asked for end in one.
+/// Whether a decision needs no check against the log. The broker has checked a commit, and a
+/// request for steps leads to one.
 fn stands(decided: &Result<Receipt, Rejection>) -> bool {
     match decided {
         Ok(receipt) => receipt.committed,
@@ -86,7 +88,8 @@ fn stands(decided: &Result<Receipt, Rejection>) -> bool {
     }
 }
 
-/// Chance comes from the time of day in nanoseconds: two writers that met do not meet again.
+/// Draws a random pause from the nanoseconds of the clock, so that two writers that collided do not
+/// collide again.
 fn pause(retry: u32) -> Duration {
     let longest = CONFLICT_PAUSE * (1 << retry.min(6));
     let nanos = jiff::Timestamp::now().subsec_nanosecond().unsigned_abs();
@@ -125,7 +128,7 @@ fn parse_id(aggregate_id: &str) -> Result<RequestId, Failure> {
         .map_err(|error| AggregateError::UnexpectedError(Box::new(error)))
 }
 
-/// What the store saw: `execute` of cqrs-es gives no sequence.
+/// The sequences that the store saw, because `execute` of cqrs-es returns none.
 #[derive(Default)]
 struct Sequences {
     loaded: AtomicU64,
@@ -133,7 +136,7 @@ struct Sequences {
 }
 
 impl Sequences {
-    /// The sequence of the state that was decided on.
+    /// The sequence of the state on which the command was decided.
     fn loaded(&self) -> u64 {
         self.loaded.load(Ordering::Relaxed)
     }
@@ -148,7 +151,7 @@ impl Sequences {
     }
 }
 
-/// The log as the event store of cqrs-es, noting what goes through it for one command.
+/// The log as the event store of cqrs-es. It notes the sequences of one command.
 struct Told<'a> {
     log: &'a Log,
     told: &'a Sequences,
@@ -191,7 +194,7 @@ impl EventStore<State> for Told<'_> {
             let sequence = self.log.append_decided(events, context).await?;
             self.told.committed.store(sequence, Ordering::Relaxed);
         }
-        // What is given here is for queries within the process, of which there are none.
+        // The return value is for queries within the process, of which there are none.
         Ok(Vec::new())
     }
 }

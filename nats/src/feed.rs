@@ -28,8 +28,8 @@ const CONTENT_TYPE: HeaderName = HeaderName::from_static("content-type");
 /// The most messages of one atomic batch; the broker's own limit is 1,000.
 const ATOMIC_MAX: usize = 1_000;
 
-/// Of so many batches at first it may be that whoever published before had published them too.
-/// What is known already is passed over, and says nothing of what storing costs.
+/// How many batches, at first, may repeat events that an earlier projector has published. The
+/// broker skips events that it knows, so such a batch says nothing about the cost of storing.
 const PERHAPS_KNOWN: u32 = 5;
 
 /// Publishes the feed.
@@ -37,14 +37,14 @@ pub struct Feed {
     connection: Connection,
     fast: batch::Fast,
     costs: Costs,
-    /// How many more batches are not to be measured.
+    /// How many more batches are not measured.
     unmeasured: u32,
-    /// The last attempt failed, and may have left something behind that is stored or is not.
+    /// Whether the last attempt failed. It may have left events behind that are stored or not.
     in_doubt: bool,
 }
 
 impl Feed {
-    /// On this connection.
+    /// Publishes over this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self {
@@ -56,9 +56,8 @@ impl Feed {
         }
     }
 
-    /// Publishes these events in their order, and waits until the broker has them
-    /// all. After an error it may have some of them: their ids make them known again when they
-    /// come once more.
+    /// Publishes these events in order, and waits until the broker has them all. After an error the
+    /// broker may have some of them. It recognizes these by their ids when they come again.
     pub async fn publish(&mut self, events: &[Recorded<&Event>]) -> Result<(), Error> {
         let in_doubt = std::mem::replace(&mut self.in_doubt, true);
         for events in events.chunks(ATOMIC_MAX) {
@@ -75,7 +74,8 @@ impl Feed {
         Ok(())
     }
 
-    /// How many of these are stored now: all or none. One that is there already has all refused.
+    /// Publishes these events as an atomic batch, and returns how many are stored now: all or none.
+    /// The broker refuses the whole batch where one of its events is there already.
     async fn atomic(&mut self, events: &[Recorded<&Event>]) -> Result<usize, Error> {
         let begun = Instant::now();
         match batch::atomic(&self.connection, events.iter().map(message)).await {
@@ -88,7 +88,8 @@ impl Feed {
         Ok(events.len())
     }
 
-    /// How many of these, from the first on, are stored now.
+    /// Publishes these events as a fast batch, and returns how many are stored now, counted from
+    /// the first.
     async fn fast(&mut self, events: &[Recorded<&Event>]) -> Result<usize, Error> {
         let begun = Instant::now();
         let messages = events.iter().map(message);
@@ -102,9 +103,9 @@ impl Feed {
         Ok(stored)
     }
 
-    /// Each with an ack of its own. On replicas a batch passes over an event whose id is known
-    /// though it is only proposed; here that is an error. One that the broker will never take is
-    /// set aside, and holds up no other.
+    /// Publishes each event with an ack of its own. On replicas, a batch skips an event whose id is
+    /// known, although the event is only proposed; here that is an error. An event that the broker
+    /// will never take is set aside, and holds up no other event.
     async fn singly(&self, events: &[Recorded<&Event>]) -> Result<(), Error> {
         let mut acks = Vec::with_capacity(events.len());
         for event in events {
@@ -167,7 +168,7 @@ pub(crate) fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
     trace::insert(&mut headers, event.traceparent.as_ref());
     let mut body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
     if let Some(bytes) = size::beyond(&headers, &body) {
-        // What an event says is bounded: this is for what nobody has thought of.
+        // The size of an event is bounded, so this branch is only for an unforeseen case.
         tracing::error!(id = event.id, bytes, "an event is told without its data");
         let request = event.subject;
         body = format!("{{\"requestId\":\"{request}\",\"truncated\":true}}").into_bytes();

@@ -1,4 +1,5 @@
-//! Reading the lifecycle feed by a durable consumer: each event until it is answered for.
+//! The reader of the lifecycle feed. Its durable consumer redelivers each event until the event is
+//! answered.
 
 use std::time::Duration;
 
@@ -8,17 +9,17 @@ use futures::StreamExt;
 use crate::topology::LIFECYCLE;
 use crate::{Connection, Delivery, Error};
 
-/// How many events may wait for their answers, those whose redelivery is delayed included.
+/// How many events may wait for their answers, including those whose redelivery is delayed.
 const WAITING_MAX: i64 = 10_000;
 
-/// The events of the feed with these names, from the time on at which it was opened first.
+/// The events of the feed with these names, from the time at which the reader was first opened.
 pub struct FeedReader {
     messages: pull::Stream,
 }
 
 impl FeedReader {
-    /// Opens the feed under a name, and goes on where that name was. An event may be worked on for
-    /// `ack_wait` without a sign of life.
+    /// Opens the feed under a name, and continues where that name stopped. An event may be worked
+    /// on for `ack_wait` without a sign of life.
     pub async fn open(
         connection: &Connection,
         durable: &str,
@@ -39,15 +40,15 @@ impl FeedReader {
             max_ack_pending: connection.ack_pending(WAITING_MAX),
             ..pull::Config::default()
         };
-        // One of before is changed where it waits for longer or less.
+        // This call also updates an existing consumer that has another `ack_wait`.
         let consumer = stream.create_consumer(config).await;
         let consumer = consumer.map_err(Error::unavailable)?;
         let messages = consumer.messages().await.map_err(Error::unavailable)?;
         Ok(Self { messages })
     }
 
-    /// The next event; none when the connection is closed. Faults of the connection are waited
-    /// out.
+    /// Waits for the next event; `None` says that the connection is closed. Faults of the
+    /// connection are waited out.
     pub async fn next(&mut self) -> Option<Delivery> {
         loop {
             match self.messages.next().await? {

@@ -1,5 +1,5 @@
-//! What is made of the largest accepted requests fits into messages and is read back: commits,
-//! events of the feed and dead letters, whatever the texts in them are.
+//! Tests that the messages of the largest accepted requests fit and are read back: commits, events
+//! of the feed and dead letters, whatever texts are in them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,14 +22,16 @@ const GROUPS: usize = 10_000;
 const NAMES_BYTES: usize = 256 * 1024;
 /// The tasks of the largest group.
 const TASKS: u32 = 1_000_000;
-/// The largest head of a submission.
+/// The most bytes of a submission's metadata.
 const METADATA_BYTES: usize = 64 * 1024;
-/// What the orchestrator records of a round, and takes in at once.
+/// The orchestrator's limits on a round: the bytes that it captures inline, and the bytes and the
+/// number of the reports that it takes at once.
 const ROUND_INLINE_BYTES: usize = 256 * 1024;
 const REPORTS_BYTES: usize = 512 * 1024;
 const REPORTS: usize = 500;
 
-/// Texts of one kind, each other than the last: what packs badly, and what is escaped.
+/// Makes texts of one kind, each different from the last. Some compress badly, and some must be
+/// escaped.
 #[derive(Clone, Debug)]
 struct Texts {
     alphabet: Vec<char>,
@@ -57,7 +59,7 @@ impl Texts {
         usize::try_from(self.last >> 33).unwrap()
     }
 
-    /// One of at most so many bytes.
+    /// Makes a text of at most this many bytes.
     fn of(&mut self, bytes: usize) -> String {
         let mut text = String::with_capacity(bytes);
         loop {
@@ -106,7 +108,7 @@ impl Texts {
         })
     }
 
-    /// As many as are taken in at once, of tasks that were given up.
+    /// Makes as many reports as one round takes, of tasks that were given up.
     fn given_up(&mut self) -> Vec<Report> {
         self.taken_in(|texts| Verdict::Failed {
             fault: texts.fault(CAUSES_MAX),
@@ -114,7 +116,7 @@ impl Texts {
         })
     }
 
-    /// The same, of tasks that succeeded.
+    /// Makes as many reports as one round takes, of tasks that succeeded.
     fn succeeded(&mut self) -> Vec<Report> {
         self.taken_in(|texts| Verdict::Succeeded(texts.inline()))
     }
@@ -177,7 +179,8 @@ impl Texts {
                 inline += bytes;
                 Payload::from(text.as_str())
             };
-            // What is no URI is no reference; what is one has nothing to be escaped in it.
+            // A text that is not a URI is never a reference, and a URI has no characters to be
+            // escaped.
             let uri = self.of(2_048).replace(char::is_control, "%01");
             Resource {
                 uri,
@@ -220,7 +223,7 @@ fn after(state: State, events: &[Event]) -> State {
     events.iter().fold(state, evolve)
 }
 
-/// A request in whose first group so many tasks run.
+/// A request in whose first group this many tasks run.
 fn running(tasks: u32) -> State {
     let received = Received {
         document: "<vnml/>".into(),
@@ -238,7 +241,8 @@ fn running(tasks: u32) -> State {
     after(state, &events)
 }
 
-/// The commit is written, is small enough and is read back; so is every event of the feed.
+/// Checks that the commit is written, is small enough and is read back. Checks that every event of
+/// the feed is small enough, too, and keeps its data.
 fn fits(events: &[Event]) -> Result<(), TestCaseError> {
     let request = RequestId::of_key("a", "b");
     let encoded = match commit::encode(events, 7, None) {
@@ -279,7 +283,7 @@ proptest! {
     #[test]
     fn a_million_tasks_that_time_out_fit_and_so_does_their_redrive(mut texts in texts()) {
         let mut state = running(TASKS);
-        // What is known of the first of them is at its bounds.
+        // These reports bring the recorded history of the first tasks to its bounds.
         for _ in 0..2 {
             let events = decide(&state, advance(texts.given_up(), Vec::new(), 0)).unwrap();
             fits(&events)?;

@@ -1,8 +1,8 @@
-//! Following the log: how a waiting caller learns that its request has gone on.
+//! Following the log: how a waiting caller learns that its request has advanced.
 //!
-//! The broker publishes every commit once more when it is stored. That is told once and to
-//! whoever listens then, which is cheaper than a consumer; what was missed shows as a gap, or by
-//! a look at the stream.
+//! The broker republishes every commit when it is stored. It does so once, and only to current
+//! subscribers, which is cheaper than a consumer. A missed commit shows as a gap, or in the next
+//! check of the stream.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::{Commit, Connection, Error, Topology, commit, subject};
 
-/// How often it is looked whether something was missed.
+/// How often the follower checks whether it missed a commit.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long such a look may take: meanwhile nobody is told of anything.
+/// How long such a check may take. Meanwhile the follower reports no commits.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// That a commit was stored.
+/// The notice that a commit was stored.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// The request.
     pub request: RequestId,
     /// The commit's sequence.
     pub sequence: u64,
-    /// Whether the request ended with it.
+    /// Whether the request ended with the commit.
     pub terminal: bool,
     message: Message,
 }
 
 impl Notice {
-    /// The commit itself.
+    /// Decodes the commit itself.
     pub fn commit(&self) -> Result<Commit, Error> {
         let empty = HeaderMap::new();
         let headers = self.message.headers.as_ref().unwrap_or(&empty);
@@ -63,11 +63,11 @@ pub struct Follower {
     shards: Vec<Shard>,
 }
 
-/// How far a shard's log was heard of.
+/// How far the follower has heard a shard's log.
 struct Shard {
     stream: String,
     heard: u64,
-    /// How far it had gone when it was looked at last.
+    /// The last sequence of the log at the time of the last check.
     looked: u64,
 }
 
@@ -96,8 +96,9 @@ impl Follower {
         Ok(follower)
     }
 
-    /// The next commit that was stored; none where others may have been that were not heard of,
-    /// so that everybody is to look for themselves. An error says that the connection is closed.
+    /// Waits for the next commit that was stored. `None` says that the follower may have missed
+    /// others, so every caller has to check for itself. An error says that the connection is
+    /// closed.
     pub async fn next(&mut self) -> Result<Option<Notice>, Error> {
         loop {
             tokio::select! {
@@ -116,8 +117,8 @@ impl Follower {
         }
     }
 
-    /// What was stored, and whether something before it was not heard of; none for what is no
-    /// commit of these shards.
+    /// Reads a notice, and returns it with whether a commit before it was missed. Returns `None`
+    /// for a message that is not a commit of these shards.
     fn take(&mut self, message: Message) -> Option<(Notice, bool)> {
         let headers = message.headers.as_ref()?;
         let stream = headers.get(NATS_STREAM)?.as_str();
@@ -135,8 +136,8 @@ impl Follower {
         Some((notice, sequence > before + 1))
     }
 
-    /// Whether the log has gone further than was heard of. What was stored since the last look
-    /// may still be on its way.
+    /// Checks whether the log is ahead of the notices. It compares with the log at the time of the
+    /// last check, because a commit that was stored since then may still be on its way.
     async fn missed(&mut self) -> bool {
         let mut missed = false;
         for index in 0..self.shards.len() {

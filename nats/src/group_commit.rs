@@ -1,6 +1,6 @@
-//! Group commit: what is published to a stream while the last flight is on its way goes with the
-//! next one. On disk a batch costs one sync whatever its size, but some milliseconds of the
-//! broker's time; a lone message is a plain publish.
+//! Group commit: messages that callers publish to a stream while a batch is on its way go into the
+//! next batch. On disk, an atomic batch costs one sync whatever its size, but some milliseconds of
+//! the broker's time. A lone message is a plain publish.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,13 +17,13 @@ use crate::error::{Error, Refusal};
 use crate::stored::Stored;
 use crate::{Connection, batch, size};
 
-/// The most messages of one flight; the broker's own limit for a batch is 1,000.
+/// The most messages of one batch; the broker's own limit is 1,000.
 const FLIGHT_MAX: usize = 400;
-/// The most bytes of one batch; what is bigger goes by itself.
+/// The most bytes of one atomic batch. The messages of a larger batch go one by one.
 const BATCH_MAX_BYTES: usize = 2 * 1024 * 1024;
-/// From how many messages on a fast batch saves more acks than it has of its own.
+/// The fewest messages from which a fast batch saves more acks than it adds.
 const FAST_FROM: usize = 4;
-/// How long others wait for a flight to end before they begin one of their own.
+/// How long others wait for a batch to end before they begin one of their own.
 const FLIGHT_PATIENCE: Duration = Duration::from_millis(250);
 
 /// A message for a stream.
@@ -35,7 +35,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Sends it; its ack is to be awaited.
+    /// Sends the message. The caller awaits its ack.
     pub async fn send(self, connection: &Connection) -> Result<PublishAckFuture, PublishError> {
         let publish = PublishMessage::build()
             .headers(self.headers)
@@ -45,33 +45,33 @@ impl Outgoing {
     }
 }
 
-/// Where a message is now.
+/// The position of a stored message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// In the log; a queue does not always tell.
+    /// The sequence in the log. A queue does not always report one.
     pub sequence: u64,
     pub stored: Stored,
 }
 
 type Answer = Result<Place, Refusal>;
 
-/// A message that waits to be published, and who is told of its answer.
+/// A message that waits to be published, with the callers that wait for its answer.
 pub(crate) struct Waiting {
     pub message: Outgoing,
     tell: oneshot::Sender<Answer>,
-    /// Those whose messages were joined to it.
+    /// The callers whose messages were joined to this one.
     others: Vec<oneshot::Sender<Answer>>,
 }
 
 impl Waiting {
-    /// Takes over whoever waits for another message that is now part of this one.
+    /// Takes over the callers of another message that is now part of this one.
     pub fn join(&mut self, other: Self) {
         self.others.push(other.tell);
         self.others.extend(other.others);
     }
 
     fn tell(self, answer: Answer) {
-        // Who does not wait any more does not want to know.
+        // A caller that no longer waits needs no answer.
         for other in self.others {
             let _ = other.send(answer.clone());
         }
@@ -79,7 +79,7 @@ impl Waiting {
     }
 }
 
-/// Makes fewer messages of those that wait.
+/// Joins the waiting messages into fewer ones.
 pub(crate) type Join = fn(Vec<Waiting>) -> Vec<Waiting>;
 
 /// The publishes to one stream.
@@ -93,7 +93,7 @@ pub(crate) struct GroupCommit {
 struct Shared {
     queue: Mutex<Vec<Waiting>>,
     batches: Batches,
-    /// Held by whoever flies.
+    /// Held by the caller that publishes a batch.
     flight: tokio::sync::Mutex<()>,
 }
 
@@ -101,25 +101,25 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How a flight of several goes.
+/// How a batch of several messages is published.
 enum Batches {
-    /// As an atomic batch, where by these costs that is cheaper.
+    /// As an atomic batch, where these costs say that it is cheaper.
     Atomic(Mutex<Costs>),
     Fast(batch::Fast),
 }
 
 impl GroupCommit {
-    /// For a shard of the log: each is told its sequence.
+    /// Publishes to a shard of the log, and tells each caller its sequence.
     pub fn to_log(connection: Connection) -> Self {
         Self::new(connection, Batches::Atomic(Mutex::default()))
     }
 
-    /// For a queue, which is in memory: there is no sync to save.
+    /// Publishes to a queue. A queue is in memory, so there is no sync to save.
     pub fn to_queue(connection: Connection) -> Self {
         Self::new(connection, Batches::Fast(batch::Fast::default()))
     }
 
-    /// The same, joining messages before it publishes them.
+    /// Like `to_queue`, but joins messages before it publishes them.
     pub fn joining(connection: Connection, join: Join) -> Self {
         Self {
             join: Some(join),
@@ -140,10 +140,11 @@ impl GroupCommit {
         }
     }
 
-    /// Publishes a message and waits for the broker's answer. One of those who wait flies for
-    /// all who wait by then.
+    /// Publishes a message and waits for the broker's answer. One of the waiting callers publishes
+    /// the messages of all who wait by then.
     pub async fn publish(&self, message: Outgoing) -> Answer {
-        // By itself it is refused alone; on a flight it would be in everybody's way.
+        // On its own, a message that is too large is refused alone. In a batch it would fail the
+        // others.
         if let Some(bytes) = size::beyond(&message.headers, &message.body) {
             let limit = size::BODY_MAX_BYTES;
             return Err(Refusal::TooLarge { bytes, limit });
@@ -154,7 +155,7 @@ impl GroupCommit {
             tell,
             others: Vec::new(),
         });
-        // Whoever else is about to publish is to be on the same flight.
+        // Other callers that are about to publish get into the same batch.
         tokio::task::yield_now().await;
         let gone = |_| Err(Refusal::Other("whoever published it was stopped".into()));
         loop {
@@ -164,7 +165,7 @@ impl GroupCommit {
                 flying = self.shared.flight.lock() => {
                     let flight = self.board();
                     if flight.is_empty() {
-                        // It is on its way with somebody else.
+                        // The message is on its way in the batch of another caller.
                         drop(flying);
                         return told.await.unwrap_or_else(gone);
                     }
@@ -185,7 +186,8 @@ impl GroupCommit {
         }
     }
 
-    /// A broker that does not answer soon, as after a lost connection, holds nobody else up.
+    /// Publishes a batch, and lets the next one begin if the broker does not answer soon. A lost
+    /// connection thus holds up no other caller.
     async fn fly_while_others_wait(&self, flight: Vec<Waiting>, flying: MutexGuard<'_, ()>) {
         let mut flight = Box::pin(self.fly(flight));
         if tokio::time::timeout(FLIGHT_PATIENCE, &mut flight)
@@ -222,7 +224,7 @@ impl GroupCommit {
                     }
                     return;
                 }
-                // Each is published by itself then, and told its own answer.
+                // Each message is now published on its own, and gets its own answer.
                 Err(error) => {
                     tracing::debug!(%error, messages, "a batch was refused");
                     if !self.connection.is_connected() {
@@ -241,7 +243,8 @@ impl GroupCommit {
         if flight.len() >= FAST_FROM {
             match fast.publish(&self.connection, copies(&flight)).await {
                 Some(Ok(stored)) => {
-                    // What is stored is not published again: its task may have been run by then.
+                    // A stored message is not published again, because its task may have run by
+                    // then.
                     let rest = flight.split_off(stored.min(flight.len()));
                     for waiting in std::mem::replace(&mut flight, rest) {
                         let (sequence, stored) = (0, Stored::Now);
@@ -252,11 +255,12 @@ impl GroupCommit {
                 None => {}
             }
         }
-        // What was refused, as where a task is there already, is told its own answer.
+        // Each refused message gets its own answer, for instance where its task is there already.
         self.one_by_one(flight).await;
     }
 
-    /// Whether all were stored: a refusal may come quicker than an ack, and says nothing of cost.
+    /// Publishes the messages one by one, and returns whether all were stored. A refusal may come
+    /// faster than an ack, so it says nothing about the cost.
     async fn one_by_one(&self, flight: Vec<Waiting>) -> bool {
         let mut sent = Vec::with_capacity(flight.len());
         for mut waiting in flight {
@@ -264,7 +268,8 @@ impl GroupCommit {
             let subject = message.subject.clone();
             sent.push((subject, message.send(&self.connection).await, waiting));
         }
-        // All at once: each has its own time limit, and those of a lost broker end together.
+        // The answers are awaited together: each has its own timeout, and those of a lost broker
+        // end at the same time.
         let answers = sent
             .into_iter()
             .map(|(subject, sending, waiting)| async move {

@@ -1,4 +1,4 @@
-//! Looking at the broker without changing anything: for the tools that explain.
+//! Reads the state of the broker without changing anything, for the tools that explain.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::topology::{
 };
 use crate::{Connection, DeadLetter, DeadLetters, Error, LogReader, subject};
 
-/// The most waiting tasks of one request that are looked at one by one.
+/// The most waiting tasks of one request that are examined one by one.
 pub const TASKS_LOOKED_AT: usize = 1_000;
 
-/// The most dead letters of one request that are looked at.
+/// The most dead letters of one request that are examined.
 pub const LETTERS_LOOKED_AT: usize = 10_000;
 
-/// What a shard of the log holds.
+/// The range of commits that a shard of the log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// The sequence of the first commit that is still there.
@@ -36,26 +36,26 @@ pub struct Extent {
     pub first_at: Timestamp,
     /// When the last was stored.
     pub last_at: Timestamp,
-    /// How long a commit is kept; zero for ever.
+    /// How long a commit is kept; zero means forever.
     pub kept_for: Duration,
 }
 
-/// Where a consumer stands.
+/// The position of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Its name.
     pub consumer: String,
-    /// All up to here is acked.
+    /// The sequence up to which everything is acked.
     pub acked: u64,
-    /// All up to here was delivered at least once.
+    /// The sequence up to which everything was delivered at least once.
     pub delivered: u64,
-    /// Not yet delivered.
+    /// The messages that are not yet delivered.
     pub pending: u64,
-    /// Delivered and not yet acked.
+    /// The messages that are delivered and not yet acked.
     pub unacked: u64,
-    /// Delivered more than once and not yet acked.
+    /// The messages that are delivered more than once and not yet acked.
     pub redelivered: u64,
-    /// Pulls that wait at the broker: none means that nobody asks.
+    /// The pulls that wait at the broker. Zero means that no reader asks.
     pub waiting_pulls: u64,
 }
 
@@ -68,14 +68,14 @@ pub struct Queued {
     pub task_type: String,
     /// Its sequence in the queue.
     pub sequence: u64,
-    /// When it was put there.
+    /// When the broker stored it.
     pub at: Timestamp,
     /// Its document.
     pub document: Payload,
 }
 
 impl Connection {
-    /// What a shard of the log holds.
+    /// Reads the range of commits that a shard of the log holds.
     pub async fn extent(&self, shard: u8) -> Result<Extent, Error> {
         let name = Topology::log_stream(shard);
         let stream = self.jetstream.get_stream(&name).await.map_err(|error| {
@@ -96,14 +96,14 @@ impl Connection {
         })
     }
 
-    /// Where a reader of a shard's log stands.
+    /// Reads the position of a log reader in a shard's log.
     pub async fn log_position(&self, shard: u8, reader: LogReader) -> Result<Position, Error> {
         self.position(&Topology::log_stream(shard), reader.name())
             .await
     }
 
-    /// When the oldest commit of a shard was stored that a reader of its log has not acked; none
-    /// where nothing waits for it.
+    /// When the broker stored the oldest commit of a shard that a log reader has not acked. `None`
+    /// says that no commit waits for the reader.
     pub async fn oldest_unacked(
         &self,
         shard: u8,
@@ -121,14 +121,14 @@ impl Connection {
         let after = Some(position.acked + 1);
         match stream.direct_get_next_for_subject(">", after).await {
             Ok(message) => timestamp(message.time).map(Some),
-            // It was removed by age meanwhile.
+            // The commit was removed by age meanwhile.
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::unavailable(error)),
         }
     }
 
-    /// The request of a commit by its subject alone: nothing of it is read. None where there is
-    /// no such commit any more.
+    /// The request of a commit, read from the commit's subject alone. `None` says that the commit
+    /// no longer exists.
     pub async fn request_at(&self, shard: u8, sequence: u64) -> Result<Option<RequestId>, Error> {
         let stream = self
             .jetstream
@@ -142,12 +142,12 @@ impl Connection {
         }
     }
 
-    /// Where the taking in of a shard's reports stands.
+    /// Reads the position of the orchestrator in a shard's reports.
     pub async fn report_position(&self, shard: u8) -> Result<Position, Error> {
         self.position(REPORTS, &report_consumer_name(shard)).await
     }
 
-    /// Where the workers of a task type stand.
+    /// Reads the position of the workers of a task type.
     pub async fn task_position(&self, task_type: &str) -> Result<Position, Error> {
         self.position(TASKS, &task_consumer_name(task_type)).await
     }
@@ -170,8 +170,8 @@ impl Connection {
         })
     }
 
-    /// The tasks of a request that are in the work queue: waiting, delayed or running. At the
-    /// most [`TASKS_LOOKED_AT`] are looked at.
+    /// The tasks of a request that are in the work queue: waiting, delayed or running. It examines
+    /// at most [`TASKS_LOOKED_AT`] of them.
     pub async fn queued(&self, request: RequestId) -> Result<Vec<Queued>, Error> {
         let subjects = self.subjects(TASKS, &subject::tasks_of(request)).await?;
         let mut queued = Vec::new();
@@ -188,7 +188,7 @@ impl Connection {
             .get_stream_no_info(TASKS)
             .await
             .map_err(Error::unavailable)?;
-        // One that was done meanwhile is not there any more.
+        // A task that was done meanwhile is no longer there.
         let Ok(message) = stream.direct_get_last_for_subject(at).await else {
             return Ok(None);
         };
@@ -211,7 +211,8 @@ impl Connection {
         }))
     }
 
-    /// The reports of a request that wait to be taken in, and the timers that wait to fire.
+    /// The subjects of a request's reports that wait for the orchestrator, and of its timers that
+    /// wait to fire.
     pub async fn reports_of(&self, request: RequestId) -> Result<Vec<String>, Error> {
         let partition = request.partition();
         let mut found = self
@@ -231,7 +232,7 @@ impl Connection {
             .map_err(Error::unavailable)?;
         let subjects = match stream.info_with_subjects(filter).await {
             Ok(subjects) => subjects,
-            // A queue that was lost and is about to be made anew has nothing in it.
+            // A lost queue that is about to be recreated has nothing in it.
             Err(error) if is_missing_stream(&error) => return Ok(Vec::new()),
             Err(error) => return Err(Error::unavailable(error)),
         };
@@ -268,7 +269,7 @@ impl Connection {
         Ok(ids)
     }
 
-    /// The dead letters of a request's tasks, the oldest first.
+    /// The dead letters of a request's tasks, oldest first.
     pub async fn dead_letters_of(&self, request: RequestId) -> Result<Vec<DeadLetter>, Error> {
         let filter = Filter {
             request: Some(request),

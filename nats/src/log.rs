@@ -26,7 +26,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// The log on this connection, spread over so many shards.
+    /// The log on this connection, spread over this many shards.
     #[must_use]
     pub fn new(connection: Connection, shards: u8) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Log {
         }
     }
 
-    /// How many shards it has.
+    /// The number of shards.
     #[must_use]
     pub fn shards(&self) -> u8 {
         self.shards
@@ -53,7 +53,7 @@ impl Log {
         Topology::log_stream(request.partition().shard(self.shards))
     }
 
-    /// How long the shard of a request keeps commits; nothing is for ever.
+    /// How long the shard of a request keeps commits; zero means forever.
     pub async fn max_age(&self, request: RequestId) -> Result<Duration, Error> {
         let jetstream = &self.connection.jetstream;
         let stream = jetstream.get_stream(self.stream(request)).await;
@@ -61,13 +61,14 @@ impl Log {
         Ok(stream.cached_info().config.max_age)
     }
 
-    /// The commits of a request after sequence `after`, in order; none where there are none.
+    /// The commits of a request after sequence `after`, in order. The list is empty where there are
+    /// none.
     pub async fn read(&self, request: RequestId, after: u64) -> Result<Vec<Commit>, Error> {
         read::commits(&self.connection, &self.stream(request), request, after).await
     }
 
-    /// The first commits of a request after sequence `after`: at the most `limit` of them, and
-    /// fewer where they are large.
+    /// The first commits of a request after sequence `after`: at most `limit` of them, and fewer
+    /// where they are large.
     pub async fn read_page(
         &self,
         request: RequestId,
@@ -89,14 +90,16 @@ impl Log {
         read::last(&self.connection, &self.stream(request), request).await
     }
 
-    /// The sequence of a request's last commit, by the stream's leader; 0 where there is none.
+    /// The sequence of a request's last commit, read from the stream's leader; 0 where there is
+    /// none.
     pub async fn last_sequence(&self, request: RequestId) -> Result<u64, Error> {
         read::last_sequence(&self.connection, &self.stream(request), request).await
     }
 
-    /// Appends one commit, decided on the state at sequence `expected` (0 for no events yet),
-    /// and gives its sequence. Without a connection it waits for one, as long as for an answer;
-    /// nothing is left with the client then, to be sent when its caller was told that it failed.
+    /// Appends one commit, decided on the state at sequence `expected` (0 for no events yet), and
+    /// returns its sequence. Without a connection it waits for one, as long as for an answer. If
+    /// none comes, nothing stays in the client's buffer, so the commit is not sent after its caller
+    /// was told that it failed.
     pub async fn append(
         &self,
         request: RequestId,
@@ -106,7 +109,7 @@ impl Log {
         self.append_in(request, expected, events, None).await
     }
 
-    /// The same, in a trace of the caller's.
+    /// Like `append`, within a trace of the caller.
     async fn append_in(
         &self,
         request: RequestId,
@@ -130,7 +133,7 @@ impl Log {
                 }
                 Err(refused) => refused,
             };
-            // After a lost answer it may be our own commit that is there.
+            // After a lost answer, the commit that is there may be this one.
             if let Some(sequence) = Box::pin(self.find_own(request, expected, events)).await? {
                 return Ok(sequence);
             }
@@ -147,7 +150,7 @@ impl Log {
         }
     }
 
-    /// Appends what was decided on this state, and gives its sequence.
+    /// Appends the events that were decided on this state, and returns their sequence.
     pub(crate) async fn append_decided(
         &self,
         events: Vec<Event>,

@@ -1,7 +1,7 @@
 /// A consumer of the log that every deployment has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogReader {
-    /// Does what follows from each commit.
+    /// Carries out the effects of each commit.
     Orchestrator,
     /// Folds commits into views and the feed.
     Projector,
@@ -11,7 +11,7 @@ impl LogReader {
     /// Every reader.
     pub const ALL: [Self; 2] = [Self::Orchestrator, Self::Projector];
 
-    /// The name of its consumer.
+    /// The name of the reader's consumer.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

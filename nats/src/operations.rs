@@ -1,4 +1,4 @@
-//! What operators did that no request's log tells: who, why and what, kept beside the log.
+//! Actions of operators that no request's log records: who, why and what, kept beside the log.
 
 use async_nats::HeaderMap;
 use jiff::Timestamp;
@@ -6,22 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Connection, Error, subject};
 
-/// One thing an operator did.
+/// One operation: an action of an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// What was done, in kebab-case, such as `views-rebuilt`; the second token of its subject.
+    /// The name of the action, in kebab-case, such as `views-rebuilt`. It is the second token of
+    /// the subject.
     pub name: String,
-    /// What it was done to, where that is one thing with an id: the further tokens.
+    /// The id of the thing that it was done to, where there is exactly one. It forms the further
+    /// tokens of the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// Who did it.
+    /// The person who did it.
     pub by: String,
-    /// Why, in that person's words.
+    /// The reason, in that person's words.
     pub reason: String,
-    /// When.
+    /// When it was done.
     pub at: Timestamp,
-    /// What it was done to and what came of it.
+    /// The things that it was done to, and its outcome.
     pub details: serde_json::Value,
 }
 

@@ -1,4 +1,4 @@
-//! Bodies as they are stored: plain where they are small, else compressed.
+//! The stored form of bodies: plain where they are small, compressed otherwise.
 
 use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
@@ -6,15 +6,15 @@ use bytes::Bytes;
 use crate::Error;
 use crate::size::{self, BODY_MAX_BYTES};
 
-/// How a body is encoded, where it is not plain.
+/// The encoding of a body that is not plain.
 const ENCODING: HeaderName = HeaderName::from_static("Fanfold-Encoding");
 /// A body of this size or more is compressed.
 const COMPRESS_FROM_BYTES: usize = 16 * 1024;
-/// No body is larger than this once decompressed.
+/// The most bytes of a body once decompressed.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// The body to be stored; what is done to it is noted in the headers. What would not fit into a
-/// message with them, or could not be read again, is refused.
+/// Packs a body for storage, and notes the encoding in the headers. It refuses a body that would
+/// not fit into a message with these headers, or that no reader could read again.
 pub(crate) fn pack(what: &str, body: Vec<u8>, headers: &mut HeaderMap) -> Result<Bytes, Error> {
     if body.len() < COMPRESS_FROM_BYTES {
         return Ok(body.into());
@@ -35,7 +35,7 @@ pub(crate) fn pack(what: &str, body: Vec<u8>, headers: &mut HeaderMap) -> Result
     }
 }
 
-/// What a stored body says.
+/// Unpacks and parses a stored body.
 pub(crate) fn unpack<T: serde::de::DeserializeOwned>(
     headers: &HeaderMap,
     body: &[u8],
@@ -57,7 +57,7 @@ pub(crate) fn unpack<T: serde::de::DeserializeOwned>(
 mod tests {
     use super::*;
 
-    /// Text of this many bytes that takes as many when it is packed, about.
+    /// Makes a text of this many bytes that hardly compresses.
     fn dense(bytes: usize) -> Vec<u8> {
         let mut last = 7_u64;
         let next = || {

@@ -1,5 +1,5 @@
-//! Pulling exactly as many tasks as there is room for, so that no lease runs on a task that
-//! only waits in a buffer.
+//! Pulling exactly as many tasks as there is room for, so that no lease runs on a task that only
+//! waits in a buffer.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::{Connection, Delivery, Error, TaskMessage, Unreadable};
 
 /// How long one pull waits at the broker.
 const PULL_EXPIRY: Duration = Duration::from_secs(20);
-/// The broker's sign of life within a pull.
+/// The interval of the broker's heartbeats within a pull.
 const PULL_HEARTBEAT: Duration = Duration::from_secs(1);
-/// With no sign of life for this long it is looked whether the connection was made anew.
+/// After this long without a sign of life, the worker checks whether the client has reconnected.
 const SILENT_AFTER: Duration = Duration::from_millis(2_500);
-/// With no sign of life for this long whatever was asked has ended, also on the same connection.
+/// After this long without a sign of life, every pull has ended, even on the same connection.
 const ENDED_AFTER: Duration = PULL_EXPIRY.saturating_add(SILENT_AFTER);
-/// The pause before tasks are asked for again where the consumer is not there.
+/// The pause before the worker requests tasks again from a missing consumer.
 const ABSENT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How much a worker pulls.
+/// The limits of a worker's pulls.
 #[derive(Clone, Copy, Debug)]
 pub struct PullOptions {
     /// The most tasks held at once.
@@ -38,18 +38,19 @@ pub struct Pull {
     inbox: Subject,
     answers: Subscriber,
     concurrency: usize,
-    /// Tasks handed out and not yet given back.
+    /// Tasks handed out and not yet released.
     held: usize,
-    /// Tasks asked for and not yet delivered.
+    /// Tasks requested and not yet delivered.
     asked: usize,
-    /// Nobody is asked before then: the consumer was not there, as where the queue is made anew.
+    /// When to request tasks again from a consumer that was missing, such as that of a queue that
+    /// is being recreated.
     absent_until: Option<Instant>,
-    /// When the broker last showed a sign of life, or was asked while nothing was asked for.
+    /// When the broker last showed a sign of life, or got a request while no other was open.
     heard: Instant,
-    /// When to check next whether to request more tasks. It is a field because [`Self::next`] may be
-    /// dropped at any await.
+    /// When to check next whether to request more tasks. It is a field because [`Self::next`] may
+    /// be dropped at any await.
     look_at: Instant,
-    /// How often the connection had been made when tasks were asked for last.
+    /// The client's count of connects at the last request for tasks.
     connects: u64,
 }
 
@@ -91,14 +92,14 @@ impl Pull {
         self.concurrency = concurrency.max(1);
     }
 
-    /// Says that so many tasks are done with and there is room again.
+    /// Releases this many finished tasks, so that there is room for others.
     pub fn release(&mut self, tasks: usize) {
         self.held = self.held.saturating_sub(tasks);
     }
 
-    /// Asks the broker for as many tasks as there is room for, unless it is a trickle beside
-    /// what is asked for already. A connection that is lost would keep what it is asked, and the
-    /// broker would get all of it at once later.
+    /// Requests as many tasks as there is room for, unless they are few compared with those already
+    /// requested. Without a connection it requests none. The client would keep the requests, and
+    /// the broker would get all of them at once later.
     pub async fn ask(&mut self) -> Result<(), Error> {
         if !self.connection.is_connected() {
             return Ok(());
@@ -106,8 +107,8 @@ impl Pull {
         let statistics = self.connection.client.statistics();
         let connects = statistics.connects.load(Ordering::Relaxed);
         if connects != self.connects {
-            // A broker that was restarted does not know what it was asked. One that was not may
-            // give what it was asked before as well, until that has expired.
+            // A broker that was restarted does not know the earlier requests. One that was not
+            // restarted may still serve them, until they expire.
             self.connects = connects;
             self.asked = 0;
         }
@@ -134,8 +135,8 @@ impl Pull {
         Ok(())
     }
 
-    /// The next task. An error says that a message cannot be read.
-    /// None says that the connection is closed. Safe to drop.
+    /// Waits for the next task. An error says that a message cannot be read. `None` says that the
+    /// connection is closed. The future is safe to drop.
     pub async fn next(&mut self) -> Option<Result<TaskMessage, Box<Unreadable>>> {
         loop {
             let waiting = tokio::time::timeout_at(self.look_at, self.answers.next());
@@ -184,7 +185,7 @@ impl Pull {
         }
     }
 
-    /// A pull ended with less than it asked for.
+    /// Notes the end of a pull that brought less than it requested.
     fn end_of_pull(&mut self, status: StatusCode, message: &Message) {
         let missing = message
             .headers

@@ -1,6 +1,7 @@
-//! The queues are kept in memory: what they hold follows from the log, and is put there again
-//! where they lost it, as with a broker that was restarted. Whether a queue has all that the log
-//! wants in it says a mark in the queue itself, which is lost with all else.
+//! The queues, which are in memory. Their content follows from the log, and queue recovery
+//! publishes it again after a loss, for instance when the broker was restarted. A mark in the queue
+//! itself says that the queue has all that the log wants in it. The mark is lost with everything
+//! else.
 
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::ErrorCode;
@@ -12,7 +13,7 @@ use crate::error::Refusal;
 use crate::topology::{REPORTS, TASKS};
 use crate::{Connection, Error, LogReader, Topology, subject};
 
-/// Whose last sequence is expected, where it is not that of the message's own subject.
+/// The subject whose last sequence is expected, where it is not the message's own.
 const EXPECTED_SUBJECT: HeaderName =
     HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
 
@@ -23,37 +24,37 @@ pub struct Queues {
     topology: Topology,
 }
 
-/// Queues that are being filled.
+/// A queue recovery in progress.
 pub struct Filling {
     queues: Queues,
     begun: Vec<Begun>,
-    /// The last commit of each shard that an orchestrator had been given then: what follows from
-    /// later ones was not lost.
+    /// The last commit of each shard that an orchestrator had been given when recovery began. The
+    /// effects of later commits were not lost.
     ends: Vec<u64>,
 }
 
-/// The mark that the filling of a queue has begun.
+/// The mark that the recovery of a queue has begun.
 struct Begun {
     stream: &'static str,
     subject: String,
     sequence: u64,
-    /// Who led it then.
+    /// The leader of the queue at that time.
     leader: String,
 }
 
-/// What a queue says of itself.
+/// The state of a queue, by its own mark.
 enum Found {
     /// It has all that the log wants in it.
     Filled,
-    /// It has what was put there, as far as this leader knows: one that follows another after a
-    /// loss of servers may lack the last of it.
+    /// It has its content as far as this leader knows. A leader that follows another one after a
+    /// loss of servers may lack the last messages.
     UnderAnotherLeader,
-    /// It has lost what it held.
+    /// It has lost its content.
     Lost,
 }
 
 impl Queues {
-    /// Those that this topology declares.
+    /// The queues that this topology declares.
     #[must_use]
     pub fn new(connection: Connection, topology: Topology) -> Self {
         Self {
@@ -62,10 +63,11 @@ impl Queues {
         }
     }
 
-    /// Begins to fill those that may not have all that the log wants in them; none where all do.
+    /// Begins to recover the queues that may lack something that the log wants in them; `None`
+    /// where no queue does.
     ///
-    /// What a queue holds that was lost is dropped, and its sequences go on from the time in
-    /// microseconds: the ack of a message that was lost is not to be taken for that of another.
+    /// The remaining content of a lost queue is dropped. Its sequences continue from the time in
+    /// microseconds, so that the ack of a lost message is never taken for that of another.
     pub async fn begin_where_lost(&self) -> Result<Option<Filling>, Error> {
         let mut lost = Vec::new();
         for stream in [TASKS, REPORTS] {
@@ -108,7 +110,7 @@ impl Queues {
 
     async fn begin(&self, stream: &'static str) -> Result<Begun, Error> {
         let leader = self.leader(stream).await?;
-        // Where another instance has begun, what is there is from after the loss.
+        // Where another instance has begun, the content is from after the loss.
         let begun = self.mark(stream, &subject::filling(stream, "*")).await?;
         if begun.is_none() && matches!(self.look(stream).await?, Found::Lost) {
             let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
@@ -126,7 +128,7 @@ impl Queues {
         })
     }
 
-    /// The server that leads a queue; nothing where there is only one.
+    /// The server that leads a queue; empty where there is only one server.
     async fn leader(&self, stream: &str) -> Result<String, Error> {
         let stream = self.connection.jetstream.get_stream(stream).await;
         let stream = stream.map_err(Error::unavailable)?;
@@ -142,7 +144,7 @@ impl Queues {
         stream.await.map_err(Error::unavailable)
     }
 
-    /// What the last mark of this subject says, where the queue has one.
+    /// The text of the last mark with this subject, where the queue has one.
     async fn mark(&self, stream: &str, subject: &str) -> Result<Option<String>, Error> {
         let stream = self.stream(stream).await?;
         let error = match stream.get_last_raw_message_by_subject(subject).await {
@@ -178,13 +180,13 @@ impl Queues {
 }
 
 impl Filling {
-    /// The commit of a shard's log up to which something may have been lost.
+    /// The commit of a shard's log up to which effects may have been lost.
     #[must_use]
     pub fn end(&self, shard: u8) -> u64 {
         self.ends.get(usize::from(shard)).copied().unwrap_or(0)
     }
 
-    /// Whether no queue was lost since it was begun.
+    /// Whether no queue was lost since recovery began.
     pub async fn is_there(&self) -> Result<bool, Error> {
         for begun in &self.begun {
             let mark = self.queues.mark(begun.stream, &begun.subject).await?;
@@ -195,8 +197,8 @@ impl Filling {
         Ok(true)
     }
 
-    /// Says that all that the log wants is in the queues now. False where one of them was lost
-    /// meanwhile: then it is to be begun anew.
+    /// Marks the queues as having all that the log wants in them. Returns false where one of them
+    /// was lost meanwhile; recovery must then begin again.
     pub async fn done(&self) -> Result<bool, Error> {
         for begun in &self.begun {
             if !self.mark(begun).await? {

@@ -13,16 +13,16 @@ use domain::request::RequestId;
 
 /// How long a read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many commits one request to the broker asks for.
+/// How many commits one request to the broker fetches.
 const COMMITS: Most = Most {
     messages: 1_000,
     bytes: PAGE_BYTES,
 };
-/// How many bytes one request to the broker asks for: it sends a page at once, and takes a
-/// connection on which more than its `max_pending` waits for one that does not read. Asked for no
-/// bytes, it sends up to that.
+/// How many bytes one request to the broker fetches. The broker sends a page at once. It treats a
+/// connection on which more than its `max_pending` waits as one that does not read. Without a limit
+/// in bytes, the broker sends up to `max_pending`.
 pub(crate) const PAGE_BYTES: usize = 512 * 1024;
-/// How many messages are left behind a page, in what the broker says at its end.
+/// The header at the end of a page that says how many messages come after it.
 const PENDING: &str = "Nats-Num-Pending";
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct BatchGet<'a> {
     next_by_subj: &'a str,
 }
 
-/// How much comes in one page. A message that is larger comes by itself.
+/// The most that one page brings. A message that is larger comes alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
     pub(crate) messages: usize,
@@ -47,8 +47,8 @@ pub(crate) struct Most {
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) messages: Vec<Message>,
-    /// Whether the stream has more behind them. Only the broker knows: a page may end by its
-    /// bytes.
+    /// Whether the stream has more messages after these. Only the broker knows, because the limit
+    /// in bytes may end a page.
     pub(crate) more: bool,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Batch {
 pub struct CommitPage {
     /// The commits.
     pub commits: Vec<Commit>,
-    /// After which sequence the next page begins; none where the log has no more.
+    /// The sequence after which the next page begins; `None` where the log has no more.
     pub next: Option<u64>,
 }
 
@@ -66,7 +66,7 @@ pub struct CommitPage {
 pub(crate) enum From {
     /// At this sequence.
     Sequence(u64),
-    /// With what was stored at this time or later.
+    /// With the first message stored at this time or later.
     Time(Timestamp),
 }
 
@@ -91,8 +91,8 @@ pub(crate) async fn commits(
     Ok(commits)
 }
 
-/// The first commits of a request after sequence `after`: at the most `limit` of them, and fewer
-/// where they are large.
+/// The first commits of a request after sequence `after`: at most `limit` of them, and fewer where
+/// they are large.
 pub(crate) async fn page(
     connection: &Connection,
     stream: &str,
@@ -137,8 +137,8 @@ pub(crate) async fn last(
     }
 }
 
-/// The last sequence of a request as the stream's leader has it, 0 without one. A direct get may
-/// be answered by a replica that lags; this is not.
+/// The last sequence of a request, read from the stream's leader; 0 without one. A replica that
+/// lags may answer a direct get, but not this call.
 pub(crate) async fn last_sequence(
     connection: &Connection,
     stream: &str,
@@ -156,7 +156,7 @@ pub(crate) async fn last_sequence(
     }
 }
 
-/// The messages of a stream from a place on, by subject: a batched direct get.
+/// Reads the messages of a stream by subject, from a position on: a batched direct get.
 pub(crate) async fn messages(
     connection: &Connection,
     stream: &str,
@@ -213,7 +213,7 @@ async fn batch(
                 }
                 return Ok(Batch { messages, more });
             }
-            // Nothing there.
+            // Nothing is there.
             Some(status) if status.as_u16() == 404 => {
                 return Ok(Batch {
                     messages,
@@ -232,8 +232,8 @@ async fn batch(
     Err(Error::Unavailable("the connection closed".into()))
 }
 
-/// How many messages the stream has behind a page, as its end says. One that does not say it is
-/// not taken for the last.
+/// How many messages the stream has after a page, as the end of the page says. An end that does not
+/// say so is an error, so that its page is not taken for the last.
 fn pending(end: &Message) -> Result<u64, Error> {
     let headers = end.headers.as_ref();
     let pending = headers.and_then(|headers| headers.get(PENDING));
@@ -241,7 +241,7 @@ fn pending(end: &Message) -> Result<u64, Error> {
     pending.ok_or_else(|| Error::Unavailable(format!("the end of a page has no {PENDING}")))
 }
 
-/// Where a message of a direct get is stored: its subject, its sequence and the time.
+/// The position of a message of a direct get: its subject, its sequence and its time.
 pub(crate) fn place(answer: &Message) -> Result<(&str, u64, Timestamp), Error> {
     let header = |name: &str| {
         answer

@@ -1,4 +1,4 @@
-//! What workers and timers tell the orchestrator, until it has committed what they say.
+//! The reports of workers and timers to the orchestrator, kept until it has committed them.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::group_commit::{GroupCommit, Outgoing, Waiting};
 use crate::tasks::AGAIN;
 use crate::{Connection, Delivery, Error, Stored, Unreadable, subject};
 
-/// No message has more reports joined in it than fit into so many bytes.
+/// The most bytes of reports that are joined into one message.
 const JOINED_MAX_BYTES: usize = 256 * 1024;
-/// A larger array, of a worker of somebody's own, is set aside: what it says could be too much
-/// for one commit.
+/// The most bytes of an array of reports. A larger array, from a third-party worker, is set aside,
+/// because its reports could be too much for one commit.
 const ARRAY_MAX_BYTES: usize = 512 * 1024;
 
 /// Publishes reports.
@@ -23,7 +23,7 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// On this connection.
+    /// Publishes over this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self {
@@ -31,9 +31,9 @@ impl Reports {
         }
     }
 
-    /// Reports the outcome of an attempt, and waits until the broker has it. What is longer in it
-    /// than is kept is cut. `again` says that the task was sent once more, so that its outcome may
-    /// have been reported before.
+    /// Reports the outcome of an attempt, and waits until the broker has it. Texts in it that are
+    /// too long are cut. `again` says that the task was sent again, so its outcome may have been
+    /// reported before.
     pub async fn outcome(
         &self,
         request: RequestId,
@@ -60,14 +60,14 @@ impl Reports {
     }
 }
 
-/// Makes one message of the reports about one request: what it costs to keep, deliver and ack a
-/// message is paid once for all of them.
+/// Joins the reports about one request into one message. The cost to store, deliver and ack a
+/// message is then paid once for all of them.
 fn join(waiting: Vec<Waiting>) -> Vec<Waiting> {
     let mut joined: Vec<(Waiting, Vec<Bytes>, usize)> = Vec::with_capacity(waiting.len());
     let mut last: HashMap<String, usize> = HashMap::new();
     for waiting in waiting {
         if !waiting.message.headers.is_empty() {
-            // What it says of itself is not so of others.
+            // The headers of this message do not hold for other reports.
             joined.push((waiting, Vec::new(), 0));
             continue;
         }
@@ -104,7 +104,7 @@ fn array(bodies: &[Bytes]) -> Bytes {
     array.into()
 }
 
-/// The reports of a message: one, or an array of them.
+/// Decodes the reports of a message: one, or an array of them.
 fn decode(body: &[u8]) -> serde_json::Result<Vec<Report>> {
     if body.first() == Some(&b'[') {
         if body.len() > ARRAY_MAX_BYTES {
@@ -131,17 +131,17 @@ pub(crate) fn encode(report: &Report) -> Result<bytes::Bytes, Error> {
 pub struct StoredReport {
     /// The request it is about.
     pub request: RequestId,
-    /// What it says: at least one.
+    /// The reports in the message, at least one.
     pub reports: Vec<Report>,
-    /// Whether it may have been taken up before: it was delivered before, or sent once more.
+    /// Whether it may have been processed before: it was delivered before, or sent again.
     pub again: bool,
     /// The message, to be answered.
     pub delivery: Delivery,
 }
 
 impl StoredReport {
-    /// Reads a delivered report; one that cannot be read comes back with the reason. What a worker
-    /// of somebody's own says at greater length than is kept is cut.
+    /// Reads a delivered report. A report that cannot be read comes back with the reason. Texts
+    /// from a third-party worker that are too long are cut.
     pub fn parse(delivery: Delivery) -> Result<Self, Box<Unreadable>> {
         let what = || format!("the report at {}", delivery.subject());
         let request = subject::request(delivery.subject(), 2)

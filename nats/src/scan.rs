@@ -1,4 +1,4 @@
-//! Reading a stretch of the log in order, without leaving a consumer behind.
+//! Reading a range of the log in order, without leaving a consumer behind.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{Commit, Connection, Delivery, Error, LogReader, Topology, subject};
 
-/// How long the broker may take to send the next commit of a stretch.
+/// How long the broker may take to send the next commit of a range.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The commits of a shard between two sequences, in order.
@@ -31,7 +31,8 @@ pub enum Start {
 }
 
 impl Scan {
-    /// From sequence `from` to `to`, both included; what was removed by age is left out.
+    /// Opens the range from sequence `from` to `to`, both included. Commits that were removed by
+    /// age are left out.
     pub async fn open(
         connection: &Connection,
         shard: u8,
@@ -41,7 +42,7 @@ impl Scan {
         Self::open_at(connection, shard, Start::Sequence(from), to).await
     }
 
-    /// From `start` to sequence `to`, which is included.
+    /// Opens the range from `start` to sequence `to`, which is included.
     pub async fn open_at(
         connection: &Connection,
         shard: u8,
@@ -80,7 +81,7 @@ impl Scan {
         Ok(scan)
     }
 
-    /// The next commits, at the most `limit`; none at the end of the stretch.
+    /// Reads the next commits, at most `limit`; `None` at the end of the range.
     pub async fn next(&mut self, limit: usize) -> Result<Option<Vec<Commit>>, Error> {
         let Some(commits) = self.next_each(limit).await? else {
             return Ok(None);
@@ -91,7 +92,7 @@ impl Scan {
         commits.collect::<Result<Vec<Commit>, Error>>().map(Some)
     }
 
-    /// The same, with those among them that cannot be read.
+    /// Like `next`, but includes the commits that cannot be read.
     pub async fn next_each(
         &mut self,
         limit: usize,
@@ -115,7 +116,7 @@ impl Scan {
         Ok((!commits.is_empty()).then_some(commits))
     }
 
-    /// From `start` on without an end: what is not there yet is waited for.
+    /// Follows the log from `start` without an end, and waits for commits that are not there yet.
     pub async fn following(
         connection: &Connection,
         shard: u8,
@@ -139,7 +140,7 @@ impl Scan {
         }))
     }
 
-    /// Takes the consumer away at once; the broker does so by itself after a while.
+    /// Deletes the consumer at once. The broker would delete it after a while.
     pub async fn close(&mut self) {
         if self.messages.take().is_some()
             && let Err(error) = self.stream.delete_consumer(&self.consumer).await
@@ -168,12 +169,12 @@ pub struct UnreadableCommit {
     pub sequence: u64,
     /// The request it is about, where its subject names one.
     pub request: Option<RequestId>,
-    /// What is wrong with it.
+    /// Why the commit cannot be read.
     pub error: Error,
 }
 
 impl UnreadableCommit {
-    /// The commit that was delivered, or that it cannot be read.
+    /// Decodes a delivered commit, or returns why it cannot be read.
     pub fn or_commit(delivery: &Delivery) -> Result<Result<Commit, Self>, Error> {
         let sequence = delivery.place()?.sequence;
         Ok(delivery.commit().map_err(|error| Self {
@@ -185,7 +186,7 @@ impl UnreadableCommit {
 }
 
 impl Connection {
-    /// Up to which sequence a consumer of a shard's log has acked.
+    /// The sequence up to which a reader of a shard's log has acked.
     pub async fn acked(&self, shard: u8, reader: LogReader) -> Result<u64, Error> {
         let consumer: PullConsumer = self
             .jetstream

@@ -1,16 +1,16 @@
-//! How large a message may be. Whatever is published is bounded to this, whoever makes it.
+//! The size limit of a message. Every message that Fanfold publishes stays within it.
 
 use async_nats::HeaderMap;
 
-/// What the broker must take in one message: the default of nats-server. Also of one that takes
-/// more nothing larger is asked for, so that a log can move to another.
+/// The bytes that the broker must take in one message: the default of nats-server. Fanfold sends no
+/// larger message even to a broker that takes one, so that a log can move to another broker.
 pub const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
-/// What is kept free for the headers that the broker's protocols add.
+/// The bytes kept free for the headers that the broker's protocols add.
 const HEADERS_BYTES: usize = 4 * 1024;
-/// How large a body with its own headers may be.
+/// The most bytes of a body with its own headers.
 pub(crate) const BODY_MAX_BYTES: usize = MESSAGE_MAX_BYTES - HEADERS_BYTES;
 
-/// How many bytes headers have as they are sent.
+/// The bytes of the headers on the wire.
 pub(crate) fn of_headers(headers: &HeaderMap) -> usize {
     const FRAME: usize = "NATS/1.0\r\n\r\n".len();
     const LINE: usize = ": \r\n".len();
@@ -23,9 +23,9 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> usize {
     FRAME + lines.sum::<usize>()
 }
 
-/// How many bytes a message has that is too large; none for one that fits.
+/// The bytes of a message that is too large; `None` for a message that fits.
 pub(crate) fn beyond(headers: &HeaderMap, body: &[u8]) -> Option<usize> {
-    // Nearly all are far smaller, and their headers need no look.
+    // Nearly all messages are far smaller. Without headers there is nothing else to count.
     if headers.is_empty() && body.len() <= BODY_MAX_BYTES {
         return None;
     }

@@ -1,5 +1,5 @@
 //! The cached state of each request at a sequence, so that the next decision needs no read. A
-//! cached state may be old; the sequence check of the next commit finds that out.
+//! cached state may be old; the sequence check of the next commit detects that.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,16 +16,17 @@ use crate::{Commit, Delivery, Error, Log};
 const CACHED_STATES: usize = 20_000;
 /// How many commits the log follower may lag before cached state is no longer kept for it.
 const HANDED_OVER_MAX: u64 = 10_000;
-/// The same for the events of a commit, which may contain results.
+/// How many commits the log follower may lag before the events of a commit are no longer kept for
+/// it. The limit is lower, because events may contain results.
 const MADE_MAX: u64 = 2_000;
 
-/// How many commits are read at once.
+/// How many commits one read fetches.
 const PAGE: usize = 1_000;
 
 /// The cached states.
 pub(crate) struct StateCache {
     slots: Cache<RequestId, Arc<Mutex<Slot>>>,
-    /// Up to which sequence of each shard this process follows the log.
+    /// The sequence of each shard up to which this process follows the log.
     followed: Box<[AtomicU64]>,
 }
 
@@ -61,8 +62,8 @@ struct Made {
 }
 
 impl Log {
-    /// Whether sequence `known` is the last of the request, by the stream's leader. Where it is
-    /// not, what the process knows of the request is dropped.
+    /// Whether sequence `known` is the last of the request, read from the stream's leader. Where it
+    /// is not, evicts the cached state.
     pub(crate) async fn is_current(&self, request: RequestId, known: u64) -> Result<bool, Error> {
         let last = self.last_sequence(request).await?;
         if last > known {
@@ -71,7 +72,7 @@ impl Log {
         Ok(last <= known)
     }
 
-    /// Says that this id was just made here, so that its first commit needs no read before.
+    /// Records that this process has just made this id, so that its first commit needs no read.
     pub fn assume_new(&self, request: RequestId) {
         let slot = Slot {
             known: Some(0),
@@ -80,8 +81,8 @@ impl Log {
         self.known.slots.insert(request, Arc::new(Mutex::new(slot)));
     }
 
-    /// The commit that is delivered: as it was made, where this process made it, and else as it
-    /// is read.
+    /// Returns the delivered commit. Where this process made it, the events come from the cache,
+    /// and otherwise from the delivery.
     pub async fn delivered(&self, delivery: &Delivery) -> Result<Commit, Error> {
         let Some(request) = delivery.request() else {
             return delivery.commit();
@@ -107,9 +108,8 @@ impl Log {
         }
     }
 
-    /// Takes a commit that was delivered into what the process knows, so that what follows from
-    /// it needs no read. Gives the state after it, held like [`Self::load`] does, where it is
-    /// known.
+    /// Applies a delivered commit to the cached state, so that its effects need no read. Returns
+    /// the state after the commit, locked as by [`Self::load`], where it is known.
     pub async fn observe(&self, commit: &Commit) -> Option<Loaded> {
         self.followed(commit.request)
             .fetch_max(commit.sequence, Ordering::Relaxed);
@@ -120,7 +120,7 @@ impl Log {
             slot.state = commit.events.iter().fold(state, evolve);
             slot.known = Some(commit.sequence);
         } else if known.is_some_and(|known| known < commit.sequence) {
-            // Something between is not known here: read again when it is needed.
+            // A commit in between is unknown here, so the state is read again when it is needed.
             *slot = Slot::default();
         }
         let loaded = Loaded::of(commit.request, slot);
@@ -144,7 +144,7 @@ impl Log {
         followed
     }
 
-    /// Whether a commit that was just made is delivered to this process soon.
+    /// Whether a commit that was just made will be delivered to this process soon.
     pub(crate) fn comes_soon(&self, request: RequestId, sequence: u64) -> bool {
         self.comes_within(request, sequence, MADE_MAX)
     }
@@ -154,13 +154,13 @@ impl Log {
         followed > 0 && followed.saturating_add(commits) >= sequence
     }
 
-    /// Drops what the process knows of a request.
+    /// Evicts the cached state of a request.
     pub fn forget(&self, request: RequestId) {
         self.known.slots.remove(&request);
     }
 
-    /// The state of a request at sequence `least` or later, held until the guard is dropped. An
-    /// answer of the log that is older is no answer.
+    /// The state of a request at sequence `least` or later, locked until the guard is dropped. An
+    /// older answer from the log is an error.
     pub async fn load_since(&self, request: RequestId, least: u64) -> Result<Loaded, Error> {
         let mut loaded = self.load(request).await?;
         if loaded.sequence() < least {
@@ -175,16 +175,16 @@ impl Log {
         )))
     }
 
-    /// The state of a request as the stream's leader has it now, held likewise: for what is done
-    /// or left undone without a commit that would be checked.
+    /// The state of a request as the stream's leader has it now, locked until the guard is dropped.
+    /// This is for steps that make no commit, because no sequence check then confirms the state.
     pub async fn load_current(&self, request: RequestId) -> Result<Loaded, Error> {
         let last = self.last_sequence(request).await?;
         self.load_since(request, last).await
     }
 
-    /// The state of a request as far as the process knows it, held until the guard is dropped;
-    /// read from the log where it is not known. It may be behind: another process may have
-    /// committed, or a replica that lags may have answered.
+    /// The cached state of a request, locked until the guard is dropped. Without a cached state, it
+    /// is read from the log. The state may be old: another process may have committed, or a replica
+    /// that lags may have answered.
     pub async fn load(&self, request: RequestId) -> Result<Loaded, Error> {
         let slot = self.known.slot(request).lock_owned().await;
         let mut loaded = Loaded::of(request, slot);
@@ -194,8 +194,8 @@ impl Log {
         Ok(loaded)
     }
 
-    /// Takes in what the log has of a request after what is known of it, a page at a time. Nothing
-    /// is known meanwhile: a part would be taken for the whole.
+    /// Reads the commits of a request after its cached state, a page at a time. The entry has no
+    /// sequence meanwhile, because a part would be taken for the whole.
     async fn read_on(&self, loaded: &mut Loaded) -> Result<(), Error> {
         let mut sequence = loaded.sequence();
         let mut state = std::mem::take(&mut loaded.slot.state);
@@ -215,7 +215,7 @@ impl Log {
     }
 }
 
-/// A request's state, held.
+/// A request's state, locked.
 pub struct Loaded {
     request: RequestId,
     revision: u64,
@@ -235,8 +235,8 @@ impl Loaded {
         self.request
     }
 
-    /// What was decided on it was committed: these events, where they are to be kept until they
-    /// are delivered.
+    /// Records that the decision on this state was committed. `kept` has the events if the cache
+    /// keeps them until they are delivered.
     pub(crate) fn stands_at(&mut self, sequence: u64, kept: Option<Vec<Event>>) {
         let previous = self.sequence();
         self.slot.made = kept.map(|events| Made {
@@ -248,7 +248,7 @@ impl Loaded {
         self.revision = self.slot.state.revision();
     }
 
-    /// What was decided on it was not committed, as far as is known.
+    /// Records that the decision on this state was not committed, as far as is known.
     pub(crate) fn never_was(&mut self) {
         *self.slot = Slot::default();
         self.revision = 0;
@@ -269,7 +269,7 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // A decision was applied but not committed: what is held here never happened.
+        // A decision was applied but not committed, so the state in this entry never happened.
         if self.slot.state.revision() != self.revision {
             *self.slot = Slot::default();
         }

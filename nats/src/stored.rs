@@ -1,17 +1,18 @@
 use crate::Error;
 use crate::error::Refusal;
 
-/// What became of a message that was published.
+/// The result of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// It is stored now.
+    /// The message is stored now.
     Now,
-    /// It was there already: nothing to do.
+    /// The message was there already: nothing to do.
     Already,
 }
 
 impl Stored {
-    /// The answer to a message that nobody else writes: what is there already is what is wanted.
+    /// Converts the answer to a message that has only one writer. A message that is there already
+    /// is the wanted one.
     pub(crate) fn from_answer(
         answer: Result<crate::group_commit::Place, Refusal>,
     ) -> Result<Self, Error> {

@@ -1,8 +1,9 @@
-//! The subjects of single messages. The filters of streams and consumers are where those are declared.
+//! The subjects of single messages. The filters of streams and consumers are declared with the
+//! streams and consumers.
 
 use domain::request::{RequestId, TaskId};
 
-/// Where the broker publishes every commit once more when it is stored.
+/// The subjects under which the broker republishes every commit when it is stored.
 pub(crate) const COMMITTED: &str = "committed.>";
 
 pub(crate) fn log(id: RequestId) -> String {
@@ -70,12 +71,12 @@ pub(crate) fn timer(report: &str) -> String {
     report.replacen("reports.", "timers.", 1)
 }
 
-/// The mark in a queue that it has all that the log wants in it.
+/// The mark in a queue that the queue has all that the log wants in it.
 pub(crate) fn filled(queue: &str) -> String {
     format!("filled.{}", queue.to_lowercase())
 }
 
-/// The mark in a queue that somebody is about to fill it.
+/// The mark in a queue that a process is about to fill it.
 pub(crate) fn filling(queue: &str, by: &str) -> String {
     format!("filling.{}.{by}", queue.to_lowercase())
 }
@@ -84,15 +85,16 @@ pub(crate) fn lifecycle(event: &str, id: RequestId) -> String {
     format!("lifecycle.{event}.{id}")
 }
 
-/// What the subject of every dead letter begins with.
+/// The beginning of every dead letter's subject.
 pub(crate) const DEAD_LETTERS: &str = "dead-letters.";
 
-/// One for each task and run: the stream keeps one message for each subject.
+/// The subject of a task's dead letter. There is one for each task and run, because the stream
+/// keeps one message for each subject.
 pub(crate) fn dead_letter(task_type: &str, id: TaskId, run: u32) -> String {
     format!("dead-letters.{task_type}.{id}.{run}")
 }
 
-/// Where a message of this subject and sequence is set aside when it cannot be read.
+/// The subject of the dead letter of a message with this subject and sequence that cannot be read.
 pub(crate) fn unreadable(of: &str, sequence: u64) -> String {
     let root = of.split('.').next().unwrap_or_default();
     let request = of
@@ -102,7 +104,7 @@ pub(crate) fn unreadable(of: &str, sequence: u64) -> String {
     format!("dead-letters.unreadable.{request}.{root}.{sequence}")
 }
 
-/// What an operator did, and the id of what it was done to.
+/// The subject of an operator's action, with the id of the thing that it was done to.
 pub(crate) fn operation(name: &str, to: Option<&str>) -> String {
     match to {
         Some(id) => format!("operations.{name}.{id}"),
@@ -110,12 +112,13 @@ pub(crate) fn operation(name: &str, to: Option<&str>) -> String {
     }
 }
 
-/// The mark of what a consumer has begun and not ended.
+/// The subject of the mark of a message that a consumer has begun and not ended.
 pub(crate) fn quarantined(consumer: &str, what: &str) -> String {
     format!("quarantine.{consumer}.{what}")
 }
 
-/// The notice to workers that a request's tasks are to stop; plain NATS, not stored.
+/// The subject of the notice to workers that a request's tasks must stop. It is plain NATS, and not
+/// stored.
 pub(crate) fn stop(request: RequestId) -> String {
     format!("stop.{request}")
 }

@@ -12,16 +12,17 @@ use crate::group_commit::{GroupCommit, Outgoing};
 use crate::topology::TASKS;
 use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject, trace};
 
-/// The attempts before this message: the broker counts its deliveries from 1.
+/// The number of attempts before this message. The broker starts again from 1 to count the
+/// deliveries of each message.
 const ATTEMPTS_BEFORE: HeaderName = HeaderName::from_static("Fanfold-Attempts-Before");
 /// The last attempt before the request was redriven.
 const EARLIER_ATTEMPTS: HeaderName = HeaderName::from_static("Fanfold-Earlier-Attempts");
-/// The run the task is of: the number of redrives before it was sent.
+/// The run of the task: the number of redrives before the task was sent.
 const RUN: HeaderName = HeaderName::from_static("Fanfold-Run");
-/// That what the message is about may have been begun before, by deliveries of another message
-/// that the broker does not count any more.
+/// The header that says that the work may have been begun before, by deliveries of another message
+/// that the broker no longer counts.
 pub(crate) const AGAIN: HeaderName = HeaderName::from_static("Fanfold-Again");
-/// Where the task document is, when it is too big for the message.
+/// The hash and the size of the task document, when it is too large for the message.
 pub(crate) const STORED: HeaderName = HeaderName::from_static("Fanfold-Stored");
 
 /// Publishes tasks.
@@ -32,7 +33,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// On this connection.
+    /// Publishes over this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self {
@@ -84,8 +85,9 @@ impl Tasks {
         stream.await.map_err(Error::unavailable)
     }
 
-    /// Sends a task over the message of an earlier run, which a worker has yet to answer: left
-    /// there, its end would be taken for the end of this one. One of this run stays.
+    /// Sends a task in place of the message of an earlier run, which a worker has yet to answer. If
+    /// that message stayed, its end would be taken for the end of this one. A message of this run
+    /// stays.
     pub async fn send_over(
         &self,
         task_type: &str,
@@ -103,7 +105,7 @@ impl Tasks {
                 if attempts.run <= run {
                     return Ok(());
                 }
-                // One that is gone by now is as good as deleted.
+                // A message that is gone by now is as good as deleted.
                 let deleted = stream.delete_message(message.sequence).await;
                 tracing::debug!(task = %id, run, ?deleted, "one of an earlier run was still there");
             }
@@ -114,23 +116,23 @@ impl Tasks {
         sent.await.map(|_| ())
     }
 
-    /// The last sequence that was given to a task.
+    /// The last sequence that the broker gave to a task.
     pub async fn last_sequence(&self) -> Result<u64, Error> {
         let stream = self.connection.jetstream.get_stream(TASKS).await;
         let stream = stream.map_err(Error::unavailable)?;
         Ok(stream.cached_info().state.last_sequence)
     }
 
-    /// Takes back the tasks of a request that wait, up to this sequence: what is sent later may
-    /// be of a redrive.
+    /// Withdraws the waiting tasks of a request up to this sequence. Tasks that are sent later may
+    /// belong to a redrive.
     pub async fn take_back(&self, request: RequestId, up_to: u64) -> Result<u64, Error> {
         let purge = self.stream().await?.purge();
         let purge = purge.sequence(up_to + 1).filter(subject::tasks_of(request));
         Ok(purge.await.map_err(Error::unavailable)?.purged)
     }
 
-    /// Tells the workers that run tasks of this run of a request, or of one before it, to stop.
-    /// A worker that does not hear it does needless work, and its report changes nothing.
+    /// Tells the workers that run tasks of this run of a request, or of an earlier run, to stop. A
+    /// worker that misses the notice does needless work, and its report changes nothing.
     pub async fn tell_to_stop(&self, stop: Stop) -> Result<(), Error> {
         self.connection
             .client
@@ -139,7 +141,7 @@ impl Tasks {
             .map_err(Error::unavailable)
     }
 
-    /// What is to stop, as it is told.
+    /// Subscribes to the notices that tasks must stop.
     pub async fn stops(
         &self,
     ) -> Result<impl futures::Stream<Item = Stop> + Send + Unpin + use<>, Error> {
@@ -155,7 +157,7 @@ impl Tasks {
     }
 }
 
-/// The attempts before a message and its run; 0 where they cannot be read.
+/// The attempts before a message, and its run; 0 where they cannot be read.
 pub(crate) fn counts(delivery: &Delivery) -> (u32, u32) {
     let headers = delivery.message().headers.as_ref();
     let count = |name| {
@@ -172,45 +174,45 @@ fn stop(notice: &async_nats::Message) -> Option<Stop> {
     Some(Stop { request, run })
 }
 
-/// The notice that tasks are to stop.
+/// The notice that tasks must stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// The request whose tasks they are.
+    /// The request of the tasks.
     pub request: RequestId,
-    /// The run they are of, or an earlier one.
+    /// The last run of the tasks. Tasks of earlier runs stop too.
     pub run: u32,
 }
 
-/// How a task's attempts are counted.
+/// The counts of a task's attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
     /// The number of the last attempt so far.
     pub before: u32,
     /// The number of the last attempt before the request was redriven.
     pub earlier: u32,
-    /// The run it is of: the number of redrives so far.
+    /// The run of the task: the number of redrives so far.
     pub run: u32,
-    /// Whether it may have been begun before without being counted: it is sent once more.
+    /// Whether the task may have been begun before without being counted, because it is sent again.
     pub again: bool,
 }
 
 /// A task as it is delivered to a worker.
 pub struct TaskMessage {
-    /// Which task.
+    /// The task.
     pub id: TaskId,
-    /// Its type.
+    /// The type of the task.
     pub task_type: String,
-    /// The attempt this delivery is, from 1, counted over all runs.
+    /// The number of this attempt, from 1, counted over all runs.
     pub attempt: u32,
     /// The number of the last attempt before the request was redriven.
     pub earlier_attempts: u32,
-    /// The run it is of: the number of redrives before it was sent.
+    /// The run of the task: the number of redrives before the task was sent.
     pub run: u32,
-    /// Whether it may have been begun before: it was delivered before, or sent once more.
+    /// Whether it may have been begun before: it was delivered before, or sent again.
     pub again: bool,
-    /// Whether it was sent once more, as where the queue lost what it held.
+    /// Whether it was sent again, for instance because the queue lost its content.
     pub sent_again: bool,
-    /// Where in a trace of the caller's its request belongs.
+    /// The position of its request in a trace of the caller.
     pub traceparent: Option<TraceParent>,
     /// The task document.
     pub document: Payload,
@@ -219,7 +221,7 @@ pub struct TaskMessage {
 }
 
 impl TaskMessage {
-    /// What it gives its worker.
+    /// The type and the document hash that the task gives its worker.
     #[must_use]
     pub fn given(&self) -> Given {
         Given {

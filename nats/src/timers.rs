@@ -1,4 +1,4 @@
-//! Time-outs: message schedules of the broker, which fire into the reports.
+//! Timeouts: message schedules of the broker, which fire into the reports.
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_SCHEDULE, NATS_SCHEDULE_TARGET};
@@ -15,13 +15,13 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// On this connection.
+    /// Sets timers over this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self { connection }
     }
 
-    /// Has the timeout of a group reported at its deadline.
+    /// Schedules the report of a group's timeout for the group's deadline.
     pub async fn set_group(
         &self,
         request: RequestId,
@@ -33,7 +33,7 @@ impl Timers {
             .await
     }
 
-    /// Has the timeout of the whole request reported.
+    /// Schedules the report of the timeout of a whole request.
     pub async fn set_request(
         &self,
         request: RequestId,
@@ -45,7 +45,7 @@ impl Timers {
             .await
     }
 
-    /// Has a task dispatched again at this time.
+    /// Schedules a task to be dispatched again at this time.
     pub async fn set_task(&self, id: TaskId, due: Timestamp) -> Result<(), Error> {
         let report = Report::TaskDue {
             group: id.group,
@@ -54,15 +54,15 @@ impl Timers {
         self.set(subject::task_due(id), &report, due).await
     }
 
-    /// The last sequence that was given to a timer or a report.
+    /// The last sequence that the broker gave to a timer or a report.
     pub async fn last_sequence(&self) -> Result<u64, Error> {
         let stream = self.connection.jetstream.get_stream(REPORTS).await;
         let stream = stream.map_err(Error::unavailable)?;
         Ok(stream.cached_info().state.last_sequence)
     }
 
-    /// The group's timer, where it was set up to this sequence, is not needed any more: one that
-    /// was set later may be of a redrive. Best effort: a late timeout changes nothing.
+    /// Clears the group's timer where it was set up to this sequence. A timer that was set later
+    /// may belong to a redrive. This is best effort, because a late timeout changes nothing.
     pub async fn clear_group(
         &self,
         request: RequestId,
@@ -73,7 +73,7 @@ impl Timers {
             .await
     }
 
-    /// The request's timer is not needed any more. Best effort likewise.
+    /// Clears the request's timer where it was set up to this sequence. This is best effort, too.
     pub async fn clear_request(&self, request: RequestId, up_to: Option<u64>) -> Result<(), Error> {
         self.clear(&subject::request_timed_out(request), up_to)
             .await

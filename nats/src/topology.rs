@@ -1,5 +1,5 @@
-//! The streams, and the consumers that every deployment has: declared here, and created or checked at
-//! start. The consumer of webhooks is declared by `feed_reader` when its role starts.
+//! The streams, and the consumers that every deployment has. They are declared here, and created or
+//! checked at start. The webhooks role declares its consumer with `feed_reader` when it starts.
 
 use std::time::Duration;
 
@@ -18,18 +18,18 @@ pub(crate) const DEAD_LETTERS: &str = "DEAD_LETTERS";
 pub(crate) const OPERATIONS: &str = "OPERATIONS";
 pub(crate) const QUARANTINE: &str = "QUARANTINE";
 pub(crate) const PAYLOADS: &str = "PAYLOADS";
-/// How many messages of the log or the reports may be under way. The orchestrator holds a commit
-/// for as long as a timer that it wants is not set.
+/// How many messages of the log or the reports may be unacked. The orchestrator holds a commit as
+/// long as a timer that the commit needs is not set.
 const ACK_PENDING_MAX: i64 = 100_000;
-/// For how long the feed knows the id of an event, at the least. Each that it knows is some 150
-/// bytes of the broker's memory.
+/// The least time for which the feed remembers the id of an event. Each id that it remembers takes
+/// some 150 bytes of the broker's memory.
 const DUPLICATES_KNOWN: Duration = Duration::from_secs(30);
-/// By how much a payload outlives every event that refers to it.
+/// How much longer a payload is kept than every event that refers to it.
 const PAYLOADS_OUTLIVE: Duration = Duration::from_hours(48);
-/// The one group of a pinned consumer: the name is the broker's to ask for, not ours to vary.
+/// The only group of a pinned consumer. The broker asks for a name, which never varies.
 pub(crate) const PINNED: &str = "active";
 
-/// What the operator decides about the streams.
+/// The operator's settings for the streams.
 #[derive(Clone, Debug)]
 pub struct Topology {
     /// How many log streams the partitions are spread over.
@@ -40,9 +40,9 @@ pub struct Topology {
     pub log_age: Duration,
     /// How long dead letters are kept.
     pub dead_letter_age: Duration,
-    /// How many bytes of tasks the broker keeps in memory.
+    /// The most bytes of tasks that the broker keeps in memory.
     pub tasks_max_bytes: i64,
-    /// How long it is kept what operators did.
+    /// How long the actions of operators are kept.
     pub operation_age: Duration,
     /// The closed set of task types.
     pub task_types: Vec<String>,
@@ -77,9 +77,9 @@ impl Topology {
         format!("REQUESTS_{shard}")
     }
 
-    /// Creates what is missing and checks what is there. A stream that exists with another
-    /// configuration is an error that names the difference; before anything is made, all that the
-    /// broker does not let Fanfold have is one.
+    /// Creates missing streams and checks existing ones. A stream that exists with another
+    /// configuration is an error that names the difference. Before it creates anything, it checks
+    /// the account. One error lists everything that the broker does not let Fanfold have.
     pub async fn declare(&self, connection: &Connection) -> Result<(), Error> {
         let mut streams = self.streams();
         let on_disk = streams.len();
@@ -105,8 +105,8 @@ impl Topology {
         self.declare_queue_consumers(connection).await
     }
 
-    /// Creates the queues where they are missing. One of a version that kept it on disk gives way:
-    /// whoever calls this is about to fill them.
+    /// Creates the queues where they are missing. A queue that an earlier version kept on disk is
+    /// replaced, because the caller is about to fill the queues.
     pub(crate) async fn declare_queues(&self, connection: &Connection) -> Result<(), Error> {
         let mut queues = self.queues();
         account::suit(connection, self, &mut queues, None).await?;
@@ -134,7 +134,8 @@ impl Topology {
         Ok(())
     }
 
-    /// What follows from the log is kept in memory, and put there again where it is lost.
+    /// The queues are in memory, because their content follows from the log. Queue recovery
+    /// publishes it again after a loss.
     fn queues(&self) -> [stream::Config; 2] {
         let base = stream::Config {
             storage: StorageType::Memory,
@@ -205,7 +206,7 @@ impl Topology {
             name: DEAD_LETTERS.into(),
             subjects: vec!["dead-letters.>".into()],
             max_age: self.dead_letter_age,
-            // A letter is kept once, however often it is kept, and may be completed.
+            // A letter that is stored again is still kept once, and may be completed.
             max_messages_per_subject: 1,
             allow_direct: true,
             ..base.clone()
@@ -220,7 +221,7 @@ impl Topology {
         streams.push(stream::Config {
             name: QUARANTINE.into(),
             subjects: vec!["quarantine.>".into()],
-            // What was convicted stays so for as long as the log delivers it.
+            // A conviction lasts as long as the log delivers the message.
             max_age: self.log_age,
             max_messages_per_subject: 1,
             allow_direct: true,
@@ -229,8 +230,9 @@ impl Topology {
         streams
     }
 
-    /// Longer than another projector takes to take over what was published and not acked, and no
-    /// longer than events are kept; an age of nothing is for ever.
+    /// How long the feed remembers event ids. It is longer than another projector needs to take
+    /// over events that were published and not acked, and no longer than events are kept. An age of
+    /// zero means forever.
     fn duplicates_known(&self) -> Duration {
         let takeover = 3 * self.ack_wait.max(self.takeover_after);
         let known = DUPLICATES_KNOWN.max(takeover);
@@ -255,7 +257,7 @@ impl Topology {
     fn payloads(&self) -> object_store::Config {
         object_store::Config {
             bucket: PAYLOADS.into(),
-            // An age of nothing is for ever.
+            // An age of zero means forever.
             max_age: if self.log_age.is_zero() {
                 Duration::ZERO
             } else {
@@ -266,13 +268,13 @@ impl Topology {
         }
     }
 
-    /// The orchestrator and the projector each hold a shard's log one instance at a time.
+    /// The consumer of a log reader. One instance at a time holds the log of a shard.
     fn log_consumer(&self, reader: LogReader) -> pull::Config {
         pull::Config {
             durable_name: Some(reader.name().into()),
             deliver_policy: DeliverPolicy::All,
             ack_policy: match reader {
-                // It works through the log in order: one ack for a batch is enough.
+                // The projector works through the log in order, so one ack for a batch is enough.
                 LogReader::Projector => AckPolicy::All,
                 LogReader::Orchestrator => AckPolicy::Explicit,
             },

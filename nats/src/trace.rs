@@ -1,5 +1,5 @@
-//! The header that says where in a trace of the caller's a message belongs: the same in the log,
-//! the queue of tasks and the feed, by the name that tracing libraries know.
+//! The header that gives the position of a message in a trace of the caller. The log, the queue of
+//! tasks and the feed use the same header, by the name that tracing libraries know.
 
 use async_nats::{HeaderMap, HeaderName};
 use domain::request::TraceParent;
@@ -12,7 +12,7 @@ pub(crate) fn insert(headers: &mut HeaderMap, traceparent: Option<&TraceParent>)
     }
 }
 
-/// None where there is none, or none that can be used.
+/// Reads the header; `None` where there is none, or an invalid one.
 pub(crate) fn of(headers: Option<&HeaderMap>) -> Option<TraceParent> {
     headers?.get(TRACEPARENT)?.as_str().parse().ok()
 }

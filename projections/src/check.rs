@@ -1,4 +1,4 @@
-//! Comparing what Redis holds of a request with the view that the log gives.
+//! The comparison of a request's keys in Redis with the view that the log gives.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,27 +7,27 @@ use redis::Pipeline;
 use crate::view::{FailureView, GroupView, View};
 use crate::{Error, Kind, Store, content, key};
 
-/// One thing in Redis that is not as the log has it.
+/// One thing in Redis that differs from the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The key.
     pub key: String,
-    /// What of the view it is.
+    /// The kind of the key.
     pub kind: Kind,
-    /// The field of a hash, or what else of the key differs.
+    /// The field of a hash, or the other part of the key that differs.
     pub field: String,
-    /// What the log says; none where the log has no such thing.
+    /// The value by the log; `None` where the log has no such thing.
     pub expected: Option<String>,
-    /// What Redis has; none where it has no such thing.
+    /// The value in Redis; `None` where Redis has no such thing.
     pub found: Option<String>,
 }
 
-/// The longest value that a difference shows.
+/// The most characters of a value that a difference shows.
 const SHOWN_CHARS: usize = 120;
 
 impl Store {
-    /// What Redis has of these requests that is not as these views say, each with the sequence
-    /// its view in Redis has seen, 0 without one. One round trip.
+    /// Compares the keys of these requests with their views, in one round trip. Each result has the
+    /// sequence that the view in Redis has seen, 0 without one, and the differences.
     pub async fn differences(&self, views: &[View]) -> Result<Vec<(u64, Vec<Difference>)>, Error> {
         if views.is_empty() {
             return Ok(Vec::new());
@@ -59,7 +59,7 @@ fn ask_for(ask: &mut Pipeline, view: &View) {
     }
 }
 
-/// The answers of Redis in the order in which they were asked for.
+/// Takes the next answer of Redis. The answers come in the order of the commands.
 fn take<T: redis::FromRedisValue>(
     answers: &mut impl Iterator<Item = redis::Value>,
 ) -> Result<T, Error> {
@@ -146,8 +146,8 @@ impl Differences {
         }
     }
 
-    /// The sequence beside the groups is that of the last view that was written with one that
-    /// changed: no less than any group's, and no more than the view's.
+    /// Compares the groups. The sequence beside the groups is that of the last view that was
+    /// written with a changed group: no less than any group's, and no more than the view's.
     fn groups(&mut self, key: &str, view: &View, mut found: BTreeMap<String, String>) {
         if found.is_empty() && !view.groups.is_empty() {
             return self.one(key, "key", Some("there"), None);
@@ -179,7 +179,7 @@ impl Differences {
         }
     }
 
-    /// The failure is compared as it is read: its text may be written in another order.
+    /// Compares the failure after parsing it, because its text may be written in another order.
     fn failure(&mut self, key: &str, view: &View, found: Option<&str>) {
         let parsed = found.map(serde_json::from_str::<FailureView>);
         match (&view.failure, parsed) {
@@ -192,7 +192,7 @@ impl Differences {
         }
     }
 
-    /// The sequence beside the metadata says only when they were written.
+    /// Compares the metadata. The sequence beside the metadata says only when they were written.
     fn metadata(&mut self, key: &str, view: &View, mut found: BTreeMap<String, String>) {
         if !view.metadata.contains_key("seq") {
             found.remove("seq");

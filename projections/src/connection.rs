@@ -11,13 +11,13 @@ use crate::Error;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an answer may take.
+/// How long Redis may take to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest pause before a lost connection is tried again.
+/// The longest pause before the client tries a lost connection again.
 const RECONNECT_MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// A connection to a Redis server, or to a Redis Cluster where several URLs are given. It is
-/// shared by cloning, and connects again by itself.
+/// A connection to a Redis server, or to a Redis Cluster where several URLs are given. Clones share
+/// the connection, and it reconnects by itself.
 #[derive(Clone)]
 pub struct Connection(Inner);
 
@@ -28,7 +28,8 @@ enum Inner {
 }
 
 impl Connection {
-    /// Connects to one URL, or to the cluster of which several, separated by commas, are nodes.
+    /// Connects to one URL, or to a cluster. For a cluster, the URLs of several nodes are separated
+    /// by commas.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let opening = tokio::time::timeout(CONNECT_TIMEOUT, Self::connect(url));
         let opened = opening
@@ -76,7 +77,7 @@ impl Connection {
         };
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
-        // Each stretch of slots: its first, its last, its primary, and its replicas.
+        // Each range of slots: its first slot, its last slot, its primary, and its replicas.
         let slots: Vec<Vec<Value>> = slots.query_async(&mut connection.clone()).await?;
         let mut nodes = Vec::new();
         for primary in slots
@@ -94,7 +95,7 @@ impl Connection {
         Ok(nodes)
     }
 
-    /// Asks one server what no key leads to.
+    /// Sends one server a command that no key routes.
     pub(crate) async fn ask(&self, node: &Node, command: Cmd) -> Result<Value, Error> {
         match (self.0.clone(), node) {
             (Inner::Cluster(mut connection), Node::Of(host, port)) => {
@@ -118,9 +119,9 @@ impl Connection {
 /// A server that holds keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
-    /// There is no other.
+    /// The only server.
     Only,
-    /// The one of a cluster at this host and port.
+    /// The server of a cluster at this host and port.
     Of(String, u16),
 }
 
@@ -129,7 +130,7 @@ fn unreadable(error: redis::ParsingError) -> Error {
     Error::Unavailable(format!("its slots cannot be read: {error}"))
 }
 
-/// Sends each command of a pipeline to the server that has its key: a cluster takes no pipeline
+/// Sends each command of a pipeline to the server that has its key. A cluster takes no pipeline
 /// whose keys are not all in one slot. No pipeline here is a transaction, which could not be split.
 async fn each(
     connection: &ClusterConnection,

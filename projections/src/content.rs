@@ -1,4 +1,4 @@
-//! What each key of a view holds, field by field: what is written, and what is compared.
+//! The content of each key of a view, field by field. Writes and comparisons share it.
 
 use std::borrow::Cow;
 
@@ -27,10 +27,11 @@ pub(crate) fn request(view: &View) -> Fields {
     fields
 }
 
-/// A group as its field of the hash keeps it: a JSON array, of which the guard of the write reads
-/// the sequence at the front. Sequence, tasks, those done, those given up, a letter for the
-/// status, start, end, name. Times are nanoseconds, the end counted from the start: Redis packs a
-/// small hash tightly as long as no value of it is longer than 64 bytes.
+/// A group as its field of the hash stores it: a JSON array. The guard of the write reads the
+/// sequence at the front of the array. The elements are sequence, tasks, completed tasks, tasks
+/// given up, a letter for the status, start, end, name. Times are nanoseconds, and the end counts
+/// from the start. Redis packs a small hash tightly as long as none of its values is longer than 64
+/// bytes.
 #[derive(Serialize, Deserialize)]
 struct StoredGroup<'a>(
     u64,
@@ -43,7 +44,7 @@ struct StoredGroup<'a>(
     #[serde(borrow)] Option<Cow<'a, str>>,
 );
 
-/// The field of a group.
+/// Encodes the field of a group.
 pub(crate) fn group(group: &GroupView) -> String {
     let started = group.started_at.map(Timestamp::as_nanosecond);
     let completed = group.completed_at.map(Timestamp::as_nanosecond);
@@ -57,11 +58,11 @@ pub(crate) fn group(group: &GroupView) -> String {
         completed.map(|at| at - started.unwrap_or(0)),
         group.name.as_deref().map(Cow::from),
     );
-    // Nothing of it can fail to be written.
+    // No part of the array can fail to serialize.
     serde_json::to_string(&stored).unwrap_or_default()
 }
 
-/// The group that a field has.
+/// Decodes the group in a field.
 pub(crate) fn read_group(field: &str) -> Result<GroupView, String> {
     let StoredGroup(seq, expected, completed, failed, letter, started, took, name) =
         serde_json::from_str(field).map_err(|error| error.to_string())?;
@@ -110,7 +111,7 @@ fn status(by_letter: char) -> Option<GroupStatus> {
     all.into_iter().find(|status| letter(*status) == by_letter)
 }
 
-/// What a group says, fact by fact, for whoever compares two.
+/// The facts of a group, by name, for the comparison of two groups.
 pub(crate) fn facts(group: &GroupView) -> [(&'static str, Option<String>); 8] {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     [
@@ -125,7 +126,8 @@ pub(crate) fn facts(group: &GroupView) -> [(&'static str, Option<String>); 8] {
     ]
 }
 
-/// A big response is kept as `sha256:<hex>:<size>`, which no XML document can be.
+/// Encodes a response. A stored response becomes `sha256:<hex>:<size>`, which cannot be an XML
+/// document.
 pub(crate) fn reference(response: &Payload) -> String {
     match response {
         Payload::Inline(text) => text.to_string(),

@@ -1,18 +1,18 @@
-/// What can go wrong with the views, by what the caller can do.
+/// The errors of the views, divided by what the caller can do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Redis did not answer, or not in time: try again, or fold the log.
     #[error("Redis is unavailable: {0}")]
     Unavailable(String),
-    /// Redis takes everything but what is written under this key: an operator must look at it.
+    /// Redis takes every write except that of this key: an operator must look at the key.
     #[error("Redis refuses a view: {0}")]
     Refused(String),
-    /// A view holds something that cannot be read: fold the log.
+    /// A view holds data that cannot be read: fold the log.
     #[error("the view {key} cannot be read: {reason}")]
     Corrupt {
-        /// Its key.
+        /// The key of the view.
         key: String,
-        /// What is wrong with it.
+        /// Why the data cannot be read.
         reason: String,
     },
 }
@@ -24,8 +24,8 @@ impl Error {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// What a guarded write met. Its script fails for what is under its very key; what is wrong
-    /// with Redis as a whole, as that it is full, has codes of its own.
+    /// Converts the error of a guarded write. The script of the write fails because of the content
+    /// of its own key. A fault of Redis as a whole, such as a full memory, has a code of its own.
     pub(crate) fn of_write(error: redis::RedisError) -> Self {
         let told = error.to_string();
         let refused = |error: &redis::ServerError| {

@@ -1,5 +1,5 @@
-//! The index of requests by the time they were received: for each shard a sorted set of ids.
-//! Its entries never change, so a write that comes again changes nothing.
+//! The index of requests by the time at which they were received: a sorted set of ids for each
+//! shard. Its entries never change, so a repeated write changes nothing.
 
 use std::str::FromStr;
 
@@ -11,20 +11,20 @@ use crate::{Error, Store, View, key};
 
 /// How many expired entries are removed at once.
 const TRIM_AT_ONCE: isize = 1_000;
-/// How often one trim does that at the most, so that whoever waits for it goes on.
+/// The most rounds of one trim, so that its caller does not wait for long.
 const TRIM_ROUNDS: usize = 20;
 
-/// A request's place among all, the newest last.
+/// The position of a request among all, newest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Placed {
-    /// When it was received, in microseconds since 1970: exact in a score's 53 bits.
+    /// When the request was received, in microseconds since 1970: exact in a score's 53 bits.
     pub micros: i64,
     /// The request.
     pub request: RequestId,
 }
 
 impl Placed {
-    /// The place of a request that was received at this time.
+    /// The position of a request that was received at this time.
     #[must_use]
     pub fn new(request: RequestId, received_at: Timestamp) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Placed {
 }
 
 impl Store {
-    /// Puts requests in the index of a shard, and notes when they are to go from it.
+    /// Puts requests into the index of a shard, and notes when they expire from it.
     pub async fn index(
         &self,
         shard: u8,
@@ -61,14 +61,14 @@ impl Store {
                 .await?;
         }
         if !running.is_empty() {
-            // It may have ended before, and been redriven.
+            // The request may have ended before, and been redriven.
             let _: i64 = connection.zrem(key::expiring(shard), &running).await?;
         }
         Ok(())
     }
 
-    /// Takes requests out of the index whose time has passed; of very many some stay until it is
-    /// called again.
+    /// Removes requests from the index whose time has passed. Where there are very many, some stay
+    /// until the next call.
     pub async fn trim(&self, shard: u8, now: Timestamp) -> Result<(), Error> {
         let mut connection = self.connection();
         let (index, expiring) = (key::index(shard), key::expiring(shard));
@@ -85,8 +85,8 @@ impl Store {
         Ok(())
     }
 
-    /// The requests of a shard from this one down (without it) to a time, the newest first, at
-    /// the most `limit`.
+    /// The requests of a shard before `below`, down to the time `since`, newest first and at most
+    /// `limit`.
     pub async fn newest(
         &self,
         shard: u8,
@@ -115,7 +115,7 @@ impl Store {
                     reason: error.to_string(),
                 })?;
                 let placed = Placed { micros, request };
-                // Those of the same microsecond come in the order of their ids.
+                // Requests of the same microsecond come in the order of their ids.
                 if below.is_none_or(|below| placed < below) {
                     found.push(placed);
                 }

@@ -1,4 +1,4 @@
-//! The Redis keys of views. Those of a rebuild are in `staging`.
+//! The Redis keys of views. The keys of a rebuild are in `staging`.
 
 use domain::request::RequestId;
 
@@ -8,12 +8,12 @@ pub(crate) fn request(id: RequestId) -> String {
     format!("state:request:{id}")
 }
 
-/// The groups of a request: a hash with a field for each, by its index, and `seq`.
+/// The groups of a request: a hash with a field for each group, by its index, and `seq`.
 pub(crate) fn groups(id: RequestId) -> String {
     format!("state:request:{id}:groups")
 }
 
-/// The keys that a version before had, one for each group.
+/// The keys that an earlier version had, one for each group.
 pub(crate) const SUPERSEDED: &str = "state:request:*:group:*";
 
 pub(crate) fn failure(id: RequestId) -> String {
@@ -32,7 +32,7 @@ pub(crate) fn idempotency(key: &str) -> String {
     format!("request:idempotency:{key}")
 }
 
-/// What a key of a view that names its request is about.
+/// Reads the request out of a view's key that names one.
 pub(crate) fn parse(key: &str) -> Option<ViewKey> {
     let rest = key
         .strip_prefix("state:request:")
@@ -45,20 +45,20 @@ pub(crate) fn parse(key: &str) -> Option<ViewKey> {
     })
 }
 
-/// The requests of a shard, by the time they were received.
+/// The requests of a shard, by the time at which they were received.
 pub(crate) fn index(shard: u8) -> String {
     format!("index:requests:{shard}")
 }
 
-/// The ended requests of a shard, by the time their data goes.
+/// The ended requests of a shard, by the time at which their data expires.
 pub(crate) fn expiring(shard: u8) -> String {
     format!("index:expiring:{shard}")
 }
 
-/// The views that were stopped, by request.
+/// The stopped views, by request.
 pub(crate) const STOPPED: &str = "state:projector:stopped";
 
-/// How far a shard of the log has been projected into this very Redis: when it is gone or
+/// How far a shard of the log has been projected into this very Redis. Where the key is gone or
 /// lower than it was, Redis was emptied or set back.
 pub(crate) fn checkpoint(shard: u8) -> String {
     format!("state:projector:{shard}")

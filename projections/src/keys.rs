@@ -1,4 +1,4 @@
-//! Walking over every key, to find those that no request of the log has.
+//! A walk over every key, to find the keys whose request the log does not have.
 
 use domain::request::RequestId;
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use redis::AsyncCommands;
 use crate::connection::Node;
 use crate::{Error, Store, key};
 
-/// How many keys one look asks for.
+/// How many keys one `SCAN` asks for.
 const LOOK: usize = 1_000;
 
 /// A key of a request's view.
@@ -17,7 +17,7 @@ pub struct ViewKey {
     pub key: String,
     /// The request.
     pub request: RequestId,
-    /// It is of a version before, and nothing reads it any more.
+    /// Whether the key is from an earlier version, so that nothing reads it.
     pub superseded: bool,
 }
 
@@ -25,7 +25,7 @@ pub struct ViewKey {
 struct Walk {
     store: Store,
     pattern: &'static str,
-    /// The servers that are left, the last first, and how far the last is walked.
+    /// The servers that are left. The walk is at `cursor` on the last of them.
     nodes: Vec<Node>,
     cursor: u64,
 }
@@ -62,8 +62,8 @@ impl Walk {
 pub struct ViewKeys(Walk);
 
 impl ViewKeys {
-    /// Some more of them; none at the end. A key may come twice, and one that comes or goes
-    /// meanwhile may be left out.
+    /// Returns some more keys; `None` at the end. A key may come twice. A key that appears or
+    /// disappears meanwhile may be left out.
     pub async fn next(&mut self) -> Result<Option<Vec<ViewKey>>, Error> {
         let Some(keys) = self.0.next().await? else {
             return Ok(None);
@@ -78,13 +78,12 @@ impl ViewKeys {
 }
 
 impl Store {
-    /// All keys of views, to be walked over.
+    /// Begins a walk over all keys of views.
     pub async fn view_keys(&self) -> Result<ViewKeys, Error> {
         Ok(ViewKeys(Walk::over(self, "*").await?))
     }
 
-    /// Takes away the keys of a version before that nothing reads any more, and gives how many
-    /// there were.
+    /// Removes the keys of earlier versions, which nothing reads, and returns how many there were.
     pub async fn remove_superseded(&self) -> Result<u64, Error> {
         let mut walk = Walk::over(self, key::SUPERSEDED).await?;
         let mut removed = 0;
@@ -112,12 +111,12 @@ impl Store {
         }))
     }
 
-    /// Whether a key is there, now.
+    /// Whether a key exists now.
     pub async fn has_key(&self, key: &ViewKey) -> Result<bool, Error> {
         Ok(self.connection().exists(&key.key).await?)
     }
 
-    /// When a request was received, by its view.
+    /// When a request was received, according to its view.
     pub async fn received_at(&self, request: RequestId) -> Result<Option<Timestamp>, Error> {
         let at: Option<String> = self
             .connection()

@@ -1,11 +1,11 @@
 /// The kinds of keys that a request's view consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Where the request stands.
+    /// The request itself: its status, its counts and its times.
     Request,
-    /// Where its groups stand.
+    /// The progress of its groups.
     Groups,
-    /// Why it failed.
+    /// Its failure.
     Failure,
     /// Its response.
     Response,
@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 6] = [
         Self::Request,
         Self::Groups,
@@ -38,7 +38,7 @@ impl Kind {
         }
     }
 
-    /// Its name on the command line.
+    /// The name of the kind on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

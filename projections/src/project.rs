@@ -7,15 +7,14 @@ use jiff::Timestamp;
 
 use crate::view::{FailureView, GroupStatus, GroupView, View};
 
-/// The view after these whole commits, in the order of the log. What it has seen before changes
-/// nothing, be it before these events or among them, so that a redelivery of any length is
-/// harmless.
+/// Folds whole commits into a view, in the order of the log. Events that the view has seen before,
+/// or that come twice among these, change nothing. A redelivery of any length is thus harmless.
 #[must_use]
 pub fn fold<E: Borrow<Event>>(
     view: Option<View>,
     events: impl IntoIterator<Item = Recorded<E>>,
 ) -> Option<View> {
-    // A commit is folded whole or not at all: of the view's last commit nothing is new.
+    // A commit is folded whole or not at all, so no event of the view's last commit is new.
     let mut seen = (view.as_ref().map_or(0, |view| view.seq), u32::MAX);
     events
         .into_iter()
@@ -28,8 +27,8 @@ pub fn fold<E: Borrow<Event>>(
         .fold(view, |view, recorded| project(view, &recorded))
 }
 
-/// The view after one more event that it has not seen. One of an earlier commit, or that finds
-/// no view to change, changes nothing; a view begins with `received`.
+/// Folds one more event that the view has not seen. An event of an earlier commit changes nothing,
+/// and neither does one that finds no view to change. A view begins with `received`.
 #[must_use]
 pub fn project<E: Borrow<Event>>(view: Option<View>, recorded: &Recorded<E>) -> Option<View> {
     let Recorded {

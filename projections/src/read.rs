@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::view::{FailureView, GroupView, View};
 use crate::{Error, Store, content, key};
 
-/// What the keys of a view have: the request, its groups, its failure, its response, and the
+/// The content of a view's keys: the request, its groups, its failure, its response, and the
 /// headers of its submission.
 type Found = (
     HashMap<String, String>,
@@ -32,7 +32,7 @@ impl Store {
     }
 }
 
-/// The view that its keys make; none where one of them is missing.
+/// Builds the view from its keys; `None` where one of them is missing.
 fn view(id: RequestId, found: Found) -> Result<Option<View>, Error> {
     let (fields, groups, failure, response, mut metadata) = found;
     if fields.is_empty() {
@@ -75,7 +75,7 @@ fn view(id: RequestId, found: Found) -> Result<Option<View>, Error> {
     }))
 }
 
-/// The groups in their order; none where one is missing.
+/// The groups in their order; `None` where one is missing.
 fn all_groups(
     id: RequestId,
     count: u32,

@@ -1,11 +1,11 @@
-//! The guarded writes: each one script on one key, so that it is atomic on a single server and
-//! on a cluster alike, and writes nothing older than what is there.
+//! The guarded writes. Each is one script on one key, so that it is atomic on a single server and
+//! on a cluster alike. No script overwrites newer data.
 
 use redis::Script;
 
 use crate::Connection;
 
-/// All of them.
+/// All scripts.
 pub(crate) struct Scripts {
     pub hash: Script,
     pub groups: Script,
@@ -27,8 +27,8 @@ impl Default for Scripts {
 }
 
 impl Scripts {
-    /// Makes those that write views known to Redis: on a cluster, to each of its nodes, of which
-    /// one that is away holds none of the scripts up. What is still unknown shows at its next use.
+    /// Loads the scripts that write views into Redis: on a cluster, into each node. A node that is
+    /// away holds up none of the scripts. A script that is still unknown shows at its next use.
     pub async fn load(&self, connection: &mut Connection) {
         for script in [&self.hash, &self.groups, &self.json, &self.once] {
             if let Err(error) = script.load_async(connection).await {
@@ -38,8 +38,8 @@ impl Scripts {
     }
 }
 
-/// A hash with its sequence in `seq`. ARGV: sequence, expiry (Unix seconds, 0 for none), then
-/// the other fields and values.
+/// Writes a hash with its sequence in `seq`. ARGV: sequence, expiry (Unix seconds, 0 for none),
+/// then the other fields and values.
 pub(crate) const PUT_HASH: &str = r"
 local seen = redis.call('HGET', KEYS[1], 'seq')
 if seen and tonumber(seen) > tonumber(ARGV[1]) then return 0 end
@@ -49,18 +49,19 @@ if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
 return 1
 ";
 
-/// Some fields of the hash of a request's groups. ARGV: the sequence of the view, its expiry, then
-/// fields and values; every value is a JSON array that begins with the sequence of its group.
+/// Writes some fields of the hash of a request's groups. ARGV: the sequence of the view, its
+/// expiry, then fields and values. Every value is a JSON array that begins with the sequence of its
+/// group.
 ///
-/// The guard is for each group, not for the hash, since no write has all groups. A writer leaves
-/// out what it has written before; where Redis was set back meanwhile, what it left out is not
-/// there. With one guard for the hash its write would make the hash look new, and the writes of
-/// the projector that builds the views again, whose sequences are between, would be taken for
-/// old. Group by group the newest stays whatever the order in which writers come, be it one that
-/// was replaced or one that does everything again. A field of the same sequence says the same.
+/// The guard is for each group and not for the hash, because no write has all groups. A writer
+/// leaves out the groups that it has written before. Where Redis was set back meanwhile, those
+/// groups are missing. With one guard for the hash, the write would make the hash look new. A
+/// projector that builds the views again has sequences in between, and its writes would be taken
+/// for old. Group by group, the newest stays whatever the order of the writers, be it one that was
+/// replaced or one that does everything again. A field of the same sequence has the same content.
 ///
-/// What is true of the whole hash, its expiry, goes by `seq`, which is that of the newest view
-/// that was written: who comes late with the end of an earlier run lets nothing expire.
+/// The expiry belongs to the whole hash and goes by `seq`, which is the sequence of the newest view
+/// that was written. A writer that comes late with the end of an earlier run lets nothing expire.
 pub(crate) const PUT_GROUPS: &str = r"
 local fields = {}
 for i = 3, #ARGV, 2 do fields[#fields + 1] = ARGV[i] end
@@ -84,8 +85,8 @@ end
 return 1
 ";
 
-/// A JSON string with its sequence in `seq`. ARGV: sequence, expiry, JSON; without JSON the key
-/// goes.
+/// Writes a JSON string with its sequence in `seq`. ARGV: sequence, expiry, JSON. Without JSON, the
+/// script deletes the key.
 pub(crate) const PUT_JSON: &str = r"
 local old = redis.call('GET', KEYS[1])
 if old then
@@ -98,15 +99,15 @@ if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
 return 1
 ";
 
-/// A value that is the same whenever it is written. ARGV: value, expiry.
+/// Writes a value that is the same in every write. ARGV: value, expiry.
 pub(crate) const PUT_ONCE: &str = r"
 redis.call('SET', KEYS[1], ARGV[1])
 if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
 return 1
 ";
 
-/// A checkpoint, which only grows, and only from where it is expected to be. ARGV: the least it
-/// must be, the sequence. Gives what was there, 0 for nothing.
+/// Advances a checkpoint, which only grows, and only from where it is expected to be. ARGV: the
+/// least value that it must have, the sequence. Returns the value before, 0 for none.
 pub(crate) const ADVANCE: &str = r"
 local seen = tonumber(redis.call('GET', KEYS[1]) or '0')
 if seen >= tonumber(ARGV[1]) and tonumber(ARGV[2]) > seen then

@@ -1,5 +1,5 @@
-//! Views built beside the live ones: kept under keys of their own until they take their place,
-//! so that building them can be stopped and taken up again.
+//! Views that are built beside the live ones. They have keys of their own until they replace the
+//! live ones, so that a rebuild can be stopped and resumed.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use crate::view::View;
 use crate::{Error, Kind, Store, key};
 
-/// How long what was built is kept when nobody goes on with it.
+/// How long staged views are kept when no process continues the rebuild.
 const KEPT: Duration = Duration::from_hours(24);
-/// How many ids one look at the staged views asks for.
+/// How many ids one scan of the staged views asks for, and how many views one write has.
 const LOOK: usize = 1_000;
 
 /// The views of one rebuild.
@@ -24,7 +24,7 @@ pub struct Staging {
 }
 
 impl Store {
-    /// The views that are staged under this name.
+    /// The staged views under this name.
     #[must_use]
     pub fn staging(&self, name: &str) -> Staging {
         Staging {
@@ -33,9 +33,9 @@ impl Store {
         }
     }
 
-    /// Puts what of a view is of these kinds in the place of what is there, and takes away what
-    /// it does not have. Whether it did: what the projector has written since is newer, and
-    /// stays.
+    /// Replaces the keys of these kinds with those of a view, and deletes the ones that the view
+    /// does not have. Returns whether it did so: a view that the projector has written since is
+    /// newer, and stays.
     pub async fn replace(&self, view: &View, kinds: &[Kind]) -> Result<bool, Error> {
         self.put_kinds(view, kinds).await?;
         let mut connection = self.connection.clone();
@@ -54,8 +54,9 @@ impl Store {
         Ok(!newer)
     }
 
-    /// Takes away what is there of a request, for a view to be put in its place: for keys whose
-    /// sequence is one that the log has never had, so that no guarded write gets past it.
+    /// Deletes the keys of these kinds, so that a view can be put in their place. This is for keys
+    /// that have a sequence that the log has never had, because no guarded write gets past such a
+    /// sequence.
     pub async fn remove(&self, view: &View, kinds: &[Kind]) -> Result<(), Error> {
         let mut connection = self.connection.clone();
         let id = view.request_id;
@@ -94,7 +95,7 @@ impl Staging {
         json.map(|json| parse(&key, &json)).transpose()
     }
 
-    /// Keeps these views, and then how far the rebuild has come with them.
+    /// Stages these views, and then notes how far the rebuild has come with them.
     pub async fn keep<P: Serialize + Sync>(
         &self,
         views: &[&View],
@@ -127,7 +128,7 @@ impl Staging {
         Ok(())
     }
 
-    /// These views, where they are staged.
+    /// Reads these views, where they are staged.
     pub async fn views(&self, ids: &[RequestId]) -> Result<Vec<View>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -145,7 +146,8 @@ impl Staging {
             .collect()
     }
 
-    /// The ids of the staged views, some at a time: begin with 0; 0 again says that it was all.
+    /// Reads the ids of the staged views, some at a time. The first cursor is 0. A returned cursor
+    /// of 0 says that there are no more.
     pub async fn ids(&self, cursor: u64) -> Result<(u64, Vec<RequestId>), Error> {
         let mut connection = self.store.connection.clone();
         let (cursor, ids): (u64, Vec<String>) = redis::cmd("SSCAN")
@@ -159,7 +161,7 @@ impl Staging {
         Ok((cursor, ids))
     }
 
-    /// Drops these views: they have taken their place.
+    /// Drops these staged views after they have replaced the live ones.
     pub async fn drop_views(&self, ids: &[RequestId]) -> Result<(), Error> {
         if ids.is_empty() {
             return Ok(());
@@ -173,7 +175,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Drops what is left of the rebuild.
+    /// Drops the rest of the rebuild.
     pub async fn end(&self) -> Result<(), Error> {
         let mut connection = self.store.connection.clone();
         let _: i64 = connection.del(self.progress_key()).await?;

@@ -1,5 +1,5 @@
-//! Views that were stopped at a commit that cannot be read, or not be projected: kept where every
-//! instance sees them, until one can go on.
+//! Views that were stopped at a commit that cannot be read or projected. They are kept where every
+//! instance sees them, until an instance can continue them.
 
 use domain::request::RequestId;
 use jiff::Timestamp;
@@ -16,14 +16,14 @@ pub struct StoppedView {
     pub request_id: RequestId,
     /// The sequence of the commit at which it was stopped.
     pub sequence: u64,
-    /// Why.
+    /// Why it was stopped.
     pub reason: String,
     /// When it was stopped.
     pub stopped_at: Timestamp,
 }
 
 impl Store {
-    /// Notes that a view was stopped. Where it is noted already, that stands.
+    /// Notes that a view was stopped. An earlier note of the same view stands.
     pub async fn stop_view(&self, view: &StoppedView) -> Result<(), Error> {
         let id = view.request_id.to_string();
         let json = serde_json::to_string(view).map_err(|error| corrupt(&error))?;
@@ -32,21 +32,21 @@ impl Store {
         Ok(())
     }
 
-    /// Takes away where a request stands: a view without it is none, and the log is folded.
+    /// Deletes the request's own key. A view without it is incomplete, so readers fold the log.
     pub async fn withdraw(&self, request: RequestId) -> Result<(), Error> {
         let mut connection = self.connection();
         let _: u64 = connection.del(key::request(request)).await?;
         Ok(())
     }
 
-    /// Notes that a view goes on.
+    /// Notes that a view continues.
     pub async fn resume_view(&self, request: RequestId) -> Result<(), Error> {
         let mut connection = self.connection();
         let _: u64 = connection.hdel(key::STOPPED, request.to_string()).await?;
         Ok(())
     }
 
-    /// The views that are stopped.
+    /// The stopped views.
     pub async fn stopped_views(&self) -> Result<Vec<StoppedView>, Error> {
         let mut connection = self.connection();
         let stopped: Vec<String> = connection.hvals(key::STOPPED).await?;

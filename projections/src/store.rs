@@ -16,7 +16,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// On this connection; views of ended requests are kept for `time_to_live`.
+    /// Uses this connection, and keeps the views of ended requests for `time_to_live`.
     #[must_use]
     pub fn new(connection: Connection, time_to_live: Duration) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Store {
         self.connection.ping().await
     }
 
-    /// When a view's keys go, in Unix seconds; 0 while the request has not ended.
+    /// When a view's keys expire, in Unix seconds; 0 while the request has not ended.
     #[must_use]
     pub fn expiry(&self, view: &View) -> i64 {
         view.completed_at.map_or(0, |at| {
@@ -44,13 +44,14 @@ impl Store {
         })
     }
 
-    /// Up to where a shard is noted to be projected, 0 for nothing.
+    /// The sequence up to which a shard is noted as projected; 0 for none.
     pub async fn checkpoint(&self, shard: u8) -> Result<u64, Error> {
         self.advance(shard, 0, 0).await
     }
 
-    /// Notes that a shard is projected up to `to`, unless less than `from` is noted; gives what
-    /// was noted before. Less than `from` means that Redis was emptied or set back.
+    /// Notes that a shard is projected up to `to`, unless the earlier note is less than `from`.
+    /// Returns the earlier note. One that is less than `from` means that Redis was emptied or set
+    /// back.
     pub async fn advance(&self, shard: u8, from: u64, to: u64) -> Result<u64, Error> {
         let mut connection = self.connection.clone();
         let mut write = self.scripts.advance.key(key::checkpoint(shard));

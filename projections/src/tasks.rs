@@ -5,34 +5,34 @@ use domain::request::{Event, Fault, Next, Recorded};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// About how many bytes a task takes by itself, its place in the map and its dead letter's id
-/// included.
+/// The approximate bytes of a task on its own, including its entry in the map and its dead letter's
+/// id.
 const TASK_BYTES: usize = size_of::<TaskView>() + 128;
 const STRING_BYTES: usize = size_of::<String>();
 
-/// A task as it is read.
+/// A task, as readers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskView {
     /// The group, from 0.
     pub group: u32,
     /// The task, from 1.
     pub task: u32,
-    /// Where it stands.
+    /// The status of the task.
     pub status: TaskStatus,
     /// The attempts that ended, in the order of the log.
     pub attempts: Vec<AttemptView>,
     /// Its result.
     pub result: Option<ResultPlace>,
-    /// Its dead letter, while it is given up.
+    /// Its dead letter, while the task is given up.
     pub dead_letter: Option<String>,
 }
 
-/// Where the result of a task is.
+/// The position of a task's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResultPlace {
     /// Its size, in bytes.
     pub bytes: u64,
-    /// The commit that has it.
+    /// The sequence of the commit that has it.
     pub sequence: u64,
 }
 
@@ -47,15 +47,15 @@ pub struct AttemptView {
     pub started_at: Timestamp,
     /// How long it ran, in milliseconds.
     pub duration_ms: u64,
-    /// What went wrong, where something did.
+    /// The fault, where the attempt failed.
     pub fault: Option<Fault>,
 }
 
-/// Where a task stands.
+/// The status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskStatus {
-    /// It waits, or runs.
+    /// It waits or runs.
     Pending,
     /// It has its result.
     Succeeded,
@@ -65,24 +65,24 @@ pub enum TaskStatus {
     Stopped,
 }
 
-/// The tasks of a request's started groups, by group and number: a fold of its commits that can
-/// go on. It holds no documents.
+/// The tasks of a request's started groups, by group and number. It is a fold of commits that can
+/// be continued. It holds no documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tasks {
     by_place: BTreeMap<(u32, u32), TaskView>,
-    /// The sequence of the last commit that was taken in.
+    /// The sequence of the last commit that was folded.
     sequence: u64,
     bytes: usize,
 }
 
 impl Tasks {
-    /// Up to which commit the log was taken in.
+    /// The sequence of the last commit that was folded.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// About how many bytes it holds.
+    /// The approximate bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -94,7 +94,7 @@ impl Tasks {
         self.by_place.get(&(group, task))
     }
 
-    /// The tasks after a place, in order; of one group, where one is named.
+    /// The tasks after a position, in order, and of one group where a group is named.
     pub fn after(
         &self,
         place: Option<(u32, u32)>,
@@ -103,14 +103,14 @@ impl Tasks {
         let from = place.max(group.map(|group| (group, 0)));
         let from = from.map_or(Bound::Unbounded, Bound::Excluded);
         let to = group.map_or(Bound::Unbounded, |group| Bound::Included((group, u32::MAX)));
-        // A range that ends before it begins is none at all.
+        // `range` panics on a range that ends before it begins.
         let empty =
             matches!((from, to), (Bound::Excluded(from), Bound::Included(to)) if from >= to);
         let tasks = (!empty).then(|| self.by_place.range((from, to)));
         tasks.into_iter().flatten().map(|(_, task)| task)
     }
 
-    /// Goes on with an event.
+    /// Folds an event.
     pub fn take_in(&mut self, recorded: &Recorded<&Event>) {
         self.sequence = recorded.sequence;
         match recorded.event {
@@ -190,7 +190,7 @@ impl Tasks {
 }
 
 impl AttemptView {
-    /// About how many bytes it holds.
+    /// The approximate bytes in memory.
     fn bytes(&self) -> usize {
         let fault = self.fault.as_ref().map_or(0, |fault| {
             let causes = fault.causes.iter().map(|cause| STRING_BYTES + cause.len());

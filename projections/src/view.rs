@@ -4,15 +4,15 @@ use domain::request::{Failure, Payload, RequestId, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A request as it is read.
+/// A request, as readers see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct View {
     /// The request.
     pub request_id: RequestId,
-    /// Where it stands.
+    /// The status of the request.
     pub status: Status,
-    /// The last commit that changed it.
+    /// The sequence of the last commit that changed it.
     pub seq: u64,
     /// The number of groups of the document.
     pub group_count: u32,
@@ -28,7 +28,7 @@ pub struct View {
     pub attempts: u64,
     /// The tasks that are given up now.
     pub failed_tasks: u64,
-    /// Whether it was redriven, for who folds it: Redis does not have it.
+    /// Whether it was redriven, for a process that folds the view. Redis does not store this field.
     #[serde(default)]
     pub redriven: bool,
     /// The groups.
@@ -43,33 +43,33 @@ pub struct View {
     pub idempotency_key: Option<String>,
 }
 
-/// A group as it is read.
+/// A group, as readers see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupView {
     /// Its name, where it has one.
     pub name: Option<String>,
-    /// The number of its tasks; before it has started, of its valuations.
+    /// The number of its tasks. Before the group has started, it is the number of its valuations.
     pub expected: u32,
     /// The tasks that have their result.
     pub completed: u32,
     /// The tasks that are given up.
     pub failed: u32,
-    /// Where it stands.
+    /// The status of the group.
     pub status: GroupStatus,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
-    /// The last commit that changed it.
+    /// The sequence of the last commit that changed it.
     pub seq: u64,
 }
 
-/// Where a group stands.
+/// The status of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupStatus {
-    /// A group before it has not ended.
+    /// An earlier group has not ended.
     Waiting,
     /// Its tasks run.
     Running,
@@ -82,7 +82,7 @@ pub enum GroupStatus {
 }
 
 impl GroupStatus {
-    /// The word itself.
+    /// The status as a word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,15 +95,15 @@ impl GroupStatus {
     }
 }
 
-/// Why a request failed, as it is read.
+/// The failure of a request, as readers see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureView {
-    /// The commit that says so.
+    /// The sequence of the commit in which the request failed.
     pub seq: u64,
     /// When it failed.
     pub failed_at: Timestamp,
-    /// Like failures have like fingerprints.
+    /// The fingerprint. Similar failures have the same one.
     pub fingerprint: String,
     /// The failure.
     #[serde(flatten)]

@@ -5,16 +5,16 @@ use redis::{Cmd, ErrorKind, Pipeline, Script, ServerErrorKind, ToRedisArgs};
 use crate::view::View;
 use crate::{Error, Kind, Store, content, key};
 
-/// How many scripts are sent at once: Redis answers them all within the time limit of one.
+/// How many scripts are sent at once. Redis answers them all within the timeout of one.
 const AT_ONCE: usize = 200;
 
-/// How many groups one script writes: more than its `unpack` takes would fail it, and none is to
-/// stop Redis for long.
+/// How many groups one script writes. More than its `unpack` takes would fail the script, and no
+/// script may stop Redis for long.
 const GROUPS_AT_ONCE: usize = 1_000;
 
-/// How many arguments most scripts have, and bytes in them: a command grows to what it needs.
+/// How many arguments most scripts have. A command grows where it needs more.
 const ARGUMENTS: usize = 32;
-/// See [`ARGUMENTS`].
+/// How many bytes the arguments of most scripts have. See [`ARGUMENTS`].
 const BYTES: usize = 512;
 
 /// A script with its key and arguments.
@@ -41,12 +41,12 @@ impl Write {
 }
 
 impl Store {
-    /// Writes what of a view is newer than sequence `written` (0: all of it).
+    /// Writes the parts of a view that are newer than sequence `written`; 0 means all of it.
     pub async fn put(&self, view: &View, written: u64) -> Result<(), Error> {
         self.put_all(&[(view, written)]).await
     }
 
-    /// The same for many views. After an error any part may be written.
+    /// Writes many views, as `put` does. After an error any part may be written.
     pub async fn put_all(&self, views: &[(&View, u64)]) -> Result<(), Error> {
         let mut writes = Vec::with_capacity(AT_ONCE);
         for (view, written) in views {
@@ -59,7 +59,7 @@ impl Store {
         self.send(writes).await
     }
 
-    /// Writes the keys of these kinds.
+    /// Writes only the keys of these kinds.
     pub(crate) async fn put_kinds(&self, view: &View, kinds: &[Kind]) -> Result<(), Error> {
         let mut writes = self.writes(view, 0);
         writes.retain(|write| kinds.contains(&write.kind));
@@ -78,7 +78,7 @@ impl Store {
             match sent {
                 Err(error) if is_unknown(&error) => {
                     self.scripts.load(&mut connection).await;
-                    // Those that were known have run: again they change nothing.
+                    // The scripts that Redis knew have run. A second run changes nothing.
                     let again: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
                     again.map_err(Error::of_write)?;
                 }
@@ -101,7 +101,7 @@ impl Store {
             let write = Write::new(Kind::Response, &self.scripts.once, key);
             writes.push(write.with(content::reference(response)).with(expiry));
         }
-        // A failure that was redriven goes, whatever of the run is in this view already.
+        // A redrive deletes the failure, whatever this view already has of the new run.
         if view.failure.is_some() || view.redriven {
             writes.extend(self.put_failure(view, expiry));
         }
@@ -117,8 +117,8 @@ impl Store {
             .fold(write, |write, (name, value)| write.with(name).with(value))
     }
 
-    /// The groups that changed. The end of a request gives the key its expiry, and a redrive takes
-    /// it away, also where no group changed.
+    /// Writes the groups that changed. The end of a request gives the key its expiry, and a redrive
+    /// removes the expiry. Both happen even where no group changed.
     fn put_groups(&self, view: &View, written: u64, expiry: i64, writes: &mut Vec<Write>) {
         let all = (0_u32..).zip(&view.groups);
         let changed: Vec<_> = all.filter(|(_, group)| group.seq > written).collect();
@@ -142,7 +142,7 @@ impl Store {
         }
     }
 
-    /// What never changes after the submission.
+    /// Writes the keys that never change after the submission.
     fn put_submission(&self, view: &View, expiry: i64, writes: &mut Vec<Write>) {
         if !view.metadata.is_empty() {
             let key = key::metadata(view.request_id);
@@ -169,7 +169,7 @@ impl Store {
     }
 }
 
-/// Whether Redis does not know a script: it was started anew, or its scripts were flushed.
+/// Whether Redis does not know a script: Redis was restarted, or its scripts were flushed.
 fn is_unknown(error: &redis::RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }

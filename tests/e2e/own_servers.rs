@@ -97,3 +97,34 @@ async fn the_servers_of_up_leave_others_their_turns_and_its_nats_collects_garbag
     }
     assert!(program.stop().await.success());
 }
+
+#[tokio::test]
+async fn a_second_up_on_one_data_folder_says_so_and_touches_nothing() {
+    let world = World::own().await;
+    let valuer = Valuer::golden().await;
+    let data = world.folder().join("data");
+    let program = up(&world, &data, valuer.url()).await;
+    let second = tokio::process::Command::new(env!("CARGO_BIN_EXE_fanfold"))
+        .arg("up")
+        .env("DATA_DIR", &data)
+        .env("HTTP_PORT", "0")
+        .env("ADMIN_PORT", "0")
+        .output();
+    let second = tokio::time::timeout(harness::LIMIT, second).await;
+    let second = second.expect("it ends").unwrap();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    let owner = format!("(process {}) uses this folder", program.pid());
+    assert!(said.contains(&owner), "{said}");
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    client.until_status(&id, "succeeded").await;
+    // A tool finds the servers through the folder, though nobody tells it their ports.
+    let listed = tokio::process::Command::new(env!("CARGO_BIN_EXE_fanfold"))
+        .args(["replay", "show", &id, "--json"])
+        .env("DATA_DIR", &data)
+        .output();
+    let listed = listed.await.unwrap();
+    let said = String::from_utf8_lossy(&listed.stdout);
+    assert!(said.contains(&id), "{said}");
+}

@@ -1,4 +1,4 @@
-//! Putting results into a request document, and the response that comes of it.
+//! Puts results into a request document, and makes the response.
 
 use super::request::Document;
 use super::result::{InvalidResult, ResultDocument};
@@ -6,7 +6,7 @@ use super::tree::NodeId;
 use super::write::Writer;
 
 impl Document {
-    /// Replaces a group's valuations by its results, which are in task order.
+    /// Replaces the valuations of a group by its results. The results are in task order.
     pub fn put_results<'r>(
         &mut self,
         group: usize,
@@ -24,7 +24,7 @@ impl Document {
             self.assembled = self.with_result(self.assembled, result)?;
             self.tasks_before += 1;
             let result = ResultDocument::read(result, &self.limits)?;
-            // The first says about what all take.
+            // Take the first result as the estimate of how much room all results need.
             self.tree
                 .make_room_for(std::mem::take(&mut expected), &result.tree);
             self.tree.graft(group, &result.tree, result.valuation);
@@ -34,7 +34,7 @@ impl Document {
         Ok(())
     }
 
-    /// The bytes of the document's text and of its results with one more.
+    /// The bytes of the document's text and of its results, including one more result.
     fn with_result(&self, assembled: usize, result: &[u8]) -> Result<usize, InvalidResult> {
         let limit = self.limits.max_assembled_bytes;
         let assembled = assembled.saturating_add(result.len());
@@ -44,7 +44,7 @@ impl Document {
         Ok(assembled)
     }
 
-    /// The response: the document without what was for the tasks only.
+    /// The response: the document without the elements that only the tasks need.
     pub fn response(&self) -> Result<Vec<u8>, InvalidResult> {
         self.respond(|writer, child| {
             writer.node(&self.tree, child);
@@ -52,9 +52,8 @@ impl Document {
         })
     }
 
-    /// The response with these results in the places of a group's valuations: what
-    /// [`Self::put_results`] and [`Self::response`] give, without a copy of each result in the
-    /// document.
+    /// The response with these results in place of a group's valuations. It equals the output of
+    /// [`Self::put_results`] and [`Self::response`], without copying each result into the document.
     pub fn response_with(
         &self,
         group: usize,
@@ -88,7 +87,7 @@ impl Document {
         for child in kept {
             writer.node(tree, child);
         }
-        // Growing by doubling would for a while take three times as much.
+        // Growing by doubling would temporarily take three times as much memory.
         let bytes: usize = results.iter().map(|result| result.as_ref().len()).sum();
         writer
             .text
@@ -104,8 +103,8 @@ impl Document {
         Ok(())
     }
 
-    /// Writes the response, each child of `project` that belongs there by `write`. What is escaped
-    /// may make it larger than what it is made from.
+    /// Writes the response, with `write` for each child of `project` that belongs there. Escaping
+    /// may make it larger than its sources.
     fn respond(
         &self,
         mut write: impl FnMut(&mut Writer, NodeId) -> Result<(), InvalidResult>,

@@ -1,5 +1,5 @@
-//! The budget of one document: what hydrating it may cost in all, over every expression, group and
-//! task. Work is charged where it is done, before it is done.
+//! The budget of one document: the limits on all work to hydrate it, over every expression, group
+//! and task. The code charges work before it does the work.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,7 +16,7 @@ pub(crate) struct Spent {
     pub task_bytes: u64,
 }
 
-/// A limit that a document went over, with the value of the limit.
+/// A limit that a document exceeded, with the value of the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
     Visits(u64),
@@ -30,7 +30,7 @@ pub(crate) enum Over {
     Depth(u64),
     Attributes(u64),
     Namespaces(u64),
-    /// The caller allows less work than this takes.
+    /// The work exceeds what the caller allows.
     Allowed,
 }
 
@@ -84,23 +84,23 @@ impl fmt::Display for Over {
     }
 }
 
-/// How much work is short: about a third of a millisecond of processor time.
+/// The most work that counts as short: about a third of a millisecond of processor time.
 pub(crate) const SHORT_WORK: u64 = 12_000;
-/// How much work is of medium length: about 20 ms of processor time.
+/// The most work that counts as medium: about 20 ms of processor time.
 pub(crate) const MEDIUM_WORK: u64 = 800_000;
-/// How many bytes of text, read or written, weigh as much as one visit.
+/// How many bytes of text, read or written, cost as much as one visit.
 const BYTES_A_VISIT: u64 = 64;
 
-/// Counts the work of one hydrator against what its document may still cost.
+/// Counts the work of one hydrator against the remaining budget of its document.
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub limits: Limits,
     spent: Cell<Spent>,
-    /// The memory that the element being hydrated takes, in bytes.
+    /// The memory of the element that is being hydrated, in bytes.
     held: Cell<u64>,
-    /// The text that the expression being evaluated has made, in bytes.
+    /// The text that the current expression has made, in bytes.
     value: Cell<u64>,
-    /// How much more work the caller allows, where it says so.
+    /// How much more work the caller allows; `None` for no limit.
     allowed: Cell<Option<u64>>,
 }
 
@@ -115,7 +115,7 @@ impl Meter {
         }
     }
 
-    /// One that gives up with [`Over::Allowed`] when the work turns out to be more than this.
+    /// A meter that gives up with [`Over::Allowed`] when the work exceeds this amount.
     pub fn allowing(work: u64, limits: &Limits, spent: Spent) -> Self {
         let meter = Self::new(limits, spent);
         meter.allowed.set(Some(work));
@@ -126,13 +126,13 @@ impl Meter {
         self.spent.get()
     }
 
-    /// Counts what is done again from nothing. Gives what had been spent, for
+    /// Starts from zero, to count repeated work separately. Returns the previous amount, for
     /// [`Self::settle`].
     pub fn begin_again(&self) -> Spent {
         self.spent.replace(Spent::default())
     }
 
-    /// Goes on from what had been spent before.
+    /// Continues from an earlier amount.
     pub fn settle(&self, spent: Spent) {
         self.spent.set(spent);
     }
@@ -146,7 +146,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Charges a look at so many nodes.
+    /// Charges a visit to this many nodes.
     #[inline]
     pub fn visit(&self, nodes: usize) -> Result<(), Over> {
         let mut spent = self.spent.get();
@@ -158,7 +158,7 @@ impl Meter {
         self.use_up(nodes as u64)
     }
 
-    /// Charges so many bytes of text that are read.
+    /// Charges this many bytes of text that are read.
     pub fn read(&self, bytes: usize) -> Result<(), Over> {
         let mut spent = self.spent.get();
         spent.text_bytes += bytes as u64;
@@ -169,7 +169,7 @@ impl Meter {
         self.use_up(bytes as u64 / BYTES_A_VISIT)
     }
 
-    /// Charges so many bytes of text that an expression makes, before it makes them.
+    /// Charges this many bytes of text that an expression is about to make.
     pub fn make_text(&self, bytes: usize) -> Result<(), Over> {
         let value = self.value.get() + bytes as u64;
         self.value.set(value);
@@ -179,12 +179,12 @@ impl Meter {
         self.read(bytes)
     }
 
-    /// The next expression makes text of its own.
+    /// Starts the text count of the next expression.
     pub fn next_value(&self) {
         self.value.set(0);
     }
 
-    /// Charges so many nodes and attributes that are made, and the memory that they take.
+    /// Charges this many new nodes and attributes, and their memory.
     pub fn make(&self, nodes: usize, bytes: usize) -> Result<(), Over> {
         let mut spent = self.spent.get();
         spent.made += nodes as u64;
@@ -200,12 +200,12 @@ impl Meter {
         self.use_up(2 * nodes as u64)
     }
 
-    /// The next element holds memory of its own.
+    /// Starts the memory count of the next element.
     pub fn next_element(&self) {
         self.held.set(0);
     }
 
-    /// Charges one reference that is resolved.
+    /// Charges the resolution of one reference.
     pub fn resolve(&self) -> Result<(), Over> {
         let mut spent = self.spent.get();
         spent.references += 1;
@@ -216,7 +216,7 @@ impl Meter {
         self.use_up(16)
     }
 
-    /// Charges a task document of so many bytes.
+    /// Charges a task document of this many bytes.
     pub fn task(&self, bytes: usize) -> Result<(), Over> {
         let mut spent = self.spent.get();
         spent.task_bytes += bytes as u64;
@@ -225,7 +225,7 @@ impl Meter {
         self.use_up(bytes as u64 / BYTES_A_VISIT)
     }
 
-    /// Fails where the document may not have this many more bytes of task documents.
+    /// Fails if the document may not have this many more bytes of task documents.
     pub fn has_room_for_tasks(&self, bytes: u64) -> Result<(), Over> {
         self.check_task_bytes(self.spent.get().task_bytes.saturating_add(bytes))
     }

@@ -1,5 +1,5 @@
-//! The form in which documents are compared: attributes sorted, comments dropped, and so is white
-//! space between elements, unless `xml:space` preserves it.
+//! The form in which documents are compared. Attributes are sorted. Comments are dropped, and so is
+//! white space between elements, unless `xml:space` preserves it.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use super::well_formed::is_blank;
 use super::write::{Writer, Written};
 use super::{Limits, Refusal};
 
-/// The canonical form of a document: two documents that differ only in indentation, the order
-/// of attributes, quotes, comments, CDATA or empty-element tags have the same.
+/// The canonical form of a document. Two documents have the same form if they differ only in
+/// indentation, the order of attributes, quotes, comments, CDATA or empty-element tags.
 pub fn canonicalize(xml: &[u8], limits: &Limits) -> Result<String, Refusal> {
     Ok(of(&parse(xml, limits)?))
 }
@@ -21,10 +21,10 @@ pub(crate) fn of(tree: &Tree) -> String {
     whole
 }
 
-/// So many bytes are given on before more are written.
+/// How many bytes one piece collects before it is passed on.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Gives the canonical form piece by piece.
+/// Passes on the canonical form piece by piece.
 pub(crate) fn pieces(tree: &Tree, take: impl FnMut(&str)) {
     let mut pieces = Pieces {
         writer: Writer::default(),
@@ -49,18 +49,19 @@ fn written(attribute: AttributeRef<'_>) -> Written<'_> {
     }
 }
 
-/// Text with nothing but comments between: as long as it is blank it may be dropped.
+/// Adjacent texts, with only comments between them. While the run is blank, it may still be
+/// dropped.
 #[derive(Default)]
 struct Run {
     blank: Vec<NodeId>,
     has_text: bool,
 }
 
-/// An element that is open.
+/// An open element.
 #[derive(Clone, Copy)]
 struct Open {
     element: NodeId,
-    /// Whether white space between its child elements is kept.
+    /// Whether the element keeps white space between its child elements.
     keeps_space: bool,
 }
 
@@ -105,7 +106,7 @@ impl<T: FnMut(&str)> Pieces<T> {
         }
     }
 
-    /// Writes a text beside child elements, and the blank ones before it that belong to it.
+    /// Writes a text next to child elements, with the blank texts before it that belong to it.
     fn text(&mut self, tree: &Tree, node: NodeId) {
         if !self.run.has_text && is_blank(tree.text(node)) {
             self.run.blank.push(node);
@@ -133,8 +134,8 @@ impl<T: FnMut(&str)> Pieces<T> {
     }
 }
 
-/// Whether white space counts in an element. It counts in an element without child elements, and
-/// below `xml:space="preserve"`. `inherited` says whether the parent keeps it.
+/// Whether white space is significant in an element. It is in an element without child elements,
+/// and below `xml:space="preserve"`. `inherited` says whether the parent keeps white space.
 fn keeps_space_in(tree: &Tree, element: NodeId, inherited: bool) -> bool {
     let preserved = match tree.attribute(element, "xml:space") {
         Some("preserve") => true,

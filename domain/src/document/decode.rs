@@ -1,6 +1,6 @@
-//! From bytes to text: UTF-8 or UTF-16. The byte order mark says so first, then the `charset` of
-//! the media type, then the declaration (RFC 7303, section 3). Two of them that contradict each
-//! other are an error.
+//! Decodes bytes as UTF-8 or UTF-16. The byte order mark decides first, then the `charset` of the
+//! media type, then the declaration (RFC 7303, section 3). A contradiction between two of them is
+//! an error.
 
 use std::borrow::Cow;
 
@@ -28,9 +28,9 @@ fn marked(bytes: &[u8]) -> (Option<Encoding>, &[u8]) {
     }
 }
 
-/// The byte order mark to put in front of a document that was sent with this `charset`. Only
-/// UTF-16 without a mark needs one; then the bytes alone tell the encoding. Fails where the
-/// document contradicts the `charset`.
+/// The byte order mark to put in front of a document that was sent with this `charset`. Only UTF-16
+/// without a mark needs one; after that the bytes alone tell the encoding. Fails if the document
+/// contradicts the `charset`.
 pub fn mark_for(bytes: &[u8], charset: &str) -> Result<Option<[u8; 2]>, Refusal> {
     let (marked, rest) = marked(bytes);
     let named = of_charset(charset, marked)?;
@@ -42,8 +42,8 @@ pub fn mark_for(bytes: &[u8], charset: &str) -> Result<Option<[u8; 2]>, Refusal>
     }
 }
 
-/// Checks that a document is not evidently in another encoding than this `charset`, which is UTF-8
-/// or a part of it.
+/// Checks that a document is not evidently in another encoding than this `charset`. The `charset`
+/// is UTF-8 or a subset of it.
 fn check_utf8(bytes: &[u8], charset: &str) -> Result<(), Refusal> {
     let ascii = matches!(charset.to_ascii_lowercase().as_str(), "us-ascii" | "ascii");
     let found = if matches!(bytes, [0, b'<', ..] | [b'<', 0, ..]) {
@@ -60,7 +60,8 @@ fn check_utf8(bytes: &[u8], charset: &str) -> Result<(), Refusal> {
     Err(wrong(reason).at("", 0))
 }
 
-/// The beginning of a document, where its declaration would be: ASCII, whatever follows.
+/// The beginning of a document, up to the end of a possible declaration. It is ASCII, whatever
+/// follows.
 fn head(bytes: &[u8]) -> Option<&str> {
     let end = bytes.iter().position(|byte| *byte == b'>')?;
     std::str::from_utf8(&bytes[..=end]).ok()
@@ -70,18 +71,18 @@ fn head(bytes: &[u8]) -> Option<&str> {
 fn declared(text: &str) -> Option<&str> {
     let (content, _) = text.strip_prefix("<?")?.split_once("?>")?;
     let after = content.strip_prefix("xml")?;
-    // The parser refuses a processing instruction that looks like a declaration and is none.
+    // The parser refuses a processing instruction that merely looks like a declaration.
     let is_declaration = after.starts_with([' ', '\t', '\r', '\n']);
     is_declaration.then(|| well_formed::declaration(content).ok()?)?
 }
 
-/// Whether a name stands for UTF-8 or a part of it.
+/// Whether a name denotes UTF-8 or a subset of it.
 fn is_utf8(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(name.as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii")
 }
 
-/// Reads bytes as text.
+/// Decodes bytes to text.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Refusal> {
     let (known, rest) = marked(bytes);
     let shown = match rest {
@@ -91,7 +92,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Refusal> {
     };
     let encoding = known.unwrap_or(shown);
     if encoding == Encoding::Utf8 {
-        // It says more than where another encoding is no UTF-8.
+        // Check the declaration first: its error says more than an error about invalid UTF-8.
         if let Some(head) = head(rest) {
             check_declared(head, encoding, known.is_some(), || rest.is_ascii())?;
         }
@@ -113,7 +114,8 @@ fn wrong(reason: impl Into<String>) -> Refusal {
     Refusal::new(Cause::Encoding, reason)
 }
 
-/// The encoding that a media type names. A name that the byte order mark contradicts is an error.
+/// The encoding that a media type names. It is an error if the byte order mark contradicts the
+/// name.
 fn of_charset(charset: &str, marked: Option<Encoding>) -> Result<Encoding, Refusal> {
     let named = match charset.to_ascii_lowercase().as_str() {
         "utf-8" | "utf8" | "us-ascii" | "ascii" => Encoding::Utf8,
@@ -138,7 +140,7 @@ fn of_charset(charset: &str, marked: Option<Encoding>) -> Result<Encoding, Refus
     Ok(named)
 }
 
-/// Checks that the declaration, where there is one, names the encoding that was read.
+/// Checks that the declaration, if there is one, names the detected encoding.
 fn check_declared(
     text: &str,
     encoding: Encoding,

@@ -1,5 +1,5 @@
-//! Evaluates an XPath expression and prints its value as text. `tests/conformance` compares that text
-//! with the value that lxml gives.
+//! Evaluates an XPath expression and prints its value as text. `tests/conformance` compares that
+//! text with the value that lxml gives.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,11 @@ use super::well_formed::local_name;
 use super::xpath::{Evaluator, Item, Value, XPathError, compile, format_number};
 
 impl Document {
-    /// What an expression gives at the root: a value with its type, or the places of the nodes.
+    /// Evaluates an expression at the root. The text is a value with its type, or the positions of
+    /// the nodes.
     ///
-    /// The nodes of the document element are numbered in document order; an attribute is told by
-    /// the number of its element and by its expanded name.
+    /// The nodes of the document element are numbered in document order. An attribute is identified
+    /// by the number of its element and by its expanded name.
     pub fn evaluate(&self, expression: &str) -> Result<String, HydrationError> {
         self.hydrating(&CapturedResources::default(), Effort::Whole, |hydrator| {
             let wrong = |error: XPathError| {

@@ -1,11 +1,11 @@
-//! The limits on what a request consists of: groups, names and references.
+//! The limits on the structure of a request: groups, names and references.
 
 use super::limits::Limits;
 use super::refusal::{Cause, Refusal};
 use super::tree::{NodeId, Tree};
 use super::well_formed::trimmed;
 
-/// Refuses a document with more groups, longer names or longer references than one may have.
+/// Refuses a document with too many groups, or with names or references that are too long.
 pub(super) fn check(tree: &Tree, groups: &[NodeId], limits: &Limits) -> Result<(), Refusal> {
     if groups.len() > limits.max_groups {
         return Err(over(
@@ -37,7 +37,7 @@ pub(super) fn check(tree: &Tree, groups: &[NodeId], limits: &Limits) -> Result<(
     Ok(())
 }
 
-/// The bytes of an element's name.
+/// The length of an element's name, in bytes.
 fn label(tree: &Tree, element: NodeId, limits: &Limits) -> Result<usize, Refusal> {
     let bytes = tree.attribute(element, "name").map_or(0, str::len);
     if bytes > limits.max_label_bytes {

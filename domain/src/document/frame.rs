@@ -1,5 +1,5 @@
-//! The parts that all task documents of a group share. They are written once for each group, and
-//! those that all groups share once for each document.
+//! The parts that all task documents of a group share. They are written once for each group. The
+//! parts that all groups share are written once for each document.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,28 +11,28 @@ use super::tree::{Kind, NodeId, Tree};
 use super::well_formed;
 use super::write::{Writer, Written};
 
-/// The most room that is made for a task because the one before took it.
+/// The largest buffer that is reserved for a task because the previous task needed it.
 const ROOM_MAX_BYTES: usize = 64 * 1024;
 
-/// What the task documents of all groups have in common: everything but groups and definitions.
+/// The common parts of the task documents of all groups: everything but groups and definitions.
 #[derive(Debug)]
 pub(super) struct Surroundings {
     head: Writer,
     tail: String,
 }
 
-/// What the task documents of one group have in common.
+/// The common parts of the task documents of one group.
 #[derive(Debug)]
 pub(super) struct Frame {
     group: usize,
     head: Writer,
     tail: String,
-    /// How many bytes the task before had beside the head: the next has about as many.
+    /// How many bytes the previous task had after the head: the next task has about as many.
     own: AtomicUsize,
 }
 
 impl Document {
-    /// The frame of a group; that of the group that was asked for last is kept.
+    /// The frame of a group. The document caches the frame of the group that was requested last.
     pub(super) fn frame(&self, group: usize) -> Option<Arc<Frame>> {
         let node = *self.groups.get(group)?;
         let mut kept = self
@@ -135,7 +135,7 @@ impl Frame {
     }
 }
 
-/// Indentation is nobody's contract.
+/// Whether a node is only indentation, which no reader depends on.
 fn is_blank(tree: &Tree, node: NodeId) -> bool {
     tree.kind(node) == Kind::Text && well_formed::is_blank(tree.text(node))
 }

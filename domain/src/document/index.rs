@@ -1,6 +1,6 @@
-//! The index that makes the common expressions cheap: children by name, or all elements of the
-//! document, and by the value of an attribute. Made where it is asked for, and of children only
-//! where there are many.
+//! The index that makes common expressions cheap. It finds children by name, or all elements of the
+//! document, and it finds them by the value of an attribute. The index is built on demand, and for
+//! children only if there are many.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::tree::{NameId, NodeId, Tree};
 use super::xpath::Item;
 
-/// Looking through fewer children than this costs less than an index of them.
+/// With fewer children than this, a linear search costs less than an index.
 const FEW: usize = 16;
-/// The most elements that are kept by the value of an attribute, over all attributes. Beyond it
-/// they are looked through: what the index takes of memory is bounded.
+/// The maximum number of elements indexed by attribute value, over all attributes. Beyond it the
+/// search is linear, so that the index has bounded memory.
 const BY_VALUE_MAX: usize = 2_000_000;
 
 type Nodes = Arc<Vec<NodeId>>;
-/// Elements with the hash of an attribute's value, by that hash and then in document order. The
-/// hash is keyed by chance, so that no document can make many values meet.
+/// Elements with the hash of an attribute's value, by hash and then in document order. The hash has
+/// a random key, so that no document can force collisions.
 type ByValue = Arc<Vec<(u64, NodeId)>>;
 
 #[derive(Debug, Default)]
@@ -28,10 +28,10 @@ pub(crate) struct Index {
 #[derive(Debug, Default)]
 struct Inner {
     hasher: RandomState,
-    /// How many elements `by_value` has.
+    /// The number of elements in `by_value`.
     kept: usize,
-    /// The children of a parent by name, none where they are few; under the document's root, all
-    /// elements below it.
+    /// The children of a parent by name; `None` if they are few. The entry of the root has all
+    /// elements of the document.
     by_name: HashMap<NodeId, Option<Arc<HashMap<NameId, Nodes>>>>,
     by_value: HashMap<(NodeId, NameId, Box<str>), ByValue>,
 }
@@ -41,10 +41,10 @@ impl Index {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The child elements of this name and of no namespace, or for the root all such elements of
-    /// the document, in document order, narrowed to those with `attribute` of this value where
-    /// that is cheap; none where there is no index of them. `visit` is told how many nodes were
-    /// looked at.
+    /// The child elements with this name and no namespace, in document order. For the root, it is
+    /// all such elements of the document. If it is cheap, they are narrowed to those with this
+    /// value of `attribute`. `None` if there is no index of them. `visit` receives the number of
+    /// nodes examined.
     pub fn elements<E>(
         &self,
         tree: &Tree,
@@ -113,7 +113,7 @@ impl Index {
         Ok(made)
     }
 
-    /// None where there is no room for it.
+    /// `None` if the index has no room for it.
     fn by_value<E>(
         &self,
         tree: &Tree,
@@ -141,7 +141,7 @@ impl Index {
                 made.push((hasher.hash_one(value), *node));
             }
         }
-        // Stable, so that elements of one hash stay in document order.
+        // The sort is stable, so elements with the same hash stay in document order.
         made.sort_by_key(|(hash, _)| *hash);
         let made = Arc::new(made);
         let mut inner = self.inner();
@@ -151,7 +151,7 @@ impl Index {
     }
 }
 
-/// The elements below a parent: its children, or everything.
+/// The children of a parent, or all its descendants.
 fn reached(tree: &Tree, parent: NodeId, deep: bool) -> Box<dyn Iterator<Item = NodeId> + '_> {
     if deep {
         let below = std::iter::successors(Some(parent), |node| tree.following(*node));

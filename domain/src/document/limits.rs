@@ -1,63 +1,63 @@
-/// The bounds on documents and on the work that they may cause. `docs/vnml.md`, section 6, has them as a
-/// table. Whatever counts work counts it for the whole document: over all its expressions,
-/// groups and tasks.
+/// The limits on documents and on the work that they may cause. `docs/vnml.md`, section 6, has them
+/// as a table. Limits on work hold for the whole document: over all its expressions, groups and
+/// tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes of a document.
+    /// The maximum size of a document, in bytes.
     pub max_bytes: usize,
-    /// The most bytes of a worker's reply.
+    /// The maximum size of a worker's reply, in bytes.
     pub max_result_bytes: usize,
-    /// The deepest nesting of elements, of documents and of what hydration makes.
+    /// The deepest nesting of elements, in documents and in the output of hydration.
     pub max_depth: usize,
-    /// The most nodes: elements, attributes, texts, comments and instructions.
+    /// The maximum number of nodes: elements, attributes, texts, comments and instructions.
     pub max_nodes: usize,
-    /// The most attributes of one element.
+    /// The maximum number of attributes of one element.
     pub max_attributes: usize,
     /// The longest name of an element or attribute, in bytes.
     pub max_name_bytes: usize,
-    /// The most namespace declarations in scope at one place.
+    /// The maximum number of namespace declarations in scope at one position.
     pub max_namespaces: usize,
-    /// The most groups.
+    /// The maximum number of groups.
     pub max_groups: usize,
     /// The longest `name` of a group or a valuation, in bytes.
     pub max_label_bytes: usize,
-    /// The most bytes of all groups' names together.
+    /// The maximum size of all group names together, in bytes.
     pub max_labels_bytes: usize,
     /// The longest URI of an `href`, in bytes.
     pub max_uri_bytes: usize,
-    /// The most nodes that the document's expressions may visit.
+    /// The maximum number of nodes that the document's expressions may visit.
     pub max_visits: u64,
-    /// The most bytes of text that the document's expressions may read and make.
+    /// The maximum size of the text that the document's expressions may read and make, in bytes.
     pub max_text_bytes: u64,
-    /// The most bytes of text that one evaluation of an expression may make.
+    /// The maximum size of the text that one evaluation of an expression may make, in bytes.
     pub max_value_bytes: u64,
-    /// The most nodes and attributes that hydration may make, over all tasks.
+    /// The maximum number of nodes and attributes that hydration may make, over all tasks.
     pub max_made: u64,
-    /// The most bytes of memory that one hydrated element may take.
+    /// The maximum memory of one hydrated element, in bytes.
     pub max_made_bytes: u64,
-    /// The most references that may be resolved, over all tasks.
+    /// The maximum number of references that may be resolved, over all tasks.
     pub max_resolved: u64,
-    /// The most bytes that one hydrated element, or one task document, may have.
+    /// The maximum size of one hydrated element, or of one task document, in bytes.
     pub max_hydrated_bytes: usize,
-    /// The most bytes of all task documents together.
+    /// The maximum size of all task documents together, in bytes.
     pub max_task_bytes: u64,
-    /// The most bytes of task documents that a dry run makes of a group; it says no more of the
-    /// groups after one that has more.
+    /// The maximum size of the task documents that a dry run makes of one group, in bytes. After a
+    /// group that exceeds it, the dry run says no more about later groups.
     pub max_previewed_bytes: usize,
-    /// The most bytes of a document's text and of all results that are put into it, and of the
-    /// response: what is larger could be stored and not be read again.
+    /// The maximum size of the response, and of a document's text with all results in it, in bytes.
+    /// A larger one could be stored, but not read again.
     pub max_assembled_bytes: usize,
-    /// The most other documents that one document may refer to.
+    /// The maximum number of other documents that one document may refer to.
     pub max_references: usize,
     /// The longest chain of references.
     pub max_chain: usize,
-    /// The most tasks, of all groups together.
+    /// The maximum number of tasks, over all groups.
     pub max_tasks: usize,
 }
 
 impl Limits {
-    /// Those for a document that was accepted, and for the results that were: how large they may
-    /// be was for whoever accepted them to say.
+    /// The limits for documents and results that were already accepted. The code that accepted them
+    /// has checked their size.
     #[must_use]
     pub fn accepted() -> Self {
         Self {

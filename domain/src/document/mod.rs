@@ -1,5 +1,4 @@
-//! VNML documents: how a request is read, split and put together again. The contract is
-//! `vnml.md`.
+//! VNML documents: reads a request, splits it, and assembles it again. The contract is `vnml.md`.
 
 mod assemble;
 mod budget;

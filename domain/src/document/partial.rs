@@ -2,7 +2,7 @@ use super::request::Document;
 use super::write::{Writer, Written};
 
 impl Document {
-    /// The response as far as it goes: only the first `groups` groups, and the root marked
+    /// The partial response: only the first `groups` groups, with the root marked
     /// `incomplete="true"`.
     #[must_use]
     pub fn response_so_far(&self, groups: usize) -> Vec<u8> {

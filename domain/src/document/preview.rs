@@ -1,4 +1,4 @@
-//! What a document would become: for the dry run, over HTTP and on the command line.
+//! The dry run, over HTTP and on the command line: the tasks that a document would give.
 
 use std::collections::HashSet;
 
@@ -8,65 +8,65 @@ use super::hydrate::{CapturedResources, HydrationError};
 use super::request::{Document, Effort};
 use super::well_formed::trimmed;
 
-/// What a document would become if it were submitted.
+/// The result of a dry run of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preview {
-    /// Its groups, in order.
+    /// The groups, in order.
     pub groups: Vec<GroupPreview>,
-    /// Every URI that it refers to, each once, in order.
+    /// Every URI that the document refers to, each once, in order.
     pub references: Vec<String>,
-    /// What is seldom meant as it is written.
+    /// Warnings about valid content that is probably a mistake.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// What a group would become.
+/// The result of a dry run of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupPreview {
-    /// Its name, where it has one.
+    /// The name of the group, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its valuations as they are written.
+    /// The number of valuations as written.
     pub valuations: usize,
-    /// What is known of its tasks.
+    /// The known facts about its tasks.
     #[serde(flatten)]
     pub tasks: TasksPreview,
 }
 
-/// What is known of a group's tasks before it runs.
+/// The known facts about a group's tasks before it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "outlook")]
 pub enum TasksPreview {
-    /// They can be made.
+    /// The tasks can be made.
     Ready {
-        /// How many they are.
+        /// The number of tasks.
         tasks: usize,
     },
-    /// They depend on what is fetched first.
+    /// The tasks depend on resources that must be fetched first.
     NeedsResources,
-    /// They depend on the results of the groups before.
+    /// The tasks depend on the results of earlier groups.
     NeedsResults,
     /// The request would fail here.
     Fails {
         /// The code of the failure.
         code: String,
-        /// What is wrong.
+        /// The reason for the failure.
         message: String,
     },
 }
 
-/// So many bytes of task documents are made at once.
+/// How many bytes of task documents are made at once.
 const AT_ONCE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Task documents, as results they might be.
+/// Task documents, which stand in for results.
 type Documents = Vec<Vec<u8>>;
 
 impl Document {
-    /// What it would become; none where that takes more than this effort. Nothing is fetched, so
-    /// that what lies behind a reference is not looked at, and nothing is run: later groups are
-    /// counted as if every result were its task unchanged.
+    /// The result of the dry run; `None` if it takes more than this effort. The dry run fetches
+    /// nothing, so it does not examine referenced documents. It runs nothing either: it counts the
+    /// tasks of later groups as if every result were its unchanged task.
     #[must_use]
     pub fn preview(mut self, effort: Effort) -> Option<Preview> {
         let references = self.references();
@@ -93,7 +93,7 @@ impl Document {
         })
     }
 
-    /// What is known of a group's tasks, and whether the run goes on after it.
+    /// The known facts about a group's tasks, and whether the dry run can continue after the group.
     fn run_dry(&mut self, group: usize, effort: Effort) -> Option<(TasksPreview, bool)> {
         let outlook = match self.make_tasks(group, effort) {
             Ok((tasks, results)) => {
@@ -102,7 +102,7 @@ impl Document {
             }
             Err(HydrationError::TakesLonger) => return None,
             Err(HydrationError::Missing { .. }) => TasksPreview::NeedsResources,
-            // A result may yet bring what is not there.
+            // A later result may still bring the missing content.
             Err(error) if group > 0 && error.code() == "hydration-no-match" => {
                 TasksPreview::NeedsResults
             }
@@ -114,8 +114,8 @@ impl Document {
         Some((outlook, false))
     }
 
-    /// The number of a group's tasks, and their documents where a group comes after it and they
-    /// are not too much.
+    /// The number of a group's tasks. Also their documents, if another group follows and the
+    /// documents are not too large.
     fn make_tasks(
         &self,
         group: usize,
@@ -150,7 +150,7 @@ impl Document {
         self.put_results(group, results).is_ok()
     }
 
-    /// Every URI that an `href` of the document names, each once, in order.
+    /// Every URI in an `href` of the document, each once, in order.
     #[must_use]
     pub fn references(&self) -> Vec<String> {
         let mut known = HashSet::new();

@@ -6,24 +6,24 @@ pub struct Refusal {
     cause: Cause,
     reason: String,
     place: Option<(u64, u64)>,
-    /// Where in the piece that was looked at, in bytes.
+    /// The offset in the examined piece, in bytes.
     within: usize,
 }
 
 /// The kinds of refusal, each with its stable code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It is not in the encoding it says it is in.
+    /// The document is not in the encoding that it declares.
     Encoding,
-    /// It is not well-formed XML.
+    /// The document is not well-formed XML.
     Malformed,
-    /// It has a DOCTYPE.
+    /// The document has a DOCTYPE.
     Doctype,
-    /// It is XML, but no VNML.
+    /// The document is XML, but not VNML.
     Structure,
-    /// It goes over a limit on its form.
+    /// The document exceeds a limit on its structure.
     Limit,
-    /// It is larger than a document may be.
+    /// The document is larger than allowed.
     TooLarge,
 }
 
@@ -37,19 +37,19 @@ impl Refusal {
         }
     }
 
-    /// At this byte of the piece that was looked at.
+    /// Sets the offset within the examined piece.
     pub(crate) fn within(mut self, byte: usize) -> Self {
         self.within = byte;
         self
     }
 
-    /// The piece that was looked at is at this byte of the text.
+    /// Sets the position, given the offset of the examined piece in the text.
     pub(crate) fn of_piece(self, text: &str, start: usize) -> Self {
         let at = start + self.within;
         self.at(text, at)
     }
 
-    /// At this byte of the text, which is turned into line and column.
+    /// Sets the position to this byte of the text, as line and column.
     pub(crate) fn at(mut self, text: &str, byte: usize) -> Self {
         let byte = text.floor_char_boundary(byte.min(text.len()));
         let before = &text[..byte];
@@ -64,13 +64,13 @@ impl Refusal {
         self
     }
 
-    /// Its kind.
+    /// The kind of the refusal.
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
-    /// The stable code of its kind.
+    /// The stable code of the kind.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.cause {
@@ -83,19 +83,19 @@ impl Refusal {
         }
     }
 
-    /// The line, from 1, where it has a place.
+    /// The line, from 1, if the refusal has a position.
     #[must_use]
     pub fn line(&self) -> Option<u64> {
         self.place.map(|(line, _)| line)
     }
 
-    /// The column in characters, from 1, where it has a place.
+    /// The column in characters, from 1, if the refusal has a position.
     #[must_use]
     pub fn column(&self) -> Option<u64> {
         self.place.map(|(_, column)| column)
     }
 
-    /// Whether the document is refused for its size.
+    /// Whether the document is refused because of its size.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         self.cause == Cause::TooLarge

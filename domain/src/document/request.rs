@@ -15,10 +15,10 @@ use super::split::Plan;
 use super::tree::{NodeId, Tree};
 use super::write::{Writer, Written};
 
-/// The children of `project` that are for the tasks only.
+/// The children of `project` that only the tasks need.
 const DEFINITIONS: [&str; 4] = ["market", "model", "calculator", "portfolio"];
 
-/// A request document as it stands: with the results of its first groups in their places.
+/// A request document in its current state, with the results of its first groups.
 #[derive(Debug)]
 pub struct Document {
     pub(super) tree: Tree,
@@ -26,43 +26,43 @@ pub struct Document {
     pub(super) limits: Limits,
     pub(super) project: NodeId,
     pub(super) groups: Vec<NodeId>,
-    /// The bytes of its text and of the results that were put in.
+    /// The bytes of the document's text and of the results put into it.
     pub(super) assembled: usize,
-    /// How many tasks became results that were put in.
+    /// How many tasks have their results in the document.
     pub(super) tasks_before: usize,
-    /// What all task documents have around their group, and the frame of one group's.
+    /// The parts that all task documents share, and the frame of one group.
     pub(super) surroundings: OnceLock<Surroundings>,
     pub(super) frame: Mutex<Option<Arc<Frame>>>,
-    /// The plan of the group that was looked at last.
+    /// The plan of the group that was used last.
     pub(super) plan: Mutex<Option<Arc<Plan>>>,
-    /// What the work on it has cost and found out.
+    /// The cost and the cached facts of the work on the document.
     pub(super) ledger: Mutex<Ledger>,
 }
 
-/// What the work on a document has cost so far, and what it found out.
+/// The cost of the work on a document so far, and its cached facts.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     spent: Spent,
     cache: Cache,
-    /// The group whose tasks were made last, and up to which number. What is made again, as for
-    /// another attempt, is not charged again: a document is never too costly for what happened
-    /// to it.
+    /// The group whose tasks were made last, and the highest task number made. Making a task again,
+    /// for example for another attempt, is not charged again. So a document never becomes too
+    /// costly through retries.
     charged: (usize, u32),
 }
 
-/// How much work a caller wants done.
+/// How much work a caller allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// All that it takes: up to a second or so of processor time.
+    /// All the work that is needed: up to about a second of processor time.
     Whole,
-    /// Some 20 ms of processor time. What takes longer is given up with
-    /// [`HydrationError::TakesLonger`], and is not charged to the document.
+    /// About 20 ms of processor time. Longer work is given up with [`HydrationError::TakesLonger`],
+    /// and is not charged to the document.
     Medium,
-    /// Less than a millisecond, as on an event loop; likewise.
+    /// Less than a millisecond, as on an event loop. Longer work is given up as for `Medium`.
     Short,
 }
 
-/// A document with more text or nodes than this is no short piece of work, whatever is done to it.
+/// Work on a document with more text or nodes than this is never short.
 const SHORT_TEXT_BYTES: usize = 64 * 1024;
 const SHORT_NODES: usize = 8_000;
 
@@ -88,7 +88,7 @@ impl Document {
         })
     }
 
-    /// Lends a hydrator to some work, and settles what that cost.
+    /// Runs some work with a hydrator, and records its cost.
     pub(super) fn hydrating<'a, T>(
         &'a self,
         resources: &'a CapturedResources,
@@ -122,7 +122,7 @@ impl Document {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a task of a group was made before, so that making it again is not charged.
+    /// Whether a task of a group was made before. Making it again is then not charged.
     pub(super) fn was_charged(&self, group: usize, number: u32) -> bool {
         (group, number) <= self.ledger().charged
     }
@@ -132,26 +132,26 @@ impl Document {
         ledger.charged = ledger.charged.max((group, number));
     }
 
-    /// The document was changed: what was found out about it does not hold any more.
+    /// Drops the cached facts, because the document has changed.
     pub(super) fn changed(&mut self) {
         self.index = Index::default();
         self.plan = Mutex::default();
         self.ledger().cache.document_changed();
     }
 
-    /// The number of its groups.
+    /// The number of groups.
     #[must_use]
     pub fn groups(&self) -> usize {
         self.groups.len()
     }
 
-    /// The name of a group, from 0, where it has one.
+    /// The name of a group, from 0, if it has one.
     #[must_use]
     pub fn group_name(&self, group: usize) -> Option<&str> {
         self.tree.attribute(*self.groups.get(group)?, "name")
     }
 
-    /// The valuations of a group as they are written, before any becomes several tasks.
+    /// The number of valuations in a group as written, before any becomes several tasks.
     #[must_use]
     pub fn valuations(&self, group: usize) -> usize {
         self.groups.get(group).map_or(0, |group| {
@@ -159,8 +159,8 @@ impl Document {
         })
     }
 
-    /// The number of the first group's tasks, where the document has one with some, it needs
-    /// nothing that the document refers to, and it is soon found out.
+    /// The number of tasks in the first group. `None` if there is no such group or it has no tasks,
+    /// if the tasks need referenced documents, or if counting takes more than this effort.
     #[must_use]
     pub fn first_tasks(&self, effort: Effort) -> Option<u32> {
         let nothing = CapturedResources::default();
@@ -168,24 +168,24 @@ impl Document {
         u32::try_from(tasks).ok().filter(|tasks| *tasks > 0)
     }
 
-    /// The canonical form: what a fingerprint is of.
+    /// The canonical form, from which the fingerprint is computed.
     #[must_use]
     pub fn canonical(&self) -> String {
         canonical::of(&self.tree)
     }
 
-    /// The canonical form piece by piece, so that it need not be held.
+    /// Passes on the canonical form piece by piece, so that the caller need not hold all of it.
     pub fn canonical_pieces(&self, take: impl FnMut(&str)) {
         canonical::pieces(&self.tree, take);
     }
 
-    /// The bytes of all its text and attribute values.
+    /// The size of all text and attribute values, in bytes.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
         self.tree.text_len()
     }
 
-    /// About the bytes of memory that it takes.
+    /// The approximate memory of the document, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
@@ -193,13 +193,13 @@ impl Document {
         size_of::<Self>() + self.tree.bytes() + plan
     }
 
-    /// Writes an element's start tag.
+    /// Writes the start tag of an element.
     pub(super) fn open(&self, writer: &mut Writer, element: NodeId) {
         self.start(writer, element);
         writer.content();
     }
 
-    /// Writes an element's start tag up to its end.
+    /// Writes the start tag of an element, without the closing `>`.
     pub(super) fn start(&self, writer: &mut Writer, element: NodeId) {
         let attributes = self.tree.attributes(element).map(|attribute| Written {
             name: attribute.name,
@@ -220,7 +220,7 @@ impl Document {
     }
 }
 
-/// The `project` of a document that is a request.
+/// The `project` of a request document.
 fn project(tree: &Tree) -> Result<NodeId, Misfit> {
     let wrong = |reason: String, at| (Refusal::new(Cause::Structure, reason), at);
     let root = tree

@@ -4,25 +4,25 @@ use super::limits::Limits;
 use super::parse::parse;
 use super::tree::{NodeId, Tree};
 
-/// A reply that is no result.
+/// Why a reply is not a result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidResult {
-    /// It has more bytes than a result may have.
+    /// The reply has more bytes than a result may have.
     #[error("the result is larger than it may be, {0} bytes")]
     TooBig(usize),
-    /// It cannot be read.
+    /// The reply cannot be parsed.
     #[error("the result cannot be read: {0}")]
     Unreadable(String),
-    /// The document would become too large with it.
+    /// The document would become too large with the result.
     #[error("the document would have over {0} bytes with its results")]
     TooMuch(usize),
-    /// It has no valuation where the result is.
+    /// The reply has no valuation in the position of the result.
     #[error("the result has no /vnml/project/group/valuation")]
     NoValuation,
 }
 
 impl InvalidResult {
-    /// The code of an attempt that ends with such a reply.
+    /// The code of the failed attempt that such a reply ends.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl InvalidResult {
     }
 }
 
-/// Whether a worker's reply is a result.
+/// Checks that a worker's reply is a result.
 pub fn check_result(bytes: &[u8], limits: &Limits) -> Result<(), InvalidResult> {
     ResultDocument::read(bytes, limits).map(|_| ())
 }
@@ -62,7 +62,7 @@ impl ResultDocument {
     }
 }
 
-/// A reply may come wrapped, whatever the outermost element is called.
+/// The path in a wrapped reply: the outermost element may have any name.
 const WRAPPED: &str = "*/job/task/results/vnml/project/group/valuation";
 
 /// The first element at a path below a node.

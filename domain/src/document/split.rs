@@ -9,15 +9,15 @@ use super::tree::NodeId;
 /// One task of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskDocument {
-    /// Its number within the group, from 1.
+    /// The number within the group, from 1.
     pub number: u32,
-    /// The name of its valuation, by which its type is chosen.
+    /// The name of the valuation, which decides the task type.
     pub name: Option<String>,
     /// The task document.
     pub xml: Vec<u8>,
 }
 
-/// The tasks of a group, by number: the valuation of each, and what its `use` bound.
+/// The tasks of a group, by number: the valuation of each, and the node that its `use` bound.
 #[derive(Debug)]
 pub(super) struct Plan {
     group: usize,
@@ -31,8 +31,8 @@ impl Plan {
 }
 
 impl Document {
-    /// The number of a group's tasks. Where the document refers to others, all that the tasks
-    /// need is asked for now, before the group starts.
+    /// The number of tasks in a group. If the document refers to others, this reports everything
+    /// that the tasks need now, before the group starts.
     pub fn count_tasks(
         &self,
         resources: &CapturedResources,
@@ -48,8 +48,8 @@ impl Document {
         })
     }
 
-    /// Hydrates every task for what it asks for. Where the documents that are there make the tasks
-    /// too large together, that is found now and not after the first of them are sent.
+    /// Hydrates every task to find the missing documents. It also finds now whether the tasks are
+    /// too large together, and not only after the first tasks are sent.
     fn require(&self, hydrator: &Hydrator<'_>, plan: &Plan) -> Result<(), HydrationError> {
         let mut missing: Vec<String> = Vec::new();
         let mut bytes = 0;
@@ -98,7 +98,7 @@ impl Document {
         Ok(plan)
     }
 
-    /// The tasks of a group: its valuations, and what `use` binds for each.
+    /// The tasks of a group: its valuations, and the nodes that `use` binds for each.
     fn planned(
         &self,
         hydrator: &Hydrator<'_>,
@@ -126,9 +126,9 @@ impl Document {
         Err(HydrationError::Missing { uris: missing })
     }
 
-    /// The first task documents of a group with these numbers, in that order: all of them, or
-    /// as many as have about `bytes` together, but at least one. A number that the group does not
-    /// have is left out.
+    /// The task documents of a group with these numbers, in that order. It gives all of them, or
+    /// the first ones with about `bytes` together, but at least one. Numbers that the group does
+    /// not have are skipped.
     pub fn tasks(
         &self,
         resources: &CapturedResources,

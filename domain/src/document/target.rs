@@ -1,4 +1,4 @@
-//! Hydrating a part of a document for itself: for the command line and the golden cases.
+//! Hydrates a part of a document by itself, for the command line and the golden cases.
 
 use super::hydrate::{CapturedResources, HydrationError, Hydrator, note};
 use super::request::{Document, Effort};
@@ -7,8 +7,8 @@ use super::write::Writer;
 use super::xpath::{Evaluator, Item, Value, compile};
 
 impl Document {
-    /// Hydrates what `target` names: `/` the document's element as one piece, an XPath each
-    /// element it gives, wrapped in `<hydrated>`.
+    /// Hydrates the elements that `target` names. `/` gives the document element as one piece. An
+    /// XPath gives each of its elements, wrapped in `<hydrated>`.
     pub fn hydrate(
         &self,
         resources: &CapturedResources,

@@ -1,4 +1,4 @@
-//! What a dry run warns of: what is right by the contract, and seldom what was meant.
+//! The warnings of a dry run: content that is valid, but probably a mistake.
 
 use std::collections::HashSet;
 
@@ -8,13 +8,13 @@ use super::tree::{Kind, NodeId};
 use super::well_formed::{is_blank, trimmed};
 use super::xpath::Item;
 
-/// The most warnings of a document.
+/// The maximum number of warnings for a document.
 const WARNINGS_MAX: usize = 100;
 
 impl Document {
-    /// The elements that are selected and are aliases: an alias is a reference to something else,
-    /// which is not followed where the alias is selected (`docs/vnml.md`, section 4.2), so that it
-    /// comes out empty. Each is told of once. None where this takes more than the effort.
+    /// Warns about selected aliases. An alias is a reference to something else, which is not
+    /// followed where the alias is selected (`docs/vnml.md`, section 4.2), so the alias comes out
+    /// empty. Each alias has one warning. `None` if the search takes more than this effort.
     pub(super) fn warnings(&self, effort: Effort) -> Option<Vec<String>> {
         let nothing = CapturedResources::default();
         let mut warnings = Vec::new();
@@ -34,12 +34,12 @@ impl Document {
         });
         match looked {
             Err(HydrationError::TakesLonger) => None,
-            // What is too costly is told of the group that it is in.
+            // The preview of the group reports an expression that is too costly.
             Ok(()) | Err(_) => Some(warnings),
         }
     }
 
-    /// The absolute expressions of all `select`s, in order.
+    /// The absolute expressions of all `select` attributes, in order.
     fn selects(&self) -> impl Iterator<Item = &str> {
         let nodes =
             std::iter::successors(Some(self.tree.root()), |node| self.tree.following(*node));

@@ -1,4 +1,4 @@
-//! What quick-xml leaves unchecked of XML 1.0 and Namespaces in XML.
+//! The rules of XML 1.0 and Namespaces in XML that quick-xml does not check.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ fn malformed(reason: String) -> Refusal {
     Refusal::new(Cause::Malformed, reason)
 }
 
-/// XML 1.0, production 2.
+/// Checks XML 1.0, production 2.
 pub(crate) fn characters(text: &str) -> Result<(), Refusal> {
-    // Nearly all text has none of these bytes. All are looked at: that takes the compiler fewer
-    // steps than to stop at the first.
+    // Nearly all text has none of these bytes. The loop examines all of them: the compiler makes
+    // faster code for that than for stopping at the first.
     let suspect = |b: u8| b == 0xEF || b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r');
     let found = text.bytes().map(|b| u8::from(suspect(b)));
     if found.fold(0, |all, found| all | found) == 0 {
@@ -33,7 +33,7 @@ pub(crate) fn characters(text: &str) -> Result<(), Refusal> {
 }
 
 pub(crate) fn text(text: &str) -> Result<(), Refusal> {
-    // The place takes far longer to find than whether there is one.
+    // Finding the position takes far longer than finding whether there is one.
     if text.contains("]]>") {
         let at = text.find("]]>").unwrap_or(0);
         return Err(malformed("]]> in text: write ]]&gt;".to_owned()).within(at));
@@ -41,7 +41,7 @@ pub(crate) fn text(text: &str) -> Result<(), Refusal> {
     characters(text)
 }
 
-/// XML 1.0, production 15.
+/// Checks XML 1.0, production 15.
 pub(crate) fn comment(text: &str) -> Result<(), Refusal> {
     let dashes = text.find("--");
     if let Some(at) = dashes.or(text.ends_with('-').then(|| text.len() - 1)) {
@@ -50,8 +50,8 @@ pub(crate) fn comment(text: &str) -> Result<(), Refusal> {
     characters(text)
 }
 
-/// XML 1.0, productions 23 and following: the content of an XML declaration. Gives the encoding
-/// that it names.
+/// Checks XML 1.0, productions 23 and following: the content of an XML declaration. Returns the
+/// encoding that it names.
 pub(crate) fn declaration(content: &str) -> Result<Option<&str>, Refusal> {
     let wrong = || malformed("this is no XML declaration".to_owned());
     let mut rest = content.strip_prefix("xml").ok_or_else(wrong)?;
@@ -98,8 +98,8 @@ fn declared(name: &str, value: &str) -> bool {
     }
 }
 
-/// What is wrong with the references in an attribute's value, of which `error` says that something
-/// is (XML 1.0, productions 66 to 68).
+/// The refusal for an invalid reference in an attribute's value. `error` is the library's error
+/// about it (XML 1.0, productions 66 to 68).
 pub(crate) fn faulty_reference(value: &str, error: &impl fmt::Display) -> Refusal {
     for (at, _) in value.match_indices('&') {
         let rest = &value[at + 1..];
@@ -118,7 +118,7 @@ pub(crate) fn faulty_reference(value: &str, error: &impl fmt::Display) -> Refusa
     malformed(error.to_string())
 }
 
-/// Whether `&#…;` with these digits is a character.
+/// Whether `&#…;` with these digits is a valid character.
 fn is_character(digits: &str) -> bool {
     let number = match digits.strip_prefix('x') {
         Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16),
@@ -129,7 +129,7 @@ fn is_character(digits: &str) -> bool {
     plain && character.is_some_and(|c| characters(c.encode_utf8(&mut [0; 4])).is_ok())
 }
 
-/// XML 1.0, productions 4 and 5.
+/// Checks XML 1.0, productions 4 and 5.
 pub(crate) fn name(name: &str) -> Result<(), Refusal> {
     let mut characters = name.chars();
     let fits = characters.next().is_some_and(starts_name) && characters.all(continues_name);
@@ -141,7 +141,7 @@ pub(crate) fn name(name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Namespaces in XML, production 4: what the target of an instruction must be (section 7).
+/// Checks Namespaces in XML, production 4: the target of an instruction must match it (section 7).
 pub(crate) fn unprefixed_name(unprefixed: &str) -> Result<(), Refusal> {
     name(unprefixed)?;
     if let Some(at) = unprefixed.find(':') {
@@ -151,7 +151,7 @@ pub(crate) fn unprefixed_name(unprefixed: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Namespaces in XML, production 7.
+/// Checks Namespaces in XML, production 7.
 pub(crate) fn qualified_name(qualified: &str) -> Result<(), Refusal> {
     name(qualified)?;
     let mut parts = qualified.split(':');
@@ -183,7 +183,7 @@ fn continues_name(c: char) -> bool {
             | '\u{203F}'..='\u{2040}')
 }
 
-/// Whether a character may stand in a name at all, and whether it may begin one.
+/// Whether a character may occur in a name, or begin one if it is `first`.
 pub(crate) fn name_character(c: char, first: bool) -> bool {
     c != ':'
         && if first {
@@ -205,23 +205,23 @@ pub(crate) fn local_name(qualified: &str) -> &str {
         .map_or(qualified, |(_, local)| local)
 }
 
-/// Text without the white space around it, as XML has it: a no-break space stays.
+/// Text without the XML white space around it. A no-break space stays.
 pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
-/// Text without the white space before it, likewise.
+/// Text without the XML white space before it. A no-break space stays.
 pub(crate) fn trimmed_start(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\r', '\n'])
 }
 
-/// Whether text is nothing but white space, as XML has it: a no-break space is content.
+/// Whether text is only XML white space. A no-break space is content.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.bytes()
         .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
-/// Attributes are apart from each other by white space.
+/// Checks that white space separates attributes.
 pub(crate) fn attribute_spacing(raw: &str) -> Result<(), Refusal> {
     let mut quote = None;
     let mut closed = false;
@@ -244,7 +244,7 @@ pub(crate) fn attribute_spacing(raw: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Namespaces in XML, section 3: what may be bound to what.
+/// Checks Namespaces in XML, section 3: which prefix may be bound to which namespace.
 pub(crate) fn binding(prefix: &str, namespace: &str) -> Result<(), Refusal> {
     let wrong = match prefix {
         "xmlns" => true,

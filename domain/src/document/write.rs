@@ -1,4 +1,4 @@
-//! From nodes to text.
+//! Writes nodes as text.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -9,23 +9,23 @@ use super::parse::declared_prefix;
 use super::tree::{Kind, NodeId, Tree};
 use super::well_formed::{self, XML_NAMESPACE};
 
-/// Writes XML, and declares whatever namespace a copied element brings with it.
+/// Writes XML, and declares every namespace that a copied element brings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
     pub text: String,
-    /// What it gives up beyond; none for never.
+    /// The limits at which the writer gives up; `None` for no limits.
     bounds: Option<Bounds>,
-    /// The bound that it went over first.
+    /// The limit that was exceeded first.
     over: Option<Over>,
-    /// The bindings in scope, outermost first, each with the number of open elements when it
-    /// was made.
+    /// The bindings in scope, outermost first, each with the number of open elements when it was
+    /// made.
     bindings: Vec<(usize, String, String)>,
     depth: usize,
-    /// What the next element is to declare where it is not in scope.
+    /// The bindings that the next element must declare unless they are in scope.
     brought: Vec<(String, String)>,
 }
 
-/// What a document that is written may have, so that it can be read again.
+/// The limits on written documents, so that they can be read again.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     bytes: usize,
@@ -33,7 +33,7 @@ struct Bounds {
     namespaces: usize,
 }
 
-/// An attribute to be written.
+/// An attribute to write.
 pub(crate) struct Written<'a> {
     pub name: &'a str,
     pub namespace: &'a str,
@@ -47,7 +47,7 @@ impl Written<'_> {
 }
 
 impl Writer {
-    /// One that gives up soon after so many bytes; what it has then is to be thrown away.
+    /// A writer that gives up soon after this many bytes. Its text is then useless.
     pub fn up_to(bytes: usize) -> Self {
         Self {
             bounds: Some(Bounds {
@@ -59,7 +59,7 @@ impl Writer {
         }
     }
 
-    /// One for what is hydrated: it may have what a document may have that is read.
+    /// A writer for hydrated content, with the same limits as for documents that are read.
     pub fn within(limits: &Limits) -> Self {
         Self {
             bounds: Some(Bounds {
@@ -71,7 +71,7 @@ impl Writer {
         }
     }
 
-    /// A copy with room for so many bytes more.
+    /// A copy with room for this many more bytes.
     pub fn with_room(&self, bytes: usize) -> Self {
         let mut text = String::with_capacity(self.text.len() + bytes);
         text.push_str(&self.text);
@@ -85,7 +85,7 @@ impl Writer {
         }
     }
 
-    /// The bound that it went over.
+    /// The limit that was exceeded, if any.
     pub fn over(&self) -> Option<Over> {
         let bytes = self.bounds.map(|bounds| bounds.bytes);
         let bytes = bytes.filter(|bytes| self.text.len() > *bytes);
@@ -110,8 +110,8 @@ impl Writer {
         }
     }
 
-    /// Has the next element declare what was in scope where it comes from: prefixes may stand in
-    /// its text and in the values of its attributes.
+    /// Makes the next element declare the namespaces that are in scope at its source. Its text and
+    /// its attribute values may use those prefixes.
     pub fn bring_scope(&mut self, tree: &Tree, element: NodeId) {
         let bindings = tree.in_scope(element).into_iter();
         self.brought = bindings
@@ -121,14 +121,14 @@ impl Writer {
             .collect();
     }
 
-    /// What a prefix is bound to; nothing is the empty namespace.
+    /// The namespace of a prefix; empty if the prefix is not bound.
     fn bound(&self, prefix: &str) -> &str {
         let bindings = self.bindings.iter().rev();
         let mut bound = bindings.filter(|(_, known, _)| known == prefix);
         bound.next().map_or("", |(_, _, namespace)| namespace)
     }
 
-    /// Writes a node with all below it.
+    /// Writes a node with all its descendants.
     pub fn node(&mut self, tree: &Tree, id: NodeId) {
         if tree.kind(id) == Kind::Root {
             return self.children(tree, id);
@@ -153,7 +153,7 @@ impl Writer {
         }
     }
 
-    /// Writes a node without what is below it; whether it is to be closed after that.
+    /// Writes a node without its descendants. Returns whether the caller must close it afterwards.
     fn single(&mut self, tree: &Tree, id: NodeId) -> bool {
         match tree.kind(id) {
             Kind::Root => {}
@@ -183,7 +183,7 @@ impl Writer {
         }
     }
 
-    /// Writes a start tag up to its end; [`Self::content`] or [`Self::close_empty`] follows.
+    /// Writes a start tag without its end; [`Self::content`] or [`Self::close_empty`] follows.
     pub fn open<'a>(
         &mut self,
         name: &str,
@@ -208,9 +208,9 @@ impl Writer {
         self.check();
     }
 
-    /// The part of a start tag where prefixes matter. Merged elements may bring declarations
-    /// that contradict each other: what the names need goes before what was declared, and of
-    /// two attributes that need the same prefix the second is renamed.
+    /// Writes the part of a start tag where prefixes matter. Merged elements may bring declarations
+    /// that contradict each other. Bindings that the names need then override the declarations. If
+    /// two attributes need the same prefix, the second one is renamed.
     fn open_bound(&mut self, name: &str, namespace: &str, attributes: Vec<Written<'_>>) {
         let prefix = well_formed::prefix(name).unwrap_or_default();
         let mut needed = Needed::of(prefix, namespace);
@@ -249,7 +249,7 @@ impl Writer {
         }
     }
 
-    /// Binds a prefix, where it is not bound to this already.
+    /// Binds a prefix, unless it is already bound to this namespace.
     fn declare(&mut self, prefix: &str, namespace: &str) {
         if self.bound(prefix) == namespace || namespace == XML_NAMESPACE {
             return;
@@ -316,12 +316,12 @@ impl Writer {
     }
 }
 
-/// The prefixes that the names of one start tag need, and what each is bound to.
+/// The prefixes that the names of one start tag need, with their namespaces.
 #[derive(Default)]
 struct Needed {
     in_order: Vec<(String, String)>,
     places: HashMap<String, usize>,
-    /// The prefix that stands in where a name's own prefix is bound to something else.
+    /// The replacement for a name's own prefix when that is bound to another namespace.
     stand_ins: HashMap<String, String>,
 }
 
@@ -342,7 +342,7 @@ impl Needed {
         Some(&self.in_order[*place].1)
     }
 
-    /// The name that an attribute is written with.
+    /// The name with which an attribute is written.
     fn name<'n>(&mut self, attribute: &Written<'n>, taken: &HashSet<&str>) -> Cow<'n, str> {
         let prefix = well_formed::prefix(attribute.name).unwrap_or_default();
         if prefix.is_empty() || attribute.namespace == XML_NAMESPACE {
@@ -368,7 +368,7 @@ impl Needed {
         Cow::Owned(name)
     }
 
-    /// A prefix that nothing on the element uses.
+    /// A prefix that the element does not use.
     fn fresh(&self, taken: &HashSet<&str>) -> String {
         let mut number = self.stand_ins.len() + 1;
         loop {
@@ -381,7 +381,7 @@ impl Needed {
     }
 }
 
-/// Escapes what a reader would take for something else, or would normalise away.
+/// Escapes the characters that a parser would interpret or normalize.
 fn escape<const ATTRIBUTE: bool>(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = first_special::<ATTRIBUTE>(rest.as_bytes()) {
@@ -400,14 +400,14 @@ fn escape<const ATTRIBUTE: bool>(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
-/// So many bytes are looked at in one go: most text has nothing to escape for long.
+/// How many bytes are examined together: most text has long stretches with nothing to escape.
 const BLOCK_BYTES: usize = 64;
 
 fn first_special<const ATTRIBUTE: bool>(bytes: &[u8]) -> Option<usize> {
     let is_special = |b: u8| {
         matches!(b, b'&' | b'<' | b'>' | b'\r') || ATTRIBUTE && matches!(b, b'"' | b'\t' | b'\n')
     };
-    // Bytes instead of `bool`s are what the compiler compares many of at once.
+    // The compiler can compare many bytes at once, but not many `bool`s.
     let specials = |block: &[u8; BLOCK_BYTES]| {
         let found = block.iter().map(|b| u8::from(is_special(*b)));
         found.fold(0, |all, found| all | found)

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::request::{Failure, GroupOutline, RequestId};
 
-/// What an event says in public, by event. Documents and results are not in it: whoever wants
-/// them reads them.
+/// The public data of an event, by event. It leaves out documents and results, which a reader can
+/// fetch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[allow(missing_docs)] // Each is its type.

@@ -18,34 +18,34 @@ pub struct CloudEvent {
     pub id: String,
     /// See [`SOURCE`].
     pub source: &'static str,
-    /// Such as `fanfold.request.group-started.v1`.
+    /// The type of the event, such as `fanfold.request.group-started.v1`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The request.
     pub subject: RequestId,
-    /// When the log took it in.
+    /// When the log stored the event.
     pub time: Timestamp,
-    /// The form of the data.
+    /// The media type of the data.
     pub datacontenttype: &'static str,
-    /// Where its data's schema is served.
+    /// Where the schema of the data is served.
     pub dataschema: String,
-    /// Its commit's sequence in the log: it grows within a request.
+    /// The sequence of the event's commit in the log. It grows within a request.
     pub sequence: String,
-    /// Where in a trace of the caller's the request belongs.
+    /// The traceparent of the caller, if the submission had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<TraceParent>,
-    /// What it says.
+    /// The data of the event.
     pub data: Data,
 }
 
-/// The `type` of an event of this name.
+/// The `type` of an event with this name.
 #[must_use]
 pub fn event_type(name: &str) -> String {
     format!("fanfold.request.{name}.v1")
 }
 
 impl CloudEvent {
-    /// The public form of an event of the log.
+    /// The public form of an event in the log.
     #[must_use]
     pub fn of<E: Borrow<Event>>(recorded: &Recorded<E>) -> Self {
         let Recorded {

@@ -1,4 +1,4 @@
-//! The public form of events: the lifecycle feed, the history over HTTP, and the schemas of both
+//! The public form of events. The lifecycle feed, the history over HTTP, and the schemas of both
 //! follow from the types here. Within a version the form only grows.
 
 mod asyncapi;

@@ -1,5 +1,5 @@
-//! What an event says in public. It is bounded: whatever a document, a caller or a worker makes an
-//! event of, what is told of it fits into one message.
+//! Makes the public form of an event. The form is bounded: it fits into one message, whatever a
+//! document, a caller or a worker puts into the event.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -11,15 +11,15 @@ use super::data::{
 use crate::request::bounds::{NAME_MAX_BYTES, TEXT_MAX_BYTES, cut, json_bytes};
 use crate::request::{self, Event, FAILED_TASKS_MAX, Recorded, RequestId};
 
-/// The most groups that are told; there is the number of all.
+/// The maximum number of groups in the public form, which also has the total number.
 pub const GROUPS_MAX: usize = 100;
-/// The most places that are told from which something was fetched; likewise.
+/// The maximum number of fetched URIs in the public form, which also has the total number.
 pub const URIS_MAX: usize = 100;
-/// The most bytes of one such place.
+/// The maximum length of one such URI, in bytes.
 pub const URI_MAX_BYTES: usize = 2 * 1024;
-/// The most bytes of all of them, as JSON.
+/// The maximum size of all these URIs, in bytes of JSON.
 const URIS_MAX_BYTES: usize = 256 * 1024;
-/// The most bytes of metadata, as JSON.
+/// The maximum size of the metadata, in bytes of JSON.
 const METADATA_MAX_BYTES: usize = 128 * 1024;
 
 impl Data {
@@ -66,7 +66,7 @@ impl Data {
     }
 }
 
-/// The beginning of a text, as much of it as is told.
+/// The beginning of a text, up to `most` bytes.
 fn begun(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
@@ -75,7 +75,7 @@ fn text(text: &str) -> String {
     begun(text, TEXT_MAX_BYTES).to_owned()
 }
 
-/// The number of all, where it is not the number of those that are told.
+/// The total number; `None` if the public form has all of them.
 fn count(all: usize, told: usize) -> Option<u32> {
     (told < all).then(|| u32::try_from(all).unwrap_or(u32::MAX))
 }
@@ -176,7 +176,7 @@ fn task_failed(request_id: RequestId, event: &request::TaskFailed) -> TaskFailed
 fn redriven(request_id: RequestId, event: &request::Redriven) -> Redriven {
     let told = event.tasks.iter().take(FAILED_TASKS_MAX);
     let tasks: Vec<u32> = told.copied().collect();
-    // What the log leaves out it counts.
+    // The log counts the tasks that its own list leaves out.
     let task_count = event.task_count.or(count(event.tasks.len(), tasks.len()));
     Redriven {
         request_id,

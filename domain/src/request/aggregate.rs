@@ -3,7 +3,7 @@ use cqrs_es::event_sink::EventSink;
 
 use super::{Command, Event, Rejection, State, decide, evolve};
 
-/// The aggregate contract of cqrs-es over the pure functions; the `async` is the contract's,
+/// The aggregate contract of cqrs-es over the pure functions. The `async` comes from the contract;
 /// nothing here ever waits.
 impl Aggregate for State {
     const TYPE: &'static str = "request";

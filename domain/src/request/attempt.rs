@@ -34,16 +34,16 @@ pub struct Attempt {
     pub fault: Fault,
 }
 
-/// What follows a failed attempt.
+/// The consequence of a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Next {
-    /// It is tried again, not before this time; the work queue keeps it until then.
+    /// The task is tried again, not before this time. The work queue keeps it until then.
     RetryAt(Timestamp),
-    /// It is tried again, and the delay is too long for the work queue to keep the task: at this
-    /// time it is to be dispatched again.
+    /// The task is tried again, but the delay is too long for the work queue to keep it. The
+    /// orchestrator dispatches it again at this time.
     DispatchAt(Timestamp),
-    /// It is not tried again; the dead letter has its history.
+    /// The task is not tried again. The dead letter has its history.
     DeadLetter(String),
 }
 
@@ -51,29 +51,30 @@ pub enum Next {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// With this result.
+    /// The attempt succeeded, with this result.
     Succeeded(Payload),
-    /// With a fault.
+    /// The attempt failed.
     Failed {
-        /// What went wrong.
+        /// The fault.
         fault: Fault,
-        /// What follows.
+        /// The consequence.
         next: Next,
     },
 }
 
-/// What a worker was given to work on, so that the log can prove it later.
+/// The input of a worker, recorded so that the log can prove it later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Given {
-    /// The type of the task, by what was configured when it was sent.
+    /// The type of the task, by the configuration at the time of dispatch.
     pub task_type: String,
-    /// SHA-256 of the task document, in lower-case hex; none where it could not be read.
+    /// The SHA-256 of the task document, in lower-case hex; `None` if the worker could not read the
+    /// document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
 
-/// What a worker says of one attempt.
+/// A worker's report of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
@@ -81,7 +82,7 @@ pub struct Outcome {
     pub group: u32,
     /// The task, from 1.
     pub task: u32,
-    /// The run it is of, where that is known: the number of redrives before it was dispatched.
+    /// The run of the attempt, if known: the number of redrives before its dispatch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<u32>,
     /// The attempt, from 1.
@@ -92,35 +93,35 @@ pub struct Outcome {
     pub started_at: Timestamp,
     /// How long it ran, in milliseconds.
     pub duration_ms: u64,
-    /// What the worker was given; none from workers that do not tell.
+    /// The input of the worker; `None` from workers that do not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,
-    /// Whether the worker has looked at its result, so that nobody has to look again.
+    /// Whether the worker has checked its result, so that the orchestrator need not check it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checked: bool,
     /// How it ended.
     pub verdict: Verdict,
 }
 
-/// What a worker or a timer tells the orchestrator.
+/// A report from a worker or a timer to the orchestrator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Report {
     /// An attempt ended.
     Outcome(Outcome),
-    /// The time limit of a group has passed; it may come late.
+    /// The time limit of a group has passed. The report may come late.
     GroupTimedOut {
         /// The group, from 0.
         group: u32,
         /// The deadline that passed: a timer of an earlier run names an earlier one.
         deadline: Timestamp,
     },
-    /// The time limit of the whole request has passed; it may come late.
+    /// The time limit of the whole request has passed. The report may come late.
     RequestTimedOut {
-        /// The run it limits: the number of redrives before it.
+        /// The run that the timer limits: the number of redrives before it.
         run: u32,
     },
-    /// The delay of a failed attempt has passed and the task is to be dispatched again.
+    /// The delay of a failed attempt has passed, so the task must be dispatched again.
     TaskDue {
         /// The group, from 0.
         group: u32,

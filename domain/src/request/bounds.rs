@@ -1,18 +1,20 @@
-//! How much is kept of what others say. What a request's history has in it must fit into the
-//! messages that tell of it, whoever wrote it: a worker of somebody's own, too.
+//! Limits on the data that others put into a request's history. Every part of the history must fit
+//! into the messages that carry it, even a part that comes from a third-party worker.
 
 use super::{Attempt, Fault, Next, Outcome, Payload, Report, Verdict};
 
-/// The most bytes of a name: of a worker, a task type, a dead letter, and of a group in an event.
+/// The maximum size of a name, in bytes: of a worker, a task type, a dead letter, or a group in an
+/// event.
 pub const NAME_MAX_BYTES: usize = 256;
-/// The most bytes of a code.
+/// The maximum size of a code, in bytes.
 pub const CODE_MAX_BYTES: usize = 128;
-/// The most bytes of what says in words what happened, or why.
+/// The maximum size of a text that explains what happened or why, in bytes.
 pub const TEXT_MAX_BYTES: usize = 4 * 1024;
-/// The most causes of a fault.
+/// The maximum number of causes of a fault.
 pub const CAUSES_MAX: usize = 10;
 
-/// Cuts a text after so many bytes, between characters. Says whether something was cut off.
+/// Cuts a text to at most this many bytes, between characters. Returns whether something was cut
+/// off.
 pub(crate) fn cut(text: &mut String, most: usize) -> bool {
     let end = text.floor_char_boundary(most);
     let cut = end < text.len();
@@ -20,7 +22,7 @@ pub(crate) fn cut(text: &mut String, most: usize) -> bool {
     cut
 }
 
-/// How many bytes a text has in JSON, with its quotes and what is escaped in it.
+/// The size of a text in JSON, with its quotes and escapes, in bytes.
 #[must_use]
 pub fn json_bytes(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
@@ -32,8 +34,8 @@ pub fn json_bytes(text: &str) -> usize {
 }
 
 impl Fault {
-    /// Cuts what is longer than is kept; of too many causes the first ones and the last stay. Says
-    /// whether something was cut off.
+    /// Cuts the parts that exceed their limits. If there are too many causes, the first ones and
+    /// the last one stay. Returns whether something was cut off.
     pub fn bound(&mut self) -> bool {
         let mut cut_off = cut(&mut self.code, CODE_MAX_BYTES);
         cut_off |= cut(&mut self.message, TEXT_MAX_BYTES);
@@ -49,14 +51,14 @@ impl Fault {
 }
 
 impl Attempt {
-    /// The same.
+    /// Cuts the parts that exceed their limits.
     pub fn bound(&mut self) -> bool {
         cut(&mut self.worker, NAME_MAX_BYTES) | self.fault.bound()
     }
 }
 
 impl Next {
-    /// The same.
+    /// Cuts the parts that exceed their limits. Returns whether something was cut off.
     pub fn bound(&mut self) -> bool {
         match self {
             Self::RetryAt(_) | Self::DispatchAt(_) => false,
@@ -66,7 +68,8 @@ impl Next {
 }
 
 impl Outcome {
-    /// The same. The result is not cut.
+    /// Cuts the parts that exceed their limits, but not the result. Returns whether something was
+    /// cut off.
     pub fn bound(&mut self) -> bool {
         let mut cut_off = cut(&mut self.worker, NAME_MAX_BYTES);
         if let Some(given) = &mut self.given {
@@ -87,7 +90,7 @@ impl Outcome {
 }
 
 impl Report {
-    /// The same.
+    /// Cuts the parts that exceed their limits. Returns whether something was cut off.
     pub fn bound(&mut self) -> bool {
         match self {
             Self::Outcome(outcome) => outcome.bound(),

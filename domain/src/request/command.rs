@@ -4,106 +4,106 @@ use jiff::Timestamp;
 
 use super::{Failure, Fork, Payload, Received, Report, Resource};
 
-/// What somebody wants of a request.
+/// A command to a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Take this document in.
+    /// Accept this document.
     Submit(Box<Received>),
-    /// Take this document in, and begin with its first group, which needs nothing but the
-    /// document.
+    /// Accept this document, and start its first group, which needs nothing but the document.
     Begin(Box<Received>, Advance),
-    /// Take in a document, and take over what another request has.
+    /// Accept a document, and take over the results of another request.
     Fork(Box<Fork>),
-    /// Keep what was fetched.
+    /// Keep the fetched resources.
     CaptureResources(Vec<Resource>),
-    /// Take in what workers and timers say, and go as far as the steps allow.
+    /// Process the reports of workers and timers, and go as far as the steps allow.
     Advance(Advance),
-    /// End it: its task documents cannot be made.
+    /// End the request, because its task documents cannot be made.
     Abort(Failure),
-    /// Stop it.
+    /// Stop the request.
     Cancel {
-        /// Who wants it.
+        /// The caller who cancels the request.
         by: String,
         /// Why.
         reason: String,
     },
-    /// Run what failed again.
+    /// Run the failed tasks again.
     Redrive {
-        /// Who wants it.
+        /// The caller who redrives the request.
         by: String,
         /// Why.
         reason: String,
         /// The time of the decision.
         now: Timestamp,
-        /// The rules the run is under.
+        /// The rules for the run.
         rules: Rules,
     },
 }
 
-/// See [`Command::Advance`].
+/// The data of [`Command::Advance`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advance {
-    /// What workers and timers say, in the order it was taken in.
+    /// The reports of workers and timers, in the order in which they arrived.
     pub reports: Vec<Report>,
-    /// What comes after the current group, in order, as the document and the results have it;
-    /// none where the caller does not expect the group to end.
+    /// The steps after the current group, in order, which follow from the document and the results.
+    /// The list is empty if the caller does not expect the group to end.
     pub steps: Vec<Step>,
-    /// The group that the first of the steps is about. The request may have gone on since they
-    /// were worked out, and then they are not what comes next.
+    /// The group of the first step. If the request has moved on since the caller worked out the
+    /// steps, they are not the next ones.
     pub from: u32,
     /// The time of the decision.
     pub now: Timestamp,
-    /// The rules the request is under.
+    /// The rules for the request.
     pub rules: Rules,
 }
 
-/// What the operator configured for all requests.
+/// The operator's settings for all requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// How long a group may take.
     pub group_timeout: Duration,
-    /// Whether the first task given up ends the request, rather than the last to end.
+    /// Whether the request ends when the first task is given up, rather than when the last task
+    /// ends.
     pub fail_fast: bool,
 }
 
-/// One step after a group, worked out from the document.
+/// A step after a group, worked out from the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The next group, and the number of its tasks; one without tasks is complete at once.
+    /// The next group and the number of its tasks. A group without tasks is complete at once.
     Group {
-        /// Its name, where it has one.
+        /// The name of the group, if it has one.
         name: Option<String>,
         /// The number of its tasks.
         tasks: u32,
     },
-    /// There is no further group: this is the response.
+    /// No group is left: this is the response.
     Response(Payload),
-    /// The document cannot be taken further.
+    /// The document cannot be processed further.
     Failure(Failure),
 }
 
-/// Why a command is not obeyed.
+/// Why a command is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// No such request was ever submitted.
     #[error("there is no such request")]
     Unknown,
-    /// The id is taken by another document.
+    /// Another document has already taken the id.
     #[error("this idempotency key was used with another document")]
     FingerprintDiffers,
-    /// What the command wants is possible only while the request runs.
+    /// The command is possible only while the request runs.
     #[error("the request has already {0}")]
     Ended(&'static str),
-    /// A redrive needs a failed request.
+    /// A redrive needs a failed request, and this one is running.
     #[error("the request is still running; only a failed request can be redriven")]
     StillRunning,
-    /// A redrive needs a failed request.
+    /// A redrive needs a failed request, and this one ended otherwise.
     #[error("the request ended as {0}; only a failed request can be redriven")]
     NotFailed(&'static str),
-    /// The log would lose the request before a run of it has to end.
+    /// The log would delete the request before the end of a new run.
     #[error("the log keeps the request for less time than a run may take: fork it instead")]
     TooOld,
-    /// The group ends with these reports: the steps from the next group on are needed.
+    /// The reports end the group, so the steps from the next group on are needed.
     #[error("the steps from group {0} on are needed")]
     StepsNeeded(u32),
 }

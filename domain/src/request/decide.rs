@@ -116,7 +116,7 @@ fn redrive(
     })])
 }
 
-/// What somebody said, as far as it is kept.
+/// A text from a caller, cut to its limit.
 fn said(mut text: String) -> String {
     cut(&mut text, TEXT_MAX_BYTES);
     text
@@ -147,7 +147,7 @@ fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, Rejection>
     Ok(events)
 }
 
-/// What follows from the outcomes for the group that runs.
+/// Adds the events that follow from the outcomes for the running group.
 fn conclude(
     request: &Request,
     group: &Group,
@@ -160,7 +160,8 @@ fn conclude(
         events.push(Event::GroupCompleted { group: index });
         let timed_out = request_timed_out(request, &advance.reports);
         let next = follow(request.completed.len() + 1, advance)?;
-        // Its timer has fired and will not fire again: only an end may overtake it.
+        // The request's timer has fired and will not fire again: only the end of the request may
+        // come first.
         if timed_out && !next.last().is_some_and(Event::is_terminal) {
             events.push(failed(request_timeout(None, Failure::default())));
         } else {

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{Event, Next};
 
-/// The tasks that are to be tried again after `now`, by group and number, each with when: what a
-/// queue knew that was lost.
+/// The tasks whose next attempt is due after `now`, with the due time, by group and number. Queue
+/// recovery uses it to restore the delays of a lost queue.
 pub fn delayed<'a>(
     events: impl IntoIterator<Item = &'a Event>,
     now: Timestamp,
@@ -23,7 +23,7 @@ pub fn delayed<'a>(
             Event::TaskSucceeded(done) => {
                 delayed.remove(&(done.group, done.task));
             }
-            // What runs again runs at once.
+            // Redriven tasks run at once.
             Event::Redriven(_) => delayed.clear(),
             _ => {}
         }

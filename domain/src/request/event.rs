@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attempt, EventKind, Failure, Given, Next, Payload, RequestId, TraceParent};
 
-/// A fact about a request, in the log, never changed. Its JSON form may only grow.
+/// A fact about a request in the log. It never changes. Its JSON form may only grow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// A document was accepted.
     Received(Box<Received>),
-    /// What the document refers to was fetched and kept.
+    /// The resources to which the document refers were fetched and kept.
     ResourcesCaptured(ResourcesCaptured),
     /// A group started.
     GroupStarted(GroupStarted),
-    /// A task has its result.
+    /// A task succeeded, with its result.
     TaskSucceeded(TaskSucceeded),
     /// An attempt of a task failed.
     TaskFailed(TaskFailed),
@@ -26,7 +26,7 @@ pub enum Event {
         /// The group, from 0.
         group: u32,
     },
-    /// Every task of a group has its result.
+    /// All tasks of a group have their results.
     GroupCompleted {
         /// The group, from 0.
         group: u32,
@@ -35,38 +35,38 @@ pub enum Event {
     Succeeded(Succeeded),
     /// The request ended without a response.
     Failed(Failed),
-    /// The request was stopped by somebody.
+    /// Somebody stopped the request.
     Cancelled(Cancelled),
-    /// The request runs again from the failed group, keeping the results it has.
+    /// The request runs again from the failed group, and keeps the results that it has.
     Redriven(Redriven),
-    /// The request began with what another one had: the events after this one, in the same
-    /// commit, are taken over from it.
+    /// The request began with the results of another one. The later events in the same commit are
+    /// taken over from that request.
     Forked(Forked),
 }
 
-/// See [`Event::Received`].
+/// The data of [`Event::Received`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Received {
     /// The document as it was submitted.
     pub document: Payload,
-    /// SHA-256 of the canonical document, in lower-case hex.
+    /// The SHA-256 of the canonical document, in lower-case hex.
     pub fingerprint: String,
     /// The groups of the document, in order.
     pub groups: Vec<GroupOutline>,
     /// The `x-*` headers of the submission, names in lower case.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// Where in a trace of the caller's it belongs.
+    /// The traceparent of the caller, if the submission had one.
     #[serde(
         default,
         deserialize_with = "TraceParent::or_none",
         skip_serializing_if = "Option::is_none"
     )]
     pub traceparent: Option<TraceParent>,
-    /// Who submitted it.
+    /// The caller who submitted the document.
     pub submitter: String,
-    /// The idempotency key it came with.
+    /// The idempotency key of the submission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
 }
@@ -84,28 +84,28 @@ pub struct GroupOutline {
 /// One fetched resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
-    /// Where it was fetched from.
+    /// The URI of the resource.
     pub uri: String,
-    /// SHA-256 of the bytes, in lower-case hex; none in logs from before it was recorded.
+    /// The SHA-256 of the bytes, in lower-case hex; `None` in older logs, which did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The bytes, kept.
+    /// The stored bytes.
     pub content: Payload,
 }
 
-/// See [`Event::ResourcesCaptured`].
+/// The data of [`Event::ResourcesCaptured`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourcesCaptured {
-    /// What was fetched, in the order of the fetches.
+    /// The fetched resources, in the order of the fetches.
     pub resources: Vec<Resource>,
 }
 
-/// See [`Event::GroupStarted`].
+/// The data of [`Event::GroupStarted`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupStarted {
     /// The group, from 0.
     pub group: u32,
-    /// Its name, where it has one.
+    /// The name of the group, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The number of its tasks.
@@ -114,7 +114,7 @@ pub struct GroupStarted {
     pub deadline: Timestamp,
 }
 
-/// See [`Event::TaskSucceeded`].
+/// The data of [`Event::TaskSucceeded`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskSucceeded {
@@ -130,14 +130,14 @@ pub struct TaskSucceeded {
     pub started_at: Timestamp,
     /// How long the attempt ran, in milliseconds.
     pub duration_ms: u64,
-    /// What the worker was given; none in logs from before it was recorded.
+    /// The input of the worker; `None` in older logs, which did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,
     /// The result document.
     pub result: Payload,
 }
 
-/// See [`Event::TaskFailed`].
+/// The data of [`Event::TaskFailed`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskFailed {
     /// The group, from 0.
@@ -147,83 +147,83 @@ pub struct TaskFailed {
     /// The attempt that failed.
     #[serde(flatten)]
     pub attempt: Attempt,
-    /// What the worker was given; none in logs from before it was recorded.
+    /// The input of the worker; `None` in older logs, which did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Given>,
-    /// What follows.
+    /// The consequence.
     pub next: Next,
 }
 
-/// See [`Event::Succeeded`].
+/// The data of [`Event::Succeeded`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Succeeded {
     /// The response document.
     pub response: Payload,
 }
 
-/// See [`Event::Failed`].
+/// The data of [`Event::Failed`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
-    /// Why.
+    /// The failure.
     pub failure: Failure,
 }
 
-/// See [`Event::Cancelled`].
+/// The data of [`Event::Cancelled`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelled {
-    /// Who cancelled it.
+    /// The caller who cancelled the request.
     pub by: String,
-    /// Why, in that person's words.
+    /// The reason, in that person's words.
     pub reason: String,
 }
 
-/// See [`Event::Redriven`].
+/// The data of [`Event::Redriven`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redriven {
-    /// Who redrove it.
+    /// The caller who redrove the request.
     pub by: String,
-    /// Why, in that person's words.
+    /// The reason, in that person's words.
     pub reason: String,
-    /// The run that begins, from 1: the number of redrives with this one.
+    /// The run that begins, from 1: the number of redrives, including this one.
     pub run: u32,
-    /// The group that runs again, from 0; none where the request failed between groups.
+    /// The group that runs again, from 0; `None` if the request failed between groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u32>,
     /// The tasks that run again: all of them, or the first 1,000.
     pub tasks: Vec<u32>,
-    /// How many run again, where not all are told.
+    /// How many tasks run again, if the list does not have all of them.
     #[serde(default, rename = "taskCount", skip_serializing_if = "Option::is_none")]
     pub task_count: Option<u32>,
-    /// When the group now times out.
+    /// The new time at which the group times out.
     pub deadline: Timestamp,
 }
 
-/// See [`Event::Forked`].
+/// The data of [`Event::Forked`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Forked {
     /// The request that was forked.
     pub from: RequestId,
-    /// The sequence up to which its results are taken over.
+    /// The sequence up to which the new request takes over results.
     pub sequence: u64,
-    /// Who forked it.
+    /// The caller who forked the request.
     pub by: String,
-    /// Why, in that person's words.
+    /// The reason, in that person's words.
     pub reason: String,
 }
 
-/// An event with its place in the log.
+/// An event with its position in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded<E> {
-    /// The request it is about.
+    /// The request of the event.
     pub request: RequestId,
     /// The sequence of its commit in the log.
     pub sequence: u64,
-    /// Its place within the commit, from 0.
+    /// The index within the commit, from 0.
     pub index: u32,
-    /// When the log took it in.
+    /// When the log stored the event.
     pub at: Timestamp,
-    /// Where in a trace of the caller's its request belongs.
+    /// The traceparent of the caller, if the submission had one.
     #[serde(
         default,
         deserialize_with = "TraceParent::or_none",
@@ -241,7 +241,7 @@ impl Event {
         self.kind().name()
     }
 
-    /// What kind of event it is.
+    /// The kind of the event.
     #[must_use]
     pub const fn kind(&self) -> EventKind {
         match self {
@@ -260,13 +260,14 @@ impl Event {
         }
     }
 
-    /// Whether a request ends with it.
+    /// Whether the event ends the request.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         self.kind().is_terminal()
     }
 
-    /// The payloads that it refers to: an export without one of them could not be replayed.
+    /// The payloads to which the event refers. An export must include them, or it could not be
+    /// replayed.
     #[must_use]
     pub fn payloads(&self) -> Vec<&Payload> {
         match self {

@@ -1,6 +1,6 @@
-//! The kinds of events: one row for each. Everything that lists events reads this table.
+//! The kinds of events, one row for each. All code that lists events reads this table.
 
-/// What kind of event it is.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EventKind {
     /// See [`super::Event::Received`].
@@ -40,7 +40,7 @@ enum Ends {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Feed {
     Published,
-    /// There is one for every task: too many for a feed.
+    /// The event occurs once for every task, which is too often for a feed.
     HistoryOnly,
 }
 
@@ -110,7 +110,7 @@ impl EventKind {
         TABLE.iter().map(|row| row.kind)
     }
 
-    /// The kind of this name.
+    /// The kind with this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         let row = TABLE.iter().find(|row| row.name == name)?;
@@ -121,19 +121,19 @@ impl EventKind {
         &TABLE[self as usize]
     }
 
-    /// Its name, as the log, the feed and the views have it.
+    /// The name of the kind in the log, the feed and the views.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Whether a request ends with it.
+    /// Whether an event of this kind ends the request.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self.row().ends, Ends::Yes)
     }
 
-    /// Whether the lifecycle feed has it.
+    /// Whether the lifecycle feed has events of this kind.
     #[must_use]
     pub const fn is_in_feed(self) -> bool {
         matches!(self.row().feed, Feed::Published)

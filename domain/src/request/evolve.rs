@@ -3,8 +3,8 @@ use super::{
     TaskFailed, TaskState, TaskSucceeded,
 };
 
-/// The state after one more event. Total: what is in the log happened, so there are no rules
-/// here, and an event that does not fit changes nothing.
+/// The state after one more event. The function is total and has no rules, because everything in
+/// the log has happened. An event that does not fit changes nothing.
 #[must_use]
 pub fn evolve(state: State, event: &Event) -> State {
     match (state, event) {
@@ -75,7 +75,7 @@ fn new_group(started: &GroupStarted) -> Group {
     }
 }
 
-/// Takes the group out of the phase, which is planning afterwards.
+/// Takes the group out of the phase, which becomes planning.
 fn take_group(request: &mut Request) -> Option<Group> {
     match std::mem::replace(&mut request.phase, Phase::Planning) {
         Phase::Running(group) => Some(group),

@@ -4,20 +4,20 @@ use serde::{Deserialize, Serialize};
 use super::Attempt;
 use super::bounds::{CODE_MAX_BYTES, NAME_MAX_BYTES, TEXT_MAX_BYTES, cut, json_bytes};
 
-/// The most tasks that a failure tells of; it has the number of all.
+/// The maximum number of tasks that a failure lists. It also has the total number.
 pub const FAILED_TASKS_MAX: usize = 1_000;
-/// A failure's tasks are told in full up to this many bytes: one commit has to fit into one
-/// message, together with the reports that it takes in. Beyond it a task keeps its last attempt
-/// without causes, and beyond half as much more only its number and its dead letter, which has
-/// everything.
+/// A failure describes its tasks in full up to this many bytes, because one commit must fit into
+/// one message together with its reports. Beyond this, a task keeps only its last attempt, without
+/// causes. Beyond one and a half times this, it keeps only its number and its dead letter, which
+/// has everything.
 pub const FAILURE_MAX_BYTES: usize = 192 * 1024;
-/// Up to where a task keeps its last attempt.
+/// Beyond this many bytes a task loses its last attempt too.
 const SHORTENED_MAX_BYTES: usize = FAILURE_MAX_BYTES + FAILURE_MAX_BYTES / 2;
-/// The most bytes of the names of all dead letters.
+/// The maximum size of the names of all dead letters, in bytes.
 const LETTERS_MAX_BYTES: usize = 96 * 1024;
-/// What an attempt takes beside its texts.
+/// The size of an attempt without its texts, in bytes.
 const ATTEMPT_BYTES: usize = 200;
-/// The most of a message that is kept beyond the limit.
+/// How much of a message a shortened attempt keeps, in bytes.
 const SHORT_MESSAGE_BYTES: usize = 200;
 
 /// Why a request failed, with everything somebody needs to put it right.
@@ -58,7 +58,7 @@ pub struct FailedTask {
 }
 
 impl Failure {
-    /// The same failure, told so that it fits into a commit.
+    /// The same failure, cut so that it fits into a commit.
     #[must_use]
     pub(crate) fn bounded(mut self) -> Self {
         let mut cut_off = cut(&mut self.code, CODE_MAX_BYTES);
@@ -83,8 +83,8 @@ impl Failure {
         self
     }
 
-    /// Like failures have like fingerprints: the code, and the code of each task's last
-    /// attempt, each once; no ids, times or counts.
+    /// The fingerprint of the failure: similar failures have the same one. It consists of the code,
+    /// and of the code of each task's last attempt, each once. It has no ids, times or counts.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut codes: Vec<&str> = self
@@ -102,8 +102,8 @@ impl Failure {
 }
 
 impl FailedTask {
-    /// Cuts what is longer than is kept, where so many bytes are told before it. Says whether
-    /// something was cut off.
+    /// Cuts the parts that exceed their limits, given the number of bytes of the tasks before this
+    /// one. Returns whether something was cut off.
     fn bound(&mut self, told: usize) -> bool {
         let letter = self.dead_letter.as_mut();
         let mut cut_off = letter.is_some_and(|letter| cut(letter, NAME_MAX_BYTES));
@@ -133,7 +133,7 @@ impl FailedTask {
     }
 }
 
-/// How many bytes an attempt has in JSON, about.
+/// The approximate size of an attempt in JSON, in bytes.
 fn size(attempt: &Attempt) -> usize {
     let fault = &attempt.fault;
     let causes: usize = fault.causes.iter().map(|cause| json_bytes(cause)).sum();

@@ -1,4 +1,4 @@
-//! A new request that takes over what another one has: its results up to a point of the log.
+//! Creates a new request that takes over the results of another one up to a sequence.
 
 use jiff::Timestamp;
 
@@ -7,36 +7,36 @@ use super::{
     Event, Forked, GroupStarted, Received, Resource, ResourcesCaptured, Rules, TaskSucceeded,
 };
 
-/// What a fork begins with.
+/// The data with which a fork begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fork {
-    /// The document, the original's or another one.
+    /// The document: the original one, or another one.
     pub received: Received,
-    /// What is forked, by whom and why.
+    /// Which request is forked, by whom and why.
     pub forked: Forked,
-    /// What was fetched for the original.
+    /// The resources fetched for the original request.
     pub resources: Vec<Resource>,
-    /// The groups that are taken over, from the first on.
+    /// The groups that are taken over, from the first one on.
     pub groups: Vec<TakenGroup>,
     /// The time of the decision.
     pub now: Timestamp,
-    /// The rules the new request is under.
+    /// The rules for the new request.
     pub rules: Rules,
 }
 
-/// A group with the results that are taken over. One that lacks some is the last.
+/// A group with the results that are taken over. A group that lacks some results is the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenGroup {
-    /// Its name, where it has one.
+    /// The name of the group, if it has one.
     pub name: Option<String>,
     /// The number of its tasks.
     pub tasks: u32,
-    /// The outcomes that are taken over, each task at the most once.
+    /// The outcomes that are taken over, at most one for each task.
     pub results: Vec<TaskSucceeded>,
 }
 
-/// The events of the first commit: what is taken over is told as it is told of any request, so
-/// that no reader of the log needs to know of forks.
+/// The events of the first commit. They describe the inherited results like those of any request,
+/// so that no reader of the log needs to know about forks.
 pub(super) fn begin(fork: Fork) -> Vec<Event> {
     let deadline = fork
         .now

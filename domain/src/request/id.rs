@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Into how many fixed slices the request ids fall. It is part of every subject and never changes.
+/// The number of fixed slices of the request ids. It is part of every subject and never changes.
 pub const PARTITIONS: u8 = 64;
 
 /// The identity of a request: a `UUIDv7`, or a `UUIDv5` of caller and idempotency key.
@@ -15,10 +15,10 @@ pub const PARTITIONS: u8 = 64;
 #[serde(transparent)]
 pub struct RequestId(Uuid);
 
-/// The namespace of the ids that follow from an idempotency key.
+/// The namespace of the ids that are derived from an idempotency key.
 const IDEMPOTENCY_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_52b4_9a0c_5f6e_8f4e_fa4f_01d0_0001);
 
-/// A text that is no request id.
+/// The error for a text that is not a request id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "'{0}' is not a request id: a UUID such as 0199e0a1-2b3c-7d4e-8f50-617283940516 is expected"
@@ -26,14 +26,14 @@ const IDEMPOTENCY_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_52b4_9a0c_5f6e_8f4e_f
 pub struct InvalidId(pub String);
 
 impl RequestId {
-    /// The id that a UUID made elsewhere gives.
+    /// Makes an id from an existing UUID.
     #[must_use]
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid)
     }
 
-    /// The id that follows from a caller's idempotency key, so that the claim of the key and
-    /// the first event are one write (`docs/http.md`, "Submitting once").
+    /// The id derived from a caller's idempotency key. With it, the claim of the key and the first
+    /// event are one write (`docs/http.md`, "Submitting once").
     #[must_use]
     pub fn of_key(caller: &str, key: &str) -> Self {
         // The length keeps ("a", "bc") and ("ab", "c") apart.
@@ -47,8 +47,8 @@ impl RequestId {
         self.0
     }
 
-    /// The partition of this id: FNV-1a over its bytes. It is written into subjects, so the
-    /// function never changes.
+    /// The partition of this id: FNV-1a over its bytes. Subjects contain it, so the function never
+    /// changes.
     #[must_use]
     pub fn partition(&self) -> Partition {
         let hash = self
@@ -85,13 +85,13 @@ impl FromStr for RequestId {
 pub struct Partition(u8);
 
 impl Partition {
-    /// Its number, from 0.
+    /// The number of the partition, from 0.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
     }
 
-    /// The shard that holds it when the log has so many shards.
+    /// The shard that holds the partition when the log has this many shards.
     #[must_use]
     pub const fn shard(self, shards: u8) -> u8 {
         self.0 % shards
@@ -107,11 +107,11 @@ impl fmt::Display for Partition {
 /// The identity of a task: the request, the group from 0 and the task from 1 within its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TaskId {
-    /// The request it is part of.
+    /// The request of the task.
     pub request: RequestId,
-    /// Its group, from 0.
+    /// The group of the task, from 0.
     pub group: u32,
-    /// Its number within the group, from 1.
+    /// The number of the task within the group, from 1.
     pub task: u32,
 }
 

@@ -1,7 +1,7 @@
-//! One request: its events, the decisions that make them, and what follows from them.
+//! One request: its events, the decisions that make them, and the effects that follow from them.
 //!
-//! Four pure functions carry the product: [`decide`], [`evolve`], [`react`], and the
-//! read model's fold, which lives in the crate `projections`.
+//! Four pure functions carry the product: [`decide`], [`evolve`], [`react`], and the read model's
+//! fold, which lives in the crate `projections`.
 
 mod aggregate;
 mod attempt;

@@ -4,26 +4,25 @@ use std::sync::Arc;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A document, result or response: in the event itself, or by reference to the object store
-/// when it is too big to ride inline.
+/// A document, result or response. It is in the event itself, or in the object store if it is too
+/// large for the event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Payload {
-    /// The text itself, shared by whoever has a copy of the event.
+    /// The text itself, shared by all copies of the event.
     #[serde(deserialize_with = "shared", serialize_with = "plain")]
     Inline(Arc<str>),
-    /// The SHA-256 of the bytes in lower-case hex, under which the object store has them,
-    /// and their number.
+    /// A reference to the object store.
     Stored {
-        /// The content address.
+        /// The SHA-256 of the bytes in lower-case hex, which is their key in the object store.
         sha256: String,
-        /// The size in bytes before compression.
+        /// The number of bytes before compression.
         size: u64,
     },
 }
 
 impl Payload {
-    /// The text, where it rides inline.
+    /// The text, if it is inline.
     #[must_use]
     pub fn inline(&self) -> Option<&str> {
         match self {
@@ -32,7 +31,7 @@ impl Payload {
         }
     }
 
-    /// Its size in bytes.
+    /// The size in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         match self {

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{Event, Next, Recorded, RequestId, Status};
 
-/// How far a request has come, for whoever watches for those that are stuck: less than its state,
-/// so that every open request can be watched at once.
+/// The progress of a request, for the detection of stuck requests. It is smaller than the state, so
+/// that the detector can watch every open request at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     request: RequestId,
@@ -14,30 +14,31 @@ pub struct Progress {
     group: Option<u32>,
     sequence: u64,
     at: Timestamp,
-    /// Up to when its timeouts explain that nothing happens.
+    /// Until when its timeouts explain that nothing happens.
     explained: Timestamp,
 }
 
-/// A request without progress for longer than its timeouts explain.
+/// A request that has had no progress for longer than its timeouts explain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stuck {
     /// The request.
     pub request_id: RequestId,
-    /// Where it stands.
+    /// The status of the request.
     pub status: Status,
     /// The group that runs, from 0.
     pub group: Option<u32>,
     /// The sequence of its last commit.
     pub sequence: u64,
-    /// When that was.
+    /// When the last commit was stored.
     pub last_progress_at: Timestamp,
-    /// When something should have happened at the latest.
+    /// The latest time at which something should have happened.
     pub expected_by: Timestamp,
 }
 
 impl Progress {
-    /// After one more event. None: the request has ended, and nothing more is to be expected.
+    /// The progress after one more event; `None` if the request has ended and nothing more is
+    /// expected.
     #[must_use]
     pub fn after(before: Option<Self>, recorded: &Recorded<Event>) -> Option<Self> {
         let at = recorded.at;
@@ -53,7 +54,7 @@ impl Progress {
             (Event::Received(_), _) => begun(Status::Received),
             (Event::Redriven(_), _) => begun(Status::Running),
             (event, _) if event.is_terminal() => return None,
-            // What comes after the end changes nothing.
+            // An event after the end changes nothing.
             (_, before) => before?,
         };
         next.sequence = recorded.sequence;
@@ -84,8 +85,9 @@ impl Progress {
         Some(next)
     }
 
-    /// That it is stuck, where it is: `slack` is what any step may take. No timeout explains a
-    /// commit after sequence `taken_up`, which no orchestrator was given yet.
+    /// Checks whether the request is stuck. `slack` is the time that any step may take. No timeout
+    /// explains a commit after sequence `taken_up`, because no orchestrator has received such a
+    /// commit yet.
     #[must_use]
     pub fn stuck(&self, now: Timestamp, slack: Duration, taken_up: u64) -> Option<Stuck> {
         let slack = SignedDuration::try_from(slack).unwrap_or(SignedDuration::MAX);

@@ -3,43 +3,44 @@ use jiff::Timestamp;
 use super::state::DISPATCHED_AT_ONCE;
 use super::{Attempt, Event, Next, Phase, Redriven, Request, State, TaskFailed, TaskState};
 
-/// What the orchestrator does after an event. Each may be done twice without harm.
+/// An action of the orchestrator after an event. Doing it twice is harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Work out the next steps and commit them.
     Advance,
-    /// Publish the tasks of this group that have not ended, as far as they are released.
+    /// Publish the released tasks of this group that have not ended.
     Dispatch {
         /// The group, from 0.
         group: u32,
     },
-    /// Publish the tasks of this group that have been released since.
+    /// Publish the tasks of this group that have been released since the last dispatch.
     DispatchMore {
         /// The group, from 0.
         group: u32,
     },
-    /// Have a group's timeout reported at its deadline.
+    /// Set a timer that reports the group's timeout at its deadline.
     SetGroupTimer {
         /// The group, from 0.
         group: u32,
-        /// When.
+        /// When the group times out.
         deadline: Timestamp,
     },
-    /// Have the request's timeout reported, its limit counted from this event on.
+    /// Set a timer that reports the request's timeout. Its limit counts from this event on.
     SetRequestTimer {
-        /// The run it limits.
+        /// The run that the timer limits.
         run: u32,
     },
-    /// Have a task dispatched again: its delay is too long for the work queue to keep.
+    /// Set a timer that dispatches a task again, because its delay is too long for the work queue
+    /// to keep.
     SetTaskTimer {
         /// The group, from 0.
         group: u32,
         /// The task, from 1.
         task: u32,
-        /// When.
+        /// When the task is due.
         due: Timestamp,
     },
-    /// Write the task's whole history into its dead letter, of which the worker knew only the last
+    /// Write the whole history of the task into its dead letter. The worker knew only the last
     /// attempt.
     CompleteDeadLetter {
         /// The dead letter.
@@ -47,19 +48,19 @@ pub enum Effect {
         /// The failed attempts, by number.
         attempts: Vec<Attempt>,
     },
-    /// The group's timer is not needed any more.
+    /// Remove the group's timer.
     ClearGroupTimer {
         /// The group, from 0.
         group: u32,
     },
-    /// The request's timer is not needed any more.
+    /// Remove the request's timer.
     ClearRequestTimer,
-    /// Take back the tasks that wait, and tell the workers that run some to stop.
+    /// Withdraw the waiting tasks, and tell the workers to stop the running ones.
     StopTasks,
 }
 
-/// What follows from an event, given the state with it and all that is known since: what has
-/// been overtaken is not done any more.
+/// The effects of an event, given the state that includes it and everything known since. It leaves
+/// out effects that later events have made obsolete.
 #[must_use]
 pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     let Some(request) = state.request() else {
@@ -67,7 +68,7 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     };
     let ended = request.status().is_terminal();
     match event {
-        // A timer of an earlier run would take the place of this run's.
+        // A timer of an earlier run would replace the timer of this run.
         Event::Received(_) if !ended && request.redrives == 0 => begin(request, 0),
         Event::Redriven(redriven) if !ended && request.redrives == redriven.run => {
             redriven_now(request, redriven)
@@ -91,8 +92,8 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     }
 }
 
-/// Whether a completed group had a timer, as all have but the empty ones; it has as many results
-/// as it had tasks.
+/// Whether a completed group had a timer. All groups have one, except those without tasks. A
+/// completed group has as many results as tasks.
 fn had_tasks(request: &Request, group: u32) -> bool {
     let index = usize::try_from(group).unwrap_or(usize::MAX);
     let results = request.completed.get(index);
@@ -115,13 +116,13 @@ fn redriven_now(request: &Request, redriven: &Redriven) -> Vec<Effect> {
     let group = start(request, group, redriven.deadline);
     if !group.is_empty() {
         effects.extend(group);
-        // Results that came after the end may have left it nothing to wait for.
+        // Results that came after the end may have left the group with nothing to wait for.
         effects.push(Effect::Advance);
     }
     effects
 }
 
-/// Whether it is the last known failure of a task that is to be tried again.
+/// Whether this is the last known failure of a task that will be tried again.
 fn waits(request: &Request, failed: &TaskFailed) -> bool {
     let task = request
         .running()
@@ -151,7 +152,7 @@ fn task_failed(request: &Request, failed: &TaskFailed) -> Vec<Effect> {
     }
 }
 
-/// What follows from the end of a task for those of its group that wait to be dispatched.
+/// The effects of a task's end on the tasks of its group that wait for dispatch.
 fn more(request: &Request, group: u32) -> Vec<Effect> {
     let waits = request
         .running()
@@ -163,7 +164,7 @@ fn more(request: &Request, group: u32) -> Vec<Effect> {
     }
 }
 
-/// The task's failed attempts up to this one.
+/// The failed attempts of the task, up to this one.
 fn history(request: &Request, failed: &TaskFailed) -> Vec<Attempt> {
     let group = request.group().filter(|group| group.index == failed.group);
     match group.and_then(|group| group.task(failed.task)) {
@@ -176,8 +177,9 @@ fn history(request: &Request, failed: &TaskFailed) -> Vec<Attempt> {
     }
 }
 
-/// What a group needs that runs with this deadline; with another it was redriven meanwhile, and
-/// that set its timer. A group without tasks has nothing to wait for, and no timer.
+/// The effects for a group that runs with this deadline. With another deadline, a redrive has
+/// restarted the group and set its timer. A group without tasks has nothing to wait for, and no
+/// timer.
 fn start(request: &Request, group: u32, deadline: Timestamp) -> Vec<Effect> {
     let runs = request
         .running()

@@ -4,32 +4,32 @@ use serde::{Deserialize, Serialize};
 
 use super::TaskId;
 
-/// What a fault asks for.
+/// Whether a fault allows another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Trying again cannot help.
     Never,
-    /// The task type's policy says when.
+    /// The policy of the task type decides.
     ByPolicy,
-    /// Not before this long; what was called asked for it.
+    /// A retry is allowed after this delay, which the called service asked for.
     After(Duration),
 }
 
-/// When a failed attempt is tried again: exponential back-off with jitter.
+/// When a failed attempt is tried again: exponential backoff with jitter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
-    /// Attempts in all, the first included.
+    /// The maximum number of attempts, including the first one.
     pub attempts: u32,
-    /// Delay before the second attempt, in milliseconds.
+    /// The delay before the second attempt, in milliseconds.
     pub initial_ms: u64,
-    /// By what each further delay grows.
+    /// The factor by which each further delay grows.
     pub factor: f64,
-    /// No delay is longer, in milliseconds.
+    /// The longest delay, in milliseconds.
     pub maximum_ms: u64,
-    /// Share of the delay that is random, from 0 to 1.
+    /// The random share of the delay, from 0 to 1.
     pub jitter: f64,
-    /// Codes that are tried again even where the fault says never.
+    /// Codes that are tried again even if the fault says never.
     pub retryable: Vec<String>,
     /// Codes that are never tried again.
     pub non_retryable: Vec<String>,
@@ -50,8 +50,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The delay before the attempt after `attempt`, or none where that was the last.
-    /// `chance`, from 0 to 1, places the delay within its jitter.
+    /// The delay before the attempt after `attempt`; `None` if that was the last one. `chance`,
+    /// from 0 to 1, places the delay within its jitter.
     #[must_use]
     pub fn delay(&self, attempt: u32, code: &str, retry: Retry, chance: f64) -> Option<Duration> {
         let named = |codes: &[String]| codes.iter().any(|c| c == code);
@@ -75,8 +75,8 @@ impl RetryPolicy {
     }
 }
 
-/// A number from 0 to 1 that differs from task to task and from attempt to attempt: tasks that
-/// failed together are not tried again together.
+/// A number from 0 to 1 that differs by task and by attempt. It prevents tasks that failed together
+/// from being tried again together.
 #[must_use]
 pub fn chance(task: TaskId, attempt: u32) -> f64 {
     let seed = task.request.uuid().as_u128().to_be_bytes();

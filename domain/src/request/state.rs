@@ -3,13 +3,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Failure, GroupOutline, Payload, Report, Resource, TraceParent, Verdict};
 
-/// A request as its events leave it.
+/// The state of a request, folded from its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// There are no events.
+    /// The request has no events.
     #[default]
     Absent,
-    /// It was received.
+    /// The request was received.
     Present(Box<Request>),
 }
 
@@ -18,53 +18,53 @@ pub enum State {
 pub struct Request {
     /// The document as it was submitted.
     pub document: Payload,
-    /// SHA-256 of the canonical document.
+    /// The SHA-256 of the canonical document, in lower-case hex.
     pub fingerprint: String,
     /// The groups of the document.
     pub groups: Vec<GroupOutline>,
-    /// Where in a trace of the caller's it belongs.
+    /// The traceparent of the caller, if the submission had one.
     #[serde(
         default,
         deserialize_with = "TraceParent::or_none",
         skip_serializing_if = "Option::is_none"
     )]
     pub traceparent: Option<TraceParent>,
-    /// What was fetched for it.
+    /// The fetched resources.
     pub resources: Vec<Resource>,
     /// The results of the completed groups, in task order.
     pub completed: Vec<Vec<Payload>>,
-    /// How often it was redriven.
+    /// The number of redrives.
     pub redrives: u32,
-    /// The number of its events.
+    /// The number of events.
     pub revision: u64,
-    /// Where it stands.
+    /// The phase of the request.
     pub phase: Phase,
 }
 
-/// Where a request stands.
+/// The phase of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// No group runs: the next step is to be worked out.
+    /// No group runs, and the next step is not worked out yet.
     Planning,
     /// A group runs.
     Running(Group),
-    /// It is finished.
+    /// The request is finished.
     Succeeded,
-    /// It ended without a response.
+    /// The request ended without a response.
     Failed {
-        /// Why.
+        /// The reason.
         failure: Failure,
-        /// The group in which it failed, with the results it has.
+        /// The group in which the request failed, with the results that it has.
         group: Option<Group>,
     },
-    /// It was stopped.
+    /// Somebody stopped the request.
     Cancelled {
         /// The group that ran.
         group: Option<Group>,
     },
 }
 
-/// The word for where a request stands, as clients read it.
+/// The status of a request, as clients read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
@@ -76,12 +76,12 @@ pub enum Status {
     Succeeded,
     /// Ended without a response.
     Failed,
-    /// Stopped by somebody.
+    /// Somebody stopped it.
     Cancelled,
 }
 
 impl Status {
-    /// The word itself.
+    /// The status as a word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -93,7 +93,7 @@ impl Status {
         }
     }
 
-    /// Whether nothing more will happen of itself.
+    /// Whether nothing more will happen by itself.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
@@ -103,54 +103,54 @@ impl Status {
 /// A group that has started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// Its index, from 0.
+    /// The index of the group, from 0.
     pub index: u32,
-    /// Its tasks; task `n` is at `n - 1`.
+    /// The tasks of the group; task `n` is at `n - 1`.
     pub tasks: Vec<TaskState>,
-    /// How many have a result.
+    /// How many tasks have a result.
     pub succeeded: u32,
-    /// How many were given up.
+    /// How many tasks were given up.
     pub failed: u32,
-    /// When it times out.
+    /// When the group times out.
     pub deadline: Timestamp,
 }
 
-/// The first tasks of a group that are dispatched at once: a large group does not fill the queue
-/// that others wait in too.
+/// How many tasks of a group are dispatched at first. The limit keeps a large group from filling
+/// the queue, in which other requests wait too.
 pub const DISPATCHED_AT_ONCE: u32 = 1_024;
-/// How many more tasks of a group are dispatched when as many have ended.
+/// How many more tasks of a group are dispatched whenever this many have ended.
 pub const DISPATCHED_AFTER: u32 = 256;
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskState {
-    /// Without an end.
+    /// The task has not ended.
     Pending {
         /// The failed attempts so far, by number.
         attempts: Vec<Attempt>,
-        /// The number of the last attempt before the request was redriven, 0 without one.
+        /// The number of the last attempt before the last redrive; 0 if there was none.
         earlier: u32,
     },
-    /// With its result.
+    /// The task succeeded, with its result.
     Succeeded(Payload),
-    /// Given up, with its failed attempts and its dead letter.
+    /// The task was given up, with its failed attempts and its dead letter.
     Failed(Vec<Attempt>, String),
 }
 
 impl State {
-    /// The number of events that made it.
+    /// The number of events in the state.
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.request().map_or(0, |request| request.revision)
     }
 
-    /// Where in a trace of the caller's the request belongs.
+    /// The traceparent of the caller, if the submission had one.
     #[must_use]
     pub fn traceparent(&self) -> Option<&TraceParent> {
         self.request()?.traceparent.as_ref()
     }
 
-    /// The request, where there is one.
+    /// The request, if there is one.
     #[must_use]
     pub fn request(&self) -> Option<&Request> {
         match self {
@@ -161,7 +161,7 @@ impl State {
 }
 
 impl Request {
-    /// The word for where it stands.
+    /// The status of the request.
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.phase {
@@ -192,8 +192,8 @@ impl Request {
         }
     }
 
-    /// The results of the running group in task order, with those that the reports bring; none
-    /// where no group runs.
+    /// The results of the running group in task order, including those in the reports; `None` if no
+    /// group runs.
     #[must_use]
     pub fn ending_results(&self, reports: &[Report]) -> Option<Vec<Payload>> {
         let group = self.running()?;
@@ -223,14 +223,14 @@ impl Group {
         self.tasks.get(index)
     }
 
-    /// The number of its tasks.
+    /// The number of tasks.
     #[must_use]
     pub fn size(&self) -> u32 {
         u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)
     }
 
-    /// The number of the last task that is dispatched by now. At least one that has not ended is
-    /// among the first so many, and it grows as tasks end: none is left out for good.
+    /// The number of the last released task. At least one task up to it has not ended while any is
+    /// open, and it grows as tasks end, so that no task is left out forever.
     #[must_use]
     pub fn released(&self) -> u32 {
         let ended = self.succeeded + self.failed;
@@ -238,7 +238,7 @@ impl Group {
         self.size().min(DISPATCHED_AT_ONCE.saturating_add(released))
     }
 
-    /// The tasks by number, with their states.
+    /// The tasks with their numbers.
     pub fn numbered(&self) -> impl Iterator<Item = (u32, &TaskState)> {
         (1..).zip(&self.tasks)
     }
@@ -259,7 +259,7 @@ impl Group {
 }
 
 impl TaskState {
-    /// The number of the last failed attempt, 0 without one: a new run counts on from it.
+    /// The number of the last failed attempt, or 0. A new run continues to count from it.
     #[must_use]
     pub fn last_attempt(&self) -> u32 {
         match self {
@@ -270,7 +270,7 @@ impl TaskState {
         }
     }
 
-    /// The number of the last attempt of earlier runs: the limit on attempts is for each run.
+    /// The number of the last attempt of earlier runs. The limit on attempts holds for each run.
     #[must_use]
     pub fn earlier_attempts(&self) -> u32 {
         match self {

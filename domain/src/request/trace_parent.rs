@@ -3,25 +3,26 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The length of the form of version 00; later versions may only append to it.
+/// The length of version 00. Later versions may only append to it.
 const LENGTH: usize = 55;
-/// The flag that the caller records the trace.
+/// The flag that says that the caller records the trace.
 const SAMPLED: u8 = 1;
 
-/// Where in a trace of the caller's a request belongs, as W3C Trace Context writes it in the
-/// header `traceparent`: such as `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
+/// The position of a request in a trace of the caller, in the form of the W3C Trace Context header
+/// `traceparent`. An example is `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct TraceParent(String);
 
-/// A text that is no trace parent. Whoever gets one goes on without (Trace Context, section 4.3).
+/// The error for a text that is not a valid traceparent. The receiver ignores it and continues
+/// (Trace Context, section 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a traceparent: version-trace-parent-flags in lower-case hex is expected")]
 pub struct InvalidTraceParent;
 
 impl TraceParent {
-    /// Deserializes a stored traceparent. An invalid one becomes `None`, so that a bad header cannot
-    /// make a request unreadable.
+    /// Deserializes a stored traceparent. An invalid one becomes `None`, so that a bad header
+    /// cannot make a request unreadable.
     pub fn or_none<'de, D: Deserializer<'de>>(stored: D) -> Result<Option<Self>, D::Error> {
         let text = Option::<String>::deserialize(stored)?;
         Ok(text.and_then(|text| text.parse().ok()))
@@ -43,8 +44,8 @@ impl fmt::Display for TraceParent {
 impl FromStr for TraceParent {
     type Err = InvalidTraceParent;
 
-    /// Of a later version what version 00 knows of is taken, and written as version 00: the ids
-    /// and whether the caller samples (Trace Context, section 3.2.4).
+    /// Parses a traceparent. From a later version it takes the fields of version 00, and writes
+    /// them as version 00: the ids, and whether the caller samples (Trace Context, section 3.2.4).
     fn from_str(text: &str) -> Result<Self, InvalidTraceParent> {
         let (known, later) = text.split_at_checked(LENGTH).ok_or(InvalidTraceParent)?;
         let mut fields = known.split('-');

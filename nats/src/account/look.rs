@@ -7,20 +7,20 @@ use crate::Topology;
 use crate::size::MESSAGE_MAX_BYTES;
 use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS};
 
-/// How many unacked messages a consumer must be allowed; more are made use of.
+/// The fewest unacked messages that a consumer must be allowed. Fanfold uses more where it may.
 const ACK_PENDING_LEAST: i64 = 1_000;
-/// How many consumers a log needs beside its two: for what is scanned at once.
+/// How many consumers a log needs beside its two readers, for scans that run at the same time.
 const SCANS: usize = 4;
-/// How much memory the reports must have.
+/// The least memory that the reports need, in bytes.
 const REPORTS_LEAST: i64 = 16 * MIB;
-/// How much memory they get where a stream must have a limit.
+/// The most memory that the reports get where every stream must have a limit, in bytes.
 const REPORTS_MOST: i64 = 256 * MIB;
-/// How much storage a stream on disk must have.
+/// The least storage that a stream on disk needs, in bytes.
 const STORED_LEAST: i64 = 16 * MIB;
 const MIB: i64 = 1024 * 1024;
 
-/// How much of the account's storage each stream gets where each must have a limit, in hundredths;
-/// the rest is for what the broker adds. The logs share theirs.
+/// The share of the account's storage that each stream gets where each must have a limit, in
+/// hundredths. The broker's own additions take the rest. The shards of the log divide their share.
 const LOG_SHARE: i64 = 40;
 const PAYLOADS_SHARE: i64 = 40;
 const LIFECYCLE_SHARE: i64 = 10;
@@ -28,15 +28,16 @@ const DEAD_LETTERS_SHARE: i64 = 5;
 const OPERATIONS_SHARE: i64 = 1;
 const QUARANTINE_SHARE: i64 = 1;
 
-/// What is found to be looked at, and what of it does not fit.
+/// The account, with everything about it that does not fit.
 pub(super) struct Look<'a> {
     topology: &'a Topology,
     pub limits: Option<Limits>,
-    /// What the account uses or has reserved.
+    /// The memory, storage and streams that the account uses or has reserved.
     memory: i64,
     stored: i64,
     streams: usize,
-    /// How often the account pays for what is kept once.
+    /// How many times the account pays for each stored byte: once per replica, unless its limits
+    /// are set per tier.
     copies: i64,
     pub unfit: Vec<String>,
 }
@@ -160,8 +161,9 @@ impl<'a> Look<'a> {
         }
         if self.limits.is_some_and(|limits| limits.max_bytes_required) {
             for stream in missing.iter_mut().filter(|stream| stream.name == REPORTS) {
-                // A stream with schedules cannot refuse what is new. What gives way first is the
-                // mark that it was filled, so that it is filled again.
+                // A stream with schedules cannot refuse new messages, so it drops its oldest. The
+                // first to go is the mark that says the queue is whole. Queue recovery then fills
+                // the queue again.
                 stream.max_bytes = room.max(REPORTS_LEAST);
             }
         }
@@ -210,7 +212,7 @@ impl<'a> Look<'a> {
                 DEAD_LETTERS => (share(DEAD_LETTERS_SHARE), DiscardPolicy::Old),
                 OPERATIONS => (share(OPERATIONS_SHARE), DiscardPolicy::Old),
                 QUARANTINE => (share(QUARANTINE_SHARE), DiscardPolicy::Old),
-                // What is in a log is not given up for what is not yet.
+                // A full log refuses new commits. It must not drop old commits to make room.
                 _ => {
                     let shards = i64::from(self.topology.shards);
                     (share(LOG_SHARE) / shards, DiscardPolicy::New)

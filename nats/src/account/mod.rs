@@ -1,5 +1,5 @@
-//! What the broker lets this account have, looked at before anything is made: what does not fit is
-//! told all at once, and nothing is left half made.
+//! The check of the account's limits, before Fanfold creates any stream. One error lists everything
+//! that does not fit, so nothing is left half created.
 
 mod look;
 
@@ -11,8 +11,8 @@ use crate::declare::is_missing;
 use crate::{Connection, Error, Topology};
 use look::Look;
 
-/// Looks whether the account may have what is yet to be made, and sets the limits that it wants
-/// its streams to have. All that does not fit is in one error.
+/// Checks whether the account may have the missing streams, and sets the limits that the account
+/// requires on its streams. One error lists everything that does not fit.
 pub(crate) async fn suit(
     connection: &Connection,
     topology: &Topology,
@@ -59,7 +59,7 @@ async fn is_to_be_made(connection: &Connection, stream: &str) -> Result<bool, Er
     }
 }
 
-/// How many unacked messages a consumer may have at the most, in whichever tier it is.
+/// The most unacked messages that a consumer may have, whichever tier it is in.
 pub(crate) fn ack_pending(account: &Account) -> Option<i64> {
     let tiers = account.tiers.values().map(|tier| tier.limits);
     let all = tiers.chain([account.limits]);
@@ -68,7 +68,8 @@ pub(crate) fn ack_pending(account: &Account) -> Option<i64> {
         .min()
 }
 
-/// The limits on what has so many replicas; none where the account may have nothing of the kind.
+/// The limits for streams with this many replicas. `None` says that the account may have no such
+/// streams.
 fn limits(account: &Account, replicas: usize) -> Option<Limits> {
     if account.tiers.is_empty() {
         return Some(account.limits);

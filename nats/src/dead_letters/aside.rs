@@ -1,4 +1,4 @@
-//! A message that is set aside, as a letter. Whatever it is, its letter fits into a message.
+//! A message that is set aside, as a dead letter. The letter always fits into a message.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,23 @@ use crate::size::{self, BODY_MAX_BYTES};
 
 /// The most bytes of the reason.
 const REASON_MAX_BYTES: usize = 4 * 1024;
-/// The most bytes of the headers that the message had, as JSON.
+/// The most bytes of the message's own headers, as JSON.
 const HEADERS_MAX_BYTES: usize = 16 * 1024;
 
-/// A message that the broker does not take.
+/// A message that the broker refuses.
 pub(crate) struct Unsent {
-    /// The subject of what it tells of, and the sequence there.
+    /// The log subject of the commit that the message tells of, and the commit's sequence.
     pub of: String,
     pub sequence: u64,
-    /// What it would have been.
+    /// The message as it would have been sent.
     pub subject: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// The letter's headers and body. A message's own headers would be instructions to the broker
-/// here; what of it does not fit is cut off, and how much it had is noted.
+/// Builds the headers and the body of a letter. The message's own headers become JSON, because the
+/// broker would take them for instructions. A part that does not fit is cut off, and a header notes
+/// the size of the whole body.
 pub(super) fn letter(
     subject: &str,
     own: Option<&HeaderMap>,
@@ -46,7 +47,7 @@ pub(super) fn letter(
     (headers, body.slice(..body.len().min(room)))
 }
 
-/// Headers as JSON, and whether some of them were left out.
+/// Encodes headers as JSON, and returns whether some were left out.
 fn as_json(own: Option<&HeaderMap>) -> (String, bool) {
     let mut kept = BTreeMap::new();
     let (mut bytes, mut left_out) = (2, false);
@@ -67,7 +68,7 @@ fn as_json(own: Option<&HeaderMap>) -> (String, bool) {
     (json, left_out)
 }
 
-/// A header's value ends at a line break.
+/// Puts a text on one line, because a header's value ends at a line break.
 fn one_line(text: &str) -> String {
     let end = text.floor_char_boundary(REASON_MAX_BYTES);
     text[..end].replace(['\r', '\n'], " ")

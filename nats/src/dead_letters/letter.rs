@@ -11,18 +11,18 @@ use crate::{Error, packed, payload_sha256};
 
 /// The subject of a message that was set aside.
 pub(super) const SUBJECT: &str = "Fanfold-Subject";
-/// Why it could not be read.
+/// Why the message could not be read.
 pub(super) const REASON: &str = "Fanfold-Reason";
-/// Its headers, as JSON.
+/// The headers of the message, as JSON.
 pub(super) const HEADERS: &str = "Fanfold-Headers";
-/// How many bytes its body had, where it is not whole here.
+/// The size of the message's body in bytes, where the letter does not hold all of the message.
 pub(super) const TRUNCATED: &str = "Fanfold-Truncated";
-/// The most bytes of a letter's attempts, where it does not fit with all of them.
+/// The most bytes of attempts in a letter that does not fit with all of them.
 const ATTEMPTS_MAX_BYTES: usize = 64 * 1024;
-/// The type, and the code, of what cannot be read.
+/// The type and the code of a message that cannot be read.
 pub(super) const UNREADABLE: &str = "unreadable";
 
-/// A task given up.
+/// A task that will not be tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
@@ -30,22 +30,22 @@ pub struct DeadLetter {
     pub task: TaskId,
     /// The run in which it was given up: the number of redrives before it.
     pub run: u32,
-    /// Its type.
+    /// The type of the task.
     pub task_type: String,
     /// The task document.
     pub document: Payload,
-    /// The failed attempts, by number: the last one from the worker, all of them once the log
-    /// has it.
+    /// The failed attempts, by number. The worker writes only the last one. The letter has all of
+    /// them once the log has the commit that gave the task up.
     pub attempts: Vec<Attempt>,
-    /// The sequence of the commit that gave it up, once that is there.
+    /// The sequence of the commit that gave the task up, once there is one.
     pub sequence: Option<u64>,
-    /// Whether only its last attempts are told.
+    /// Whether the letter holds only the last attempts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
 impl DeadLetter {
-    /// What its task gave the worker.
+    /// The type and the document hash that the task gave the worker.
     #[must_use]
     pub fn given(&self) -> Given {
         Given {
@@ -54,14 +54,14 @@ impl DeadLetter {
         }
     }
 
-    /// Its id.
+    /// The id of the letter.
     #[must_use]
     pub fn id(&self) -> String {
         format!("{}.{}", self.task, self.run)
     }
 
-    /// It with as many of the last attempts as fit into a message beside the document, the last
-    /// one in any case.
+    /// Keeps as many of the last attempts as fit into a message beside the document, and at least
+    /// the last one.
     pub(crate) fn with_last_attempts(mut self) -> Self {
         let mut bytes = 0;
         let mut kept = Vec::new();
@@ -85,28 +85,29 @@ impl DeadLetter {
     }
 }
 
-/// A message that cannot be read, as it was.
+/// A message that cannot be read, in its original form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unread {
-    /// Its subject.
+    /// The subject of the message.
     pub subject: String,
     /// Why it cannot be read.
     pub reason: String,
-    /// Its headers.
+    /// The headers of the message.
     pub headers: BTreeMap<String, String>,
-    /// Its body; shown with what is no UTF-8 in it replaced.
+    /// The body of the message. JSON shows it with every invalid UTF-8 sequence replaced.
     #[serde(serialize_with = "as_text")]
     pub body: Vec<u8>,
-    /// How many bytes its body had, where it is not all here: it was too large to be kept whole,
-    /// or had too many headers.
+    /// The size of the body in bytes, where the letter does not hold all of the message: the body
+    /// was too large, or the headers were too many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated: Option<u64>,
 }
 
 impl Unread {
-    /// Whether it can go back to where it was: what is in a queue was taken out of it, and what
-    /// is in the log or the feed is there still. One that was cut is not what it was.
+    /// Whether the message can go back to where it was. A message of a queue was taken out of it,
+    /// but one of the log or the feed is still there. A message that was cut is no longer the
+    /// original.
     #[must_use]
     pub fn can_be_put_back(&self) -> bool {
         let root = self.subject.split('.').next().unwrap_or_default();
@@ -114,29 +115,29 @@ impl Unread {
     }
 }
 
-/// What a dead letter is about.
+/// The content of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Letter {
-    /// A task.
+    /// A task that will not be tried again.
     GivenUp(Box<DeadLetter>),
-    /// A message.
+    /// A message that cannot be read.
     Unread(Box<Unread>),
 }
 
-/// A dead letter with its place.
+/// A dead letter with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Its id.
     pub id: String,
-    /// Its sequence among the dead letters: a cursor.
+    /// Its sequence among the dead letters, which serves as a cursor.
     pub sequence: u64,
-    /// When it was kept.
+    /// When the broker stored it.
     pub at: Timestamp,
     /// The letter.
     pub letter: Letter,
 }
 
-/// A dead letter in a few words.
+/// A summary of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
@@ -155,18 +156,18 @@ pub struct Summary {
     pub run: Option<u32>,
     /// The code of the last attempt.
     pub code: String,
-    /// What happened.
+    /// The message of the last fault, or why the message cannot be read.
     pub message: String,
     /// The number of failed attempts.
     pub attempts: usize,
-    /// When it was kept.
+    /// When the broker stored the letter.
     pub kept_at: Timestamp,
     /// The sequence of the commit that gave the task up.
     pub sequence: Option<u64>,
 }
 
 impl Kept {
-    /// All of it: its few words, then the task document and every attempt, or the message.
+    /// The whole letter: its summary, then the task document and every attempt, or the message.
     #[must_use]
     pub fn detail(&self) -> Value {
         let mut detail = json!(self.summary());
@@ -180,7 +181,7 @@ impl Kept {
         detail
     }
 
-    /// The request it is about, where it is known.
+    /// The request that the letter is about, where it is known.
     #[must_use]
     pub fn request(&self) -> Option<RequestId> {
         match &self.letter {
@@ -201,7 +202,7 @@ impl Kept {
         }
     }
 
-    /// It in a few words.
+    /// A summary of the letter.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let task = match &self.letter {
@@ -230,7 +231,7 @@ impl Kept {
     }
 }
 
-/// Where a stored letter is.
+/// The position of a stored letter.
 pub(super) struct Place<'a> {
     pub subject: &'a str,
     pub sequence: u64,

@@ -18,12 +18,12 @@ pub use letter::{DeadLetter, Kept, Letter, Summary, Unread};
 pub(crate) use page::id_of;
 pub use page::{Filter, Page};
 
-/// No letter is larger than this, compressed: the broker's messages end at 1 MiB.
+/// The most bytes of a letter, compressed: the broker takes no message over 1 MiB.
 const LETTER_MAX_BYTES: usize = 900 * 1024;
 
-/// The operation that discards a letter.
+/// The name of the operation that discards a letter.
 pub(crate) const DISCARDED: &str = "dead-letter-discarded";
-/// The operation that a message which was set aside was put back.
+/// The name of the operation that puts back a message that was set aside.
 pub(crate) const PUT_BACK: &str = "dead-letter-put-back";
 
 /// The dead letters.
@@ -33,7 +33,7 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// On this connection.
+    /// Accesses the dead letters over this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self { connection }
@@ -44,8 +44,8 @@ impl DeadLetters {
         stream.await.map_err(Error::unavailable)
     }
 
-    /// Keeps the dead letter of a task, and waits until the broker has it. A task has one for
-    /// each run: where it is there already, that one is given and stands.
+    /// Stores the dead letter of a task, and waits until the broker has it. A task has one letter
+    /// for each run. A letter that is already there stands and is returned.
     pub async fn keep(&self, letter: DeadLetter) -> Result<DeadLetter, Error> {
         let subject = subject::dead_letter(&letter.task_type, letter.task, letter.run);
         let letter = self.inlined(letter).await;
@@ -62,7 +62,7 @@ impl DeadLetters {
         }
     }
 
-    /// The dead letter of a task in a run, where there is one.
+    /// Finds the dead letter of a task in a run.
     pub async fn find(
         &self,
         task_type: &str,
@@ -80,7 +80,7 @@ impl DeadLetters {
     }
 
     /// Writes a task's whole history into its dead letter: the attempts that are in the log, and
-    /// the commit that gave it up. One that was discarded meanwhile stays so.
+    /// the commit that gave the task up. A letter that was discarded meanwhile stays discarded.
     pub async fn complete(
         &self,
         id: &str,
@@ -100,13 +100,13 @@ impl DeadLetters {
         letter.sequence = Some(sequence);
         let subject = subject::dead_letter(&letter.task_type, letter.task, letter.run);
         match self.store(&subject, &letter, kept.sequence).await {
-            // It was completed, or discarded, meanwhile.
+            // The letter was completed or discarded meanwhile.
             Err(Error::Conflict) => Ok(()),
             stored => stored,
         }
     }
 
-    /// The dead letter of this id, where there is one.
+    /// Gets the dead letter with this id, where there is one.
     pub async fn get(&self, id: &str) -> Result<Option<Kept>, Error> {
         match page::subject_of(id) {
             Some(subject) => self.last(&subject).await,
@@ -114,8 +114,8 @@ impl DeadLetters {
         }
     }
 
-    /// Discards a dead letter; whether it was there. It is on record before the letter is gone,
-    /// so that one that is missing without a record was lost.
+    /// Discards a dead letter, and returns whether it was there. The operation is on record before
+    /// the letter is gone, so a letter that is missing without a record was lost.
     pub async fn discard(&self, id: &str, by: &str, reason: &str) -> Result<bool, Error> {
         if self.get(id).await?.is_none() {
             return Ok(false);
@@ -144,9 +144,9 @@ impl DeadLetters {
         Ok(purged.map_err(Error::unavailable)?.purged > 0)
     }
 
-    /// Puts a message that was set aside back to where it was, as it was, and discards its
-    /// letter; whether it can be: a commit of the log is still there, and is not said twice, and
-    /// of one that was cut there is only the beginning.
+    /// Puts a message that was set aside back to where it was, in its original form, and discards
+    /// its letter. Returns whether that is possible. A commit is still in the log, and must not be
+    /// there twice. A message that was cut has lost its end.
     pub async fn put_back(
         &self,
         id: &str,
@@ -159,7 +159,7 @@ impl DeadLetters {
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &unread.headers {
-            // The broker's own headers would be instructions to it.
+            // The broker would take its own headers for instructions.
             if !name.starts_with("Nats-") {
                 headers.insert(name.as_str(), value.as_str());
             }
@@ -171,8 +171,8 @@ impl DeadLetters {
         Ok(true)
     }
 
-    /// Sets a message aside that cannot be read: as it is, with its subject and the reason in
-    /// its headers. Waits until the broker has it. The same one twice is kept once.
+    /// Sets aside a message that cannot be read: as it is, with its subject and the reason in its
+    /// headers. Waits until the broker has it. The same message set aside twice is stored once.
     pub async fn set_aside(&self, delivery: &Delivery, reason: &Error) -> Result<String, Error> {
         let sequence = delivery.place()?.sequence;
         let subject = subject::unreadable(delivery.subject(), sequence);
@@ -187,7 +187,7 @@ impl DeadLetters {
         Ok(page::id_of(&subject).to_owned())
     }
 
-    /// Keeps a message that the broker does not take where it belongs.
+    /// Stores a message that the broker refuses as a dead letter.
     pub(crate) async fn keep_unsent(&self, unsent: Unsent, reason: &str) -> Result<(), Error> {
         let subject = subject::unreadable(&unsent.of, unsent.sequence);
         let own = Some(&unsent.headers);
@@ -195,8 +195,8 @@ impl DeadLetters {
         self.publish(&subject, headers, body, None).await
     }
 
-    /// The letter with its task document in it, where that fits: the object store forgets it
-    /// earlier.
+    /// Puts the task document into the letter, where it fits, because the object store forgets the
+    /// document earlier.
     async fn inlined(&self, letter: DeadLetter) -> DeadLetter {
         if letter.document.inline().is_some() {
             return letter;
@@ -224,8 +224,8 @@ impl DeadLetters {
         self.publish(subject, headers, body, Some(over)).await
     }
 
-    /// A letter that does not fit into a message, so that it does: of its attempts the last ones
-    /// stay, and its document goes to the object store where it is what takes the room.
+    /// Makes a letter that is too large fit into a message. The letter keeps only its last
+    /// attempts. Its document goes to the object store where the letter is still too large.
     async fn fitted(&self, letter: &DeadLetter) -> Result<DeadLetter, Error> {
         let mut fitted = letter.clone().with_last_attempts();
         if encode(&fitted).is_err()
@@ -256,7 +256,7 @@ impl DeadLetters {
         }
     }
 
-    /// By the stream's leader: what was just kept is there.
+    /// Reads from the stream's leader, which has a letter that was just stored.
     async fn last(&self, subject: &str) -> Result<Option<Kept>, Error> {
         let stream = self.stream().await?;
         match stream.get_last_raw_message_by_subject(subject).await {

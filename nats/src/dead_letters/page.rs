@@ -8,33 +8,33 @@ use crate::read::{self, Most};
 use crate::topology::DEAD_LETTERS;
 use crate::{Error, subject};
 
-/// How many letters one call to the broker brings at the most.
+/// The most letters that one call to the broker fetches.
 const FETCH: Most = Most {
     messages: 500,
     bytes: read::PAGE_BYTES,
 };
 
-/// Which dead letters are meant; what is not said is not asked for.
+/// A filter of dead letters. A field that is not set matches every letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of this task type, or `unreadable`.
+    /// The task type, or `unreadable`.
     pub task_type: Option<String>,
-    /// Whose last attempt has this code.
+    /// The code of the last attempt.
     pub code: Option<String>,
-    /// Of this request.
+    /// The request.
     pub request: Option<RequestId>,
-    /// Kept at this time or later.
+    /// The earliest time at which a letter was stored.
     pub since: Option<Timestamp>,
 }
 
-/// Some dead letters, the oldest first.
+/// A page of dead letters, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The letters.
     pub letters: Vec<Kept>,
-    /// How many were looked at.
+    /// The number of letters that were examined.
     pub looked_at: usize,
-    /// After which letter the next page begins; none where this is the last.
+    /// The sequence after which the next page begins; `None` on the last page.
     pub next: Option<u64>,
 }
 
@@ -59,7 +59,7 @@ impl Filter {
 }
 
 impl DeadLetters {
-    /// The letters after the one at `after` (0: from the beginning), at the most `limit`.
+    /// Reads at most `limit` letters after the one at `after`; 0 means from the beginning.
     pub async fn page(&self, filter: &Filter, after: u64, limit: usize) -> Result<Page, Error> {
         let mut page = self.look(filter, after, limit).await?;
         while let Some(after) = page.next
@@ -73,7 +73,8 @@ impl DeadLetters {
         Ok(page)
     }
 
-    /// The same, of what one call to the broker brings: it may be fewer though there are more.
+    /// Reads the letters that one call to the broker fetches. The page may be short although there
+    /// are more letters.
     pub async fn look(&self, filter: &Filter, after: u64, limit: usize) -> Result<Page, Error> {
         let from = match filter.since {
             Some(since) if after == 0 => read::From::Time(since),
@@ -107,7 +108,7 @@ impl DeadLetters {
     }
 }
 
-/// The id of the letter that is kept under this subject: that of a task does not name its type.
+/// The id of the letter at this subject. The id of a task's letter does not name the task type.
 pub(crate) fn id_of(subject: &str) -> &str {
     let id = subject.strip_prefix("dead-letters.").unwrap_or(subject);
     if id.starts_with(letter::UNREADABLE) {
@@ -116,7 +117,7 @@ pub(crate) fn id_of(subject: &str) -> &str {
     id.split_once('.').map_or(id, |(_, id)| id)
 }
 
-/// The subject under which the letter of this id is kept; none where it cannot be an id.
+/// The subject of the letter with this id; `None` where the text cannot be an id.
 pub(super) fn subject_of(id: &str) -> Option<String> {
     let tokens: Vec<&str> = id.split('.').collect();
     match tokens.as_slice() {

@@ -1,4 +1,4 @@
-//! Documents, results and responses too big to ride inline: an object store, addressed by
+//! Documents, results and responses that are too large to be inline: an object store, addressed by
 //! content.
 
 mod object;
@@ -16,28 +16,28 @@ use tokio::sync::Semaphore;
 use crate::topology::PAYLOADS;
 use crate::{Connection, Error};
 
-/// What is larger goes to the object store.
+/// The most bytes of an inline payload. A larger one goes to the object store.
 pub const INLINE_MAX_BYTES: usize = 64 * 1024;
-/// No payload is larger than this once decompressed.
+/// The most bytes of a payload once decompressed.
 pub const STORED_MAX_BYTES: usize = 256 * 1024 * 1024;
 /// How long a put or a get may take.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
-/// An object this old is written again when it is wanted again, so that it outlives the new
-/// reference.
+/// The age from which an object is written again when it is wanted again, so that it outlives the
+/// new reference.
 const REFRESH_AFTER: Duration = Duration::from_hours(24);
 
 /// The object store.
 #[derive(Clone)]
 pub struct Payloads {
     connection: Connection,
-    /// What is hashed and packed at once by this role: as many as there are cores.
+    /// Limits how many payloads this role hashes and packs at once: as many as there are cores.
     aside: Arc<Semaphore>,
 }
 
 /// Bytes on their way to becoming a payload.
 #[derive(Clone, Debug)]
 pub enum Hashed {
-    /// They ride inline.
+    /// They go inline.
     Inline(Payload),
     /// They go to the object store under this hash.
     Large {
@@ -49,7 +49,7 @@ pub enum Hashed {
 }
 
 impl Payloads {
-    /// On this connection.
+    /// Accesses the object store over this connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -59,14 +59,14 @@ impl Payloads {
         }
     }
 
-    /// Runs what takes long beside the event loop.
+    /// Runs slow work outside the event loop.
     async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let turn = self.aside.clone().acquire_owned().await;
         let turn = turn.map_err(Error::unavailable)?;
-        // The turn ends with the work, though whoever wanted it may have gone.
+        // The permit ends with the work, even if the caller has gone.
         let working = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(turn);
@@ -80,18 +80,19 @@ impl Payloads {
         store.map_err(Error::unavailable)
     }
 
-    /// The payload of these bytes: inline where they are small UTF-8, else stored first.
+    /// Makes the payload of these bytes: inline where they are small UTF-8, otherwise stored first.
     pub async fn place(&self, bytes: Bytes) -> Result<Payload, Error> {
         self.store_hashed(self.hash(bytes).await?).await
     }
 
-    /// The payload of these bytes, stored however small they are: for what is one of many that
-    /// would not fit into one message together.
+    /// Makes the payload of these bytes and stores it, however small they are. This is for payloads
+    /// of which many would not fit into one message together.
     pub async fn place_stored(&self, bytes: Bytes) -> Result<Payload, Error> {
         self.store_hashed(self.hash_large(bytes).await?).await
     }
 
-    /// What of [`Self::place`] needs no broker, for whoever has something else to do meanwhile.
+    /// Does the part of [`Self::place`] that needs no broker, so that the caller can do something
+    /// else meanwhile.
     pub async fn hash(&self, bytes: Bytes) -> Result<Hashed, Error> {
         if bytes.len() <= INLINE_MAX_BYTES
             && let Ok(text) = std::str::from_utf8(&bytes)
@@ -107,7 +108,7 @@ impl Payloads {
         Ok(Hashed::Large { sha256, bytes })
     }
 
-    /// The rest of it.
+    /// Does the rest of `place`: stores hashed bytes where they are large.
     pub async fn store_hashed(&self, hashed: Hashed) -> Result<Payload, Error> {
         match hashed {
             Hashed::Inline(payload) => Ok(payload),
@@ -144,7 +145,7 @@ impl Payloads {
         Ok(payload)
     }
 
-    /// The bytes of a payload, checked against its address.
+    /// Fetches the bytes of a payload, and checks them against its address.
     pub async fn fetch(&self, payload: &Payload) -> Result<Vec<u8>, Error> {
         let (sha256, size) = match payload {
             Payload::Inline(text) => return Ok(text.as_bytes().to_vec()),
@@ -179,7 +180,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The SHA-256 of what comes in pieces, likewise.
+/// The SHA-256 of a text that comes in pieces, in lower-case hex.
 #[must_use]
 pub fn sha256_of(pieces: impl FnOnce(&mut dyn FnMut(&str))) -> String {
     let mut hasher = Sha256::new();
@@ -187,7 +188,7 @@ pub fn sha256_of(pieces: impl FnOnce(&mut dyn FnMut(&str))) -> String {
     hex(&hasher.finalize())
 }
 
-/// The hash of what a payload holds; of one that is stored it is known.
+/// The hash of a payload's bytes. A stored payload already has it.
 #[must_use]
 pub fn payload_sha256(payload: &Payload) -> String {
     match payload {

@@ -1,5 +1,5 @@
-//! Reading an object of the store without a consumer: a stream takes only so many of those, and
-//! one that was made for a single read stays for a while.
+//! Reads an object of the store without a consumer. A stream takes only a limited number of
+//! consumers, and a consumer that was created for a single read stays for a while.
 
 use async_nats::jetstream::object_store::ObjectInfo;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
@@ -13,9 +13,9 @@ use crate::{Connection, Error};
 
 /// The stream of the store.
 const STREAM: &str = "OBJ_PAYLOADS";
-/// How often an object is read again that was written anew meanwhile.
+/// How often an object is read again that was rewritten meanwhile.
 const READS: u32 = 5;
-/// How much of an object one request to the broker brings; a chunk has 128 KiB.
+/// How much of an object one request to the broker fetches; a chunk has 128 KiB.
 const CHUNKS: Most = Most {
     messages: 16,
     bytes: PAGE_BYTES,
@@ -26,7 +26,7 @@ async fn stream(connection: &Connection) -> Result<Stream<()>, Error> {
     stream.map_err(Error::unavailable)
 }
 
-/// What the store's leader knows of an object, where it is there.
+/// The metadata of an object, read from the store's leader; `None` where there is no such object.
 pub(super) async fn metadata(
     connection: &Connection,
     name: &str,
@@ -43,8 +43,8 @@ pub(super) async fn metadata(
     Ok((!info.deleted).then_some(info))
 }
 
-/// The bytes of an object as they are stored. Whoever writes an object anew takes its chunks of
-/// before away: then it is read again.
+/// Reads the bytes of an object as they are stored. A process that rewrites the object removes its
+/// earlier chunks. The object is then read again.
 pub(super) async fn read(connection: &Connection, name: &str) -> Result<Vec<u8>, Error> {
     let missing = || Error::Missing(format!("payload {name}"));
     let mut gone = None;
@@ -62,10 +62,10 @@ pub(super) async fn read(connection: &Connection, name: &str) -> Result<Vec<u8>,
     Err(Error::Unavailable(reason))
 }
 
-/// The chunks of an object together; none where they are not there any more.
+/// Reads all chunks of an object; `None` where they are gone.
 async fn chunks(connection: &Connection, info: &ObjectInfo) -> Result<Option<Vec<u8>>, Error> {
     let what = || format!("payload {}", info.name);
-    // What cannot be packed has a little more than before.
+    // Bytes that do not compress grow a little when packed.
     if info.size > STORED_MAX_BYTES + STORED_MAX_BYTES / 128 {
         return Err(Error::corrupt(
             what(),
@@ -78,7 +78,7 @@ async fn chunks(connection: &Connection, info: &ObjectInfo) -> Result<Option<Vec
     while bytes.len() < info.size {
         let page = match page(connection, &subject, next).await {
             Some(page) => page,
-            // Not allowed, or of a replica that is behind.
+            // The direct get is not allowed, or a replica that lags answered it.
             None => match of_leader(connection, &subject, next).await? {
                 Some(chunk) => vec![chunk],
                 None => return Ok(None),
@@ -98,7 +98,7 @@ async fn chunks(connection: &Connection, info: &ObjectInfo) -> Result<Option<Vec
 
 type Chunk = (u64, bytes::Bytes);
 
-/// Some chunks by a direct get; none where it gives nothing.
+/// Reads some chunks by a direct get; `None` where it returns nothing.
 async fn page(connection: &Connection, subject: &str, next: u64) -> Option<Vec<Chunk>> {
     let asked = read::messages(connection, STREAM, subject, From::Sequence(next), CHUNKS).await;
     let batch = match asked {
@@ -116,7 +116,7 @@ async fn page(connection: &Connection, subject: &str, next: u64) -> Option<Vec<C
     chunks.filter(|chunks| !chunks.is_empty())
 }
 
-/// The next chunk as the leader has it; none where there is none.
+/// Reads the next chunk from the leader; `None` where there is none.
 async fn of_leader(
     connection: &Connection,
     subject: &str,

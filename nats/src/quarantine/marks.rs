@@ -1,4 +1,4 @@
-//! The marks as they are stored: one message for each, gone when the work has ended.
+//! The marks in their stored form: one message for each, removed when the work has ended.
 
 use std::collections::HashMap;
 
@@ -14,25 +14,25 @@ use crate::{Connection, Error, subject};
 /// How many marks are read at once when a consumer starts.
 const READ_AT_ONCE: usize = 64;
 
-/// What is known of a message that was begun under a mark and has not ended.
+/// The record of a message that was begun under a mark and has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mark {
-    /// How often it was begun under a mark.
+    /// How often the message was begun under a mark.
     pub begun: u32,
-    /// How often of these alone.
+    /// How many of these times it was begun alone.
     pub alone: u32,
-    /// The request it is about, where it is known.
+    /// The request that the message is about, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
-    /// Which process began it last.
+    /// The process that began it last.
     pub by: String,
-    /// When.
+    /// When that process began it.
     pub at: Timestamp,
 }
 
 impl Mark {
-    /// One that this process makes now.
+    /// Makes an empty mark of this process.
     pub(super) fn new(request: Option<RequestId>) -> Self {
         Self {
             begun: 0,
@@ -44,7 +44,7 @@ impl Mark {
     }
 }
 
-/// This process, as an operator finds it.
+/// The name by which an operator finds this process.
 fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION"));
@@ -88,8 +88,8 @@ impl Marks {
         marks.try_collect().await
     }
 
-    /// By the stream's leader. A mark that this version cannot read says no more than that the
-    /// message was begun.
+    /// Reads a mark from the stream's leader. A mark that this version cannot parse says only that
+    /// the message was begun.
     pub async fn read(&self, what: &str) -> Result<Option<Mark>, Error> {
         let subject = subject::quarantined(&self.consumer, what);
         let stream = self.stream().await?;

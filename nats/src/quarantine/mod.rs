@@ -1,11 +1,11 @@
-//! Containing what ends the process that works on it.
+//! Containment of messages that end the process that works on them.
 //!
-//! A message whose work ends the process is delivered again and ends the next one, and so it is
-//! with every message that was under way beside it. So whatever comes again without an answer is
-//! begun under a *mark*, which is stored before the work and taken away after it. A mark that is
-//! found says that the work under it never ended. From then on that message is begun *alone*:
-//! beside no other suspect, while all else goes on. One that was begun alone [`ALONE_MAX`] times
-//! and never ended is convicted.
+//! The broker redelivers such a message, and it ends the next process. The same happens to every
+//! message that was being worked on beside it. A message that comes again without an answer is
+//! therefore begun under a *mark*, which is stored before the work and removed after it. A mark
+//! that is found says that the work under it never ended. From then on that message is begun
+//! *alone*: beside no other suspect, while all other work continues. A message that was begun alone
+//! [`ALONE_MAX`] times and never ended is convicted.
 
 mod marks;
 mod survivors;
@@ -26,67 +26,70 @@ use survivors::Survivors;
 
 /// How often a suspect is begun alone before it is convicted.
 pub const ALONE_MAX: u32 = 2;
-/// How often a convict's end is begun alone before it is passed over.
+/// How often the failing of a convicted suspect is begun alone before the suspect is passed over.
 pub const ENDS_MAX: u32 = 2;
-/// How many panics of one message in one process convict it.
+/// How many panics of one message in one process convict the message.
 pub const PANICS_MAX: u32 = 3;
-/// How many suspects wait for their turn alone, at the most; more are begun in company.
+/// The most suspects that wait for their turn alone. Further ones are begun in company.
 pub const WAITING_MAX: usize = 16;
-/// One that was begun alone before lets others go first that come at about the same time.
+/// How long a suspect that was begun alone before waits, so that others that come at about the same
+/// time go first.
 const DEFER: Duration = Duration::from_millis(500);
-/// Of how many messages panics are counted.
+/// The number of messages whose panics are counted.
 const PANICKED_MAX: usize = 10_000;
 
 /// How a suspect without a mark is begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// Alone at once, for work that is short.
+    /// Alone at once, for short work.
     Alone,
-    /// Together with others: only those that are under way when the process ends again are begun
-    /// alone then. For work that may take long.
+    /// Together with others, for work that may take long. If the process ends again, only the
+    /// suspects that were under way are then begun alone.
     InCompany,
 }
 
-/// What is to become of a suspect.
+/// The decision about a suspect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is to be worked on.
+    /// Work on it.
     Try,
-    /// It is not to be worked on any more: it fails its own request.
+    /// Do not work on it again: it fails its own request.
     Convicted,
-    /// Not even that can be done: it is to be set aside.
+    /// Set it aside, because even the failing of its request ends the process.
     PassOver,
 }
 
 /// A suspect that was begun, under a mark that is stored.
 pub struct Begun {
-    /// What is to become of it.
+    /// The decision about it.
     pub verdict: Verdict,
-    /// How often it was begun before without an end.
+    /// How often it was begun before and never ended.
     pub lost: u32,
-    /// Its mark as it was found, where there was one: which process began it last.
+    /// Its mark as found, where there was one. The mark names the process that began it last.
     pub found: Option<Mark>,
     what: String,
-    /// Whether it was begun under a mark: none is needed for one whose family is convicted.
+    /// Whether it was begun under a mark. A suspect whose family is convicted needs none.
     marked: bool,
     /// Held for as long as it is alone.
     _alone: Option<tokio::sync::OwnedMutexGuard<()>>,
 }
 
-/// The suspects of one consumer. What it calls a message is a subject token, or some. What is
-/// before a slash in it is its family, as the request of a task: how often its members were begun
-/// alone without an end counts for each of them, so that a family is convicted as fast as one.
+/// The suspects of one consumer. The name of a message is one or more subject tokens. The part of
+/// the name before a slash is its family, such as the request of a task. Whenever a member was
+/// begun alone and never ended, this counts for each member, so that a family is convicted as fast
+/// as one message.
 #[derive(Clone)]
 pub struct Quarantine(Arc<Inner>);
 
 struct Inner {
     stored: Marks,
     first: First,
-    /// The marks of this consumer as far as they are known here.
+    /// The marks of this consumer, as far as this process knows them.
     marks: Mutex<HashMap<String, Mark>>,
-    /// How often members of a family were begun alone without an end, by earlier processes.
+    /// How often earlier processes began members of a family alone without ending them.
     families: Mutex<HashMap<String, u32>>,
-    /// What comes again because an answer was lost, or is wanted again, is no suspect.
+    /// The messages that this process survived. A message that comes again because an answer was
+    /// lost, or because it is wanted again, is not a suspect.
     survived: Survivors,
     panics: Mutex<HashMap<String, u32>>,
     alone: Arc<tokio::sync::Mutex<()>>,
@@ -98,7 +101,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Quarantine {
-    /// The suspects of a consumer, with the marks that are there.
+    /// Opens the quarantine of a consumer, with the marks that are there.
     pub async fn open(
         connection: &Connection,
         consumer: &str,
@@ -131,13 +134,13 @@ impl Quarantine {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// The marks of this consumer as far as they are known here.
+    /// The marks of this consumer, as far as this process knows them.
     #[must_use]
     pub fn marks(&self) -> HashMap<String, Mark> {
         lock(&self.0.marks).clone()
     }
 
-    /// What was convicted and has not ended since.
+    /// The suspects that were convicted and have not ended since.
     #[must_use]
     pub fn convicted(&self) -> Vec<String> {
         let marks = lock(&self.0.marks);
@@ -145,14 +148,14 @@ impl Quarantine {
         convicted.map(|(what, _)| what.clone()).collect()
     }
 
-    /// Whether a message is to be begun under a mark: `again` says that it may have been begun
-    /// before, as by the broker's count of deliveries. One that this process itself has worked on,
-    /// and lives, is none; one that has a mark always is.
+    /// Whether a message must be begun under a mark. `again` says that it may have been begun
+    /// before, for instance by the broker's count of deliveries. A message that this process has
+    /// worked on and survived is not a suspect. A message that has a mark always is.
     #[must_use]
     pub fn is_suspect(&self, what: impl Display + Hash, again: bool) -> bool {
         let quiet = lock(&self.0.marks).is_empty();
         if quiet && !again {
-            // Nearly always.
+            // Nearly every message returns here.
             return false;
         }
         if again && self.0.survived.lost(&what).is_none() {
@@ -168,7 +171,8 @@ impl Quarantine {
         self.0.survived.lost(what).unwrap_or(0)
     }
 
-    /// Notes that this process has worked on a message and lives, which was lost so often before.
+    /// Notes that this process has worked on a message and survived. `lost` says how often the
+    /// message was lost before.
     pub fn survived(&self, what: impl Hash, lost: u32) {
         self.0.survived.note(what, lost);
     }
@@ -182,7 +186,7 @@ impl Quarantine {
         }
     }
 
-    /// Counts a panic of this message; whether it is convicted by that.
+    /// Counts a panic of this message, and returns whether the count convicts it.
     #[must_use]
     pub fn panicked(&self, what: impl Display) -> bool {
         let mut panics = lock(&self.0.panics);
@@ -200,14 +204,14 @@ impl Quarantine {
         *self.0.waiting.borrow()
     }
 
-    /// Tells whenever more or fewer wait.
+    /// Signals each change in the number of waiting suspects.
     #[must_use]
     pub fn waiting_changes(&self) -> watch::Receiver<usize> {
         self.0.waiting.subscribe()
     }
 
-    /// Begins a suspect: waits for its turn where it is to be alone, and stores its mark. It is
-    /// to be ended by [`Self::end`]; one that is only dropped keeps its mark.
+    /// Begins a suspect: waits for its turn where it must be alone, and stores its mark. The caller
+    /// ends it with [`Self::end`]. A suspect that is only dropped keeps its mark.
     pub async fn begin(
         &self,
         what: impl Display,
@@ -216,7 +220,8 @@ impl Quarantine {
         self.begin_as(self.0.first, what, request).await
     }
 
-    /// The same, where one without a mark is begun otherwise than others of this consumer.
+    /// Like `begin`, but begins a suspect without a mark in another way than the rest of this
+    /// consumer.
     pub async fn begin_as(
         &self,
         first: First,
@@ -267,8 +272,9 @@ impl Quarantine {
         })
     }
 
-    /// Takes the mark of a suspect away: whatever came of the work, the process lives. Where the
-    /// broker cannot be told, the mark stays, and costs the next of this name a turn alone.
+    /// Removes the mark of a suspect: whatever the outcome of the work, the process survived. Where
+    /// the broker does not hear of it, the mark stays, and costs the next message of this name a
+    /// turn alone.
     pub async fn end(&self, begun: Begun) {
         lock(&self.0.marks).remove(&begun.what);
         if !begun.marked {
@@ -285,8 +291,8 @@ impl Quarantine {
         }
     }
 
-    /// Leaves the mark of a suspect as it was found, and the process lives: what its verdict asks
-    /// for could not be done now, or its family is still to be known by it.
+    /// Restores the mark of a suspect as it was found, although the process survived. Either the
+    /// verdict could not be carried out now, or the family is still to be known by the mark.
     pub async fn leave(&self, begun: Begun) {
         let Some(found) = begun.found.clone() else {
             return self.end(begun).await;
@@ -298,7 +304,8 @@ impl Quarantine {
     }
 }
 
-/// What is to become of one that was begun alone so often without an end, as was its family.
+/// Decides about a suspect by how often it, and how often its family, was begun alone and never
+/// ended.
 fn verdict(alone: u32, of_family: u32) -> Verdict {
     if alone.max(of_family) < ALONE_MAX {
         Verdict::Try
@@ -313,7 +320,7 @@ fn family(what: &str) -> Option<&str> {
     what.split_once('/').map(|(family, _)| family)
 }
 
-/// One that waits for its turn, for as long as it is there.
+/// A suspect that waits for its turn. It is counted until this value is dropped.
 struct Waits<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Waits<'a> {

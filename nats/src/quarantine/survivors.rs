@@ -1,10 +1,11 @@
-//! What this process has worked on and survived. It is noted for every message, so it costs one
-//! store into a table of fixed size: a later message may take the slot of an earlier one.
+//! The messages that this process has worked on and survived. Every message is noted, so a note
+//! must cost no more than one store into a table of fixed size. A later message may take the slot
+//! of an earlier one.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The number of slots, a power of two. A message that lost its slot costs a mark where it comes
+/// The number of slots, a power of two. A message that lost its slot costs a mark when it comes
 /// again.
 const SLOTS: usize = 1 << 17;
 /// The bits of a slot that count how often the message was lost before.
@@ -12,8 +13,8 @@ const LOST_BITS: u32 = 16;
 const LOST_MAX: u64 = (1 << LOST_BITS) - 1;
 
 pub(super) struct Survivors {
-    /// Each has the upper bits of a message's hash, and below them how often it was lost; 0 is
-    /// empty.
+    /// Each slot has the upper bits of a message's hash, and below them how often the message was
+    /// lost. 0 is empty.
     slots: Box<[AtomicU64]>,
 }
 
@@ -26,14 +27,15 @@ impl Default for Survivors {
 }
 
 impl Survivors {
-    /// Notes a message that was lost so often before.
+    /// Notes a message with how often it was lost before.
     pub(super) fn note(&self, what: impl Hash, lost: u32) {
         let hash = hash(what);
         let value = (hash & !LOST_MAX) | u64::from(lost).min(LOST_MAX);
         self.slot(hash).store(value, Ordering::Relaxed);
     }
 
-    /// How often a message was lost before; none where it is not known to have been survived.
+    /// How often a message was lost before; `None` where this process is not known to have survived
+    /// it.
     pub(super) fn lost(&self, what: impl Hash) -> Option<u32> {
         let hash = hash(what);
         let value = self.slot(hash).load(Ordering::Relaxed);
@@ -42,7 +44,7 @@ impl Survivors {
     }
 
     fn slot(&self, hash: u64) -> &AtomicU64 {
-        // The lower bits choose the slot: those that the slot does not have among them.
+        // The lower bits choose the slot, because the slot does not store them.
         let index = usize::try_from(hash & (SLOTS as u64 - 1)).unwrap_or(0);
         &self.slots[index]
     }

@@ -13,22 +13,22 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::failure::Problem;
 
-/// How often the backlog is sampled.
+/// How often the API samples the backlog.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// After this many failed samples in a row, every submission is accepted.
 const BLIND_LOOKS: u32 = 20;
 /// After this many samples below the limit, the log says that every submission is accepted again.
 const OPEN_LOOKS: u32 = 20;
-/// The share of accepted submissions is counted in these parts.
+/// The share of accepted submissions is a multiple of one part in this many.
 const PARTS: u64 = 1_024;
-/// How long a rejected caller is asked to wait, in seconds.
+/// How long the API asks a rejected caller to wait, in seconds.
 const RETRY_AFTER: u64 = 2;
 
 /// Decides which submissions are accepted.
 pub struct Admission {
-    /// How many of `PARTS` submissions are accepted.
+    /// How many of each `PARTS` submissions the API accepts.
     share: AtomicU64,
-    /// How many submissions came, rejected ones included.
+    /// How many submissions arrived, including rejected ones.
     came: AtomicU64,
     /// One permit for each submission that may be on its way into the log.
     places: Semaphore,
@@ -71,8 +71,8 @@ impl Admission {
         (before + 1) * share / PARTS > before * share / PARTS
     }
 
-    /// Samples the backlog until the process ends. A failed sample leaves the share as it is, but
-    /// not forever: the log itself rejects what it cannot take.
+    /// Samples the backlog until the process ends. A failed sample keeps the share as it is, but
+    /// not forever: the log itself rejects the commits that it cannot store.
     pub async fn watch(&self, connection: &Connection, shutdown: &Shutdown) {
         let (mut blind, mut open) = (0, OPEN_LOOKS);
         while shutdown.pause(LOOK_EVERY).await {
@@ -114,7 +114,8 @@ impl Admission {
     }
 }
 
-/// Everything up to half of the limit, then a shrinking share, and nothing above the limit.
+/// The share of accepted submissions for a backlog. It is everything up to half of the limit, then
+/// a shrinking part, and nothing above the limit.
 fn share(waiting: u64, most: u64) -> u64 {
     let half = most / 2;
     if waiting <= half {
@@ -122,11 +123,12 @@ fn share(waiting: u64, most: u64) -> u64 {
     }
     let narrow = u128::from(most - half) + 1;
     let left = (u128::from(most) + 1).saturating_sub(u128::from(waiting));
-    // It is less than `PARTS`, since less than `narrow` is left.
+    // The quotient is less than `PARTS`, since `left` is less than `narrow`.
     u64::try_from(left * u128::from(PARTS) / narrow).unwrap_or(PARTS)
 }
 
-/// Logs when admission closes and when it opens again. Returns for how many samples it has been open.
+/// Logs when admission closes and when it opens again. Returns the number of samples for which
+/// admission has been open.
 fn told(open: u32, share: u64) -> u32 {
     if share < PARTS {
         if open >= OPEN_LOOKS {

@@ -1,5 +1,5 @@
-//! The bodies of requests: read whole, out of their coding, within the limits of their route, the
-//! time they may take and the room that all bodies have.
+//! Request bodies. The API reads a body whole and decodes it. The route limits its size, a timeout
+//! limits its time, and all bodies share a limited amount of memory.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use crate::media;
 use crate::sharing::{Beyond, Caller, Part, Shared};
 use crate::state::Api;
 
-/// The largest body of JSON.
+/// The maximum size of a JSON body.
 const JSON_MAX_BYTES: usize = 64 * 1024;
-/// So much of a body must be there for what it announces to be believed.
+/// The API trusts the announced length only after this many bytes of the body have arrived.
 const ROOM_FROM_BYTES: usize = 64 * 1024;
-/// By so much what is sent may be larger than what comes out of it: a hundredth, and this.
+/// How much larger an encoded body may be than its decoded form: one hundredth, plus this.
 const PACKED_MORE_BYTES: usize = 4 * 1024;
 
-/// A body that came, with its room among all bodies, which is given back when it is dropped.
+/// A complete body, with its share of the memory for all bodies. Dropping the body frees the share.
 pub struct Posted {
     pub bytes: Bytes,
     pub room: Part,
@@ -32,7 +32,7 @@ pub struct Posted {
 /// The document of a submission.
 pub struct PostedDocument(pub Posted);
 
-/// What a caller says in JSON.
+/// The JSON body of a caller.
 pub struct PostedJson(pub Posted);
 
 impl FromRequest<Arc<Api>> for PostedDocument {
@@ -69,7 +69,7 @@ impl FromRequest<Arc<Api>> for PostedJson {
     }
 }
 
-/// How large a body may be, and what is said of one that is larger.
+/// The maximum size of a body, and the error for a larger one.
 #[derive(Clone, Copy)]
 struct Limit {
     most: usize,
@@ -94,7 +94,7 @@ async fn read(api: &Api, request: Request, limit: Limit) -> Result<Posted, Probl
     read.map_err(|refused| refused.problem(limit))
 }
 
-/// Why a body is not taken.
+/// Why the API refuses a body.
 #[derive(Debug, PartialEq, Eq)]
 enum Refused {
     TooLarge,
@@ -129,15 +129,15 @@ fn unreadable(why: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "body-unreadable", message)
 }
 
-/// A body as it comes.
+/// A body that is still arriving.
 struct Coming {
     decoder: Option<Decoder>,
     bytes: BytesMut,
     room: Part,
     most: usize,
-    /// So much of it has come.
+    /// The bytes that have arrived, before decoding.
     came: usize,
-    /// So much the decoder has room for.
+    /// The memory that the decoder holds, in bytes.
     holds: usize,
 }
 
@@ -153,7 +153,8 @@ impl Coming {
         }
     }
 
-    /// Reads it whole. The rest of one that is refused is left to whoever closes the connection.
+    /// Reads the body whole. When the API refuses a body, the code that closes the connection reads
+    /// the rest.
     async fn read(mut self, body: Body) -> Result<Posted, Refused> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(self.most);
         let mut chunks = body.into_data_stream();
@@ -175,7 +176,7 @@ impl Coming {
             }
             return self.decode(chunk).await;
         }
-        // Room is made at once for what is announced, where some of it has come.
+        // Once some of the body has arrived, reserve memory for its announced length in one step.
         if self.came > ROOM_FROM_BYTES && announced <= self.most {
             self.bytes
                 .reserve(chunk.len().max(announced.saturating_sub(self.bytes.len())));
@@ -183,7 +184,7 @@ impl Coming {
         self.keep(chunk)
     }
 
-    /// Decodes what has come, a slice at a time: in between it is the others' turn.
+    /// Decodes a chunk one slice at a time, so that other tasks can run between two slices.
     async fn decode(&mut self, mut chunk: &[u8]) -> Result<(), Refused> {
         let (mut out, mut more) = (Vec::new(), false);
         while let Some(decoder) = &mut self.decoder
@@ -228,7 +229,7 @@ impl Coming {
     }
 }
 
-/// The `charset` of a document's media type, where it has one.
+/// The `charset` of a document's media type, if it has one.
 fn charset(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let given = headers
         .get(header::CONTENT_TYPE)
@@ -255,7 +256,8 @@ fn charset(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(charset)
 }
 
-/// `application/xml`, `text/xml`, and every type that says that it is XML (RFC 7303, section 4.2).
+/// Whether a media type is XML: `application/xml`, `text/xml`, and every type with the suffix
+/// `+xml` (RFC 7303, section 4.2).
 fn is_xml(essence: &str) -> bool {
     let essence = essence.to_ascii_lowercase();
     let suffixed = essence.strip_suffix("+xml").is_some_and(|rest| {
@@ -265,7 +267,7 @@ fn is_xml(essence: &str) -> bool {
     matches!(essence.as_str(), "application/xml" | "text/xml") || suffixed
 }
 
-/// A document that says itself in which encoding it is: what is stored has no media type.
+/// A document that states its own encoding, because the log stores no media type.
 fn describing_itself(bytes: Bytes, charset: &str) -> Result<Bytes, Problem> {
     let Some(mark) = mark_for(&bytes, charset)? else {
         return Ok(bytes);

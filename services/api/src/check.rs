@@ -1,4 +1,4 @@
-//! The dry run: what a document would become, with no side effect.
+//! The dry run: the tasks that a document would give, with no side effect.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub async fn check(
         max_bytes: api.payload_max_bytes,
         ..Limits::accepted()
     };
-    // It takes as much as a submission, and is let in like one.
+    // A dry run costs as much as a submission, so it passes the same admission control.
     let _passed = api.admission.pass()?;
     let read = {
         let body = body.clone();
@@ -46,7 +46,7 @@ pub async fn check(
     if let Some(preview) = on_pool(&api.pool, body.len(), read).await?? {
         return Ok(Json(preview));
     }
-    // Its tasks are made and thrown away, which takes as long as they are many.
+    // The dry run makes the tasks and discards them; its time grows with their number.
     let whole = move || -> Result<Option<Preview>, Problem> {
         Ok(Document::accept(&body, &limits)?.preview(Effort::Whole))
     };

@@ -3,15 +3,15 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// The encodings that an answer may be compressed to.
+/// The content codings in which the server may compress an answer.
 const ENCODINGS: [&str; 2] = ["gzip", "zstd"];
 
-/// Whether the caller has this version already.
+/// Whether the caller already has this version.
 pub fn has(headers: &HeaderMap, tag: &str) -> bool {
     tags(headers).any(|known| known == "*" || known == tag)
 }
 
-/// The versions a caller has, without quotes.
+/// The versions that the caller has, without quotes.
 pub fn tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all(header::IF_NONE_MATCH)
@@ -27,18 +27,19 @@ pub fn tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         })
 }
 
-/// Names the version of an answer.
+/// Sets the `ETag` of an answer to this version.
 pub fn tagged(mut response: Response, tag: &str) -> Response {
     tag_with(response.headers_mut(), tag);
     response
 }
 
-/// The caller has it already.
+/// The answer for a caller that already has this version.
 pub fn not_modified(tag: &str) -> Response {
     tagged(StatusCode::NOT_MODIFIED.into_response(), tag)
 }
 
-/// A strong tag is of the very bytes: compressed, they are others.
+/// Adds the content coding to a strong tag. A strong tag identifies the exact bytes, and
+/// compression changes them.
 pub fn name_the_encoding(headers: &mut HeaderMap) {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some((tag, encoding)) = text(header::ETAG).zip(text(header::CONTENT_ENCODING)) {

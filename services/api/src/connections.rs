@@ -1,4 +1,4 @@
-//! All connections: how many there may be, and which goes when there are too many.
+//! All connections: how many there may be, and which one closes when there are too many.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,24 +11,25 @@ use tokio::time::Instant;
 use crate::line::Line;
 use crate::sharing::{Beyond, Caller, Part, Shared};
 
-/// So many descriptors are for what is no connection of a caller's.
+/// File descriptors reserved for everything other than callers' connections.
 const KEPT_DESCRIPTORS: u64 = 256;
-/// So long nobody is looked for again where nobody was idle.
+/// How long to wait after a search found no idle connection, before the next search.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// Of all there may be, one of so many is closed at once: to look for them takes time.
+/// The server closes one in this many of the allowed connections at once, because each search takes
+/// time.
 const CLOSED_TOGETHER: usize = 64;
 
-/// The connections there are.
+/// The open connections.
 pub struct Connections {
     places: Shared,
     lines: HashMap<Id, Arc<Line>>,
     closed_together: usize,
-    /// When somebody was looked for in vain: among all, and among those of an address.
+    /// When a search last found no idle connection: among all, and among those of one address.
     in_vain: [Option<Instant>; 2],
 }
 
 impl Connections {
-    /// Room for so many.
+    /// Allows this many connections.
     pub fn new(most: usize) -> Self {
         Self {
             places: Shared::places(most),
@@ -38,8 +39,9 @@ impl Connections {
         }
     }
 
-    /// A place for one more; where there is none, those idle for longest are closed first: of all,
-    /// or of the caller's own where it has its share.
+    /// Takes a place for one more connection. When no place is free, closes the connections that
+    /// have been idle longest: among all connections, or among the caller's own when the caller has
+    /// used up its share.
     pub fn place(&mut self, caller: Caller) -> Result<Part, Beyond> {
         match self.places.take(caller, 1) {
             Err(Beyond::All) => self.close_idle(None),
@@ -78,8 +80,8 @@ impl Connections {
     }
 }
 
-/// How many connections there may be: what is set, or what this process may have open where that
-/// is less. It may have open as much as anybody lets it.
+/// The maximum number of connections: the setting, or less when this process may open fewer files.
+/// Raises the process's limit on open files as far as the system allows.
 pub fn most(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -107,7 +109,8 @@ fn allowed(wanted: usize, descriptors: Option<u64>) -> usize {
     wanted.min(usize::try_from(left).unwrap_or(usize::MAX))
 }
 
-/// A warning that comes once a second at the most, with how many it is about.
+/// Limits a warning to once a second. Each warning has the number of occurrences since the last
+/// one.
 #[derive(Default)]
 pub struct Warnings {
     last: Option<Instant>,
@@ -115,7 +118,7 @@ pub struct Warnings {
 }
 
 impl Warnings {
-    /// How many came since the last one that was told, where it is time to tell.
+    /// The number of occurrences since the last warning; `None` while the next warning is not due.
     pub fn due(&mut self) -> Option<u64> {
         self.kept_back += 1;
         if self
@@ -139,14 +142,14 @@ mod tests {
         SocketAddr::from(([10, 0, 0, last], 1)).into()
     }
 
-    /// One more connection, with the task that serves it.
+    /// Opens one more connection, together with the task that serves it.
     async fn connect(connections: &mut Connections, last: u8) -> Option<Arc<Line>> {
         let place = connections.place(caller(last)).ok()?;
         let line = Line::new(caller(last), place);
         let task = tokio::spawn(std::future::ready(()));
         connections.insert(task.id(), line.clone());
         task.await.unwrap();
-        // No two of them begin at the same time.
+        // Give every connection a different start time.
         tokio::time::advance(Duration::from_millis(1)).await;
         Some(line)
     }

@@ -23,17 +23,18 @@ use crate::query;
 use crate::read::parse_id;
 use crate::state::Api;
 
-/// How many letters a page has where the caller does not say.
+/// The default number of letters on a page.
 const PAGE_DEFAULT: usize = 100;
-/// How many letters a page has at the most.
+/// The maximum number of letters on a page.
 const PAGE_MAX: usize = 1_000;
-/// So many letters are looked at for one answer: where few match, a page may be short and go on.
+/// How many letters one answer examines. When few of them match, a page may be short and still have
+/// a next page.
 const LOOKED_AT_MAX: usize = 5_000;
-/// So long they are looked for.
+/// How long one answer searches for letters.
 const LOOK_TIME: Duration = Duration::from_secs(5);
-/// So long many letters are changed, before it is told how far it went.
+/// How long one answer changes letters before it reports its progress.
 const CHANGE_TIME: Duration = Duration::from_secs(20);
-/// After so many answers a change of many letters is told, with the cursor to go on from.
+/// After this many changes an answer reports its progress, with the cursor from which to continue.
 const CHANGES_MAX: usize = 1_000;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -86,7 +87,7 @@ fn filter(
     })
 }
 
-/// As documented, a cursor is an int64.
+/// A cursor is an int64, as documented.
 fn cursor(given: Option<u64>) -> Result<Option<u64>, Problem> {
     if given.is_some_and(|cursor| i64::try_from(cursor).is_err()) {
         let message = "cursor is not one that an answer gave";
@@ -139,7 +140,7 @@ pub async fn list(
         let left = limit - letters.len();
         let page = api.operator.letters().look(&filter, after, left).await;
         let page = page.map_err(problem)?;
-        // Letters are large, and a page has many.
+        // Letters are large, and a page has many: keep only their summaries.
         letters.extend(page.letters.iter().map(Kept::summary));
         looked_at += page.looked_at;
         next = page.next;
@@ -147,7 +148,7 @@ pub async fn list(
     Ok(Json(json!({ "deadLetters": letters, "next": next })))
 }
 
-/// A turn among the few that look through many letters.
+/// Takes one of the few permits to search through many letters.
 fn turn(api: &Api) -> Result<SemaphorePermit<'_>, Problem> {
     api.looking
         .try_acquire()

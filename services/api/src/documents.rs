@@ -1,4 +1,4 @@
-//! What machines read about the interfaces: the schemas of the events, and `AsyncAPI`.
+//! Documents about the interfaces, for machines: the schemas of the events, and `AsyncAPI`.
 
 use axum::Json;
 use axum::extract::Path;

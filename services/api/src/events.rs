@@ -21,10 +21,10 @@ use crate::sharing::Caller;
 use crate::state::Api;
 use crate::stretch::{Most, after};
 
-/// How many events one answer has at the most, and where nothing is said.
+/// The maximum and the default number of events in one answer.
 const PAGE_MAX: usize = 10_000;
 const PAGE: usize = 1_000;
-/// After so many bytes of events a page ends.
+/// A page ends after this many bytes of events.
 const PAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Deserialize, IntoParams)]
@@ -52,7 +52,7 @@ struct EventsBody {
     next: Option<String>,
 }
 
-/// The place of an event in the log.
+/// The position of an event in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub sequence: u64,
@@ -134,7 +134,7 @@ pub async fn events(
         Some("application/json") => page(&api, id, after, limit, seen(&headers)?).await,
         Some(_) => follow(api, caller, id, after).await,
         None => {
-            // That there is no such request goes before.
+            // A 404 for an unknown request comes before the 406.
             api.known(id, seen(&headers)?).await?;
             let message = "the history is application/json or text/event-stream";
             Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id))

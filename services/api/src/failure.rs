@@ -1,4 +1,5 @@
-//! Errors as callers get them: RFC 9457 problem details, with the fields of the old API kept.
+//! Errors in the form that callers receive: RFC 9457 problem details, with the fields of the old
+//! API.
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -12,10 +13,10 @@ use utoipa::ToSchema;
 
 use crate::{media, xml};
 
-/// The namespace of problems in XML.
+/// The XML namespace of problems.
 const NAMESPACE: &str = "urn:ietf:rfc:7807";
 
-/// The code of what is stored and cannot be read.
+/// The code for stored data that cannot be read.
 const UNREADABLE: &str = "history-unreadable";
 
 /// An error answer.
@@ -57,7 +58,7 @@ pub struct ProblemBody {
 }
 
 impl Problem {
-    /// An answer of this status, with a stable code and what happened in plain words.
+    /// An answer with this status, a stable code and a description in plain words.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         let members = [
@@ -79,13 +80,13 @@ impl Problem {
         }))
     }
 
-    /// About this request.
+    /// Adds the id of this request.
     #[must_use]
     pub fn of(self, request: RequestId) -> Self {
         self.with("requestId", json!(request))
     }
 
-    /// Whether it says that what is stored cannot be read.
+    /// Whether the error says that stored data cannot be read.
     pub fn is_unreadable(&self) -> bool {
         self.0
             .members
@@ -93,33 +94,34 @@ impl Problem {
             .is_some_and(|code| code == UNREADABLE)
     }
 
-    /// With one more member.
+    /// Adds one more member.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.0.members.insert(name.to_owned(), value);
         self
     }
 
-    /// A request's own state is the error: clients of the old API read its word in `status`.
+    /// Puts the state of a request into `status`, for an error that is the request's own state.
+    /// Clients of the old API read that word there.
     #[must_use]
     pub fn stands(self, status: Status) -> Self {
         self.with("status", json!(status))
     }
 
-    /// Worth trying again after so many seconds.
+    /// Asks the caller to try again after this many seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after = Some(seconds);
         self
     }
 
-    /// No such request.
+    /// The error for a request that does not exist.
     pub fn unknown(request: RequestId) -> Self {
         let message = format!("there is no request {request}");
         Self::new(StatusCode::NOT_FOUND, "unknown-request", message).of(request)
     }
 
-    /// There was such a request.
+    /// The error for a request whose data has expired.
     pub fn expired(request: RequestId) -> Self {
         let message = format!("the data of request {request} has expired");
         Self::new(StatusCode::GONE, "request-expired", message).of(request)
@@ -130,7 +132,7 @@ impl Problem {
         Self::new(status, "refused", words.to_lowercase())
     }
 
-    /// The answer in its form, for what is refused before it comes to a route.
+    /// Writes the answer for a call that the server refuses before any route sees it.
     pub fn written(self, as_xml: bool) -> Response {
         let mut response = written(self.into_response(), as_xml);
         let headers = response.headers_mut();
@@ -139,8 +141,8 @@ impl Problem {
         response
     }
 
-    /// The same in bytes, for what is refused before it is a request: what the caller reads is
-    /// not known.
+    /// Writes the answer as bytes, for input that the server refuses before it is a valid call. The
+    /// server does not know which media type the caller reads.
     pub fn written_plainly(&self) -> Bytes {
         let (status, (kind, body)) = (self.0.status, self.body(false));
         let head = format!(
@@ -164,13 +166,14 @@ impl Problem {
     }
 }
 
-/// There is no room for this now.
+/// The error when the server has no capacity now.
 pub fn overloaded(message: &str) -> Problem {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Problem::new(status, "overloaded", message).retry_after(1)
 }
 
-/// Gives every error answer its one form, whoever made it, in the language the caller reads.
+/// Gives every error answer the same form, whatever produced it, in the media type that the caller
+/// reads.
 pub async fn in_one_form(request: Request, next: Next) -> Response {
     let as_xml = media::prefers_xml(request.headers());
     let response = next.run(request).await;
@@ -181,7 +184,7 @@ pub async fn in_one_form(request: Request, next: Next) -> Response {
     written(response, as_xml)
 }
 
-/// An error answer in its form.
+/// Writes an error answer in its form.
 fn written(response: Response, as_xml: bool) -> Response {
     let (mut parts, _) = response.into_parts();
     let problem = parts
@@ -243,7 +246,7 @@ impl IntoResponse for Problem {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, seconds.into());
         }
-        // The body is written by `in_one_form`, which knows what the caller reads.
+        // `in_one_form` writes the body, because it knows which media type the caller reads.
         response.extensions_mut().insert(self);
         response
     }

@@ -17,20 +17,21 @@ use crate::state::Api;
 use crate::stretch::{Most, Shown, after};
 use crate::waiters::Waiter;
 
-/// So much a stream has read ahead of its reader, who may be slow, and not the only one.
+/// How far a stream reads ahead of its reader. The reader may be slow, and there may be many
+/// streams.
 const MOST: Most = Most {
     events: 100,
     bytes: 256 * 1024,
 };
 
-/// Follows a request from a place on.
+/// Follows a request from a position on.
 pub async fn follow(
     api: Arc<Api>,
     caller: Caller,
     id: RequestId,
     place: Place,
 ) -> Result<Response, Problem> {
-    // A place is taken before the log is read, so that nothing falls between.
+    // Register before reading the log, so that no commit falls between the two.
     let waiter = api.waiters.register_stream(id, caller);
     let waiter = waiter.ok_or_else(too_many_streams)?;
     api.known(id, 0).await?;
@@ -51,25 +52,25 @@ pub async fn follow(
         ended: stretch.ended,
     };
     let stream = Sse::new(following.stream()).keep_alive(heartbeat);
-    // A proxy of nginx's kind is not to keep events back until it has many.
+    // Tell a proxy such as nginx not to buffer the events.
     Ok(([("x-accel-buffering", "no")], stream).into_response())
 }
 
-/// One caller that follows a request.
+/// A caller that follows a request.
 struct Following {
     api: Arc<Api>,
     id: RequestId,
     place: Place,
     waiter: Waiter,
     events: VecDeque<Shown>,
-    /// Whether the log had more behind them.
+    /// Whether the log has more events after these.
     more: bool,
     ended: bool,
 }
 
 impl Following {
-    /// Every event, until the request has ended, this process is to end, or the log cannot be
-    /// read: the caller connects again with the last id it has.
+    /// Streams every event until the request has ended, this process shuts down, or the log cannot
+    /// be read. In the last two cases the caller connects again with the last id that it received.
     fn stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
         futures::stream::unfold(self, |mut following| async move {
             let event = following.next().await?;
@@ -103,7 +104,7 @@ impl Following {
     }
 }
 
-/// More callers follow than may.
+/// The error when too many callers follow requests.
 fn too_many_streams() -> Problem {
     let message = "too many event streams are followed; read the history in pages, or try again";
     let status = StatusCode::SERVICE_UNAVAILABLE;

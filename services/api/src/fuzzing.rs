@@ -1,27 +1,27 @@
-//! What the fuzz targets reach: the parsers of what strangers put into heads and queries.
+//! Entry points for the fuzz targets: the parsers of headers and queries from untrusted callers.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::events::Place;
 use crate::{idempotency, list, media, tasks};
 
-/// The key that an `Idempotency-Key` header names, where it is one.
+/// The key in an `Idempotency-Key` header; `None` when the header is invalid.
 #[must_use]
 pub fn idempotency_key(value: &[u8]) -> Option<String> {
     let headers = one(HeaderName::from_static("idempotency-key"), value)?;
     idempotency::key(&headers).ok().flatten()
 }
 
-/// The most wanted offer, and its weight in thousandths, by an `Accept` header.
+/// The most wanted offer for an `Accept` header, and its weight in thousandths.
 #[must_use]
 pub fn choose<'o>(accept: &[u8], offers: &[&'o str]) -> Option<(&'o str, u16)> {
     let headers = one(header::ACCEPT, accept)?;
-    // It must not fail either; what it says is a matter of taste.
+    // This call must not panic either; its result does not matter here.
     let _ = media::prefers_xml(&headers);
     media::choose(&headers, offers).map(|offer| (offer, media::quality(&headers, offer)))
 }
 
-/// What each kind of cursor is when it is written again, where the text is one.
+/// Parses a text as each kind of cursor and writes it again; `None` where it is not such a cursor.
 #[must_use]
 pub fn cursors(text: &str) -> [Option<String>; 3] {
     [

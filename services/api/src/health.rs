@@ -65,9 +65,9 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
         timeout(DEPENDENCY_TIMEOUT, api.store.stopped_views()),
         api.oldest_unprojected(),
     );
-    // Views that are late take nothing from requests either.
+    // Late views do not make the process unready: requests go on without them.
     let unprojected = unprojected.map(|age| age.as_secs());
-    // The views that are stopped take nothing from the requests that go on.
+    // Stopped views do not make the process unready either.
     let stopped = stopped.ok().and_then(Result::ok).unwrap_or_default();
     let stopping = api.shutdown.is_soft();
     let ready = nats.is_ok() && redis.is_ok() && !stopping;
@@ -96,7 +96,7 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
 }
 
 impl Api {
-    /// None: the broker did not say in time.
+    /// Returns `None` when the broker does not answer in time.
     async fn oldest_unprojected(&self) -> Option<Duration> {
         let shards = self.log.shards();
         runtime::oldest_unprojected(&self.connection, shards, DEPENDENCY_TIMEOUT).await

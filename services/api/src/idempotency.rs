@@ -10,7 +10,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The longest key, in characters.
 pub const KEY_MAX_CHARS: usize = 255;
 
-/// The key of a submission, where it has one: plain, or quoted as the IETF draft writes it. Both
+/// The key of a submission, if it has one. It may be plain, or quoted as in the IETF draft. Both
 /// forms name the same key.
 pub fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(KEY).iter();
@@ -37,7 +37,7 @@ pub fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .map_err(|_| malformed("it is no text"))
 }
 
-/// What stands between the quotes; none where they do not enclose the whole.
+/// The text between the quotes; `None` when the quotes do not enclose the whole value.
 fn unquote(quoted: &[u8]) -> Option<Vec<u8>> {
     let mut key = Vec::new();
     let mut bytes = quoted.iter();
@@ -59,7 +59,7 @@ fn malformed(what: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", message)
 }
 
-/// Says in an answer that the request was there already.
+/// Marks an answer to say that the request existed already.
 pub fn replayed(mut response: Response) -> Response {
     let said = HeaderValue::from_static("true");
     response.headers_mut().insert(REPLAYED, said);

@@ -1,4 +1,4 @@
-//! What callers say in JSON bodies, when they change a request.
+//! The JSON bodies with which callers change a request.
 
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -33,7 +33,8 @@ pub fn why(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
     Why::new(by.unwrap_or(ANONYMOUS), reason).map_err(invalid)
 }
 
-/// Of what needs no reason, and is on record with one where it is said.
+/// The reason for a command that does not require one. The log records the reason if the caller
+/// gives it.
 pub fn why_if_said(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
     Why::of(by.unwrap_or(ANONYMOUS), reason).map_err(invalid)
 }
@@ -43,7 +44,7 @@ fn invalid(error: WhyError) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid-reason", error.to_string())
 }
 
-/// A body of JSON; what is unknown in it is refused, so that a misspelt filter is not passed over.
+/// Parses a JSON body. It refuses unknown fields, so that a misspelled filter is not ignored.
 pub fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         let message = format!("the body is not the JSON that is expected: {error}");
@@ -51,7 +52,7 @@ pub fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     })
 }
 
-/// A command that was not obeyed.
+/// The error for a rejected command.
 pub fn refused(request: RequestId, error: ExecuteError) -> Problem {
     let rejection = match error {
         ExecuteError::Refused(rejection) => rejection,

@@ -1,4 +1,4 @@
-//! What is to be said of a document that is submitted.
+//! The facts about a submitted document that go into the log.
 
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -8,21 +8,21 @@ use runtime::{Cost, PARSE_INLINE_MAX_BYTES, Pool};
 
 use crate::failure::Problem;
 
-/// A larger document is left to the orchestrator to begin with.
+/// The API leaves the start of a larger document to the orchestrator.
 const BEGUN_MAX_BYTES: usize = 64 * 1024;
 
-/// What is said of a document in `received`.
+/// The facts about a document that the event `received` records.
 pub struct Outline {
     pub fingerprint: String,
     pub groups: Vec<GroupOutline>,
-    /// The number of the first group's tasks, where it can begin at once: a large document, or
-    /// one whose first group refers to something, is left to the orchestrator.
+    /// The number of tasks in the first group, if the group can start at once. The orchestrator
+    /// starts a large document, and a document whose first group has references.
     pub first_tasks: Option<u32>,
-    /// The document itself, for whoever goes on with the request.
+    /// The document itself, for the code that continues with the request.
     pub document: Document,
 }
 
-/// Checks a document, and says what is in it.
+/// Checks a document and outlines it.
 pub async fn outline(pool: &Pool, body: Bytes) -> Result<Outline, Problem> {
     let size = body.len();
     if size <= PARSE_INLINE_MAX_BYTES {
@@ -32,7 +32,7 @@ pub async fn outline(pool: &Pool, body: Bytes) -> Result<Outline, Problem> {
 }
 
 fn outlined(body: &[u8], effort: Effort) -> Result<Outline, Problem> {
-    // How many bytes it may have was looked at while it was read.
+    // The code that read the body has already checked its size.
     let document = Document::accept(body, &Limits::accepted())?;
     let groups = (0..document.groups()).map(|group| GroupOutline {
         name: document.group_name(group).map(str::to_owned),
@@ -49,10 +49,10 @@ fn outlined(body: &[u8], effort: Effort) -> Result<Outline, Problem> {
     })
 }
 
-/// From how many bytes on working on a document is costly.
+/// From this size on, work on a document is costly.
 const COSTLY_BYTES: usize = 1024 * 1024;
 
-/// Has the pool work on so many bytes of documents.
+/// Runs work on this many bytes of documents in the pool.
 pub async fn on_pool<T: Send + 'static>(
     pool: &Pool,
     bytes: usize,
@@ -66,7 +66,7 @@ pub async fn on_pool<T: Send + 'static>(
     at_cost(pool, cost, work).await
 }
 
-/// Has the pool do a piece of work.
+/// Runs work in the pool.
 pub async fn at_cost<T: Send + 'static>(
     pool: &Pool,
     cost: Cost,

@@ -1,4 +1,4 @@
-//! The HTTP API: it takes documents in and lets their requests be read.
+//! The HTTP API: it accepts documents and serves the state of their requests.
 
 mod admission;
 mod body;
@@ -16,6 +16,7 @@ mod follow;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
+mod held_answer;
 mod idempotency;
 mod input;
 mod intake;
@@ -62,7 +63,7 @@ pub use state::Api;
 /// Why the API cannot run.
 #[derive(Debug)]
 pub enum Error {
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     Listen(SocketAddr, std::io::Error),
 }
 
@@ -79,12 +80,11 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// How many connections the kernel keeps until they are accepted, as far as its own limit allows.
-/// Beyond it callers wait for a second before they try again, whoever they are.
+/// How many connections the kernel queues until the server accepts them, as far as the kernel's own
+/// limit allows. Beyond it every caller waits a second before it tries again.
 const LISTEN_BACKLOG: u32 = 4_096;
 
-/// Takes the address before anything else is started, so that a port in use is the first thing
-/// to be said.
+/// Binds the address before anything else starts, so that a taken port is the first error reported.
 pub fn bind(settings: &Settings) -> Result<TcpListener, Error> {
     let address = SocketAddr::new(settings.http_host, settings.http_port);
     listen(address).map_err(|error| Error::Listen(address, error))
@@ -96,13 +96,13 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()?
     };
-    // A port whose last connections are still closing can be taken, as `TcpListener::bind` has it.
+    // Allow a port whose last connections are still closing, as `TcpListener::bind` does.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(LISTEN_BACKLOG)
 }
 
-/// Serves until it is asked to end, then lets the callers that wait have their answers.
+/// Serves until shutdown. Then lets the waiting callers have their answers.
 pub async fn run(
     connection: Connection,
     log: Log,

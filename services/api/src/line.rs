@@ -1,4 +1,4 @@
-//! What one connection is doing, as its socket, its calls and the listener see it.
+//! The state of one connection, shared by its socket, its calls and the listener.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,33 +14,34 @@ use crate::sharing::{Caller, Part};
 pub struct Line {
     pub caller: Caller,
     phase: Mutex<Phase>,
-    /// Its place among the connections.
+    /// The connection's place among all connections.
     place: Mutex<Option<Part>>,
-    /// Whether some of a call may still come that nobody reads.
+    /// Whether part of a call may still arrive that no code will read.
     left: AtomicBool,
-    /// Whoever is to see that it is closed.
+    /// The task to wake when the connection is to be closed.
     waker: AtomicWaker,
-    /// The connection itself, where the last caller offered another protocol.
+    /// The connection itself, if the last call offered to upgrade the protocol.
     upgrade: Mutex<Option<OnUpgrade>>,
 }
 
-/// Where a connection is between two calls, or within one.
+/// The phase of a connection: between two calls, or within one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing has come since then: of the first call, or of the next.
+    /// No byte of the next call has arrived since this time.
     Idle(Instant),
-    /// Of a call's head some has come, the first of it then.
+    /// Part of a call's head has arrived, its first byte at this time.
     Head(Instant),
-    /// A call is being answered.
+    /// The server is answering a call.
     Call,
-    /// Its answer is made and not all written yet; whether something of the next call has come.
+    /// The answer is complete but not all of it is written. `ahead` says whether bytes of the next
+    /// call have arrived.
     Answered { ahead: bool },
-    /// It is to be closed, to make room.
+    /// The connection is to be closed, to make room.
     Closing,
 }
 
 impl Line {
-    /// A connection that begins.
+    /// A new connection.
     pub fn new(caller: Caller, place: Part) -> Arc<Self> {
         Arc::new(Self {
             caller,
@@ -60,7 +61,7 @@ impl Line {
         *self.locked()
     }
 
-    /// Since when nothing has come, where it waits for a call.
+    /// The time since which no byte has arrived, if the connection waits for a call.
     pub fn idle_since(&self) -> Option<Instant> {
         match self.phase() {
             Phase::Idle(since) => Some(since),
@@ -68,12 +69,12 @@ impl Line {
         }
     }
 
-    /// Keeps the connection itself for its end.
+    /// Keeps the connection itself, to close it at the end.
     pub fn keep_upgrade(&self, upgrade: OnUpgrade) {
         *self.upgrades() = Some(upgrade);
     }
 
-    /// The connection itself, where it is to be closed by whoever asks.
+    /// Takes the connection itself; the caller of this method then has to close it.
     pub fn take_upgrade(&self) -> Option<OnUpgrade> {
         self.upgrades().take()
     }
@@ -82,7 +83,7 @@ impl Line {
         self.upgrade.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes have come.
+    /// Records that bytes have arrived.
     pub fn came(&self) {
         let mut phase = self.locked();
         match &mut *phase {
@@ -92,22 +93,23 @@ impl Line {
         }
     }
 
-    /// A head is whole.
+    /// Records that the head of a call is complete.
     pub fn called(&self) {
         *self.locked() = Phase::Call;
     }
 
-    /// Some of a call is yet to come, or all of it was read.
+    /// Records whether part of a call has not been read yet.
     pub fn leave(&self, left: bool) {
         self.left.store(left, Ordering::Relaxed);
     }
 
-    /// Whether some of a call may still come that nobody reads.
+    /// Whether part of a call may still arrive that no code will read.
     pub fn is_left(&self) -> bool {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Only what nobody reads is waited for from now on: it may make room.
+    /// Records that the connection now waits only for bytes that no code reads. It may be closed to
+    /// make room.
     pub fn lingers(&self) {
         let mut phase = self.locked();
         if *phase != Phase::Closing {
@@ -115,7 +117,7 @@ impl Line {
         }
     }
 
-    /// An answer is made, to its end.
+    /// Records that an answer is complete.
     fn answered(&self) {
         let mut phase = self.locked();
         if *phase == Phase::Call {
@@ -123,7 +125,7 @@ impl Line {
         }
     }
 
-    /// All that was made is written; whether the connection waits for a call from now on.
+    /// Records that all output is written. Returns whether the connection now waits for a call.
     pub fn written(&self) -> bool {
         let mut phase = self.locked();
         let Phase::Answered { ahead } = *phase else {
@@ -138,7 +140,8 @@ impl Line {
         true
     }
 
-    /// Closes it if it is idle; whether it was. Its place is free at once.
+    /// Closes the connection if it is idle, and frees its place at once. Returns whether it was
+    /// idle.
     pub fn close(&self) -> bool {
         let mut phase = self.locked();
         if !matches!(*phase, Phase::Idle(_)) {
@@ -151,7 +154,7 @@ impl Line {
         true
     }
 
-    /// It is over.
+    /// Records the end of the connection.
     pub fn end(&self) {
         *self.locked() = Phase::Closing;
         self.give_place_back();
@@ -162,13 +165,13 @@ impl Line {
         drop(place.take());
     }
 
-    /// Whom to wake when it is closed.
+    /// Registers the task to wake when the connection is closed.
     pub fn register(&self, waker: &Waker) {
         self.waker.register(waker);
     }
 }
 
-/// An answer on its way: when it is dropped it is made.
+/// An answer that is still being produced. Dropping it marks the answer as complete.
 pub struct Answering(pub Arc<Line>);
 
 impl Drop for Answering {

@@ -1,6 +1,6 @@
-//! Closing a connection whose peer still sends (RFC 9112, section 9.6): to close it at once would
-//! reset it, and the peer might never read the answer. What comes is read and dropped, up to a
-//! limit and for a while.
+//! Closing a connection whose peer still sends (RFC 9112, section 9.6). Closing it at once would
+//! reset it, and the peer might never read the answer. The server therefore reads and drops the
+//! peer's bytes, up to a limit and for a limited time.
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -10,19 +10,19 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long nothing may come.
+/// The longest silence of the peer before the connection closes.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-/// How much is read at once.
+/// How many bytes one read takes.
 const READ_BYTES: usize = 16 * 1024;
 
-/// How much is dropped, and for how long.
+/// How many bytes the server drops, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Most {
     pub bytes: usize,
     pub time: Duration,
 }
 
-/// A connection that is closed as soon as its peer has sent all.
+/// A connection that closes as soon as the peer has sent everything.
 pub struct Linger {
     left: usize,
     ends: Instant,
@@ -40,7 +40,8 @@ impl Linger {
         }
     }
 
-    /// Whether the peer has sent all, or more than is dropped, or nothing for too long.
+    /// Ready when the peer has sent everything, has sent more than the limit, or has been silent
+    /// for too long.
     pub fn poll_over(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),

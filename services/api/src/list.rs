@@ -1,4 +1,4 @@
-//! The requests there are, the newest first.
+//! The list of requests, newest first.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -19,12 +19,13 @@ use crate::query::{self, Parameters, Since};
 use crate::request_index::{CHUNK, RequestIndex};
 use crate::state::Api;
 
-/// How many requests one answer has at the most, and where nothing is said.
+/// The maximum and the default number of requests in one answer.
 const PAGE_MAX: usize = 500;
 const PAGE: usize = 50;
-/// How many requests one answer looks at: where few match, a page may be short and go on.
+/// How many requests one answer examines. When few of them match, a page may be short and still
+/// have a next page.
 const LOOKED_AT_MAX: usize = 10_000;
-/// After so many bytes of metadata a page ends.
+/// A page ends after this many bytes of metadata.
 const METADATA_MAX_BYTES: usize = 1024 * 1024;
 
 #[derive(Deserialize, IntoParams)]
@@ -132,10 +133,11 @@ impl ListQuery {
         Ok(())
     }
 
-    /// The place that the page is below.
+    /// The position below which the page begins.
     fn below(&self) -> Result<Option<Placed>, Problem> {
         let until = self.until.map(|Since(until)| Placed {
-            // Nothing is below a nil id in its own microsecond, but what is before `until` within it.
+            // A nil id sorts below every other id. The page therefore includes the requests in the
+            // microsecond of `until`, and none in the next microsecond.
             micros: until.as_microsecond().saturating_add(1),
             request: RequestId::new(uuid::Uuid::nil()),
         });

@@ -1,9 +1,9 @@
-//! What a caller accepts.
+//! Content negotiation.
 
 use axum::http::{HeaderMap, header};
 
-/// How well a range of an `Accept` header fits a media type: not at all, or the more exactly
-/// the higher.
+/// How well a range of an `Accept` header fits a media type: `None` for no match, and a higher
+/// number for a more exact match.
 fn fit(range: &str, essence: &str) -> Option<u8> {
     let range = range.to_ascii_lowercase();
     let (kind, name) = essence.split_once('/')?;
@@ -14,7 +14,7 @@ fn fit(range: &str, essence: &str) -> Option<u8> {
         return Some(1);
     }
     if let Some((of, suffix)) = range.split_once("*+") {
-        // No standard has such ranges, and callers send them all the same.
+        // No standard defines such ranges, but callers send them.
         let suffixed = name == suffix || name.ends_with(&format!("+{suffix}"));
         let of_kind = matches!(of, "" | "*/") || of.strip_suffix('/') == Some(kind);
         return (suffixed && of_kind).then_some(3);
@@ -22,7 +22,8 @@ fn fit(range: &str, essence: &str) -> Option<u8> {
     (range.strip_suffix("/*") == Some(kind)).then_some(2)
 }
 
-/// How much a media type is wanted, in thousandths; everything is where nothing is said.
+/// The weight of a media type, in thousandths. Without an `Accept` header every type has full
+/// weight.
 pub fn quality(headers: &HeaderMap, essence: &str) -> u16 {
     let mut best: Option<(u8, u16)> = None;
     let mut said = false;
@@ -49,7 +50,7 @@ pub fn quality(headers: &HeaderMap, essence: &str) -> u16 {
     }
 }
 
-/// The weight that a parameter says, where it is one.
+/// The weight that a parameter states; `None` for any other parameter.
 fn weight(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     name.trim()
@@ -59,16 +60,16 @@ fn weight(parameter: &str) -> Option<u16> {
 
 fn thousandths(weight: &str) -> u16 {
     let weight = weight.trim().parse().unwrap_or(1.0);
-    // What is no number, as `nan`, weighs nothing less than a weight that was not said.
+    // A weight that is not a number, such as `nan`, counts like a missing weight.
     let weight = if f64::is_nan(weight) { 1.0 } else { weight };
-    // Within 0 and 1000, so nothing is cut off.
+    // The value is within 0 and 1000, so the cast loses nothing.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let thousandths = (weight.clamp(0.0, 1.0) * 1_000.0) as u16;
     thousandths
 }
 
-/// The parameters of a media type, quotes taken off (RFC 9110, section 5.6.6). What is no parameter
-/// is passed over.
+/// The parameters of a media type, without quotes (RFC 9110, section 5.6.6). Anything else is
+/// skipped.
 pub fn parameters(text: &str) -> impl Iterator<Item = (&str, String)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -82,7 +83,7 @@ pub fn parameters(text: &str) -> impl Iterator<Item = (&str, String)> {
     })
 }
 
-/// The text up to the next semicolon outside of quotes, and the rest; none at the end.
+/// The text up to the next semicolon outside quotes, and the rest; `None` at the end.
 fn until_semicolon(text: &str) -> Option<(&str, &str)> {
     if text.is_empty() {
         return None;
@@ -116,7 +117,8 @@ fn unquoted(value: &str) -> String {
     text
 }
 
-/// The most wanted of what is offered, the first of equals; none where nothing is accepted.
+/// The offer with the highest weight, or the first of equals; `None` when the caller accepts no
+/// offer.
 pub fn choose<'o>(headers: &HeaderMap, offers: &[&'o str]) -> Option<&'o str> {
     let mut best = None;
     for offer in offers {
@@ -128,12 +130,12 @@ pub fn choose<'o>(headers: &HeaderMap, offers: &[&'o str]) -> Option<&'o str> {
     best.map(|(_, offer)| offer)
 }
 
-/// The form of an XML document that a caller would rather read; none where it reads none.
+/// The XML media type that a caller prefers; `None` when the caller accepts neither.
 pub fn xml(headers: &HeaderMap) -> Option<&'static str> {
     choose(headers, &["application/xml", "text/xml"])
 }
 
-/// Whether a caller would rather read errors as XML.
+/// Whether a caller prefers errors in XML.
 pub fn prefers_xml(headers: &HeaderMap) -> bool {
     let most = |types: [&str; 3]| {
         types

@@ -1,4 +1,4 @@
-//! The `x-*` headers of a submission, which stay with the request.
+//! The `x-*` headers of a submission, which the log keeps with the request.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::failure::Problem;
 
-/// Headers that are known to carry credentials. They are for whoever is in front of the API; what
-/// stays with a request is shown to everybody who may read it.
+/// Headers that are known to carry credentials. They are meant for a proxy in front of the API.
+/// Everyone who may read a request sees the metadata that it keeps.
 const CREDENTIALS: [&str; 7] = [
     "x-access-token",
     "x-amz-security-token",
@@ -18,9 +18,9 @@ const CREDENTIALS: [&str; 7] = [
     "x-goog-iam-authorization-token",
 ];
 
-/// The `x-*` headers, names in lower case, without those that carry credentials. The values of one that comes several times are joined
-/// as RFC 9110, section 5.3, has it; one that is no UTF-8 is refused, because nobody can say what
-/// was meant.
+/// The `x-*` headers, with names in lower case, without those that carry credentials. The values of
+/// a repeated header are joined (RFC 9110, section 5.3). A value that is not UTF-8 is refused,
+/// because its meaning is unknown.
 pub fn of(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
     headers
         .keys()
@@ -42,11 +42,11 @@ fn text<'v>(name: &HeaderName, value: &'v HeaderValue) -> Result<&'v str, Proble
     })
 }
 
-/// The header that names where the end of a request is told.
+/// The header with the URL of the webhook that tells how the request ended.
 const CALLBACK: &str = "x-callback";
 
-/// Refuses a callback that can never be called; the same is said again when it is called, of the
-/// addresses that its name has then.
+/// Refuses a callback that can never be called. The webhook sender repeats the check before each
+/// call, with the addresses that the host name has then.
 pub fn check_callback(
     metadata: &BTreeMap<String, String>,
     signed: bool,

@@ -1,10 +1,10 @@
-//! The `OpenAPI` document as it is served.
+//! The `OpenAPI` document in the form that the API serves.
 
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
-/// The document without what the generator says too much: a parameter may be left out, but it
-/// is never null.
+/// Corrects the generated document: a caller may omit an optional parameter, but the parameter is
+/// never null.
 pub fn document(openapi: &OpenApi) -> Value {
     let mut document = json!(openapi);
     let paths = document.get_mut("paths");

@@ -1,4 +1,4 @@
-//! What a submission is answered with.
+//! The answers to a submission.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub struct Accepted {
     status: &'static str,
 }
 
-/// That a document was taken in.
+/// The answer that a document was accepted.
 pub fn accepted(id: RequestId, status: &'static str) -> Response {
     let request_id = id;
     let body = Json(Accepted { request_id, status });
@@ -48,14 +48,14 @@ pub fn accepted(id: RequestId, status: &'static str) -> Response {
     response
 }
 
-/// How a request has ended.
+/// How a request ended.
 enum End {
     Response(Payload, u64),
     Other(Box<View>),
 }
 
-/// Waits for the end of a request: its response, its failure, or 202 when that takes too long
-/// or this process is to end. The response to a POST is not for keeping.
+/// Waits for the end of a request. The answer is its response, its failure, or 202 when the wait
+/// takes too long or this process shuts down. Caches must not store the response to a POST.
 pub async fn outcome(
     api: &Api,
     id: RequestId,
@@ -103,7 +103,7 @@ async fn end(api: &Api, id: RequestId, taken: &Taken, mut waiter: Waiter) -> Res
             {
                 return Ok(End::Response(succeeded.response, commit.sequence));
             }
-            // The fold says whether it has ended: after its end a late outcome may come last.
+            // The fold tells whether the request has ended: a late outcome may be its last commit.
             let view = Box::pin(api.folded(id)).await?;
             match (view.status, &view.response) {
                 (Status::Succeeded, Some(response)) => {
@@ -119,7 +119,7 @@ async fn end(api: &Api, id: RequestId, taken: &Taken, mut waiter: Waiter) -> Res
 }
 
 impl Api {
-    /// A request as its log has it now.
+    /// The state of a request as of its latest commit.
     async fn folded(&self, id: RequestId) -> Result<View, Problem> {
         let last = self.log.last_sequence(id).await?;
         let view = self.view(id, last).await?;

@@ -1,4 +1,4 @@
-//! Documents as they stand: with the results of the groups that are complete.
+//! Documents of running requests: with the results of the groups that are complete.
 
 use axum::http::HeaderValue;
 use axum::response::Response;
@@ -11,7 +11,7 @@ use crate::intake::at_cost;
 use crate::results::xml;
 use crate::state::Api;
 
-/// What a document is made from, fetched.
+/// The parts from which a document is made, already fetched.
 pub(crate) struct Pieces {
     document: Vec<u8>,
     resources: Vec<(String, Vec<u8>)>,
@@ -19,7 +19,7 @@ pub(crate) struct Pieces {
 }
 
 impl Api {
-    /// The pieces of a request's document with the results of its first `groups` groups.
+    /// The parts of a request's document with the results of its first `groups` groups.
     pub(crate) async fn pieces(
         &self,
         id: RequestId,
@@ -46,7 +46,7 @@ impl Api {
         })
     }
 
-    /// The state of a request as the log has it.
+    /// The state of a request as of the log.
     pub(crate) async fn state(&self, id: RequestId) -> Result<Request, Problem> {
         self.log.forget(id);
         let loaded = self.log.load(id).await?;
@@ -58,7 +58,7 @@ impl Api {
 }
 
 impl Pieces {
-    /// The document as it stood after those groups.
+    /// The document as it was after those groups.
     fn assembled(&self) -> Result<Document, String> {
         let mut document = Document::accept(&self.document, &Limits::accepted())
             .map_err(|refusal| refusal.to_string())?;
@@ -87,7 +87,7 @@ impl Pieces {
     }
 }
 
-/// The groups that are finished so far, marked incomplete.
+/// The completed groups, in a document marked incomplete.
 pub(crate) async fn so_far(
     api: &Api,
     id: RequestId,
@@ -107,7 +107,7 @@ pub(crate) async fn so_far(
     Ok(response)
 }
 
-/// What the log holds cannot be put together again.
+/// The error when the parts in the log cannot be assembled.
 pub(crate) fn unreadable(id: RequestId, reason: &str) -> Problem {
     let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
     Problem::new(status, "document-unreadable", reason).of(id)

@@ -1,4 +1,4 @@
-//! `Prefer: wait=N` (RFC 7240): how long a caller would have its answer held back.
+//! `Prefer: wait=N` (RFC 7240): how long a caller is willing to wait for its answer.
 
 use std::time::Duration;
 
@@ -8,8 +8,7 @@ use axum::response::Response;
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// How long a caller prefers to wait, never longer than `most`. A preference that cannot be
-/// read is none.
+/// How long a caller prefers to wait, never longer than `most`. An invalid preference is ignored.
 pub fn wait(headers: &HeaderMap, most: Duration) -> Option<Duration> {
     headers
         .get_all(PREFER)
@@ -26,7 +25,7 @@ fn seconds(preference: &str) -> Option<u64> {
     wait.then(|| value.parse().ok())?
 }
 
-/// Says in an answer that it was held back as was preferred.
+/// Marks an answer to say that the server applied the preference.
 pub fn applied(mut response: Response, wait: Option<Duration>) -> Response {
     if let Some(wait) = wait
         && let Ok(value) = HeaderValue::try_from(format!("wait={}", wait.as_secs()))

@@ -11,7 +11,7 @@ use runtime::InvalidSince;
 
 use crate::failure::Problem;
 
-/// The parameters behind the `?`; what cannot be read is a 400 that names it.
+/// The query parameters. A parameter that cannot be parsed gives a 400 that names it.
 pub struct Parameters<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
@@ -25,11 +25,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
-/// Yes or no, in any of the spellings that clients of the old API send, in any case.
+/// Yes or no, in any spelling and case that clients of the old API send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said(pub bool);
 
-/// A word that says neither yes nor no.
+/// The error for a word that is neither yes nor no.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Neither;
 
@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Said {
     }
 }
 
-/// A time as a parameter: a timestamp, or an age before now.
+/// A point in time in a parameter: a timestamp, or an age relative to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Since(pub Timestamp);
 
@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for Since {
     }
 }
 
-/// A time in a query, where a `+` that was not written as `%2B` has come as a space.
+/// Parses a time in a query. A `+` that was not written as `%2B` arrives as a space.
 pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, InvalidSince> {
     runtime::since(text, now).or_else(|error| {
         let offset = text.rfind(' ').filter(|_| text.contains(['T', 't']));
@@ -83,7 +83,7 @@ pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, InvalidSince> {
     })
 }
 
-/// A parameter that cannot be used.
+/// The error for an invalid parameter.
 pub fn refused(why: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid-query", why)
 }

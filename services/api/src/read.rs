@@ -1,4 +1,4 @@
-//! Reading a request: its view in Redis, and where that is missing, the fold of its events.
+//! Reading a request: its view in Redis, or the fold of its events when the view is missing.
 
 use std::time::Duration;
 
@@ -14,24 +14,26 @@ use crate::failure::Problem;
 use crate::sharing::Caller;
 use crate::state::Api;
 
-/// In answers, the sequence that was reached; in a call, the one that is not to be gone behind.
+/// In an answer, the sequence that the answer reflects; in a call, the sequence that the answer
+/// must have reached.
 const SEQUENCE: HeaderName = HeaderName::from_static("fanfold-sequence");
-/// How often a log that is behind what the caller has seen is read again, and the pause before.
+/// How often to read the log again when it is behind the caller's sequence, and the pause before
+/// each read.
 const CATCH_UP: (u32, Duration) = (20, Duration::from_millis(25));
 
-/// What a caller waits for.
+/// The condition on which a held-back answer is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
-    /// That the request goes on from this sequence, or has ended.
+    /// The request has gone past this sequence, or has ended.
     Past(u64),
-    /// That the request has ended.
+    /// The request has ended.
     End,
 }
 
 impl Api {
-    /// The view of a request, not older than sequence `seen`, nor than any this instance has
-    /// answered from before; none where there is no such request. Redis may be empty, behind or
-    /// away: the log has it all.
+    /// The view of a request; `None` when there is no such request. It is not older than sequence
+    /// `seen`, nor than any view from which this instance has answered before. Redis may be empty,
+    /// behind or unavailable, because the log has everything.
     pub(crate) async fn view(
         &self,
         request: RequestId,
@@ -56,7 +58,7 @@ impl Api {
             if look == looks && view.is_none() {
                 return Ok(None);
             }
-            // A replica that is behind answered, or the caller saw another request's sequence.
+            // A lagging replica answered, or the caller sent the sequence of another request.
             tokio::time::sleep(pause).await;
         }
         let message = format!("the request has not reached sequence {seen}");
@@ -68,8 +70,7 @@ impl Api {
         Err(problem.of(request).retry_after(1))
     }
 
-    /// The view of a request that can be read: 404 where there never was one, 410 where its
-    /// time has passed.
+    /// The view of a request: 404 when the request never existed, 410 when it has expired.
     pub(crate) async fn known(&self, request: RequestId, seen: u64) -> Result<View, Problem> {
         match self.view(request, seen).await? {
             None => Err(Problem::unknown(request)),
@@ -78,7 +79,7 @@ impl Api {
         }
     }
 
-    /// How long an ended request can still be read; none while it has not ended.
+    /// How long an ended request remains readable, in seconds; `None` while it has not ended.
     pub(crate) fn seconds_left(&self, view: &View) -> Option<i64> {
         let ended = view.completed_at.filter(|_| view.status.is_terminal())?;
         let keep = i64::try_from(self.time_to_live.as_secs()).unwrap_or(i64::MAX);
@@ -86,8 +87,8 @@ impl Api {
         Some(keep.saturating_sub(gone).max(0))
     }
 
-    /// Holds an answer back until the request has gone on or ended, at the most for `limit`, and
-    /// less where this process is to end.
+    /// Holds an answer back until the request has moved on or ended. The wait lasts at most
+    /// `limit`, and less when this process shuts down.
     pub(crate) async fn held_back(
         &self,
         caller: Caller,
@@ -102,7 +103,7 @@ impl Api {
             .register(request, caller)
             .ok_or_else(too_many_waiters)?;
         loop {
-            // A view may be behind, and whoever waits is not told of what came before.
+            // The view may lag, and a waiter does not learn of commits from before it registered.
             let last = self.log.last_sequence(request).await?;
             let view = self.known(request, last.max(seen)).await?;
             let moved = matches!(until, Until::Past(sequence) if view.seq > sequence);
@@ -124,26 +125,26 @@ impl Api {
     }
 }
 
-/// More callers wait than may.
+/// The error when too many callers wait.
 pub(crate) fn too_many_waiters() -> Problem {
     let message = "too many callers wait; ask without waiting, or try again";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-waiters", message).retry_after(1)
 }
 
-/// The id in a path.
+/// Parses the id in a path.
 pub(crate) fn parse_id(text: &str) -> Result<RequestId, Problem> {
     text.parse().map_err(|error: InvalidId| {
         Problem::new(StatusCode::BAD_REQUEST, "invalid-id", error.to_string())
     })
 }
 
-/// The sequence that the caller has seen: an answer is not to be older. 0 where it says none.
+/// The sequence that the caller has seen: an answer must not be older. It is 0 without the header.
 pub(crate) fn seen(headers: &HeaderMap) -> Result<u64, Problem> {
     let Some(value) = headers.get(SEQUENCE) else {
         return Ok(0);
     };
     let sequence = value.to_str().ok().and_then(|text| text.parse().ok());
-    // As documented, it is an int64.
+    // A sequence is an int64, as documented.
     let sequence = sequence.filter(|sequence| i64::try_from(*sequence).is_ok());
     sequence.ok_or_else(|| {
         let message = "Fanfold-Sequence must be the number that an answer gave";
@@ -151,7 +152,7 @@ pub(crate) fn seen(headers: &HeaderMap) -> Result<u64, Problem> {
     })
 }
 
-/// Says in an answer how far it has seen.
+/// Adds the sequence that the answer reflects.
 pub(crate) fn with_sequence(mut response: Response, sequence: u64) -> Response {
     response.headers_mut().insert(SEQUENCE, sequence.into());
     response

@@ -1,4 +1,4 @@
-//! All requests by the time they were received.
+//! All requests, ordered by the time they were received.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,24 +10,24 @@ use projections::{Placed, View};
 use crate::failure::Problem;
 use crate::state::Api;
 
-/// How many requests are looked at together.
+/// How many requests the list examines together.
 pub const CHUNK: usize = 200;
-/// How many commits are read from the log together.
+/// How many commits one read of the log returns.
 const SCAN_CHUNK: usize = 1_000;
 
-/// What there is: the index in Redis as far as it goes, and the log from there on. Where Redis
-/// is empty or away, that is the whole log.
+/// The index of all requests. It joins the index in Redis with the part of the log that the index
+/// does not cover. When Redis is empty or unavailable, that part is the whole log.
 pub struct RequestIndex {
-    /// Whether a shard's index is to be looked at.
+    /// Whether to read the index of a shard.
     indexed: Vec<bool>,
     /// The requests that the index does not have yet.
     begun: BTreeSet<Placed>,
-    /// How far those went that went on since.
+    /// The last sequence of each request that has new commits since then.
     reached: BTreeMap<RequestId, u64>,
 }
 
 impl RequestIndex {
-    /// Reads what the index does not have.
+    /// Reads the part of the log that the index does not cover.
     pub async fn read(api: &Api) -> Result<Self, Problem> {
         let mut index = Self {
             indexed: Vec::new(),
@@ -46,7 +46,7 @@ impl RequestIndex {
     }
 
     async fn read_log(&mut self, api: &Api, shard: u8, from: u64) -> Result<(), Problem> {
-        // A whole log takes time and memory: few callers at a time read it.
+        // Reading a whole log takes time and memory, so only a few callers read it at once.
         let Ok(_turn) = api.scanning.acquire().await else {
             let message = "the list cannot be made now; try again";
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -54,7 +54,7 @@ impl RequestIndex {
         };
         let mut scan = Scan::open(&api.connection, shard, from, u64::MAX).await?;
         while let Some(commits) = scan.next_each(SCAN_CHUNK).await? {
-            // One that cannot be read hides no other.
+            // A commit that cannot be read must not hide the others.
             for commit in commits.into_iter().flatten() {
                 if commit.previous == 0 {
                     self.begun.insert(Placed::new(commit.request, commit.at));
@@ -65,7 +65,7 @@ impl RequestIndex {
         Ok(())
     }
 
-    /// The next requests below a place, the newest first.
+    /// The next requests below a position, newest first.
     pub async fn chunk(
         &self,
         api: &Api,
@@ -92,7 +92,7 @@ impl RequestIndex {
         Ok(chunk.into_iter().rev().take(CHUNK).collect())
     }
 
-    /// The view of a request; none where its time has passed.
+    /// The view of a request; `None` when the request has expired.
     pub async fn view(&self, api: &Api, request: RequestId) -> Result<Option<View>, Problem> {
         let reached = self.reached.get(&request).copied().unwrap_or(0);
         let view = match api.view(request, reached).await {

@@ -62,13 +62,13 @@ pub async fn results(
     let id = parse_id(&id)?;
     let kind = media::xml(&headers);
     let seen = seen(&headers)?;
-    // Nobody waits for what it would not read.
+    // A caller that accepts no XML does not wait for the response.
     let wait = preference::wait(&headers, api.sync_wait).filter(|_| kind.is_some());
     let view = match wait {
         None => api.known(id, seen).await?,
         Some(wait) => api.held_back(caller, id, seen, Until::End, wait).await?,
     };
-    // Why there is no document is said first: whoever reads no XML reads that.
+    // Report first why there is no document: a caller that accepts no XML can read that reason.
     let kind = kind.ok_or_else(|| {
         let message = "results are application/xml or text/xml";
         Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id)
@@ -95,7 +95,7 @@ pub async fn results(
     Ok(preference::applied(with_sequence(response, view.seq), wait))
 }
 
-/// The response of a finished request, or that the caller has it already.
+/// The response of a finished request, or 304 when the caller already has it.
 async fn finished(
     api: &Api,
     id: RequestId,
@@ -124,7 +124,7 @@ fn tag(payload: &Payload) -> String {
     }
 }
 
-/// A response document with its tag.
+/// A response document with its `ETag`.
 pub(crate) async fn response(
     api: &Api,
     id: RequestId,
@@ -149,7 +149,7 @@ impl Api {
     }
 }
 
-/// An XML answer about a request, of the type that the caller reads.
+/// An XML answer about a request, with the media type that the caller accepts.
 pub(crate) fn xml(id: RequestId, document: Vec<u8>, kind: &'static str) -> Response {
     let mut response = accept_varies(document.into_response());
     let headers = response.headers_mut();
@@ -166,7 +166,7 @@ fn accept_varies(mut response: Response) -> Response {
     response
 }
 
-/// That a request failed, with everything there is to know of it.
+/// The error for a failed request, with all known details.
 pub(crate) fn failed(status: StatusCode, id: RequestId, failure: &FailureView) -> Problem {
     Problem::new(
         status,

@@ -29,7 +29,7 @@ use crate::{
 ))]
 struct Document;
 
-/// Every route, each with its place in the document.
+/// Every route, with its entry in the `OpenAPI` document.
 fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(submit::submit))
@@ -72,8 +72,8 @@ pub fn router(api: Arc<Api>) -> Router {
     in_layers(router)
 }
 
-/// What is around every route, the outermost first. One layer for the router: each of its own
-/// would be boxed and copied for every call.
+/// Adds the layers around every route, outermost first. The router has one combined layer, because
+/// separate layers would be boxed and copied for every call.
 fn in_layers(router: Router) -> Router {
     let layers = ServiceBuilder::new()
         .map_response(finish)
@@ -83,7 +83,8 @@ fn in_layers(router: Router) -> Router {
     router.layer(layers)
 }
 
-/// What changes is not to be kept; a route that knows better has said so itself.
+/// Marks an answer as not cacheable, because the data changes. A route may set another policy
+/// itself.
 fn finish<B>(mut response: Response<B>) -> Response<B> {
     let headers = response.headers_mut();
     conditional::name_the_encoding(headers);

@@ -1,4 +1,4 @@
-//! The listener: connections with limits, each a task that is waited for.
+//! The listener. It limits connections, and runs each one in a task for which shutdown waits.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -29,23 +29,23 @@ use crate::linger;
 use crate::media;
 use crate::socket::{Patience, Socket};
 
-/// The pause after a connection could not be taken in, as when there are too many open files.
+/// The pause after an accept fails, for example because too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-/// The least that the HTTP implementation reads into.
+/// The smallest buffer that the HTTP implementation reads into.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Of what still comes of a call when it is answered so many times the largest document is
-/// dropped, and so many bytes in any case.
+/// How much of a call the server reads and drops after it has answered: this many times the largest
+/// document, and at least the number of bytes below.
 const DROPPED_FACTOR: usize = 4;
 const DROPPED_BYTES: usize = 64 * 1024 * 1024;
 
-/// What bounds connections.
+/// The limits on connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub connections_max: usize,
     pub head_max_bytes: usize,
     pub patience: Patience,
-    /// How long connections are still taken in after the process was asked to end.
+    /// How long the server still accepts connections after shutdown was requested.
     pub drain_delay: Duration,
 }
 
@@ -71,8 +71,8 @@ impl From<&Settings> for Limits {
     }
 }
 
-/// Serves until this process is asked to end; then, when those who look at `/readyz` have had
-/// time to see it, takes nothing new in and lets what is under way finish.
+/// Serves until shutdown is requested. It goes on for a while, so that observers of `/readyz`
+/// notice. Then it accepts nothing new and lets running calls finish.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: &Shutdown) {
     let mut serving = Serving::new(router, limits);
     let closing = async {
@@ -107,12 +107,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     serving.tasks.shutdown().await;
 }
 
-/// All that is being served.
+/// The server's connections and tasks.
 struct Serving {
     http: http1::Builder,
     router: Router,
     limits: Limits,
-    /// Cancelled when every connection is to be closed after the call that it answers.
+    /// Cancelled when every connection must close after its current call.
     closing: CancellationToken,
     tasks: JoinSet<()>,
     all: Connections,
@@ -122,7 +122,7 @@ struct Serving {
 impl Serving {
     fn new(router: Router, limits: Limits) -> Self {
         let mut http = http1::Builder::new();
-        // How long a head may take is the socket's to say.
+        // The socket limits how long a head may take.
         http.max_header_size(limits.head_max_bytes)
             .max_buf_size(limits.head_max_bytes.max(BUFFER_BYTES));
         Self {
@@ -136,7 +136,7 @@ impl Serving {
         }
     }
 
-    /// Serves one more connection, or closes it at once where there is no place for it.
+    /// Serves one more connection, or closes it at once when there is no place for it.
     fn begin(&mut self, stream: TcpStream, caller: crate::sharing::Caller) {
         let Ok(place) = self.all.place(caller) else {
             return;
@@ -168,8 +168,8 @@ impl Serving {
     }
 }
 
-/// Closes a connection whose caller offered another protocol: hyper hands it out instead of
-/// closing it, and one that is only dropped may lose the answer.
+/// Closes a connection whose caller offered another protocol. hyper hands such a connection out
+/// instead of closing it, and merely dropping it may lose the answer.
 async fn close_upgradeable(upgrade: OnUpgrade) {
     if let Ok(upgraded) = upgrade.await
         && let Err(error) = TokioIo::new(upgraded).shutdown().await
@@ -204,7 +204,7 @@ async fn answer(
         problem.written(media::prefers_xml(request.headers()))
     };
     if line.is_left() {
-        // What was not read is still on its way: the connection is of no use any more.
+        // Unread bytes of the call are still on their way, so the connection cannot be used again.
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
@@ -214,8 +214,8 @@ async fn answer(
     }))
 }
 
-/// Whether a request has the one Host that it is to have (RFC 9112, 3.2). An empty one is one: it
-/// is what is sent where the target has no authority.
+/// Whether a request has exactly one Host header (RFC 9112, 3.2). An empty Host is valid: a client
+/// sends it when the target has no authority.
 fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -225,12 +225,12 @@ fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether this is a host with at most a port, and nothing else.
+/// Whether this is a host with an optional port, and nothing else.
 fn is_host(text: &[u8]) -> bool {
     Authority::try_from(text).is_ok_and(|authority| !authority.as_str().contains('@'))
 }
 
-/// The body of a call, which says when all of it was read.
+/// The body of a call. It records when all of it has been read.
 struct Asked {
     body: Incoming,
     line: Arc<Line>,
@@ -260,7 +260,7 @@ impl HttpBody for Asked {
     }
 }
 
-/// The body of an answer, which says when it is made.
+/// The body of an answer. It records when the answer is complete.
 struct Answer {
     body: Body,
     _answering: Answering,

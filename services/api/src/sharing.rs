@@ -1,5 +1,5 @@
-//! What callers share: so much of it in all, and of that so much for one address. Whoever takes
-//! all that one address may have leaves the rest to the others.
+//! Resources that callers share, with a limit in total and a limit for each address. A caller that
+//! takes everything its address may have leaves the rest to others.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -9,16 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-/// So many places one address may have at the least: a proxy is one address.
+/// The minimum share of one address, in places: all callers behind a proxy have one address.
 const PLACES_OF_ONE: usize = 256;
 
-/// Where a call comes from, as far as callers are told apart: an IPv4 address, or the network of
-/// an IPv6 address (`/64`), of which one caller may have every address.
+/// The origin of a call, as far as the API tells callers apart. It is an IPv4 address, or the `/64`
+/// network of an IPv6 address, because one caller may own all its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller(IpAddr);
 
 impl Caller {
-    /// Whoever calls without a connection, as tests do.
+    /// A caller without a connection, as in tests.
     pub const NOBODY: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 }
 
@@ -42,33 +42,33 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// What is taken by now.
+/// The amounts that are taken now.
 #[derive(Debug, Default)]
 struct Taken {
     in_all: usize,
     by: HashMap<Caller, usize>,
 }
 
-/// Something that callers share.
+/// A resource that callers share.
 #[derive(Clone, Debug)]
 pub struct Shared {
     taken: Arc<Mutex<Taken>>,
-    /// So much there is.
+    /// The total amount.
     most: usize,
-    /// So much of it one caller may have.
+    /// The largest amount for one caller.
     share: usize,
 }
 
-/// What there is no more of.
+/// Which limit is exhausted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beyond {
-    /// All of it is taken.
+    /// The whole resource is taken.
     All,
-    /// The caller has its share.
+    /// The caller has used up its share.
     Share,
 }
 
-/// What a caller has taken; given back when it is dropped.
+/// The amount that a caller has taken. Dropping it gives the amount back.
 #[derive(Debug)]
 pub struct Part {
     of: Shared,
@@ -77,13 +77,13 @@ pub struct Part {
 }
 
 impl Shared {
-    /// So many places. One caller may have half of them, or 256 where that is more.
+    /// A number of places. One caller may have half of them, or 256 if that is more.
     pub fn places(most: usize) -> Self {
         Self::new(most, (most / 2).max(most.min(PLACES_OF_ONE)))
     }
 
-    /// So many bytes. One caller may have half of them, and room for its largest piece in any
-    /// case: there is never less than that.
+    /// A number of bytes. One caller may have half of them, and always enough for its largest
+    /// piece: the total is never less than that.
     pub fn bytes(most: usize, largest: usize) -> Self {
         let most = most.max(largest);
         Self::new(most, (most / 2).max(largest))
@@ -97,14 +97,14 @@ impl Shared {
         }
     }
 
-    /// So much of it for a caller.
+    /// Takes an amount for a caller.
     pub fn take(&self, caller: Caller, amount: usize) -> Result<Part, Beyond> {
         let mut part = self.nothing(caller);
         part.grow(amount)?;
         Ok(part)
     }
 
-    /// None of it yet.
+    /// A part with nothing taken yet.
     pub fn nothing(&self, caller: Caller) -> Part {
         Part {
             of: self.clone(),
@@ -119,7 +119,7 @@ impl Shared {
 }
 
 impl Part {
-    /// Takes so much more.
+    /// Takes more.
     pub fn grow(&mut self, by: usize) -> Result<(), Beyond> {
         if by == 0 {
             return Ok(());
@@ -138,7 +138,7 @@ impl Part {
         Ok(())
     }
 
-    /// Gives so much of it back.
+    /// Gives some back.
     pub fn shrink(&mut self, by: usize) {
         let by = by.min(self.amount);
         if by == 0 {

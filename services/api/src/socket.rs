@@ -1,5 +1,5 @@
-//! The socket of a connection, which ends what takes too long, and gives the errors that are
-//! found below the routes the form of all others.
+//! The socket of a connection. It ends anything that takes too long. It also gives errors from
+//! below the routes the same form as all others.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -17,31 +17,31 @@ use crate::failure::Problem;
 use crate::line::{Line, Phase};
 use crate::linger::{self, Linger};
 
-/// How long a connection may take over what.
+/// The timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Between two calls, and before the first.
+    /// Between two calls, and before the first one.
     pub idle: Duration,
-    /// For a head, from its first byte on.
+    /// For the head of a call, from its first byte on.
     pub head: Duration,
-    /// While the peer takes nothing of what is written.
+    /// While the peer accepts no output.
     pub write: Duration,
-    /// Over what still comes of a call when it is answered.
+    /// The limits on the rest of a call that still arrives after its answer.
     pub rest: linger::Most,
 }
 
-/// A socket with the line it belongs to.
+/// A socket with its connection's state.
 pub struct Socket {
     stream: TcpStream,
     line: Arc<Line>,
     patience: Patience,
     reading: Pin<Box<Sleep>>,
     writing: Option<Pin<Box<Sleep>>>,
-    /// Since when the peer takes nothing.
+    /// Since when the peer has accepted no output.
     stalled: Option<Instant>,
-    /// An answer of our own in place of one that the HTTP implementation made.
+    /// Our own answer in place of one from the HTTP implementation.
     instead: Option<Bytes>,
-    /// Where it is closed, and the peer may still send.
+    /// Set when the connection is closing and the peer may still send.
     linger: Option<Linger>,
 }
 
@@ -60,7 +60,7 @@ impl Socket {
         }
     }
 
-    /// Whether it is over with a peer that nothing comes from; otherwise it is looked again then.
+    /// Ready when the peer has been silent for too long. Otherwise the task wakes at the deadline.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = match self.line.phase() {
             Phase::Idle(since) => since + self.patience.idle,
@@ -71,7 +71,8 @@ impl Socket {
         poll_until(&mut self.reading, deadline, cx)
     }
 
-    /// What a write came to: an error where the peer takes nothing for too long.
+    /// Passes on the result of a write, or an error when the peer has accepted no output for too
+    /// long.
     fn written<T>(
         &mut self,
         written: Poll<io::Result<T>>,
@@ -90,7 +91,8 @@ impl Socket {
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 
-    /// Whether an answer is being written that is none to a call: one in its place, then.
+    /// Whether the HTTP implementation is writing an answer that belongs to no call. Our own answer
+    /// then replaces it.
     fn stands_in(&mut self, first: &[u8]) -> bool {
         if self.instead.is_none() && matches!(self.line.phase(), Phase::Idle(_) | Phase::Head(_)) {
             self.instead = refused_below(first).map(|problem| problem.written_plainly());
@@ -102,7 +104,7 @@ impl Socket {
         self.instead.is_some()
     }
 
-    /// Writes what stands in for `length` bytes, whole.
+    /// Writes the whole replacement for `length` bytes.
     fn poll_instead(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
         while let Some(instead) = &mut self.instead {
             if instead.is_empty() {
@@ -119,8 +121,8 @@ impl Socket {
     }
 }
 
-/// Small packets are not kept back; and a peer that takes nothing loses the connection also while
-/// the kernel still takes in what is written, where it has such a limit.
+/// Sends small packets without delay. Where the system has such a limit, it also drops a peer that
+/// acknowledges nothing while the kernel still buffers the output.
 fn prepare(stream: &TcpStream, patience: Patience) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps its small packets back");
@@ -136,12 +138,12 @@ fn prepare(stream: &TcpStream, patience: Patience) {
     let _ = patience;
 }
 
-/// Ready where the deadline has passed; otherwise it is polled again then.
+/// Ready once the deadline has passed. Otherwise the task wakes at the deadline.
 fn poll_until(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
     if timer.deadline() > deadline {
         timer.as_mut().reset(deadline);
     }
-    // One that was set for an earlier deadline is set anew when it goes off.
+    // A timer that was set for an earlier deadline is reset when it fires.
     while timer.as_mut().poll(cx).is_ready() {
         if Instant::now() >= deadline {
             return Poll::Ready(());
@@ -151,7 +153,7 @@ fn poll_until(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'
     Poll::Pending
 }
 
-/// The problem that the HTTP implementation answers with an empty body.
+/// The problem for an error that the HTTP implementation answers with an empty body.
 fn refused_below(answer: &[u8]) -> Option<Problem> {
     let status = answer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
     let status = StatusCode::from_bytes(status).ok()?;
@@ -180,7 +182,7 @@ impl AsyncRead for Socket {
         }
         let before = buf.filled().len();
         match Pin::new(&mut socket.stream).poll_read(cx, buf) {
-            // To whoever reads, the peer has closed it.
+            // To the reader, the peer has closed the connection.
             Poll::Pending => socket.poll_over(cx).map(Ok),
             read @ Poll::Ready(_) => {
                 if buf.filled().len() > before {
@@ -226,7 +228,8 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
         ready!(Pin::new(&mut socket.stream).poll_flush(cx))?;
-        // It may not be read again before something comes: the deadline is set here.
+        // The HTTP implementation may not read again before bytes arrive, so the deadline is set
+        // here.
         if socket.line.written() && socket.poll_over(cx).is_ready() {
             cx.waker().wake_by_ref();
         }

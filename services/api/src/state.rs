@@ -12,46 +12,51 @@ use crate::sharing::Shared;
 use crate::task_index::Indexes;
 use crate::waiters::Waiters;
 
-/// Of how many requests an instance remembers how far it has read.
+/// For how many requests an instance remembers the last sequence that it has read.
 const SEEN_MAX: usize = 100_000;
-/// How many callers read a stretch of the log at once.
+/// How many callers may read a range of the log at once.
 const SCANS_MAX: usize = 4;
-/// How many callers look through the dead letters at once; more get 503.
+/// How many callers may search the dead letters at once; others get 503.
 const LOOKING_MAX: usize = 4;
 
-/// What every route works with.
+/// How many task documents may be in memory at once, from the fetch to the end of the answer; others
+/// get 503. One caller may have half of them.
+const TASK_DOCUMENTS_MAX: usize = 16;
+
+/// The state that all routes share.
 pub struct Api {
     pub(crate) connection: Connection,
     pub(crate) log: Log,
     pub(crate) store: Store,
     pub(crate) payloads: Payloads,
-    /// Where the documents that it took in wait for the orchestrator of this process.
+    /// The accepted documents that wait for the orchestrator of this process.
     pub(crate) documents: Documents,
-    /// Where work on documents is done that takes long.
+    /// The pool that runs long work on documents.
     pub(crate) pool: Pool,
     pub(crate) operator: Operator,
     pub(crate) waiters: Waiters,
-    /// The room that the bodies under way have.
+    /// The memory for the bodies that are arriving.
     pub(crate) bodies: Shared,
     pub(crate) admission: Admission,
     pub(crate) rules: Rules,
     pub(crate) payload_max_bytes: usize,
-    /// Whether callbacks may lead inside.
+    /// Whether callbacks may lead to private addresses.
     pub(crate) private_callbacks: bool,
-    /// Whether callbacks are signed, and so sent at all.
+    /// Whether callbacks are signed, and therefore sent at all.
     pub(crate) signs_callbacks: bool,
     pub(crate) sync_wait: Duration,
     pub(crate) time_to_live: Duration,
     pub(crate) body_timeout: Duration,
     pub(crate) sse_heartbeat: Duration,
     pub(crate) shutdown: Shutdown,
-    /// How far the log was read for an answer: a later answer is not to be older.
+    /// The last sequence that an answer reflected, by request: a later answer must not be older.
     pub(crate) seen: Cache<RequestId, u64>,
-    /// Whoever looks through the dead letters has this turn.
+    /// The permits to search the dead letters.
     pub(crate) looking: Semaphore,
-    /// The tasks of requests that were asked for lately.
+    pub(crate) task_documents: Shared,
+    /// The task indexes of recently read requests.
     pub(crate) indexes: Indexes,
-    /// Whoever reads a stretch of the log has this turn.
+    /// The permits to read a range of the log.
     pub(crate) scanning: Semaphore,
 }
 
@@ -86,6 +91,7 @@ impl Api {
             seen: Cache::new(SEEN_MAX),
             scanning: Semaphore::new(SCANS_MAX),
             looking: Semaphore::new(LOOKING_MAX),
+            task_documents: Shared::bytes(TASK_DOCUMENTS_MAX, 1),
             indexes: Indexes::new(),
             connection,
             log,

@@ -131,7 +131,7 @@ pub async fn status(
     let id = parse_id(&id)?;
     let form = json_or_xml(&headers);
     let seen = seen(&headers)?;
-    // Nobody waits for what it would not read.
+    // A caller that accepts neither form does not wait for the answer.
     let wait = preference::wait(&headers, api.sync_wait).filter(|_| form.is_ok());
     let view = match wait {
         None => api.known(id, seen).await?,
@@ -144,7 +144,7 @@ pub async fn status(
                 .await?
         }
     };
-    // That there is no such request goes before.
+    // A 404 for an unknown request comes before the 406.
     let form = form.map_err(|problem| problem.of(id))?;
     let sequence = view.seq;
     let tag = format!("{sequence}.{}", form.name());
@@ -165,7 +165,7 @@ fn known_sequence(headers: &HeaderMap) -> Option<u64> {
 #[derive(Clone, Copy, Debug)]
 pub enum Form {
     Json,
-    /// Of this media type.
+    /// XML with this media type.
     Xml(&'static str),
 }
 
@@ -177,7 +177,7 @@ impl Form {
         }
     }
 
-    /// A body in this form; `root` is its element.
+    /// An answer with this body; `root` names its root element in XML.
     pub fn answer(self, root: &str, body: &impl Serialize) -> Response {
         let mut response = match self {
             Self::Json => Json(body).into_response(),
@@ -193,7 +193,7 @@ impl Form {
     }
 }
 
-/// The form that the caller would rather read.
+/// The form that the caller prefers.
 pub fn json_or_xml(headers: &HeaderMap) -> Result<Form, Problem> {
     match media::choose(
         headers,

@@ -1,4 +1,4 @@
-//! A stretch of a request's history, read from the log no further than it is shown.
+//! A range of a request's history. It reads no more of the log than the answer shows.
 
 use axum::http::StatusCode;
 use domain::feed::CloudEvent;
@@ -10,7 +10,7 @@ use crate::events::Place;
 use crate::failure::Problem;
 use crate::state::Api;
 
-/// An event as it is shown.
+/// An event in the form that the API shows.
 pub struct Shown {
     pub place: Place,
     pub name: &'static str,
@@ -22,28 +22,30 @@ pub struct Shown {
 #[derive(Default)]
 pub struct Stretch {
     pub events: Vec<Shown>,
-    /// Whether the log has more behind them.
+    /// Whether the log has more events after these.
     pub more: bool,
-    /// Whether the request has ended with them.
+    /// Whether the request ended with these events.
     pub ended: bool,
     bytes: usize,
 }
 
-/// How much is read together.
+/// The limits on one range.
 #[derive(Clone, Copy, Debug)]
 pub struct Most {
     pub events: usize,
-    /// An event that is larger comes by itself.
+    /// A larger event comes alone.
     pub bytes: usize,
 }
 
-/// The first events of a request after a place. Of its log no more is read than is shown.
+/// The first events of a request after a position. It reads no more of the log than it shows.
 pub async fn after(api: &Api, id: RequestId, place: Place, most: Most) -> Result<Stretch, Problem> {
     let mut stretch = Stretch::default();
-    // From the place's own commit on: it may hold more events, and tells whether it was the end.
+    // Start with the commit of the position itself: it may hold more events, and it tells whether
+    // the request ended there.
     let mut next = Some(place.sequence.saturating_sub(1));
     while let Some(after) = next {
-        // Each commit has an event at least, but that of the place may have none to show.
+        // Every commit has at least one event, but the commit of the position may have none left to
+        // show.
         let wanted = most.events.saturating_sub(stretch.events.len()) + 1;
         let page = api.log.read_page(id, after, wanted).await?;
         for commit in &page.commits {
@@ -58,8 +60,8 @@ pub async fn after(api: &Api, id: RequestId, place: Place, most: Most) -> Result
 }
 
 impl Stretch {
-    /// Takes in the events of a commit that come after the place, as far as there is room;
-    /// whether all of them had room.
+    /// Adds the events of a commit that come after the position, as far as the limits allow.
+    /// Returns whether all of them fit.
     fn take_in(&mut self, commit: &Commit, place: Place, most: Most) -> Result<bool, Problem> {
         let later = commit.recorded();
         let later = later.filter(|event| place == Place::START || Place::of(event) > place);
@@ -94,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// A commit of so many events.
+    /// A commit with this many events.
     fn commit(sequence: u64, events: usize, reason: &str) -> Commit {
         let cancelled = serde_json::json!({ "by": "tests", "reason": reason });
         let cancelled = Event::Cancelled(serde_json::from_value(cancelled).unwrap());

@@ -1,4 +1,4 @@
-//! Taking a document in.
+//! Accepting a document.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::sharing::Caller;
 use crate::state::Api;
 use crate::{idempotency, media, metadata, preference};
 
-/// Who submits, until callers are told apart.
+/// The submitter's name, until the API tells callers apart.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 
 #[derive(Deserialize, IntoParams)]
@@ -38,7 +38,7 @@ pub struct SubmitQuery {
 }
 
 impl SubmitQuery {
-    /// None where nothing is said.
+    /// `None` when the caller does not say.
     fn sync(&self) -> Result<Option<bool>, Problem> {
         let word = self.sync.as_deref().filter(|word| !word.is_empty());
         let said = word.map(|word| {
@@ -80,7 +80,8 @@ pub async fn submit(
     Parameters(query): Parameters<SubmitQuery>,
     caller: Caller,
     headers: HeaderMap,
-    // Read to its end even where it is refused: whoever still sends would not read the answer.
+    // The API reads the body to its end even when it refuses the call: a caller that still sends
+    // would not read the answer.
     PostedDocument(posted): PostedDocument,
 ) -> Result<Response, Problem> {
     let sync = query.sync()?;
@@ -98,7 +99,7 @@ pub async fn submit(
         None => Some(api.admission.pass()?),
         Some(_) => None,
     };
-    // A large document is hashed while it is parsed.
+    // The pool hashes a large document while it parses it.
     let hashing = async { Ok(api.payloads.hash(body.clone()).await?) };
     let outlining = intake::outline(&api.pool, body.clone());
     let (outline, document) = tokio::try_join!(outlining, hashing)?;
@@ -121,12 +122,12 @@ pub async fn submit(
         traceparent: traceparent(&headers),
     };
     let taken = take_in(&api, id, envelope, document, outline, passed).await?;
-    // It is in the log: its room is for others.
+    // The document is in the log, so free its memory for others.
     drop(room);
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
         Some((waiter, wait)) => {
-            // Nothing is refused for how its answer would be read.
+            // A submission is never refused because of the answer's media type.
             let kind = media::xml(&headers).unwrap_or("application/xml");
             outcome(&api, id, &taken, waiter, wait, kind).await?
         }
@@ -139,17 +140,17 @@ pub async fn submit(
     })
 }
 
-/// What comes with a document.
+/// The data that comes with a document.
 struct Envelope {
     key: Option<String>,
     metadata: BTreeMap<String, String>,
     traceparent: Option<TraceParent>,
 }
 
-/// What became of a submission.
+/// The result of a submission.
 pub struct Taken {
     pub sequence: u64,
-    /// Whether the key named this request before.
+    /// Whether the key already named this request.
     pub replayed: bool,
 }
 
@@ -161,7 +162,7 @@ async fn take_in(
     outline: Outline,
     passed: Option<SemaphorePermit<'_>>,
 ) -> Result<Taken, Problem> {
-    // Held until it is in the log.
+    // Hold the permit until the document is in the log.
     let _passed = if let Some(passed) = passed {
         api.log.assume_new(id);
         passed
@@ -214,7 +215,7 @@ async fn take_in(
     })
 }
 
-/// The beginning of the first group, where the document says all it needs.
+/// The start of the first group, if the document has everything that the group needs.
 fn first(api: &Api, outline: &Outline) -> Option<Advance> {
     let tasks = outline.first_tasks?;
     let name = outline.groups.first()?.name.clone();
@@ -227,8 +228,8 @@ fn first(api: &Api, outline: &Outline) -> Option<Advance> {
     })
 }
 
-/// The request that a key names already. Its document needs no place then; and one whose time
-/// has passed is never run again.
+/// The request that the key already names. Its document then needs no admission permit. A request
+/// that has expired never runs again.
 async fn known(api: &Api, id: RequestId, outline: &Outline) -> Result<Option<Taken>, Problem> {
     let sequence = {
         let loaded = api.log.load(id).await?;
@@ -241,7 +242,7 @@ async fn known(api: &Api, id: RequestId, outline: &Outline) -> Result<Option<Tak
         loaded.sequence()
     };
     api.log.forget(id);
-    // What the log was known to have may be old: another process may follow it.
+    // The cached sequence may be old, because another process may handle the request now.
     let view = api.known(id, sequence).await?;
     Ok(Some(Taken {
         sequence: view.seq,
@@ -254,8 +255,8 @@ fn refused(id: RequestId, rejection: &Rejection) -> Problem {
     Problem::new(status, "idempotency-key-reused", rejection.to_string()).of(id)
 }
 
-/// Where in a trace of the caller's the request belongs. One that cannot be used is as none (W3C
-/// Trace Context, section 4.3), and so are several: which of them is meant nobody can say.
+/// The traceparent of the caller. An invalid one is ignored (W3C Trace Context, section 4.3).
+/// Several of them are ignored too, because the API cannot know which one is meant.
 fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
     let mut values = headers.get_all("traceparent").iter();
     let only = values.next().filter(|_| values.next().is_none())?;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::request::{Event, Payload, Request, RequestId, State as Stands, evolve};
 use projections::{ResultPlace, TaskView};
@@ -12,15 +11,17 @@ use runtime::Cost;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::failure::{Problem, ProblemBody};
+use crate::failure::{Problem, ProblemBody, overloaded};
+use crate::held_answer::held;
 use crate::intake::at_cost;
 use crate::partial::unreadable;
 use crate::query;
 use crate::read::{parse_id, seen, with_sequence};
+use crate::sharing::Caller;
 use crate::state::Api;
 use crate::tasks::TaskBody;
 
-/// How many commits are read together.
+/// How many commits one read returns.
 const PAGE: usize = 1_000;
 
 /// A task with its documents.
@@ -61,6 +62,7 @@ struct TaskInFull {
 )]
 pub async fn task(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     Path((id, group, task)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -81,6 +83,8 @@ pub async fn task(
         Problem::new(StatusCode::NOT_FOUND, "unknown-task", message).of(id)
     };
     let found = found.ok_or_else(unknown)?;
+    let place = api.task_documents.take(caller, 1);
+    let place = place.map_err(|_| overloaded("others read task documents; try again"))?;
     let request = before(&api, id, group).await?;
     let index = usize::try_from(group).unwrap_or(usize::MAX);
     let pieces = api.pieces(id, &request, index).await?;
@@ -102,11 +106,17 @@ pub async fn task(
         document: text(made.xml),
         result,
     };
-    Ok(with_sequence(Json(body).into_response(), view.seq))
+    let text = serde_json::to_vec(&body).map_err(|error| {
+        tracing::error!(request = %id, %error, "a task could not be written as JSON");
+        let message = "the task could not be written as JSON";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).of(id)
+    })?;
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    let answer = (kind, held(text, place)).into_response();
+    Ok(with_sequence(answer, view.seq))
 }
 
-/// The request as it stood when a group started: with the results of the groups before it, and
-/// no others.
+/// The request at the start of a group: with the results of the earlier groups, and no others.
 async fn before(api: &Api, id: RequestId, group: u32) -> Result<Request, Problem> {
     let mut state = Stands::Absent;
     let mut next = Some(0);
@@ -124,7 +134,7 @@ async fn before(api: &Api, id: RequestId, group: u32) -> Result<Request, Problem
     state.request().cloned().ok_or_else(|| Problem::unknown(id))
 }
 
-/// The result of a task, from the commit that has it.
+/// The result of a task, from the commit that recorded it.
 async fn result(
     api: &Api,
     id: RequestId,

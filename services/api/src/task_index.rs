@@ -1,5 +1,5 @@
-//! The tasks of requests that were asked for lately, so that a page costs what is new in the log
-//! and not all of it again.
+//! The tasks of recently read requests. With them, a page costs only the new part of the log
+//! instead of all of it.
 
 use std::sync::Arc;
 
@@ -13,24 +13,24 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::failure::Problem;
 use crate::state::Api;
 
-/// So many bytes the indexes that are kept have. One that has more is made for each answer.
+/// The maximum size of all cached indexes, in bytes. A larger index is rebuilt for each answer.
 const KEPT_MAX_BYTES: u64 = 64 * 1024 * 1024;
-/// How many requests are expected.
+/// The expected number of cached requests.
 const KEPT_COUNT: usize = 1_000;
-/// What one costs with nothing in it.
+/// The cost of an empty index, in bytes.
 const EMPTY_BYTES: usize = 256;
-/// How many commits are read together.
+/// How many commits one read returns.
 const PAGE: usize = 1_000;
 
-/// The indexes that are kept.
+/// The cached indexes.
 pub struct Indexes(Cache<RequestId, Kept, Bytes>);
 
 /// The tasks of one request.
 #[derive(Default)]
 pub struct Index(Mutex<Tasks>);
 
-/// An index with the bytes it had when it was put there: what it weighs stays the same for as long
-/// as it is there.
+/// An index with its size at the time of insertion, in bytes. The cache requires that the weight of
+/// an entry does not change while the entry is there.
 #[derive(Clone, Default)]
 struct Kept {
     index: Arc<Index>,
@@ -51,7 +51,7 @@ impl Indexes {
         Self(Cache::with_weighter(KEPT_COUNT, KEPT_MAX_BYTES, Bytes))
     }
 
-    /// The index of a request, which may not be up to date.
+    /// The index of a request; it may be out of date.
     pub fn of(&self, request: RequestId) -> Arc<Index> {
         if let Some(kept) = self.0.get(&request) {
             return kept.index;
@@ -63,7 +63,7 @@ impl Indexes {
 }
 
 impl Index {
-    /// Brings it up to date. Whoever asks meanwhile waits, and has what was read.
+    /// Brings the index up to date. A concurrent caller waits, and then uses the result.
     pub async fn up_to_date(
         self: &Arc<Self>,
         api: &Api,
@@ -76,7 +76,7 @@ impl Index {
             let page = api.log.read_page(request, after, PAGE).await?;
             next = page.next;
             if next.is_some() && turn.is_none() {
-                // A whole log takes time: few callers at a time read one.
+                // Reading a whole log takes time, so only a few callers read one at once.
                 turn = Some(api.scanning.acquire().await.map_err(|_| closed())?);
             }
             for commit in &page.commits {

@@ -17,10 +17,10 @@ use crate::query::{self, Parameters};
 use crate::read::{parse_id, seen, with_sequence};
 use crate::state::Api;
 
-/// How many tasks one answer has at the most, and where nothing is said.
+/// The maximum and the default number of tasks in one answer.
 const PAGE_MAX: usize = 1_000;
 const PAGE: usize = 100;
-/// After so many tasks it is the others' turn.
+/// After this many tasks, let other work run.
 const LOOKED_AT_TOGETHER: usize = 5_000;
 
 #[derive(Deserialize, IntoParams)]

@@ -1,5 +1,5 @@
-//! Callers that wait for a request to go on. They wait on the log: its follower wakes whoever
-//! waits for the request that went on.
+//! Callers that wait for a request to move on. A follower of the log wakes the callers that wait
+//! for a request with a new commit.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,32 +12,32 @@ use tokio::sync::watch;
 
 use crate::sharing::{Caller, Part, Shared};
 
-/// The pause before following is taken up again after it broke.
+/// The pause before the follower starts again after an error.
 const FOLLOW_AGAIN: Duration = Duration::from_millis(200);
 
-/// What was seen of a request since somebody waits for it.
+/// The changes to a request since a caller began to wait for it.
 #[derive(Clone, Debug, Default)]
 struct Mark {
-    /// How often it may have gone on.
+    /// How many times the request may have moved on.
     changes: u64,
-    /// How often it may have ended.
+    /// How many times the request may have ended.
     ends: u64,
-    /// Its last end, where that was seen.
+    /// The last end of the request, if the follower saw it.
     end: Option<Arc<Notice>>,
 }
 
 type Marks = Mutex<HashMap<RequestId, watch::Sender<Mark>>>;
 
-/// Everybody who waits.
+/// All waiting callers.
 pub struct Waiters {
     marks: Arc<Marks>,
-    /// The places of those who wait for an answer.
+    /// The places for callers that wait for an answer.
     answers: Shared,
-    /// The places of those who follow a request live.
+    /// The places for callers that follow a request live.
     streams: Shared,
 }
 
-/// One caller's place; given up when it is dropped.
+/// The place of one caller. Dropping it frees the place.
 pub struct Waiter {
     marks: Arc<Marks>,
     request: RequestId,
@@ -51,7 +51,7 @@ fn locked(marks: &Marks) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<Mark
 }
 
 impl Waiters {
-    /// Room for so many who wait for an answer, and so many who follow live.
+    /// Room for a number of callers that wait for an answer, and a number that follow live.
     pub fn new(answers_max: usize, streams_max: usize) -> Self {
         Self {
             marks: Arc::default(),
@@ -60,14 +60,14 @@ impl Waiters {
         }
     }
 
-    /// A place among those who wait for an answer about this request; none where too many wait
-    /// already, in all or from there.
+    /// A place among the callers that wait for an answer about this request. `None` when too many
+    /// callers wait already, in total or from the same address.
     pub fn register(&self, request: RequestId, caller: Caller) -> Option<Waiter> {
         let place = self.answers.take(caller, 1).ok()?;
         Some(self.watch(request, place))
     }
 
-    /// The same among those who follow a request live.
+    /// A place among the callers that follow a request live. `None` as for `register`.
     pub fn register_stream(&self, request: RequestId, caller: Caller) -> Option<Waiter> {
         let place = self.streams.take(caller, 1).ok()?;
         Some(self.watch(request, place))
@@ -88,7 +88,7 @@ impl Waiters {
         }
     }
 
-    /// Follows the log for as long as the process runs.
+    /// Follows the log while the process runs.
     pub async fn follow(&self, connection: &Connection, shards: u8, shutdown: &Shutdown) {
         loop {
             if let Err(error) = self.follow_once(connection, shards).await {
@@ -102,7 +102,8 @@ impl Waiters {
         }
     }
 
-    /// Whatever happened meanwhile was not seen: everybody is to look for themselves.
+    /// Wakes all callers, because the follower may have missed commits. Each caller then checks its
+    /// request.
     fn wake_all(&self) {
         for sender in locked(&self.marks).values() {
             sender.send_modify(|mark| {
@@ -140,7 +141,8 @@ impl Waiters {
 }
 
 impl Waiter {
-    /// Returns when the request may have gone on: look, and wait again where it has not.
+    /// Returns when the request may have moved on. The caller checks, and waits again if the
+    /// request has not.
     pub async fn changed(&mut self) {
         let seen = self.seen.changes;
         self.until(|mark| mark.changes != seen).await;
@@ -152,14 +154,14 @@ impl Waiter {
         self.until(|mark| mark.ends != seen).await;
     }
 
-    /// The commit the request ended with, where it was seen: [`Self::ended`] may have returned
-    /// without.
+    /// The commit with which the request ended, if the follower saw it. [`Self::ended`] may return
+    /// without one.
     pub fn end(&self) -> Option<Commit> {
         self.seen.end.as_ref()?.commit().ok()
     }
 
     async fn until(&mut self, is: impl FnMut(&Mark) -> bool) {
-        // The sender lives as long as this place in the map.
+        // The sender lives as long as this entry in the map.
         if let Ok(mark) = self.mark.wait_for(is).await {
             self.seen = mark.clone();
         }
@@ -169,7 +171,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         let mut marks = locked(&self.marks);
-        // This place is one of the receivers still counted.
+        // This receiver is still counted.
         if marks
             .get(&self.request)
             .is_some_and(|sender| sender.receiver_count() <= 1)

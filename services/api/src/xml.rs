@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// A document with this root element. An object's fields become elements, an array's items
-/// elements named for one of them; what is null is left out.
+/// A document with this root element. The fields of an object become elements. The items of an
+/// array become elements with a name in the singular. Null values are left out.
 pub fn document(root: &str, namespace: Option<&str>, value: &Value) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let attribute = namespace.map_or_else(String::new, |name| format!(" xmlns=\"{name}\""));
@@ -45,7 +45,7 @@ fn element(text: &mut String, name: &str, attributes: &str, value: &Value) {
     text.push('>');
 }
 
-/// Whether a field's name can be an element's: headers' names may hold other characters.
+/// Whether the name of a field can be an element name: header names may contain other characters.
 fn is_name(field: &str) -> bool {
     field.starts_with(|c: char| c.is_ascii_alphabetic())
         && field
@@ -61,7 +61,7 @@ fn escape(text: &mut String, word: &str) {
             '&' => text.push_str("&amp;"),
             '"' => text.push_str("&quot;"),
             '\t' | '\n' | '\r' => text.push(c),
-            // XML has no place for these.
+            // XML does not allow these characters.
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => text.push('\u{fffd}'),
             c => text.push(c),
         }

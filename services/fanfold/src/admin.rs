@@ -1,6 +1,6 @@
 //! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, apart from the API's
-//! public port. `up` always has one; a role has one where `ADMIN_PORT` is set, so that several
-//! roles start on one host.
+//! public port. `up` always has one. A role has one if `ADMIN_PORT` is set, so that several roles
+//! can start on one host.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::command_line::Role;
 /// How long a dependency may take to answer before it counts as missing.
 const DEPENDENCY_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// The port of `up`, unless it is set or taken.
+/// The default port of `up`.
 const USUAL_PORT: u16 = 8081;
 
-/// What is looked at.
+/// The dependencies and state that the admin listener reports on.
 pub struct Admin {
     role: Role,
     connection: Connection,
@@ -60,7 +60,7 @@ impl Admin {
         }
     }
 
-    /// None: the broker did not say in time.
+    /// The age of the oldest unprojected commit; `None` if the broker did not answer in time.
     async fn oldest_unprojected(&self) -> Option<Duration> {
         runtime::oldest_unprojected(&self.connection, self.shards, DEPENDENCY_TIMEOUT).await
     }
@@ -74,8 +74,8 @@ impl Admin {
     }
 }
 
-/// Takes the port before anything else is started. `up` without `ADMIN_PORT` takes the usual port,
-/// or a free one where that is taken.
+/// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` takes the default port,
+/// or a free one if that is taken.
 pub async fn bind(role: Role, settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
     let address = |port| SocketAddr::new(settings.admin_host, port);
     if let Some(port) = settings.admin_port {
@@ -108,7 +108,7 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
         .context("the admin listener")
 }
 
-/// Ready: what this role needs answers, and it holds no view back.
+/// Reports whether this role is ready: its dependencies answer, and it has no stopped view.
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     let nats = timeout(DEPENDENCY_TIMEOUT, admin.connection.ping()).await;
     let nats = answered(nats.map(|answer| answer.map_err(|error| error.to_string())));

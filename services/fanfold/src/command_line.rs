@@ -13,7 +13,7 @@ use crate::document::DocumentCommand;
 use crate::help;
 use crate::operate::OperateCommand;
 
-/// What was asked for.
+/// The parsed command line.
 pub struct CommandLine {
     pub command: Command,
     pub settings: Settings,
@@ -27,11 +27,11 @@ pub enum Command {
     Replay(Box<ReplayCommand>),
     Completions(Shell),
     Operate(OperateCommand),
-    /// Help on the command that these words name.
+    /// Help on the command with this name.
     Help(Vec<String>),
 }
 
-/// What runs in this process.
+/// The roles that run in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Up,
@@ -82,7 +82,7 @@ impl Role {
             .max(1)
     }
 
-    /// Its name, as the subcommand and the connections have it.
+    /// The name of the role, as in the subcommand and the connection names.
     pub fn name(self) -> &'static str {
         let found = Self::ALL.iter().find(|(role, ..)| *role == self);
         found.map_or("fanfold", |(_, name, _)| name)
@@ -171,9 +171,9 @@ pub fn parse() -> anyhow::Result<CommandLine> {
     Ok(CommandLine { command, settings })
 }
 
-/// Prints help, or what is wrong with the command line: exit code 1, as 2 is for findings.
+/// Prints help or a usage error, and exits. A usage error exits with 1, because 2 means findings.
 fn usage(error: &clap::Error) -> ! {
-    // Where not even that can be printed there is nobody to tell.
+    // If printing fails, there is no other way to report it.
     let _ = error.print();
     std::process::exit(i32::from(error.use_stderr()))
 }

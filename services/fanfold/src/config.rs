@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use runtime::{Definition, Part, Settings};
 
-/// What stands in the place of a secret.
+/// The text printed in place of a secret.
 const MASK: &str = "***";
 
-/// Prints every setting with its value, by part.
+/// Prints every setting with its value, grouped by part.
 pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut out = stdout().lock();
     for part in Part::ALL {
@@ -40,7 +40,7 @@ pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A URL without a user and password is shown; of anything else nothing is.
+/// Masks the user and password of a URL, and all of a text that is not a URL.
 fn masked(secret: &str) -> String {
     secret
         .split(',')

@@ -12,7 +12,7 @@ use runtime::{Change, Changed, Operator, Why};
 
 use crate::operate::{who, why};
 
-/// How many letters are listed at once.
+/// How many dead letters one page of the list holds.
 const PAGE: usize = 500;
 
 /// What is done with dead letters.

@@ -1,4 +1,4 @@
-//! `fanfold document …`: what a document is and becomes, without any server.
+//! `fanfold document …`: checks, hydrates and splits documents without any server.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, ErrorKind, Read as _, Write};
@@ -81,7 +81,7 @@ pub fn run(
         .as_ref()
         .map_err(|error| error.downcast_ref::<std::io::Error>());
     match cause {
-        // Whoever reads has seen enough.
+        // The reader of the output has closed the pipe.
         Err(Some(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         _ => printed.map(|()| ExitCode::SUCCESS),
     }
@@ -234,7 +234,7 @@ fn earlier_results(folder: &Path, group: usize) -> anyhow::Result<BTreeMap<usize
 }
 
 impl ResourcesAt {
-    /// Does something with what is referred to, read as it is asked for.
+    /// Does some work with the resources, reading each one when the work asks for it.
     fn resolve<T>(
         &self,
         work: impl Fn(&CapturedResources) -> Result<T, HydrationError>,

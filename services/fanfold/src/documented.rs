@@ -1,4 +1,4 @@
-//! The commands in the documents are commands of this program.
+//! Tests that the commands in the documentation are commands of this program.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The command lines of a document: in its shell blocks, and in its code spans.
+/// The command lines of a document, from its shell blocks and its code spans.
 fn command_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for (place, part) in text.split("```").enumerate() {
@@ -41,15 +41,14 @@ fn command_lines(text: &str) -> Vec<String> {
     let commands = lines.iter().filter_map(|line| {
         let line = line.trim_start_matches("$ ").trim();
         let line = line.strip_prefix("fanfold ")?;
-        // What follows is another command, or a remark.
+        // The rest is another command or a remark.
         let end = line.find([';', '|', '>', '#']).unwrap_or(line.len());
         Some(line[..end].trim().to_owned())
     });
     commands.collect()
 }
 
-/// What is wrong with a command line; a word that is in capitals or has an ellipsis is a
-/// placeholder.
+/// The error in a command line, if any. A word in capitals or with an ellipsis is a placeholder.
 fn wrong(app: &Command, line: &str) -> Option<String> {
     let mut command = app;
     let mut words = line.split_whitespace().peekable();

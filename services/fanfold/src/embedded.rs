@@ -1,4 +1,4 @@
-//! The servers that `up` starts where none are given.
+//! The servers that `up` starts if none are configured.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,19 +10,22 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_line::Role;
+use crate::data_folder::DataFolder;
 
-/// The servers of this process, supervised until they are stopped.
+/// The servers of this process, supervised until they stop.
 #[derive(Default)]
 pub struct EmbeddedServers {
     supervised: JoinSet<Result<(), servers::Error>>,
     stop: CancellationToken,
     staging: Option<Arc<Staging>>,
-    /// The folder in which it is written down where the servers are.
+    /// The folder that holds the file with the servers' addresses.
     written: Option<PathBuf>,
+    /// Keeps the data folder locked for this process as long as its servers may run.
+    folder: Option<DataFolder>,
 }
 
 impl EmbeddedServers {
-    /// Starts what is not given, and notes in the settings where it is.
+    /// Starts the servers that are not configured, and records their addresses in the settings.
     pub async fn start(role: Role, settings: &mut Settings) -> anyhow::Result<Self> {
         let mut servers = Self::default();
         if role != Role::Up {
@@ -31,6 +34,9 @@ impl EmbeddedServers {
         }
         let data = Path::new(&settings.data_dir).to_path_buf();
         let mut endpoints = Endpoints::default();
+        if settings.nats_url.is_empty() || settings.redis_url.is_empty() {
+            servers.folder = Some(DataFolder::take(&data)?);
+        }
         if settings.nats_url.is_empty() {
             let server = NatsServer {
                 folder: data.join("nats"),
@@ -67,7 +73,7 @@ impl EmbeddedServers {
         Ok(servers)
     }
 
-    /// Where a NATS of this process stages batches.
+    /// The folder in which the NATS of this process stages batches.
     pub fn staging(&self) -> Option<Arc<Staging>> {
         self.staging.clone()
     }
@@ -79,7 +85,7 @@ impl EmbeddedServers {
             .spawn(supervise(server, stop.cancelled_owned()));
     }
 
-    /// Returns when a server cannot be kept running; never where all can.
+    /// Returns when a server cannot be kept running; otherwise waits forever.
     pub async fn failed(&mut self) -> anyhow::Error {
         match self.supervised.join_next().await {
             Some(Ok(Err(error))) => error.into(),
@@ -97,6 +103,7 @@ impl EmbeddedServers {
         while let Some(stopped) = self.supervised.join_next().await {
             stopped.context("stopping a server")??;
         }
+        drop(self.folder);
         Ok(())
     }
 }

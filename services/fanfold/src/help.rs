@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Command;
 use runtime::{Part, Settings};
 
-/// What Fanfold is.
+/// The description of Fanfold in the help.
 pub const ABOUT: &str = "Fanfold takes XML valuation requests over HTTP, fans each ordered group \
     of valuations out\nto workers, folds the results back in and returns the finished document.";
 
@@ -42,7 +42,7 @@ Set a setting with a flag (--http-port 8081), in the environment (HTTP_PORT=8081
 (http_port = 8081); the first of these wins. `fanfold help settings` explains every setting.
 `fanfold help COMMAND` explains a command.";
 
-/// The commands in groups, each with the first line of its help.
+/// Lists the commands in groups, each with the first line of its help.
 pub fn overview(app: &Command) -> String {
     let mut text = String::new();
     for (title, names) in GROUPS {
@@ -81,7 +81,7 @@ pub fn settings() -> String {
     text
 }
 
-/// Text in lines of at most so many characters.
+/// Wraps a text into lines of at most `width` characters.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

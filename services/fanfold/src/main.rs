@@ -4,6 +4,7 @@
 mod admin;
 mod command_line;
 mod config;
+mod data_folder;
 mod dead_letters;
 mod document;
 #[cfg(test)]
@@ -28,7 +29,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
-        // The reader of the output, such as `head`, has read enough.
+        // The reader of the output, such as `head`, has closed the pipe.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fanfold: {error:#}");

@@ -1,4 +1,4 @@
-//! `fanfold requests|redrive|cancel|dead-letters …`: what people do to requests, straight on NATS.
+//! `fanfold requests|redrive|cancel|dead-letters …`: operations on requests, directly over NATS.
 
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
@@ -73,7 +73,7 @@ pub fn why(by: Option<&str>, reason: &str) -> anyhow::Result<Why> {
     Ok(Why::new(&who(by), reason)?)
 }
 
-/// Whoever is named, else the user of this shell.
+/// The named person, or else the user of this shell.
 pub fn who(by: Option<&str>) -> String {
     by.map_or_else(|| std::env::var("USER").unwrap_or_default(), str::to_owned)
 }
@@ -110,7 +110,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
     })
 }
 
-/// To the NATS that is given, or to the one that `up` starts on this machine.
+/// Connects to the configured NATS, or to the one that `up` started on this machine.
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
     let url = settings.nats_or_embedded();
     Ok(Connection::open(&Options::new(url, "fanfold-cli")).await?)

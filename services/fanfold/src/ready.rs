@@ -1,4 +1,4 @@
-//! What `up` says when everything runs.
+//! The message of `up` when everything runs.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,7 +11,7 @@ const SAMPLE: &str = "<vnml><project><group name=\"demo\"><valuation name=\"bond
 <coupon><rate>0.05</rate><frequency>2</frequency></coupon><term>3</term></bond></instrument>\
 <analytics><price><amount/></price></analytics></valuation></group></project></vnml>";
 
-/// The block for whoever started it.
+/// The message for the person who started `up`.
 pub fn block(
     settings: &Settings,
     address: Option<SocketAddr>,
@@ -51,7 +51,7 @@ pub fn block(
     lines.join("\n")
 }
 
-/// What an acknowledged write survives, as far as it is known here.
+/// The failures that an acknowledged write survives, as far as this process knows.
 fn promise(settings: &Settings) -> String {
     let given = settings.nats_is_given();
     match settings.nats_sync_interval.as_str() {

@@ -1,4 +1,4 @@
-//! `fanfold replay …`, with the executors that are configured here.
+//! `fanfold replay …`, with the executors of these settings.
 
 use std::process::ExitCode;
 
@@ -6,11 +6,11 @@ use futures::future::BoxFuture;
 use replay::{Execution, Executor, ReplayCommand};
 use runtime::{Settings, start_logs};
 
-/// The niceness of a process that runs when nothing else wants to.
+/// The niceness of a process that runs only when nothing else wants to.
 const LEAST_URGENT: i32 = 19;
 
 pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
-    // What the tool says is its output: of the logs only what is wrong.
+    // The output of the tool is its answer, so the logs show only errors.
     let mut quiet = settings.clone();
     quiet.log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into());
     start_logs(&quiet)?;
@@ -34,15 +34,15 @@ pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<Ex
     })
 }
 
-/// Whatever else runs on this machine goes before a long reading. On Linux this is of the calling
-/// thread and of those that it starts from now on.
+/// Lets everything else on this machine go before a long scan. On Linux the priority applies to the
+/// calling thread and to threads that it starts later.
 fn give_way() {
     if let Err(error) = rustix::process::setpriority_process(None, LEAST_URGENT) {
         tracing::warn!(%error, "could not lower this process's priority; the scan may slow other work down");
     }
 }
 
-/// The executors of the settings.
+/// Runs tasks with the executors of the settings.
 struct Configured<'a>(&'a Settings);
 
 impl Executor for Configured<'_> {

@@ -1,6 +1,6 @@
-//! Each role of a process has a runtime of its own. What it allocates, waits for and frees stays
-//! on its threads: with one runtime for all roles a quarter of the time went into what the cores
-//! took from each other. On a machine of few cores a role has one thread.
+//! Each role of a process has its own runtime, so that its memory, waits and frees stay on its own
+//! threads. With one runtime for all roles, a quarter of the time went into contention between
+//! cores. On a machine with few cores, a role has one thread.
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-/// How long a computation beside the event loop may go on after its role has ended.
+/// How long a computation outside the event loop may go on after its role has ended.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A role's runtime. When it is dropped, what still runs there is dropped.
+/// A role's runtime. Dropping it drops the tasks that still run there.
 pub struct RoleThread {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
@@ -20,9 +20,9 @@ pub struct RoleThread {
 }
 
 impl RoleThread {
-    /// Starts a runtime for one of so many roles of this process: each has its share of the cores.
-    /// One that has a thread only leaves the others their turns, unless it is to be `prompt`, as
-    /// where somebody waits at its connections.
+    /// Starts a runtime for one of `roles` roles of this process, each with its share of the cores.
+    /// A role with one thread leaves the others their turns, unless it is `prompt`. A role is
+    /// prompt if callers wait on its connections.
     pub fn start(name: &str, roles: usize, prompt: bool) -> anyhow::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = cores / roles.max(1);
@@ -35,7 +35,7 @@ impl RoleThread {
                 if threads <= 1 && !prompt {
                     servers::put_in_batch();
                 }
-                // It comes when whoever holds this drops the sender.
+                // The channel closes when the holder drops the sender.
                 let _ = runtime.block_on(stopped);
                 runtime.shutdown_timeout(STOP_TIMEOUT);
             })
@@ -47,7 +47,7 @@ impl RoleThread {
         })
     }
 
-    /// Does something there, and gives what came of it.
+    /// Runs some work on this runtime, and returns its outcome.
     pub fn run<T, F>(&self, work: F) -> impl Future<Output = anyhow::Result<T>> + use<T, F>
     where
         T: Send + 'static,
@@ -70,7 +70,7 @@ fn runtime(threads: usize) -> std::io::Result<Runtime> {
 impl Drop for RoleThread {
     fn drop(&mut self) {
         self.stop.take();
-        // It has said so where it broke.
+        // A thread that panicked has already reported it.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test]
     #[cfg(target_os = "linux")]
     async fn a_role_that_has_nobody_waiting_leaves_others_their_turns() {
-        // The batch policy and the usual one, in the kernel's numbers.
+        // The batch policy and the normal one, by the kernel's numbers.
         for (prompt, policy) in [(false, 3), (true, 0)] {
             let role = RoleThread::start("a-role", 1_000, prompt).unwrap();
             let found = role.run(async { Ok(harness::policy("thread-self")) });

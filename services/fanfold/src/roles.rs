@@ -13,10 +13,10 @@ use crate::admin::{self, Admin};
 use crate::command_line::Role;
 use crate::role_thread::RoleThread;
 
-/// How long what is to be dropped may take to end by itself.
+/// How long roles may take to end by themselves after a hard shutdown, before they are dropped.
 const DROP_AFTER: Duration = Duration::from_secs(2);
 
-/// The streams that these settings ask for.
+/// The streams that these settings describe.
 fn topology(settings: &Settings) -> Topology {
     Topology {
         shards: settings.shards,
@@ -42,29 +42,29 @@ async fn views(settings: &Settings) -> anyhow::Result<Store> {
     Ok(Store::new(connection, keep))
 }
 
-/// The roles that run, to be waited for.
+/// The running roles, to wait for.
 pub struct Running {
     roles: JoinSet<anyhow::Result<()>>,
-    /// They end when nobody waits any more.
+    /// The threads end when this is dropped.
     threads: Vec<RoleThread>,
 }
 
-/// Where this process listens.
+/// The listeners of this process.
 pub struct Listeners {
     pub api: Option<TcpListener>,
     pub admin: Option<TcpListener>,
 }
 
-/// Connects, and declares the streams, so that every role finds them.
+/// Connects and declares the streams, so that every role finds them.
 pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<Connection> {
     let connection = connect(settings, role).await?;
     topology(settings).declare(&connection).await?;
     Ok(connection)
 }
 
-/// Starts the roles that this process has, each on threads and with a connection to NATS of its
-/// own. Only the log of the API is that of the orchestrator: what the two commit at the same time
-/// goes together.
+/// Starts the roles of this process, each on its own threads and with its own connection to NATS.
+/// Only the API shares the log of the orchestrator, so that their concurrent commits go into one
+/// batch.
 pub async fn start(
     role: Role,
     settings: &Settings,
@@ -99,7 +99,7 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
     }
-    // `up` sends webhooks only where there is a key to sign them with.
+    // `up` sends webhooks only if it has a key to sign them with.
     if role == Role::Webhooks || (role == Role::Up && !settings.webhook_secret.is_empty()) {
         let thread = threads.push_mut(thread(Role::Webhooks)?);
         let part = thread.run(part(Role::Webhooks)).await?;
@@ -119,7 +119,7 @@ pub async fn start(
         part.log = log.unwrap_or(part.log);
         roles.spawn(thread.run(part.clone().flushed(part.api(in_process, listener))));
     }
-    // What is looked at is what the role works with.
+    // The admin listener uses the connection of the last role, to check what the role works with.
     if let Some(listener) = listeners.admin {
         let store = if role.includes(Role::Projector) || role.includes(Role::Api) {
             Some(views(settings).await?)
@@ -130,7 +130,7 @@ pub async fn start(
         roles.spawn(admin::serve(listener, admin));
     }
     if roles.is_empty() {
-        // An API that is not to listen has nothing else to do.
+        // An API without a listener has no other work.
         let shutdown = shutdown.clone();
         roles.spawn(async move {
             shutdown.softly().await;
@@ -140,7 +140,7 @@ pub async fn start(
     Ok(Running { roles, threads })
 }
 
-/// What a role works with.
+/// The connection, log and settings of a role.
 #[derive(Clone)]
 struct Part {
     connection: Connection,
@@ -160,7 +160,7 @@ impl Part {
         })
     }
 
-    /// Runs a role, and sends what it leaves in the buffer of its connection.
+    /// Runs a role, then flushes its connection.
     async fn flushed(
         self,
         role: impl Future<Output = anyhow::Result<()>> + Send,
@@ -224,8 +224,8 @@ impl Part {
     }
 }
 
-/// Waits until every role has ended. One that ends by itself takes the process down; one that does
-/// not end when it is to drop everything, as where it waits for a broker that is away, is dropped.
+/// Waits until every role has ended. A role that ends by itself ends the process. A role that does
+/// not end after a hard shutdown, such as one that waits for a lost broker, is dropped.
 pub async fn wait(running: Running, shutdown: &Shutdown) -> anyhow::Result<()> {
     let Running { mut roles, threads } = running;
     let mut first = Ok(());

@@ -14,7 +14,7 @@ use crate::{admin, ready, roles};
 /// Runs the roles of this process until it is asked to end.
 pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let grace = settings.shutdown_grace;
-    // From here on a signal is for this process to act on: its servers do not get it.
+    // From here on only this process handles signals; its servers do not receive them.
     let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
     let ran = serve(role, settings, &shutdown).await;
     shutdown.hard();

@@ -1,4 +1,4 @@
-//! Deciding: the reports that are there, and as many steps as follow from them.
+//! Deciding: commits the reports at hand and as many steps as follow from them.
 
 use domain::request::{Advance, Command, Rejection, Report, RequestId, Step, decide};
 use jiff::Timestamp;
@@ -9,16 +9,16 @@ use crate::error::Error;
 use crate::memory_budget::KEPT_MAX_BYTES;
 use crate::work::Work;
 
-/// How often the steps are worked out anew because the request went on meanwhile.
+/// How often the steps are recomputed because another commit moved the request on.
 const STEPS_RETRIES: u32 = 5;
 
-/// Goes on with a request as far as its document allows.
+/// Advances a request as far as its document allows.
 pub async fn without_reports(context: &Context, request: RequestId) -> Result<(), Error> {
     with_reports(context, request, Vec::new()).await
 }
 
-/// Commits what the reports say, and what follows. The steps are worked out only when the
-/// decision asks for them: most reports end no group.
+/// Commits the reports and the steps that follow from them. The steps are computed only when the
+/// decision asks for them, because most reports end no group.
 pub async fn with_reports(
     context: &Context,
     request: RequestId,
@@ -32,8 +32,8 @@ pub async fn with_reports(
         rules: context.rules,
     };
     let mut needed = steps_needed(context, request, &advance).await?;
-    // DeferredTimers until it is known what came of the steps: nobody else is to see results in the
-    // document that may not be those that are recorded.
+    // The lock is held until the outcome of the steps is known. Nobody else may see results in the
+    // document that may differ from the recorded ones.
     let mut worked: Option<OwnedMutexGuard<Work>> = None;
     for _ in 0..STEPS_RETRIES {
         if let Some(next) = needed.take() {
@@ -61,8 +61,8 @@ pub async fn with_reports(
                 return Ok(());
             }
             Ok(receipt) => {
-                // Where somebody else committed first, the results that were put into the
-                // document for these steps may not be those that were recorded.
+                // If another process committed first, the results that these steps put into the
+                // document may differ from the recorded ones.
                 let as_worked_out = receipt.committed && receipt.at_once;
                 if let Some(mut work) = worked {
                     if as_worked_out && !ends(&advance.steps) {
@@ -87,13 +87,14 @@ pub async fn with_reports(
     Err(Error::Later("the request kept going on meanwhile".into()))
 }
 
-/// Whether a request ends with these steps, so that its document is not wanted any more.
+/// Whether a request ends with these steps, so that its document is no longer needed.
 fn ends(steps: &[Step]) -> bool {
     matches!(steps.last(), Some(Step::Response(_) | Step::Failure(_)))
 }
 
-/// From which group on steps are needed, where as many reports as tasks are still open say
-/// that a group may end: a decision that is bound to be refused is not put to the log.
+/// The group from which steps are needed, if any. A group can end only if there are at least as
+/// many reports as open tasks. Checking this here keeps a decision that is bound to be refused away
+/// from the log.
 async fn steps_needed(
     context: &Context,
     request: RequestId,
@@ -114,7 +115,7 @@ async fn steps_needed(
     }
 }
 
-/// The steps from group `next` on, the group before it ending with these reports.
+/// Computes the steps from group `next` on. The group before it ends with these reports.
 async fn steps(
     context: &Context,
     request: RequestId,

@@ -1,6 +1,6 @@
-//! The border: a worker of somebody's own may report anything as a result. What could not be put
-//! into a document is a failed attempt, as it is where the shipped worker finds it, and not the
-//! failure of the request when its results are put together.
+//! The border check on results from foreign workers, which may report anything. A result that does
+//! not fit into a document becomes a failed attempt, as it does in the shipped worker. Otherwise
+//! the whole request would fail when its results are put together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use crate::dispatch::{self, Made};
 use crate::error::Error;
 use crate::work::cost;
 
-/// No task is sent again sooner: its worker answers the message meanwhile, which would still be
-/// there before.
+/// The shortest delay before a refused task is dispatched again. The worker is still answering the
+/// old message, and the broker would drop a new one as its duplicate until that message is gone.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// Whether a report has a result that is to be looked at before it is recorded. Only this
-/// process's own worker is believed to have looked: what another one says of itself may be wrong,
-/// and a result that cannot be put together would end its request for good.
+/// Whether this process must check the result of a report before it records the report. It trusts
+/// only its own worker to have checked: a foreign worker may claim so wrongly, and a result that
+/// cannot be put into the document would end its request for good.
 pub fn is_foreign(context: &Context, report: &Report) -> bool {
     let Report::Outcome(outcome) = report else {
         return false;
@@ -36,7 +36,7 @@ pub fn is_foreign(context: &Context, report: &Report) -> bool {
     !(own && outcome.checked) || result.size() > context.result_max_bytes as u64
 }
 
-/// Makes failed attempts of those whose result cannot be used.
+/// Turns every report with an unusable result into a failed attempt.
 pub async fn refuse_unusable(
     context: &Arc<Context>,
     request: RequestId,
@@ -59,7 +59,7 @@ pub async fn refuse_unusable(
     Ok(())
 }
 
-/// What is wrong with a result.
+/// A result that cannot be used: the fault to report, and whether a retry may help.
 struct Unusable {
     fault: Fault,
     retry: Retry,
@@ -98,7 +98,7 @@ async fn look_at(context: &Context, result: &Payload) -> Result<Option<Unusable>
     }
     let bytes = match context.payloads.fetch(result).await {
         Ok(bytes) => bytes,
-        // Another attempt may store it as it should be.
+        // Another attempt may store the result correctly.
         Err(error @ nats::Error::Missing(_)) => {
             return Ok(Some(not_there("payload-missing", &error)));
         }
@@ -124,7 +124,7 @@ fn not_there(code: &str, error: &nats::Error) -> Unusable {
     Unusable::new(code, format!("the result: {error}"), Retry::ByPolicy)
 }
 
-/// Makes a failed attempt of a report, with what follows from it.
+/// Turns a report into a failed attempt and decides how the task continues.
 async fn refuse(
     context: &Arc<Context>,
     request: RequestId,
@@ -158,7 +158,8 @@ async fn refuse(
             };
             return Ok(());
         }
-        // It decides nothing of the run that is under way. Its message may have been that run's.
+        // The outcome belongs to an earlier run and decides nothing in the current one. But its
+        // message may have been the current run's message, so the task is dispatched again.
         Some(_) => Next::DispatchAt(after(AGAIN_AFTER)),
         None => Next::RetryAt(Timestamp::now()),
     };
@@ -177,8 +178,8 @@ fn after(delay: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// What follows from an attempt by the policy of its type. Where the task was given up before, what
-/// its dead letter tells of is what is told.
+/// Decides by the policy of the task type how a task continues after an attempt. If the task
+/// already has a dead letter, the attempt in that letter is the one to report.
 async fn next(
     context: &Context,
     made: Made,

@@ -1,5 +1,5 @@
-//! What ends the process, panics again and again or cannot be worked on for another reason of its
-//! own, fails its request and is passed over ([`nats::Quarantine`]).
+//! Containment: work that ends its process, keeps panicking or cannot be done for another reason of
+//! its own fails its request and is then skipped ([`nats::Quarantine`]).
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::{deferred_timers, effects};
 /// The code of a request that failed because working on it ended the process.
 const INTERNAL: &str = "internal";
 
-/// What is worked on, as it is told to people.
+/// Describes a piece of work for people.
 pub type Of<'a> = &'a (dyn Fn() -> String + Sync);
 
-/// Does what follows from a commit, under a mark where it may have ended a process before.
+/// Applies the effects of a commit, under a mark if they may have ended a process before.
 pub async fn commit(
     context: &Arc<Context>,
     commit: &Arc<deferred_timers::Commit>,
@@ -38,8 +38,8 @@ pub async fn commit(
     }
 }
 
-/// Puts back what the queues lost of a request. One that cannot be ended is passed over: its time
-/// limit is.
+/// Puts back the lost tasks and timers of a request. A request that cannot be failed is skipped,
+/// because its timeout will end it.
 pub async fn lost(context: &Arc<Context>, lost: &Lost) -> Result<(), Error> {
     let request = lost.request;
     let work = pin!(effects::of_open(context, request, lost.sequence));
@@ -49,8 +49,8 @@ pub async fn lost(context: &Arc<Context>, lost: &Lost) -> Result<(), Error> {
     ended.await.map(|_| ())
 }
 
-/// Works on something of a request, under a mark where it may have ended a process before: begun
-/// alone or in company, where it has none yet.
+/// Does some work on a request, under a mark if the work may have ended a process before. Work
+/// without a mark yet begins alone or in company, as `first` says.
 pub async fn contained(
     context: &Context,
     (suspects, first): (&Quarantine, First),
@@ -82,17 +82,18 @@ pub async fn contained(
     ended
 }
 
-/// What became of a suspect.
+/// The outcome of contained work.
 pub enum End {
-    /// It was worked on.
+    /// The work was done.
     Done,
-    /// Its request has failed for this reason, and it is not to be worked on.
+    /// The request has failed for this reason, and the work is not to be done.
     Failed(String),
-    /// Nor could its request be failed: it is to be set aside, for this reason.
+    /// The request could not be failed either. The message is to be set aside for this reason.
     PassedOver(String),
 }
 
-/// Works on something. One that panics comes again, and fails its request in the end.
+/// Does some work and catches a panic. Work that panics is redelivered, and fails its request after
+/// repeated panics.
 async fn watched(
     context: &Context,
     suspects: &Quarantine,
@@ -117,7 +118,7 @@ async fn panicked(
     of: Of<'_>,
     panic: String,
 ) -> Result<End, Error> {
-    // What it did to the document may be half done.
+    // The work may have left the document half changed.
     context.reset_work(request).await;
     let reason = format!("{} panicked: {panic}", of());
     if !suspects.panicked(request) {
@@ -128,16 +129,16 @@ async fn panicked(
     Ok(ended)
 }
 
-/// Whether a request has failed because working on it ended the process: nothing more of it is
-/// worked on.
+/// Whether a request has failed because work on it ended the process. If so, no more work on it is
+/// done.
 pub async fn has_failed(context: &Context, request: RequestId) -> Result<bool, Error> {
     let loaded = context.load_since(request, 0).await?;
     let phase = loaded.state().request().map(|request| &request.phase);
     Ok(matches!(phase, Some(Phase::Failed { failure, .. }) if failure.code == INTERNAL))
 }
 
-/// Fails a request without a look at its document. One that has ended stays as it is, and what is
-/// about it is set aside.
+/// Fails a request without reading its document. A request that has ended stays as it is, and its
+/// message is set aside.
 async fn fail(context: &Context, request: RequestId, reason: String) -> Result<End, Error> {
     tracing::error!(%request, "{reason}");
     let failure = Failure {
@@ -160,7 +161,7 @@ async fn fail(context: &Context, request: RequestId, reason: String) -> Result<E
     }
 }
 
-/// Sets a message aside that is passed over.
+/// Sets a skipped message aside.
 pub async fn set_aside(
     context: &Context,
     delivery: &Delivery,
@@ -172,7 +173,7 @@ pub async fn set_aside(
     Ok(())
 }
 
-/// What a delivery is, for people.
+/// Describes a delivery for people.
 pub fn what(delivery: &Delivery, kind: &str) -> String {
     match delivery.place() {
         Ok(place) => format!("{kind} {}", place.sequence),

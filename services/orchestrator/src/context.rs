@@ -18,19 +18,19 @@ use crate::memory_budget::MemoryBudget;
 use crate::resources::Bounds;
 use crate::work::Work;
 
-/// How many requests' documents an instance keeps parsed.
+/// How many parsed documents an instance caches.
 const CACHED_DOCUMENTS: usize = 1_000;
 
-/// Of how many requests it is kept up to which task they are dispatched. One that is forgotten has
-/// the tasks that wait looked through once more.
+/// For how many requests an instance remembers the last dispatched task. If it forgets a request,
+/// the next dispatch goes through all waiting tasks of that request again.
 const KEPT_DISPATCHED: usize = 10_000;
 
-/// How many failed fetches are counted.
+/// For how many URIs failed fetches are counted.
 const COUNTED_FETCHES: usize = 10_000;
 
-/// What may have ended the process that worked on it.
+/// The marks of work that may have ended its process.
 pub struct Suspects {
-    /// Commits, and requests that are put back because the queues lost what they held.
+    /// Commits, and requests whose tasks are put back into lost queues.
     pub commits: Quarantine,
     pub reports: Quarantine,
 }
@@ -43,7 +43,7 @@ struct Dispatched {
     last: u32,
 }
 
-/// What every part of the orchestrator works with.
+/// Everything that the parts of the orchestrator share.
 pub struct Context {
     pub log: Log,
     pub tasks: Tasks,
@@ -61,18 +61,18 @@ pub struct Context {
     pub ack_wait: Duration,
     pub fetcher: Fetcher,
     pub resource_bounds: Bounds,
-    /// The documents that the API of this process took in.
+    /// The documents that the API of this process accepted.
     pub taken_in: Documents,
-    /// Where work on documents is done that takes long.
+    /// The threads for lengthy work on documents.
     pub pool: Pool,
-    /// The worker of this process, whose results need no second look.
+    /// The name of this process's worker, whose results need no second check.
     pub own_worker: Option<String>,
-    /// The bytes of the documents that are kept.
+    /// The memory budget for the cached documents.
     pub kept: MemoryBudget,
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
-    /// Up to which task the running groups of large requests are dispatched.
+    /// The last dispatched task of the running group, for large requests.
     dispatched: Cache<RequestId, Dispatched>,
-    /// The failed attempts at what requests refer to.
+    /// The failed attempts to fetch resources, by request and URI.
     fetches: Cache<(RequestId, String), u32>,
 }
 
@@ -119,8 +119,8 @@ impl Context {
         })
     }
 
-    /// Counts an attempt at what a request refers to. An instance that takes over counts anew:
-    /// the timeouts of the request bound it all.
+    /// Counts an attempt to fetch a resource for a request. After a failover, the new instance
+    /// counts from zero. The timeouts of the request bound the total.
     pub fn fetch_attempt(&self, request: RequestId, uri: &str) -> u32 {
         let fetch = (request, uri.to_owned());
         let attempt = self.fetches.get(&fetch).unwrap_or(0) + 1;
@@ -128,12 +128,12 @@ impl Context {
         attempt
     }
 
-    /// Counts anew: the fetch went well, or was given up.
+    /// Resets the count, because the fetch succeeded or was given up.
     pub fn forget_fetches(&self, request: RequestId, uri: &str) {
         self.fetches.remove(&(request, uri.to_owned()));
     }
 
-    /// The document work of a request, shared by whoever needs it now.
+    /// The document work of a request, shared by all tasks that need it now.
     pub fn work(&self, request: RequestId) -> Arc<Mutex<Work>> {
         let new = || Ok::<_, Infallible>(Arc::default());
         let Ok(work) = self.documents.get_or_insert_with(&request, new);
@@ -147,14 +147,14 @@ impl Context {
         self.dispatched.remove(&request);
     }
 
-    /// The number of the last task of a group that this process has dispatched in a run, where it
-    /// is known.
+    /// The last task of a group that this process is known to have dispatched in a run.
     pub fn dispatched(&self, request: RequestId, run: u32, group: u32) -> Option<u32> {
         let known = self.dispatched.get(&request)?;
         ((known.run, known.group) == (run, group)).then_some(known.last)
     }
 
-    /// Notes up to which task a group is dispatched. One that is dispatched whole asks for no more.
+    /// Records the last dispatched task of a group. Groups that are dispatched whole need no
+    /// record, because they never ask for more tasks.
     pub fn note_dispatched(&self, request: RequestId, run: u32, group: u32, last: u32) {
         if last >= DISPATCHED_AT_ONCE {
             let dispatched = Dispatched { run, group, last };
@@ -162,16 +162,17 @@ impl Context {
         }
     }
 
-    /// Lets a request's document go where it is large and those that are kept have more bytes
-    /// than this. It is parsed again when it is wanted.
+    /// Drops a large document of a request if all cached documents together exceed `most` bytes.
+    /// The document is parsed again when it is needed.
     pub async fn let_go_above(&self, request: RequestId, most: usize) {
         if let Some(work) = self.documents.get(&request) {
             work.lock().await.let_go_above(most);
         }
     }
 
-    /// Begins anew with a request's document: what was done to it did not come to pass. Whoever
-    /// waits for its work, as what stops its tasks does, waits for the same as before.
+    /// Resets a request's document, because a change to it did not take effect. The lock stays the
+    /// same, so that other tasks, such as the one that stops the request's tasks, keep waiting for
+    /// it.
     pub async fn reset_work(&self, request: RequestId) {
         if let Some(work) = self.documents.get(&request) {
             *work.lock().await = Work::default();
@@ -193,20 +194,20 @@ impl Context {
         loaded.map_err(Error::of_log)
     }
 
-    /// The state of a request as it is now, whoever went on with it.
+    /// The current state of a request, including commits of other processes.
     pub async fn load_current(&self, request: RequestId) -> Result<Loaded, Error> {
         let loaded = self.log.load_current(request).await;
         loaded.map_err(Error::of_log)
     }
 
-    /// Ends the request where what was done shows that it cannot be taken further. One that has
-    /// ended stays as it is.
+    /// Fails the request if the error says that it cannot go on. A request that has ended stays as
+    /// it is.
     pub async fn or_abort(&self, request: RequestId, done: Result<(), Error>) -> Result<(), Error> {
         let Err(Error::Fails(failure)) = done else {
             return done;
         };
         tracing::warn!(%request, code = failure.code, "{}", failure.message);
-        // First of all the end: a dispatch that is under way stops where it sees it.
+        // Commit the end first: a dispatch in progress stops when it sees the end.
         let aborted = Box::pin(self.execute(request, Command::Abort(*failure))).await;
         self.reset_work(request).await;
         match aborted {

@@ -1,6 +1,7 @@
-//! Timers are set late. Most groups and requests end long before anybody would miss their timer,
-//! so it is not set until it has been wanted for a moment; until then the commit that wants it is
-//! held unacked, and comes again where this instance dies.
+//! Timers that are set late. Most groups and requests end long before their timer would matter. The
+//! orchestrator therefore sets a timer only after the timer has been wanted for a moment. Until
+//! then it holds the commit that wants the timer unacked, so that the broker redelivers the commit
+//! if this instance dies.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,15 +14,16 @@ use nats::{Delivery, Error, Timers};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-/// How long a timer is wanted before it is set, so that a request that waits its turn under load
-/// sets none; no longer than this part of `ACK_WAIT_MS`, after which a held commit comes again.
+/// How long a timer is wanted before it is set. The delay is long enough that a request that waits
+/// its turn under load sets no timer. It is at most 1/`HOLD_PART` of `ACK_WAIT_MS`, because the
+/// broker redelivers a held commit after that time.
 const HOLD: Duration = Duration::from_millis(2_500);
 const HOLD_PART: u32 = 4;
-/// Of how many timers it is remembered that they were set from here. One that is forgotten fires
+/// How many timers this instance remembers to have set. A forgotten timer is not cleared and fires
 /// late, which changes nothing.
 const SET_MAX: usize = 200_000;
 
-/// Which timer; a request has one, and each of its groups.
+/// The name of a timer. A request has one, and so does each of its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timer {
     Group(RequestId, u32),
@@ -32,24 +34,24 @@ pub enum Timer {
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     pub timer: Timer,
-    /// When it is to fire.
+    /// When the timer is to fire.
     pub due: Timestamp,
-    /// The run that a request's timer limits.
+    /// The run that a request timer limits.
     pub run: u32,
 }
 
-/// A commit that waits for its ack until none of its timers is held any more.
+/// A commit that is acked once none of its timers is held any longer.
 pub struct Commit {
     delivery: Delivery,
-    /// One for whoever works on it, and one for each timer.
+    /// One hold for the task that works on the commit, and one for each timer.
     holds: AtomicUsize,
-    /// Whether it may have been followed up by another instance.
+    /// Whether another instance may already have applied the effects of the commit.
     comes_again: bool,
 }
 
 impl Commit {
-    /// One that was stored up to sequence `began`, before this instance was there, comes again as
-    /// one that was delivered before: its consumer may have been made anew.
+    /// Wraps a delivered commit. A commit at or before sequence `began` is older than this
+    /// instance. It counts as redelivered, because its consumer may have been recreated.
     pub fn new(delivery: Delivery, began: u64) -> Arc<Self> {
         let comes_again = delivery
             .place()
@@ -65,12 +67,12 @@ impl Commit {
         &self.delivery
     }
 
-    /// Whether it may have been followed up, and its timers set, by another instance.
+    /// Whether another instance may already have applied the effects and set the timers.
     pub fn comes_again(&self) -> bool {
         self.comes_again
     }
 
-    /// Gives one hold up; the last acks the commit.
+    /// Releases one hold. The last release acks the commit.
     pub async fn release(&self) {
         if self.holds.fetch_sub(1, Ordering::AcqRel) == 1
             && let Err(error) = self.delivery.ack().await
@@ -85,16 +87,17 @@ pub struct DeferredTimers {
     /// How long a timer is wanted before it is set.
     hold: Duration,
     wanted: Mutex<HashMap<Timer, Arc<Entry>>>,
-    /// Those that were set from here: a commit may come again after its timer was set.
+    /// The timers that this instance has set. A commit may be redelivered after its timer was set.
     set: Cache<Timer, ()>,
-    /// In the order in which they were wanted, each with when it is to be set.
+    /// The held timers in the order in which they were wanted, each with the time to set it.
     order: Mutex<VecDeque<(Instant, Timer)>>,
 }
 
 struct Entry {
     wanted: Wanted,
     commit: Arc<Commit>,
-    /// Locked while it is being set: whoever lets it go waits, and knows what is there to clear.
+    /// Locked while the timer is being set. A caller that drops the timer waits for the lock, and
+    /// then knows whether there is a timer to clear.
     stage: tokio::sync::Mutex<Stage>,
 }
 
@@ -102,7 +105,7 @@ struct Entry {
 enum Stage {
     DeferredTimers,
     Set,
-    /// Nobody wants it any more.
+    /// The timer is no longer wanted.
     Gone,
 }
 
@@ -141,7 +144,8 @@ impl DeferredTimers {
         }
     }
 
-    /// Sets a timer that is not to be held. One of before that is still held would take its place.
+    /// Sets a timer at once. First it drops an earlier held timer of the same name, which would
+    /// later replace this one.
     pub async fn set_now(&self, timers: &Timers, wanted: Wanted) -> Result<(), Error> {
         let before = lock(&self.wanted).remove(&wanted.timer);
         if let Some(entry) = before {
@@ -153,7 +157,7 @@ impl DeferredTimers {
         Ok(())
     }
 
-    /// Lets a timer go that is not wanted any more; says whether it was never set, by anybody.
+    /// Drops a timer that is no longer wanted. Returns whether no instance ever set it.
     pub async fn let_go(&self, timer: Timer) -> bool {
         let held = lock(&self.wanted).remove(&timer);
         let Some(entry) = held else {
@@ -166,7 +170,7 @@ impl DeferredTimers {
         stage == Stage::DeferredTimers && !set_before && !entry.commit.comes_again()
     }
 
-    /// Waits until some are to be set; for ever where none is held.
+    /// Waits until held timers are to be set. Never returns if none is held.
     pub async fn due(&self) {
         let first = lock(&self.order).front().map(|(at, _)| *at);
         match first {
@@ -175,8 +179,8 @@ impl DeferredTimers {
         }
     }
 
-    /// Sets those that are due by now, or all of them. One that cannot be set stays held and is
-    /// tried again; its commit comes again when it was not acked for too long.
+    /// Sets the timers that are due by now, or all of them. A timer that cannot be set stays held
+    /// and is retried. The broker redelivers its commit if the commit stays unacked for too long.
     pub async fn set(&self, timers: &Timers, all: bool) {
         let now = Instant::now();
         let due: Vec<Timer> = {
@@ -207,7 +211,7 @@ impl DeferredTimers {
         self.done_with(timer, &entry).await;
     }
 
-    /// Takes a timer out that was set, unless another commit wants it by now.
+    /// Removes a timer after it was set, unless another commit wants it by now.
     async fn done_with(&self, timer: Timer, entry: &Arc<Entry>) {
         let removed = {
             let mut wanted = lock(&self.wanted);

@@ -1,4 +1,4 @@
-//! Making task documents and putting them into the work queue.
+//! Dispatch: makes task documents and puts them into the work queue.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::memory_budget::KEPT_MAX_BYTES;
 use crate::stop;
 use crate::work::Work;
 
-/// How many task documents are made before they are sent; a group no larger than this is
-/// hydrated whole before its first task is sent. After so many it is looked whether the request
-/// still runs.
+/// How many task documents are made before they are sent. A group up to this size is hydrated whole
+/// before its first task is sent. After each chunk the dispatch checks whether the request still
+/// runs.
 const CHUNK: usize = 256;
 
 /// A task that is to be sent.
@@ -28,17 +28,17 @@ struct Pending {
 /// Which tasks of a group are to be sent.
 pub struct Wanted<N> {
     pub group: u32,
-    /// The commit that wants them: the request as of then or later says what is to be sent. What
-    /// follows from a later commit takes its turn after this.
+    /// The sequence of the commit that wants the tasks. The state at this sequence or later decides
+    /// which tasks to send. The effects of later commits wait for their turn after this dispatch.
     pub sequence: u64,
-    /// Whether they may have been sent, and begun, before.
+    /// Whether an earlier process may have sent and begun the tasks.
     pub again: bool,
-    /// Whether a task is wanted now.
+    /// Whether to send a task now.
     pub now: N,
 }
 
-/// Sends every task of a group that is released, has not ended and is wanted now. A task that is
-/// still there is not sent twice.
+/// Sends every task of a group that is released, has not ended and is wanted now. The queue drops
+/// duplicates of tasks that it still holds.
 pub async fn group(
     context: &Arc<Context>,
     request: RequestId,
@@ -47,7 +47,7 @@ pub async fn group(
     released(context, request, wanted, 0).await
 }
 
-/// Sends the tasks that have been released since.
+/// Sends the tasks that have been released since the last dispatch.
 pub async fn more(
     context: &Arc<Context>,
     request: RequestId,
@@ -64,12 +64,12 @@ pub async fn more(
         }
         sent
     };
-    // Another process may have sent some of them, and ended.
+    // Another process may have sent some of the tasks before it ended.
     wanted.again |= sent.is_none();
     released(context, request, wanted, sent.unwrap_or(0)).await
 }
 
-/// Sends those after number `sent`.
+/// Sends the released tasks after number `sent`.
 async fn released(
     context: &Arc<Context>,
     request: RequestId,
@@ -92,10 +92,11 @@ async fn released(
     let last = upto.map_or(0, |(_, last)| last);
     let pending = batch.pending(loaded, sent, last, wanted.now).await?;
     let run = pending.first().map(|task| task.attempts.run);
-    // One chunk is on its way while the next is made.
+    // Send one chunk while the next one is made.
     let mut sending = JoinSet::new();
     let done = in_chunks(&mut batch, &pending, run, &mut sending).await;
-    // Whatever comes of it, what is on its way does not overtake what is taken back then.
+    // Wait for the tasks in flight even after an error, so that they arrive before the stop below
+    // withdraws them.
     let all = all_sent(&mut sending).await;
     if let Runs::No = done? {
         return Box::pin(stop::tasks_of_ended(context, request)).await;
@@ -109,7 +110,7 @@ async fn released(
     Ok(())
 }
 
-/// Whether a request still runs while its tasks are sent.
+/// Whether a request still runs while the dispatch sends its tasks.
 enum Runs {
     Yes,
     No,
@@ -139,7 +140,7 @@ async fn in_chunks(
     Ok(Runs::Yes)
 }
 
-/// Sends one task again whose delay has passed, where it has not ended.
+/// Sends one task again after its delay, unless it has ended.
 pub async fn task(
     context: &Arc<Context>,
     request: RequestId,
@@ -152,7 +153,7 @@ pub async fn task(
     }
 }
 
-/// A task as it is sent; none where it has ended, or nobody waits for it.
+/// A task ready to send. `None` if it has ended or its request no longer needs it.
 pub async fn open_task(
     context: &Arc<Context>,
     request: RequestId,
@@ -165,12 +166,12 @@ pub async fn open_task(
         context,
         request,
         group,
-        // It failed before, and its message is gone.
+        // The task failed before, and its message is gone.
         again: true,
         traceparent: None,
         work: &mut work,
     };
-    // The request as it is now: what is passed over here is not sent by anybody else.
+    // Load the current request: nobody else sends a task that is skipped here.
     let loaded = context.load_current(request).await?;
     let before = task.saturating_sub(1);
     let pending = batch.pending(loaded, before, task, |_| true).await?;
@@ -195,7 +196,7 @@ async fn all_sent(sending: &mut JoinSet<Result<(), Error>>) -> Result<(), Error>
     Ok(())
 }
 
-/// A panic beside the turn is one of the turn.
+/// Resumes a panic from a spawned send as a panic of this turn.
 fn broken(error: JoinError) -> Error {
     match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
@@ -226,7 +227,7 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
     let trace = traceparent.as_ref();
     let sending = tasks.send(task_type, id, attempts, &payload, trace);
     let stored = sending.await?;
-    // In a run after the first the one that is there may be of the run before.
+    // In a run after the first, the stored message may belong to an earlier run.
     if stored == Stored::Already && attempts.run > 0 {
         Box::pin(tasks.send_over(task_type, id, attempts, &payload, trace)).await?;
     }
@@ -238,15 +239,15 @@ struct Batch<'a> {
     context: &'a Arc<Context>,
     request: RequestId,
     group: u32,
-    /// Whether they may have been sent, and begun, before.
+    /// Whether an earlier process may have sent and begun the tasks.
     again: bool,
-    /// Where in a trace of the caller's the request belongs.
+    /// The position of the request in the caller's trace.
     traceparent: Option<TraceParent>,
     work: &'a mut Work,
 }
 
 impl Batch<'_> {
-    /// The tasks without an end, of those after number `after` up to number `last`.
+    /// The tasks after number `after`, up to number `last`, that have not ended.
     async fn pending(
         &mut self,
         loaded: Loaded,
@@ -286,8 +287,8 @@ impl Batch<'_> {
         Ok(running.is_some_and(|(request, _)| Some(request.redrives) == run))
     }
 
-    /// Makes the first of these, as many as are not too large together. A number that the group
-    /// does not have gives no document, and is passed over.
+    /// Makes the first of these tasks, as many as fit into one batch. A number that the group does
+    /// not have gets no document and is skipped.
     async fn make(&mut self, pending: &[Pending]) -> Result<Vec<Made>, Error> {
         let documents = self.documents(pending).await;
         let documents = documents.map_err(|error| in_group(error, self.group))?;
@@ -322,7 +323,7 @@ fn running(state: &State, index: u32) -> Option<(&Request, &Group)> {
     Some((request, group))
 }
 
-/// A failure of a group says which.
+/// Adds the group to a failure.
 fn in_group(error: Error, group: u32) -> Error {
     match error {
         Error::Fails(mut failure) => {

@@ -1,4 +1,4 @@
-//! What follows from a commit.
+//! The effects of a commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::{advance, dispatch, stop};
 /// How many dead letters of a commit are completed at once.
 const LETTERS_AT_ONCE: usize = 32;
 
-/// Does everything that follows from a delivered commit. A commit that cannot be read, or one of
-/// a request whose log cannot, is set aside, so that it blocks nothing.
+/// Applies all effects of a delivered commit. If the commit or the log of its request cannot be
+/// read, the commit is set aside, so that it blocks nothing.
 pub async fn of_commit(
     context: &Arc<Context>,
     held: &Arc<deferred_timers::Commit>,
@@ -37,8 +37,8 @@ pub async fn of_commit(
     }
 }
 
-/// Does once more what follows from each commit of a request that has not ended, at least up to
-/// commit `last`: the queues lost what they held. What has been overtaken is not done any more.
+/// Applies the effects of each commit of an open request again, because the queues were lost. The
+/// read must reach at least commit `last`. Effects that later events have overtaken are skipped.
 pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> Result<(), Error> {
     let commits = context.log.read(request, 0).await.map_err(Error::of_log)?;
     if commits.is_empty()
@@ -49,12 +49,12 @@ pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> R
             .map_err(Error::of_log)?
             == 0
     {
-        // The log is too old for it, and nothing follows any more.
+        // The log has already expired this request, so it has no effects left.
         tracing::error!(%request, "it is not in the log any more, though it had not ended");
         return Ok(());
     }
     if commits.last().is_none_or(|commit| commit.sequence < last) {
-        // It came from a replica that is behind.
+        // The answer came from a replica that lags behind.
         return Err(Error::Later("not all of its commits are to be read".into()));
     }
     let events = commits.iter().flat_map(|commit| &commit.events);
@@ -78,17 +78,17 @@ pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> R
     Ok(())
 }
 
-/// Why something is done that follows from a commit.
+/// Why the effects of a commit are applied.
 #[derive(Clone, Copy)]
 enum Cause<'a> {
-    /// It was delivered, and waits until it is done.
+    /// The broker delivered the commit, which stays unacked until its effects are applied.
     Delivered(&'a Arc<deferred_timers::Commit>),
-    /// The queues lost what they held. These tasks have timers.
+    /// The queues were lost. The tasks in this map have timers.
     Lost(&'a HashMap<(u32, u32), Timestamp>),
 }
 
 impl Cause<'_> {
-    /// Whether what follows may have been done before, by a process that ended.
+    /// Whether a process that ended may already have applied these effects.
     fn may_have_been_done(self) -> bool {
         match self {
             Self::Delivered(held) => held.delivery().comes_again(),
@@ -99,20 +99,22 @@ impl Cause<'_> {
 
 async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Result<(), Error> {
     let request = commit.request;
-    // In this order: a timer that a redrive sets after the look at the request comes after it.
+    // Read the timers' sequence before the request. A timer that a redrive sets after this read of
+    // the request then has a higher sequence and survives the clearing.
     let timers = match commit.events.last() {
         Some(Event::Failed(_) | Event::Cancelled(_)) => {
             Some(Box::pin(context.timers.last_sequence()).await?)
         }
         _ => None,
     };
-    // A commit that comes again may have been followed up, and overtaken, by another instance.
+    // Another instance may have applied the effects of a redelivered commit, and the request may
+    // have moved on since.
     let again = match cause {
         Cause::Delivered(held) => held.comes_again(),
         Cause::Lost(_) => true,
     };
     let effects: Vec<Effect> = {
-        // It is held once only: what was observed is let go before the request is looked at anew.
+        // Keep only one state in memory: drop the observed one before loading the request again.
         let observed = context.log.observe(commit).await;
         let observed = observed.filter(|_| timers.is_none() && !again);
         let loaded = match observed {
@@ -123,7 +125,7 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         let state = loaded.state();
         let effects = commit.events.iter().flat_map(|event| react(state, event));
         let mut effects: Vec<Effect> = effects.collect();
-        // Every task that ended asks for more of its group.
+        // Every task that ended asks for more tasks of its group.
         effects.dedup();
         effects
     };
@@ -144,7 +146,8 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
     }
     if commit.is_terminal() {
         context.forget_work(request);
-        // Few that have ended go on; what they were fills the memory of those that run.
+        // Few ended requests run again, and their cached state would take memory from those that
+        // run.
         context.log.forget(request);
     }
     Ok(())
@@ -157,7 +160,7 @@ fn wants_document(effect: &Effect) -> bool {
     )
 }
 
-/// The poison of tests is in the document.
+/// Strikes the poison that tests put into the document.
 fn strike(commit: &Commit) {
     for event in &commit.events {
         if let Event::Received(received) = event
@@ -172,7 +175,7 @@ fn is_letter(effect: &Effect) -> bool {
     matches!(effect, Effect::CompleteDeadLetter { .. })
 }
 
-/// Writes the histories into the dead letters of a commit.
+/// Writes the attempt histories into the dead letters of a commit.
 async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Result<(), Error> {
     if letters.is_empty() {
         return Ok(());
@@ -193,7 +196,7 @@ async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Res
     Ok(completed.try_collect().await?)
 }
 
-/// Which commit and when, and up to which sequence the timers were set before it was looked at.
+/// The sequence and time of a commit, and the timers' last sequence before the request was read.
 struct Moment<'a> {
     cause: Cause<'a>,
     sequence: u64,
@@ -255,7 +258,7 @@ async fn apply(
             }
         }
         Effect::StopTasks => Box::pin(stop::tasks(context, request)).await?,
-        // They were completed before.
+        // `follow` completed the dead letters before.
         Effect::CompleteDeadLetter { .. } => {}
     }
     Ok(())

@@ -1,19 +1,19 @@
 use domain::request::{Failure, Rejection};
 use runtime::Unfinished;
 
-/// Why something could not be done for a request, by what is to be done about it.
+/// Why work on a request failed, by how the caller must handle it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Try again later: the broker delivers it again.
+    /// A retry may help; the broker redelivers the message.
     #[error("{0}")]
     Later(String),
-    /// The request cannot be taken further: it fails with this.
+    /// The request cannot go on; it fails with this failure.
     #[error("{}", .0.message)]
     Fails(Box<Failure>),
-    /// The request's log cannot be read: whatever is about it is set aside.
+    /// The log of the request cannot be read; messages about the request are set aside.
     #[error(transparent)]
     Unreadable(nats::Error),
-    /// The command is refused; what asked for it is out of date.
+    /// The command is refused, because the message that caused it is out of date.
     #[error(transparent)]
     Refused(#[from] Rejection),
 }
@@ -29,7 +29,7 @@ impl From<nats::Error> for Error {
                 Self::failure("payload-missing", message)
             }
             nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
-            // It is as large whenever it is tried.
+            // A retry would be just as large.
             nats::Error::TooLarge { .. } => Self::failure("commit-too-large", error.to_string()),
             error => Self::Later(error.to_string()),
         }
@@ -40,7 +40,7 @@ impl From<Unfinished> for Error {
     fn from(error: Unfinished) -> Self {
         match error {
             Unfinished::Ended => Self::Later(error.to_string()),
-            // It would end so again.
+            // A retry would end in the same way.
             Unfinished::Panicked | Unfinished::Endless => {
                 Self::failure("internal", error.to_string())
             }
@@ -49,7 +49,7 @@ impl From<Unfinished> for Error {
 }
 
 impl Error {
-    /// What an error of the log itself means, rather than one of a payload.
+    /// Converts an error of the log itself, as opposed to one of a payload.
     pub fn of_log(error: nats::Error) -> Self {
         match error {
             nats::Error::Corrupt { .. } => Self::Unreadable(error),
@@ -57,7 +57,7 @@ impl Error {
         }
     }
 
-    /// The request fails with this code and message.
+    /// The error that fails a request with this code and message.
     pub fn failure(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Fails(Box::new(Failure {
             code: code.into(),

@@ -1,5 +1,5 @@
-//! Taking reports in: all that are there for a request become one commit, so that the last
-//! outcome of a group costs what the first one does.
+//! The gather loop: it takes in reports. All waiting reports of a request become one commit, so
+//! that the last outcome of a group costs no more than the first.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -19,19 +19,19 @@ use crate::{advance, border, dispatch};
 
 /// The most reports that become one commit.
 const REPORTS_PER_COMMIT: usize = 500;
-/// The most bytes of reports that become one commit, as JSON: the broker's messages end at 1 MiB,
-/// and what follows from the reports is in the same commit.
+/// The most bytes of reports that become one commit, as JSON. A broker message ends at 1 MiB, and
+/// the commit also holds the events that follow from the reports.
 const BYTES_PER_COMMIT: usize = 512 * 1024;
-/// By how much an event may be larger than the report it is made of.
+/// How much larger an event may be than the report that it is made from, in bytes.
 const EVENT_BYTES: usize = 64;
 
-/// Takes reports in until nothing new is to be taken, then finishes what is under way.
+/// Takes in reports until the shutdown begins, then finishes the work in flight.
 pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutdown) {
     let mut turns = Turns::new();
     loop {
         turns.begin(next_batch, |request, batch| {
             let context = context.clone();
-            // It is large: boxed, it is moved about as a pointer.
+            // The future is large; box it so that only a pointer moves.
             Box::pin(async move { decide(&context, request, batch).await })
         });
         tokio::select! {
@@ -76,8 +76,7 @@ fn next_batch(reports: &mut VecDeque<StoredReport>) -> Vec<StoredReport> {
     batch
 }
 
-/// Puts the results into the object store that a worker of somebody's own sent inline though they
-/// are large.
+/// Moves large results that a foreign worker sent inline into the object store.
 async fn by_reference(context: &Context, reports: &mut [Report]) -> Result<(), Error> {
     for report in reports {
         if let Some(text) = large_result(report) {
@@ -108,7 +107,7 @@ async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredRep
     if !context.suspects.reports.is_suspect(request, again) {
         return take_in(context, request, batch, false).await;
     }
-    // One by one: a mark is to tell which of them it is.
+    // Take the reports one by one, so that a mark names the report that ended a process.
     for stored in batch {
         Box::pin(take_in(context, request, vec![stored], true)).await;
     }
@@ -136,7 +135,7 @@ async fn take_in(
     let suspects = (&context.suspects.reports, First::Alone);
     let work = contain::contained(context, suspects, request, suspect, &of, work);
     let ended = if suspect || is_foreign {
-        // It may have to wait for its turn, or for large results to be looked at.
+        // The work may have to wait for its turn, or for the check of large results.
         let every = context.ack_wait / SIGNS_OF_LIFE;
         with_signs_of_life(&deliveries, every, pin!(work)).await
     } else {

@@ -1,8 +1,8 @@
-//! The orchestrator: it takes in what happened and decides what happens next.
+//! The orchestrator: it takes in what happened and decides the next steps.
 //!
-//! Two loops share it. The [`outbox`] consumes the log and does what follows from each commit;
-//! a commit is acked when that is done, so the log is the only queue of things to do. [`gather`]
-//! takes in the reports of workers and timers, many at once, and commits what they say.
+//! Two loops share the work. The [`outbox`] consumes the log and applies the effects of each
+//! commit. It acks a commit once they are applied, so the log is the only queue of pending effects.
+//! [`gather`] takes in reports from workers and timers, many at once, and commits their outcomes.
 
 mod advance;
 mod border;
@@ -32,12 +32,12 @@ use tokio::task::JoinSet;
 use context::{Context, Suspects};
 use queue_recovery::QueueRecovery;
 
-/// Whether the settings are ones to run with.
+/// Checks whether the orchestrator can run with these settings.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
     fetch::Fetcher::new(settings).map(|_| ())
 }
 
-/// Runs the orchestrator until it is asked to end. An error ends the process: another instance
+/// Runs the orchestrator until it is asked to end. An error ends the process, and another instance
 /// takes over.
 pub async fn run(
     connection: Connection,
@@ -55,7 +55,7 @@ pub async fn run(
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
     let context = Arc::new(context);
     let mut loops = JoinSet::new();
-    // Before anything is dispatched: what is in a queue that was lost is dropped.
+    // Before any dispatch: this drops the content of a lost queue.
     let filling = queue_recovery::begin_where_lost(&queues).await;
     let mut lost = Vec::new();
     for shard in 0..settings.shards {

@@ -1,17 +1,17 @@
-//! How many bytes of documents an instance keeps.
+//! The memory budget for the documents that an instance caches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::document::Document;
 
-/// How many bytes the documents that are kept may have together. Beyond that a large document is
-/// kept no longer than it takes to send its tasks.
+/// The most bytes that all cached documents may have together. Beyond this, a large document is
+/// cached only until its tasks are sent.
 pub const KEPT_MAX_BYTES: usize = 512 * 1024 * 1024;
-/// From how many bytes on a document is let go where too many are kept.
+/// A document larger than this, in bytes, is dropped when the budget is exceeded.
 pub const LARGE_BYTES: usize = 1024 * 1024;
 
-/// How many bytes of documents are kept.
+/// The number of bytes of all cached documents.
 #[derive(Clone, Default)]
 pub struct MemoryBudget(Arc<AtomicUsize>);
 
@@ -31,7 +31,7 @@ impl MemoryBudget {
     }
 }
 
-/// A document, counted as long as it is kept.
+/// A cached document, which counts against the budget until it is dropped.
 pub struct KeptDocument {
     pub document: Document,
     bytes: usize,
@@ -39,7 +39,7 @@ pub struct KeptDocument {
 }
 
 impl KeptDocument {
-    /// Counts it anew after it was changed, with the resources that it refers to.
+    /// Recounts a changed document, including the resources that it refers to.
     pub fn count(&mut self, resources: usize) {
         let bytes = self.document.bytes() + resources;
         self.kept.0.fetch_add(bytes, Ordering::Relaxed);
@@ -47,7 +47,7 @@ impl KeptDocument {
         self.bytes = bytes;
     }
 
-    /// Whether it is large, and those that are kept have more bytes together than this.
+    /// Whether this document is large and all cached documents together exceed `most` bytes.
     pub fn is_too_much(&self, most: usize) -> bool {
         self.bytes > LARGE_BYTES && self.kept.bytes() > most
     }

@@ -1,4 +1,4 @@
-//! The log is the outbox: a commit is acked when what follows from it is done.
+//! The log is the outbox: the orchestrator acks a commit once its effects are applied.
 
 use std::pin::{Pin, pin};
 use std::slice;
@@ -15,26 +15,26 @@ use crate::queue_recovery::Lost;
 use crate::turns::Turns;
 use crate::{contain, deferred_timers};
 
-/// Of how many requests effects are under way at once, about.
+/// Approximate number of requests whose effects are applied at once.
 const EFFECTS_IN_FLIGHT: usize = 256;
-/// How many signs of life a commit under way shows within the consumer's ack wait.
+/// How many signs of life a commit in progress sends within the consumer's ack wait.
 pub const SIGNS_OF_LIFE: u32 = 3;
-/// The first pause before a commit whose effects could not be done is delivered again.
+/// The first pause before a commit whose effects failed is redelivered.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The longest such pause.
 const RETRY_LONGEST: Duration = Duration::from_secs(20);
 
-/// What waits for its turn.
+/// An item that waits for its turn.
 #[allow(clippy::large_enum_variant)] // Nearly all are commits.
 enum Item {
     Commit(Delivery),
-    /// The queues lost what they held of this request.
+    /// A request of which the queues may have lost tasks and timers.
     Lost(Lost),
 }
 
-/// Takes commits in until nothing new is to be taken, then finishes what is under way. Those up
-/// to sequence `began` are of before. The commits of one request take turns: what follows from an
-/// end is not to overtake what follows from a redrive after it.
+/// Takes in commits until the shutdown begins, then finishes the work in flight. Commits up to
+/// sequence `began` are older than this instance. The commits of one request take turns, so that
+/// the effects of an end never overtake those of a later redrive.
 pub async fn run(
     context: Arc<Context>,
     mut commits: Deliveries,
@@ -46,13 +46,13 @@ pub async fn run(
     let suspects = &context.suspects;
     let mut waiting = suspects.commits.waiting_changes();
     loop {
-        // Suspects that wait for their turn alone take nobody's place.
+        // Suspects that wait to run alone do not count against the limit.
         let places = EFFECTS_IN_FLIGHT + suspects.commits.waiting();
         turns.begin(
             |line| line.drain(..).collect(),
             |_, items: Vec<Item>| {
                 let context = context.clone();
-                // It is large: boxed, it is moved about as a pointer.
+                // The future is large; box it so that only a pointer moves.
                 Box::pin(async move {
                     for item in items {
                         match item {
@@ -83,7 +83,7 @@ pub async fn run(
         }
     }
     turns.finish(&shutdown).await;
-    // What comes after this instance is to find every timer that is wanted.
+    // The next instance must find every wanted timer.
     shutdown
         .unless_hard(context.held.set(&context.timers, true))
         .await;
@@ -94,7 +94,7 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     let commit = deferred_timers::Commit::new(delivery, began);
     let delivery = commit.delivery();
     let done = {
-        // What is left undone is let go before the commit is answered: it may hold a lock.
+        // Drop unfinished work before answering the commit, because the work may hold a lock.
         let following = pin!(contain::commit(context, &commit));
         with_signs_of_life(slice::from_ref(delivery), every, following).await
     };
@@ -112,7 +112,8 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
     }
 }
 
-/// The pause grows with each delivery, which the broker counts.
+/// The pause before the next delivery. It grows with each delivery, and the broker counts
+/// deliveries.
 pub fn pause_before(delivered: u32) -> Duration {
     let doublings = delivered.saturating_sub(1).min(16);
     RETRY_FIRST
@@ -120,7 +121,7 @@ pub fn pause_before(delivered: u32) -> Duration {
         .min(RETRY_LONGEST)
 }
 
-/// Does some work on these, and shows signs of life so often.
+/// Runs `work` and sends signs of life for these deliveries at this interval.
 pub async fn with_signs_of_life<T>(
     deliveries: &[Delivery],
     every: Duration,

@@ -1,6 +1,5 @@
-//! Filling the queues where they lost what they held: what follows from the commits of every
-//! request that has not ended is done once more. Doing it twice is harmless, so that every
-//! instance may do it.
+//! Queue recovery: refills queues that lost their content. It applies the effects of every commit
+//! of each open request again. Applying effects twice is harmless, so every instance may do this.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,35 +15,35 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::outbox::pause_before;
 
-/// How often it is looked whether the queues lost what they held.
+/// How often an instance checks whether the queues were lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many requests wait for the outbox at once; it has room for commits beside them.
+/// How many requests wait for the outbox at once, which leaves the outbox room for commits.
 pub const AT_ONCE: usize = 32;
-/// How many commits are looked at before the next are asked for.
+/// How many commits are scanned before the next are requested.
 const SCANNED_AT_ONCE: usize = 1_000;
-/// How often it is said how far it is.
+/// How often progress is logged.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
-/// What a filling is called among the suspects.
+/// The name of a recovery among the suspects.
 const FILLING: &str = "filling";
 
-/// A request of which the queues may have lost something.
+/// A request of which the queues may have lost tasks or timers.
 pub struct Lost {
     pub request: RequestId,
-    /// Its last commit that is known: what follows from it is not to be missing.
+    /// The last known commit of the request. The recovery must include its effects.
     pub sequence: u64,
-    /// Whether it may have ended the process when it was put back before.
+    /// Whether recovering this request may have ended a process before.
     pub again: bool,
     done: mpsc::Sender<(RequestId, bool)>,
 }
 
 impl Lost {
-    /// Puts its tasks and timers back where they are wanted.
+    /// Puts the request's tasks and timers back, as far as they are wanted.
     pub async fn put_back(self, context: &Arc<Context>) {
         let done = contain::lost(context, &self).await;
         let settled = match done {
             Ok(()) => true,
-            // Its own commit is set aside where it is taken in.
+            // The outbox sets the unreadable commit itself aside when it takes it in.
             Err(error @ (Error::Unreadable(_) | Error::Refused(_))) => {
                 tracing::error!(request = %self.request, %error, "cannot be put back");
                 true
@@ -54,7 +53,7 @@ impl Lost {
                 false
             }
         };
-        // Who does not wait any more is about to begin anew.
+        // A receiver that is gone is about to start over.
         let _ = self.done.send((self.request, settled)).await;
     }
 }
@@ -63,17 +62,18 @@ impl Lost {
 pub struct QueueRecovery {
     pub connection: Connection,
     pub queues: Queues,
-    /// A filling that ended the process is done once more with each request under a mark.
+    /// The marks of recoveries. After a recovery that ended its process, the next one runs each
+    /// request under a mark.
     pub suspects: Quarantine,
     /// The outbox of each shard.
     pub lost: Vec<mpsc::Sender<Lost>>,
 }
 
-/// Requests that have not ended, each with its last commit.
+/// The open requests, each with its last commit.
 type Open = HashMap<RequestId, u64>;
 
 impl QueueRecovery {
-    /// Fills what has been begun, and then looks again and again.
+    /// Finishes the recovery that has begun, and then keeps checking for lost queues.
     pub async fn run(self, mut filling: Option<Filling>, shutdown: Shutdown) {
         loop {
             if let Some(begun) = filling.take() {
@@ -93,7 +93,8 @@ impl QueueRecovery {
         }
     }
 
-    /// Fills the queues under a mark: one that is found says that a filling never ended.
+    /// Fills the queues under a mark. A mark that is found says that an earlier recovery never
+    /// ended.
     async fn fill_marked(&self, filling: &Filling) -> Result<bool, nats::Error> {
         let begun = self.suspects.begin(FILLING, None).await?;
         let filled = self.fill(filling, begun.lost > 0).await;
@@ -101,7 +102,8 @@ impl QueueRecovery {
         filled
     }
 
-    /// Puts back what the log wants in the queues; false where they were lost meanwhile.
+    /// Puts back everything that the log wants in the queues. Returns `false` if the queues were
+    /// lost again meanwhile.
     async fn fill(&self, filling: &Filling, again: bool) -> Result<bool, nats::Error> {
         let begun = Instant::now();
         let mut requests = 0;
@@ -150,13 +152,13 @@ impl QueueRecovery {
     }
 }
 
-/// Whether a request runs after these events: others come before its end.
+/// Whether a request is open after these events. A later commit would hold its end.
 fn starts(events: &[Event]) -> bool {
     let start = |event: &Event| matches!(event, Event::Received(_) | Event::Redriven(_));
     events.iter().any(start)
 }
 
-/// Begins where the queues lost what they held; what cannot be looked at now is looked at again.
+/// Begins a recovery if the queues were lost. If the check fails, the caller checks again later.
 pub async fn begin_where_lost(queues: &Queues) -> Option<Filling> {
     match queues.begin_where_lost().await {
         Ok(filling) => filling,
@@ -167,8 +169,9 @@ pub async fn begin_where_lost(queues: &Queues) -> Option<Filling> {
     }
 }
 
-/// Puts back what is wanted of these requests, however often it takes; false where the queues
-/// were lost meanwhile. A request that cannot be put back holds up the mark, and no other.
+/// Puts back the tasks and timers of these requests, in as many rounds as it takes. Returns `false`
+/// if the queues were lost again meanwhile. A request that cannot be put back delays the mark that
+/// completes the recovery, but no other request.
 async fn put_all_back(
     outbox: &mpsc::Sender<Lost>,
     mut open: Open,
@@ -191,7 +194,7 @@ async fn put_all_back(
     }
 }
 
-/// Has the outbox put back what is wanted of these requests, and leaves those that it could not.
+/// Has the outbox put back these requests. Those that it could not put back stay in `open`.
 async fn put_back(
     outbox: &mpsc::Sender<Lost>,
     open: &mut Open,

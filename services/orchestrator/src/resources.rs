@@ -1,4 +1,4 @@
-//! What documents refer to: fetched once for a request, kept, and recorded.
+//! The resources that documents refer to. Each is fetched once per request, stored and recorded.
 
 use domain::request::{Command, Failure, RequestId, Resource, json_bytes};
 use futures::future::join_all;
@@ -10,27 +10,27 @@ use crate::fetch::FetchError;
 /// How many fetches of a request are under way at once.
 const AT_ONCE: usize = 8;
 
-/// How much of what is fetched at once stays in the log, as JSON; the rest goes to the object
-/// store.
+/// The most bytes of one round of fetches that stay in the log, as JSON. The rest goes to the
+/// object store.
 const INLINE_MAX_BYTES: usize = 256 * 1024;
-/// The most bytes of what is recorded in one commit, as JSON.
+/// The most bytes of resources that are recorded in one commit, as JSON.
 const COMMIT_MAX_BYTES: usize = 512 * 1024;
-/// About how many bytes a reference to the object store has, and the hash of what it refers to.
+/// Approximate size of a reference to the object store with the hash of the content, in bytes.
 const REFERENCE_BYTES: usize = 256;
 
-/// The bounds on what one request may have fetched.
+/// The limits on the resources of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The most documents.
+    /// The most resources.
     pub count: usize,
-    /// The most bytes of all of them.
+    /// The most bytes of all resources together.
     pub bytes: u64,
-    /// The most attempts at one of them.
+    /// The most attempts to fetch one resource.
     pub attempts: u32,
 }
 
-/// Fetches these, keeps the bytes and records them, so that a replay never fetches again. What
-/// another instance recorded meanwhile is what holds.
+/// Fetches resources, stores their bytes and records them, so that a replay never fetches again. If
+/// another instance recorded a resource meanwhile, that record counts.
 pub async fn capture(
     context: &Context,
     request: RequestId,
@@ -58,7 +58,8 @@ pub async fn capture(
             format!("what the document refers to has over HREF_TOTAL_MAX_BYTES, {limit} bytes"),
         ));
     }
-    // What did come is kept even where something else did not, and is not fetched again.
+    // Keep the resources that arrived even if another fetch failed, so that they are not fetched
+    // again.
     for some in in_commits(by_reference(context, fetched).await?) {
         context
             .execute(request, Command::CaptureResources(some))
@@ -70,7 +71,7 @@ pub async fn capture(
     }
 }
 
-/// Puts the contents into the object store that would not fit into one commit together.
+/// Moves contents that would not fit into one commit together into the object store.
 async fn by_reference(
     context: &Context,
     mut fetched: Vec<Resource>,
@@ -91,7 +92,7 @@ async fn by_reference(
     Ok(fetched)
 }
 
-/// The resources of each commit: nearly always all in one.
+/// Splits resources into commits. Nearly always all of them fit into one.
 fn in_commits(resources: Vec<Resource>) -> Vec<Vec<Resource>> {
     let mut commits: Vec<Vec<Resource>> = vec![Vec::new()];
     let mut bytes = 0;
@@ -113,7 +114,7 @@ fn in_commits(resources: Vec<Resource>) -> Vec<Vec<Resource>> {
     commits
 }
 
-/// Fetches some at once. Gives what came, and why the first that did not come did not.
+/// Fetches several resources at once. Returns the fetched ones and the first error.
 async fn fetch_all(
     context: &Context,
     request: RequestId,
@@ -156,8 +157,8 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
     })
 }
 
-/// A fetch that may go better is tried again when the broker delivers again what asked for it,
-/// and only so often.
+/// Converts a failed fetch. If a retry may help, the broker redelivers the message that needs the
+/// resource, up to the limit of attempts.
 fn failed(context: &Context, request: RequestId, uri: &str, error: &FetchError) -> Error {
     let (code, retried) = match error {
         FetchError::NotAllowed(_) => ("hydration-not-allowed", false),
@@ -169,7 +170,7 @@ fn failed(context: &Context, request: RequestId, uri: &str, error: &FetchError) 
         if attempt < context.resource_bounds.attempts {
             return Error::Later(format!("{uri}: {error} (attempt {attempt})"));
         }
-        // A redrive has attempts of its own.
+        // A redrive gets attempts of its own.
         context.forget_fetches(request, uri);
     }
     Error::Fails(Box::new(Failure {

@@ -1,4 +1,4 @@
-//! What becomes of the tasks of a request that has ended.
+//! Stopping the tasks of a request that has ended.
 
 use domain::request::RequestId;
 use nats::Stop;
@@ -6,17 +6,18 @@ use nats::Stop;
 use crate::context::Context;
 use crate::error::Error;
 
-/// Takes the tasks that wait back, and has those that run stopped. A dispatch that is under way
-/// notices the end and lets go first, so that nothing is sent after this.
+/// Withdraws the waiting tasks and stops the running ones. It waits until a dispatch in progress
+/// has noticed the end and released the lock, so that no task is sent afterward.
 pub async fn tasks(context: &Context, request: RequestId) -> Result<(), Error> {
     let work = context.work(request);
     let _work = work.lock().await;
     tasks_of_ended(context, request).await
 }
 
-/// The same, for whoever holds the request's work.
+/// Does the same as `tasks` for a caller that already holds the lock on the request's work.
 pub async fn tasks_of_ended(context: &Context, request: RequestId) -> Result<(), Error> {
-    // In this order: what a redrive sends after the look at the request comes after `up_to`.
+    // Read `up_to` before the request. Tasks that a redrive sends after that read have a higher
+    // sequence and are not withdrawn.
     let up_to = context.tasks.last_sequence().await?;
     let run = {
         let loaded = context.load_current(request).await?;
@@ -26,7 +27,7 @@ pub async fn tasks_of_ended(context: &Context, request: RequestId) -> Result<(),
         }
     };
     let taken_back = context.tasks.take_back(request, up_to).await?;
-    // Only now: whatever a worker was given before is with it, and is stopped by this.
+    // Only now: a task that was not withdrawn is with a worker, and this notice stops it.
     context.tasks.tell_to_stop(Stop { request, run }).await?;
     tracing::info!(%request, taken_back, "its tasks are stopped");
     Ok(())

@@ -1,5 +1,5 @@
-//! Taking turns: for one request one thing is done at a time, in the order in which it came;
-//! different requests go on side by side.
+//! Taking turns: one item at a time for each request, in order of arrival. Different requests run
+//! side by side.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -8,11 +8,11 @@ use domain::request::RequestId;
 use runtime::{Shutdown, caught};
 use tokio::task::JoinSet;
 
-/// What waits for its turn, and what is under way.
+/// The items that wait for their turn, and the turns in progress.
 pub struct Turns<T> {
-    /// A request has a line for as long as something of it waits or is under way.
+    /// A request has a line as long as an item of it waits or is in progress.
     lines: HashMap<RequestId, VecDeque<T>>,
-    /// The requests of which nothing is under way.
+    /// The requests without a turn in progress.
     ready: Vec<RequestId>,
     under_way: JoinSet<RequestId>,
 }
@@ -26,12 +26,12 @@ impl<T> Turns<T> {
         }
     }
 
-    /// How many requests have something under way.
+    /// How many requests have a turn in progress.
     pub fn under_way(&self) -> usize {
         self.under_way.len()
     }
 
-    /// Puts something at the end of its request's line.
+    /// Puts an item at the end of its request's line.
     pub fn queue(&mut self, request: RequestId, item: T) {
         match self.lines.entry(request) {
             Entry::Occupied(mut line) => line.get_mut().push_back(item),
@@ -42,8 +42,8 @@ impl<T> Turns<T> {
         }
     }
 
-    /// Begins the next turn of every request that has one: `take` says how much of a line is one
-    /// turn, and `work` does it.
+    /// Begins the next turn of every request that has waiting items. `take` decides how much of a
+    /// line makes one turn, and `work` runs the turn.
     pub fn begin<F>(
         &mut self,
         take: impl Fn(&mut VecDeque<T>) -> Vec<T>,
@@ -59,7 +59,7 @@ impl<T> Turns<T> {
             }
             let working = work(request, turn);
             self.under_way.spawn(async move {
-                // What it was about comes again, and the line goes on.
+                // The messages of this turn are redelivered, and the line goes on.
                 if let Err(panic) = caught(working).await {
                     tracing::error!(%request, panic, "a turn broke");
                 }
@@ -68,7 +68,7 @@ impl<T> Turns<T> {
         }
     }
 
-    /// Waits until a turn has ended; for ever where nothing is under way.
+    /// Waits until a turn has ended. Never returns if no turn is in progress.
     pub async fn ended(&mut self) {
         let Some(first) = self.under_way.join_next().await else {
             return std::future::pending().await;
@@ -79,7 +79,7 @@ impl<T> Turns<T> {
         }
     }
 
-    /// Lets what is under way end, unless it is to be dropped.
+    /// Waits for the turns in progress, unless the shutdown drops them.
     pub async fn finish(mut self, shutdown: &Shutdown) {
         let rest = async { while self.under_way.join_next().await.is_some() {} };
         shutdown.unless_hard(rest).await;

@@ -1,4 +1,4 @@
-//! A request's document, as far as its groups are complete.
+//! A request's document with the results of its completed groups.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,14 +14,15 @@ use crate::error::Error;
 use crate::memory_budget::KeptDocument;
 use crate::resources;
 
-/// How often a group is looked at anew because what was fetched refers to something else.
+/// Maximum rounds of hydration for one group. Each round fetches resources that refer to further
+/// resources.
 const FETCH_ROUNDS: u32 = 64;
 
-/// Task documents are made until they have so many bytes, and sent before more are made.
+/// Size in bytes of a batch of task documents. The batch is sent before more documents are made.
 const MADE_AT_ONCE_BYTES: usize = 8 * 1024 * 1024;
 
-/// The document of a request, with the results of its first groups in their places. Made again
-/// from the log where it is not there.
+/// The document of a request, with the results of its completed groups in place. If the document is
+/// not cached, it is rebuilt from the log.
 #[derive(Default)]
 pub struct Work {
     document: Option<KeptDocument>,
@@ -31,7 +32,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Brings the document to where the state is.
+    /// Brings the document up to date with the state of the request.
     pub async fn bring_up(
         &mut self,
         context: &Context,
@@ -52,8 +53,9 @@ impl Work {
         Ok(())
     }
 
-    /// Lets a large document go where so many bytes of them are kept. It is parsed again when it
-    /// is wanted; whoever waits for this work waits on.
+    /// Drops a large document if all cached documents together exceed `most` bytes. The document is
+    /// parsed again when it is needed. The lock stays the same, so tasks that wait for it keep
+    /// waiting.
     pub fn let_go_above(&mut self, most: usize) {
         let Some(kept) = &mut self.document else {
             return;
@@ -64,7 +66,7 @@ impl Work {
         }
     }
 
-    /// Puts the results of the next group in place.
+    /// Puts the results of the next group into the document.
     pub async fn put_results(
         &mut self,
         context: &Context,
@@ -92,7 +94,8 @@ impl Work {
         Ok(())
     }
 
-    /// The response, with the results of the last group, which are not put in place for it.
+    /// Renders the response with the results of the last group. The document itself does not get
+    /// these results.
     pub async fn response_with(
         &mut self,
         context: &Context,
@@ -112,7 +115,7 @@ impl Work {
         response.map_err(|error| unreadable(&error))
     }
 
-    /// The response document.
+    /// Renders the response document.
     pub async fn response(&mut self, context: &Context) -> Result<Vec<u8>, Error> {
         let document = self.document.as_ref().ok_or_else(missing)?;
         let bytes = document.document.text_bytes();
@@ -125,8 +128,8 @@ impl Work {
         response.map_err(|error| unreadable(&error))
     }
 
-    /// Has the pool work on the document. Where that does not end well, the document is made
-    /// again from the log when it is wanted.
+    /// Runs work on the document in the pool. If the work does not finish properly, the document is
+    /// dropped and later rebuilt from the log.
     async fn on_pool<T: Send + 'static>(
         &mut self,
         context: &Context,
@@ -143,7 +146,7 @@ impl Work {
         Ok(done)
     }
 
-    /// Hydrates: at once where that is soon done, and else by the pool.
+    /// Hydrates on this thread if the work is small, and in the pool otherwise.
     async fn hydrate<T: Send + 'static>(
         &mut self,
         context: &Context,
@@ -174,13 +177,13 @@ impl Work {
         Err(Error::Later("the document takes longer than it may".into()))
     }
 
-    /// Whether there is such a group.
+    /// Whether the document has this group.
     pub fn has_group(&self, group: u32) -> bool {
         let document = self.document.as_ref().map(|kept| &kept.document);
         (group as usize) < document.map_or(0, Document::groups)
     }
 
-    /// The name of a group, where it has one.
+    /// The name of a group, if it has one.
     pub fn group_name(&self, group: u32) -> Option<String> {
         let kept = self.document.as_ref()?;
         kept.document.group_name(group as usize).map(str::to_owned)
@@ -209,8 +212,8 @@ impl Work {
         ))
     }
 
-    /// The task documents of a group with the first of these numbers: all of them, or as many as
-    /// are not too large together, but at least one.
+    /// Makes the task documents of a group for the first of these numbers. It makes all of them, or
+    /// as many as fit into one batch, but at least one.
     pub async fn tasks(
         &mut self,
         context: &Context,
@@ -248,7 +251,7 @@ impl Work {
         self.take_in(context, &recorded).await
     }
 
-    /// Parses what was recorded since.
+    /// Parses the resources that were recorded since the last call.
     async fn take_in(&mut self, context: &Context, recorded: &[Resource]) -> Result<(), Error> {
         for resource in recorded.iter().skip(self.captured) {
             let bytes = context.payloads.fetch(&resource.content).await?;
@@ -286,7 +289,7 @@ async fn read<'r>(context: &Context, results: &'r [Payload]) -> Result<Vec<Cow<'
     Ok(read)
 }
 
-/// The document as the API of this process parsed it, or else from the log.
+/// The document: as the API of this process parsed it, or parsed again from the log.
 async fn document(
     context: &Context,
     request: RequestId,
@@ -311,7 +314,7 @@ async fn parse(context: &Context, bytes: Vec<u8>) -> Result<Document, Error> {
     parsed.map_err(|refusal| Error::failure("document-unreadable", refusal.to_string()))
 }
 
-/// From how many bytes on parsing or writing a document is costly.
+/// Above this size in bytes, parsing or writing a document counts as costly.
 const COSTLY_BYTES: usize = 1024 * 1024;
 
 pub fn cost(bytes: usize) -> Cost {

@@ -1,4 +1,4 @@
-//! Projecting from the log itself: what was missed, and all of it where Redis lost its views.
+//! Projecting from the log itself: missed commits, or all commits after Redis lost its views.
 
 use nats::{Begun, Commit, Scan, UnreadableCommit};
 
@@ -26,7 +26,7 @@ impl Shard {
         self.stretch(next, to, make).await
     }
 
-    /// The same, where no suspect is known.
+    /// Projects a part of the log that has no known suspects.
     async fn stretch(&mut self, from: u64, to: u64, make: Make) -> Result<(), Error> {
         let mut scan = None;
         let mut next = from;
@@ -42,7 +42,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Projects a chunk, and gives its last sequence; none at the end of the log.
+    /// Projects a chunk and returns its last sequence; `None` at the end of the log.
     async fn chunk(
         &mut self,
         begun: &Begun,
@@ -52,7 +52,7 @@ impl Shard {
         make: Make,
     ) -> Result<Option<u64>, Error> {
         if begun.lost > 0 {
-            // A process ended in it.
+            // A process ended in this stretch.
             *scan = None;
             let last = to.min(from + CHUNK - 1);
             for sequence in from..=last {
@@ -73,7 +73,7 @@ impl Shard {
         Ok(Some(last))
     }
 
-    /// Projects the commit of a sequence, where it is there.
+    /// Projects the commit at a sequence, if it is in the log.
     pub(crate) async fn project_at(&mut self, sequence: u64, make: Make) -> Result<(), Error> {
         let mut scan = Scan::open(&self.connection, self.number, sequence, sequence).await?;
         match scan.next_each(1).await? {

@@ -1,22 +1,22 @@
 /// Why projecting stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The log or the feed.
+    /// The log or the feed failed.
     #[error(transparent)]
     Nats(#[from] nats::Error),
-    /// The views.
+    /// The view store failed.
     #[error(transparent)]
     Views(#[from] projections::Error),
-    /// Redis was emptied while the views were built again: begin anew.
+    /// Redis was emptied while the projector rebuilt the views; it must start over.
     #[error("Redis was emptied meanwhile")]
     Emptied,
-    /// A loop ended that must not.
+    /// A loop ended that must not end.
     #[error("the projector's loop ended")]
     Ended,
 }
 
 impl Error {
-    /// Whether trying again may help.
+    /// Whether a retry may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -26,8 +26,8 @@ impl Error {
         }
     }
 
-    /// Whether only the commit that was projected meets it, and meets it every time. What the
-    /// broker or Redis as a whole refuses, as when it is full, every commit would meet.
+    /// Whether only the projected commit causes this error, and causes it every time. An error of
+    /// the broker or of Redis as a whole, such as a full store, would hit every commit.
     #[must_use]
     pub fn is_of_its_commit(&self) -> bool {
         use nats::Error::{Missing, Refused, Unsuitable};

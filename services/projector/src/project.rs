@@ -1,4 +1,4 @@
-//! Commits on their way into the views and the feed, together or one by one.
+//! Projecting commits into the views and the feed, together or one by one.
 
 use std::slice;
 
@@ -8,22 +8,22 @@ use nats::{Commit, Delivery, UnreadableCommit};
 use crate::shard::Shard;
 use crate::{Error, feed};
 
-/// Why the view of a request is stopped whose projection ended the process.
+/// Why a view is stopped if its projection ended the process.
 const CONVICTED: &str = "its projection ended the process again and again";
 
-/// What is made of commits.
+/// The outputs to make from commits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Make {
-    /// Views and events of the feed.
+    /// Views, and events of the feed.
     All,
-    /// Views only: the feed has its events.
+    /// Only views, because the feed already has the events.
     Views,
 }
 
 pub type Commits = Vec<Result<Commit, UnreadableCommit>>;
 
 impl Shard {
-    /// Projects what was delivered, in the order of the log.
+    /// Projects deliveries in the order of the log.
     pub(crate) async fn project_delivered(
         &mut self,
         new: &[(u64, &Delivery)],
@@ -50,7 +50,7 @@ impl Shard {
         Ok(())
     }
 
-    /// What is delivered, read; that of stopped views is not.
+    /// Reads delivered commits, except those of stopped views.
     fn read<'a>(&self, all: impl Iterator<Item = &'a Delivery>) -> Result<Commits, Error> {
         let stopped = |request| self.stops.has(request);
         let mut commits = Commits::new();
@@ -64,7 +64,7 @@ impl Shard {
         Ok(commits)
     }
 
-    /// Projects a commit alone, which is not even read before it is marked.
+    /// Projects a commit alone. It marks the commit even before reading it.
     pub(crate) async fn suspect(
         &mut self,
         sequence: u64,
@@ -104,7 +104,7 @@ impl Shard {
             return self.together(&commits, make).await;
         }
         for commit in &commits {
-            // One before may have stopped it.
+            // An earlier commit in this batch may have stopped the view.
             if self.stops.has(commit.request) {
                 continue;
             }
@@ -129,7 +129,7 @@ impl Shard {
         let written = self.views.take_in(self.number, commits);
         let published = feed::publish(&mut self.feed, events);
         let (written, published) = tokio::join!(written, published);
-        // Where only the views failed, the events do not come once more.
+        // If only the views failed, the retry must not publish these events again.
         if let (Ok(()), Some(last)) = (&published, events.last()) {
             self.published = last.sequence;
         }
@@ -149,8 +149,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Stops the view of a request at a commit that can be read and not be projected. Whoever
-    /// reads the request folds its log then.
+    /// Stops the view of a request at a commit that can be read but not projected. Readers of the
+    /// request then fold its log.
     async fn set_aside(
         &mut self,
         request: RequestId,
@@ -161,7 +161,7 @@ impl Shard {
         self.views.withdraw(request).await
     }
 
-    /// Goes on with the views that another process had to stop, where this one can.
+    /// Resumes the views that another process had to stop, as far as this one can.
     pub(crate) async fn resume(&mut self) -> Result<(), Error> {
         let (shards, number) = (self.log.shards(), self.number);
         let mine = |request: RequestId| request.partition().shard(shards) == number;
@@ -193,10 +193,10 @@ impl Shard {
         }
     }
 
-    /// Writes the view of a request that was stopped there, and publishes what was passed over.
+    /// Writes a view that was stopped at commit `stopped`, and publishes the events it skipped.
     async fn take_up(&mut self, stopped: u64, commits: &[Commit]) -> Result<(), Error> {
         self.views.write_all(self.number, commits).await?;
-        // What comes after this is still to be delivered.
+        // Later commits are still to be delivered.
         let passed = |c: &&Commit| (stopped..=self.noted).contains(&c.sequence);
         let passed: Vec<Commit> = commits.iter().filter(passed).cloned().collect();
         Ok(feed::publish(&mut self.feed, &passed).await?)

@@ -13,16 +13,16 @@ use crate::stops::Stops;
 use crate::suspects::Suspects;
 use crate::views::Views;
 
-/// How often an idle projector looks whether Redis is what it was.
+/// How often an idle projector checks whether Redis has lost data.
 const REDIS_LOOK: Duration = Duration::from_secs(1);
-/// The pause before something that failed is tried again.
+/// The pause before a failed step is retried.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often expired requests are taken out of the index.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
-/// How often commits are taken in at the most: those of one request that come close together are
+/// The shortest interval between batches. Commits of one request that come close together become
 /// one write.
 const TAKE_IN_EVERY: Duration = Duration::from_millis(50);
-/// How often a chunk fails because of a commit in it until it is taken in commit by commit.
+/// How many failures may be due to one commit before its chunk is projected commit by commit.
 const SPLIT_AFTER: u32 = 5;
 
 /// The projection of one shard.
@@ -34,20 +34,20 @@ pub struct Shard {
     pub feed: Feed,
     pub store: Store,
     pub connection: Connection,
-    /// Up to where this instance has noted in Redis that it has projected.
+    /// The last sequence that this instance has recorded in Redis as projected.
     pub noted: u64,
-    /// When the index was trimmed last.
+    /// When this instance last trimmed the index.
     pub trimmed: Instant,
-    /// Up to where this instance has published the feed.
+    /// The last sequence whose events this instance has published to the feed.
     pub published: u64,
-    /// Whether what comes is projected commit by commit, and what cannot be projected is set aside.
+    /// Whether commits are projected one by one, and those that cannot be projected are set aside.
     pub singly: bool,
     pub suspects: Suspects,
 }
 
 impl Shard {
-    /// Projects until nothing new is to be taken. A commit that cannot be read, or not be
-    /// projected, stops the view of its request: a view never skips an event.
+    /// Projects until the shutdown begins. A commit that cannot be read or projected stops the view
+    /// of its request, because a view never skips an event.
     pub async fn run(
         mut self,
         mut deliveries: Deliveries,
@@ -64,7 +64,7 @@ impl Shard {
             let mut blamed = 0;
             loop {
                 self.singly = blamed >= SPLIT_AFTER;
-                // A broker that is away is waited for, but not by who is to end at once.
+                // Wait for a broker that is away, but not past a hard shutdown.
                 match shutdown.unless_hard(Box::pin(self.take_in(&chunk))).await {
                     None => return Ok(()),
                     Some(Ok(())) => break,
@@ -91,8 +91,8 @@ impl Shard {
         };
         let noted = self.noted;
         let new = &all[all.partition_point(|(sequence, _)| *sequence <= noted)..];
-        // After the broker or the connection was lost what was on its way comes again later, and
-        // the ack of what comes first would cover it.
+        // After a lost broker or connection, messages in flight are redelivered late. The ack of
+        // the first new message would also cover the missing ones.
         let follows_on = new.len() as u64 == sequence.saturating_sub(noted);
         if follows_on {
             self.project_delivered(new).await?;
@@ -106,14 +106,14 @@ impl Shard {
             .advance(self.number, self.noted, sequence)
             .await?;
         if found < self.noted {
-            // Redis was emptied after the look at it above, and may lack what was just written.
+            // Redis was emptied after `repair` checked it, and may have lost what was just written.
             Box::pin(self.rebuild(found, sequence)).await?;
         }
         self.noted = self.noted.max(sequence);
         Ok(last.ack().await?)
     }
 
-    /// Takes what has expired out of the index, now and then.
+    /// Removes expired requests from the index, at most every `TRIM_EVERY`.
     async fn trim(&mut self) -> Result<(), Error> {
         if self.trimmed.elapsed() >= TRIM_EVERY {
             self.store.trim(self.number, Timestamp::now()).await?;
@@ -122,12 +122,12 @@ impl Shard {
         Ok(())
     }
 
-    /// Builds the views again where Redis was emptied or set back: what it has noted is less
-    /// than what was noted from here then.
+    /// Rebuilds the views if Redis was emptied or set back. In that case the checkpoint in Redis is
+    /// below the one that this instance recorded.
     async fn repair(&mut self) -> Result<(), Error> {
         let found = self.store.checkpoint(self.number).await?;
         if self.noted == 0 {
-            // A fresh instance goes by what the broker has had acked.
+            // A fresh instance starts from the last commit that was acked to the broker.
             self.noted = self
                 .connection
                 .acked(self.number, LogReader::Projector)
@@ -159,7 +159,7 @@ impl Shard {
     }
 }
 
-/// What was delivered, in the order of the log, each once.
+/// The deliveries in the order of the log, without duplicates.
 fn in_order(chunk: &[Delivery]) -> Result<Vec<(u64, &Delivery)>, Error> {
     let mut all = Vec::with_capacity(chunk.len());
     for delivery in chunk {
@@ -171,8 +171,8 @@ fn in_order(chunk: &[Delivery]) -> Result<Vec<(u64, &Delivery)>, Error> {
     Ok(all)
 }
 
-/// What is delivered until then, or until it is many; nothing where nothing comes for long. None
-/// says that the connection is closed.
+/// Gathers deliveries until `until`, or until a chunk is full. Returns an empty list if nothing
+/// arrives for a while, and `None` if the connection is closed.
 async fn gather(deliveries: &mut Deliveries, until: Instant) -> Option<Vec<Delivery>> {
     let Ok(first) = tokio::time::timeout(REDIS_LOOK, deliveries.next()).await else {
         return Some(Vec::new());

@@ -1,5 +1,5 @@
-//! Views that meet a commit that cannot be read, or not be projected: each stops there and says
-//! so, the others go on, and a process that can go on with it takes it up again.
+//! Stopped views. A view that meets a commit it cannot read or project stops there and says so,
+//! while the other views go on. A process that can handle the commit resumes the view.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::Error;
 pub struct Stops {
     store: Store,
     stopped: HashSet<RequestId>,
-    /// What this process has tried to go on with and cannot.
+    /// The stopped views that this process has tried to resume and cannot.
     tried: HashSet<RequestId>,
 }
 
@@ -51,14 +51,14 @@ impl Stops {
         Ok(())
     }
 
-    /// Goes by what Redis has, which is not what it was.
+    /// Reloads the stopped views from Redis, which has lost data.
     pub async fn reload(&mut self) -> Result<(), Error> {
         let noted = self.store.stopped_views().await?;
         self.stopped = noted.iter().map(|view| view.request_id).collect();
         Ok(())
     }
 
-    /// Whether any is.
+    /// Whether any view is stopped.
     pub fn any(&self) -> bool {
         !self.stopped.is_empty()
     }
@@ -68,8 +68,7 @@ impl Stops {
         self.stopped.contains(&request)
     }
 
-    /// What of these is to be projected, in order: a stopped view is passed over from the commit
-    /// on that cannot be read.
+    /// The commits to project, in order. A stopped view skips commits from the unreadable one on.
     pub async fn readable(
         &mut self,
         commits: Vec<Result<Commit, UnreadableCommit>>,
@@ -92,7 +91,8 @@ impl Stops {
         Ok(readable)
     }
 
-    /// The stopped views that this process has not tried to go on with yet: another one stopped them.
+    /// The stopped views that this process has not yet tried to resume: another process stopped
+    /// them.
     pub async fn untried(
         &mut self,
         mine: impl Fn(RequestId) -> bool,
@@ -105,7 +105,7 @@ impl Stops {
         Ok(noted)
     }
 
-    /// A view that goes on.
+    /// Records that a view goes on.
     pub async fn resumed(&mut self, request: RequestId) -> Result<(), Error> {
         self.store.resume_view(request).await?;
         self.stopped.remove(&request);

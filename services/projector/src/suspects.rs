@@ -1,5 +1,5 @@
-//! Commits whose projection may end the process: each is projected alone, under a mark that
-//! outlives the process, and one that ended it again and again is passed over.
+//! Commits whose projection may end the process. Each is projected alone, under a mark that
+//! outlives the process. A commit that repeatedly ended its process is skipped.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,20 @@ use nats::{Begun, Connection, Delivery, First, Quarantine, Verdict};
 
 use crate::Error;
 
-/// How often a commit was delivered when it is projected alone. A process that ends in the
-/// middle of its work is usual, and what it held then comes twice.
+/// The delivery count from which a commit is projected alone. Processes often end in the middle of
+/// their work, so a second delivery is usual.
 const SUSPECT_FROM: u32 = 3;
 
 /// The suspects of a shard, by sequence.
 pub struct Suspects {
     quarantine: Quarantine,
-    /// Stretches of the log: within one its commits take their turns alone.
+    /// The marks of stretches of the log. If a process ended in a stretch, the stretch is projected
+    /// commit by commit.
     stretches: Quarantine,
-    /// Those that came so often before they came here, and have no mark yet.
+    /// Commits that were delivered this often before they reached this process, without a mark yet.
     lost: BTreeSet<u64>,
-    /// The furthest that was delivered here: what comes again from there to here was not lost,
-    /// since this process lives.
+    /// The highest sequence delivered to this process. A redelivery up to this sequence ended no
+    /// process, since this one is alive.
     seen: u64,
 }
 
@@ -36,7 +37,7 @@ impl Suspects {
         })
     }
 
-    /// Looks at what is delivered, before any of it is read.
+    /// Checks the deliveries before any of them is read.
     pub fn note(&mut self, chunk: &[Delivery]) {
         let seen = self.seen;
         let places = chunk.iter().filter_map(|delivery| delivery.place().ok());
@@ -56,7 +57,7 @@ impl Suspects {
         all.filter(|at| (from..=to).contains(at)).collect()
     }
 
-    /// Marks a commit as begun; none where it is not to be projected at all.
+    /// Marks a commit as begun. Returns `None` if the commit is not to be projected at all.
     pub async fn begin(
         &self,
         sequence: u64,
@@ -65,21 +66,21 @@ impl Suspects {
         self.try_alone(sequence.to_string(), request).await
     }
 
-    /// Marks the whole log of a request as begun, to go on with its view; none where that ended
-    /// the process again and again.
+    /// Marks the whole log of a request as begun, to resume its view. Returns `None` if that
+    /// repeatedly ended the process.
     pub async fn begin_view(&self, request: RequestId) -> Result<Option<Begun>, Error> {
         self.try_alone(format!("view-{request}"), Some(request))
             .await
     }
 
-    /// Marks a stretch of the log as begun, by its first sequence. What of it ends the process
-    /// may not have been delivered so often yet: where one was lost in it before, it is to be
-    /// taken commit by commit.
+    /// Marks a stretch of the log as begun, by its first sequence. A commit in it that ends the
+    /// process may not yet have been delivered often enough to be a suspect. If a process ended in
+    /// the stretch before, the caller must project it commit by commit.
     pub async fn begin_stretch(&self, from: u64) -> Result<Begun, Error> {
         Ok(self.stretches.begin(from, None).await?)
     }
 
-    /// A stretch has ended, well or not.
+    /// Ends a stretch, after success or failure.
     pub async fn end_stretch(&self, begun: Begun) {
         self.stretches.end(begun).await;
     }
@@ -89,7 +90,7 @@ impl Suspects {
         what: String,
         request: Option<RequestId>,
     ) -> Result<Option<Begun>, Error> {
-        // One that is convicted keeps its mark as it is.
+        // A convicted suspect keeps its mark unchanged.
         if self.quarantine.convicted().contains(&what) {
             return Ok(None);
         }
@@ -97,17 +98,17 @@ impl Suspects {
         Ok((begun.verdict == Verdict::Try).then_some(begun))
     }
 
-    /// What was begun has ended, well or not: the process lives.
+    /// Ends the work that was begun, after success or failure: the process lives.
     pub async fn end(&self, begun: Begun) {
         self.quarantine.end(begun).await;
     }
 
-    /// A commit was projected, or is not to be.
+    /// Forgets a commit that was projected, or is not to be projected.
     pub fn forget(&mut self, sequence: u64) {
         self.lost.remove(&sequence);
     }
 
-    /// Whether something of this request is passed over: its log is not to be read.
+    /// Whether any work on this request is convicted, so that its log must not be read.
     pub fn has_convicted(&self, request: RequestId) -> bool {
         let marks = self.quarantine.marks();
         let convicted = self.quarantine.convicted();

@@ -1,4 +1,4 @@
-//! The views of requests that are going on, and their way into Redis.
+//! The views of open requests, and writing them to Redis.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,16 @@ use quick_cache::sync::Cache;
 
 use crate::Error;
 
-/// How many views a projector keeps; a view that is not kept is folded from the log.
+/// How many views a projector caches; any other view is folded from the log.
 const CACHED_VIEWS: usize = 20_000;
 
 /// A view that changed.
 struct Change {
     view: View,
-    /// Up to which sequence it was written before.
+    /// The sequence up to which the view was written before.
     written: u64,
-    /// Its place in the index is to be written: at the beginning, at the end, and where a
-    /// request that had ended runs again.
+    /// Whether to write the index entry: at the start, at the end, and when an ended request runs
+    /// again.
     listing: bool,
 }
 
@@ -39,9 +39,9 @@ impl Views {
         }
     }
 
-    /// Folds these commits, which are in the order of the log, and writes each view that
-    /// changed once, and its place in the index of this shard. Gives those of which an earlier
-    /// commit cannot be read.
+    /// Folds these commits, which are in the order of the log. It writes each changed view once,
+    /// with its entry in the index of this shard. Returns an entry for each request of which
+    /// an earlier commit cannot be read.
     pub async fn take_in(
         &self,
         shard: u8,
@@ -67,7 +67,7 @@ impl Views {
         let listed = done.iter().filter(|change| change.listing);
         let listed = listed.map(|change| &change.view);
         self.store.index(shard, listed).await?;
-        // Only now: after an error all of it is done again.
+        // Update the cache only now, because everything is done again after an error.
         for Change { view, .. } in done {
             if view.status.is_terminal() {
                 self.kept.remove(&view.request_id);
@@ -104,7 +104,8 @@ impl Views {
         Ok(())
     }
 
-    /// What these commits of a request make of its view; none where it has seen them.
+    /// Folds these commits into the view of their request. Returns `None` if the view has seen
+    /// them.
     async fn change(
         &self,
         request: RequestId,
@@ -128,7 +129,7 @@ impl Views {
         }))
     }
 
-    /// The view before these commits: kept, or none yet, or folded from the log.
+    /// The view before these commits: from the cache, none yet, or folded from the log.
     async fn before(&self, request: RequestId, commits: &[&Commit]) -> Result<Option<View>, Error> {
         if let Some(view) = self.kept.get(&request) {
             return Ok(Some(view));
@@ -143,19 +144,19 @@ impl Views {
             .flat_map(Commit::borrowed);
         let view = fold(None, events);
         if let Some(view) = &view {
-            // Whatever Redis has of it may be gone: all of it is written again.
+            // Redis may have lost its copy, so write the whole view.
             Box::pin(self.store.put(view, 0)).await?;
         }
         Ok(view)
     }
 
-    /// Takes the view of a request away, so that whoever reads it folds the log.
+    /// Withdraws the view of a request, so that readers fold the log instead.
     pub async fn withdraw(&self, request: RequestId) -> Result<(), Error> {
         self.kept.remove(&request);
         Ok(self.store.withdraw(request).await?)
     }
 
-    /// Forgets what was written: Redis is not what it was.
+    /// Empties the cache, because Redis has lost data.
     pub fn forget(&self) {
         self.kept.clear();
     }

@@ -1,10 +1,10 @@
-//! Which addresses a host may have that strangers name: a name is resolved once, and what it gave
-//! is what is connected to, so that it cannot say one thing to the check and another after it.
+//! The addresses that a stranger's host may have. Fanfold resolves a name once and connects
+//! to the resulting address, so that the name cannot resolve differently after the check.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is out on the internet: no machine of the operator's own, and no service
-/// that hands out credentials to whoever asks from the inside.
+/// Whether an address is on the public internet. Machines of the operator's own network are not,
+/// and neither are services that hand out credentials to any caller from inside.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -18,7 +18,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let special = address.is_unspecified()
         || address.is_loopback()
         || address.is_private()
-        // 169.254.169.254 is where clouds answer with credentials.
+        // Clouds hand out credentials at 169.254.169.254.
         || address.is_link_local()
         || address.is_broadcast()
         || address.is_multicast()
@@ -37,7 +37,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(embedded);
     }
     let segments = address.segments();
-    // Only 2000::/3 is given out; in it are the documentation and the protocol blocks.
+    // Only 2000::/3 is allocated; it includes the documentation and the protocol blocks.
     let given_out = segments[0] & 0xE000 == 0x2000;
     let documentation = segments[0] == 0x2001 && segments[1] == 0x0DB8
         || segments[0] == 0x3FFF && segments[1] < 0x1000;
@@ -45,7 +45,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     given_out && !documentation && !protocols
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped, translated (NAT64) or 6to4.
+/// The IPv4 address that an IPv6 address contains: mapped, translated (NAT64) or 6to4.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let segments = address.segments();
     let of = |high: u16, low: u16| {

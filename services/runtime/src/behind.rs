@@ -1,12 +1,12 @@
-//! How far the projection is behind the log.
+//! The lag of the projection behind the log.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use nats::{Connection, Error, LogReader};
 
-/// For how long the oldest commit has waited that is not projected yet, of a log of so many
-/// shards; zero where none waits. None: the broker did not say within `limit`.
+/// The age of the oldest commit that is not projected yet, in a log of `shards` shards. Zero if no
+/// commit waits. `None` if the broker did not answer within `limit`.
 pub async fn oldest_unprojected(
     connection: &Connection,
     shards: u8,
@@ -15,7 +15,7 @@ pub async fn oldest_unprojected(
     let looking = tokio::time::timeout(limit, oldest(connection, shards)).await;
     let oldest = looking.ok()?.ok()?;
     let waited = oldest.map(|at| Timestamp::now().duration_since(at));
-    // The broker's clock may be ahead of this one.
+    // The broker's clock may be ahead of the clock of this machine.
     Some(waited.map_or(Duration::ZERO, |age| age.try_into().unwrap_or_default()))
 }
 

@@ -1,5 +1,6 @@
-//! Where a callback may lead: nowhere inside, unless the operator says so. What can be said of a
-//! URL without looking its name up is said here, to whoever submits it and to whoever calls it.
+//! The URLs that a callback may have: public ones only, unless the operator allows more. The checks
+//! here need no name resolution, so the API applies them at submission and the sender before the
+//! call.
 
 use std::net::IpAddr;
 
@@ -7,9 +8,9 @@ use url::{Host, Url};
 
 use crate::is_public;
 
-/// Reads the URL of a callback; or why it can never be called.
+/// Parses the URL of a callback, or says why it can never be called.
 pub fn callback(text: &str, allow_private: bool) -> Result<Url, &'static str> {
-    // The parser passes over white space; two URLs in two headers would be one then.
+    // The parser skips white space, which would merge the URLs of two headers into one.
     if text.contains(char::is_whitespace) {
         return Err("it has white space in it");
     }
@@ -37,13 +38,13 @@ pub fn callback(text: &str, allow_private: bool) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// Whether a name is this machine's own wherever it is looked up (RFC 6761, section 6.3).
+/// Whether a name always means this machine (RFC 6761, section 6.3).
 fn is_local(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Whether there is no host of that name wherever it is looked up (RFC 6761, section 6.4).
+/// Whether a name can never have a host (RFC 6761, section 6.4).
 fn is_nowhere(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "invalid" || name.ends_with(".invalid")

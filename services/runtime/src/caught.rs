@@ -3,8 +3,8 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
-/// Runs some work; an error is what it said when it panicked. Whoever asks drops what the work may
-/// have left half done.
+/// Runs some work and catches a panic, returning its message as the error. The caller must drop
+/// anything that the work may have left half done.
 pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let caught = AssertUnwindSafe(work).catch_unwind().await;
     caught.map_err(|panic| said(panic.as_ref()))

@@ -1,5 +1,5 @@
-//! The documents of requests that were taken in by this process, as they were parsed then:
-//! whoever goes on with a request here need neither fetch its document nor parse it again.
+//! The parsed documents of requests that this process accepted. A role that goes on with a request
+//! in this process need neither fetch its document nor parse it again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,31 +7,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::document::Document;
 use domain::request::{Payload, RequestId};
 
-/// A document larger than this is parsed by the pool and not on an event loop: it may take longer
-/// than a millisecond.
+/// The largest document, in bytes, that is parsed on an event loop. The pool parses larger ones,
+/// because they may take longer than a millisecond.
 pub const PARSE_INLINE_MAX_BYTES: usize = 16 * 1024;
-/// The most bytes of documents that wait to be taken over. Beyond it those that came first are
-/// dropped: they are parsed from the log then.
+/// The most bytes of documents that wait for the next role. Beyond this, the oldest are dropped and
+/// later parsed from the log.
 const HANDED_OVER_MAX_BYTES: usize = 256 * 1024 * 1024;
 
-/// Parsed documents on their way from the role that took them in to the one that goes on.
+/// Parsed documents on their way from the role that accepted them to the one that goes on.
 #[derive(Clone, Debug, Default)]
 pub struct Documents {
-    /// None where no role of this process goes on with requests.
+    /// `None` if no role of this process goes on with requests.
     waiting: Option<Arc<Mutex<Waiting>>>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     parsed: HashMap<RequestId, Parsed>,
-    /// By when they came.
+    /// The requests in the order of their arrival.
     order: BTreeMap<u64, RequestId>,
     came: u64,
     bytes: usize,
 }
 
-/// A document, and the payload that says the same: two submissions with one key may bring two
-/// documents, of which the log takes one.
+/// A document, with the payload that it was parsed from. Two submissions with one key may bring two
+/// documents, and the log accepts only one of them.
 #[derive(Debug)]
 struct Parsed {
     came: u64,
@@ -41,7 +41,8 @@ struct Parsed {
 }
 
 impl Waiting {
-    /// Gives those that had to make room, to be dropped by whoever does not hold this.
+    /// Returns the documents that had to make room. The caller drops them after it releases the
+    /// lock.
     fn insert(&mut self, request: RequestId, mut parsed: Parsed) -> Vec<Parsed> {
         let mut dropped = Vec::from_iter(self.remove(request));
         self.came += 1;
@@ -66,8 +67,8 @@ impl Waiting {
 }
 
 impl Documents {
-    /// For two roles of one process; the default is for a role alone, which nobody takes over
-    /// from.
+    /// Documents shared by two roles of one process. A role that runs alone uses the default, which
+    /// keeps none.
     #[must_use]
     pub fn shared() -> Self {
         Self {
@@ -80,7 +81,7 @@ impl Documents {
         Some(waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Leaves a request's document to whoever goes on with it.
+    /// Leaves a request's document to the role that goes on with it.
     pub fn hand_over(&self, request: RequestId, payload: &Payload, document: Document) {
         if self.waiting.is_none() {
             return;
@@ -100,14 +101,14 @@ impl Documents {
         drop(dropped);
     }
 
-    /// Takes a request's document over, where it is here and is the one that the log has.
+    /// Takes over a request's document, if it is here and is the one in the log.
     #[must_use]
     pub fn take_over(&self, request: RequestId, payload: &Payload) -> Option<Document> {
         let parsed = self.waiting()?.remove(request)?;
         (parsed.payload == *payload).then_some(parsed.document)
     }
 
-    /// Drops a request's document: it was not taken in, or nobody here goes on with it.
+    /// Drops a request's document that was not accepted, or that no role here goes on with.
     pub fn take_back(&self, request: RequestId) {
         let taken = self
             .waiting()

@@ -1,4 +1,4 @@
-//! Where the servers of `up` are: a file in its data folder, which tools read.
+//! The addresses of the servers of `up`: a file in its data folder, which tools read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::Settings;
 
-/// The file in the data folder.
+/// The name of the file in the data folder.
 const FILE: &str = "servers.json";
 
 /// The URLs of the servers that `up` started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Endpoints {
-    /// Of its NATS server.
+    /// The URL of the NATS server.
     pub nats_url: Option<String>,
-    /// Of its Redis server.
+    /// The URL of the Redis server.
     pub redis_url: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Endpoints {
         std::fs::write(Self::file(folder), serde_json::to_vec_pretty(self)?)
     }
 
-    /// Removes the file: the servers are about to stop.
+    /// Removes the file, because the servers are about to stop.
     pub fn remove(folder: &Path) -> io::Result<()> {
         match std::fs::remove_file(Self::file(folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -38,7 +38,7 @@ impl Endpoints {
         }
     }
 
-    /// What the file says; nothing where there is none.
+    /// The content of the file; empty if it cannot be read.
     fn read(folder: &Path) -> Self {
         let text = std::fs::read(Self::file(folder)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
@@ -46,7 +46,7 @@ impl Endpoints {
 }
 
 impl Settings {
-    /// The NATS servers that are set, or the one that `up` started from this data folder.
+    /// The NATS servers in the settings, or else the one that `up` started from this data folder.
     #[must_use]
     pub fn nats_or_embedded(&self) -> String {
         if !self.nats_url.is_empty() {
@@ -56,7 +56,7 @@ impl Settings {
         found.unwrap_or_else(|| format!("nats://127.0.0.1:{}", self.nats_port))
     }
 
-    /// The Redis that is set, or the one that `up` started from this data folder.
+    /// The Redis in the settings, or else the one that `up` started from this data folder.
     #[must_use]
     pub fn redis_or_embedded(&self) -> String {
         if !self.redis_url.is_empty() {

@@ -1,15 +1,15 @@
-//! What the roles of one process share.
+//! State that the roles of one process share.
 
 use crate::{Documents, Pool};
 
-/// What the roles of one process share beside their settings. Copies share it.
+/// Everything besides the settings that the roles of one process share. Copies share it too.
 #[derive(Clone)]
 pub struct InProcess {
     /// Parsed documents on their way from the API to the orchestrator.
     pub documents: Documents,
     /// The threads that work on documents.
     pub pool: Pool,
-    /// The name of this process's own worker, where it has one: what it reports is believed to
-    /// have been looked at.
+    /// The name of this process's own worker, if it has one. The orchestrator trusts this worker to
+    /// have checked the results that it reports.
     pub worker: Option<String>,
 }

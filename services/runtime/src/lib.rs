@@ -1,5 +1,5 @@
-//! What every role needs to run: settings, logs, shutdown, and documents on their way between
-//! roles, and the pool that works on documents.
+//! The basis of every role: settings, logs, shutdown, documents on their way between roles, and the
+//! pool that works on documents.
 
 mod address;
 mod behind;

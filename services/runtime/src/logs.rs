@@ -4,7 +4,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{LogFormat, Settings, SettingsError};
 
-/// Starts the structured logs of this process, on stderr.
+/// Starts the structured logs of this process on stderr.
 pub fn start_logs(settings: &Settings) -> Result<(), SettingsError> {
     let filter = EnvFilter::try_new(&settings.log_filter)
         .map_err(|error| settings.wrong("RUST_LOG", error.to_string()))?;

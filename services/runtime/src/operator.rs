@@ -1,4 +1,4 @@
-//! What people do to requests that went wrong, over HTTP and on the command line alike.
+//! Operations on requests that went wrong, both over HTTP and on the command line.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,31 +11,31 @@ use serde::Serialize;
 use crate::Settings;
 use crate::settings::LOG_OUTLIVES;
 
-/// The longest reason that goes into a request's history.
+/// The longest reason that a request's history may hold, in characters.
 pub const REASON_MAX_CHARS: usize = 1_000;
-/// How many letters are looked at before something is said.
+/// How many dead letters one step goes through before it reports.
 const LETTERS_PER_STEP: usize = 200;
 
-/// Who wants something, and why, for the record.
+/// The person who wants a change and the reason, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
     by: String,
     reason: String,
 }
 
-/// A reason that is none.
+/// The error for an unusable reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhyError {
-    /// Nothing is said.
+    /// The reason is empty.
     #[error("say why: `reason` must not be empty")]
     Empty,
-    /// Too much is said.
+    /// The reason or the name is too long.
     #[error("`reason` and `by` may have at most {REASON_MAX_CHARS} characters")]
     TooLong,
 }
 
 impl Why {
-    /// Checks what is said.
+    /// Checks a reason that must not be empty.
     pub fn new(by: &str, reason: &str) -> Result<Self, WhyError> {
         if reason.trim().is_empty() {
             return Err(WhyError::Empty);
@@ -43,7 +43,7 @@ impl Why {
         Self::of(by, reason)
     }
 
-    /// Checks what is said where nobody has to say why.
+    /// Checks a reason that may be empty.
     pub fn of(by: &str, reason: &str) -> Result<Self, WhyError> {
         let (by, reason) = (by.trim(), reason.trim());
         if reason.chars().count() > REASON_MAX_CHARS || by.chars().count() > REASON_MAX_CHARS {
@@ -57,58 +57,58 @@ impl Why {
     }
 }
 
-/// Cancels, redrives, and looks after dead letters.
+/// Cancels and redrives requests, and manages dead letters.
 #[derive(Clone)]
 pub struct Operator {
     log: Log,
     letters: DeadLetters,
     rules: Rules,
-    /// How long the log is to keep a request that begins to run again.
+    /// How long the log must still keep a request that begins to run again.
     needed: Duration,
 }
 
-/// What is done with the letters of a filter.
+/// The operation on the dead letters of a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Redrive their requests, and put messages back that could not be read.
+    /// Redrive the requests, and put back messages that could not be read.
     Redrive(Why),
-    /// Discard them, on record.
+    /// Discard the dead letters, and record that.
     Discard(Why),
-    /// Only say what a redrive would do.
+    /// Only report what a redrive would do.
     WouldRedrive,
-    /// Only say what would be discarded.
+    /// Only report what would be discarded.
     WouldDiscard,
 }
 
-/// What became of a dead letter, or of its request.
+/// The outcome for a dead letter, or for its request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
-    /// The letter; the first of its request.
+    /// The dead letter, or the first one of its request.
     pub dead_letter: String,
-    /// The request, where it is known.
+    /// The request, if it is known.
     pub request_id: Option<RequestId>,
-    /// Whether it was done, or would be.
+    /// Whether the change was made, or would be.
     pub done: bool,
-    /// Why not.
+    /// Why the change was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
 
-/// What went on with the letters of a filter, up to some letter.
+/// The outcomes for the dead letters of a filter so far.
 #[derive(Clone, Debug, Default)]
 pub struct Changed {
     seen: HashSet<RequestId>,
-    /// How many letters were looked at.
+    /// How many dead letters were processed.
     pub letters: usize,
-    /// What became of them: one answer for each request, or for each letter that is discarded.
+    /// The outcomes: one for each request, or for each discarded dead letter.
     pub answers: Vec<Answer>,
-    /// After which letter it goes on; none at the end.
+    /// The dead letter after which the next step continues; `None` at the end.
     pub next: Option<u64>,
 }
 
 impl Changed {
-    /// Nothing yet, to begin after this letter.
+    /// No outcomes yet, to begin after this dead letter.
     #[must_use]
     pub fn after(letter: Option<u64>) -> Self {
         Self {
@@ -117,13 +117,13 @@ impl Changed {
         }
     }
 
-    /// How many were done, or would be.
+    /// How many changes were made, or would be.
     #[must_use]
     pub fn done(&self) -> usize {
         self.answers.iter().filter(|answer| answer.done).count()
     }
 
-    /// How many were refused.
+    /// How many changes were refused.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.answers.len() - self.done()
@@ -131,7 +131,7 @@ impl Changed {
 }
 
 impl Operator {
-    /// On this connection and log.
+    /// An operator on this connection and log.
     #[must_use]
     pub fn new(connection: Connection, log: Log, settings: &Settings) -> Self {
         Self {
@@ -155,7 +155,7 @@ impl Operator {
         self.log.execute(request, cancel).await
     }
 
-    /// Runs again what failed of a request.
+    /// Runs the failed tasks of a request again.
     pub async fn redrive(&self, request: RequestId, why: Why) -> Result<Receipt, ExecuteError> {
         if let Some(Rejection::TooOld) = self.refusal(request).await? {
             return Err(Rejection::TooOld.into());
@@ -170,8 +170,8 @@ impl Operator {
         self.log.execute(request, redrive).await
     }
 
-    /// Whether the log may lose the request's first commit while it runs again: what is left
-    /// would be no request, and would never end.
+    /// Whether the log may lose the request's first commit while the request runs again. The rest
+    /// would no longer be a request and would never end.
     async fn is_too_old(&self, request: RequestId) -> Result<bool, Error> {
         let log_age = self.log.max_age(request).await?;
         if log_age.is_zero() {
@@ -183,12 +183,12 @@ impl Operator {
         Ok(matches!((lost_at, ends_by), (Some(Ok(lost_at)), Ok(ends_by)) if lost_at < ends_by))
     }
 
-    /// Discards a dead letter; whether it was there.
+    /// Discards a dead letter. Returns whether it existed.
     pub async fn discard(&self, id: &str, why: &Why) -> Result<bool, Error> {
         self.letters.discard(id, &why.by, &why.reason).await
     }
 
-    /// Goes on with the letters of a filter, some at a time, so that whoever waits can be told.
+    /// Processes some of the dead letters of a filter, so that the caller can report progress.
     pub async fn step(
         &self,
         filter: &Filter,
@@ -251,7 +251,7 @@ impl Operator {
         })
     }
 
-    /// Why a request would not be redriven.
+    /// Why a redrive of a request would be refused.
     async fn refusal(&self, request: RequestId) -> Result<Option<Rejection>, Error> {
         let loaded = self.log.load_current(request).await?;
         Ok(

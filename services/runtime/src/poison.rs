@@ -1,8 +1,8 @@
-//! Poison for the tests of how it is contained: bytes that end the process that works on them.
-//! There is none in a build without the feature `poison`, which only tests have.
+//! Poison for the tests of containment: bytes that end the process that works on them. Only builds
+//! with the feature `poison` contain it, and only tests enable that feature.
 
-/// Where a role strikes whoever works on bytes with the needle in them: `FANFOLD_POISON` has
-/// `role:kind:needle`, several with commas; the kinds are `abort`, `panic` and `hang`.
+/// Ends or blocks a role that works on bytes that contain the needle. `FANFOLD_POISON` holds
+/// `role:kind:needle`, with commas between several. The kinds are `abort`, `panic` and `hang`.
 #[cfg(feature = "poison")]
 #[allow(clippy::panic)] // It is what it is for.
 #[allow(clippy::missing_panics_doc)]
@@ -29,7 +29,7 @@ pub fn strike(role: &str, bytes: &[u8]) {
     }
 }
 
-/// Nothing.
+/// Does nothing in a build without poison.
 #[cfg(not(feature = "poison"))]
 #[inline(always)]
 pub fn strike(_role: &str, _bytes: &[u8]) {}

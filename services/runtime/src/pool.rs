@@ -1,6 +1,6 @@
-//! The pool: threads for work on strangers' documents, which may take up to a second of processor
-//! time and is never done on an event loop. Small work overtakes costly work, and always has a
-//! thread that costly work cannot take.
+//! The pool: threads for work on strangers' documents. Such work may take up to a second of
+//! processor time and never runs on an event loop. Small work overtakes costly work, and one thread
+//! is always reserved for it.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,33 +10,34 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// How long one piece of work may run. The budget of a document ends it long before.
+/// How long one piece of work may run. The budget of a document normally ends the work long before.
 const RUN_MAX: Duration = Duration::from_secs(20);
-/// How often whoever waits looks whether its work runs for too long.
+/// How often a caller checks whether its work has run for too long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many threads may take the place of threads whose work does not end.
+/// How many replacement threads may start for threads whose work never ends.
 const REPLACEMENTS_MAX: usize = 8;
-/// How many pieces of small work go before costly work that waits.
+/// How many pieces of small work may overtake waiting costly work.
 const SMALL_IN_A_ROW: u32 = 8;
-/// By how much costly work gives way to everything else on the machine.
+/// The niceness of threads that do costly work, so that they give way to everything else on the
+/// machine.
 const COSTLY_NICENESS: i32 = 10;
 
 /// How long a piece of work may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// At most some 20 ms.
+    /// At most about 20 ms.
     Small,
-    /// Up to a second or so.
+    /// Up to about a second.
     Costly,
 }
 
-/// Why a piece of work gave nothing.
+/// Why a piece of work returned no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfinished {
-    /// It panicked: the program has a fault, which this work found.
+    /// The work panicked, which reveals a bug in the program.
     #[error("the work on a document panicked")]
     Panicked,
-    /// It ran for longer than any document may take.
+    /// The work ran for longer than any document may take.
     #[error("the work on a document did not end within {RUN_MAX:?}")]
     Endless,
     /// The pool has ended.
@@ -46,7 +47,7 @@ pub enum Unfinished {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The threads, and what waits for them. Copies share them.
+/// The threads and their queues. Copies share them.
 #[derive(Clone)]
 pub struct Pool {
     shared: Arc<Shared>,
@@ -61,13 +62,13 @@ struct Shared {
 struct Queues {
     small: VecDeque<Work>,
     costly: VecDeque<Work>,
-    /// How many pieces of small work went before costly work that waits.
+    /// How many pieces of small work have overtaken the waiting costly work.
     overtaken: u32,
     replacements: usize,
     ended: bool,
 }
 
-/// What a thread takes.
+/// Which work a thread takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     OnlySmall,
@@ -79,7 +80,7 @@ impl Shared {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next piece of work; none when the pool has ended.
+    /// Waits for the next piece of work. Returns `None` when the pool has ended.
     fn next(&self, takes: Takes) -> Option<Work> {
         let mut queues = self.queues();
         loop {
@@ -114,7 +115,8 @@ impl Queues {
 }
 
 impl Pool {
-    /// A pool with a thread for small work only, and one for any work on each core but one.
+    /// Starts a pool. It has one thread for small work only, and a thread for any work on each core
+    /// but one.
     pub fn start() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Self {
@@ -145,8 +147,8 @@ impl Pool {
             .map(|_| ())
     }
 
-    /// Does a piece of work. Whoever waits may go away: what has begun ends all the same, and what
-    /// has not never begins.
+    /// Runs a piece of work. If the caller goes away, work that has begun still finishes, and work
+    /// that has not begun never begins.
     pub async fn run<T: Send + 'static>(
         &self,
         cost: Cost,
@@ -156,13 +158,13 @@ impl Pool {
         let (tell, mut told) = oneshot::channel();
         let noted = begun.clone();
         let work: Work = Box::new(move || {
-            // Its caller is gone, and others wait.
+            // The caller is gone, and other work waits.
             if tell.is_closed() {
                 return;
             }
             noted.note();
             let done = catch_unwind(AssertUnwindSafe(work));
-            // Who does not wait any more does not want to know.
+            // A caller that is gone does not need the result.
             let _ = tell.send(done.map_err(|_| Unfinished::Panicked));
         });
         {
@@ -188,7 +190,7 @@ impl Pool {
         }
     }
 
-    /// Has another thread take the place of one whose work does not end.
+    /// Starts another thread in place of one whose work does not end.
     fn replace(&self) {
         let may = {
             let mut queues = self.shared.queues();
@@ -203,7 +205,7 @@ impl Pool {
         }
     }
 
-    /// Ends the threads when they have done what they are doing; what waits is dropped.
+    /// Ends the threads after their current work, and drops waiting work.
     pub fn end(&self) {
         let dropped = {
             let mut queues = self.shared.queues();
@@ -218,7 +220,7 @@ impl Pool {
     }
 }
 
-/// When a piece of work began to run, in milliseconds since `from`, plus one.
+/// When a piece of work began to run, in milliseconds since `from`, plus one. Zero means not yet.
 struct Begun {
     from: Instant,
     at: AtomicU64,
@@ -250,7 +252,7 @@ impl Begun {
     }
 }
 
-/// Lets every other thread go first. Where that cannot be said, the scheduler shares as ever.
+/// Lets every other thread go first. If lowering the priority fails, the scheduler shares as usual.
 fn give_way() {
     let thread = rustix::thread::gettid();
     if let Err(error) = rustix::process::setpriority_process(Some(thread), COSTLY_NICENESS) {

@@ -22,12 +22,13 @@ pub use definition::{Definition, Part, Source};
 pub use error::SettingsError;
 pub use log_format::LogFormat;
 
-/// By how much the log outlives a request at the least: its timeout is taken in while it is there.
+/// How much longer than a request's timeout the log must live, so that the orchestrator can still
+/// take in the timeout.
 pub const LOG_OUTLIVES: Duration = Duration::from_mins(1);
-/// The HTTP implementation reads a head in no smaller pieces.
+/// The smallest buffer in which the HTTP implementation reads a request head, in bytes.
 const HEADER_MIN_BYTES: usize = 8_192;
 
-/// Settings of earlier versions, and what to do instead.
+/// Settings of earlier versions, with their replacements.
 const REMOVED: [(&str, &str); 1] = [(
     "HEALTH_PORT",
     "set ADMIN_PORT: the admin listener answers /healthz, /readyz and /metrics",
@@ -39,7 +40,7 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Reads a value as its type, and makes it that of its field.
+    /// Parses a value as its type and converts it into its field.
     fn get<T, F>(&self, name: &str) -> Result<F, SettingsError>
     where
         T: FromStr<Err: fmt::Display> + Setting<F>,
@@ -180,14 +181,14 @@ settings! {
 }
 
 impl Settings {
-    /// Every setting there is, in the order in which they are documented.
+    /// All settings, in the order in which they are documented.
     #[must_use]
     pub fn definitions() -> &'static [Definition] {
         DEFINITIONS
     }
 
-    /// Parses the settings from a file (where one is named), the environment and the flags that
-    /// were given, by the names of their definitions.
+    /// Parses the settings from the file, if one is named, the environment and the flags. All three
+    /// are looked up by the names of the definitions.
     pub fn load(
         file: Option<&Path>,
         environment: impl Fn(&str) -> Option<String>,
@@ -226,14 +227,14 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The setting's value as it was given, and by whom.
+    /// The value of a setting as it was given, and its source.
     #[must_use]
     pub fn origin(&self, definition: &Definition) -> (&str, Source) {
         let (value, source) = &self.origins[definition.name];
         (value, *source)
     }
 
-    /// The rules that every request is under.
+    /// The rules for every request.
     #[must_use]
     pub fn rules(&self) -> Rules {
         Rules {
@@ -242,7 +243,7 @@ impl Settings {
         }
     }
 
-    /// Whether somebody said where NATS is; otherwise `up` starts its own.
+    /// Whether the operator set the address of NATS; otherwise `up` starts its own server.
     #[must_use]
     pub fn nats_is_given(&self) -> bool {
         self.origins
@@ -251,7 +252,7 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), SettingsError> {
-        // What the log has lost can neither go on nor be told apart from what never was.
+        // A request that the log has lost cannot go on, and looks as if it had never existed.
         let (log_age, outlives) = (self.log_max_age, LOG_OUTLIVES);
         if !log_age.is_zero() && self.request_timeout.saturating_add(outlives) > log_age {
             let reason = format!(
@@ -283,7 +284,7 @@ impl Settings {
         Ok(())
     }
 
-    /// The error that a setting's value cannot be used, for a reason its type does not know.
+    /// The error for a setting whose value is unusable for a reason that its type cannot know.
     #[must_use]
     pub fn wrong(&self, name: &str, reason: impl Into<String>) -> SettingsError {
         let (value, source_name) = self

@@ -4,8 +4,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How a process is asked to end: softly first (take nothing new, finish what is held), then
-/// hard (drop what is held: the broker delivers it again).
+/// The two stages in which a process ends. A soft end takes nothing new and finishes the work in
+/// progress. A hard end drops that work, and the broker redelivers it.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     soft: CancellationToken,
@@ -13,56 +13,56 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// A process that nobody has asked to end.
+    /// A process that has not been asked to end.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks to finish.
+    /// Begins the soft end.
     pub fn soft(&self) {
         self.soft.cancel();
     }
 
-    /// Asks to drop everything.
+    /// Begins the hard end.
     pub fn hard(&self) {
         self.soft.cancel();
         self.hard.cancel();
     }
 
-    /// Whether nothing new is to be taken.
+    /// Whether the soft end has begun.
     #[must_use]
     pub fn is_soft(&self) -> bool {
         self.soft.is_cancelled()
     }
 
-    /// Waits until nothing new is to be taken.
+    /// Waits until the soft end begins.
     pub async fn softly(&self) {
         self.soft.cancelled().await;
     }
 
-    /// Waits until what is held is to be dropped.
+    /// Waits until the hard end begins.
     pub async fn hardly(&self) {
         self.hard.cancelled().await;
     }
 
-    /// Runs `work`, unless everything is to be dropped first.
+    /// Runs `work`, unless the hard end comes first.
     pub async fn unless_hard<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.hard.run_until_cancelled(work).await
     }
 
-    /// Waits `pause`, less when nothing new is to be taken; says whether it is to go on.
+    /// Waits for `pause`, or until the soft end begins. Returns whether to go on.
     pub async fn pause(&self, pause: Duration) -> bool {
         let slept = self.soft.run_until_cancelled(tokio::time::sleep(pause));
         slept.await.is_some()
     }
 
-    /// Takes the signals over, and gives what is to be run to act on them: the first SIGINT, SIGTERM
-    /// or SIGHUP is a soft end, and a second one, or the end of `grace`, a hard one.
+    /// Takes over the signals, and returns a future that acts on them. The first SIGINT, SIGTERM or
+    /// SIGHUP begins the soft end. A second one, or the end of `grace`, begins the hard end.
     pub fn on_signals(self, grace: Duration) -> std::io::Result<impl Future<Output = ()> + use<>> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        // Its terminal was closed, or its session ended.
+        // The terminal was closed, or its session ended.
         let mut hangup = signal(SignalKind::hangup())?;
         Ok(async move {
             let asked = tokio::select! {

@@ -1,11 +1,11 @@
 use jiff::{SignedDuration, Timestamp};
 
-/// A text that says no time.
+/// The error for a text that is not a time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no time: say 2026-01-31T08:00:00Z, or an age such as 90s, 30m, 2h or 7d")]
 pub struct InvalidSince(pub String);
 
-/// A time as people say it: a timestamp, or an age before `now`.
+/// Parses a time as people write it: a timestamp, or an age before `now`.
 pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, InvalidSince> {
     if let Ok(at) = text.parse() {
         return Ok(at);

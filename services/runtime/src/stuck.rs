@@ -1,4 +1,4 @@
-//! A watch for requests without progress.
+//! The watch for requests without progress.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use tokio::sync::Mutex;
 
 /// How long any step may take beyond its timeouts before its request counts as stuck.
 pub const STUCK_AFTER: Duration = Duration::from_mins(1);
-/// How many commits are read at once: each may be of a megabyte.
+/// How many commits are read at once. Each may be up to a megabyte.
 const SCAN_CHUNK: usize = 100;
-/// How far an answer with metrics reads the log.
+/// How much of the log one metrics request reads.
 const LOOK: Limit = Limit {
     time: Duration::from_millis(500),
     commits: 100_000,
 };
-/// How much longer than it may take a request may be open before it is passed over.
+/// How much longer than the request timeout a request may be open before the watch misses it.
 const OPEN_SLACK: Duration = Duration::from_mins(10);
 
-/// Watches every request that has not ended. It reads the log as far as it has not read it yet
-/// whenever it is asked.
+/// Watches every open request. Each query reads the part of the log that the watch has not read
+/// yet.
 #[derive(Clone)]
 pub struct StuckWatch {
     connection: Connection,
     shards: Arc<Vec<Mutex<Shard>>>,
-    /// How far back the log is read; none: from its beginning.
+    /// How far back the watch reads the log; `None` means from its beginning.
     reach: Option<Duration>,
 }
 
@@ -36,22 +36,22 @@ struct Shard {
     read: u64,
     open: HashMap<RequestId, Progress>,
     unreadable: usize,
-    /// Whether it was read to its end.
+    /// Whether the last read reached the end of the log.
     complete: bool,
-    /// When it was read last.
+    /// When the log was last read.
     looked: Option<Instant>,
 }
 
-/// How far one look reads.
+/// How far one query reads.
 #[derive(Clone, Copy)]
 struct Limit {
-    /// For how long, all shards together.
+    /// For how long, over all shards.
     time: Duration,
-    /// How many commits of a shard.
+    /// How many commits of each shard.
     commits: usize,
 }
 
-/// What a look found.
+/// The findings of a query.
 #[derive(Default)]
 struct Look {
     stuck: Vec<Stuck>,
@@ -61,8 +61,8 @@ struct Look {
 }
 
 impl StuckWatch {
-    /// Of a log of so many shards, from its beginning: the first answer takes a reading of all
-    /// of it.
+    /// Watches a log of `shards` shards from its beginning. The first query therefore reads the
+    /// whole log.
     #[must_use]
     pub fn new(connection: Connection, shards: u8) -> Self {
         let shards = (0..shards).map(|_| Mutex::default()).collect();
@@ -73,9 +73,9 @@ impl StuckWatch {
         }
     }
 
-    /// The same, from where a request was received that may be open now, none of which may take
-    /// longer than `request_timeout`. One that is open for longer, as where no orchestrator ran
-    /// for as long, is not seen; what reads the log from its beginning sees it.
+    /// Watches only requests that may still be open, none of which may take longer than
+    /// `request_timeout`. It misses a request that is open for longer, for example because no
+    /// orchestrator ran. A watch from the beginning of the log sees that request too.
     #[must_use]
     pub fn of_open(connection: Connection, shards: u8, request_timeout: Duration) -> Self {
         Self {
@@ -84,16 +84,16 @@ impl StuckWatch {
         }
     }
 
-    /// The requests that are stuck now: without progress for longer than their timeouts and
-    /// `slack` explain.
+    /// The stuck requests: those without progress for longer than their timeouts and `slack`
+    /// explain.
     pub async fn stuck(&self, slack: Duration) -> Result<Vec<Stuck>, Error> {
         let mut stuck = self.look(slack, None).await?.stuck;
         stuck.sort_by_key(|stuck| stuck.last_progress_at);
         Ok(stuck)
     }
 
-    /// What is to be watched, in the text form of Prometheus. It reads a bounded stretch of the
-    /// log, and says whether that was all of it.
+    /// The metrics of the watch, in the Prometheus text format. They say whether the bounded read
+    /// reached the end of the log.
     pub async fn metrics(
         &self,
         stopped_views: usize,
@@ -101,7 +101,7 @@ impl StuckWatch {
     ) -> Result<String, Error> {
         let look = self.look(STUCK_AFTER, Some(LOOK)).await?;
         let complete = look.incomplete == 0;
-        // Of what is read in part it is not known what ended since.
+        // After a partial read, the watch does not know which requests have ended since.
         let known = |count: usize| complete.then_some(count as u64);
         let gauges = [
             (
@@ -144,7 +144,7 @@ impl StuckWatch {
         Ok(told.collect())
     }
 
-    /// Reads on as far as it may, and gives what is known then.
+    /// Reads on up to the limit, and returns what the watch knows then.
     async fn look(&self, slack: Duration, limit: Option<Limit>) -> Result<Look, Error> {
         let shards = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
         let limit = limit.map(|limit| Limit {
@@ -155,7 +155,7 @@ impl StuckWatch {
         let mut look = Look::default();
         for (number, shard) in (0..).zip(self.shards.iter()) {
             let mut shard = shard.lock().await;
-            // Of many who ask at once one reads, and the others are told the same.
+            // Among concurrent callers only one reads, and the others share its findings.
             let meanwhile = shard.looked.is_some_and(|looked| looked >= asked);
             if limit.is_none() || !meanwhile {
                 shard
@@ -179,7 +179,7 @@ impl StuckWatch {
 }
 
 impl Shard {
-    /// Reads the log from where it was read to, at least a chunk of it.
+    /// Reads the log on from the last position, by at least one chunk.
     async fn read_on(
         &mut self,
         connection: &Connection,

@@ -11,31 +11,31 @@ use crate::Settings;
 /// The type of a valuation that no other type matches.
 const DEFAULT: &str = "default";
 
-/// What is configured for one task type.
+/// The configuration of one task type.
 #[derive(Clone, Debug)]
 pub struct TaskType {
-    /// Its name, a subject token.
+    /// The name, which is one token of a subject.
     pub name: String,
-    /// The valuation names it takes; `*` stands for any text.
+    /// The valuation names that this type takes; `*` stands for any text.
     pub matches: Vec<String>,
-    /// What runs its tasks, as the worker's executors read it.
+    /// The configuration of the executor, which the worker parses.
     pub executor: toml::Table,
-    /// When a failed attempt is tried again.
+    /// When to retry a failed attempt.
     pub retry: RetryPolicy,
     /// How long an attempt may take.
     pub time_limit: Duration,
-    /// Tasks of this type a worker runs at once.
+    /// How many tasks of this type a worker runs at once.
     pub concurrency: usize,
     /// The most bytes of a result.
     pub result_max_bytes: usize,
 }
 
-/// The closed set of task types, in the order in which they are matched; `default` is always
-/// among them, last.
+/// The closed set of task types, in the order in which they are matched. `default` is always the
+/// last one.
 #[derive(Clone, Debug, Default)]
 pub struct TaskTypes(Vec<TaskType>);
 
-/// A task type in the file; what it leaves out the general settings say.
+/// A task type in the file. The general settings fill in fields that are missing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Entry {
@@ -90,7 +90,7 @@ impl TaskTypes {
         self.iter().find(|t| t.name == name)
     }
 
-    /// The type of a valuation of this name: the first that matches, else `default`.
+    /// The type of a valuation with this name: the first that matches, or else `default`.
     #[must_use]
     pub fn of(&self, valuation: Option<&str>) -> &str {
         let name = valuation.unwrap_or_default();
@@ -113,7 +113,7 @@ impl Entry {
     }
 }
 
-/// A duration as the file has it.
+/// A duration in the form that the file has.
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
@@ -166,7 +166,7 @@ impl TaskType {
     }
 }
 
-/// The executor that the setting `EXECUTOR` names, in the form the file has.
+/// The executor that the setting `EXECUTOR` names, in the form that the file has.
 fn executor(setting: &str) -> toml::Table {
     let mut table = toml::Table::new();
     let mut put = |key: &str, value: toml::Value| {
@@ -186,7 +186,7 @@ fn executor(setting: &str) -> toml::Table {
     table
 }
 
-/// Whether a name is matched by a pattern in which `*` stands for any text.
+/// Whether a pattern, in which `*` stands for any text, matches a name.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {

@@ -1,23 +1,23 @@
-//! Where a callback may lead: nowhere inside, unless the operator says so.
+//! The addresses that a callback may use: public ones only, unless the operator allows more.
 
 use std::net::SocketAddr;
 
 use reqwest::Url;
 use runtime::is_public;
 
-/// Why nothing is delivered to a URL.
+/// Why a webhook is not delivered to a URL.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
-    /// It can never be delivered to.
+    /// The URL can never be delivered to.
     #[error("{0} is no URL that may be called: {1}")]
     Url(String, &'static str),
-    /// Its name could not be looked up now.
+    /// The name of the host could not be resolved now.
     #[error("{0} cannot be looked up: {1}")]
     Lookup(String, String),
 }
 
-/// A URL, and the addresses that its name has now and that may be connected to: the check is of
-/// the very address that is used.
+/// Parses a URL and resolves its host to the addresses that may be used. The caller connects to
+/// these very addresses, so that the check holds for the connection.
 pub async fn resolve(text: &str, allow_private: bool) -> Result<(Url, Vec<SocketAddr>), Refused> {
     let refused = |why| Refused::Url(text.to_owned(), why);
     let url = runtime::callback(text, allow_private).map_err(refused)?;

@@ -13,20 +13,20 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::address::{self, Refused};
 use crate::signature::Secret;
 
-/// The header of a submission that names where its end is told.
+/// The submission header that names the callback URL.
 const CALLBACK: &str = "x-callback";
-/// How long a delivery may take.
+/// The timeout of one delivery.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest pause before a delivery is tried again.
+/// The longest pause before a delivery is retried.
 const RETRY_LONGEST: Duration = Duration::from_hours(1);
-/// By how much each pause is longer than the one before.
+/// The factor by which each pause is longer than the one before.
 const RETRY_FACTOR: u32 = 4;
-/// The pause before an event is looked at again that could not be looked at.
+/// The pause before a retry of an event that could not be processed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How many signs of life a delivery under way shows within the consumer's ack wait.
+/// How many signs of life a delivery in progress sends within the consumer's ack wait.
 const SIGNS_OF_LIFE: u32 = 3;
 
-/// What deliveries are made with.
+/// Everything that deliveries need.
 pub struct Sender {
     pub log: Log,
     pub dead_letters: DeadLetters,
@@ -35,33 +35,33 @@ pub struct Sender {
     /// How long an event may be held without a sign of life.
     pub ack_wait: Duration,
     pub secret: Secret,
-    /// Where an end is told whose submission names no callback; empty for nowhere.
+    /// The callback URL for submissions that name none; empty means no callback.
     pub default_url: String,
     pub allow_private: bool,
     pub attempts: u32,
     pub retry_delay: Duration,
 }
 
-/// Why a delivery did not come to pass.
+/// Why a delivery failed.
 enum Failure {
-    /// It may at another time.
+    /// A retry may succeed.
     Transient(String),
-    /// It never will.
+    /// No retry can succeed.
     Permanent(String),
 }
 
-/// How an event is answered for.
+/// How to answer the message of an event.
 enum Answer {
-    /// It is done.
+    /// The event is done.
     Done,
-    /// It is wanted again after this pause.
+    /// Redeliver the event after this pause.
     Again(Duration),
-    /// It is kept as a dead letter, and never to come again.
+    /// The event is kept as a dead letter and must never be redelivered.
     Never,
 }
 
 impl Sender {
-    /// Delivers an event of the feed, and answers for it.
+    /// Delivers an event of the feed and answers its message.
     pub async fn take(&self, event: &Delivery, room: OwnedSemaphorePermit) {
         let Ok(place) = event.place() else {
             return;
@@ -113,8 +113,8 @@ impl Sender {
         }
     }
 
-    /// What becomes of an event; one that may have ended the process before is worked on under a
-    /// mark, and takes no other's room.
+    /// Processes an event. If the event may have ended a process before, this happens under a mark,
+    /// and without a place among the concurrent deliveries.
     async fn answer(
         &self,
         event: &Delivery,
@@ -172,7 +172,7 @@ impl Sender {
         }
     }
 
-    /// Where the end of this request is told.
+    /// The callback URL for the end of this request.
     async fn callback(&self, event: &Delivery) -> Result<Option<String>, Error> {
         let request = event.subject().rsplit('.').next();
         let Some(request) = request.and_then(|id| id.parse::<RequestId>().ok()) else {
@@ -222,7 +222,7 @@ impl Sender {
             Refused::Lookup(..) => Failure::Transient(refused.to_string()),
         })?;
         let host = url.host_str().unwrap_or_default();
-        // A client for each: it may connect to nothing but what was checked.
+        // Each call has its own client, which can connect only to the checked addresses.
         let client = Client::builder()
             .no_proxy()
             .redirect(Policy::none())
@@ -245,7 +245,7 @@ impl Sender {
         }
         match call.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),
-            // The receiver says that it wants no more.
+            // The receiver says that it wants no more events.
             Ok(answer) if answer.status().as_u16() == 410 => {
                 Err(Failure::Permanent("it answered 410".to_owned()))
             }
@@ -258,7 +258,7 @@ impl Sender {
     }
 }
 
-/// What is told: the event as Standard Webhooks writes it.
+/// The body: the event in the format of Standard Webhooks.
 fn body(event: &Delivery) -> Result<String, String> {
     let data: Value = serde_json::from_slice(event.body()).map_err(|error| error.to_string())?;
     let told = json!({

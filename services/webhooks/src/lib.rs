@@ -1,6 +1,6 @@
-//! Webhooks: whoever named a `callback` is told by HTTP how a request ended, signed as Standard
-//! Webhooks has it. A durable consumer of the feed keeps what is to be delivered, and its
-//! delayed redelivery is the retry.
+//! Webhooks: tells the `callback` of a request over HTTP how the request ended, signed as Standard
+//! Webhooks specifies. A durable consumer of the feed holds the pending events, and its delayed
+//! redelivery is the retry.
 
 mod address;
 mod delivery;
@@ -17,18 +17,18 @@ use tokio::task::JoinSet;
 use delivery::Sender;
 pub use signature::{InvalidSecret, Secret};
 
-/// How many deliveries are under way at once.
+/// How many deliveries run at once.
 const DELIVERIES_MAX: usize = 64;
-/// The consumer that keeps what is to be delivered.
+/// The consumer that holds the pending events.
 const DURABLE: &str = "webhooks";
 
 /// Why webhooks cannot be delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The log or the feed.
+    /// The log or the feed failed.
     #[error(transparent)]
     Nats(#[from] nats::Error),
-    /// The secret.
+    /// The secret is invalid.
     #[error("WEBHOOK_SECRET: {0}")]
     Secret(#[from] InvalidSecret),
     /// The feed ended.
@@ -36,14 +36,14 @@ pub enum Error {
     Ended,
 }
 
-/// Delivers until nothing new is to be taken, then finishes what is under way.
+/// Delivers events until the shutdown begins, then finishes the deliveries in progress.
 pub async fn run(
     connection: Connection,
     log: Log,
     settings: &Settings,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    // Another one may be there already, which serves as well.
+    // If another provider is already installed, it serves just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ack_wait = settings.ack_wait;
     let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
@@ -58,7 +58,7 @@ pub async fn run(
         attempts: settings.webhook_attempts,
         retry_delay: settings.webhook_retry_delay,
     });
-    // Webhooks tell how a request ended.
+    // Webhooks report only how requests end.
     let ends = EventKind::all().filter(|kind| kind.is_terminal());
     let ends: Vec<&str> = ends.map(EventKind::name).collect();
     let mut feed = FeedReader::open(&connection, DURABLE, &ends, ack_wait).await?;

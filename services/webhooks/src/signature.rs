@@ -7,10 +7,10 @@ use ring::hmac;
 /// The shortest key, in bytes.
 const KEY_MIN_BYTES: usize = 16;
 
-/// The key that deliveries are signed with.
+/// The key that signs deliveries.
 pub struct Secret(hmac::Key);
 
-/// A text that is no secret.
+/// The error for a text that is not a valid secret.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("it must be whsec_ and at least {KEY_MIN_BYTES} bytes in base64")]
 pub struct InvalidSecret;

@@ -1,5 +1,5 @@
-//! One attempt of one task: execute, report, answer the message, in that order, so that
-//! whatever is lost between two of them only happens again.
+//! One attempt of one task: execute, report, answer the message. In this order, a crash between two
+//! steps only repeats work.
 
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
@@ -18,15 +18,15 @@ use crate::storage::{self, Unfinished};
 use crate::suspect::{self, Suspect};
 use crate::{WorkerContext, dead_lettering};
 
-/// The pause before a task comes again whose outcome could not be reported.
+/// The pause before redelivery of a task whose outcome could not be reported.
 pub const UNREPORTED_PAUSE: Duration = Duration::from_secs(1);
 
-/// When an attempt was, for its report, and whether the task was still this worker's then.
+/// When an attempt ran, for its report, and whether the worker still held the task at its end.
 pub struct Span {
     pub started_at: Timestamp,
     pub duration_ms: u64,
     lease: Lease,
-    /// How many deliveries of the task ended with the process that had it.
+    /// How many deliveries of the task ended together with their process.
     lost: u32,
 }
 
@@ -34,20 +34,19 @@ pub struct Span {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Lease {
     Held,
-    /// It was silent for too long: the broker may have given the task to another worker.
+    /// The worker was silent for too long; the broker may have given the task to another worker.
     Lost,
 }
 
-/// How a task's message is answered, once all is done that has to be stored before.
+/// How to answer a task's message, once everything is stored that must be stored first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It is done.
     Done,
-    /// It is wanted again, not before this delay.
+    /// Redeliver the task, but not before this delay.
     Again(Duration),
-    /// It is never to come again.
+    /// Never redeliver the task.
     Never,
-    /// It is not this worker's to answer.
+    /// The message is no longer this worker's to answer.
     Leave,
 }
 
@@ -83,7 +82,7 @@ pub async fn run(context: &WorkerContext, task: TaskMessage, cancelled: &Cancell
     }
 }
 
-/// What becomes of a message whose outcome could not be reported: it comes again.
+/// Asks for redelivery if the outcome could not be reported.
 pub fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
     done.unwrap_or_else(|error| {
         tracing::warn!(task = %task.id, attempt = task.attempt, %error, "not reported; comes again");
@@ -91,7 +90,7 @@ pub fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
     })
 }
 
-/// An attempt at a task that was lost so often before.
+/// Attempts a task that ended its process `lost` times before.
 pub async fn attempt(
     context: &WorkerContext,
     task: &TaskMessage,
@@ -111,7 +110,7 @@ async fn execute(
     lost: u32,
 ) -> Result<Answer, Error> {
     let (started_at, started) = (Timestamp::now(), Instant::now());
-    // It is large: boxed, it is moved about as a pointer.
+    // The future is large; box it so that only a pointer moves.
     let producing = pin!(caught(Box::pin(produce(context, task, cancelled))));
     let (result, lease) = keep_lease(context, task, producing).await;
     let result = result.unwrap_or_else(|panic| Err(panicked(&panic).into()));
@@ -138,7 +137,7 @@ fn panicked(panic: &str) -> executor::Fault {
 }
 
 impl Span {
-    /// Of an attempt that was not made.
+    /// The span of an attempt that was never made.
     pub fn none() -> Self {
         Self {
             started_at: Timestamp::now(),
@@ -149,8 +148,8 @@ impl Span {
     }
 }
 
-/// Shows signs of life for as long as the attempt goes on; the time limit is the executor's. A
-/// process that was stopped for a while learns here that its lease may be over.
+/// Sends signs of life while the attempt runs. The time limit is up to the executor. A process that
+/// was suspended for a while notices here that its lease may have expired.
 pub async fn keep_lease<T>(
     context: &WorkerContext,
     task: &TaskMessage,
@@ -287,7 +286,7 @@ async fn fail(
         request::Verdict::Failed { fault, next },
     );
     report(context, task, outcome).await?;
-    // Beyond a long delay the orchestrator sets a timer that has it dispatched again.
+    // After a long delay, a timer of the orchestrator dispatches the task again.
     Ok(if long {
         Answer::Done
     } else {
@@ -295,8 +294,8 @@ async fn fail(
     })
 }
 
-/// The task is with another worker by now, whose attempt is what counts: this one is only
-/// recorded, and the message is not this worker's to answer.
+/// Reports an attempt whose lease has expired. Another worker has the task by now, and its attempt
+/// counts. The orchestrator only records this one, and the message is not this worker's to answer.
 async fn fail_without_lease(
     context: &WorkerContext,
     task: &TaskMessage,

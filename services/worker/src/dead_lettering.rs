@@ -1,4 +1,4 @@
-//! The end of a task that will not be tried again: the dead letter first, then the report, then the
+//! The end of a task that will not be retried: first the dead letter, then the report, then the
 //! answer to the message.
 
 use domain::request::{Attempt, Fault, Given, Next, Outcome, Verdict};
@@ -8,8 +8,8 @@ use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
 use crate::attempt::{Answer, Span, UNREPORTED_PAUSE};
 use crate::{WorkerContext, attempt, retry_decision};
 
-/// The dead letter of a task that comes again though it was given up in this run: the worker
-/// died, or was not heard, between the letter and the report.
+/// Finds the dead letter of a redelivered task that was already given up in this run. The worker
+/// died, or could not be heard, between the letter and the report.
 pub async fn settled(
     context: &WorkerContext,
     task: &TaskMessage,
@@ -21,8 +21,8 @@ pub async fn settled(
     Box::pin(letters.find(&task.task_type, task.id, task.run)).await
 }
 
-/// Keeps the dead letter, reports, and only then ends the message: each awaited, so that
-/// whatever is lost between them is done again.
+/// Stores the dead letter, then reports, and only then ends the message. Each step is awaited, so
+/// that a crash between two steps only repeats work.
 pub async fn give_up(
     context: &WorkerContext,
     task: &TaskMessage,
@@ -51,7 +51,7 @@ pub async fn give_up(
     report_again(context, task, &kept).await
 }
 
-/// Reports what a dead letter says, whichever attempt and worker it is of.
+/// Reports the outcome in a dead letter, whichever attempt and worker it names.
 pub async fn report_again(
     context: &WorkerContext,
     task: &TaskMessage,
@@ -84,8 +84,8 @@ pub async fn report_again(
     Ok(Answer::Never)
 }
 
-/// A task message that cannot be read blocks nothing: it is set aside, and the task it was is
-/// given up, so that its request ends and says so.
+/// Sets an unreadable task message aside, so that it blocks nothing. The task is given up, so that
+/// its request ends and names the cause.
 pub async fn set_aside(context: &WorkerContext, unreadable: &Unreadable) {
     let Unreadable { delivery, error } = unreadable;
     tracing::error!(%error, "a task is set aside");
@@ -98,7 +98,7 @@ pub async fn set_aside(context: &WorkerContext, unreadable: &Unreadable) {
     }
 }
 
-/// Sets a task's message aside, and reports the task it was as given up.
+/// Sets a task message aside and reports its task as given up.
 pub async fn set_aside_and_report(
     context: &WorkerContext,
     delivery: &Delivery,

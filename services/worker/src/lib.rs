@@ -1,4 +1,4 @@
-//! The worker: it pulls tasks, runs their executor, and reports what came of it.
+//! The worker: it pulls tasks, runs their executors and reports the outcomes.
 
 pub mod executor;
 
@@ -23,23 +23,23 @@ use executor::{Executor, ExecutorConfig};
 /// Why a worker cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An executor is not configured as it must be.
+    /// The configuration of an executor is invalid.
     #[error("task type {task_type}: executor: {reason}")]
     Executor {
         /// The task type.
         task_type: String,
-        /// What is wrong.
+        /// The reason why the configuration is invalid.
         reason: String,
     },
-    /// The broker.
+    /// The broker failed.
     #[error(transparent)]
     Nats(#[from] nats::Error),
-    /// A loop ended that must not.
+    /// A loop ended that must not end.
     #[error("the worker's loop ended")]
     Ended,
 }
 
-/// What the attempts of one task type work with.
+/// Everything that the attempts of one task type share.
 pub(crate) struct WorkerContext {
     pub task_type: TaskType,
     pub executor: Executor,
@@ -54,7 +54,7 @@ pub(crate) struct WorkerContext {
     pub shutdown: Shutdown,
 }
 
-/// Checks the executors that are configured, before anything is started.
+/// Checks the configured executors before anything starts.
 pub fn check(settings: &Settings) -> Result<(), Error> {
     settings
         .task_types
@@ -80,15 +80,15 @@ fn executor(task_type: &TaskType) -> Result<Executor, Error> {
         .map_err(|error| wrong(task_type, error.to_string()))
 }
 
-/// The executor of a task type as it is configured, secrets masked.
+/// Describes the configured executor of a task type, with secrets masked.
 pub fn describe(task_type: &TaskType) -> Result<String, Error> {
     let table = toml::Value::try_from(config(task_type)?);
     let table = table.map_err(|error| wrong(task_type, error.to_string()))?;
     Ok(table.to_string())
 }
 
-/// Runs one task with the executor of its type, outside any queue: its result, or why there is
-/// none.
+/// Runs one task with the executor of its type, outside any queue. Returns its result, or why there
+/// is none.
 pub async fn execute(
     task_type: &TaskType,
     id: domain::request::TaskId,
@@ -102,7 +102,7 @@ pub async fn execute(
         group: id.group,
         task: id.task,
         attempt,
-        // This is nothing that the submitter asked for.
+        // This run is not part of the submitter's trace.
         traceparent: None,
         document: document.into(),
     };
@@ -114,7 +114,7 @@ pub async fn execute(
         .map_err(|fault| format!("{}: {}", fault.code, fault.message))
 }
 
-/// The name of this process's worker, as its reports have it.
+/// The name of this process's worker, as in its reports.
 #[must_use]
 pub fn name(settings: &Settings) -> String {
     match settings.worker_name.as_str() {

@@ -1,4 +1,4 @@
-//! The tasks of one type that a worker holds at once.
+//! The tasks of one type that a worker runs at once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{WorkerContext, attempt, dead_lettering};
 
-/// How many notices to stop are remembered: a task may be on its way here when its notice comes.
+/// How many stop notices a worker remembers. A task may still be in flight when its notice arrives.
 const STOPS_REMEMBERED: usize = 1_000;
 
-/// The requests whose tasks run here, by run: a token for each, and how many tasks hold it.
+/// The requests whose tasks run here, by run: a token for each, and the number of its tasks.
 #[derive(Default)]
 struct Running {
     tokens: HashMap<(RequestId, u32), (CancellationToken, usize)>,
@@ -42,7 +42,7 @@ impl Running {
         }
     }
 
-    /// Stops the tasks of this run and of those before it; a redriven request's run on.
+    /// Stops the tasks of this run and of earlier runs; those of a later redrive go on.
     fn stop(&mut self, stop: Stop) {
         for ((request, run), (token, _)) in &self.tokens {
             if *request == stop.request && *run <= stop.run {
@@ -56,7 +56,7 @@ impl Running {
     }
 }
 
-/// Pulls and runs tasks until nothing new is to be taken, then lets those that run end.
+/// Pulls and runs tasks until the shutdown begins, then lets the running ones finish.
 pub async fn run(
     context: Arc<WorkerContext>,
     mut pull: Pull,
@@ -67,7 +67,7 @@ pub async fn run(
     let mut attempts = JoinSet::new();
     let mut waiting = context.quarantine.waiting_changes();
     loop {
-        // Suspects that wait for their turn alone take no other's place.
+        // Suspects that wait to run alone do not count against the concurrency.
         pull.hold_at_most(context.task_type.concurrency + context.quarantine.waiting());
         if let Err(error) = pull.ask().await {
             tracing::debug!(%error, "the broker cannot be asked for tasks");
@@ -108,7 +108,7 @@ fn start(
     let cancelled = running.begin(request, run);
     let context = context.clone();
     attempts.spawn(async move {
-        // It is large: boxed, it is moved about as a pointer.
+        // The future is large; box it so that only a pointer moves.
         let running = Box::pin(attempt::run(&context, task, &cancelled));
         if let Err(panic) = caught(running).await {
             tracing::error!(%request, panic, "an attempt broke; its lease will end");

@@ -1,4 +1,4 @@
-//! Whether and when a failed attempt is followed by another: the policy of the task type.
+//! Whether and when a failed attempt is retried, by the policy of the task type.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::WorkerContext;
 use crate::executor::Retry;
 
 pub enum RetryDecision {
-    /// After this delay.
+    /// Retry after this delay.
     Again(Duration),
-    /// Never.
+    /// Do not retry.
     GiveUp,
 }
 
-/// What a task that was convicted failed of: workers died of it or of its siblings, the last of
-/// them with no other suspect beside it.
+/// The fault of a convicted task. Workers died of the task or its siblings; the last of them ran no
+/// other suspect at the time.
 pub fn convicted(begun: &Begun) -> Fault {
     let cause = begun.found.as_ref().map(|mark| {
         let Mark { by, at, .. } = mark;
@@ -33,12 +33,12 @@ pub fn convicted(begun: &Begun) -> Fault {
     }
 }
 
-/// The number of the attempt since the request was last redriven, from 1.
+/// The number of the attempt within this run, from 1.
 pub fn of_this_run(task: &TaskMessage) -> u32 {
     task.attempt.saturating_sub(task.earlier_attempts)
 }
 
-/// An attempt that is known to have been `lost` with its worker is none that failed.
+/// Decides about a retry. The `lost` attempts that died with their worker do not count as failed.
 pub fn next(
     context: &WorkerContext,
     task: &TaskMessage,

@@ -1,5 +1,6 @@
-//! Payloads of an attempt. One that is not to be had is the system's failure and no attempt of the
-//! task: it is tried again, under the lease, for as long as the task is this worker's.
+//! Reading and storing the payloads of an attempt. An unavailable payload is a failure of the
+//! system and not an attempt of the task. The worker therefore retries, under the lease, for as
+//! long as it holds the task.
 
 use std::time::Duration;
 
@@ -11,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 use crate::WorkerContext;
 use crate::executor::Fault;
 
-/// The pause before a payload is tried again; it doubles.
+/// The first pause before an access to a payload is retried; each further pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Why an attempt has no result.
 pub enum Unfinished {
-    /// It failed.
+    /// The attempt failed.
     Failed(Fault),
-    /// It was not made, or its result could not be kept, and the worker is to end.
+    /// The attempt was not made or its result could not be stored, and the worker is about to end.
     GivenBack(Error),
 }
 
@@ -30,7 +31,7 @@ impl From<Fault> for Unfinished {
     }
 }
 
-/// The task document.
+/// Reads the task document.
 pub async fn document(
     context: &WorkerContext,
     document: &Payload,
@@ -55,7 +56,7 @@ async fn fetched(
     Ok(bytes.into())
 }
 
-/// Keeps a result.
+/// Stores a result.
 pub async fn keep(
     context: &WorkerContext,
     result: Bytes,
@@ -68,7 +69,7 @@ pub async fn keep(
     }
 }
 
-/// Tries again until the broker gives or takes the payload, or says for good that it does not.
+/// Retries until the broker returns or stores the payload, or refuses permanently.
 async fn again<T, F: Future<Output = Result<T, Error>>>(
     context: &WorkerContext,
     cancelled: &CancellationToken,
@@ -97,7 +98,7 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(
     }
 }
 
-/// It cannot be had whoever tries: another attempt of this task finds the same.
+/// The fault for a permanently unavailable payload: any further attempt would fail in the same way.
 fn lost(code: &str, error: &Error) -> Unfinished {
     Unfinished::Failed(Fault::permanent(code, error.to_string()))
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{self, Answer, Span, keep_lease, or_again};
 use crate::{WorkerContext, dead_lettering, retry_decision};
 
-/// What a task is called among the suspects: whatever message it comes in.
+/// The name of a task among the suspects, independent of the message that carries it.
 pub struct Suspect<'a>(pub &'a TaskMessage);
 
 impl fmt::Display for Suspect<'_> {
@@ -21,20 +21,21 @@ impl fmt::Display for Suspect<'_> {
             group,
             task,
         } = self.0.id;
-        // What one task does to its worker its siblings are likely to do as well.
+        // The request and run come first: if a task ends its worker, its siblings are likely to do
+        // so too.
         write!(f, "{request}.{}/{group}.{task}", self.0.run)
     }
 }
 
-/// As it is displayed, in fewer steps: it is done for every task.
+/// Hashes the displayed parts without formatting them, because every task is hashed.
 impl Hash for Suspect<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.0.id, self.0.run).hash(state);
     }
 }
 
-/// An attempt at a task that may have ended the process that worked on it. Also how often it was
-/// begun without an end.
+/// Attempts a task that may have ended its process before. Also returns how many earlier attempts
+/// began and never ended.
 pub async fn attempt(
     context: &WorkerContext,
     task: &TaskMessage,

@@ -3,6 +3,9 @@ use std::future::IntoFuture;
 use futures::StreamExt;
 use harness::{Client, Valuer, World};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::raw::connect;
 
 use crate::{document, up};
 
@@ -134,4 +137,46 @@ async fn a_call_looks_at_so_many_dead_letters_and_says_where_to_go_on() {
     let page = list("code=unreadable&limit=1000".into()).await;
     assert_eq!(page["deadLetters"].as_array().unwrap().len(), 1_000);
     assert_eq!(page["next"], 1_000);
+}
+
+#[tokio::test]
+async fn one_address_reads_half_of_the_task_documents_at_once_and_leaves_the_rest_to_others() {
+    let world = World::start().await;
+    let valuer = Valuer::start(|_| std::future::pending()).await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let notes = "n".repeat(8_000_000);
+    let large = format!(
+        "<vnml><project><notes>{notes}</notes><group><valuation/></group></project></vnml>"
+    );
+    let id = client.submit(&large, "").await.id();
+    let path = format!("/valuation/{id}/tasks/0/1");
+    harness::until("its task is there", || async {
+        client.get(&path).await.status == 200
+    })
+    .await;
+    let call = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let begun = async || {
+        // It does not read on, and its window is far smaller than the answer.
+        let mut stream = connect(&client, 2, true).await;
+        stream.write_all(call.as_bytes()).await.unwrap();
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).await.unwrap();
+        (String::from_utf8(said.to_vec()).unwrap(), stream)
+    };
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let (said, stream) = begun().await;
+        assert_eq!(said, "HTTP/1.1 200");
+        held.push(stream);
+    }
+    assert_eq!(begun().await.0, "HTTP/1.1 503");
+    assert_eq!(client.get(&path).await.status, 200, "another address");
+    drop(held);
+    harness::until("there is room again", || async {
+        begun().await.0 == "HTTP/1.1 200"
+    })
+    .await;
+    let why = serde_json::json!({ "reason": "the test is over" });
+    crate::post(&client, &format!("/valuation/{id}/cancel"), &why).await;
 }

@@ -1,20 +1,20 @@
-//! What is known of a document's expressions: how each compiles, and what the absolute ones give
-//! on the document as it stands.
+//! Cached facts about the expressions of a document: their compiled forms, and the values of the
+//! absolute ones on the current document.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::xpath::{Expression, Item};
 
-/// The most bytes of expressions that are kept compiled.
+/// The maximum size of all cached compiled expressions, in bytes of source text.
 const COMPILED_MAX_BYTES: usize = 1024 * 1024;
-/// The most nodes that are kept as what expressions gave.
+/// The maximum number of nodes in all cached values.
 const GIVEN_MAX_NODES: usize = 1_000_000;
 
-/// The nodes that an expression gave; none where it gave a value of another type.
+/// The nodes that an expression gave; `None` if it gave a value of another type.
 pub(crate) type Given = Option<Arc<[Item]>>;
 
-/// Kept from one hydration of a document to the next.
+/// The cache, kept from one hydration of a document to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     compiled: HashMap<Box<str>, Arc<Expression>>,
@@ -47,7 +47,7 @@ impl Cache {
         }
     }
 
-    /// The document was changed: what its expressions give is not known any more.
+    /// Drops the cached values, because the document has changed.
     pub fn document_changed(&mut self) {
         self.given.clear();
         self.given_nodes = 0;

@@ -6,18 +6,18 @@ use super::piece::Element;
 use super::{HydrationError, Hydrator, Scope};
 use crate::document::tree::{NodeId, Tree};
 
-/// The elements whose references lead to an element, the last first.
+/// The chain of elements whose references lead to an element, last one first.
 #[derive(Debug)]
 pub(crate) struct Link<'a> {
     by: (&'a Tree, NodeId),
     before: Option<Rc<Link<'a>>>,
-    /// How many links there are with this one.
+    /// The length of the chain up to this link.
     length: usize,
 }
 
 impl<'a> Hydrator<'a> {
-    /// An element may not select what it is part of, nor what any element is part of whose
-    /// reference leads to it.
+    /// Refuses a reference that leads back to itself. An element may not select one of its
+    /// ancestors, nor an ancestor of an element whose reference leads to it.
     pub(super) fn refuse_cycle(
         &self,
         element: &Element<'a>,
@@ -43,7 +43,7 @@ impl<'a> Hydrator<'a> {
         Ok(())
     }
 
-    /// The scope of what a reference brings in, one link further.
+    /// The scope of the content that a reference brings in, with one more link.
     pub(super) fn linked(
         &self,
         element: &Element<'a>,
@@ -67,5 +67,5 @@ impl<'a> Hydrator<'a> {
     }
 }
 
-/// About how many steps up it takes to see whether an element is part of another.
+/// About how many steps up the tree it takes to test whether an element is part of another.
 const STEPS_UP: usize = 8;

@@ -2,21 +2,21 @@ use std::fmt;
 
 use crate::document::budget::Over;
 
-/// Why something cannot be hydrated.
+/// Why hydration does not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HydrationError {
-    /// These are referred to and not captured yet: fetch them, and try again.
+    /// The document refers to URIs that are not captured yet. Fetch them, and try again.
     Missing {
         /// The URIs, each once.
         uris: Vec<String>,
     },
-    /// It never will be.
+    /// Hydration can never succeed.
     Failed(Box<Failed>),
-    /// It takes more work than the caller allows: see [`Effort`](crate::document::Effort).
+    /// Hydration takes more work than the caller allows: see [`Effort`](crate::document::Effort).
     TakesLonger,
 }
 
-/// What failed, and why.
+/// The failed element and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     pub(crate) code: &'static str,
@@ -40,7 +40,7 @@ impl HydrationError {
         }))
     }
 
-    /// The error that something goes over what its document may cost.
+    /// The error when an element exceeds the budget of its document.
     pub(crate) fn over(element: impl Into<String>, expression: &str, over: Over) -> Self {
         match over {
             Over::Allowed => Self::TakesLonger,
@@ -64,7 +64,7 @@ impl HydrationError {
     }
 }
 
-/// Adds what is not noted yet.
+/// Adds the URIs that are not in the list yet.
 pub(crate) fn note(missing: &mut Vec<String>, uris: Vec<String>) {
     for uri in uris {
         if !missing.contains(&uri) {

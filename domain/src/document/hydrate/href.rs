@@ -1,4 +1,4 @@
-//! `href`: another document's element. See `docs/vnml.md`, section 4.1.
+//! `href`: an element of another document. See `docs/vnml.md`, section 4.1.
 
 use super::merge::{Rule, Side};
 use super::piece::Element;
@@ -10,8 +10,9 @@ use crate::document::tree::NodeId;
 use crate::document::well_formed::trimmed;
 
 impl<'a> Hydrator<'a> {
-    /// The element merged with its counterpart in the document it refers to; `scope` becomes
-    /// that of what came in. What is not captured yet is noted, and the element goes on alone.
+    /// Merges an element with its counterpart in the referenced document. `scope` becomes the scope
+    /// of the content that came in. If the document is not captured yet, its URI is noted, and the
+    /// element continues alone.
     pub(super) fn href(
         &self,
         mut element: Box<Element<'a>>,
@@ -39,7 +40,7 @@ impl<'a> Hydrator<'a> {
         scope.place = place;
         let other = Element::of(&self.meter, &remote.tree, counterpart);
         let mut other = other.map_err(|over| element.over(uri, over))?;
-        // What the counterpart itself refers to is not followed.
+        // The `href` of the counterpart itself is not followed.
         other.remove("href");
         let as_written = |element| Side {
             element,
@@ -66,8 +67,9 @@ impl<'a> Hydrator<'a> {
         Ok(())
     }
 
-    /// The first of these that gives exactly one element: the element's own path, the same tag
-    /// and `name`, the same tag and `id`, the only one of that tag.
+    /// Locates the counterpart. It tries four rules, and the first that gives exactly one element
+    /// wins: the element's own path, the same tag and `name`, the same tag and `id`, the only
+    /// element with that tag.
     fn locate(
         &self,
         element: &Element<'_>,
@@ -89,7 +91,7 @@ impl<'a> Hydrator<'a> {
             .or_else(|| single(remote.tagged(element.name, element.namespace))))
     }
 
-    /// The one element at a path; a step without a place leaves the choice open.
+    /// The only element at a path. A step without a position matches all siblings of its name.
     fn by_path(&self, remote: &Resource, path: &[Step<'_>]) -> Result<Option<NodeId>, Over> {
         let mut found = vec![remote.tree.root()];
         for step in path {

@@ -1,4 +1,4 @@
-//! `use="vn:link(xpath, child)"`: one valuation for each. See `docs/vnml.md`, section 4.3.
+//! `use="vn:link(xpath, child)"`: one valuation for each node. See `docs/vnml.md`, section 4.3.
 
 use super::piece::Element;
 use super::{HydrationError, Hydrator, Resolved, Scope, placeholder};
@@ -8,8 +8,8 @@ use crate::document::well_formed::trimmed;
 use crate::document::xpath::{Item, Value, XPathError};
 
 impl<'a> Hydrator<'a> {
-    /// The contexts that a valuation's `use` gives, in order; none where it has no `use`. Where
-    /// its `own` references count, its `href` may bring one.
+    /// The contexts that the `use` of a valuation gives, in order; `None` if it has no `use`. If
+    /// its `own` references count, its `href` may bring a `use`.
     pub fn contexts(
         &self,
         valuation: NodeId,
@@ -55,8 +55,8 @@ impl<'a> Hydrator<'a> {
         Ok(Some(contexts))
     }
 
-    /// A valuation as its `use` is read: with what its `href` brings, where its `own` references
-    /// count.
+    /// The valuation from which `use` is read. If its `own` references count, it includes the
+    /// content that its `href` brings.
     fn linking(&self, valuation: NodeId, own: bool) -> Resolved<'a> {
         let over = |over| HydrationError::over("valuation", "", over);
         let mut element = Element::of(&self.meter, self.tree, valuation).map_err(over)?;
@@ -79,7 +79,7 @@ impl<'a> Hydrator<'a> {
     }
 }
 
-/// The error that a document becomes more tasks than it may have.
+/// The error when a document gives more tasks than allowed.
 pub(crate) fn too_many_tasks(limits: &Limits) -> HydrationError {
     let reason = format!(
         "the document becomes more than {} tasks (max-tasks)",

@@ -1,4 +1,4 @@
-//! Laying one element over another. See `docs/vnml.md`, section 4.5.
+//! Merges two elements, one laid over the other. See `docs/vnml.md`, section 4.5.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,30 +7,31 @@ use super::{Depth, HydrationError, Hydrator, Resolved, Scope, waits};
 use crate::document::budget::{Meter, Over};
 use crate::document::well_formed::{self, local_name};
 
-/// So many attributes are looked through; more are looked up.
+/// Up to this many attributes a linear search is used; for more, a map.
 const FEW: usize = 16;
 
-/// What the result takes of which side.
+/// Which side supplies the name and the text of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// For the element that carries `href`: the other's name, the local text unless it is blank.
+    /// For the element with `href`: the other name, and the local text unless it is blank.
     Href,
-    /// For the element that carries `select`: the other's name, and its text unless it has none.
+    /// For the element with `select`: the other name, and the other text unless that is blank.
     Select,
-    /// For what is below either: the local name, and the local text unless it is blank.
+    /// For descendants of either: the local name, and the local text unless it is blank.
     Child,
 }
 
-/// One of the two elements, with the scope in which what is below it is still to be resolved;
-/// none where it is as it is to be.
+/// One of the two elements, with the scope in which to resolve its content. The scope is `None` if
+/// the content needs no resolution.
 pub(super) struct Side<'s, 'a> {
     pub element: Box<Element<'a>>,
     pub scope: Option<&'s Scope<'a>>,
 }
 
 impl<'a> Hydrator<'a> {
-    /// The other element with the local one laid over it. Counterparts are found by what is
-    /// written; then each side is resolved in its own scope, and the local one laid over.
+    /// The other element with the local one laid over it. Counterparts are found by the content as
+    /// written. Then each side is resolved in its own scope, and the local one is laid over the
+    /// other.
     pub(super) fn lay(
         &self,
         local: Side<'_, 'a>,
@@ -94,7 +95,7 @@ impl<'a> Hydrator<'a> {
             };
             let below = self.lay_child((piece, local.scope), (counterpart, other.scope), level + 1);
             all.push(Piece::Element(below?));
-            // The text after the counterpart stands in where the local child has none after it.
+            // If the local child has no text after it, use the text after the counterpart.
             all.extend(if is_blank(&tail) {
                 with_remarks(other_tail, tail)
             } else {
@@ -108,7 +109,7 @@ impl<'a> Hydrator<'a> {
         Ok(all)
     }
 
-    /// A child laid over its counterpart. One that selects for itself is resolved first.
+    /// A child laid over its counterpart. A child with its own `select` is resolved first.
     fn lay_child(
         &self,
         (local, local_scope): (Piece<'a>, Option<&Scope<'a>>),
@@ -163,8 +164,8 @@ impl<'a> Hydrator<'a> {
         }
     }
 
-    /// Resolves the placeholders of children before counterparts are looked for: they may be
-    /// what a child is found by.
+    /// Resolves the placeholders of children before the search for counterparts, because the key of
+    /// a child may be a placeholder.
     fn name_children(&self, part: &mut Part<'_, 'a>) -> Result<(), HydrationError> {
         let Some(scope) = part.scope else {
             return Ok(());
@@ -191,12 +192,12 @@ struct Part<'s, 'a> {
     scope: Option<&'s Scope<'a>>,
 }
 
-/// The error that merging goes over what the document may cost.
+/// The error when merging exceeds the budget of the document.
 fn of_work(over: Over) -> HydrationError {
     HydrationError::over("", "", over)
 }
 
-/// The element that comes of two, without its content.
+/// The merged element of two, without its content.
 fn outline<'a>(
     meter: &Meter,
     local: Box<Element<'a>>,
@@ -227,8 +228,8 @@ fn outline<'a>(
     Ok(other)
 }
 
-/// Declares what was in scope around an element of another document: prefixes may stand in the
-/// values of its attributes and in its text.
+/// Declares the namespaces in scope around an element of another document. Its attribute values and
+/// its text may use those prefixes.
 fn bring_scope(element: &mut Element<'_>) {
     let (tree, node) = element.origin;
     for (name, value) in tree.in_scope(node) {
@@ -263,7 +264,7 @@ fn lay_attributes<'a>(attributes: &mut Vec<MadeAttribute<'a>>, local: Vec<MadeAt
     }
 }
 
-/// What an attribute is known by: its local name where it has a namespace, whatever its prefix.
+/// The key of an attribute: its local name and namespace, whatever its prefix.
 fn key<'a>(attribute: &MadeAttribute<'a>) -> (&'a str, &'a str) {
     if attribute.namespace.is_empty() {
         (attribute.name, "")
@@ -272,7 +273,7 @@ fn key<'a>(attribute: &MadeAttribute<'a>) -> (&'a str, &'a str) {
     }
 }
 
-/// Child elements by index, each with what follows it up to the next one.
+/// Child elements by index, each with the content that follows it up to the next one.
 type Runs<'a> = BTreeMap<usize, (Piece<'a>, Vec<Piece<'a>>)>;
 
 fn runs(pieces: Vec<Piece<'_>>) -> Runs<'_> {
@@ -288,13 +289,13 @@ fn runs(pieces: Vec<Piece<'_>>) -> Runs<'_> {
     runs
 }
 
-/// Takes what comes before the first child element off: the text of the element, and remarks.
+/// Removes the content before the first child element: the element's text, and comments.
 fn head<'a>(pieces: &mut Vec<Piece<'a>>) -> Vec<Piece<'a>> {
     let end = pieces.iter().position(Piece::is_element);
     pieces.drain(..end.unwrap_or(pieces.len())).collect()
 }
 
-/// A text with its own remarks, and those of the text that it stands in for.
+/// A text with its own comments, and with those of the text that it replaces.
 fn with_remarks<'a>(mut text: Vec<Piece<'a>>, other: Vec<Piece<'a>>) -> Vec<Piece<'a>> {
     text.extend(other.into_iter().filter(|piece| piece.text().is_none()));
     text
@@ -306,7 +307,7 @@ fn is_blank(pieces: &[Piece<'_>]) -> bool {
         .all(|piece| piece.text().is_none_or(well_formed::is_blank))
 }
 
-/// What a child is found by.
+/// The key by which the search finds the counterpart of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key<'k> {
     Name(&'k str),
@@ -314,9 +315,9 @@ enum Key<'k> {
     Neither,
 }
 
-/// For each local child its counterpart, by index, each taken once. In three passes: same tag
-/// and `name`; among those left same tag and `id`; then, of those with neither, the next of the
-/// same tag.
+/// For each local child its counterpart, by index, each taken once. The search has three passes:
+/// first the same tag and `name`; then, among the rest, the same tag and `id`; then, for children
+/// with neither, the next one with the same tag.
 fn counterparts(local: &[Piece<'_>], other: &[Piece<'_>]) -> HashMap<usize, usize> {
     if !local.iter().any(Piece::is_element) {
         return HashMap::new();

@@ -1,4 +1,4 @@
-//! Hydration: references are replaced by what they refer to. See `docs/vnml.md`, section 4.
+//! Hydration: replaces references by the content that they refer to. See `docs/vnml.md`, section 4.
 
 mod cache;
 mod cycle;
@@ -37,35 +37,35 @@ pub(crate) use piece::{Element, Piece};
 /// How far hydration goes below an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Everything is resolved.
+    /// Resolve everything.
     Whole,
-    /// Only `href`: below an element with `use` the rest waits until it is expanded.
+    /// Resolve only `href`: below an element with `use` the rest waits until `use` is expanded.
     HrefsOnly,
 }
 
-/// A hydrated element, boxed: what is moved from level to level is a pointer.
+/// A hydrated element. It is boxed, so that only a pointer moves between levels.
 pub(crate) type Resolved<'a> = Result<Box<Element<'a>>, HydrationError>;
 
-/// Hydrates elements of one document as it stands now.
+/// Hydrates elements of one document in its current state.
 pub(crate) struct Hydrator<'a> {
     tree: &'a Tree,
     resources: &'a CapturedResources,
     pub meter: Rc<Meter>,
     evaluator: Evaluator<'a>,
     cache: RefCell<Cache>,
-    /// What is referred to and not captured yet: all of it is asked for at once.
+    /// The URIs that are not captured yet. They are reported together.
     missing: RefCell<Vec<String>>,
     places: RefCell<Places>,
 }
 
-/// Where an element is hydrated.
+/// The context in which an element is hydrated.
 #[derive(Clone, Default)]
 pub(crate) struct Scope<'a> {
-    /// What `use` bound, for relative expressions.
+    /// The node that `use` bound, for relative expressions.
     pub context: Option<NodeId>,
-    /// What was referred to on the way here.
+    /// The references followed on the way here.
     pub chain: Option<Rc<Link<'a>>>,
-    /// The place of an element that came in from elsewhere.
+    /// The position of an element that came in from elsewhere.
     pub place: Option<Rc<Place<'a>>>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Scope<'a> {
 }
 
 impl<'a> Hydrator<'a> {
-    /// One that goes on from what is known of the document's expressions.
+    /// A hydrator that starts from the cached facts about the document's expressions.
     pub fn new(
         tree: &'a Tree,
         index: &'a Index,
@@ -99,13 +99,13 @@ impl<'a> Hydrator<'a> {
         }
     }
 
-    /// What is known of the document's expressions now.
+    /// Takes the cache, for the next hydrator.
     pub fn take_cache(&self) -> Cache {
         self.cache.take()
     }
 
-    /// Hydrates an element of the document for itself: what it is called by (`href`, `select`)
-    /// is left alone where `own` is false.
+    /// Hydrates a single element of the document. If `own` is false, the element's own `href` and
+    /// `select` are left alone.
     pub fn hydrate(&self, node: NodeId, own: bool, context: Option<NodeId>) -> Resolved<'a> {
         self.meter.next_element();
         let scope = Scope {
@@ -126,11 +126,11 @@ impl<'a> Hydrator<'a> {
         if uris.is_empty() || is_too_costly(&hydrated) {
             return hydrated;
         }
-        // What fails for want of something may not fail once it is there.
+        // An error may be a consequence of the missing documents, so report those first.
         Err(HydrationError::Missing { uris })
     }
 
-    /// `href` comes first, wherever it is, before anything is selected.
+    /// Resolves `href` at every level, before any `select`.
     fn hrefs(
         &self,
         element: Box<Element<'a>>,
@@ -194,8 +194,8 @@ impl<'a> Hydrator<'a> {
         self.children(element, scope, brought, depth, level)
     }
 
-    /// Resolves what is below an element: what was written there in the scope of the element,
-    /// what came in by its `href` in the scope that this brought.
+    /// Resolves the content of an element. Content that was written there has the scope of the
+    /// element. Content that came in by its `href` has the scope that the `href` brought.
     fn children(
         &self,
         mut element: Box<Element<'a>>,
@@ -231,7 +231,7 @@ impl<'a> Hydrator<'a> {
         Ok(element)
     }
 
-    /// Bounds the nesting of what is made.
+    /// Limits the nesting of hydrated elements.
     fn check_level(&self, element: &Element<'a>, level: usize) -> Result<(), HydrationError> {
         let limit = self.meter.limits.max_depth;
         if level > limit {
@@ -240,8 +240,8 @@ impl<'a> Hydrator<'a> {
         Ok(())
     }
 
-    /// The nodes that an expression of an element gives; none where its value is of another type.
-    /// It begins with `/`, or with `.` where `use` bound a context.
+    /// The nodes that an expression of an element gives; `None` if its value has another type. The
+    /// expression begins with `/`, or with `.` if `use` bound a context.
     fn evaluate(
         &self,
         element: &Element<'a>,
@@ -286,7 +286,8 @@ impl<'a> Hydrator<'a> {
         Ok(given)
     }
 
-    /// What an absolute expression gives; none where it is no expression, or gives no nodes.
+    /// The nodes that an absolute expression gives; `None` if the expression is invalid or gives no
+    /// nodes.
     pub fn given_by(&self, text: &str) -> Result<Given, HydrationError> {
         if let Some(given) = self.cache.borrow().given(text) {
             return Ok(given);
@@ -313,7 +314,7 @@ fn is_too_costly(hydrated: &Resolved<'_>) -> bool {
     matches!(hydrated, Err(error) if error.code() == "hydration-too-costly")
 }
 
-/// Whether what is below an element waits for its `use` to be expanded.
+/// Whether the content of an element waits until its `use` is expanded.
 fn waits(element: &Element<'_>) -> bool {
     element
         .reference("use")

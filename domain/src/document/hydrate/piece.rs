@@ -1,5 +1,5 @@
-//! What hydration makes: new elements where something changed, and references to the source
-//! where nothing did, so that no document is copied.
+//! The output of hydration. It has new elements where something changed, and pointers to the source
+//! elsewhere, so that no document is copied.
 
 use std::borrow::Cow;
 
@@ -12,27 +12,27 @@ use crate::document::write::{Writer, Written};
 /// A piece of content.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece<'a> {
-    /// A node of a document, with all below it, as it is.
+    /// An unchanged node of a document, with all its descendants.
     Source(&'a Tree, NodeId),
     Element(Box<Element<'a>>),
 }
 
-/// What is in an element.
+/// The content of an element.
 #[derive(Clone, Debug)]
 pub(crate) enum Content<'a> {
-    /// All that is in an element of a document, as it is.
+    /// The whole unchanged content of a document's element.
     Whole(&'a Tree, NodeId),
     Made(Vec<Piece<'a>>),
 }
 
-/// An element that was made.
+/// An element that hydration made.
 #[derive(Clone, Debug)]
 pub(crate) struct Element<'a> {
     pub name: &'a str,
     pub namespace: &'a str,
     pub attributes: Vec<MadeAttribute<'a>>,
     pub content: Content<'a>,
-    /// The element it was made of.
+    /// The element from which this one was made.
     pub origin: (&'a Tree, NodeId),
     /// The element on which its references were written.
     pub written: (&'a Tree, NodeId),
@@ -43,7 +43,8 @@ pub(crate) struct MadeAttribute<'a> {
     pub name: &'a str,
     pub namespace: &'a str,
     pub value: Cow<'a, str>,
-    /// Whether the value is what a placeholder stood for. It is data, whatever it looks like.
+    /// Whether the value replaced a placeholder. Such a value is data, even if it looks like a
+    /// reference.
     pub placed: bool,
 }
 
@@ -54,7 +55,7 @@ impl MadeAttribute<'_> {
 }
 
 impl<'a> Element<'a> {
-    /// An element of a document; what is in it stays where it is.
+    /// An element of a document. Its content stays where it is.
     pub fn of(meter: &Meter, tree: &'a Tree, node: NodeId) -> Result<Box<Self>, Over> {
         let attributes = tree.attribute_count(node);
         let bytes = size_of::<Self>() + attributes * size_of::<MadeAttribute<'_>>();
@@ -77,7 +78,8 @@ impl<'a> Element<'a> {
         }))
     }
 
-    /// Whether its attributes may be Fanfold's references: those of a foreign vocabulary are data.
+    /// Whether its attributes may be Fanfold's references. The attributes of a foreign vocabulary
+    /// are data.
     pub fn is_ours(&self) -> bool {
         self.namespace.is_empty()
     }
@@ -89,12 +91,12 @@ impl<'a> Element<'a> {
             .map(|attribute| attribute.value.as_ref())
     }
 
-    /// The value of an attribute that is a reference here.
+    /// The value of an attribute that is a reference on this element.
     pub fn reference(&self, name: &str) -> Option<&str> {
         self.attribute(name).filter(|_| self.is_ours())
     }
 
-    /// Takes a reference off.
+    /// Removes a reference.
     pub fn remove(&mut self, name: &str) -> Option<Cow<'a, str>> {
         if !self.is_ours() {
             return None;
@@ -103,7 +105,7 @@ impl<'a> Element<'a> {
         Some(self.attributes.remove(at).value)
     }
 
-    /// The error that this element cannot be hydrated.
+    /// The error when this element cannot be hydrated.
     pub fn error(
         &self,
         code: &'static str,
@@ -113,7 +115,7 @@ impl<'a> Element<'a> {
         HydrationError::failed(code, self.called(), expression, reason)
     }
 
-    /// The error that this element goes over what its document may cost.
+    /// The error when this element exceeds the budget of its document.
     pub fn over(&self, expression: &str, over: Over) -> HydrationError {
         HydrationError::over(self.called(), expression, over)
     }
@@ -128,7 +130,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// Writes it; `last` is written as its last content.
+    /// Writes the element; `last` writes the end of its content.
     pub fn write(&self, writer: &mut Writer, last: impl FnOnce(&mut Writer)) {
         writer.bring_scope(self.origin.0, self.origin.1);
         self.open(writer);
@@ -137,7 +139,7 @@ impl<'a> Element<'a> {
         writer.close(self.name);
     }
 
-    /// The fewest bytes that it takes once it is written.
+    /// The smallest possible size of the written element, in bytes.
     pub fn least_bytes(&self) -> usize {
         let attributes = self
             .attributes
@@ -162,7 +164,7 @@ fn is_same(a: (&Tree, NodeId), b: (&Tree, NodeId)) -> bool {
 }
 
 impl<'a> Content<'a> {
-    /// Its pieces, each for itself.
+    /// The content as separate pieces.
     pub fn opened(self, meter: &Meter) -> Result<Vec<Piece<'a>>, Over> {
         let (tree, node) = match self {
             Self::Made(pieces) => return Ok(pieces),
@@ -190,7 +192,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// Writes it below an element that was made of `around`.
+    /// Writes the content below an element that was made from `around`.
     fn write(&self, writer: &mut Writer, around: (&Tree, NodeId)) {
         match self {
             Self::Whole(tree, node) if is_same((tree, *node), around) => {
@@ -207,8 +209,8 @@ impl<'a> Content<'a> {
 }
 
 impl<'a> Piece<'a> {
-    /// Writes it below an element that was made of `around`. What comes from elsewhere brings the
-    /// namespaces that were in scope there.
+    /// Writes the piece below an element that was made from `around`. A piece from elsewhere brings
+    /// the namespaces that were in scope there.
     fn write(&self, writer: &mut Writer, around: (&Tree, NodeId)) {
         if let Some((tree, node)) = self.origin()
             && !tree
@@ -234,7 +236,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Its text, where it is text.
+    /// The text, if the piece is a text.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Source(tree, node) if tree.kind(*node) == Kind::Text => Some(tree.text(*node)),
@@ -242,7 +244,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Itself as an element, where it is one.
+    /// The piece as an element, if it is one.
     pub fn into_element(self, meter: &Meter) -> Result<Box<Element<'a>>, Over> {
         match self {
             Self::Source(tree, node) => Element::of(meter, tree, node),
@@ -257,7 +259,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Whether it, or anything below it, may refer to something.
+    /// Whether the piece, or a descendant, may have references.
     pub fn refers(&self) -> bool {
         match self {
             Self::Source(tree, node) => tree.is_element(*node) && tree.refers(*node),
@@ -265,7 +267,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// The name as it is written, where it is an element.
+    /// The name as written, if the piece is an element.
     pub fn name(&self) -> Option<&'a str> {
         match self {
             Self::Source(tree, node) if tree.is_element(*node) => Some(tree.name(*node)),
@@ -274,7 +276,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// The local name and the namespace, where it is an element.
+    /// The local name and the namespace, if the piece is an element.
     pub fn tag(&self) -> Option<(&'a str, &'a str)> {
         let namespace = match self {
             Self::Source(tree, node) => tree.namespace(*node),
@@ -283,7 +285,7 @@ impl<'a> Piece<'a> {
         Some((local_name(self.name()?), namespace))
     }
 
-    /// Where it was written, where it is an element.
+    /// The source element, if the piece is an element.
     pub fn origin(&self) -> Option<(&'a Tree, NodeId)> {
         match self {
             Self::Source(tree, node) if tree.is_element(*node) => Some((tree, *node)),

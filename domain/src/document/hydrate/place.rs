@@ -1,4 +1,4 @@
-//! Where elements stand: the paths by which counterparts are found.
+//! The positions of elements: the paths by which counterparts are found.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,14 +13,14 @@ use crate::document::well_formed::local_name;
 /// A step of an element's path.
 #[derive(Clone, Debug)]
 pub(super) struct Step<'a> {
-    /// Its local name.
+    /// The local name.
     pub name: Cow<'a, str>,
     pub namespace: Cow<'a, str>,
-    /// Its place from 1, where it has siblings of that name.
+    /// The position from 1, if the element has siblings of that name.
     pub place: Option<usize>,
 }
 
-/// Where an element stands that came in from elsewhere.
+/// The position of an element that came in from elsewhere.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     parent: Parent<'a>,
@@ -29,16 +29,16 @@ pub(crate) struct Place<'a> {
 
 #[derive(Debug)]
 enum Parent<'a> {
-    /// An element that stands where it was written.
+    /// An element in the position in which it was written.
     Written(&'a Tree, NodeId),
     CameIn(Rc<Place<'a>>),
 }
 
-/// The places of the elements that were asked for, by their document and element.
+/// Cached positions of elements, by document and element.
 pub(super) type Places = HashMap<(*const Tree, NodeId), Option<usize>>;
 
 impl<'a> Hydrator<'a> {
-    /// The path of an element as it stands now.
+    /// The path of an element in its current position.
     pub(super) fn path(
         &self,
         element: &Element<'a>,
@@ -76,8 +76,8 @@ impl<'a> Hydrator<'a> {
         Ok(steps)
     }
 
-    /// The place of an element among its siblings of that name; those of all its siblings are
-    /// found at once and kept.
+    /// The position of an element among its siblings of that name. One call finds and caches the
+    /// positions of all its siblings.
     fn place(&self, tree: &'a Tree, node: NodeId) -> Result<Option<usize>, Over> {
         let key = |node| (std::ptr::from_ref(tree), node);
         if let Some(known) = self.places.borrow().get(&key(node)) {
@@ -105,7 +105,7 @@ impl<'a> Hydrator<'a> {
         Ok(places.get(&key(node)).copied().flatten())
     }
 
-    /// The places of the children that came in from another document and refer to something.
+    /// The positions of the children that came in from another document and have references.
     pub(super) fn places_of_children(
         &self,
         element: &Element<'a>,

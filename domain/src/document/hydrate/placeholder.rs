@@ -10,7 +10,7 @@ use crate::document::well_formed::trimmed;
 use crate::document::write::Writer;
 use crate::document::xpath::Item;
 
-/// How many bytes of a value weigh as much as a node.
+/// How many bytes of a value cost as much as a node.
 const BYTES_A_NODE: usize = 64;
 
 /// Whether a whole attribute value is a placeholder.
@@ -90,7 +90,8 @@ impl<'a> Hydrator<'a> {
                     if let Some(over) = writer.over() {
                         return Err(over);
                     }
-                    // It is held, and is written again with the element.
+                    // Charge both the memory that holds the text and the second write with the
+                    // element.
                     let bytes = writer.text.len();
                     self.meter.make(1 + bytes / BYTES_A_NODE, bytes)?;
                     Some(writer.text.into())

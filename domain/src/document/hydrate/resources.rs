@@ -7,13 +7,13 @@ use crate::document::parse::parse;
 use crate::document::tree::{NodeId, Tree};
 use crate::document::well_formed::local_name;
 
-/// The documents that were fetched for a request, each parsed once.
+/// The fetched documents of a request, each parsed once.
 #[derive(Debug, Default)]
 pub struct CapturedResources {
     by_uri: HashMap<String, Resource>,
 }
 
-/// A document that was fetched, with what counterparts are found by.
+/// A fetched document, with the indexes by which counterparts are found.
 #[derive(Debug)]
 pub(super) struct Resource {
     pub tree: Tree,
@@ -36,7 +36,7 @@ struct Tagged {
 }
 
 impl CapturedResources {
-    /// Takes in what was fetched.
+    /// Adds a fetched document.
     pub fn insert(&mut self, uri: &str, bytes: &[u8]) -> Result<(), HydrationError> {
         let limits = Limits {
             max_bytes: usize::MAX,
@@ -55,14 +55,14 @@ impl CapturedResources {
         Ok(())
     }
 
-    /// About the bytes of memory that they take.
+    /// The approximate memory of the documents, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let trees = self.by_uri.values().map(|resource| resource.tree.bytes());
         trees.sum()
     }
 
-    /// Whether this was fetched.
+    /// Whether the document of this URI was fetched.
     #[must_use]
     pub fn contains(&self, uri: &str) -> bool {
         self.by_uri.contains_key(uri)
@@ -78,7 +78,7 @@ impl CapturedResources {
 }
 
 impl Resource {
-    /// The child elements of a local name and a namespace.
+    /// The child elements with this local name and namespace.
     pub fn children(&self, parent: NodeId, local: &str, namespace: &str) -> &[NodeId] {
         let children = self.children.get_or_init(|| {
             let mut children: HashMap<NodeId, Named> = HashMap::new();
@@ -101,13 +101,13 @@ impl Resource {
         (local.into(), self.tree.namespace(node).into())
     }
 
-    /// The elements of a tag.
+    /// The elements with this tag.
     pub fn tagged(&self, name: &str, namespace: &str) -> &[NodeId] {
         self.of_tag(name, namespace)
             .map_or(&[], |tagged| &tagged.all)
     }
 
-    /// The elements of a tag whose `name` or `id` has this value.
+    /// The elements with this tag whose `name` or `id` has this value.
     pub fn tagged_with(
         &self,
         name: &str,

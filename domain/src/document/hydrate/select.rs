@@ -8,7 +8,7 @@ use crate::document::well_formed::trimmed;
 use crate::document::xpath::Item;
 
 impl<'a> Hydrator<'a> {
-    /// The selected element, hydrated in turn, with this one laid over it.
+    /// The selected element, hydrated in turn, with the selecting element laid over it.
     pub(super) fn select(
         &self,
         mut element: Box<Element<'a>>,
@@ -37,7 +37,7 @@ impl<'a> Hydrator<'a> {
         self.lay(local, other, Rule::Select, level)
     }
 
-    /// The selected element with its own references resolved, but for `select`, which is dropped.
+    /// The selected element with its own references resolved, except `select`, which is dropped.
     fn brought(
         &self,
         element: &Element<'a>,

@@ -1,9 +1,10 @@
-//! Where a tag is broken that the library finds no end of: it names the beginning.
+//! Finds the fault in a tag whose end the library does not find: the library names only its
+//! beginning.
 
 use super::super::well_formed::name_character;
 
-/// The place and the reason of the fault in a text that begins with such a tag; none where the
-/// library knows better.
+/// The position and the reason of the fault in a text that begins with such a tag; `None` if the
+/// library's own position is better.
 pub(super) fn tag(text: &str) -> Option<(usize, String)> {
     match text.strip_prefix("</") {
         Some(rest) => end_tag(rest).map(|(at, reason)| (at + 2, reason)),
@@ -11,7 +12,7 @@ pub(super) fn tag(text: &str) -> Option<(usize, String)> {
     }
 }
 
-/// The place where `>` is missing behind the name of an end tag.
+/// The position where `>` is missing after the name of an end tag.
 fn end_tag(text: &str) -> Option<(usize, String)> {
     let end = text
         .find(|c: char| c != ':' && !name_character(c, false))
@@ -25,7 +26,7 @@ fn end_tag(text: &str) -> Option<(usize, String)> {
     Some((text.len() - after.len(), reason))
 }
 
-/// The first `<` within a start tag, or its end where the text ends.
+/// The first `<` within a start tag, or the end of the text if it ends there.
 fn start_tag(text: &str) -> Option<(usize, String)> {
     let mut quote = None;
     for (at, c) in text.char_indices() {

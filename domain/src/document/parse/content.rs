@@ -1,4 +1,4 @@
-//! What is between tags.
+//! The content between tags.
 
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::BytesRef;
@@ -54,7 +54,7 @@ impl Parser<'_> {
     }
 }
 
-/// Line ends are one character, as XML 1.0 section 2.11 says.
+/// Normalizes each line end to one character (XML 1.0, section 2.11).
 pub(super) fn normal_ends(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\r') {
         text.replace("\r\n", "\n").replace('\r', "\n").into()

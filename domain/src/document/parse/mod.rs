@@ -1,4 +1,5 @@
-//! From text to a tree. quick-xml reads the events; what it leaves unchecked is checked here.
+//! Parses text into a tree. quick-xml reads the events; this module checks the rules that it does
+//! not.
 
 mod broken;
 mod content;
@@ -23,10 +24,10 @@ pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Tree, Refusal> {
     parse_checked(bytes, limits, |_| Ok(()))
 }
 
-/// Why a document is not of the form wanted, and the element where that shows.
+/// Why a document does not have the wanted form, and the element that shows it.
 pub(crate) type Misfit = (Refusal, Option<NodeId>);
 
-/// Parses any XML document that `check` has nothing against.
+/// Parses any XML document that passes `check`.
 pub(crate) fn parse_checked(
     bytes: &[u8],
     limits: &Limits,
@@ -65,12 +66,12 @@ struct Parser<'a> {
     reader: Reader<&'a [u8]>,
     tree: Tree,
     open: Vec<NodeId>,
-    /// The bindings of prefixes in scope, the innermost last.
+    /// The prefix bindings in scope, innermost last.
     bindings: Vec<Binding>,
     /// The name of the namespace of `xml:`.
     xml: NameId,
     has_root: bool,
-    /// Where the outermost elements begin in the text.
+    /// The byte offsets of the outermost elements in the text.
     starts: Vec<(NodeId, usize)>,
     event_start: usize,
 }
@@ -111,7 +112,7 @@ impl<'a> Parser<'a> {
         usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
     }
 
-    /// A fault in a piece of the text, at its place.
+    /// Moves a fault from its position in a piece to its position in the text.
     fn in_piece(&self, piece: &str, fault: Refusal) -> Refusal {
         if fault.line().is_some() {
             return fault;

@@ -1,4 +1,4 @@
-//! Prefixes and what they are bound to.
+//! Namespace prefixes and their bindings.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use crate::document::refusal::Refusal;
 use crate::document::tree::{NameId, NodeId};
 use crate::document::well_formed;
 
-/// A prefix in scope, what it is bound to, and the number of open elements when it was.
+/// A prefix in scope, its namespace, and the number of open elements when it was bound.
 pub(super) struct Binding {
     depth: usize,
     prefix: Box<str>,
@@ -15,7 +15,7 @@ pub(super) struct Binding {
 }
 
 impl Parser<'_> {
-    /// Takes a declaration in.
+    /// Adds a declaration.
     pub(super) fn bind(&mut self, prefix: &str, namespace: &str) -> Result<(), Refusal> {
         well_formed::binding(prefix, namespace)?;
         if self.bindings.len() >= self.limits.max_namespaces {
@@ -30,7 +30,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Bindings made deeper than what is open now are over.
+    /// Ends the bindings of closed elements.
     pub(super) fn leave_scope(&mut self) {
         let depth = self.open.len();
         while self.bindings.last().is_some_and(|last| last.depth >= depth) {
@@ -38,7 +38,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Finds the namespaces of an element and its attributes. An error has the name that is wrong.
+    /// Resolves the namespaces of an element and its attributes. An error has the invalid name.
     pub(super) fn resolve(&mut self, element: NodeId) -> Result<(), (String, Refusal)> {
         let named = self.tree.attributes(element).any(|a| a.name.contains(':'));
         if self.bindings.is_empty() && !named && !self.tree.name(element).contains(':') {
@@ -85,7 +85,7 @@ impl Parser<'_> {
     }
 }
 
-/// The prefix that an attribute of this name binds; the empty one for the default namespace.
+/// The prefix that an attribute of this name binds; empty for the default namespace.
 pub(crate) fn declared_prefix(name: &str) -> Option<&str> {
     match name.strip_prefix("xmlns") {
         Some("") => Some(""),

@@ -11,13 +11,13 @@ use crate::document::refusal::Refusal;
 use crate::document::tree::{NameId, NodeId};
 use crate::document::well_formed;
 
-/// How deep the places of elements in the text are kept: the root's and its children's.
+/// The depth down to which the parser keeps the offsets of elements: the root and its children.
 const PLACES_KEPT_TO: usize = 2;
 
-/// So many names are looked through; more are hashed.
+/// Up to this many names a linear search is used; for more, a hash set.
 const FEW: usize = 16;
 
-/// The names of the attributes that an element has so far.
+/// The attribute names of an element so far.
 #[derive(Default)]
 struct Seen {
     few: Vec<NameId>,
@@ -35,7 +35,7 @@ impl Seen {
     }
 }
 
-/// What the library says of an attribute, at the place that it names.
+/// The refusal for a library error about an attribute, at the position that the library names.
 fn of_attribute(error: &AttrError) -> Refusal {
     let (at, reason) = match *error {
         AttrError::ExpectedEq(at) => (at, "an attribute needs = and a value"),
@@ -47,7 +47,7 @@ fn of_attribute(error: &AttrError) -> Refusal {
     malformed(reason).within(at)
 }
 
-/// Where a name is written in a tag.
+/// The offset of a name in a tag.
 fn place_of(name: &str, tag: &str) -> usize {
     let written = |at: usize| at == 0 || tag[..at].ends_with([' ', '\t', '\r', '\n']);
     let mut places = tag.match_indices(name).map(|(at, _)| at);
@@ -96,7 +96,7 @@ impl Parser<'_> {
         let raw = tag.attributes_raw();
         well_formed::attribute_spacing(raw).map_err(|fault| self.in_piece(raw, fault))?;
         let mut seen = Seen::default();
-        // Duplicates are checked below: the library's own check is quadratic.
+        // The code below checks for duplicates, because the library's own check is quadratic.
         for attribute in tag.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| self.in_piece(tag, of_attribute(&error)))?;
             let name = attribute.key.into_inner();

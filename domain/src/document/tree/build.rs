@@ -1,4 +1,4 @@
-//! Building a tree, and changing it.
+//! Builds and changes a tree.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ impl Tree {
         id
     }
 
-    /// Appends text; pieces that follow each other are one text.
+    /// Appends text. Adjacent pieces become one text.
     pub fn append_text(&mut self, parent: NodeId, text: &str) {
         if text.is_empty() {
             return;
@@ -79,7 +79,7 @@ impl Tree {
         self.node_mut(parent).last = id.0;
     }
 
-    /// Takes a node out of its place, with all below it.
+    /// Removes a node from its position, with all its descendants.
     pub fn unlink(&mut self, id: NodeId) {
         let Node {
             parent,
@@ -102,14 +102,14 @@ impl Tree {
         self.touch();
     }
 
-    /// Appends a copy of another tree's node, with all below it. Gives the copy.
+    /// Appends a copy of another tree's node, with all its descendants. Returns the copy.
     pub fn graft(&mut self, parent: NodeId, other: &Tree, node: NodeId) -> Option<NodeId> {
         self.touch();
         self.hrefs |= other.hrefs;
         let first = self.copy(parent, other, node)?;
         self.bring_scope(first, other.in_scope(node));
         let end = other.after(node);
-        // The elements that are open, and their copies.
+        // The open elements, and their copies.
         let mut open = vec![(node, first)];
         let mut next = other.following(node);
         while let Some(source) = next.filter(|source| Some(*source) != end) {
@@ -128,8 +128,8 @@ impl Tree {
         Some(first)
     }
 
-    /// Declares on an element that was appended last what is not in scope there: prefixes may
-    /// stand in its text and in the values of its attributes.
+    /// Declares the bindings that are not in scope on the element that was appended last. Its text
+    /// and its attribute values may use those prefixes.
     fn bring_scope(&mut self, element: NodeId, bindings: Vec<(&str, &str)>) {
         for binding in bindings {
             let known = self.in_scope(element).contains(&binding);
@@ -141,7 +141,7 @@ impl Tree {
         }
     }
 
-    /// Makes one text of texts that follow one another: a document never has two in a row.
+    /// Joins adjacent texts: a document never has two in a row.
     pub fn join_texts(&mut self, parent: NodeId) {
         let mut next = self.children(parent).next();
         while let Some(first) = next {
@@ -159,7 +159,7 @@ impl Tree {
         }
     }
 
-    /// Appends a copy of one node; gives it where it is an element.
+    /// Appends a copy of one node. Returns the copy if it is an element.
     fn copy(&mut self, parent: NodeId, other: &Tree, node: NodeId) -> Option<NodeId> {
         match other.kind(node) {
             Kind::Root => {}
@@ -192,12 +192,12 @@ impl Tree {
         self.order = OnceLock::new();
     }
 
-    /// Marks every element that refers to something, and its ancestors.
+    /// Marks every element that has references, and its ancestors.
     pub fn mark_references(&mut self) {
-        // Parents come before their children, so from the end one pass is enough.
+        // Parents come before their children, so one pass from the end is enough.
         for index in (0..self.nodes.len()).rev() {
             let id = NodeId(count(index));
-            // Attributes of a foreign vocabulary are data.
+            // The attributes of a foreign vocabulary are data.
             let ours = self.kind(id) == Kind::Element && self.namespace(id).is_empty();
             if ours && self.attributes(id).any(|a| is_reference(a.name, a.value)) {
                 self.nodes[index].refers_itself = true;

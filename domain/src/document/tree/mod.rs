@@ -1,4 +1,5 @@
-//! The arena a document lives in: nodes, attributes and text in three vectors, names interned.
+//! The arena that holds a document: nodes, attributes and text in three vectors, with interned
+//! names.
 
 mod build;
 mod room;
@@ -11,19 +12,19 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeId(u32);
 
-/// A name of a [`Tree`], as it is written, with its prefix.
+/// A name of a [`Tree`] as written, with its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NameId(u32);
 
 impl NameId {
-    /// The empty name, which every tree has first.
+    /// The empty name, which is the first name of every tree.
     pub const EMPTY: Self = Self(0);
 }
 
-/// So many names are looked through; more are hashed.
+/// Up to this many names a linear search is used; for more, a hash map.
 const FEW_NAMES: usize = 24;
 
-/// About what a name takes beside its text, where it is kept and where it is looked up.
+/// The approximate memory of a name in addition to its text, in the list and in the map.
 const NAME_BYTES: usize = 64;
 
 /// No node: the end of a chain of siblings.
@@ -47,20 +48,21 @@ struct Span {
 #[derive(Clone, Copy, Debug)]
 struct Node {
     kind: Kind,
-    /// Whether it refers to something itself.
+    /// Whether the node itself has references.
     refers_itself: bool,
-    /// Whether anything below it refers to something.
+    /// Whether any descendant has references.
     refers_below: bool,
-    /// An element's name; an instruction's target.
+    /// The name of an element, or the target of an instruction.
     name: NameId,
-    /// The name of its namespace; the empty name for none.
+    /// The name of the namespace; the empty name for none.
     namespace: NameId,
     parent: u32,
     first: u32,
     last: u32,
     next: u32,
     previous: u32,
-    /// An element's attributes; else its text, or an instruction's data.
+    /// The attributes of an element, or the text of a text or comment, or the data of an
+    /// instruction.
     span: Span,
 }
 
@@ -85,13 +87,13 @@ pub(crate) struct Tree {
     attributes: Vec<Attribute>,
     text: String,
     names: Vec<Box<str>>,
-    /// The names of a tree that has more than a few.
+    /// The names by text, in a tree that has more than a few.
     by_name: HashMap<Box<str>, NameId>,
     /// Whether any element may have an `href` that is a reference.
     hrefs: bool,
     /// Whether any element may declare a namespace.
     declares: bool,
-    /// Nodes were added or taken out since it was parsed, so that ids are no document order.
+    /// Whether nodes were added or removed after parsing. Ids are then not in document order.
     edited: bool,
     order: OnceLock<Vec<u32>>,
 }
@@ -113,7 +115,7 @@ impl Tree {
         self.nodes.len() + self.attributes.len()
     }
 
-    /// About the bytes of memory that it takes.
+    /// The approximate memory of the tree, in bytes.
     pub fn bytes(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>()
             + self.attributes.capacity() * size_of::<Attribute>()
@@ -125,7 +127,7 @@ impl Tree {
                 .sum::<usize>()
     }
 
-    /// The bytes of all its text and attribute values.
+    /// The size of all text and attribute values, in bytes.
     pub fn text_len(&self) -> usize {
         self.text.len()
     }
@@ -205,7 +207,7 @@ impl Tree {
         self.hrefs
     }
 
-    /// Whether it, or anything below it, refers to something.
+    /// Whether the node, or a descendant, has references.
     pub fn refers(&self, id: NodeId) -> bool {
         let node = self.node(id);
         node.refers_itself || node.refers_below
@@ -267,7 +269,7 @@ impl Tree {
             .map(|attribute| attribute.value)
     }
 
-    /// The child elements of this name and of no namespace.
+    /// The child elements with this name and no namespace.
     pub fn elements_named<'a>(
         &'a self,
         id: NodeId,
@@ -277,13 +279,13 @@ impl Tree {
             .filter(move |child| self.is_named(*child, name))
     }
 
-    /// Whether it is an element of this name and of no namespace.
+    /// Whether the node is an element with this name and no namespace.
     pub fn is_named(&self, id: NodeId, name: &str) -> bool {
         self.is_element(id) && self.node(id).namespace == NameId::EMPTY && self.name(id) == name
     }
 }
 
-/// Whether an attribute makes its element refer to something.
+/// Whether an attribute is a reference.
 pub(crate) fn is_reference(name: &str, value: &str) -> bool {
     matches!(name, "href" | "select" | "use") || value.starts_with("${select(")
 }
@@ -292,7 +294,7 @@ fn some(raw: u32) -> Option<NodeId> {
     (raw != NONE).then_some(NodeId(raw))
 }
 
-/// Sizes are bounded by the limits of documents, far below 2^32.
+/// The limits on documents keep sizes far below 2^32.
 fn count(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(NONE - 1)
 }

@@ -1,17 +1,17 @@
-//! Room in a tree for what is about to come, made once.
+//! Reserves memory in a tree in one step, for content that is about to come.
 
 use super::Tree;
 
-/// The most room that is made for what is expected.
+/// The most memory that is reserved for expected content.
 const ROOM_MAX_BYTES: usize = 256 * 1024 * 1024;
-/// A node or an attribute seldom has fewer bytes.
+/// A node or an attribute seldom takes fewer bytes of XML.
 const LEAST_BYTES: usize = 4;
-/// The size from which on it is counted beforehand what a document has.
+/// From this size on, the nodes of a document are counted before it is parsed.
 const LARGE_BYTES: usize = 64 * 1024;
 
 impl Tree {
-    /// One with room for this XML, for `most` nodes at the most: a large one that grows by
-    /// doubling would for a while take three times what it needs.
+    /// A tree with room for this XML, and for at most `most` nodes. A large tree that grows by
+    /// doubling would temporarily take three times the memory that it needs.
     pub fn with_room_for(xml: &str, most: usize) -> Self {
         let mut tree = Self::new();
         if xml.len() >= LARGE_BYTES {
@@ -23,7 +23,8 @@ impl Tree {
         tree
     }
 
-    /// Makes room for so many copies of a tree, where that is much; not for what may never come.
+    /// Reserves room for this many copies of a tree. It does nothing if that is little, or so much
+    /// that the copies may never come.
     pub fn make_room_for(&mut self, copies: usize, of: &Self) {
         let bytes = size_of_val(&*of.nodes) + size_of_val(&*of.attributes) + of.text.len();
         if (LARGE_BYTES..ROOM_MAX_BYTES).contains(&copies.saturating_mul(bytes)) {
@@ -34,12 +35,12 @@ impl Tree {
     }
 }
 
-/// About how many nodes and attributes there are in this XML, and seldom fewer.
+/// The approximate number of nodes and attributes in this XML, seldom too low.
 fn sizes(xml: &str) -> (usize, usize) {
     let bytes = xml.as_bytes();
     let begins = |at: usize| {
         let tag = usize::from(bytes.get(at + 1) != Some(&b'/'));
-        // A text ends where a tag begins that does not follow another.
+        // A text ends at a tag that does not directly follow another tag.
         let text = usize::from(at > 0 && bytes[at - 1] != b'>');
         tag + text
     };

@@ -1,10 +1,10 @@
-//! The ways from node to node.
+//! Navigation between nodes.
 
 use super::{Kind, NONE, NodeId, Tree, some};
 use crate::document::parse::declared_prefix;
 use crate::document::well_formed::XML_NAMESPACE;
 
-/// How many nodes without text are passed to find the next one that has some.
+/// How many nodes without text are skipped to find the next one that has some.
 const TEXT_STEPS: usize = 16;
 
 impl Tree {
@@ -28,18 +28,18 @@ impl Tree {
         self.children(id).filter(|child| self.is_element(*child))
     }
 
-    /// The document's element.
+    /// The document element.
     pub fn document_element(&self) -> Option<NodeId> {
         self.elements(self.root()).next()
     }
 
-    /// Whether `ancestor` is `id` or above it.
+    /// Whether `ancestor` is `id` or an ancestor of it.
     pub fn is_within(&self, id: NodeId, ancestor: NodeId) -> bool {
         std::iter::successors(Some(id), |node| self.parent(*node)).any(|node| node == ancestor)
     }
 
-    /// The declarations in scope around an element, by what is above it: the name of each
-    /// attribute, and the namespace.
+    /// The declarations in scope around an element, from its ancestors: the name of each attribute,
+    /// and the namespace.
     pub fn in_scope(&self, id: NodeId) -> Vec<(&str, &str)> {
         let mut bindings: Vec<(&str, &str)> = Vec::new();
         if !self.declares {
@@ -56,8 +56,8 @@ impl Tree {
         bindings
     }
 
-    /// The namespaces in scope on an element: each prefix, the empty one for the default, and what
-    /// it is bound to. `xml` comes first: it is bound everywhere.
+    /// The namespaces in scope on an element: each prefix, empty for the default, and its
+    /// namespace. `xml` comes first, because it is always bound.
     pub fn namespaces(&self, id: NodeId) -> Vec<(&str, &str)> {
         let own = self.attributes(id).map(|own| (own.name, own.value));
         let mut namespaces = vec![("xml", XML_NAMESPACE)];
@@ -68,7 +68,7 @@ impl Tree {
                 continue;
             };
             known.push(prefix);
-            // `xmlns=""` takes the default away.
+            // `xmlns=""` removes the default namespace.
             if !namespace.is_empty() {
                 namespaces.push((prefix, namespace));
             }
@@ -76,17 +76,17 @@ impl Tree {
         namespaces
     }
 
-    /// The next node in document order, below `id` first.
+    /// The next node in document order, starting with the descendants of `id`.
     pub fn following(&self, id: NodeId) -> Option<NodeId> {
         some(self.node(id).first).or_else(|| self.after(id))
     }
 
-    /// The next node in document order that is not below `id`.
+    /// The next node in document order that is not a descendant of `id`.
     pub fn after(&self, id: NodeId) -> Option<NodeId> {
         std::iter::successors(Some(id), |node| self.parent(*node)).find_map(|node| self.next(node))
     }
 
-    /// The place of a node in document order.
+    /// The position of a node in document order.
     pub fn order(&self, id: NodeId) -> u32 {
         if !self.edited {
             return id.0;
@@ -101,13 +101,13 @@ impl Tree {
         })[id.0 as usize]
     }
 
-    /// The fewest bytes that a node takes with all below it once it is written. It is found in few
-    /// steps, and is 0 where that cannot be done.
+    /// The smallest possible size of a node with all its descendants once written, in bytes. The
+    /// method takes only a few steps, and gives 0 if they are not enough.
     pub fn least_bytes(&self, id: NodeId) -> usize {
         self.least_bytes_between(id, self.after(id))
     }
 
-    /// The fewest bytes that all below a node takes.
+    /// The smallest possible size of all descendants of a node, in bytes.
     pub fn least_bytes_below(&self, id: NodeId) -> usize {
         let first = some(self.node(id).first);
         first.map_or(0, |first| self.least_bytes_between(first, self.after(id)))
@@ -119,14 +119,15 @@ impl Tree {
         }
         let nodes = end.map_or(self.nodes.len(), |end| end.0 as usize) - first.0 as usize;
         let text = self.text_at(Some(first)).zip(self.text_at(end));
-        // A declaration that is in scope already is not written again.
+        // A declaration that is already in scope is not written again.
         let text = text.filter(|_| !self.declares);
         let text = text.map_or(0, |(start, end)| end.saturating_sub(start));
-        // At most every second node is text, which was counted; an element has four bytes or more.
+        // At most every second node is text, whose bytes are already counted. An element has at
+        // least four bytes.
         2 * nodes.saturating_sub(1) + text
     }
 
-    /// Where the text of a node and of all that follow it begins, as they were parsed.
+    /// The offset of the first text at or after a node in document order, as parsed.
     fn text_at(&self, id: Option<NodeId>) -> Option<usize> {
         let mut next = id;
         for _ in 0..TEXT_STEPS {

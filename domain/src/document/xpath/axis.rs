@@ -72,7 +72,8 @@ impl Axis {
             Self::AncestorOrSelf => {
                 Box::new(std::iter::once(item).chain(self.of_node(tree, owner)))
             }
-            // What follows an attribute is what is below its element, and what follows that.
+            // The axis from an attribute has the descendants of its element, and everything after
+            // them.
             Self::Following => Box::new(nodes(std::iter::successors(
                 tree.following(owner),
                 |node| tree.following(*node),
@@ -141,8 +142,8 @@ fn below(tree: &Tree, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         .take_while(move |n| Some(*n) != end)
 }
 
-/// Everything that ends before a node begins, the nearest first: the preceding siblings of the
-/// node and of its ancestors, each from its last descendant on.
+/// Everything that ends before a node begins, nearest first: the preceding siblings of the node and
+/// of its ancestors, each from its last descendant on.
 fn preceding(tree: &Tree, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
     let up = std::iter::successors(Some(node), |n| tree.parent(*n));
     up.flat_map(|n| std::iter::successors(tree.previous(n), |s| tree.previous(*s)))

@@ -1,4 +1,4 @@
-//! Calling the functions of the core library: section 4.
+//! Calls the functions of the core library (section 4).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use super::value::{Item, Value, parse_number};
 use crate::document::tree::NodeId;
 
 impl<'a> Evaluator<'a> {
-    /// Calls a function. The number of arguments was checked when the expression was compiled.
+    /// Calls a function. The compiler of expressions has checked the number of arguments.
     pub(super) fn call<'v>(
         &self,
         function: Function,
@@ -61,7 +61,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// An argument as text; one that is not given is the context node.
+    /// An argument as text. A missing argument means the context node.
     fn text<'v>(&self, call: &Call<'v>, index: usize) -> Evaluated<Cow<'v, str>>
     where
         'a: 'v,
@@ -86,7 +86,7 @@ impl<'a> Evaluator<'a> {
         let nodes = match call.arguments.first() {
             Some(argument) if function == Function::Id => {
                 self.value(argument, call.context)?;
-                // Without a DTD no attribute is an id.
+                // Without a DTD no attribute is an ID.
                 return Ok(Value::Nodes(Vec::new()));
             }
             Some(argument) => self.nodes(argument, call.context)?,
@@ -231,7 +231,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// What a function is called with, and where.
+/// The arguments of a function, and its context.
 struct Call<'v> {
     arguments: &'v [Expression],
     context: Context,
@@ -242,7 +242,7 @@ fn count<'v>(size: usize) -> Value<'v> {
     Value::Number(size as f64)
 }
 
-/// Half goes up, also below zero.
+/// Rounds halves up, also below zero.
 #[allow(clippy::float_cmp)] // Halves are exact.
 fn round(number: f64) -> f64 {
     if number.fract() == -0.5 {
@@ -264,8 +264,8 @@ fn normalized(text: &str) -> String {
     normalized
 }
 
-/// Section 4.2: positions are rounded, and a character is in if its position is not before the
-/// first and before the first plus the length. Gives the range in bytes.
+/// The range of `substring`, in bytes (section 4.2). Positions are rounded. A character is included
+/// if its position is not before the first one, and is before the first one plus the length.
 #[allow(clippy::cast_precision_loss)]
 fn substring(text: &str, first: f64, length: Option<f64>) -> std::ops::Range<usize> {
     let first = round(first);
@@ -281,7 +281,7 @@ fn substring(text: &str, first: f64, length: Option<f64>) -> std::ops::Range<usi
     range.map_or(0..0, |(start, end)| start..end)
 }
 
-/// Whether a declared language is the one that is wanted, or a dialect of it.
+/// Whether a declared language is the wanted one, or a dialect of it.
 fn speaks(declared: &str, wanted: &str) -> bool {
     let rest = declared.strip_prefix(wanted);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))

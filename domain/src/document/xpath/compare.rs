@@ -1,4 +1,4 @@
-//! Comparisons: section 3.4. Two node-sets are compared in one pass over each.
+//! Comparisons (section 3.4). Two node-sets are compared in one pass over each.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,11 +7,11 @@ use super::evaluate::{Evaluated, Evaluator};
 use super::expression::Comparison;
 use super::value::{Item, Value, parse_number};
 
-/// About the memory that a value takes in the set of those that are sought, in bytes.
+/// The approximate memory of a value in the set of sought values, in bytes.
 const SOUGHT_BYTES: usize = 48;
 
 impl<'a> Evaluator<'a> {
-    /// Section 3.4.
+    /// Compares two values (section 3.4).
     pub(super) fn compare(&self, how: Comparison, a: &Value<'_>, b: &Value<'_>) -> Evaluated<bool> {
         let equality = is_equality(how);
         Ok(match (a, b) {
@@ -35,7 +35,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// Whether any node compares so with a text or a number.
+    /// Whether any node satisfies the comparison with a text or a number.
     fn any_is(&self, how: Comparison, nodes: &[Item], other: &Value<'_>) -> Evaluated<bool> {
         if let (Value::Text(text), true) = (other, is_equality(how)) {
             for item in nodes {
@@ -58,7 +58,7 @@ impl<'a> Evaluator<'a> {
         Ok(parse_number(&self.text_of_item(item)?))
     }
 
-    /// Whether any node of one set compares so with any of another.
+    /// Whether any node of one set satisfies the comparison with any node of the other.
     fn node_sets(&self, how: Comparison, left: &[Item], right: &[Item]) -> Evaluated<bool> {
         match how {
             Comparison::Equal => self.any_in_both(left, right),
@@ -103,7 +103,7 @@ impl<'a> Evaluator<'a> {
         let (Some(first), false) = (left.first(), right.is_empty()) else {
             return Ok(false);
         };
-        // Where all of one are as the first of the other, all are alike.
+        // If every node equals the first node of the left set, no two nodes differ.
         let first = self.text_of_item(*first)?;
         for item in left.iter().chain(right) {
             if self.text_of_item(*item)? != first {
@@ -113,7 +113,7 @@ impl<'a> Evaluator<'a> {
         Ok(false)
     }
 
-    /// The least or greatest number of some nodes; none where none is a number.
+    /// The least or greatest number of some nodes; `None` if no node is a number.
     fn extreme(&self, nodes: &[Item], of: fn(f64, f64) -> f64) -> Evaluated<Option<f64>> {
         let mut extreme = None;
         for item in nodes {

@@ -1,5 +1,5 @@
-//! Evaluating a compiled expression. What it looks at and the text that it makes are charged to
-//! the budget of the document.
+//! Evaluates a compiled expression. The nodes that it visits and the text that it makes are charged
+//! to the budget of the document.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -43,8 +43,8 @@ impl<'a> Evaluator<'a> {
         Ok(self.meter.visit(nodes)?)
     }
 
-    /// The value of an expression. Each kind has a function of its own, so that a level of an
-    /// expression takes little of the stack.
+    /// The value of an expression. Each kind has its own function, so that one level of an
+    /// expression takes little stack.
     pub(super) fn value<'v>(
         &self,
         expression: &'v Expression,
@@ -67,7 +67,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Whether any operand is `sought`: an `or` seeks what is true, an `and` what is false.
+    /// Whether any operand is `sought`: an `or` seeks true, an `and` seeks false.
     fn any<'v>(
         &self,
         operands: &'v [Expression],
@@ -123,7 +123,8 @@ impl<'a> Evaluator<'a> {
         let mut all = Vec::new();
         for operand in operands {
             all.append(&mut self.nodes(operand, context)?);
-            // Sorted each time: what many operands give is not held more than twice.
+            // Sort after each operand, so that nodes of several operands are not held more than
+            // twice.
             all = self.in_order(all)?;
         }
         Ok(Value::Nodes(all))
@@ -136,7 +137,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// In document order, each once.
+    /// Sorts nodes into document order and removes duplicates.
     pub(super) fn in_order(&self, mut nodes: Vec<Item>) -> Evaluated<Vec<Item>> {
         self.visit(nodes.len())?;
         let sorted = nodes.is_sorted_by(|a, b| a.order(self.tree) < b.order(self.tree));
@@ -149,7 +150,7 @@ impl<'a> Evaluator<'a> {
         Ok(nodes)
     }
 
-    /// The string-value of a node. Where the document has it in one piece it is no copy.
+    /// The string-value of a node. It is not copied if the document has it in one piece.
     pub(super) fn text_of_item(&self, item: Item) -> Evaluated<Cow<'a, str>> {
         let tree = self.tree;
         let whole = match item {
@@ -195,7 +196,7 @@ impl<'a> Evaluator<'a> {
         Ok(whole)
     }
 
-    /// A value as text.
+    /// Converts a value to text.
     pub(super) fn text_of<'v>(&self, value: Value<'v>) -> Evaluated<Cow<'v, str>>
     where
         'a: 'v,
@@ -214,7 +215,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// A value as a number.
+    /// Converts a value to a number.
     pub(super) fn number_of(&self, value: &Value<'_>) -> Evaluated<f64> {
         Ok(match value {
             Value::Boolean(value) => f64::from(u8::from(*value)),

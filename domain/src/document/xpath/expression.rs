@@ -1,5 +1,5 @@
-//! A compiled expression. Operators of one precedence that follow one another are one node, so
-//! that an expression is no higher than it is nested.
+//! A compiled expression. Adjacent operators of one precedence are one node, so that the tree is no
+//! deeper than the nesting of the expression.
 
 use super::axis::Axis;
 use super::function::Function;
@@ -41,7 +41,7 @@ pub(crate) struct Step {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Test {
-    /// A name without a prefix, of no namespace; or one with the prefix `xml`.
+    /// A name without a prefix and with no namespace, or a name with the prefix `xml`.
     Name(String),
     /// `*`
     Any,
@@ -92,7 +92,7 @@ impl Arithmetic {
 }
 
 impl Expression {
-    /// Whether it begins at the document wherever it is evaluated, so that its value does not
+    /// Whether the expression begins at the document in every context. Its value then does not
     /// depend on the context.
     pub fn is_absolute(&self) -> bool {
         match self {
@@ -102,7 +102,7 @@ impl Expression {
         }
     }
 
-    /// Whether it gives a node-set whatever it is evaluated on.
+    /// Whether the expression always gives a node-set.
     pub fn gives_nodes(&self) -> bool {
         matches!(
             self,
@@ -110,8 +110,8 @@ impl Expression {
         )
     }
 
-    /// Whether it may, as a predicate, depend on the position of a node among its siblings:
-    /// `//a[1]` is the first of each parent.
+    /// Whether the expression, as a predicate, may depend on the position of a node among its
+    /// siblings: `//a[1]` is the first one of each parent.
     pub fn counts(&self) -> bool {
         let number = |e: &Self| !matches!(e, Self::Number(_)) && e.counts();
         match self {

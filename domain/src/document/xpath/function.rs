@@ -1,4 +1,4 @@
-//! The core function library: its names, and what each function takes.
+//! The core function library: the names and the arguments of its functions.
 
 use super::value::Item;
 use crate::document::tree::{Kind, Tree};
@@ -35,7 +35,7 @@ pub(crate) enum Function {
     Round,
 }
 
-/// What a function is called in.
+/// The context of a function call.
 #[derive(Clone, Copy)]
 pub(crate) struct Context {
     pub item: Item,
@@ -105,7 +105,7 @@ impl Function {
         }
     }
 
-    /// Whether its argument must be a node-set.
+    /// Whether the argument of the function must be a node-set.
     pub fn wants_nodes(self) -> bool {
         matches!(
             self,
@@ -113,7 +113,7 @@ impl Function {
         )
     }
 
-    /// What the function, one that asks for a name, says of a node.
+    /// The name of a node, as one of the name functions gives it.
     pub fn name_of(self, tree: &Tree, item: Item) -> &str {
         let (name, namespace) = match item {
             Item::Attribute(owner, index) => {

@@ -7,18 +7,19 @@ use crate::document::well_formed::{name_character, trimmed_start};
 pub(super) enum Token {
     Number(f64),
     Literal(String),
-    /// A name, with its prefix where it has one.
+    /// A name, with its prefix if it has one.
     Name(String),
     /// `prefix:*`
     PrefixStar(String),
     Star,
-    /// `or`, `and`, `div`, `mod` and the operator `*`, told from names by what is before them.
+    /// `or`, `and`, `div`, `mod` and the operator `*`. The preceding token distinguishes them from
+    /// names.
     Operator(&'static str),
     /// Punctuation and the other operators.
     Symbol(&'static str),
 }
 
-/// The longest first.
+/// The symbols, longest first.
 const SYMBOLS: [&str; 21] = [
     "::", "//", "!=", "<=", ">=", "..", "(", ")", "[", "]", ".", "@", ",", "/", "|", "+", "-", "=",
     "<", ">", "$",
@@ -42,7 +43,8 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, XPathError> {
     Ok(tokens)
 }
 
-/// After an operand a name is an operator; after an operator, or at the beginning, it is a name.
+/// Whether an operator follows: a name is an operator after an operand, but not after an operator
+/// or at the beginning.
 fn operator_follows(tokens: &[Token]) -> bool {
     match tokens.last() {
         None | Some(Token::Operator(_)) => false,

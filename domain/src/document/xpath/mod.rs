@@ -1,5 +1,5 @@
 //! XPath 1.0 over a [`Tree`](super::tree::Tree): all axes, predicates, unions, and the core
-//! function library. No variables, no extension functions, and no bindings of prefixes:
+//! function library. It has no variables, no extension functions, and no prefix bindings, because
 //! `docs/vnml.md` has none.
 
 mod axis;
@@ -21,13 +21,13 @@ pub(crate) use value::{Item, Value, format_number};
 
 use super::budget::Over;
 
-/// Why an expression gives nothing.
+/// Why an expression gives no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum XPathError {
-    /// It is no expression.
+    /// The expression is invalid.
     #[error("{0}")]
     Syntax(String),
-    /// It goes over what the document may cost.
+    /// The expression exceeds the budget of the document.
     #[error("{0}")]
     TooCostly(Over),
 }
@@ -38,7 +38,7 @@ impl From<Over> for XPathError {
     }
 }
 
-/// Compiles an expression once; it is data, and nothing is ever put into it.
+/// Compiles an expression once. It is data; nothing is ever inserted into its text.
 pub(crate) fn compile(text: &str) -> Result<Expression, XPathError> {
     parser::parse(text)
 }

@@ -1,4 +1,4 @@
-//! The grammar of XPath 1.0: brackets by recursive descent, operators by their precedence.
+//! The grammar of XPath 1.0. Brackets use recursive descent, and operators use their precedence.
 
 mod operators;
 mod path;
@@ -10,12 +10,12 @@ use super::lexer::{Token, tokens};
 
 /// The deepest nesting of brackets in an expression.
 pub(crate) const MAX_NESTING: usize = 32;
-/// The most levels of a compiled expression, which evaluating and dropping it recurse over.
+/// The maximum number of levels of a compiled expression, over which evaluation and drop recurse.
 pub(crate) const MAX_HEIGHT: usize = 96;
 
 type Parsed<T> = Result<T, XPathError>;
 
-/// An expression, and how many levels it has.
+/// An expression, and its number of levels.
 struct Grown {
     expression: Expression,
     height: usize,
@@ -29,7 +29,7 @@ impl Grown {
         }
     }
 
-    /// One level above what has so many.
+    /// Puts an expression one level above operands with `below` levels.
     fn above(below: usize, expression: Expression) -> Parsed<Self> {
         if below >= MAX_HEIGHT {
             let reason = format!("it has more than {MAX_HEIGHT} levels of operators and brackets");
@@ -42,7 +42,7 @@ impl Grown {
     }
 }
 
-/// Expressions that stand side by side, and the height of the highest.
+/// Adjacent expressions, and the height of the highest one.
 #[derive(Default)]
 struct Row {
     expressions: Vec<Expression>,

@@ -8,7 +8,7 @@ use super::value::{Item, Value};
 use crate::document::tree::{Kind, NodeId};
 use crate::document::well_formed::XML_NAMESPACE;
 
-/// From how many nodes on those that were found are sorted before more are.
+/// From this many nodes on, the nodes found so far are sorted before more are collected.
 const COMPACT_FROM: usize = 64 * 1024;
 
 impl Evaluator<'_> {
@@ -36,7 +36,8 @@ impl Evaluator<'_> {
         for item in from {
             all.append(&mut self.step_from(step, *item)?);
             if all.len() >= compact_at {
-                // What several nodes lead to is not held several times.
+                // Sorting removes duplicates, so a node that several nodes lead to is held only
+                // once.
                 all = self.in_order(all)?;
                 compact_at = COMPACT_FROM.max(2 * all.len());
             }
@@ -62,7 +63,7 @@ impl Evaluator<'_> {
         Ok(found)
     }
 
-    /// Children by name come from the index, and so does `//name`.
+    /// Finds the nodes of a step by the index, which has children by name and `//name`.
     fn indexed(&self, step: &Step, item: Item) -> Evaluated<Option<Vec<Item>>> {
         let (Test::Name(name), Item::Node(parent)) = (&step.test, item) else {
             return Ok(None);
@@ -90,7 +91,7 @@ impl Evaluator<'_> {
     fn walk(&self, step: &Step, item: Item) -> Evaluated<Vec<Item>> {
         let mut found = Vec::new();
         if let (Axis::Namespace, Item::Node(element)) = (step.axis, item) {
-            // What is in scope is declared on the element or above it.
+            // Namespaces in scope are declared on the element or its ancestors.
             let up = std::iter::successors(Some(element), |node| self.tree.parent(*node));
             for above in up {
                 self.visit(1 + self.tree.attribute_count(above))?;
@@ -144,7 +145,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Whether a namespace passes a test: by its prefix, on the axis of namespaces.
+    /// Whether a namespace passes a test. On the namespace axis the name is its prefix.
     fn is_namespace(&self, test: &Test, axis: Axis, owner: NodeId, index: u32) -> bool {
         match test {
             Test::Node => true,
@@ -158,7 +159,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The nodes, nearest first, for which the predicate holds.
+    /// The nodes for which the predicate holds. `nodes` come nearest first.
     fn filter(&self, predicate: &Expression, nodes: Vec<Item>) -> Evaluated<Vec<Item>> {
         let size = nodes.len();
         if let Expression::Number(number) = predicate {
@@ -189,12 +190,13 @@ impl Evaluator<'_> {
     }
 }
 
-/// Names are of no namespace, but those that begin with `xml:`, which is bound everywhere.
+/// Whether a name test can match: names have no namespace, except those that begin with `xml:`,
+/// which is always bound.
 fn is_in_reach(name: &str, namespace: &str) -> bool {
     namespace.is_empty() || name.starts_with("xml:")
 }
 
-/// `@name = 'value'`, either way round: what the index of attribute values answers.
+/// `@name = 'value'`, in either order: the predicates that the index of attribute values answers.
 fn literal_attribute(predicate: &Expression) -> Option<(&str, &str)> {
     let Expression::Chain(a, rest) = predicate else {
         return None;

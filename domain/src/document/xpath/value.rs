@@ -1,4 +1,4 @@
-//! The four types of XPath 1.0, and how one becomes another.
+//! The four types of XPath 1.0, and their conversions.
 
 use std::borrow::Cow;
 
@@ -8,20 +8,19 @@ use crate::document::tree::{NodeId, Tree};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Item {
     Node(NodeId),
-    /// An element and the place of one of its attributes.
+    /// An element and the index of one of its attributes.
     Attribute(NodeId, u32),
-    /// An element and the place of one of the namespaces in scope on it.
+    /// An element and the index of one of the namespaces in scope on it.
     Namespace(NodeId, u32),
 }
 
 /// Attributes come after the namespaces of their element.
 const AFTER_NAMESPACES: u32 = 1 << 16;
 
-/// A value. Text is borrowed from the document or the expression wherever that has it in one
-/// piece.
+/// A value. Text is borrowed from the document or the expression if it is there in one piece.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'v> {
-    /// In document order, each once.
+    /// Nodes in document order, each once.
     Nodes(Vec<Item>),
     Boolean(bool),
     Number(f64),
@@ -29,8 +28,8 @@ pub(crate) enum Value<'v> {
 }
 
 impl Item {
-    /// Its place in document order: an element, then the namespaces in scope on it, then its
-    /// attributes, then what is below it.
+    /// The position in document order: an element, then the namespaces in scope on it, then its
+    /// attributes, then its descendants.
     pub fn order(self, tree: &Tree) -> (u32, u32) {
         match self {
             Self::Node(node) => (tree.order(node), 0),
@@ -51,7 +50,8 @@ impl Value<'_> {
     }
 }
 
-/// Section 4.4: white space, an optional minus, digits with at most one point.
+/// Parses a number (section 4.4): white space, an optional minus, and digits with at most one
+/// point.
 pub(super) fn parse_number(text: &str) -> f64 {
     let text = text.trim_matches([' ', '\t', '\r', '\n']);
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -64,7 +64,7 @@ pub(super) fn parse_number(text: &str) -> f64 {
     }
 }
 
-/// Section 4.2: never an exponent, no trailing zeros, no negative zero.
+/// Formats a number (section 4.2): never an exponent, no trailing zeros, no negative zero.
 pub(crate) fn format_number(number: f64) -> String {
     if number.is_nan() {
         "NaN".into()

@@ -5,8 +5,8 @@ use crate::request::{
     TaskFailed, TaskState, TaskSucceeded, Verdict,
 };
 
-/// A group with the outcomes of one command counted in, without a copy of the group: its cost
-/// is that of the outcomes.
+/// A group that includes the outcomes of one command. It does not copy the group, so its cost
+/// depends only on the number of outcomes.
 pub(super) struct Tally<'a> {
     group: &'a Group,
     run: u32,
@@ -15,20 +15,20 @@ pub(super) struct Tally<'a> {
     failed: u32,
 }
 
-/// What this command has already said of a task.
+/// The changes that this command has made to a task.
 #[derive(Default)]
 struct Touched {
     succeeded: bool,
-    /// Its dead letter, where it was given up.
+    /// The dead letter of the task, if the task was given up.
     letter: Option<String>,
     attempts: Vec<Attempt>,
 }
 
-/// The tasks of a group that a failure tells of.
+/// The tasks of a group that a failure lists.
 pub(super) struct Told {
-    /// The first of them.
+    /// The first of the tasks.
     pub tasks: Vec<FailedTask>,
-    /// How many there are.
+    /// The number of all tasks.
     pub count: usize,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// The event of an outcome; none where it says nothing new.
+    /// Adds an outcome. Returns its event, or `None` if the outcome is not new.
     pub(super) fn take_in(&mut self, outcome: &Outcome) -> Option<Event> {
         if outcome.group != self.group.index {
             return None;
@@ -63,7 +63,8 @@ impl<'a> Tally<'a> {
                 let attempt = attempt(outcome, fault);
                 let earlier_run = outcome.run.is_some_and(|run| run < self.run);
                 if earlier_run && matches!(next, Next::DeadLetter(_)) {
-                    // It ended a run that has ended; its number may be one of this run too.
+                    // The attempt ended a run that is over, and its number may also occur in the
+                    // current run.
                     return None;
                 }
                 if !touched.is_news(task, &attempt, next) {
@@ -87,7 +88,7 @@ impl<'a> Tally<'a> {
         self.failed
     }
 
-    /// The failure of the group by the tasks given up, with their attempts.
+    /// The failure of the group: the tasks given up, with their attempts.
     pub(super) fn failure(&self) -> Failure {
         let (index, size) = (self.group.index, self.group.tasks.len());
         let told = self.told(|task, touched| {
@@ -103,7 +104,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// The tasks without a result: what the state has, with the outcomes of this command.
+    /// The tasks without a result, from the state and the outcomes of this command.
     pub(super) fn without_result(&self) -> Told {
         self.told(|_, _| true)
     }
@@ -152,7 +153,7 @@ impl From<Told> for Failure {
     }
 }
 
-/// The attempts by number, whatever order they were reported in.
+/// The attempts ordered by number, whatever order they were reported in.
 fn in_order(known: &[Attempt], more: &[Attempt]) -> Vec<Attempt> {
     let mut attempts = known.to_vec();
     for attempt in more {
@@ -163,15 +164,15 @@ fn in_order(known: &[Attempt], more: &[Attempt]) -> Vec<Attempt> {
 }
 
 impl Touched {
-    /// Whether the task has not ended, by the state and by what this command has said.
+    /// Whether the task has not ended, by the state and by the outcomes of this command.
     fn is_open(&self, task: &TaskState) -> bool {
         matches!(task, TaskState::Pending { .. }) && !self.succeeded && self.letter.is_none()
     }
 
-    /// Whether a failed attempt is to be recorded. A task without a result keeps the history of
-    /// every attempt, in whatever order they are reported, but it is given up once in a run.
-    /// The number alone does not tell an attempt: a message that is sent again counts anew from
-    /// what was known then.
+    /// Whether to record a failed attempt. A task without a result keeps the history of every
+    /// attempt, in whatever order they are reported, but it is given up only once in a run. The
+    /// number alone does not identify an attempt: when a message is sent again, its count restarts
+    /// from the last attempt known at that time.
     fn is_news(&self, task: &TaskState, attempt: &Attempt, next: &Next) -> bool {
         let (known, earlier) = match task {
             TaskState::Succeeded(_) => return false,
@@ -183,7 +184,7 @@ impl Touched {
         }
         match next {
             Next::RetryAt(_) | Next::DispatchAt(_) => true,
-            // One of before a redrive ends nothing of the run that is under way.
+            // An attempt from before a redrive ends nothing in the current run.
             Next::DeadLetter(_) => self.is_open(task) && attempt.attempt > earlier,
         }
     }

@@ -6,7 +6,7 @@ use super::*;
 
 const MOST: usize = 1_000;
 
-/// Reads a body that comes in chunks of 100 bytes; with how many bytes of it were read.
+/// Reads a body that arrives in chunks of 100 bytes. Also returns how many bytes were read.
 async fn read(bodies: &Shared, coding: &str, body: &[u8]) -> (Result<Posted, Refused>, usize) {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_ENCODING, coding.parse().unwrap());
@@ -74,7 +74,7 @@ async fn what_is_refused_is_read_no_further() {
         (refused.err(), read_of),
         (Some(Refused::TooLarge), MOST + 100)
     );
-    // What decodes to nothing is no more than that either.
+    // A body that decodes to nothing has the same limit on its encoded size.
     let nothing = gzip(b"").repeat(100);
     let refused = read(&bodies, "gzip", &vec![nothing; 4].concat()).await.0;
     assert_eq!(refused.err(), Some(Refused::TooLarge));

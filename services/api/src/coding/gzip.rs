@@ -6,13 +6,13 @@ use flate2::write::GzDecoder;
 
 use super::{Broken, SLICE_BYTES, STREAMS_MAX, Slice};
 
-/// What one member's decoder holds: its window, its tables and what it has not given out.
+/// The memory of one member's decoder: its window, its tables and its pending output.
 const HOLDS: usize = 128 * 1024;
 
 /// The members of a body.
 pub struct Members {
     member: GzDecoder<Vec<u8>>,
-    /// How many began.
+    /// The number of members that have begun.
     begun: usize,
 }
 
@@ -29,9 +29,9 @@ impl Members {
     pub fn decode(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Slice, Broken> {
         let mut left = &bytes[..bytes.len().min(SLICE_BYTES)];
         let (most, begun) = (out.len() + SLICE_BYTES, self.begun);
-        // A member's beginning costs as much as a good piece of one.
+        // A member's beginning costs as much as a large part of its data.
         while !left.is_empty() && out.len() < most && self.begun - begun < 16 {
-            // No more than 32 KiB come out of one piece.
+            // One write produces at most 32 KiB.
             match self.member.write(left) {
                 Ok(0) => self.next(out)?,
                 Ok(taken) => left = &left[taken..],
@@ -46,7 +46,7 @@ impl Members {
         })
     }
 
-    /// What follows a member is another one.
+    /// Starts the next member: only another member may follow a member.
     fn next(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
         self.member.try_finish().map_err(|_| Broken::Corrupt)?;
         out.append(self.member.get_mut());
@@ -60,9 +60,10 @@ impl Members {
 
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
         if self.member.try_finish().is_err() {
-            // Too little for a beginning is something else behind the last member.
+            // Too few bytes for a member header: something other than a member follows the last
+            // one.
             let is_member = self.begun == 1 || self.member.header().is_some();
-            // Of one that is cut off, its sum is missing, as far as can be told.
+            // For a truncated member the decoder can tell only that the checksum is missing.
             return Err(if is_member {
                 Broken::Truncated
             } else {
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn what_was_packed_small_comes_out_in_slices() {
         let body = member(&vec![0; 50_000_000]);
-        // `decoded` looks at each.
+        // `decoded` checks each slice.
         let (whole, _) = decoded("gzip", &body, usize::MAX).unwrap();
         assert_eq!(whole.len(), 50_000_000);
     }

@@ -7,23 +7,23 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::failure::Problem;
 
-/// So much comes out of one slice, about, and no more is taken in: a slice takes well under a
-/// millisecond.
+/// About how many bytes one slice produces, and the most bytes that it consumes. A slice takes well
+/// under a millisecond.
 pub const SLICE_BYTES: usize = 64 * 1024;
-/// So many gzip members, or zstd frames, a body may have: each costs its own beginning, however
-/// little is in it.
+/// The maximum number of gzip members or zstd frames in a body. Each one has a fixed cost, even
+/// when it is almost empty.
 pub const STREAMS_MAX: usize = 10_000;
 
-/// Why a body is not what its Content-Encoding says, or is not decoded.
+/// Why a body does not match its Content-Encoding, or cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// It is not in that coding, or other bytes follow.
+    /// The body is not in that coding, or other bytes follow it.
     Corrupt,
-    /// It ends early, or its checksum is wrong.
+    /// The body ends early, or its checksum is wrong.
     Truncated,
-    /// It has too many members or frames.
+    /// The body has too many members or frames.
     TooManyStreams,
-    /// A zstd frame wants more memory than RFC 9659 lets it.
+    /// A zstd frame needs more memory than RFC 9659 allows.
     WindowTooLarge(u64),
 }
 
@@ -42,26 +42,27 @@ impl std::fmt::Display for Broken {
     }
 }
 
-/// What became of a slice.
+/// The result of decoding one slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slice {
-    /// So many bytes were taken in.
+    /// The number of bytes consumed.
     pub taken: usize,
-    /// So much memory the decoder holds by now, at the most.
+    /// An upper bound on the memory that the decoder holds now, in bytes.
     pub holds: usize,
-    /// Whether more comes out, though nothing more goes in.
+    /// Whether the decoder has more output without more input.
     pub more: bool,
 }
 
-/// What takes a body out of its coding.
+/// Decodes a body from its content coding.
 pub enum Decoder {
     Gzip(Box<gzip::Members>),
     Zstd(Box<zstandard::Frames>),
 }
 
 impl Decoder {
-    /// The decoder for what the headers say; none where the body is as it is. Names are without
-    /// case; of several codings only one may be more than `identity`.
+    /// The decoder for the content coding in the headers; `None` when the body has no coding.
+    /// Coding names are case-insensitive. Of several codings at most one may differ from
+    /// `identity`.
     pub fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let mut decoder = None;
         for value in headers.get_all(header::CONTENT_ENCODING) {
@@ -89,7 +90,7 @@ impl Decoder {
             .map(|frames| Self::Zstd(Box::new(frames)))
     }
 
-    /// Decodes a slice of what has come, onto the end of `out`.
+    /// Decodes a slice of the bytes that have arrived, and appends the output to `out`.
     pub fn decode(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Slice, Broken> {
         match self {
             Self::Gzip(members) => members.decode(bytes, out),
@@ -97,7 +98,7 @@ impl Decoder {
         }
     }
 
-    /// What is still to come out of it, where the body may end here.
+    /// Appends the remaining output to `out`. Fails when the body may not end here.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
         match self {
             Self::Gzip(members) => members.finish(out),
@@ -149,12 +150,13 @@ mod tests {
     }
 }
 
-/// What the codings' own tests share.
+/// Helpers that the tests of all codings share.
 #[cfg(test)]
 mod whole {
     use super::{Broken, Decoder, SLICE_BYTES};
 
-    /// Decodes all of it as it comes in pieces of this size; with the most memory it held.
+    /// Decodes a whole body that arrives in pieces of this size. Also returns the most memory that
+    /// the decoder held.
     pub fn decoded(coding: &str, body: &[u8], piece: usize) -> Result<(Vec<u8>, usize), Broken> {
         let mut decoder = Decoder::named(coding).unwrap();
         let (mut whole, mut held) = (Vec::new(), 0);

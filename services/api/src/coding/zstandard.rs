@@ -1,21 +1,22 @@
-//! Zstandard (RFC 8878): one frame after another, each with a window of 8 MiB at the most.
+//! Zstandard (RFC 8878): one frame after another, each with a window of at most 8 MiB.
 
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::{Broken, SLICE_BYTES, STREAMS_MAX, Slice};
 
-/// The largest window (RFC 9659): so much of what came out a decoder keeps.
+/// The largest window (RFC 9659): the amount of recent output that a decoder keeps.
 pub const WINDOW_MAX_BYTES: u64 = 1 << WINDOW_MAX_LOG;
 const WINDOW_MAX_LOG: u32 = 23;
 /// The largest block.
 const BLOCK_MAX_BYTES: u64 = 128 * 1024;
-/// What a decoder holds beside its window and some blocks.
+/// The memory of a decoder in addition to its window and some blocks.
 const TABLES_BYTES: usize = 160 * 1024;
 
 /// The frames of a body.
 pub struct Frames {
     decoder: Decoder<'static>,
-    /// What has come of a frame's head, which is not given to the decoder before it is whole.
+    /// The bytes of a frame header that is not complete yet. The decoder receives a header only
+    /// when it is complete.
     head: Vec<u8>,
     within: bool,
     begun: usize,
@@ -52,7 +53,8 @@ impl Frames {
         })
     }
 
-    /// Takes in the head of a frame, a byte at a time: it says how much memory the frame wants.
+    /// Collects the header of a frame, a byte at a time. The header states how much memory the
+    /// frame needs.
     fn begin(&mut self, bytes: &[u8]) -> Result<Slice, Broken> {
         for (before, byte) in bytes.iter().enumerate() {
             self.head.push(*byte);
@@ -70,7 +72,7 @@ impl Frames {
             self.within = true;
             let head = std::mem::take(&mut self.head);
             let (taken, _) = self.run(&head, &mut [])?;
-            // A head goes in whole: nothing of it is data.
+            // The decoder must consume the whole header, because no byte of it is data.
             return if taken == head.len() {
                 Ok(self.slice(before + 1))
             } else {
@@ -111,8 +113,8 @@ impl Frames {
     }
 }
 
-/// The size of the window that the head of a frame asks for (RFC 8878, 3.1.1.1); none where more
-/// of the head is to come. A frame that is passed over has none.
+/// The size of the window that a frame header asks for (RFC 8878, 3.1.1.1); `None` while the header
+/// is incomplete. A skippable frame has no window.
 fn window(head: &[u8]) -> Result<Option<u64>, Broken> {
     const MAGIC: u32 = 0xFD2F_B528;
     let Some(magic) = head.first_chunk().copied().map(u32::from_le_bytes) else {
@@ -191,7 +193,7 @@ mod tests {
         let refused = decoded("zstd", &frame(b"text", 24), 5).unwrap_err();
         assert_eq!(refused, Broken::WindowTooLarge(1 << 24));
         assert!(refused.to_string().contains("8388608"), "{refused}");
-        // The next size that a window can have.
+        // The next larger size that a window can have.
         let beyond = [&0xFD2F_B528_u32.to_le_bytes()[..], &[0, 13 << 3 | 1]].concat();
         let refused = decoded("zstd", &beyond, 64).unwrap_err();
         assert_eq!(refused, Broken::WindowTooLarge((1 << 23) + (1 << 20)));
@@ -234,7 +236,7 @@ mod tests {
     #[test]
     fn what_was_packed_small_comes_out_in_slices() {
         let body = frame(&vec![0; 50_000_000], 23);
-        // `decoded` looks at each.
+        // `decoded` checks each slice.
         let (whole, _) = decoded("zstd", &body, usize::MAX).unwrap();
         assert_eq!(whole.len(), 50_000_000);
     }

@@ -1,4 +1,4 @@
-//! The operator's allow-list, and where the URIs on it lead.
+//! The operator's allow-list, and the targets of the URIs on it.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use super::FetchError;
 
-/// What may be fetched; by default nothing.
+/// The URIs that may be fetched; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed {
     buckets: Vec<(String, String)>,
@@ -15,10 +15,10 @@ pub struct Allowed {
     hosts: Vec<Url>,
 }
 
-/// Where an allowed URI leads.
+/// The target of an allowed URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The first of these that is there, each with the root it must stay under.
+    /// Candidate files, each with the root that must contain it. The first that exists counts.
     File(Vec<(PathBuf, PathBuf)>),
     /// An object of a bucket.
     Object {
@@ -32,8 +32,8 @@ pub enum Target {
 }
 
 impl Allowed {
-    /// Reads a list: `s3://bucket[/prefix]`, `file:///root`, `https://host[:port][/path]`, with
-    /// commas between; `plain` lets `http://` hosts in as well.
+    /// Parses a list of `s3://bucket[/prefix]`, `file:///root` and `https://host[:port][/path]`,
+    /// separated by commas. `plain` also allows `http://` hosts.
     pub fn parse(list: &str, plain: bool) -> Result<Self, String> {
         let mut allowed = Self::default();
         for entry in list.split(',').map(str::trim).filter(|e| !e.is_empty()) {
@@ -74,7 +74,7 @@ impl Allowed {
         Ok(())
     }
 
-    /// Where a URI leads, if it may be fetched.
+    /// The target of a URI, if it may be fetched.
     pub fn target(&self, uri: &str) -> Result<Target, FetchError> {
         if let Some(rest) = uri.strip_prefix("s3://") {
             return self.object(rest);
@@ -109,8 +109,8 @@ impl Allowed {
         })
     }
 
-    /// An absolute path under one of the roots, or a relative one in each. Whether it stays
-    /// there is for the file system to say.
+    /// Resolves an absolute path under one of the roots, or a relative one in each root. The reader
+    /// later checks on the file system whether the path stays there.
     fn file(&self, path: &str) -> Result<Target, FetchError> {
         if path.contains('\0') || self.roots.is_empty() {
             return Err(not_allowed("HREF_ALLOW has no file:// root for it"));
@@ -148,7 +148,8 @@ fn not_allowed(reason: &str) -> FetchError {
     FetchError::NotAllowed(reason.into())
 }
 
-/// Whole parts only: `team` allows `team/a`, and not `team-b/a`.
+/// Whether a path is under a prefix. Only whole parts match: `team` allows `team/a`, but not
+/// `team-b/a`.
 fn is_under(path: &str, prefix: &str) -> bool {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     let rest = path.strip_prefix(prefix);

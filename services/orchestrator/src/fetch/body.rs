@@ -1,4 +1,4 @@
-//! Reading answers, and no further than they may go.
+//! Reading response bodies up to a limit.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 
 use super::FetchError;
 
-/// The bytes of an answer that was a success.
+/// Reads the body of a successful response.
 pub async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, FetchError> {
     let status = response.status();
     if !status.is_success() {
@@ -53,8 +53,8 @@ pub async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Fetch
     }
 }
 
-/// Nobody asked for compression, but objects may be stored so. Stops at the limit, whatever a
-/// bomb would become.
+/// Decompresses a body. The request did not ask for compression, but objects may be stored
+/// compressed. Decompression stops at the limit, however large a bomb would grow.
 fn inflate(packed: &[u8], limit: usize) -> Result<Vec<u8>, FetchError> {
     let mut bytes = Vec::new();
     let room = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

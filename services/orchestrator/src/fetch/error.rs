@@ -1,19 +1,19 @@
-/// Why something was not fetched, by what is to be done about it.
+/// Why a fetch failed, by how the caller must handle it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// The operator's allow-list does not have it, or it leads where nothing may be fetched.
+    /// The allow-list does not contain the URI, or the URI leads to a forbidden target.
     #[error("it may not be fetched: {0}")]
     NotAllowed(String),
-    /// Trying again may help.
+    /// A retry may help.
     #[error("{0}")]
     Transient(String),
-    /// It is not there, or not what it should be.
+    /// The resource does not exist or is not usable.
     #[error("{0}")]
     Final(String),
 }
 
 impl FetchError {
-    /// What went wrong on the way to a server, with its causes.
+    /// Describes a failed exchange with a server, with its causes.
     pub(super) fn of_exchange(error: &reqwest::Error) -> Self {
         let mut text = String::from("the exchange failed");
         let mut cause = std::error::Error::source(error);

@@ -1,4 +1,4 @@
-//! Files under the roots of the allow-list.
+//! Reading files under the roots of the allow-list.
 
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -9,8 +9,8 @@ use tokio::io::AsyncReadExt;
 use super::FetchError;
 use super::body::too_large;
 
-/// The bytes of the first of these files that is there, each with the root it must be under
-/// once every symbolic link is followed.
+/// Reads the first of these files that exists. Each comes with the root that must contain it once
+/// all symbolic links are followed.
 pub async fn read(
     candidates: Vec<(PathBuf, PathBuf)>,
     limit: usize,
@@ -28,7 +28,7 @@ pub async fn read(
 async fn one(path: &Path, root: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
     let real = within(path, root).await?;
     let about = tokio::fs::metadata(&real).await.map_err(|e| of(&e))?;
-    // A pipe or a device would never end.
+    // Reading a pipe or a device might never end.
     if !about.is_file() {
         return Err(FetchError::Final("it is no regular file".into()));
     }
@@ -45,8 +45,8 @@ async fn one(path: &Path, root: &Path, limit: usize) -> Result<Vec<u8>, FetchErr
     Ok(bytes)
 }
 
-/// The real path of a file, which must be under the root. What is outside is not even said to
-/// be there or not.
+/// The real path of a file, which must be under the root. The error for a path outside does not
+/// even reveal whether the file exists.
 async fn within(path: &Path, root: &Path) -> Result<PathBuf, FetchError> {
     let outside = || FetchError::NotAllowed("it is not under a file:// root of HREF_ALLOW".into());
     let climbs = path.components().any(|part| part == Component::ParentDir);

@@ -1,4 +1,4 @@
-//! Hosts of the allow-list.
+//! Fetching from the hosts of the allow-list.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,7 +7,7 @@ use reqwest::{Client, Url};
 
 use super::{Bounds, FetchError, body};
 
-/// Gets from hosts, each time over a connection of its own to an address that was checked.
+/// Sends GET requests, each over its own connection to a checked address.
 pub struct Hosts {
     /// Whether hosts may be on the operator's own network.
     private: bool,
@@ -26,8 +26,8 @@ impl Hosts {
         body::read(response, bounds.bytes).await
     }
 
-    /// The one address that is connected to. All that the name has must be allowed: a name
-    /// that mixes them is up to something.
+    /// The one address to connect to. All addresses of the name must be allowed: a name that mixes
+    /// public and private addresses is suspicious.
     async fn resolve(&self, url: &Url) -> Result<SocketAddr, FetchError> {
         let port = url.port_or_known_default().unwrap_or(443);
         let host = url.host_str().unwrap_or_default();
@@ -49,7 +49,7 @@ impl Hosts {
     }
 }
 
-/// One that knows the host at this address only.
+/// A client that can reach the host only at this address.
 fn client(url: &Url, address: SocketAddr, bounds: Bounds) -> Result<Client, FetchError> {
     let host = url.host_str().unwrap_or_default();
     let mut client = Client::builder()
@@ -59,7 +59,7 @@ fn client(url: &Url, address: SocketAddr, bounds: Bounds) -> Result<Client, Fetc
         .timeout(bounds.time)
         .pool_max_idle_per_host(0);
     if url.scheme() == "http" {
-        // No certificate is ever looked at, so a system that has none is no obstacle.
+        // Plain HTTP never checks a certificate, so a system without certificates can still use it.
         client = client.tls_certs_only([]);
     }
     let failed = |error: reqwest::Error| FetchError::Final(format!("no client: {error}"));

@@ -1,5 +1,6 @@
-//! Fetching what documents refer to. Nothing may be fetched but what the operator allows, and
-//! nobody who writes a document decides which machine is asked or which file is read.
+//! Fetching the resources that documents refer to. Only URIs that the operator allows may be
+//! fetched. The author of a document never decides which machine is contacted or which file is
+//! read.
 
 mod allow;
 mod body;
@@ -26,19 +27,19 @@ pub struct Fetcher {
     https: https::Hosts,
 }
 
-/// The bounds on one fetch.
+/// The limits on one fetch.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How long it may take, from the name's resolution to the last byte.
+    /// How long a fetch may take, from name resolution to the last byte.
     pub time: Duration,
-    /// The most bytes, also once decompressed.
+    /// The most bytes, before and after decompression.
     pub bytes: usize,
 }
 
 impl Fetcher {
-    /// As the settings allow.
+    /// A fetcher with the allow-list and limits of the settings.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        // Whoever comes first chooses the provider for the whole process.
+        // The first call chooses the provider for the whole process.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let bounds = Bounds {
             time: settings.href_timeout,

@@ -9,7 +9,7 @@ use runtime::Settings;
 use super::sign::Credentials;
 use super::{Bounds, FetchError, body};
 
-/// What stays as it is in a key, as the signature wants it.
+/// The characters of a key that the signature requires unescaped.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -17,7 +17,7 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// Where buckets are. The operator configured it, so its address needs no check.
+/// The S3 endpoint. The operator configured it, so its address needs no check.
 pub struct Store {
     client: Client,
     endpoint: Url,

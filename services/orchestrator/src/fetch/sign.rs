@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use runtime::Settings;
 use sha2::{Digest, Sha256};
 
-/// The bytes that a block of SHA-256 has, for HMAC (RFC 2104).
+/// The block size of SHA-256 in bytes, for HMAC (RFC 2104).
 const BLOCK: usize = 64;
 
-/// Who asks.
+/// The credentials that sign a request.
 pub struct Credentials {
     pub access_key_id: String,
     pub secret_access_key: String,
@@ -15,7 +15,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Those of the settings, where there are any.
+    /// The credentials of the settings, if there are any.
     pub fn of(settings: &Settings) -> Option<Self> {
         let token = settings.s3_session_token.clone();
         (!settings.s3_access_key_id.is_empty()).then(|| Self {
@@ -25,7 +25,8 @@ impl Credentials {
         })
     }
 
-    /// The headers that sign a GET of a path at this time; `more` are signed with it.
+    /// The headers that sign a GET of a path at this time. The headers in `more` are signed as
+    /// well.
     pub fn sign(
         &self,
         region: &str,

@@ -23,7 +23,7 @@ fn fetcher(settings: &[(&str, &str)]) -> Fetcher {
     Fetcher::new(&Settings::load(None, given, |_| None).unwrap()).unwrap()
 }
 
-/// What a URI is under an allow-list: whether it may be fetched at all.
+/// The target of a URI under an allow-list, or the error if it may not be fetched.
 fn allows(list: &str, uri: &str) -> bool {
     Allowed::parse(list, false).unwrap().target(uri).is_ok()
 }
@@ -171,7 +171,7 @@ async fn a_file_stays_under_its_root_through_links_too() {
     ));
 }
 
-/// Serves routes on a free port, until the test ends.
+/// Serves routes on a free port until the test ends.
 async fn serve(routes: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -207,7 +207,7 @@ async fn an_allowed_host_is_asked_at_the_address_that_was_checked() {
         "{fetched:?}"
     );
     let named_url = local(&named, &[]).fetch(&format!("{named}/a.xml")).await;
-    // Where the name has an IPv6 address first, nobody listens there.
+    // If the name has an IPv6 address first, nobody listens there.
     assert!(
         matches!(named_url, Ok(_) | Err(FetchError::Transient(_))),
         "{named_url:?}"

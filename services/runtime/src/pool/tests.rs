@@ -77,7 +77,7 @@ async fn what_nobody_waits_for_any_more_never_begins() {
         holding.recv().await.unwrap();
     }
     let waited_for = pool.run(Cost::Costly, move || tell.send(()).unwrap());
-    // Polled once, it is in the queue; then its caller goes away.
+    // One poll puts the work into the queue; then its caller goes away.
     tokio::select! {
         biased;
         _ = waited_for => unreachable!("every thread is held"),

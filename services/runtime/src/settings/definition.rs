@@ -1,23 +1,23 @@
-//! What a setting is, and who set it.
+//! The definition of a setting, and the source of its value.
 
 use std::fmt;
 
 /// The part of the program that a setting belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Where the servers are.
+    /// The addresses of the servers.
     Connections,
-    /// What every role must share.
+    /// Settings that all roles must share.
     Deployment,
     /// The HTTP API.
     Api,
     /// The worker.
     Worker,
-    /// Fetching what documents refer to.
+    /// Fetching the resources that documents refer to.
     References,
     /// Webhooks.
     Webhooks,
-    /// Every process.
+    /// Settings of every process.
     Process,
 }
 
@@ -33,7 +33,7 @@ impl Part {
         Self::Process,
     ];
 
-    /// What the part is, as a heading.
+    /// The heading of this part.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -48,36 +48,36 @@ impl Part {
     }
 }
 
-/// One setting as it is documented, and as `fanfold config` prints it.
+/// One setting, as the documents and `fanfold config` present it.
 #[derive(Clone, Copy, Debug)]
 pub struct Definition {
-    /// The part of the program that it belongs to.
+    /// The part of the program that the setting belongs to.
     pub part: Part,
-    /// Its name in the environment; the file has it in lower case, the flag with dashes.
+    /// The name in the environment. The file has it in lower case, and the flag has dashes.
     pub name: &'static str,
-    /// The value it has when nobody sets it.
+    /// The value if nobody sets it.
     pub default: &'static str,
-    /// What it means, with its unit.
+    /// The meaning of the setting, with its unit.
     pub about: &'static str,
-    /// Whether its value is masked when it is printed.
+    /// Whether the value is masked when it is printed.
     pub secret: bool,
 }
 
 impl Definition {
-    /// The name of its flag, without the dashes before it.
+    /// The name of the flag, without the leading dashes.
     #[must_use]
     pub fn flag(&self) -> String {
         self.name.to_lowercase().replace('_', "-")
     }
 
-    /// Its name in the file.
+    /// The name in the file.
     #[must_use]
     pub fn key(&self) -> String {
         self.name.to_lowercase()
     }
 }
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Nobody set it.

@@ -2,33 +2,33 @@
 
 use super::Source;
 
-/// A setting that cannot be used.
+/// The error for an unusable setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A value that is no value of its setting.
+    /// The value is not valid for its setting.
     #[error("{name}='{value}' ({source_name}): {reason}")]
     Value {
         /// The setting.
         name: String,
-        /// What it was set to.
+        /// The value that was set.
         value: String,
-        /// Who set it.
+        /// The source of the value.
         source_name: Source,
-        /// Why that cannot be.
+        /// Why the value is not valid.
         reason: String,
     },
     /// A setting of an earlier version.
     #[error("{reason}")]
     Removed {
-        /// Which, and what to do instead.
+        /// The name of the setting, and its replacement.
         reason: String,
     },
-    /// The file cannot be used.
+    /// The settings file cannot be used.
     #[error("the settings file {path}: {reason}")]
     File {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// Why the file cannot be used.
         reason: String,
     },
 }

@@ -1,11 +1,11 @@
-//! The types that setting values are read as. Each says what it accepts, so that a value that
-//! cannot be used never becomes a setting.
+//! The types that setting values are parsed as. Each type rejects unusable values, so that they
+//! never become settings.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The units of a duration, with their milliseconds.
+/// The units of a duration, with their lengths in milliseconds.
 const TIME_UNITS: [(&str, u64); 5] = [
     ("ms", 1),
     ("s", 1_000),
@@ -13,7 +13,7 @@ const TIME_UNITS: [(&str, u64); 5] = [
     ("h", 3_600_000),
     ("d", 86_400_000),
 ];
-/// The units of a size, with their bytes.
+/// The units of a size, with their sizes in bytes.
 const SIZE_UNITS: [(&str, u64); 7] = [
     ("B", 1),
     ("kB", 1_000),
@@ -44,7 +44,7 @@ impl Unusable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Millis(Duration);
 
-/// The same; a plain number counts seconds.
+/// A duration such as `250ms` or `7d`; a plain number counts seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seconds(Duration);
 
@@ -64,7 +64,7 @@ pub struct Flag(bool);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole<T>(T);
 
-/// A value that need not be there.
+/// A value that may be absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unless<T>(Option<T>);
 
@@ -165,9 +165,9 @@ impl<T: FromStr> FromStr for Whole<T> {
     }
 }
 
-/// What zero is, for [`Positive`].
+/// The zero of a type, for [`Positive`].
 pub trait Zero {
-    /// Whether it is zero.
+    /// Whether the value is zero.
     fn is_zero(&self) -> bool;
 }
 
@@ -207,9 +207,9 @@ impl<T: FromStr<Err = Unusable> + Zero> FromStr for Positive<T> {
     }
 }
 
-/// A value as its setting's field has it.
+/// A value that converts into the field of its setting.
 pub trait Setting<F> {
-    /// The field's value; or why it does not fit there.
+    /// The value of the field, or why it does not fit.
     fn into_field(self) -> Result<F, Unusable>;
 }
 

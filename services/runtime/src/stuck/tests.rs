@@ -59,7 +59,7 @@ async fn a_look_reads_no_more_than_it_may_and_the_next_ones_read_on() {
     let world = World::start().await;
     let connection = connect(&world).await;
     let log = Log::new(connection.clone(), 1);
-    // As many as two looks read, and one more.
+    // As many commits as two queries read, and one more.
     let commits = 2 * SCAN_CHUNK + 1;
     for _ in 0..commits {
         log.append(new_id(), 0, &[received()]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Attempts whose payloads are on a broker of their own, which is away for a while.
+//! Attempts whose payloads are on a separate broker that is away for a while.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,10 +18,10 @@ use crate::{WorkerContext, attempt};
 
 const LEASE: Duration = Duration::from_millis(600);
 
-/// A worker at its context.
+/// A worker with its context.
 struct Site {
     world: World,
-    /// Where the payloads are.
+    /// The broker that stores the payloads.
     store: World,
     connection: Connection,
     context: Arc<WorkerContext>,
@@ -100,7 +100,7 @@ impl Site {
         tokio::spawn(async move { attempt::run(&context, task, &cancelled).await })
     }
 
-    /// The attempt and the verdict that are reported first.
+    /// The attempt number and the verdict of the first report.
     async fn reported(&self) -> (u32, Verdict) {
         let mut reports = Deliveries::of_reports(&self.connection, 0).await.unwrap();
         let delivery = reports.next().await.unwrap().swap_remove(0);
@@ -111,7 +111,7 @@ impl Site {
         }
     }
 
-    /// How many tasks were delivered, and how often one came again.
+    /// The number of delivered tasks, and how many of them were redeliveries.
     async fn deliveries(&self) -> (u64, usize) {
         let jetstream = self.world.jetstream().await;
         let tasks = jetstream.get_stream("TASKS").await.unwrap();
@@ -123,7 +123,7 @@ impl Site {
     }
 }
 
-/// A task document that is too large to ride inline, and the result of whoever echoes it.
+/// A task document that is too large to travel inline. The echo executor returns it as its result.
 fn large() -> String {
     let note = "x".repeat(100_000);
     format!(
@@ -162,7 +162,7 @@ async fn a_document_that_is_not_to_be_had_is_waited_for_and_costs_no_attempt() {
 #[tokio::test]
 async fn a_result_that_cannot_be_kept_is_kept_when_it_can() {
     let mut site = Site::new(Executor::Echo).await;
-    // In the message itself it needs no store.
+    // A document inside the message needs no object store.
     site.send(&Payload::from(large().as_str())).await;
     let task = site.take().await;
     site.store.kill_nats().await;

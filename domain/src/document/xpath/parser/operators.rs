@@ -4,7 +4,7 @@ use super::{Grown, Parsed, Parser, Row};
 use crate::document::xpath::XPathError;
 use crate::document::xpath::expression::{Arithmetic, Comparison, Expression, Operator};
 
-/// A binary operator, the loosest first.
+/// A binary operator, loosest first.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Binary {
     Or,
@@ -13,7 +13,7 @@ enum Binary {
 }
 
 impl Binary {
-    /// The higher, the tighter it binds.
+    /// The precedence: a higher operator binds tighter.
     fn precedence(self) -> u8 {
         match self {
             Self::Or => 0,
@@ -77,7 +77,7 @@ impl Parser {
             signs += 1;
         }
         let mut operand = self.union()?;
-        // Two signs still make a number of what is none.
+        // Two signs are not nothing: they convert a value that is not a number.
         let negations = match signs {
             0 => 0,
             signs if signs % 2 == 1 => 1,
@@ -107,8 +107,8 @@ impl Parser {
     }
 }
 
-/// Makes one of the last two operands. Where the left one is of the same operators already, the
-/// right one is added to it.
+/// Joins the last two operands into one. If the left one already has the same operators, the right
+/// one is added to it.
 fn join(operands: &mut Vec<Grown>, operator: Binary) -> Parsed<()> {
     let (Some(right), Some(left)) = (operands.pop(), operands.pop()) else {
         return Err(super::unexpected(None));

@@ -29,7 +29,7 @@ impl Parser {
         self.filter()
     }
 
-    /// A path that begins with what is no step.
+    /// A path that does not begin with a step.
     fn filter(&mut self) -> Parsed<Grown> {
         let primary = self.primary()?;
         let predicates = self.predicates()?;
@@ -126,7 +126,7 @@ impl Parser {
             Some(Token::PrefixStar(prefix)) => Err(unbound(&prefix)),
             Some(Token::Name(name)) if self.is("(") => self.node_type(&name),
             Some(Token::Name(name)) => match name.split_once(':') {
-                // The one prefix that is bound everywhere.
+                // `xml` is the only prefix that is always bound.
                 Some(("xml", _)) | None => Ok(Test::Name(name)),
                 Some((prefix, _)) => Err(unbound(prefix)),
             },
@@ -168,12 +168,12 @@ struct Steps {
 }
 
 impl Steps {
-    /// What `//` is short for.
+    /// Adds the step for which `//` is short.
     fn any_descendant(&mut self) {
         self.push(Axis::DescendantOrSelf, Test::Node, Row::default());
     }
 
-    /// Adds a step. `//name` without predicates that count is one walk instead of two.
+    /// Adds a step. `//name` becomes one walk instead of two if no predicate depends on position.
     fn push(&mut self, mut axis: Axis, test: Test, predicates: Row) {
         let after_any = self.steps.last().is_some_and(is_any_descendant);
         let counts = predicates.expressions.iter().any(Expression::counts);

@@ -1,4 +1,4 @@
-//! oxml is another implementation by other people: where the two agree, both are likely right.
+//! Compares with oxml, an independent implementation. Where the two agree, both are likely right.
 
 use oxml::tree::NodeKind;
 use oxml::xpath::Value as Theirs;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{DOCUMENT, GOLDEN, evaluated, shown, tree};
 
-/// What oxml gives, in the same form; none where it does not take the expression.
+/// The value that oxml gives, in the same form; `None` if oxml does not accept the expression.
 fn by_oxml(document: &oxml::Document, expression: &str) -> Option<String> {
     let compiled = oxml::XPath::compile(expression).ok()?;
     let context = document.root_element()?;
@@ -19,7 +19,7 @@ fn by_oxml(document: &oxml::Document, expression: &str) -> Option<String> {
         Theirs::String(text) => format!("text\t{text}"),
         Theirs::NodeSet(nodes) => {
             let nodes = nodes.iter().filter(|node| {
-                // Namespace nodes are not to be had here.
+                // Leave out namespace nodes, which this comparison does not cover.
                 !matches!(document.kind(**node), Some(NodeKind::Namespace { .. }))
             });
             let texts: Vec<String> = nodes
@@ -30,14 +30,16 @@ fn by_oxml(document: &oxml::Document, expression: &str) -> Option<String> {
     })
 }
 
-/// Both give the same, or one of them does not take the expression.
+/// The difference between the two values; `None` if they agree or one engine does not accept the
+/// expression.
 fn differs(xml: &str, expression: &str) -> Option<String> {
     let theirs = by_oxml(&oxml::parse(xml).ok()?, expression)?;
     let ours = evaluated(&tree(xml), expression).ok()?;
     (ours != theirs).then(|| format!("{expression}\n  {xml}\n  ours   {ours}\n  theirs {theirs}"))
 }
 
-/// oxml writes 15 digits, as libxml2 does; the recommendation wants as many as tell numbers apart.
+/// oxml writes 15 digits, as libxml2 does. The recommendation requires enough digits to distinguish
+/// numbers.
 const ODDITIES: &[&str] = &["string(1 div 3)"];
 
 #[test]

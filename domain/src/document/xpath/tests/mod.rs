@@ -1,4 +1,4 @@
-//! The evaluator against golden values, which lxml (libxml2) gave, and against oxml.
+//! Tests the evaluator against golden values from lxml (libxml2), and against oxml.
 
 mod differential;
 
@@ -22,7 +22,7 @@ fn tree(xml: &str) -> Tree {
     parse(xml.as_bytes(), &Limits::default()).unwrap()
 }
 
-/// What an expression gives at the document's element, as the golden file writes it.
+/// The value of an expression at the document element, in the form of the golden file.
 fn evaluated(tree: &Tree, expression: &str) -> Result<String, XPathError> {
     let index = Index::default();
     let evaluator = Evaluator::new(tree, &index, meter(Limits::default()));
@@ -44,8 +44,8 @@ fn shown(count: usize, texts: impl Iterator<Item = String>) -> String {
     format!("nodes\t{count}\t{}", texts.collect::<Vec<_>>().join("¦"))
 }
 
-/// Where libxml2 is not what the recommendation says: it writes 15 digits and exponents, reads
-/// exponents, and lxml leaves the document node out of what it gives.
+/// Where libxml2 differs from the recommendation. It writes 15 digits and exponents, and it reads
+/// exponents. lxml also omits the document node from its results.
 const DIFFERENT: &[&str] = &[
     "string(1 div 3)",
     "string(100000000000)",
@@ -79,7 +79,7 @@ fn an_expression_visits_no_more_than_its_document_may() {
             ..Limits::default()
         };
         let meter = meter(limits);
-        // The index is made and paid for by the first.
+        // The first evaluation builds the index and pays for it.
         let index = Index::default();
         let value = Evaluator::new(&tree, &index, meter.clone()).evaluate(&expression, tree.root());
         (value.map(|_| ()), meter.spent().visits)

@@ -1,0 +1,60 @@
+//! The data folder of `up` has one owner: two servers on one folder would destroy each other's data.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+/// The file that the owner keeps locked, with the number of its process.
+const LOCK: &str = "lock";
+
+/// A data folder that belongs to this process until this is dropped, or the process ends.
+pub struct DataFolder {
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Takes the folder; an error where another process has it.
+    pub fn take(folder: &Path) -> anyhow::Result<Self> {
+        let about = || format!("DATA_DIR {}", folder.display());
+        std::fs::create_dir_all(folder).with_context(about)?;
+        let mut options = File::options();
+        let lock = options.create(true).read(true).write(true).truncate(false);
+        let mut lock = lock.open(folder.join(LOCK)).with_context(about)?;
+        match lock.try_lock() {
+            Ok(()) => {
+                lock.set_len(0).with_context(about)?;
+                write!(lock, "{}", std::process::id()).with_context(about)?;
+                Ok(Self { _lock: lock })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                // Who it is helps to find it; that it is there is said in any case.
+                let _ = lock.read_to_string(&mut owner);
+                bail!(
+                    "{}: another `fanfold up` (process {owner}) uses this folder: stop it, or set \
+                     DATA_DIR to another folder",
+                    about()
+                );
+            }
+            Err(TryLockError::Error(error)) => Err(error).with_context(about),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_owner_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DataFolder::take(folder.path()).unwrap();
+        let refused = DataFolder::take(folder.path()).err().unwrap().to_string();
+        let own = std::process::id().to_string();
+        assert!(refused.contains(&own), "{refused}");
+        drop(first);
+        DataFolder::take(folder.path()).unwrap();
+    }
+}

@@ -68,6 +68,7 @@ bench-quick: tools
 lint: .tools/bin/cargo-deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features harness/containers --locked -- -D warnings
+	cargo check --manifest-path fuzz/Cargo.toml --all-targets --locked --quiet --target-dir target
 	cargo-deny --locked check bans licenses sources
 	@! cargo tree --locked --package fanfold --edges normal,build,features | grep 'runtime feature "poison"' \
 	|| { echo 'lint: the program is built with the poison of the tests'; exit 1; }

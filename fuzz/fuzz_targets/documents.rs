@@ -2,7 +2,9 @@
 //! read again, and unchanged results must give a document that is accepted.
 #![no_main]
 
-use domain::document::{CapturedResources, Document, HydrationError, Limits, canonicalize};
+use domain::document::{
+    CapturedResources, Document, Effort, HydrationError, Limits, canonicalize,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// Small enough that a run is over soon, large enough that every limit can be hit.
@@ -85,10 +87,11 @@ fn complete(document: &Document, resources: &mut CapturedResources, remote: Opti
 }
 
 fn tasks(document: &Document, resources: &CapturedResources, group: usize) -> Option<Vec<Vec<u8>>> {
-    let count = u32::try_from(document.count_tasks(resources, group).ok()?).ok()?;
+    let count = document.count_tasks(resources, group, Effort::Whole).ok()?;
+    let count = u32::try_from(count).ok()?;
+    let made = document.tasks(resources, group, 1..=count, usize::MAX, Effort::Whole);
     let mut all = Vec::new();
-    for task in document.tasks(resources, group, 1..=count).ok()? {
-        let task = task.ok()?;
+    for task in made.ok()? {
         canonicalize(&task.xml, &limits_of_written()).expect("a task is a document");
         all.push(task.xml);
     }

@@ -1,7 +1,7 @@
 //! Any `use`: it is no link, an error, or as many tasks as it says.
 #![no_main]
 
-use domain::document::{CapturedResources, Document, Limits};
+use domain::document::{CapturedResources, Document, Effort, Limits};
 use fanfold_fuzz::escaped;
 use libfuzzer_sys::fuzz_target;
 
@@ -23,13 +23,13 @@ fuzz_target!(|link: &str| {
             return;
         };
         let resources = CapturedResources::default();
-        let Ok(count) = document.count_tasks(&resources, 0) else {
+        let Ok(count) = document.count_tasks(&resources, 0, Effort::Whole) else {
             continue;
         };
         assert!(count <= limits.max_tasks);
         let all = 1..=u32::try_from(count).expect("it is small");
-        if let Ok(tasks) = document.tasks(&resources, 0, all) {
-            assert_eq!(tasks.count(), count, "as many as were counted");
+        if let Ok(tasks) = document.tasks(&resources, 0, all, usize::MAX, Effort::Whole) {
+            assert_eq!(tasks.len(), count, "as many as were counted");
         }
     }
 });

@@ -1,6 +1,6 @@
 //! What the roles do with a document, one after the other.
 
-use domain::document::{CapturedResources, Document, Limits};
+use domain::document::{CapturedResources, Document, Effort, Limits};
 
 /// What became of a document.
 #[derive(Default, Debug)]
@@ -20,6 +20,9 @@ pub const MADE_MAX: usize = 512 * 1024 * 1024;
 /// Results beyond so many bytes are not put in, so that what is held is known.
 const HELD_MAX: usize = 16 * 1024 * 1024;
 
+/// Task documents are made until they have this many bytes, as the orchestrator does.
+const AT_ONCE: usize = 8 * 1024 * 1024;
+
 /// Accepts a document, splits it group by group, with its own task documents as results, and puts
 /// it together. Nothing of it may panic.
 pub fn through(document: &[u8], limits: &Limits) -> Outcome {
@@ -30,26 +33,31 @@ pub fn through(document: &[u8], limits: &Limits) -> Outcome {
 
 fn all(document: &[u8], limits: &Limits, outcome: &mut Outcome) -> Option<()> {
     let mut document = Document::accept(document, limits).ok()?;
-    let _ = document.first_tasks();
+    let _ = document.first_tasks(Effort::Whole);
     let resources = CapturedResources::default();
     for group in 0..document.groups() {
-        let count = document.count_tasks(&resources, group).ok()?;
+        let count = document.count_tasks(&resources, group, Effort::Whole).ok()?;
         let count = u32::try_from(count).ok()?;
         if count == 0 {
             // Such a group is complete at once: nobody asks for its tasks.
             continue;
         }
-        let mut results = Vec::new();
-        for task in document.tasks(&resources, group, 1..=count).ok()? {
-            let task = task.ok()?;
-            outcome.made += task.xml.len();
-            outcome.largest = outcome.largest.max(task.xml.len());
-            if outcome.made > MADE_MAX {
-                return None;
-            }
-            outcome.held += task.xml.len();
-            if outcome.held <= HELD_MAX {
-                results.push(task.xml);
+        let (mut results, mut made) = (Vec::new(), 0);
+        while made < count {
+            let numbers = made + 1..=count;
+            let tasks = document.tasks(&resources, group, numbers, AT_ONCE, Effort::Whole);
+            let tasks = tasks.ok()?;
+            made = tasks.last()?.number;
+            for task in tasks {
+                outcome.made += task.xml.len();
+                outcome.largest = outcome.largest.max(task.xml.len());
+                if outcome.made > MADE_MAX {
+                    return None;
+                }
+                outcome.held += task.xml.len();
+                if outcome.held <= HELD_MAX {
+                    results.push(task.xml);
+                }
             }
         }
         if outcome.held > HELD_MAX {

@@ -119,6 +119,9 @@ async fn who_reads_nothing_of_its_answers_is_cut_off() {
     let mut greedy = connect(&client, 2, true).await;
     let call = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
     let _cut_off = tokio::time::timeout(harness::LIMIT, greedy.write_all(&call)).await;
+    // It has the place once an answer comes; before that the idle client may still have it.
+    let answered = tokio::time::timeout(harness::LIMIT, greedy.peek(&mut [0])).await;
+    assert_eq!(answered.unwrap().unwrap(), 1);
     until("its place is another's", || client.ready()).await;
     let mut read = Vec::new();
     let _broken_off = tokio::time::timeout(harness::LIMIT, greedy.read_to_end(&mut read)).await;

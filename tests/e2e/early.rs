@@ -130,3 +130,25 @@ async fn a_body_that_was_read_leaves_its_connection_open() {
         stream.read_exact(&mut vec![0; left]).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_call_that_offers_an_upgrade_and_breaks_off_leaves_its_place() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[("HTTP_CONNECTIONS_MAX", "2")]).await;
+    let client = program.client();
+    let address = client.base().strip_prefix("http://").unwrap();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "POST /valuation HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n\
+                    content-type: text/xml\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Its handler waits for the body; then the caller goes away.
+        let mut said = [0; 12];
+        let reading = tokio::time::timeout(LIMIT, stream.read_exact(&mut said)).await;
+        reading.expect("there is a place for it").unwrap();
+        assert_eq!(&said, b"HTTP/1.1 100");
+        drop(stream);
+        harness::until("the next has a place", || client.ready()).await;
+    }
+}

@@ -76,7 +76,7 @@ fn declared(text: &str) -> Option<&str> {
     is_declaration.then(|| well_formed::declaration(content).ok()?)?
 }
 
-/// Whether a name denotes UTF-8 or a subset of it.
+/// Returns whether a name denotes UTF-8 or a subset of it.
 fn is_utf8(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(name.as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii")

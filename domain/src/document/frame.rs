@@ -135,7 +135,7 @@ impl Frame {
     }
 }
 
-/// Whether a node is only indentation, which no reader depends on.
+/// Returns whether a node is only indentation, which no reader depends on.
 fn is_blank(tree: &Tree, node: NodeId) -> bool {
     tree.kind(node) == Kind::Text && well_formed::is_blank(tree.text(node))
 }

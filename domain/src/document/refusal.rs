@@ -95,7 +95,7 @@ impl Refusal {
         self.place.map(|(_, column)| column)
     }
 
-    /// Whether the document is refused because of its size.
+    /// Returns whether the document is refused because of its size.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         self.cause == Cause::TooLarge

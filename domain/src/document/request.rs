@@ -122,7 +122,7 @@ impl Document {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a task of a group was made before. Making it again is then not charged.
+    /// Returns whether a task of a group was made before. Making it again is then not charged.
     pub(super) fn was_charged(&self, group: usize, number: u32) -> bool {
         (group, number) <= self.ledger().charged
     }

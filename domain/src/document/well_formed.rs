@@ -118,7 +118,7 @@ pub(crate) fn faulty_reference(value: &str, error: &impl fmt::Display) -> Refusa
     malformed(error.to_string())
 }
 
-/// Whether `&#…;` with these digits is a valid character.
+/// Returns whether `&#…;` with these digits is a valid character.
 fn is_character(digits: &str) -> bool {
     let number = match digits.strip_prefix('x') {
         Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16),
@@ -183,7 +183,7 @@ fn continues_name(c: char) -> bool {
             | '\u{203F}'..='\u{2040}')
 }
 
-/// Whether a character may occur in a name, or begin one if it is `first`.
+/// Returns whether a character may occur in a name, or begin one if it is `first`.
 pub(crate) fn name_character(c: char, first: bool) -> bool {
     c != ':'
         && if first {
@@ -215,7 +215,7 @@ pub(crate) fn trimmed_start(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\r', '\n'])
 }
 
-/// Whether text is only XML white space. A no-break space is content.
+/// Returns whether text is only XML white space. A no-break space is content.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.bytes()
         .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))

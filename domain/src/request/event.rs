@@ -260,7 +260,7 @@ impl Event {
         }
     }
 
-    /// Whether the event ends the request.
+    /// Returns whether the event ends the request.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         self.kind().is_terminal()

@@ -127,13 +127,13 @@ impl EventKind {
         self.row().name
     }
 
-    /// Whether an event of this kind ends the request.
+    /// Returns whether an event of this kind ends the request.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self.row().ends, Ends::Yes)
     }
 
-    /// Whether the lifecycle feed has events of this kind.
+    /// Returns whether the lifecycle feed has events of this kind.
     #[must_use]
     pub const fn is_in_feed(self) -> bool {
         matches!(self.row().feed, Feed::Published)

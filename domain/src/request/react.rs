@@ -122,7 +122,7 @@ fn redriven_now(request: &Request, redriven: &Redriven) -> Vec<Effect> {
     effects
 }
 
-/// Whether this is the last known failure of a task that will be tried again.
+/// Returns whether this is the last known failure of a task that will be tried again.
 fn waits(request: &Request, failed: &TaskFailed) -> bool {
     let task = request
         .running()

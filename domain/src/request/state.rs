@@ -93,7 +93,7 @@ impl Status {
         }
     }
 
-    /// Whether nothing more will happen by itself.
+    /// Returns whether nothing more will happen by itself.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)

@@ -1,4 +1,8 @@
-use domain::request::{DISPATCHED_AFTER, DISPATCHED_AT_ONCE, Effect, Event, Next, TaskFailed};
+use domain::request::{
+    DISPATCHED_AFTER, DISPATCHED_AT_ONCE, Effect, Event, Group, Next, Payload, TaskFailed,
+    TaskState,
+};
+use proptest::prelude::*;
 
 use crate::story::{Given, given};
 use crate::words::*;
@@ -249,4 +253,28 @@ fn a_request_that_ended_between_groups_has_no_tasks_to_stop() {
 #[test]
 fn an_event_of_an_unknown_request_asks_for_nothing() {
     assert_eq!(given([]).effects(&received()), NONE);
+}
+
+proptest! {
+    #[test]
+    fn a_group_with_open_tasks_has_one_among_those_that_are_released(
+        ended in prop::collection::vec(any::<bool>(), 1..4_000),
+    ) {
+        // Which tasks have ended is any: a redrive opens some of them again.
+        let succeeded = ended.iter().filter(|ended| **ended).count();
+        let tasks = ended.iter().map(|ended| match ended {
+            true => TaskState::Succeeded(Payload::from("<r/>")),
+            false => TaskState::Pending { attempts: Vec::new(), earlier: 0 },
+        });
+        let group = Group {
+            index: 0,
+            tasks: tasks.collect(),
+            succeeded: u32::try_from(succeeded).unwrap(),
+            failed: 0,
+            deadline: at(0),
+        };
+        let first = group.pending().next();
+        prop_assert!(first.is_none_or(|first| first <= group.released()));
+        prop_assert!(group.released() <= group.size());
+    }
 }

@@ -12,7 +12,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use runtime::{Settings, Shutdown};
@@ -148,23 +148,36 @@ impl Serving {
         let connection = self.http.serve_connection(TokioIo::new(socket), service);
         let (own, closing) = (line.clone(), self.closing.clone());
         let task = self.tasks.spawn(async move {
-            let mut connection = pin!(connection.with_upgrades());
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = closing.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
+            let ended = until_closed(connection.with_upgrades(), &closing).await;
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke off");
             }
+            // hyper has let go of a connection that broke off, so this does not wait for it.
             if let Some(upgrade) = own.take_upgrade() {
                 close_upgradeable(upgrade).await;
             }
             own.end();
         });
         self.all.insert(task.id(), line);
+    }
+}
+
+/// Serves a connection until its end. After `closing`, the call in progress is the last. The
+/// connection is dropped in any case: one that broke off would never tell about its upgrade.
+async fn until_closed<S>(
+    connection: http1::UpgradeableConnection<TokioIo<Socket>, S>,
+    closing: &CancellationToken,
+) -> Result<(), hyper::Error>
+where
+    S: HttpService<Incoming, ResBody = Answer, Error = Infallible>,
+{
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     }
 }
 

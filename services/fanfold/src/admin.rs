@@ -80,7 +80,10 @@ pub async fn bind(role: Role, settings: &Settings) -> anyhow::Result<Option<TcpL
     let address = |port| SocketAddr::new(settings.admin_host, port);
     if let Some(port) = settings.admin_port {
         let listener = TcpListener::bind(address(port)).await;
-        let listener = listener.with_context(|| format!("ADMIN_PORT: {}", address(port)))?;
+        let listener = listener.with_context(|| {
+            let address = address(port);
+            format!("the admin listener cannot take {address}: free it, or set ADMIN_PORT")
+        })?;
         return Ok(Some(listener));
     }
     if role != Role::Up {

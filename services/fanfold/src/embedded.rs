@@ -96,8 +96,10 @@ impl EmbeddedServers {
 
     /// Stops the servers in order.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        if let Some(folder) = &self.written {
-            Endpoints::remove(folder).context("removing what says where the servers are")?;
+        if let Some(folder) = &self.written
+            && let Err(error) = Endpoints::remove(folder)
+        {
+            tracing::warn!(%error, folder = %folder.display(), "could not remove servers.json");
         }
         self.stop.cancel();
         while let Some(stopped) = self.supervised.join_next().await {

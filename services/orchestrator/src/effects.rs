@@ -124,15 +124,14 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         };
         let state = loaded.state();
         let effects = commit.events.iter().flat_map(|event| react(state, event));
-        let mut effects: Vec<Effect> = effects.collect();
-        // Every task that ended asks for more tasks of its group.
-        effects.dedup();
-        effects
+        effects.collect()
     };
     if effects.iter().any(wants_document) {
         strike(commit);
     }
-    let (letters, effects) = effects.into_iter().partition::<Vec<_>, _>(is_letter);
+    let (letters, mut effects) = effects.into_iter().partition::<Vec<_>, _>(is_letter);
+    // Every task that ended asks for more tasks of its group.
+    effects.dedup();
     Box::pin(complete(context, commit.sequence, letters)).await?;
     let moment = Moment {
         cause,

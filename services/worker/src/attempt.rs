@@ -231,9 +231,18 @@ async fn succeed(
     result: Payload,
     span: Span,
 ) -> Result<Answer, Error> {
-    let outcome = outcome(context, task, &span, request::Verdict::Succeeded(result));
-    report(context, task, outcome).await?;
+    let verdict = request::Verdict::Succeeded(result);
+    report_verdict(context, task, &span, verdict).await?;
     Ok(Answer::Done)
+}
+
+async fn report_verdict(
+    context: &WorkerContext,
+    task: &TaskMessage,
+    span: &Span,
+    verdict: request::Verdict,
+) -> Result<(), Error> {
+    report(context, task, outcome(context, task, span, verdict)).await
 }
 
 /// Reports an outcome of a task.
@@ -279,13 +288,8 @@ async fn fail(
     } else {
         Next::RetryAt(at)
     };
-    let outcome = outcome(
-        context,
-        task,
-        &span,
-        request::Verdict::Failed { fault, next },
-    );
-    report(context, task, outcome).await?;
+    let verdict = request::Verdict::Failed { fault, next };
+    report_verdict(context, task, &span, verdict).await?;
     // After a long delay, a timer of the orchestrator dispatches the task again.
     Ok(if long {
         Answer::Done
@@ -306,12 +310,7 @@ async fn fail_without_lease(
         task = %task.id, attempt = task.attempt, code = fault.code, "failed after its lease"
     );
     let next = Next::RetryAt(Timestamp::now());
-    let outcome = outcome(
-        context,
-        task,
-        &span,
-        request::Verdict::Failed { fault, next },
-    );
-    report(context, task, outcome).await?;
+    let verdict = request::Verdict::Failed { fault, next };
+    report_verdict(context, task, &span, verdict).await?;
     Ok(Answer::Leave)
 }

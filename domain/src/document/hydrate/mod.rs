@@ -314,7 +314,7 @@ fn is_too_costly(hydrated: &Resolved<'_>) -> bool {
     matches!(hydrated, Err(error) if error.code() == "hydration-too-costly")
 }
 
-/// Whether the content of an element waits until its `use` is expanded.
+/// Returns whether the content of an element waits until its `use` is expanded.
 fn waits(element: &Element<'_>) -> bool {
     element
         .reference("use")

@@ -259,7 +259,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Whether the piece, or a descendant, may have references.
+    /// Returns whether the piece, or a descendant, may have references.
     pub fn refers(&self) -> bool {
         match self {
             Self::Source(tree, node) => tree.is_element(*node) && tree.refers(*node),

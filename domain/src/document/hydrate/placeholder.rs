@@ -13,7 +13,7 @@ use crate::document::xpath::Item;
 /// How many bytes of a value cost as much as a node.
 const BYTES_A_NODE: usize = 64;
 
-/// Whether a whole attribute value is a placeholder.
+/// Returns whether a whole attribute value is a placeholder.
 pub(super) fn is(value: &str) -> bool {
     expression(value).is_some()
 }

@@ -62,7 +62,7 @@ impl CapturedResources {
         trees.sum()
     }
 
-    /// Whether the document of this URI was fetched.
+    /// Returns whether the document of this URI was fetched.
     #[must_use]
     pub fn contains(&self, uri: &str) -> bool {
         self.by_uri.contains_key(uri)

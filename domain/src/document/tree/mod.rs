@@ -207,7 +207,7 @@ impl Tree {
         self.hrefs
     }
 
-    /// Whether the node, or a descendant, has references.
+    /// Returns whether the node, or a descendant, has references.
     pub fn refers(&self, id: NodeId) -> bool {
         let node = self.node(id);
         node.refers_itself || node.refers_below
@@ -279,13 +279,13 @@ impl Tree {
             .filter(move |child| self.is_named(*child, name))
     }
 
-    /// Whether the node is an element with this name and no namespace.
+    /// Returns whether the node is an element with this name and no namespace.
     pub fn is_named(&self, id: NodeId, name: &str) -> bool {
         self.is_element(id) && self.node(id).namespace == NameId::EMPTY && self.name(id) == name
     }
 }
 
-/// Whether an attribute is a reference.
+/// Returns whether an attribute is a reference.
 pub(crate) fn is_reference(name: &str, value: &str) -> bool {
     matches!(name, "href" | "select" | "use") || value.starts_with("${select(")
 }

@@ -33,7 +33,7 @@ impl Tree {
         self.elements(self.root()).next()
     }
 
-    /// Whether `ancestor` is `id` or an ancestor of it.
+    /// Returns whether `ancestor` is `id` or an ancestor of it.
     pub fn is_within(&self, id: NodeId, ancestor: NodeId) -> bool {
         std::iter::successors(Some(id), |node| self.parent(*node)).any(|node| node == ancestor)
     }

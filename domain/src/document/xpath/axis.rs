@@ -41,7 +41,7 @@ impl Axis {
         })
     }
 
-    /// Whether the nearest node is the last in document order.
+    /// Returns whether the nearest node is the last in document order.
     pub fn is_reverse(self) -> bool {
         matches!(
             self,

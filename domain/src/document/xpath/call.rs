@@ -281,7 +281,7 @@ fn substring(text: &str, first: f64, length: Option<f64>) -> std::ops::Range<usi
     range.map_or(0..0, |(start, end)| start..end)
 }
 
-/// Whether a declared language is the wanted one, or a dialect of it.
+/// Returns whether a declared language is the wanted one, or a dialect of it.
 fn speaks(declared: &str, wanted: &str) -> bool {
     let rest = declared.strip_prefix(wanted);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))

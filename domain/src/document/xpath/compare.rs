@@ -35,7 +35,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// Whether any node satisfies the comparison with a text or a number.
+    /// Returns whether any node satisfies the comparison with a text or a number.
     fn any_is(&self, how: Comparison, nodes: &[Item], other: &Value<'_>) -> Evaluated<bool> {
         if let (Value::Text(text), true) = (other, is_equality(how)) {
             for item in nodes {
@@ -58,7 +58,7 @@ impl<'a> Evaluator<'a> {
         Ok(parse_number(&self.text_of_item(item)?))
     }
 
-    /// Whether any node of one set satisfies the comparison with any node of the other.
+    /// Returns whether any node of one set satisfies the comparison with any node of the other.
     fn node_sets(&self, how: Comparison, left: &[Item], right: &[Item]) -> Evaluated<bool> {
         match how {
             Comparison::Equal => self.any_in_both(left, right),

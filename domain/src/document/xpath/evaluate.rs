@@ -67,7 +67,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Whether any operand is `sought`: an `or` seeks true, an `and` seeks false.
+    /// Returns whether any operand is `sought`: an `or` seeks true, an `and` seeks false.
     fn any<'v>(
         &self,
         operands: &'v [Expression],

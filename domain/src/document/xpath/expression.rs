@@ -102,7 +102,7 @@ impl Expression {
         }
     }
 
-    /// Whether the expression always gives a node-set.
+    /// Returns whether the expression always gives a node-set.
     pub fn gives_nodes(&self) -> bool {
         matches!(
             self,

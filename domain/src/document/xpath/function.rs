@@ -105,7 +105,7 @@ impl Function {
         }
     }
 
-    /// Whether the argument of the function must be a node-set.
+    /// Returns whether the argument of the function must be a node-set.
     pub fn wants_nodes(self) -> bool {
         matches!(
             self,

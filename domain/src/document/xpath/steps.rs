@@ -145,7 +145,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Whether a namespace passes a test. On the namespace axis the name is its prefix.
+    /// Returns whether a namespace passes a test. On the namespace axis the name is its prefix.
     fn is_namespace(&self, test: &Test, axis: Axis, owner: NodeId, index: u32) -> bool {
         match test {
             Test::Node => true,

@@ -164,7 +164,7 @@ fn in_order(known: &[Attempt], more: &[Attempt]) -> Vec<Attempt> {
 }
 
 impl Touched {
-    /// Whether the task has not ended, by the state and by the outcomes of this command.
+    /// Returns whether the task has not ended, by the state and by the outcomes of this command.
     fn is_open(&self, task: &TaskState) -> bool {
         matches!(task, TaskState::Pending { .. }) && !self.succeeded && self.letter.is_none()
     }

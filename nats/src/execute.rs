@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::{AggregateError, CqrsFramework, EventEnvelope, EventStore};
-use domain::request::{Command, Event, Rejection, RequestId, State};
+use domain::request::{Command, Event, Rejection, RequestId, State, Undecided};
 
 use crate::Error;
 use crate::log::Log;
@@ -35,6 +35,9 @@ pub enum ExecuteError {
     /// The domain refuses the command.
     #[error(transparent)]
     Refused(#[from] Rejection),
+    /// The decision needs the steps from this group on. Give the command again with them.
+    #[error("the decision needs the steps from group {0} on")]
+    NeedsSteps(u32),
     /// The log cannot take the commit now.
     #[error(transparent)]
     Log(#[from] Error),
@@ -59,7 +62,7 @@ impl Log {
             let decided = match framework.execute(&id, command.clone()).await {
                 Ok(()) => Some(Ok(told.receipt(retry == 0))),
                 Err(AggregateError::AggregateConflict) => None,
-                Err(AggregateError::UserError(rejection)) => Some(Err(rejection)),
+                Err(AggregateError::UserError(undecided)) => Some(Err(undecided)),
                 Err(error) => return Err(log_error(error).into()),
             };
             match decided {
@@ -79,12 +82,21 @@ impl Log {
     }
 }
 
+impl From<Undecided> for ExecuteError {
+    fn from(undecided: Undecided) -> Self {
+        match undecided {
+            Undecided::Rejected(rejection) => Self::Refused(rejection),
+            Undecided::NeedsSteps(from) => Self::NeedsSteps(from),
+        }
+    }
+}
+
 /// Whether a decision needs no check against the log. The broker has checked a commit, and a
-/// request for steps leads to one.
-fn stands(decided: &Result<Receipt, Rejection>) -> bool {
+/// question for steps leads to one.
+fn stands(decided: &Result<Receipt, Undecided>) -> bool {
     match decided {
         Ok(receipt) => receipt.committed,
-        Err(rejection) => matches!(rejection, Rejection::StepsNeeded(_)),
+        Err(undecided) => matches!(undecided, Undecided::NeedsSteps(_)),
     }
 }
 
@@ -96,7 +108,7 @@ fn pause(retry: u32) -> Duration {
     longest.mul_f64(f64::from(nanos % 1_000) / 1_000.0)
 }
 
-fn log_error(error: AggregateError<Rejection>) -> Error {
+fn log_error(error: AggregateError<Undecided>) -> Error {
     match error {
         AggregateError::DatabaseConnectionError(error)
         | AggregateError::DeserializationError(error)
@@ -105,11 +117,11 @@ fn log_error(error: AggregateError<Rejection>) -> Error {
             Err(error) => Error::Unavailable(error.to_string()),
         },
         AggregateError::AggregateConflict => Error::Conflict,
-        AggregateError::UserError(rejection) => Error::Refused(rejection.to_string()),
+        AggregateError::UserError(undecided) => Error::Refused(undecided.to_string()),
     }
 }
 
-type Failure = AggregateError<Rejection>;
+type Failure = AggregateError<Undecided>;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

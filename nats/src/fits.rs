@@ -2,14 +2,15 @@
 //! of the feed and dead letters, whatever texts are in them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::feed::CloudEvent;
 use domain::request::{
-    Advance, Attempt, CAUSES_MAX, CODE_MAX_BYTES, Command, Event, FAILED_TASKS_MAX, Fault, Given,
-    GroupOutline, NAME_MAX_BYTES, Next, Outcome, Payload, Received, Report, RequestId, Resource,
-    ResourcesCaptured, Rules, State, Step, TEXT_MAX_BYTES, TaskId, Verdict, decide, evolve,
-    json_bytes,
+    Advance, Attempt, CAUSES_MAX, CODE_MAX_BYTES, Command, Decision, Event, FAILED_TASKS_MAX,
+    Fault, Given, GroupOutline, NAME_MAX_BYTES, Next, Outcome, Payload, Received, Report,
+    RequestId, Resource, ResourcesCaptured, Rules, State, Steps, TEXT_MAX_BYTES, TaskId, Then,
+    Verdict, decide, evolve, json_bytes,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -200,11 +201,10 @@ fn rules() -> Rules {
     }
 }
 
-fn advance(reports: Vec<Report>, steps: Vec<Step>, from: u32) -> Command {
+fn advance(reports: Vec<Report>, steps: Option<Steps>) -> Command {
     Command::Advance(Advance {
         reports,
         steps,
-        from,
         now: Timestamp::UNIX_EPOCH,
         rules: rules(),
     })
@@ -216,6 +216,13 @@ fn redrive(texts: &mut Texts) -> Command {
         reason: texts.of(2 * TEXT_MAX_BYTES),
         now: Timestamp::UNIX_EPOCH,
         rules: rules(),
+    }
+}
+
+fn decided(state: &State, command: Command) -> Vec<Event> {
+    match decide(state, command) {
+        Ok(Decision::Events(events)) => events,
+        undecided => panic!("{undecided:?}"),
     }
 }
 
@@ -235,9 +242,13 @@ fn running(tasks: u32) -> State {
         idempotency_key: None,
     };
     let state = after(State::Absent, &[Event::Received(Box::new(received))]);
-    let name = None;
-    let begun = advance(Vec::new(), vec![Step::Group { name, tasks }], 0);
-    let events = decide(&state, begun).unwrap();
+    let tasks = NonZeroU32::new(tasks).unwrap();
+    let steps = Steps {
+        from: 0,
+        empty: Vec::new(),
+        then: Then::Group { name: None, tasks },
+    };
+    let events = decided(&state, advance(Vec::new(), Some(steps)));
     after(state, &events)
 }
 
@@ -271,8 +282,7 @@ proptest! {
 
     #[test]
     fn the_largest_submission_fits(mut texts in texts()) {
-        let submitted = decide(&State::Absent, Command::Submit(Box::new(texts.received())));
-        fits(&submitted.unwrap())?;
+        fits(&decided(&State::Absent, Command::Submit(Box::new(texts.received()))))?;
     }
 
     #[test]
@@ -285,7 +295,7 @@ proptest! {
         let mut state = running(TASKS);
         // These reports bring the recorded history of the first tasks to its bounds.
         for _ in 0..2 {
-            let events = decide(&state, advance(texts.given_up(), Vec::new(), 0)).unwrap();
+            let events = decided(&state, advance(texts.given_up(), None));
             fits(&events)?;
             state = after(state, &events);
         }
@@ -297,7 +307,7 @@ proptest! {
         }
         let (group, deadline) = (0, Timestamp::MAX);
         reports.push(Report::GroupTimedOut { group, deadline });
-        let events = decide(&state, advance(reports, Vec::new(), 0)).unwrap();
+        let events = decided(&state, advance(reports, None));
         fits(&events)?;
         let state = after(state, &events);
         let Some(Event::Failed(failed)) = events.last() else {
@@ -305,7 +315,7 @@ proptest! {
         };
         prop_assert_eq!(failed.failure.task_count, Some(TASKS));
         prop_assert_eq!(failed.failure.tasks.len(), FAILED_TASKS_MAX);
-        let events = decide(&state, redrive(&mut texts)).unwrap();
+        let events = decided(&state, redrive(&mut texts));
         fits(&events)?;
         let state = after(state, &events);
         prop_assert_eq!(state.request().unwrap().running().unwrap().pending().count(), 1_000_000);
@@ -315,14 +325,14 @@ proptest! {
     fn a_group_whose_tasks_all_fail_at_once_fits(mut texts in texts()) {
         let reports = texts.given_up();
         let state = running(u32::try_from(reports.len()).unwrap());
-        let events = decide(&state, advance(reports, Vec::new(), 0)).unwrap();
+        let events = decided(&state, advance(reports, None));
         prop_assert!(events.last().is_some_and(Event::is_terminal));
         fits(&events)?;
         let cancelled = Command::Cancel {
             by: texts.of(2 * TEXT_MAX_BYTES),
             reason: texts.of(2 * TEXT_MAX_BYTES),
         };
-        fits(&decide(&state, cancelled).unwrap())?;
+        fits(&decided(&state, cancelled))?;
     }
 
     #[test]
@@ -332,11 +342,10 @@ proptest! {
         let reports = texts.succeeded();
         let state = running(u32::try_from(reports.len()).unwrap());
         let name = NAMES_BYTES / GROUPS;
-        let mut steps: Vec<Step> = (1..GROUPS)
-            .map(|_| Step::Group { name: Some(texts.of(name)), tasks: 0 })
-            .collect();
-        steps.push(Step::Response(texts.inline()));
-        let events = decide(&state, advance(reports, steps, 1)).unwrap();
+        let empty = (1..GROUPS).map(|_| Some(texts.of(name))).collect();
+        let then = Then::Response(texts.inline());
+        let steps = Steps { from: 1, empty, then };
+        let events = decided(&state, advance(reports, Some(steps)));
         prop_assert!(events.last().is_some_and(Event::is_terminal));
         fits(&events)?;
     }

@@ -1,8 +1,9 @@
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Failure, Fork, Payload, Received, Report, Resource};
+use super::{Event, Failure, Fork, Payload, Received, Report, Resource};
 
 /// A command to a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,7 +11,7 @@ pub enum Command {
     /// Accept this document.
     Submit(Box<Received>),
     /// Accept this document, and start its first group, which needs nothing but the document.
-    Begin(Box<Received>, Advance),
+    Begin(Box<Received>, FirstGroup),
     /// Accept a document, and take over the results of another request.
     Fork(Box<Fork>),
     /// Keep the fetched resources.
@@ -44,12 +45,8 @@ pub enum Command {
 pub struct Advance {
     /// The reports of workers and timers, in the order in which they arrived.
     pub reports: Vec<Report>,
-    /// The steps after the current group, in order, which follow from the document and the results.
-    /// The list is empty if the caller does not expect the group to end.
-    pub steps: Vec<Step>,
-    /// The group of the first step. If the request has moved on since the caller worked out the
-    /// steps, they are not the next ones.
-    pub from: u32,
+    /// The steps after the current group. `None` if the caller does not expect the group to end.
+    pub steps: Option<Steps>,
     /// The time of the decision.
     pub now: Timestamp,
     /// The rules for the request.
@@ -66,20 +63,56 @@ pub struct Rules {
     pub fail_fast: bool,
 }
 
-/// A step after a group, worked out from the document.
+/// The start of the first group, with the submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The next group and the number of its tasks. A group without tasks is complete at once.
+pub struct FirstGroup {
+    /// The name of the group, if it has one.
+    pub name: Option<String>,
+    /// The number of its tasks.
+    pub tasks: NonZeroU32,
+    /// The time of the decision.
+    pub now: Timestamp,
+    /// The rules for the request.
+    pub rules: Rules,
+}
+
+/// The steps that follow from the document and the results: groups without tasks, which are
+/// complete at once, and one step after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// The index of the first group of the steps. If the request has moved on since the caller
+    /// worked out the steps, they are not the next ones.
+    pub from: u32,
+    /// The names of the groups without tasks.
+    pub empty: Vec<Option<String>>,
+    /// The step after them.
+    pub then: Then,
+}
+
+/// The step after the groups without tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// The next group with tasks.
     Group {
         /// The name of the group, if it has one.
         name: Option<String>,
         /// The number of its tasks.
-        tasks: u32,
+        tasks: NonZeroU32,
     },
     /// No group is left: this is the response.
     Response(Payload),
     /// The document cannot be processed further.
     Failure(Failure),
+}
+
+/// The answer to a command that is not refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// The events of one commit. An empty list means that the command was already obeyed.
+    Events(Vec<Event>),
+    /// The reports end the group. The caller works out the steps from this group on, and gives the
+    /// command again with them.
+    NeedsSteps(u32),
 }
 
 /// Why a command is rejected.
@@ -103,7 +136,4 @@ pub enum Rejection {
     /// The log would delete the request before the end of a new run.
     #[error("the log keeps the request for less time than a run may take: fork it instead")]
     TooOld,
-    /// The reports end the group, so the steps from the next group on are needed.
-    #[error("the steps from group {0} on are needed")]
-    StepsNeeded(u32),
 }

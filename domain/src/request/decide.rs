@@ -5,49 +5,62 @@ use jiff::Timestamp;
 use super::bounds::{TEXT_MAX_BYTES, cut};
 use super::failure::FAILED_TASKS_MAX;
 use super::{
-    Advance, Cancelled, Command, Event, Failed, Failure, Group, GroupStarted, Phase, Received,
-    Redriven, Rejection, Report, Request, Resource, ResourcesCaptured, Rules, State, Status, Step,
-    Succeeded, fork,
+    Advance, Cancelled, Command, Decision, Event, Failed, Failure, FirstGroup, Group, GroupStarted,
+    Phase, Received, Redriven, Rejection, Report, Request, Resource, ResourcesCaptured, Rules,
+    State, Status, Steps, Succeeded, Then, fork,
 };
 use tally::{Tally, Told};
 
 mod tally;
 
-/// Decides a command: the events of one commit. An empty list means that the command has already
-/// been obeyed.
-pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
-    let request = match (state, command) {
-        (State::Absent, Command::Submit(received)) => return Ok(vec![Event::Received(received)]),
-        (State::Absent, Command::Begin(received, first)) => return begin(received, first),
-        (State::Absent, Command::Fork(fork)) => return Ok(fork::begin(*fork)),
-        (State::Absent, _) => return Err(Rejection::Unknown),
-        (State::Present(request), command) => (request, command),
-    };
-    match request {
-        (request, Command::Submit(received) | Command::Begin(received, _)) => {
-            submit_again(request, &received)
+/// Decides a command.
+pub fn decide(state: &State, command: Command) -> Result<Decision, Rejection> {
+    let events = match (state.request(), command) {
+        (None, command) => first(command)?,
+        (Some(request), Command::Advance(advance)) => {
+            return Ok(match self::advance(request, advance) {
+                Ok(events) => Decision::Events(events),
+                Err(NeedsSteps(from)) => Decision::NeedsSteps(from),
+            });
         }
-        (request, Command::Fork(fork)) => submit_again(request, &fork.received),
-        (request, Command::CaptureResources(resources)) => Ok(capture(request, resources)),
-        (request, Command::Advance(advance)) => self::advance(request, advance),
-        (request, Command::Abort(failure)) => Ok(abort(request, failure)),
-        (request, Command::Cancel { by, reason }) => cancel(request, by, reason),
+        (Some(request), Command::Submit(received) | Command::Begin(received, _)) => {
+            submit_again(request, &received)?
+        }
+        (Some(request), Command::Fork(fork)) => submit_again(request, &fork.received)?,
+        (Some(request), Command::CaptureResources(resources)) => capture(request, resources),
+        (Some(request), Command::Abort(failure)) => abort(request, failure),
+        (Some(request), Command::Cancel { by, reason }) => cancel(request, by, reason)?,
         (
-            request,
+            Some(request),
             Command::Redrive {
                 by,
                 reason,
                 now,
                 rules,
             },
-        ) => redrive(request, by, reason, deadline(now, rules)),
+        ) => redrive(request, by, reason, deadline(now, rules))?,
+    };
+    Ok(Decision::Events(events))
+}
+
+/// Decides the first command to a request.
+fn first(command: Command) -> Result<Vec<Event>, Rejection> {
+    match command {
+        Command::Submit(received) => Ok(vec![Event::Received(received)]),
+        Command::Begin(received, first) => Ok(begin(received, first)),
+        Command::Fork(fork) => Ok(fork::begin(*fork)),
+        Command::CaptureResources(_)
+        | Command::Advance(_)
+        | Command::Abort(_)
+        | Command::Cancel { .. }
+        | Command::Redrive { .. } => Err(Rejection::Unknown),
     }
 }
 
-fn begin(received: Box<Received>, first: Advance) -> Result<Vec<Event>, Rejection> {
-    let mut events = vec![Event::Received(received)];
-    events.extend(follow(0, first)?);
-    Ok(events)
+fn begin(received: Box<Received>, first: FirstGroup) -> Vec<Event> {
+    let deadline = deadline(first.now, first.rules);
+    let started = started(0, first.name, first.tasks.get(), deadline);
+    vec![Event::Received(received), started]
 }
 
 fn submit_again(request: &Request, received: &Received) -> Result<Vec<Event>, Rejection> {
@@ -122,7 +135,10 @@ fn said(mut text: String) -> String {
     text
 }
 
-fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, Rejection> {
+/// The group ends, and the steps from this group on are not there.
+struct NeedsSteps(u32);
+
+fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, NeedsSteps> {
     let Some(group) = request.group() else {
         return match request.phase {
             Phase::Planning if request_timed_out(request, &advance.reports) => {
@@ -154,7 +170,7 @@ fn conclude(
     tally: &Tally,
     advance: Advance,
     events: &mut Vec<Event>,
-) -> Result<(), Rejection> {
+) -> Result<(), NeedsSteps> {
     let index = group.index;
     if tally.all_ended() && tally.failed() == 0 {
         events.push(Event::GroupCompleted { group: index });
@@ -181,32 +197,33 @@ fn conclude(
 }
 
 /// The events of the steps from group `next` on.
-fn follow(next: usize, advance: Advance) -> Result<Vec<Event>, Rejection> {
-    let mut next = u32::try_from(next).unwrap_or(u32::MAX);
-    if advance.steps.is_empty() || advance.from != next {
-        return Err(Rejection::StepsNeeded(next));
-    }
+fn follow(next: usize, advance: Advance) -> Result<Vec<Event>, NeedsSteps> {
+    let next = u32::try_from(next).unwrap_or(u32::MAX);
+    let steps = advance.steps.filter(|steps| steps.from == next);
+    let Steps { from, empty, then } = steps.ok_or(NeedsSteps(next))?;
     let deadline = deadline(advance.now, advance.rules);
-    let mut events = Vec::with_capacity(advance.steps.len());
-    for step in advance.steps {
-        match step {
-            Step::Group { name, tasks } => {
-                events.push(Event::GroupStarted(GroupStarted {
-                    group: next,
-                    name,
-                    tasks,
-                    deadline,
-                }));
-                if tasks == 0 {
-                    events.push(Event::GroupCompleted { group: next });
-                }
-                next += 1;
-            }
-            Step::Response(response) => events.push(Event::Succeeded(Succeeded { response })),
-            Step::Failure(failure) => events.push(failed(failure)),
-        }
+    let mut events = Vec::with_capacity(2 * empty.len() + 1);
+    let mut group = from;
+    for name in empty {
+        events.push(started(group, name, 0, deadline));
+        events.push(Event::GroupCompleted { group });
+        group += 1;
     }
+    events.push(match then {
+        Then::Group { name, tasks } => started(group, name, tasks.get(), deadline),
+        Then::Response(response) => Event::Succeeded(Succeeded { response }),
+        Then::Failure(failure) => failed(failure),
+    });
     Ok(events)
+}
+
+fn started(group: u32, name: Option<String>, tasks: u32, deadline: Timestamp) -> Event {
+    Event::GroupStarted(GroupStarted {
+        group,
+        name,
+        tasks,
+        deadline,
+    })
 }
 
 fn deadline(now: Timestamp, rules: Rules) -> Timestamp {

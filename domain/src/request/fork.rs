@@ -75,7 +75,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::request::{Command, Phase, State, decide, evolve};
+    use crate::request::{Command, Decision, Phase, State, decide, evolve};
 
     fn fork(results: &[u32]) -> Fork {
         let at = Timestamp::UNIX_EPOCH;
@@ -121,9 +121,12 @@ mod tests {
 
     fn forked(results: &[u32]) -> State {
         let command = Command::Fork(Box::new(fork(results)));
-        let events = decide(&State::Absent, command.clone()).unwrap();
+        let Ok(Decision::Events(events)) = decide(&State::Absent, command.clone()) else {
+            panic!("a fork is a first command");
+        };
         let state = events.iter().fold(State::Absent, evolve);
-        assert_eq!(decide(&state, command).unwrap(), [], "again, nothing");
+        let again = decide(&state, command);
+        assert_eq!(again, Ok(Decision::Events(vec![])), "again, nothing");
         state
     }
 

@@ -22,9 +22,10 @@ mod retry;
 mod state;
 mod trace_parent;
 
+pub use aggregate::Undecided;
 pub use attempt::{Attempt, Fault, Given, Next, Outcome, Report, Verdict};
 pub use bounds::{CAUSES_MAX, CODE_MAX_BYTES, NAME_MAX_BYTES, TEXT_MAX_BYTES, json_bytes};
-pub use command::{Advance, Command, Rejection, Rules, Step};
+pub use command::{Advance, Command, Decision, FirstGroup, Rejection, Rules, Steps, Then};
 pub use decide::decide;
 pub use delayed::delayed;
 pub use event::{

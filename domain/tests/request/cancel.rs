@@ -1,4 +1,4 @@
-use domain::request::{Command, Rejection, Status, Step};
+use domain::request::{Command, Rejection, Status};
 
 use crate::story::given;
 use crate::words::*;
@@ -42,7 +42,7 @@ fn a_request_that_has_ended_is_not_cancelled() {
 
 #[test]
 fn a_cancelled_request_goes_no_further() {
-    let steps = || [group(1), Step::Response(response())];
+    let steps = || [group(0), Step::Response(response())];
     given([received(), cancelled()])
         .when(advance(0, [], steps()))
         .then_nothing();

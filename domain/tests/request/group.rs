@@ -1,4 +1,4 @@
-use domain::request::{Command, Event, GroupStarted, Rejection, Status, Step};
+use domain::request::{Command, Event, GroupStarted, Status};
 
 use crate::story::given;
 use crate::words::*;
@@ -7,7 +7,7 @@ use crate::words::*;
 fn a_received_request_asks_for_its_steps_and_starts_its_first_group() {
     let request = given([received()])
         .when(advance(0, [], []))
-        .then_refused(Rejection::StepsNeeded(0))
+        .then_needs_steps(0)
         .when(advance(0, [], [group(2)]))
         .then([started(0, 2)])
         .when(advance(0, [], [group(2)]))
@@ -31,7 +31,7 @@ fn the_last_outcome_the_end_of_the_group_and_the_start_of_the_next_are_one_commi
     let last = || [ok(0, 1, 1)];
     let request = given([received(), started(0, 2), taken_down(ok(0, 2, 1))])
         .when(reported(last()))
-        .then_refused(Rejection::StepsNeeded(1))
+        .then_needs_steps(1)
         .when(advance(1, last(), [group(3)]))
         .then([taken_down(ok(0, 1, 1)), completed(0), started(1, 3)])
         .when(advance(1, last(), [group(3)]))
@@ -67,7 +67,7 @@ fn steps_that_were_worked_out_before_the_request_went_on_are_not_taken() {
     given([received(), started(0, 1)])
         .and([taken_down(ok(0, 1, 1)), completed(0), started(1, 1)])
         .when(advance(1, both(), [group(1)]))
-        .then_refused(Rejection::StepsNeeded(2))
+        .then_needs_steps(2)
         .when(advance(2, both(), [Step::Response(response())]))
         .then([taken_down(ok(1, 1, 1)), completed(1), succeeded()])
         .when(advance(2, both(), [Step::Response(response())]))
@@ -154,10 +154,7 @@ fn a_group_keeps_its_name_and_its_deadline_is_its_own() {
         panic!("an advance is an advance");
     };
     late.now = at(60);
-    late.steps = vec![Step::Group {
-        name: Some("bonds".into()),
-        tasks: 1,
-    }];
+    late.steps = in_order(0, [Step::Group(Some("bonds".into()), 1)]);
     let request = given([received()])
         .when(Command::Advance(late.clone()))
         .then([Event::GroupStarted(GroupStarted {

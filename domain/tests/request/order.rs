@@ -45,8 +45,7 @@ fn late(reports: Vec<Report>, fail_fast: bool) -> Command {
     rules.fail_fast = fail_fast;
     Command::Advance(Advance {
         reports,
-        steps: vec![group(1)],
-        from: 1,
+        steps: in_order(1, [group(1)]),
         now: at(0),
         rules,
     })

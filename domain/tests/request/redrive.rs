@@ -1,4 +1,4 @@
-use domain::request::{Event, Rejection, Report, Status, Step, TaskState};
+use domain::request::{Event, Rejection, Report, Status, TaskState};
 
 use crate::story::{Given, given};
 use crate::words::*;
@@ -120,7 +120,7 @@ fn a_group_whose_results_all_came_after_the_end_is_complete_once_redriven() {
         .when(redrive(60))
         .then([redriven(1, Some(0), &[], 60)])
         .when(advance(0, [], []))
-        .then_refused(Rejection::StepsNeeded(1))
+        .then_needs_steps(1)
         .when(advance(1, [], [Step::Response(response())]))
         .then([completed(0), succeeded()])
         .when(advance(1, [], [Step::Response(response())]))
@@ -138,7 +138,7 @@ fn a_failure_between_groups_is_redriven_from_where_it_failed() {
     assert_eq!(request.request().status(), Status::Running);
     request
         .when(advance(0, [], []))
-        .then_refused(Rejection::StepsNeeded(1))
+        .then_needs_steps(1)
         .when(advance(1, [], [group(1)]))
         .then([started(1, 1)])
         .when(advance(1, [], [group(1)]))
@@ -153,9 +153,7 @@ fn a_failure_before_the_first_group_is_redriven_as_if_just_received() {
         .when(redrive(60))
         .then_refused(Rejection::StillRunning);
     assert_eq!(request.request().status(), Status::Received);
-    request
-        .when(advance(0, [], []))
-        .then_refused(Rejection::StepsNeeded(0));
+    request.when(advance(0, [], [])).then_needs_steps(0);
 }
 
 #[test]

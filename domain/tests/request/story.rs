@@ -1,7 +1,9 @@
 //! Given, when, then. What `then` leaves is given again, so that the same command can be told
 //! once more in the line below: again, nothing.
 
-use domain::request::{Command, Effect, Event, Rejection, Request, State, decide, evolve, react};
+use domain::request::{
+    Command, Decision, Effect, Event, Rejection, Request, State, decide, evolve, react,
+};
 
 /// A request with a history.
 #[derive(Clone, Debug)]
@@ -11,7 +13,7 @@ pub struct Given(pub State);
 #[derive(Debug)]
 pub struct When {
     state: State,
-    decided: Result<Vec<Event>, Rejection>,
+    decided: Result<Decision, Rejection>,
 }
 
 /// A request of which nothing was ever heard.
@@ -52,15 +54,21 @@ impl When {
     #[track_caller]
     pub fn then(self, expected: impl IntoIterator<Item = Event>) -> Given {
         let expected: Vec<Event> = expected.into_iter().collect();
-        let events = self.decided.expect("the command is obeyed");
-        assert_eq!(events, expected);
-        Given(self.state).and(events)
+        assert_eq!(self.decided, Ok(Decision::Events(expected.clone())));
+        Given(self.state).and(expected)
     }
 
     /// No events: it is obeyed already, or there is nothing to do.
     #[track_caller]
     pub fn then_nothing(self) -> Given {
         self.then([])
+    }
+
+    /// The group ends, and the steps from this group on are asked for.
+    #[track_caller]
+    pub fn then_needs_steps(self, from: u32) -> Given {
+        assert_eq!(self.decided, Ok(Decision::NeedsSteps(from)));
+        Given(self.state)
     }
 
     #[track_caller]

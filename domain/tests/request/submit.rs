@@ -1,4 +1,6 @@
-use domain::request::{Command, Rejection, Status, Step};
+use std::num::NonZeroU32;
+
+use domain::request::{Command, FirstGroup, Rejection, Status};
 
 use crate::story::{given, given_nothing};
 use crate::words::*;
@@ -20,23 +22,23 @@ fn a_document_is_received_once() {
 
 #[test]
 fn a_document_is_received_and_begun_in_one_commit_once() {
-    let begin = |steps: &[Step], fingerprint| {
-        let Command::Advance(first) = advance(0, [], steps.to_vec()) else {
-            panic!("the first step is an advance");
+    let begin = |fingerprint| {
+        let first = FirstGroup {
+            name: None,
+            tasks: NonZeroU32::new(2).unwrap(),
+            now: at(0),
+            rules: RULES,
         };
         Command::Begin(Box::new(document(fingerprint)), first)
     };
     let request = given_nothing()
-        .when(begin(&[group(2)], "f1"))
+        .when(begin("f1"))
         .then([received(), started(0, 2)])
-        .when(begin(&[group(2)], "f1"))
+        .when(begin("f1"))
         .then_nothing()
-        .when(begin(&[group(2)], "f2"))
+        .when(begin("f2"))
         .then_refused(Rejection::FingerprintDiffers);
     assert_eq!(request.request().status(), Status::Running);
-    given_nothing()
-        .when(begin(&[], "f1"))
-        .then_refused(Rejection::StepsNeeded(0));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use domain::request::{Event, FailedTask, Failure, Rejection, Report, Status, Step};
+use domain::request::{Event, FailedTask, Failure, Report, Status};
 use jiff::Timestamp;
 
 use crate::story::given;
@@ -139,7 +139,7 @@ fn a_planned_request_is_not_timed_out_by_an_earlier_run() {
     given([received(), failed(unreadable())])
         .and([redriven(1, None, &[], 60)])
         .when(reported([request_fires(0)]))
-        .then_refused(Rejection::StepsNeeded(0));
+        .then_needs_steps(0);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Two instances of the log, one of which is behind: what it decides without a commit is not
 //! checked by the broker, so it has to look.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Event, Outcome, Payload, Report, RequestId, Rules, Status, Step, Verdict,
+    Advance, Command, Event, Outcome, Payload, Report, RequestId, Rules, Status, Steps, Then,
+    Verdict,
 };
 use harness::World;
 use jiff::Timestamp;
@@ -17,19 +19,24 @@ const RULES: Rules = Rules {
     fail_fast: false,
 };
 
-fn advance(reports: Vec<Report>, steps: Vec<Step>, from: u32) -> Command {
+fn advance(reports: Vec<Report>, steps: Option<Steps>) -> Command {
     Command::Advance(Advance {
         reports,
         steps,
-        from,
         now: Timestamp::now(),
         rules: RULES,
     })
 }
 
+/// The steps that start a group of two tasks.
+fn started(from: u32) -> Steps {
+    let (name, tasks) = (None, NonZeroU32::MIN.saturating_add(1));
+    let (empty, then) = (Vec::new(), Then::Group { name, tasks });
+    Steps { from, empty, then }
+}
+
 fn start(group: u32) -> Command {
-    let (name, tasks) = (None, 2);
-    advance(Vec::new(), vec![Step::Group { name, tasks }], group)
+    advance(Vec::new(), Some(started(group)))
 }
 
 fn outcome(group: u32, task: u32) -> Report {
@@ -86,15 +93,10 @@ async fn an_outcome_of_a_group_that_another_instance_started_is_not_lost() {
     there.forget(id);
     there.load(id).await.unwrap();
     let ended = vec![outcome(0, 1), outcome(0, 2)];
-    let next = vec![Step::Group {
-        name: None,
-        tasks: 2,
-    }];
-    here.execute(id, advance(ended, next, 1)).await.unwrap();
+    let next = Some(started(1));
+    here.execute(id, advance(ended, next)).await.unwrap();
     // There group 0 still runs, and an outcome of group 1 says nothing.
-    let receipt = there
-        .execute(id, advance(vec![outcome(1, 1)], Vec::new(), 1))
-        .await;
+    let receipt = there.execute(id, advance(vec![outcome(1, 1)], None)).await;
     assert!(receipt.unwrap().committed);
     assert_eq!(events(&here, id).await.last(), Some(&"task-succeeded"));
 }
@@ -114,9 +116,7 @@ async fn an_outcome_of_a_run_that_another_instance_began_is_not_lost() {
     here.execute(id, redrive()).await.unwrap();
     here.execute(id, start(0)).await.unwrap();
     // There it has failed without a group, of which an outcome says nothing.
-    let receipt = there
-        .execute(id, advance(vec![outcome(0, 1)], Vec::new(), 0))
-        .await;
+    let receipt = there.execute(id, advance(vec![outcome(0, 1)], None)).await;
     assert!(receipt.unwrap().committed);
     let expected = [
         "received",
@@ -134,9 +134,7 @@ async fn a_refusal_on_an_old_state_is_decided_again() {
     let (here, there, id) = known_to_both(&world).await;
     here.execute(id, start(0)).await.unwrap();
     let late = Report::RequestTimedOut { run: 0 };
-    here.execute(id, advance(vec![late], Vec::new(), 0))
-        .await
-        .unwrap();
+    here.execute(id, advance(vec![late], None)).await.unwrap();
     // There it has only been received, and is refused as still running.
     assert!(there.execute(id, redrive()).await.unwrap().committed);
     let loaded = there.load_current(id).await.unwrap();
@@ -172,7 +170,7 @@ async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobo
     assert!(!there.hand_over(id, known));
     assert_eq!(there.load(id).await.unwrap().sequence(), now);
     let ended = vec![outcome(0, 1)];
-    let ended = here.execute(id, advance(ended, Vec::new(), 0)).await;
+    let ended = here.execute(id, advance(ended, None)).await;
     assert!(ended.unwrap().sequence > now && now > known);
     let mut delivered = here.read(id, 0).await.unwrap().swap_remove(0);
     (delivered.request, delivered.sequence) = (new_id(), FAR);

@@ -1,10 +1,11 @@
 //! Histories that can happen: the commits of random commands, decided by the domain.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Event, Fault, Next, Outcome, Recorded, Rejection, Report, Rules, State, Step,
-    Verdict, decide, evolve,
+    Advance, Command, Decision, Event, Fault, Next, Outcome, Recorded, Report, Rules, State, Steps,
+    Then, Verdict, decide, evolve,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -92,8 +93,7 @@ fn command() -> impl Strategy<Value = (Command, bool)> {
     let advance = (vec(report(), 0..5), rules.clone()).prop_map(|(reports, rules)| {
         Command::Advance(Advance {
             reports,
-            steps: Vec::new(),
-            from: 0,
+            steps: None,
             now: at(0),
             rules,
         })
@@ -118,37 +118,37 @@ fn command() -> impl Strategy<Value = (Command, bool)> {
     (any_of_them, prop::bool::weighted(0.1))
 }
 
-/// The steps from group `next` on.
-fn steps(next: u32, fails: bool) -> Vec<Step> {
+/// The steps from group `from` on.
+fn steps(from: u32, fails: bool) -> Steps {
     if fails {
-        return vec![Step::Failure(failure())];
+        let (empty, then) = (Vec::new(), Then::Failure(failure()));
+        return Steps { from, empty, then };
     }
-    let mut steps = Vec::new();
-    for tasks in &TASKS[next as usize..] {
-        let (name, tasks) = (None, *tasks);
-        steps.push(Step::Group { name, tasks });
-        if tasks > 0 {
-            return steps;
-        }
+    let rest = &TASKS[from as usize..];
+    let tasks = rest.iter().find_map(|tasks| NonZeroU32::new(*tasks));
+    let empty = rest.iter().take_while(|tasks| **tasks == 0);
+    Steps {
+        from,
+        empty: empty.map(|_| None).collect(),
+        then: match tasks {
+            Some(tasks) => Then::Group { name: None, tasks },
+            None => Then::Response("<response/>".into()),
+        },
     }
-    steps.push(Step::Response("<response/>".into()));
-    steps
 }
 
 fn obeyed(state: &State, command: Command, fails: bool) -> Vec<Event> {
-    match (decide(state, command.clone()), command) {
-        (Ok(events), _) => events,
-        (Err(Rejection::StepsNeeded(next)), Command::Advance(advance)) => {
-            let steps = steps(next, fails);
-            let from = next;
-            let command = Command::Advance(Advance {
-                steps,
-                from,
-                ..advance
-            });
-            decide(state, command).expect("it has its steps")
-        }
-        (Err(_), _) => Vec::new(),
+    let command = match (decide(state, command.clone()), command) {
+        (Ok(Decision::Events(events)), _) => return events,
+        (Ok(Decision::NeedsSteps(from)), Command::Advance(advance)) => Command::Advance(Advance {
+            steps: Some(steps(from, fails)),
+            ..advance
+        }),
+        _ => return Vec::new(),
+    };
+    match decide(state, command) {
+        Ok(Decision::Events(events)) => events,
+        undecided => panic!("it has its steps: {undecided:?}"),
     }
 }
 

@@ -9,7 +9,7 @@ mod worker;
 use std::collections::BTreeMap;
 
 use domain::request::{
-    Command, Event, Next, Payload, Rejection, Report, Request, Rules, State, Status, TaskState,
+    Command, Decision, Event, Next, Payload, Report, Request, Rules, State, Status, TaskState,
     decide, evolve,
 };
 use jiff::Timestamp;
@@ -126,18 +126,22 @@ impl World {
     }
 
     pub fn obey(&mut self, command: Command) {
-        self.try_to(command).expect("the command is obeyed");
+        assert_eq!(self.try_to(command), None, "it has its steps");
     }
 
-    fn try_to(&mut self, command: Command) -> Result<(), Rejection> {
-        let events = decide(&self.state, command)?;
+    /// Gives a command. Returns the group from which it needs steps.
+    fn try_to(&mut self, command: Command) -> Option<u32> {
+        let events = match decide(&self.state, command).expect("the command is obeyed") {
+            Decision::NeedsSteps(from) => return Some(from),
+            Decision::Events(events) => events,
+        };
         if !events.is_empty() {
             let state = std::mem::take(&mut self.state);
             self.state = events.iter().fold(state, evolve);
             self.outbox.push(self.log.len());
             self.log.push(events);
         }
-        Ok(())
+        None
     }
 
     /// Once all effects are performed, in whatever order and however often, whatever runs has

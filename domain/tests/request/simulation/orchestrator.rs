@@ -1,4 +1,4 @@
-use domain::request::{Advance, Command, Effect, Rejection, Report, Step, react};
+use domain::request::{Advance, Command, Effect, Report, react};
 
 use super::{Message, World};
 use crate::words::*;
@@ -87,17 +87,12 @@ impl World {
     fn advance(&mut self, reports: Vec<Report>) {
         let mut advance = Advance {
             reports,
-            steps: Vec::new(),
-            from: 0,
+            steps: None,
             now: at(0),
             rules: self.rules,
         };
-        if let Err(refused) = self.try_to(Command::Advance(advance.clone())) {
-            let Rejection::StepsNeeded(next) = refused else {
-                panic!("{refused}");
-            };
-            advance.steps = self.steps(next);
-            advance.from = next;
+        if let Some(next) = self.try_to(Command::Advance(advance.clone())) {
+            advance.steps = in_order(next, self.steps(next));
             self.obey(Command::Advance(advance));
         }
     }

@@ -3,11 +3,12 @@
 mod ends;
 mod reports;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Event, GroupOutline, GroupStarted, Payload, Received, Report, Resource,
-    Rules, Step,
+    Advance, Command, Event, Failure, GroupOutline, GroupStarted, Payload, Received, Report,
+    Resource, Rules, Steps, Then,
 };
 use jiff::Timestamp;
 
@@ -57,8 +58,34 @@ pub fn resource(uri: &str) -> Resource {
     }
 }
 
+/// One step, as a story tells it.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Group(Option<String>, u32),
+    Response(Payload),
+    Failure(Failure),
+}
+
 pub fn group(tasks: u32) -> Step {
-    Step::Group { name: None, tasks }
+    Step::Group(None, tasks)
+}
+
+/// The steps from group `from` on. Every group but the last step has no tasks.
+pub fn in_order(from: u32, steps: impl IntoIterator<Item = Step>) -> Option<Steps> {
+    let mut empty = Vec::new();
+    let mut steps = steps.into_iter();
+    let then = loop {
+        match steps.next()? {
+            Step::Group(name, tasks) => match NonZeroU32::new(tasks) {
+                None => empty.push(name),
+                Some(tasks) => break Then::Group { name, tasks },
+            },
+            Step::Response(response) => break Then::Response(response),
+            Step::Failure(failure) => break Then::Failure(failure),
+        }
+    };
+    assert_eq!(steps.count(), 0, "no step follows one that lasts");
+    Some(Steps { from, empty, then })
 }
 
 pub fn response() -> Payload {
@@ -91,8 +118,7 @@ pub fn advance(
 ) -> Command {
     Command::Advance(Advance {
         reports: reports.into_iter().collect(),
-        steps: steps.into_iter().collect(),
-        from,
+        steps: in_order(from, steps),
         now: at(0),
         rules: RULES,
     })

@@ -91,7 +91,10 @@ impl FailureCode {
     /// The code with this text, if Fanfold has it.
     #[must_use]
     pub fn of(code: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|known| known.as_str() == code)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == code)
     }
 }
 

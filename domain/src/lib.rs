@@ -1,5 +1,9 @@
 //! What a request may do: pure, with no async of its own, no clock and no I/O.
 
+pub mod derivation;
 pub mod document;
+mod failure_code;
 pub mod feed;
 pub mod request;
+
+pub use failure_code::{FailureCode, Scope};

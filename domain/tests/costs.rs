@@ -66,7 +66,7 @@ fn tasks(xml: &str) -> Result<usize, HydrationError> {
 #[track_caller]
 fn ends_at(xml: &str, limit: &str) {
     let error = tasks(xml).unwrap_err();
-    assert_eq!(error.code(), "hydration-too-costly", "{error}");
+    assert_eq!(error.code().as_str(), "hydration-too-costly", "{error}");
     assert!(error.to_string().contains(limit), "{limit}: {error}");
 }
 
@@ -271,7 +271,7 @@ fn comparing_every_node_with_every_node_takes_one_pass_over_each() {
         );
         match tasks(&xml) {
             Ok(_) => {}
-            Err(error) => assert_eq!(error.code(), "hydration-no-match", "{error}"),
+            Err(error) => assert_eq!(error.code().as_str(), "hydration-no-match", "{error}"),
         }
     }
 }
@@ -282,7 +282,7 @@ fn uniting_everything_many_times_holds_it_once() {
     let xml = select(&many, &vec!["//a"; 200].join("|"));
     let error = tasks(&xml).unwrap_err();
     assert!(
-        ["hydration-too-costly", "hydration-ambiguous"].contains(&error.code()),
+        ["hydration-too-costly", "hydration-ambiguous"].contains(&error.code().as_str()),
         "{error}"
     );
 }
@@ -299,7 +299,7 @@ fn placeholders_that_copy_an_element_for_each_of_many_valuations_end_at_a_limit(
     let big = format!("<m>{}</m>", "<r>0.0123456789</r>".repeat(20_000));
     let valuations = "<valuation k='${select(/vnml/project/m)}'/>".repeat(5_000);
     let error = tasks(&document(&big, &valuations)).unwrap_err();
-    assert_eq!(error.code(), "hydration-too-costly", "{error}");
+    assert_eq!(error.code().as_str(), "hydration-too-costly", "{error}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl<'a> Case<'a> {
     fn fails(&self, code: &str) {
         match self.run() {
             Ok(answer) => panic!("{code} is expected: {answer}"),
-            Err(error) => assert_eq!(error.code(), code, "{error}"),
+            Err(error) => assert_eq!(error.code().as_str(), code, "{error}"),
         }
     }
 }

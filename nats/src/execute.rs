@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::{AggregateError, CqrsFramework, EventEnvelope, EventStore};
-use domain::request::{Command, Event, Rejection, RequestId, State, Undecided};
+use domain::request::{Advance, Command, Event, Rejection, RequestId, State, Undecided};
 
 use crate::Error;
 use crate::log::Log;
@@ -35,22 +35,53 @@ pub enum ExecuteError {
     /// The domain refuses the command.
     #[error(transparent)]
     Refused(#[from] Rejection),
-    /// The decision needs the steps from this group on. Give the command again with them.
-    #[error("the decision needs the steps from group {0} on")]
-    NeedsSteps(u32),
     /// The log cannot take the commit now.
     #[error(transparent)]
     Log(#[from] Error),
 }
 
+/// The answer to an advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advanced {
+    /// It was obeyed.
+    Done(Receipt),
+    /// It needs the steps from this group on.
+    NeedsSteps(u32),
+}
+
 impl Log {
     /// Decides and commits a command. Where another commit comes first, it decides the command
-    /// again.
+    /// again. A command that may need steps goes to [`Self::advance`].
     pub async fn execute(
         &self,
         request: RequestId,
         command: Command,
     ) -> Result<Receipt, ExecuteError> {
+        match self.commit(request, command).await? {
+            Ok(receipt) => Ok(receipt),
+            Err(Undecided::Rejected(rejection)) => Err(rejection.into()),
+            Err(undecided) => Err(Error::Refused(undecided.to_string()).into()),
+        }
+    }
+
+    /// Decides and commits an advance, as far as its steps allow.
+    pub async fn advance(
+        &self,
+        request: RequestId,
+        advance: Advance,
+    ) -> Result<Advanced, ExecuteError> {
+        match self.commit(request, Command::Advance(advance)).await? {
+            Ok(receipt) => Ok(Advanced::Done(receipt)),
+            Err(Undecided::Rejected(rejection)) => Err(rejection.into()),
+            Err(Undecided::NeedsSteps(from)) => Ok(Advanced::NeedsSteps(from)),
+        }
+    }
+
+    async fn commit(
+        &self,
+        request: RequestId,
+        command: Command,
+    ) -> Result<Result<Receipt, Undecided>, Error> {
         let told = Sequences::default();
         let store = Told {
             log: self,
@@ -63,14 +94,14 @@ impl Log {
                 Ok(()) => Some(Ok(told.receipt(retry == 0))),
                 Err(AggregateError::AggregateConflict) => None,
                 Err(AggregateError::UserError(undecided)) => Some(Err(undecided)),
-                Err(error) => return Err(log_error(error).into()),
+                Err(error) => return Err(log_error(error)),
             };
             match decided {
-                Some(decided) if stands(&decided) => return Ok(decided?),
+                Some(decided) if stands(&decided) => return Ok(decided),
                 // Nothing was committed, so no sequence check has confirmed that the decision was
                 // made on the current state of the request.
                 Some(decided) if Box::pin(self.is_current(request, told.loaded())).await? => {
-                    return Ok(decided?);
+                    return Ok(decided);
                 }
                 _ => {
                     tracing::debug!(%request, retry, "another commit came first; deciding again");
@@ -78,16 +109,7 @@ impl Log {
                 }
             }
         }
-        Err(Error::Conflict.into())
-    }
-}
-
-impl From<Undecided> for ExecuteError {
-    fn from(undecided: Undecided) -> Self {
-        match undecided {
-            Undecided::Rejected(rejection) => Self::Refused(rejection),
-            Undecided::NeedsSteps(from) => Self::NeedsSteps(from),
-        }
+        Err(Error::Conflict)
     }
 }
 

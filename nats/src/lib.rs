@@ -43,7 +43,7 @@ pub use connection::{Connection, MINIMUM_SERVER, Options};
 pub use dead_letters::{DeadLetter, DeadLetters, Filter, Kept, Letter, Page, Summary, Unread};
 pub use delivery::{Deliveries, Delivery, Place, Unreadable};
 pub use error::Error;
-pub use execute::{ExecuteError, Receipt};
+pub use execute::{Advanced, ExecuteError, Receipt};
 pub use feed::Feed;
 pub use feed_reader::FeedReader;
 pub use follow::{Follower, Notice};

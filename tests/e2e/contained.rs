@@ -39,6 +39,19 @@ fn poisonous() -> String {
     document(2, 3).replace("<rate>", &format!("<rate>{NEEDLE}"))
 }
 
+/// Submits the poisonous document to a process that works on it too, and may end before it answers.
+/// The key tells the id of the request all the same.
+async fn submit_poisonous(client: &Client) -> String {
+    let key = "poison";
+    let call = client.call(Method::POST, "/valuation");
+    let call = call.header("content-type", "application/xml");
+    let answer = call.header("idempotency-key", key).body(poisonous()).send();
+    if let Ok(answer) = answer.await {
+        assert_eq!(answer.status(), 202);
+    }
+    domain::request::RequestId::of_key("anonymous", key).to_string()
+}
+
 /// Ordinary requests before and after a poisonous one; its id, and theirs.
 async fn submit_all(client: &Client) -> (String, Vec<String>) {
     let ordinary = document(2, 3);
@@ -155,7 +168,7 @@ async fn in_up(poison: &str, valuer: &Valuer) -> (World, Program, String) {
     let ordinary = document(2, 3);
     let id = client.submit(&ordinary, "").await.id();
     client.until_status(&id, "succeeded").await;
-    let bad = client.submit(&poisonous(), "").await.id();
+    let bad = submit_poisonous(&client).await;
     // The API is away now and then: it is not asked before the end.
     let ended = until("the poison is contained", || contained(&world, &bad));
     let ends = program.supervised(ENDS_MAX, ended).await;
@@ -321,7 +334,7 @@ async fn in_up_with_lost_queues(poison: &str, code: &str) {
     let client = program.client();
     let ordinary = client.submit(&document(2, 3), "").await.id();
     client.until_status(&ordinary, "succeeded").await;
-    let bad = client.submit(&poisonous(), "").await.id();
+    let bad = submit_poisonous(&client).await;
     let failed = until("the poison is contained", || has_failed(&client, &bad));
     let ends = program.supervised(ENDS_MAX_LOST, failed).await;
     assert!(ends > 0, "the poison does nothing");

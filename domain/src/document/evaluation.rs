@@ -1,6 +1,7 @@
 //! Evaluates an XPath expression and prints its value as text. `tests/conformance` compares that
 //! text with the value that lxml gives.
 
+use crate::FailureCode;
 use std::collections::HashMap;
 
 use super::hydrate::{CapturedResources, HydrationError};
@@ -18,7 +19,12 @@ impl Document {
     pub fn evaluate(&self, expression: &str) -> Result<String, HydrationError> {
         self.hydrating(&CapturedResources::default(), Effort::Whole, |hydrator| {
             let wrong = |error: XPathError| {
-                HydrationError::failed("hydration-syntax", "", expression, error.to_string())
+                HydrationError::failed(
+                    FailureCode::HydrationSyntax,
+                    "",
+                    expression,
+                    error.to_string(),
+                )
             };
             let compiled = compile(expression).map_err(wrong)?;
             let evaluator = Evaluator::new(&self.tree, &self.index, hydrator.meter.clone());

@@ -1,5 +1,6 @@
 //! The dry run, over HTTP and on the command line: the tasks that a document would give.
 
+use crate::FailureCode;
 use std::collections::HashSet;
 
 use serde::Serialize;
@@ -103,11 +104,11 @@ impl Document {
             Err(HydrationError::TakesLonger) => return None,
             Err(HydrationError::Missing { .. }) => TasksPreview::NeedsResources,
             // A later result may still bring the missing content.
-            Err(error) if group > 0 && error.code() == "hydration-no-match" => {
+            Err(error) if group > 0 && error.code() == FailureCode::HydrationNoMatch => {
                 TasksPreview::NeedsResults
             }
             Err(error) => TasksPreview::Fails {
-                code: error.code().to_owned(),
+                code: error.code().into(),
                 message: error.to_string(),
             },
         };

@@ -3,6 +3,7 @@
 use super::limits::Limits;
 use super::parse::parse;
 use super::tree::{NodeId, Tree};
+use crate::FailureCode;
 
 /// Why a reply is not a result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,10 +25,12 @@ pub enum InvalidResult {
 impl InvalidResult {
     /// The code of the failed attempt that such a reply ends.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub const fn code(&self) -> FailureCode {
         match self {
-            Self::TooBig(_) => "result-too-big",
-            Self::Unreadable(_) | Self::TooMuch(_) | Self::NoValuation => "result-invalid",
+            Self::TooBig(_) => FailureCode::ResultTooBig,
+            Self::Unreadable(_) | Self::TooMuch(_) | Self::NoValuation => {
+                FailureCode::ResultInvalid
+            }
         }
     }
 }

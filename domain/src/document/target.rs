@@ -5,6 +5,7 @@ use super::request::{Document, Effort};
 use super::tree::NodeId;
 use super::write::Writer;
 use super::xpath::{Evaluator, Item, Value, compile};
+use crate::FailureCode;
 
 impl Document {
     /// Hydrates the elements that `target` names. `/` gives the document element as one piece. An
@@ -68,8 +69,9 @@ impl Document {
         hydrator: &Hydrator<'_>,
         target: &str,
     ) -> Result<Vec<NodeId>, HydrationError> {
-        let wrong =
-            |reason: String| HydrationError::failed("hydration-syntax", "target", target, reason);
+        let wrong = |reason: String| {
+            HydrationError::failed(FailureCode::HydrationSyntax, "target", target, reason)
+        };
         let expression = compile(target).map_err(|error| wrong(error.to_string()))?;
         let evaluator = Evaluator::new(&self.tree, &self.index, hydrator.meter.clone());
         let value = evaluator

@@ -77,21 +77,22 @@ pub struct FirstGroup {
 }
 
 /// The steps that follow from the document and the results: groups without tasks, which are
-/// complete at once, and one step after them.
+/// complete at once, and one step after them. `R` is the form of the response: a payload in a
+/// command, and bytes before they are placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Steps {
+pub struct Steps<R = Payload> {
     /// The index of the first group of the steps. If the request has moved on since the caller
     /// worked out the steps, they are not the next ones.
     pub from: u32,
     /// The names of the groups without tasks.
     pub empty: Vec<Option<String>>,
     /// The step after them.
-    pub then: Then,
+    pub then: Then<R>,
 }
 
 /// The step after the groups without tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum Then<R = Payload> {
     /// The next group with tasks.
     Group {
         /// The name of the group, if it has one.
@@ -100,7 +101,7 @@ pub enum Then {
         tasks: NonZeroU32,
     },
     /// No group is left: this is the response.
-    Response(Payload),
+    Response(R),
     /// The document cannot be processed further.
     Failure(Failure),
 }

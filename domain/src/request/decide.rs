@@ -1,3 +1,4 @@
+use crate::FailureCode;
 use std::collections::HashSet;
 
 use jiff::Timestamp;
@@ -251,7 +252,7 @@ fn request_timed_out(request: &Request, reports: &[Report]) -> bool {
 
 fn group_timeout(group: &Group, told: Told) -> Failure {
     Failure {
-        code: "group-timed-out".into(),
+        code: FailureCode::GroupTimedOut.into(),
         message: format!(
             "group {} was not complete at its deadline, {}: {} of {} tasks have no result",
             group.index,
@@ -267,7 +268,7 @@ fn group_timeout(group: &Group, told: Told) -> Failure {
 
 fn request_timeout(group: Option<u32>, told: Failure) -> Failure {
     Failure {
-        code: "request-timed-out".into(),
+        code: FailureCode::RequestTimedOut.into(),
         message: "the request was not finished within its time limit".into(),
         group,
         redrive_may_help: true,

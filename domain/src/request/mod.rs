@@ -6,6 +6,7 @@
 mod aggregate;
 mod attempt;
 pub(crate) mod bounds;
+mod cause;
 mod command;
 mod decide;
 mod delayed;
@@ -25,6 +26,7 @@ mod trace_parent;
 pub use aggregate::Undecided;
 pub use attempt::{Attempt, Fault, Given, Next, Outcome, Report, Verdict};
 pub use bounds::{CAUSES_MAX, CODE_MAX_BYTES, NAME_MAX_BYTES, TEXT_MAX_BYTES, json_bytes};
+pub use cause::cause;
 pub use command::{Advance, Command, Decision, FirstGroup, Rejection, Rules, Steps, Then};
 pub use decide::decide;
 pub use delayed::delayed;

@@ -59,7 +59,7 @@ fn given(document: &Document, target: Target) -> Result<Vec<String>, &'static st
         Target::Valuations => document.hydrate(&resources, "//valuation"),
         Target::Tasks(group, _) => {
             let made = document.tasks(&resources, group, 1..=99, usize::MAX, Effort::Whole);
-            let made = made.map_err(|error| error.code())?.into_iter();
+            let made = made.map_err(|error| error.code().as_str())?.into_iter();
             let forms = made.map(|task| {
                 let tree = Tree::of(std::str::from_utf8(&task.xml).unwrap());
                 let last = |at: usize| *tree.children(at).last().unwrap();
@@ -68,7 +68,7 @@ fn given(document: &Document, target: Target) -> Result<Vec<String>, &'static st
             return Ok(forms.collect());
         }
     };
-    let tree = Tree::of(&hydrated.map_err(|error| error.code())?);
+    let tree = Tree::of(&hydrated.map_err(|error| error.code().as_str())?);
     Ok(match target {
         Target::Whole => vec![form(&tree, 0)],
         _ => tree

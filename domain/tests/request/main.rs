@@ -7,6 +7,7 @@
 mod arbitrary;
 mod cancel;
 mod capture;
+mod cause;
 mod delayed;
 mod group;
 mod late;

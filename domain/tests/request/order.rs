@@ -20,7 +20,7 @@ fn failure(world: &World) -> Option<Failure> {
 }
 
 /// Any report about the groups and tasks there are, and some beside them.
-fn report() -> impl Strategy<Value = Report> {
+pub fn report() -> impl Strategy<Value = Report> {
     let outcome =
         (0..5_u32, 0..8_u32, 1..6_u32, 0..3).prop_map(|(group, task, attempt, kind)| match kind {
             0 => ok(group, task, attempt),
@@ -40,7 +40,7 @@ fn report() -> impl Strategy<Value = Report> {
     ]
 }
 
-fn late(reports: Vec<Report>, fail_fast: bool) -> Command {
+pub fn late(reports: Vec<Report>, fail_fast: bool) -> Command {
     let mut rules = RULES;
     rules.fail_fast = fail_fast;
     Command::Advance(Advance {

@@ -1,11 +1,9 @@
-use std::num::NonZeroU32;
-
-use domain::request::{Command, FirstGroup, Rejection, Status};
+use domain::request::{Command, Rejection, Status};
 
 use crate::story::{given, given_nothing};
 use crate::words::*;
 
-fn submit(fingerprint: &str) -> Command {
+pub fn submit(fingerprint: &str) -> Command {
     Command::Submit(Box::new(document(fingerprint)))
 }
 
@@ -22,15 +20,6 @@ fn a_document_is_received_once() {
 
 #[test]
 fn a_document_is_received_and_begun_in_one_commit_once() {
-    let begin = |fingerprint| {
-        let first = FirstGroup {
-            name: None,
-            tasks: NonZeroU32::new(2).unwrap(),
-            now: at(0),
-            rules: RULES,
-        };
-        Command::Begin(Box::new(document(fingerprint)), first)
-    };
     let request = given_nothing()
         .when(begin("f1"))
         .then([received(), started(0, 2)])

@@ -8,7 +8,7 @@ fn group_fires(group: u32, deadline: Timestamp) -> Report {
     Report::GroupTimedOut { group, deadline }
 }
 
-fn request_fires(run: u32) -> Report {
+pub fn request_fires(run: u32) -> Report {
     Report::RequestTimedOut { run }
 }
 

@@ -64,7 +64,8 @@ pub fn refused(request: RequestId, error: ExecuteError) -> Problem {
         Rejection::StillRunning => "still-running",
         Rejection::NotFailed(_) => "not-failed",
         Rejection::TooOld => "too-old",
-        _ => "refused",
+        // Only a submission has a fingerprint.
+        Rejection::FingerprintDiffers => "idempotency-key-reused",
     };
     Problem::new(StatusCode::CONFLICT, code, rejection.to_string()).of(request)
 }

@@ -1,7 +1,10 @@
 //! The facts about a submitted document that go into the log.
 
+use std::num::NonZeroU32;
+
 use axum::http::StatusCode;
 use bytes::Bytes;
+use domain::derivation::{self, first_group};
 use domain::document::{Document, Effort, Limits};
 use domain::request::GroupOutline;
 use runtime::{Cost, PARSE_INLINE_MAX_BYTES, Pool};
@@ -17,7 +20,7 @@ pub struct Outline {
     pub groups: Vec<GroupOutline>,
     /// The number of tasks in the first group, if the group can start at once. The orchestrator
     /// starts a large document, and a document whose first group has references.
-    pub first_tasks: Option<u32>,
+    pub first_tasks: Option<NonZeroU32>,
     /// The document itself, for the code that continues with the request.
     pub document: Document,
 }
@@ -34,16 +37,12 @@ pub async fn outline(pool: &Pool, body: Bytes) -> Result<Outline, Problem> {
 fn outlined(body: &[u8], effort: Effort) -> Result<Outline, Problem> {
     // The code that read the body has already checked its size.
     let document = Document::accept(body, &Limits::accepted())?;
-    let groups = (0..document.groups()).map(|group| GroupOutline {
-        name: document.group_name(group).map(str::to_owned),
-        valuations: u32::try_from(document.valuations(group)).unwrap_or(u32::MAX),
-    });
     let begins_at_once = body.len() <= BEGUN_MAX_BYTES;
     Ok(Outline {
         fingerprint: nats::sha256_of(|take| document.canonical_pieces(take)),
-        groups: groups.collect(),
+        groups: derivation::outline(&document),
         first_tasks: begins_at_once
-            .then(|| document.first_tasks(effort))
+            .then(|| first_group(&document, effort))
             .flatten(),
         document,
     })

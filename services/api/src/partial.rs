@@ -2,8 +2,9 @@
 
 use axum::http::HeaderValue;
 use axum::response::Response;
-use domain::document::{CapturedResources, Document, Effort, Limits, TaskDocument};
-use domain::request::{Request, RequestId};
+use domain::derivation::{Derivation, Halt};
+use domain::document::{Effort, TaskDocument};
+use domain::request::{Failure, Request, RequestId};
 use runtime::Cost;
 
 use crate::failure::Problem;
@@ -58,32 +59,30 @@ impl Api {
 }
 
 impl Pieces {
-    /// The document as it was after those groups.
-    fn assembled(&self) -> Result<Document, String> {
-        let mut document = Document::accept(&self.document, &Limits::accepted())
-            .map_err(|refusal| refusal.to_string())?;
-        for (group, results) in self.results.iter().enumerate() {
-            let results = results.iter().map(Vec::as_slice);
-            document
-                .put_results(group, results)
-                .map_err(|error| error.to_string())?;
+    /// The derivation with the results of those groups in place.
+    fn derivation(&self) -> Result<Derivation, String> {
+        let failed = |failure: Failure| failure.message;
+        let mut derivation = Derivation::accept(&self.document).map_err(failed)?;
+        for (uri, bytes) in &self.resources {
+            derivation.capture(uri, bytes).map_err(failed)?;
         }
-        Ok(document)
+        for results in &self.results {
+            derivation.put_results(results).map_err(failed)?;
+        }
+        Ok(derivation)
     }
 
     /// The input of one task, as the orchestrator makes it.
-    pub(crate) fn task(&self, group: usize, task: u32) -> Result<Option<TaskDocument>, String> {
-        let document = self.assembled()?;
-        let mut resources = CapturedResources::default();
-        for (uri, bytes) in &self.resources {
-            resources
-                .insert(uri, bytes)
-                .map_err(|error| error.to_string())?;
+    pub(crate) fn task(&self, group: u32, task: u32) -> Result<Option<TaskDocument>, String> {
+        let made = self
+            .derivation()?
+            .tasks(group, [task], usize::MAX, Effort::Whole);
+        match made {
+            Ok(mut made) => Ok(made.pop()),
+            Err(Halt::Fails(failure)) => Err(failure.message),
+            Err(Halt::Capture(uris)) => Err(format!("not captured: {}", uris.join(", "))),
+            Err(Halt::TakesLonger) => Err("it takes more work than it may".into()),
         }
-        let mut made = document
-            .tasks(&resources, group, [task], usize::MAX, Effort::Whole)
-            .map_err(|error| error.to_string())?;
-        Ok(made.pop())
     }
 }
 
@@ -96,9 +95,12 @@ pub(crate) async fn so_far(
     let request = api.state(id).await?;
     let groups = request.completed.len();
     let pieces = api.pieces(id, &request, groups).await?;
-    let assembling = move || pieces.assembled().map(|made| made.response_so_far(groups));
+    let assembling = move || {
+        let derivation = pieces.derivation()?;
+        Ok(derivation.document().response_so_far(groups))
+    };
     let document = at_cost(&api.pool, Cost::Costly, assembling).await?;
-    let document = document.map_err(|reason| unreadable(id, &reason))?;
+    let document = document.map_err(|reason: String| unreadable(id, &reason))?;
     let mut response = xml(id, document, kind);
     let incomplete = HeaderValue::from_static("true");
     response

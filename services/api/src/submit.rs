@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::request::{Advance, Command, Received, Rejection, RequestId, Step, TraceParent};
+use domain::request::{Command, FirstGroup, Received, Rejection, RequestId, TraceParent};
 use jiff::Timestamp;
 use nats::{ExecuteError, Hashed};
 use serde::Deserialize;
@@ -216,13 +216,12 @@ async fn take_in(
 }
 
 /// The start of the first group, if the document has everything that the group needs.
-fn first(api: &Api, outline: &Outline) -> Option<Advance> {
+fn first(api: &Api, outline: &Outline) -> Option<FirstGroup> {
     let tasks = outline.first_tasks?;
     let name = outline.groups.first()?.name.clone();
-    Some(Advance {
-        reports: Vec::new(),
-        steps: vec![Step::Group { name, tasks }],
-        from: 0,
+    Some(FirstGroup {
+        name,
+        tasks,
         now: Timestamp::now(),
         rules: api.rules,
     })

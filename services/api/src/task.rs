@@ -88,7 +88,7 @@ pub async fn task(
     let request = before(&api, id, group).await?;
     let index = usize::try_from(group).unwrap_or(usize::MAX);
     let pieces = api.pieces(id, &request, index).await?;
-    let making = move || pieces.task(index, task);
+    let making = move || pieces.task(group, task);
     let made = at_cost(&api.pool, Cost::Costly, making).await?;
     let made = made.map_err(|reason| unreadable(id, &reason))?;
     let made = made.ok_or_else(unknown)?;

@@ -1,7 +1,10 @@
 //! Deciding: commits the reports at hand and as many steps as follow from them.
 
-use domain::request::{Advance, Command, Rejection, Report, RequestId, Step, decide};
+use domain::request::{
+    Advance, Command, Decision, Rejection, Report, RequestId, Steps, Then, decide,
+};
 use jiff::Timestamp;
+use nats::{Advanced, ExecuteError};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::context::Context;
@@ -26,70 +29,77 @@ pub async fn with_reports(
 ) -> Result<(), Error> {
     let mut advance = Advance {
         reports,
-        steps: Vec::new(),
-        from: 0,
+        steps: None,
         now: Timestamp::now(),
         rules: context.rules,
     };
     let mut needed = steps_needed(context, request, &advance).await?;
     // The lock is held until the outcome of the steps is known. Nobody else may see results in the
     // document that may differ from the recorded ones.
-    let mut worked: Option<OwnedMutexGuard<Work>> = None;
+    let mut held = Held(None);
     for _ in 0..STEPS_RETRIES {
         if let Some(next) = needed.take() {
-            let mut work = match worked.take() {
-                Some(work) => work,
-                None => context.work(request).lock_owned().await,
-            };
-            let steps = steps(context, request, &mut work, next, &advance.reports).await;
-            advance.from = next;
-            advance.steps = match steps {
+            let work = held.lock(context, request).await;
+            let steps = steps(context, request, work, next, &advance.reports).await;
+            advance.steps = Some(match steps {
                 Ok(steps) => steps,
-                Err(Error::Fails(failure)) => vec![Step::Failure(*failure)],
-                Err(error) => {
-                    *work = Work::default();
-                    return Err(error);
-                }
-            };
-            worked = Some(work);
+                Err(Error::Fails(failure)) => Steps::failing(next, *failure),
+                Err(error) => return Err(error),
+            });
         }
-        let command = Command::Advance(advance.clone());
-        match context.execute(request, command).await {
-            Err(Error::Refused(Rejection::StepsNeeded(next))) => needed = Some(next),
-            Err(Error::Refused(Rejection::Unknown)) => {
+        match context.log.advance(request, advance.clone()).await {
+            Ok(Advanced::NeedsSteps(next)) => needed = Some(next),
+            Err(ExecuteError::Refused(Rejection::Unknown)) => {
                 tracing::warn!(%request, "a report for a request that is not in the log");
                 return Ok(());
             }
-            Ok(receipt) => {
+            Err(ExecuteError::Refused(rejection)) => return Err(rejection.into()),
+            Err(ExecuteError::Log(error)) => return Err(Error::of_log(error)),
+            Ok(Advanced::Done(receipt)) => {
                 // If another process committed first, the results that these steps put into the
                 // document may differ from the recorded ones.
                 let as_worked_out = receipt.committed && receipt.at_once;
-                if let Some(mut work) = worked {
-                    if as_worked_out && !ends(&advance.steps) {
-                        work.let_go_above(KEPT_MAX_BYTES);
-                    } else {
-                        *work = Work::default();
-                    }
+                if as_worked_out && !advance.steps.as_ref().is_some_and(ends) {
+                    held.keep();
                 }
                 return Ok(());
             }
-            Err(error) => {
-                if let Some(mut work) = worked {
-                    *work = Work::default();
-                }
-                return Err(error);
-            }
         }
-    }
-    if let Some(mut work) = worked {
-        *work = Work::default();
     }
     Err(Error::Later("the request kept going on meanwhile".into()))
 }
 
+/// The locked work of a request. Unless it is kept, it is reset when the lock is released.
+struct Held(Option<OwnedMutexGuard<Work>>);
+
+impl Held {
+    async fn lock(&mut self, context: &Context, request: RequestId) -> &mut Work {
+        let guard = match self.0.take() {
+            Some(guard) => guard,
+            None => context.work(request).lock_owned().await,
+        };
+        self.0.insert(guard)
+    }
+
+    /// The steps took effect, so the document is that of the request.
+    fn keep(mut self) {
+        if let Some(mut work) = self.0.take() {
+            work.let_go_above(KEPT_MAX_BYTES);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(work) = &mut self.0 {
+            **work = Work::default();
+        }
+    }
+}
+
 /// Whether a request ends with these steps, so that its document is no longer needed.
-fn ends(steps: &[Step]) -> bool {
-    matches!(steps.last(), Some(Step::Response(_) | Step::Failure(_)))
+fn ends(steps: &Steps) -> bool {
+    matches!(steps.then, Then::Response(_) | Then::Failure(_))
 }
 
 /// The group from which steps are needed, if any. A group can end only if there are at least as
@@ -110,20 +120,20 @@ async fn steps_needed(
         return Ok(None);
     }
     match decide(loaded.state(), Command::Advance(advance.clone())) {
-        Err(Rejection::StepsNeeded(next)) => Ok(Some(next)),
+        Ok(Decision::NeedsSteps(next)) => Ok(Some(next)),
         _ => Ok(None),
     }
 }
 
-/// Computes the steps from group `next` on. The group before it ends with these reports.
+/// Works out the steps from group `next` on. The group before it ends with these reports.
 async fn steps(
     context: &Context,
     request: RequestId,
     work: &mut Work,
     next: u32,
     reports: &[Report],
-) -> Result<Vec<Step>, Error> {
-    let results = {
+) -> Result<Steps, Error> {
+    let ending = {
         let loaded = context.load_since(request, 0).await?;
         let Some(state) = loaded.state().request() else {
             return Err(Error::Refused(Rejection::Unknown));
@@ -131,40 +141,5 @@ async fn steps(
         work.bring_up(context, request, state).await?;
         state.ending_results(reports)
     };
-    if let Some(results) = results {
-        if !work.has_group(next) {
-            let response = work.response_with(context, &results).await?;
-            return Ok(vec![place(context, response).await?]);
-        }
-        work.put_results(context, &results).await?;
-    }
-    follow(context, request, work, next).await
-}
-
-async fn place(context: &Context, response: Vec<u8>) -> Result<Step, Error> {
-    let response = context.payloads.place(response.into()).await?;
-    Ok(Step::Response(response))
-}
-
-async fn follow(
-    context: &Context,
-    request: RequestId,
-    work: &mut Work,
-    mut next: u32,
-) -> Result<Vec<Step>, Error> {
-    let mut steps = Vec::new();
-    loop {
-        if !work.has_group(next) {
-            steps.push(place(context, work.response(context).await?).await?);
-            return Ok(steps);
-        }
-        let name = work.group_name(next);
-        let tasks = work.count_tasks(context, request, next).await?;
-        steps.push(Step::Group { name, tasks });
-        if tasks > 0 {
-            return Ok(steps);
-        }
-        work.put_results(context, &[]).await?;
-        next += 1;
-    }
+    work.steps(context, request, next, ending).await
 }

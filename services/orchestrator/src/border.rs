@@ -2,6 +2,7 @@
 //! not fit into a document becomes a failed attempt, as it does in the shipped worker. Otherwise
 //! the whole request would fail when its results are put together.
 
+use domain::FailureCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ struct Unusable {
 }
 
 impl Unusable {
-    fn new(code: &str, message: String, retry: Retry) -> Self {
+    fn new(code: FailureCode, message: String, retry: Retry) -> Self {
         let mut fault = Fault {
             code: code.into(),
             message,
@@ -100,10 +101,10 @@ async fn look_at(context: &Context, result: &Payload) -> Result<Option<Unusable>
         Ok(bytes) => bytes,
         // Another attempt may store the result correctly.
         Err(error @ nats::Error::Missing(_)) => {
-            return Ok(Some(not_there("payload-missing", &error)));
+            return Ok(Some(not_there(FailureCode::PayloadMissing, &error)));
         }
         Err(error @ nats::Error::Corrupt { .. }) => {
-            return Ok(Some(not_there("payload-unreadable", &error)));
+            return Ok(Some(not_there(FailureCode::PayloadUnreadable, &error)));
         }
         Err(error) => return Err(error.into()),
     };
@@ -113,14 +114,14 @@ async fn look_at(context: &Context, result: &Payload) -> Result<Option<Unusable>
         Ok(looked_at) => Ok(looked_at.err().map(Into::into)),
         Err(error @ Unfinished::Ended) => Err(error.into()),
         Err(error @ (Unfinished::Panicked | Unfinished::Endless)) => Ok(Some(Unusable::new(
-            "result-invalid",
+            FailureCode::ResultInvalid,
             error.to_string(),
             Retry::Never,
         ))),
     }
 }
 
-fn not_there(code: &str, error: &nats::Error) -> Unusable {
+fn not_there(code: FailureCode, error: &nats::Error) -> Unusable {
     Unusable::new(code, format!("the result: {error}"), Retry::ByPolicy)
 }
 

@@ -1,6 +1,7 @@
 //! Containment: work that ends its process, keeps panicking or cannot be done for another reason of
 //! its own fails its request and is then skipped ([`nats::Quarantine`]).
 
+use domain::FailureCode;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::queue_recovery::Lost;
 use crate::{deferred_timers, effects};
 
 /// The code of a request that failed because working on it ended the process.
-const INTERNAL: &str = "internal";
+const INTERNAL: FailureCode = FailureCode::Internal;
 
 /// Describes a piece of work for people.
 pub type Of<'a> = &'a (dyn Fn() -> String + Sync);
@@ -134,7 +135,7 @@ async fn panicked(
 pub async fn has_failed(context: &Context, request: RequestId) -> Result<bool, Error> {
     let loaded = context.load_since(request, 0).await?;
     let phase = loaded.state().request().map(|request| &request.phase);
-    Ok(matches!(phase, Some(Phase::Failed { failure, .. }) if failure.code == INTERNAL))
+    Ok(matches!(phase, Some(Phase::Failed { failure, .. }) if failure.code == INTERNAL.as_str()))
 }
 
 /// Fails a request without reading its document. A request that has ended stays as it is, and its

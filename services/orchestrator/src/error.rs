@@ -1,3 +1,4 @@
+use domain::FailureCode;
 use domain::request::{Failure, Rejection};
 use runtime::Unfinished;
 
@@ -26,11 +27,15 @@ impl From<nats::Error> for Error {
                     "{error} in the object store: it has expired or was deleted; fork the request \
                      to run it again"
                 );
-                Self::failure("payload-missing", message)
+                Self::failure(FailureCode::PayloadMissing, message)
             }
-            nats::Error::Corrupt { .. } => Self::failure("unreadable", error.to_string()),
+            nats::Error::Corrupt { .. } => {
+                Self::failure(FailureCode::Unreadable, error.to_string())
+            }
             // A retry would be just as large.
-            nats::Error::TooLarge { .. } => Self::failure("commit-too-large", error.to_string()),
+            nats::Error::TooLarge { .. } => {
+                Self::failure(FailureCode::CommitTooLarge, error.to_string())
+            }
             error => Self::Later(error.to_string()),
         }
     }
@@ -42,7 +47,7 @@ impl From<Unfinished> for Error {
             Unfinished::Ended => Self::Later(error.to_string()),
             // A retry would end in the same way.
             Unfinished::Panicked | Unfinished::Endless => {
-                Self::failure("internal", error.to_string())
+                Self::failure(FailureCode::Internal, error.to_string())
             }
         }
     }
@@ -58,7 +63,7 @@ impl Error {
     }
 
     /// The error that fails a request with this code and message.
-    pub fn failure(code: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn failure(code: FailureCode, message: impl Into<String>) -> Self {
         Self::Fails(Box::new(Failure {
             code: code.into(),
             message: message.into(),

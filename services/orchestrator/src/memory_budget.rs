@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::document::Document;
+use domain::derivation::Derivation;
 
 /// The most bytes that all cached documents may have together. Beyond this, a large document is
 /// cached only until its tasks are sent.
@@ -20,28 +20,28 @@ impl MemoryBudget {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub fn keep(&self, document: Document) -> KeptDocument {
-        let mut kept = KeptDocument {
-            document,
+    pub fn keep(&self, derivation: Derivation) -> KeptDerivation {
+        let mut kept = KeptDerivation {
+            derivation,
             bytes: 0,
             kept: self.clone(),
         };
-        kept.count(0);
+        kept.count();
         kept
     }
 }
 
 /// A cached document, which counts against the budget until it is dropped.
-pub struct KeptDocument {
-    pub document: Document,
+pub struct KeptDerivation {
+    pub derivation: Derivation,
     bytes: usize,
     kept: MemoryBudget,
 }
 
-impl KeptDocument {
+impl KeptDerivation {
     /// Recounts a changed document, including the resources that it refers to.
-    pub fn count(&mut self, resources: usize) {
-        let bytes = self.document.bytes() + resources;
+    pub fn count(&mut self) {
+        let bytes = self.derivation.bytes();
         self.kept.0.fetch_add(bytes, Ordering::Relaxed);
         self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
         self.bytes = bytes;
@@ -53,7 +53,7 @@ impl KeptDocument {
     }
 }
 
-impl Drop for KeptDocument {
+impl Drop for KeptDerivation {
     fn drop(&mut self) {
         self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -62,22 +62,18 @@ impl Drop for KeptDocument {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::document::Limits;
-
     #[test]
     fn a_document_is_counted_with_the_results_that_are_put_in_as_long_as_it_is_kept() {
         let kept = MemoryBudget::default();
         let xml = b"<vnml><project><group/></project></vnml>";
-        let document = Document::accept(xml, &Limits::accepted()).unwrap();
-        let mut document = kept.keep(document);
+        let mut document = kept.keep(Derivation::accept(xml).unwrap());
         let before = kept.bytes();
         let text = "x".repeat(100_000);
         let result =
             format!("<vnml><project><group><valuation>{text}</valuation></group></project></vnml>");
-        let results = [result.as_bytes()];
-        document.document.put_results(0, results).unwrap();
-        document.count(1_000);
-        assert!(kept.bytes() > before + 101_000);
+        document.derivation.put_results(&[result]).unwrap();
+        document.count();
+        assert!(kept.bytes() > before + 100_000);
         drop(document);
         assert_eq!(kept.bytes(), 0);
     }

@@ -1,5 +1,6 @@
 //! The resources that documents refer to. Each is fetched once per request, stored and recorded.
 
+use domain::FailureCode;
 use domain::request::{Command, Failure, RequestId, Resource, json_bytes};
 use futures::future::join_all;
 
@@ -45,7 +46,7 @@ pub async fn capture(
     if known.len() + new.len() > bounds.count {
         let limit = bounds.count;
         return Err(Error::failure(
-            "hydration-too-costly",
+            FailureCode::HydrationTooCostly,
             format!("the document refers to more than HREF_MAX_COUNT, {limit}, others"),
         ));
     }
@@ -54,7 +55,7 @@ pub async fn capture(
     if sizes.sum::<u64>() > bounds.bytes {
         let limit = bounds.bytes;
         return Err(Error::failure(
-            "hydration-too-costly",
+            FailureCode::HydrationTooCostly,
             format!("what the document refers to has over HREF_TOTAL_MAX_BYTES, {limit} bytes"),
         ));
     }
@@ -161,9 +162,9 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
 /// resource, up to the limit of attempts.
 fn failed(context: &Context, request: RequestId, uri: &str, error: &FetchError) -> Error {
     let (code, retried) = match error {
-        FetchError::NotAllowed(_) => ("hydration-not-allowed", false),
-        FetchError::Final(_) => ("hydration-fetch-failed", false),
-        FetchError::Transient(_) => ("hydration-fetch-failed", true),
+        FetchError::NotAllowed(_) => (FailureCode::HydrationNotAllowed, false),
+        FetchError::Final(_) => (FailureCode::HydrationFetchFailed, false),
+        FetchError::Transient(_) => (FailureCode::HydrationFetchFailed, true),
     };
     if retried {
         let attempt = context.fetch_attempt(request, uri);
@@ -174,7 +175,7 @@ fn failed(context: &Context, request: RequestId, uri: &str, error: &FetchError) 
         context.forget_fetches(request, uri);
     }
     Error::Fails(Box::new(Failure {
-        code: code.to_owned(),
+        code: code.into(),
         message: format!("{uri}: {error}"),
         redrive_may_help: retried,
         ..Failure::default()

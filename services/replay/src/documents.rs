@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::document::Effort;
 use domain::request::{Event, Given, Status, TaskId};
 use nats::{Commit, sha256};
 
 use crate::Error;
-use crate::derive::Derivation;
+use crate::derive::{before_group, feed};
 use crate::source::Source;
 use crate::story::fold;
 
@@ -38,11 +39,15 @@ pub async fn made(source: &Source, commits: &[Commit]) -> Result<Hashes, Error> 
         _ => request.completed.len() + running,
     };
     let mut hashes = Hashes::new();
-    let Ok(mut derived) = Derivation::before_group(source, request, 0).await? else {
+    let Ok(mut derived) = before_group(source, request, 0).await? else {
         return Ok(hashes);
     };
     for (group, index) in (0..groups).zip(0_u32..) {
-        for document in derived.tasks(index, None).into_iter().flatten() {
+        for document in derived
+            .all_tasks(index, Effort::Whole)
+            .into_iter()
+            .flatten()
+        {
             let task = TaskId {
                 request: first.request,
                 group: index,
@@ -50,9 +55,8 @@ pub async fn made(source: &Source, commits: &[Commit]) -> Result<Hashes, Error> 
             };
             hashes.insert(task, sha256(&document.xml));
         }
-        if let Some(results) = request.completed.get(group)
-            && derived.put_results(source, results).await?.is_err()
-        {
+        let groups = request.completed.len().min(group + 1);
+        if feed(source, &mut derived, request, groups).await?.is_err() {
             break;
         }
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::document::{Document, Limits, TaskDocument};
+use domain::derivation::outline;
+use domain::document::{Document, Effort, Limits, TaskDocument};
 use domain::request::{
-    Command, Event, Fork, Forked, GroupOutline, Payload, Received, Request, RequestId, Rules,
-    TakenGroup, TaskSucceeded,
+    Command, Event, Fork, Forked, Payload, Received, Request, RequestId, Rules, TakenGroup,
+    TaskSucceeded,
 };
 use jiff::Timestamp;
 use nats::{ExecuteError, sha256_of};
@@ -14,7 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::command::ForkArgs;
-use crate::derive::{Derivation, place};
+use crate::derive::before_group;
 use crate::log::Live;
 use crate::output::count;
 use crate::source::Source;
@@ -107,23 +108,13 @@ fn submission(story: &Story, document: &Document, payload: Payload) -> Result<Re
     Ok(Received {
         document: payload,
         fingerprint: sha256_of(|take| document.canonical_pieces(take)),
-        groups: outlines(document),
+        groups: outline(document),
         metadata,
         submitter: original.submitter.clone(),
         // The trace and the key belong to the original.
         traceparent: None,
         idempotency_key: None,
     })
-}
-
-/// What a document says of its groups.
-pub fn outlines(document: &Document) -> Vec<GroupOutline> {
-    (0..document.groups())
-        .map(|group| GroupOutline {
-            name: document.group_name(group).map(str::to_owned),
-            valuations: u32::try_from(document.valuations(group)).unwrap_or(u32::MAX),
-        })
-        .collect()
 }
 
 /// The groups that are taken over: a result is, where its task's document is the same under the
@@ -184,11 +175,13 @@ fn results(story: &Story) -> BTreeMap<(usize, u32), TaskSucceeded> {
 type Made = Option<(Option<String>, Vec<TaskDocument>)>;
 
 async fn documents(source: &Source, request: &Request, group: usize) -> Result<Made, Error> {
-    let derived = Derivation::before_group(source, request, group).await?;
+    let derived = before_group(source, request, group).await?;
     let index = u32::try_from(group).unwrap_or(u32::MAX);
-    Ok(derived.ok().and_then(|derived| {
-        let tasks = derived.tasks(index, None).ok()?;
-        (group < derived.groups()).then(|| (derived.group_name(group), tasks))
+    Ok(derived.ok().and_then(|mut derived| {
+        let tasks = derived.all_tasks(index, Effort::Whole).ok()?;
+        let document = derived.document();
+        let name = document.group_name(group).map(str::to_owned);
+        (group < document.groups()).then_some((name, tasks))
     }))
 }
 
@@ -206,17 +199,12 @@ fn check_size(groups: &[TakenGroup]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a document is submitted as.
-pub fn resubmitted(received: &Received, bytes: &[u8]) -> Result<Received, String> {
-    let document = Document::accept(bytes, &Limits::accepted())
-        .map_err(|refusal| format!("this build refuses the document: {refusal}"))?;
-    Ok(Received {
-        document: match &received.document {
-            Payload::Inline(_) => place(bytes),
-            stored @ Payload::Stored { .. } => stored.clone(),
-        },
+/// The event of a document that is submitted again.
+pub fn resubmitted(received: &Received, document: &Document, payload: Payload) -> Received {
+    Received {
+        document: payload,
         fingerprint: sha256_of(|take| document.canonical_pieces(take)),
-        groups: outlines(&document),
+        groups: outline(document),
         ..received.clone()
-    })
+    }
 }

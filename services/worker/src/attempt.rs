@@ -1,6 +1,7 @@
 //! One attempt of one task: execute, report, answer the message. In this order, a crash between two
 //! steps only repeats work.
 
+use domain::FailureCode;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
@@ -133,7 +134,7 @@ async fn execute(
 
 fn panicked(panic: &str) -> executor::Fault {
     let message = "the worker panicked, and went on with the next";
-    executor::Fault::transient("worker-failed", message).because(panic)
+    executor::Fault::transient(FailureCode::WorkerFailed, message).because(panic)
 }
 
 impl Span {

@@ -1,6 +1,7 @@
 //! The end of a task that will not be retried: first the dead letter, then the report, then the
 //! answer to the message.
 
+use domain::FailureCode;
 use domain::request::{Attempt, Fault, Given, Next, Outcome, Verdict};
 use jiff::Timestamp;
 use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
@@ -123,7 +124,7 @@ pub async fn set_aside_and_report(
         checked: false,
         verdict: Verdict::Failed {
             fault: Fault {
-                code: "unreadable".into(),
+                code: FailureCode::Unreadable.into(),
                 message: error.to_string(),
                 causes: Vec::new(),
             },

@@ -1,5 +1,6 @@
 //! Whether and when a failed attempt is retried, by the policy of the task type.
 
+use domain::FailureCode;
 use std::time::Duration;
 
 use domain::request::{self, Fault};
@@ -24,7 +25,7 @@ pub fn convicted(begun: &Begun) -> Fault {
     });
     let times = begun.lost;
     Fault {
-        code: "attempts-exhausted".into(),
+        code: FailureCode::AttemptsExhausted.into(),
         message: format!(
             "workers of this request's tasks died {times} times in a row without a report, \
              {ALONE_MAX} times with nothing beside them that was suspected too"

@@ -2,6 +2,7 @@
 //! system and not an attempt of the task. The worker therefore retries, under the lease, for as
 //! long as it holds the task.
 
+use domain::FailureCode;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -79,9 +80,9 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(
     let mut pause = FIRST_PAUSE;
     loop {
         match &error {
-            Error::Missing(_) => return Err(lost("payload-missing", &error)),
-            Error::Corrupt { .. } => return Err(lost("payload-unreadable", &error)),
-            Error::TooLarge { .. } => return Err(lost("payload-too-large", &error)),
+            Error::Missing(_) => return Err(lost(FailureCode::PayloadMissing, &error)),
+            Error::Corrupt { .. } => return Err(lost(FailureCode::PayloadUnreadable, &error)),
+            Error::TooLarge { .. } => return Err(lost(FailureCode::PayloadTooLarge, &error)),
             _ => tracing::warn!(%error, ?pause, "a payload is not to be had yet"),
         }
         tokio::select! {
@@ -99,7 +100,7 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(
 }
 
 /// The fault for a permanently unavailable payload: any further attempt would fail in the same way.
-fn lost(code: &str, error: &Error) -> Unfinished {
+fn lost(code: FailureCode, error: &Error) -> Unfinished {
     Unfinished::Failed(Fault::permanent(code, error.to_string()))
 }
 

@@ -1,5 +1,6 @@
 //! References that lead back to themselves.
 
+use crate::FailureCode;
 use std::rc::Rc;
 
 use super::piece::Element;
@@ -38,7 +39,7 @@ impl<'a> Hydrator<'a> {
         }
         if back {
             let reason = "it selects what it is itself a part of";
-            return Err(element.error("hydration-cycle", expression, reason));
+            return Err(element.error(FailureCode::HydrationCycle, expression, reason));
         }
         Ok(())
     }
@@ -53,7 +54,7 @@ impl<'a> Hydrator<'a> {
         let length = scope.chain.as_ref().map_or(0, |chain| chain.length);
         if length >= self.meter.limits.max_chain {
             let reason = format!("more than {length} references in a chain (max-chain)");
-            return Err(element.error("hydration-cycle", expression, reason));
+            return Err(element.error(FailureCode::HydrationCycle, expression, reason));
         }
         Ok(Scope {
             context: scope.context,

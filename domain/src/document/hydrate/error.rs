@@ -1,3 +1,4 @@
+use crate::FailureCode;
 use std::fmt;
 
 use crate::document::budget::Over;
@@ -19,7 +20,7 @@ pub enum HydrationError {
 /// The failed element and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
-    pub(crate) code: &'static str,
+    pub(crate) code: FailureCode,
     pub(crate) element: String,
     pub(crate) expression: String,
     pub(crate) reason: String,
@@ -27,7 +28,7 @@ pub struct Failed {
 
 impl HydrationError {
     pub(crate) fn failed(
-        code: &'static str,
+        code: FailureCode,
         element: impl Into<String>,
         expression: impl Into<String>,
         reason: impl Into<String>,
@@ -45,7 +46,7 @@ impl HydrationError {
         match over {
             Over::Allowed => Self::TakesLonger,
             over => Self::failed(
-                "hydration-too-costly",
+                FailureCode::HydrationTooCostly,
                 element,
                 expression,
                 over.to_string(),
@@ -55,11 +56,11 @@ impl HydrationError {
 
     /// The stable code; see `docs/vnml.md`, section 5.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> FailureCode {
         match self {
-            Self::Missing { .. } => "hydration-fetch-failed",
+            Self::Missing { .. } => FailureCode::HydrationFetchFailed,
             Self::Failed(failed) => failed.code,
-            Self::TakesLonger => "hydration-too-costly",
+            Self::TakesLonger => FailureCode::HydrationTooCostly,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::piece::Element;
 use super::place::Step;
 use super::resources::Resource;
 use super::{HydrationError, Hydrator, Resolved, Scope};
+use crate::FailureCode;
 use crate::document::budget::Over;
 use crate::document::tree::NodeId;
 use crate::document::well_formed::trimmed;
@@ -23,7 +24,7 @@ impl<'a> Hydrator<'a> {
         };
         let uri = trimmed(&uri);
         if uri.is_empty() {
-            return Err(element.error("hydration-syntax", "", "its href is empty"));
+            return Err(element.error(FailureCode::HydrationSyntax, "", "its href is empty"));
         }
         let Some(remote) = self.resources.get(uri) else {
             self.ask_for(&element, uri)?;
@@ -33,7 +34,7 @@ impl<'a> Hydrator<'a> {
         let counterpart = self.locate(&element, &path, remote);
         let Some(counterpart) = counterpart.map_err(|over| element.over(uri, over))? else {
             let reason = "the document there has no single counterpart of the element";
-            return Err(element.error("hydration-no-match", uri, reason));
+            return Err(element.error(FailureCode::HydrationNoMatch, uri, reason));
         };
         let place = scope.place.take();
         *scope = self.linked(&element, uri, scope)?;
@@ -61,7 +62,7 @@ impl<'a> Hydrator<'a> {
         if missing.len() + self.resources.len() >= self.meter.limits.max_references {
             let limit = self.meter.limits.max_references;
             let reason = format!("the document refers to more than {limit} others");
-            return Err(element.error("hydration-too-costly", uri, reason));
+            return Err(element.error(FailureCode::HydrationTooCostly, uri, reason));
         }
         missing.push(uri.to_owned());
         Ok(())

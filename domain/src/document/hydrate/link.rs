@@ -2,6 +2,7 @@
 
 use super::piece::Element;
 use super::{HydrationError, Hydrator, Resolved, Scope, placeholder};
+use crate::FailureCode;
 use crate::document::limits::Limits;
 use crate::document::tree::NodeId;
 use crate::document::well_formed::trimmed;
@@ -28,17 +29,21 @@ impl<'a> Hydrator<'a> {
         let parents: Vec<NodeId> = parents.filter_map(|item| self.element_at(*item)).collect();
         if parents.is_empty() {
             let reason = format!("'{source}' gives no element");
-            return Err(element.error("hydration-no-match", link, reason));
+            return Err(element.error(FailureCode::HydrationNoMatch, link, reason));
         }
         let expression = self.compiled(child).map_err(|error| match error {
-            XPathError::Syntax(reason) => element.error("hydration-syntax", child, reason),
+            XPathError::Syntax(reason) => {
+                element.error(FailureCode::HydrationSyntax, child, reason)
+            }
             XPathError::TooCostly(over) => element.over(child, over),
         })?;
         let mut contexts = Vec::new();
         for parent in parents {
             let children = self.evaluator.evaluate(&expression, parent);
             let children = children.map_err(|error| match error {
-                XPathError::Syntax(reason) => element.error("hydration-syntax", child, reason),
+                XPathError::Syntax(reason) => {
+                    element.error(FailureCode::HydrationSyntax, child, reason)
+                }
                 XPathError::TooCostly(over) => element.over(child, over),
             })?;
             if let Value::Nodes(items) = children {
@@ -50,7 +55,7 @@ impl<'a> Hydrator<'a> {
         }
         if contexts.is_empty() {
             let reason = format!("'{source}' has no '{child}'");
-            return Err(element.error("hydration-no-match", link, reason));
+            return Err(element.error(FailureCode::HydrationNoMatch, link, reason));
         }
         Ok(Some(contexts))
     }
@@ -85,7 +90,7 @@ pub(crate) fn too_many_tasks(limits: &Limits) -> HydrationError {
         "the document becomes more than {} tasks (max-tasks)",
         limits.max_tasks
     );
-    HydrationError::failed("hydration-too-costly", "group", "", reason)
+    HydrationError::failed(FailureCode::HydrationTooCostly, "group", "", reason)
 }
 
 /// The two arguments of `vn:link`, split at the last comma outside brackets and quotes.
@@ -93,7 +98,7 @@ fn arguments<'l>(
     element: &Element<'_>,
     link: &'l str,
 ) -> Result<(&'l str, &'l str), HydrationError> {
-    let wrong = |reason: String| element.error("hydration-syntax", link, reason);
+    let wrong = |reason: String| element.error(FailureCode::HydrationSyntax, link, reason);
     let (function, rest) = link
         .split_once('(')
         .ok_or_else(|| wrong("vn:link(xpath, child) is expected".into()))?;

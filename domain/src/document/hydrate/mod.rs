@@ -12,6 +12,7 @@ mod placeholder;
 mod resources;
 mod select;
 
+use crate::FailureCode;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -251,7 +252,7 @@ impl<'a> Hydrator<'a> {
         let absolute = text.starts_with('/');
         if !absolute && !text.starts_with('.') {
             let reason = "it must begin with / or with a dot";
-            return Err(element.error("hydration-syntax", text, reason));
+            return Err(element.error(FailureCode::HydrationSyntax, text, reason));
         }
         self.meter
             .visit(1)
@@ -264,11 +265,11 @@ impl<'a> Hydrator<'a> {
             None if absolute => self.tree.root(),
             None => {
                 let reason = "it is relative, but no use=\"vn:link(…)\" gives it a context";
-                return Err(element.error("hydration-no-context", text, reason));
+                return Err(element.error(FailureCode::HydrationNoContext, text, reason));
             }
         };
         self.given(text, context).map_err(|error| match error {
-            XPathError::Syntax(reason) => element.error("hydration-syntax", text, reason),
+            XPathError::Syntax(reason) => element.error(FailureCode::HydrationSyntax, text, reason),
             XPathError::TooCostly(over) => element.over(text, over),
         })
     }
@@ -311,7 +312,7 @@ impl<'a> Hydrator<'a> {
 }
 
 fn is_too_costly(hydrated: &Resolved<'_>) -> bool {
-    matches!(hydrated, Err(error) if error.code() == "hydration-too-costly")
+    matches!(hydrated, Err(error) if error.code() == FailureCode::HydrationTooCostly)
 }
 
 /// Returns whether the content of an element waits until its `use` is expanded.

@@ -1,6 +1,7 @@
 //! The output of hydration. It has new elements where something changed, and pointers to the source
 //! elsewhere, so that no document is copied.
 
+use crate::FailureCode;
 use std::borrow::Cow;
 
 use super::HydrationError;
@@ -108,7 +109,7 @@ impl<'a> Element<'a> {
     /// The error when this element cannot be hydrated.
     pub fn error(
         &self,
-        code: &'static str,
+        code: FailureCode,
         expression: impl Into<String>,
         reason: impl Into<String>,
     ) -> HydrationError {

@@ -1,5 +1,6 @@
 //! `${select(xpath)}`: a value in an attribute. See `docs/vnml.md`, section 4.4.
 
+use crate::FailureCode;
 use std::borrow::Cow;
 
 use super::piece::Element;
@@ -55,22 +56,26 @@ impl<'a> Hydrator<'a> {
         self.meter.resolve().map_err(over)?;
         if expression.is_empty() {
             let reason = "a placeholder needs an expression: ${select(/vnml/…)}";
-            return Err(element.error("hydration-syntax", expression, reason));
+            return Err(element.error(FailureCode::HydrationSyntax, expression, reason));
         }
         let given = self.evaluate(element, expression, scope.context)?;
         let Some(nodes) = given else {
             let reason = "it gives no node; an attribute, a text or an element is expected";
-            return Err(element.error("hydration-no-match", expression, reason));
+            return Err(element.error(FailureCode::HydrationNoMatch, expression, reason));
         };
         match &*nodes {
-            [] => Err(element.error("hydration-no-match", expression, "it gives nothing")),
+            [] => Err(element.error(
+                FailureCode::HydrationNoMatch,
+                expression,
+                "it gives nothing",
+            )),
             [item] => self.string_of(*item).map_err(over)?.ok_or_else(|| {
                 let reason = "it gives no attribute, text or element";
-                element.error("hydration-no-match", expression, reason)
+                element.error(FailureCode::HydrationNoMatch, expression, reason)
             }),
             many => {
                 let reason = format!("it gives {} values; exactly one is expected", many.len());
-                Err(element.error("hydration-ambiguous", expression, reason))
+                Err(element.error(FailureCode::HydrationAmbiguous, expression, reason))
             }
         }
     }

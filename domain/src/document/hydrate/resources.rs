@@ -1,3 +1,4 @@
+use crate::FailureCode;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -44,7 +45,7 @@ impl CapturedResources {
         };
         let tree = parse(bytes, &limits).map_err(|refusal| {
             let reason = format!("what is there is no document: {refusal}");
-            HydrationError::failed("hydration-fetch-failed", "href", uri, reason)
+            HydrationError::failed(FailureCode::HydrationFetchFailed, "href", uri, reason)
         })?;
         let resource = Resource {
             tree,

@@ -3,6 +3,7 @@
 use super::merge::{Rule, Side};
 use super::piece::Element;
 use super::{HydrationError, Hydrator, Resolved, Scope};
+use crate::FailureCode;
 use crate::document::tree::NodeId;
 use crate::document::well_formed::trimmed;
 use crate::document::xpath::Item;
@@ -18,7 +19,7 @@ impl<'a> Hydrator<'a> {
         let expression = element.remove("select").unwrap_or_default();
         let expression = trimmed(&expression);
         if expression.is_empty() {
-            return Err(element.error("hydration-syntax", "", "its select is empty"));
+            return Err(element.error(FailureCode::HydrationSyntax, "", "its select is empty"));
         }
         let resolved = self.meter.resolve();
         resolved.map_err(|over| element.over(expression, over))?;
@@ -76,12 +77,12 @@ impl<'a> Hydrator<'a> {
             (Some(selected), None) => Ok(selected),
             (None, _) => {
                 let reason = "it gives no element; exactly one is expected";
-                Err(element.error("hydration-no-match", expression, reason))
+                Err(element.error(FailureCode::HydrationNoMatch, expression, reason))
             }
             (Some(_), Some(_)) => {
                 let many = elements.count() + 2;
                 let reason = format!("it gives {many} elements; exactly one is expected");
-                Err(element.error("hydration-ambiguous", expression, reason))
+                Err(element.error(FailureCode::HydrationAmbiguous, expression, reason))
             }
         }
     }

@@ -1,3 +1,4 @@
+use crate::FailureCode;
 use std::collections::HashMap;
 
 use crate::request::{
@@ -96,7 +97,7 @@ impl<'a> Tally<'a> {
             given_up || touched.is_some_and(|touched| touched.letter.is_some())
         });
         Failure {
-            code: "tasks-failed".into(),
+            code: FailureCode::TasksFailed.into(),
             message: format!("{} of {size} tasks of group {index} failed", told.count),
             group: Some(index),
             redrive_may_help: true,

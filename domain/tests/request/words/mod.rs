@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Event, Failure, GroupOutline, GroupStarted, Payload, Received, Report,
-    Resource, Rules, Steps, Then,
+    Advance, Command, Event, Failure, FirstGroup, GroupOutline, GroupStarted, Payload, Received,
+    Report, Resource, Rules, Steps, Then,
 };
 use jiff::Timestamp;
 
@@ -122,4 +122,15 @@ pub fn advance(
         now: at(0),
         rules: RULES,
     })
+}
+
+/// A submission that starts its first group, of two tasks.
+pub fn begin(fingerprint: &str) -> Command {
+    let first = FirstGroup {
+        name: None,
+        tasks: NonZeroU32::new(2).unwrap(),
+        now: at(0),
+        rules: RULES,
+    };
+    Command::Begin(Box::new(document(fingerprint)), first)
 }

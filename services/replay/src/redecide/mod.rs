@@ -1,18 +1,14 @@
 //! Deciding again: what this build makes of the state before each commit and of what was said
 //! then, beside what was committed.
 
-mod command;
-mod reports;
+mod derived;
 
-use domain::request::{
-    Command, Event, Rejection, Report, Request, RequestId, State, decide, evolve,
-};
+use domain::request::{Command, Decision, Event, RequestId, State, cause, decide, evolve};
 use nats::Commit;
 
 use crate::Error;
-use crate::derive::Derivation;
 use crate::source::Source;
-use command::command;
+use derived::derived;
 
 /// The first event that this build decides otherwise.
 #[derive(Clone, Debug)]
@@ -29,11 +25,12 @@ pub struct Divergence {
     pub note: Option<String>,
 }
 
-/// Decides every commit of a request again; gives the first event that differs.
+/// Decides every commit of a request again; gives the first event that differs. `fail_fast` decides
+/// as if the setting had been so.
 pub async fn request(
     source: &Source,
     commits: &[Commit],
-    fail_fast: bool,
+    fail_fast: Option<bool>,
 ) -> Result<Option<Divergence>, Error> {
     let mut state = State::Absent;
     for commit in commits {
@@ -63,46 +60,30 @@ fn compare(commit: &Commit, decided: Result<Vec<Event>, String>) -> Option<Diver
     })
 }
 
-/// What this build decides in the place of a commit, or why it decides nothing.
+/// The events that this build decides in the place of a commit. The inner error says why it decides
+/// none.
 async fn again(
     source: &Source,
     state: &State,
     commit: &Commit,
-    fail_fast: bool,
+    fail_fast: Option<bool>,
 ) -> Result<Result<Vec<Event>, String>, Error> {
-    let command = command(source, state, commit, fail_fast).await?;
+    let Some(recorded) = cause(state, &commit.events, commit.at) else {
+        return Ok(Err("no command gives these events".into()));
+    };
+    let command = derived(source, state, recorded).await?;
     let mut command = match command {
         Ok(command) => command,
         Err(reason) => return Ok(Err(reason)),
     };
-    let refused = match decide(state, command.clone()) {
-        Ok(events) => return Ok(Ok(events)),
-        Err(Rejection::StepsNeeded(next)) => next,
-        Err(rejection) => return Ok(Err(rejection.to_string())),
-    };
-    if let (Command::Advance(advance), Some(request)) = (&mut command, state.request()) {
-        advance.from = refused;
-        advance.steps = steps(source, request, &advance.reports, refused).await?;
+    if let (Command::Advance(advance), Some(fail_fast)) = (&mut command, fail_fast) {
+        advance.rules.fail_fast = fail_fast;
     }
-    Ok(decide(state, command).map_err(|rejection| rejection.to_string()))
-}
-
-async fn steps(
-    source: &Source,
-    request: &Request,
-    reports: &[Report],
-    next: u32,
-) -> Result<Vec<domain::request::Step>, Error> {
-    let fails = |failure| vec![domain::request::Step::Failure(failure)];
-    let derived = Derivation::before_group(source, request, usize::MAX).await?;
-    let mut derived = match derived {
-        Ok(derived) => derived,
-        Err(failure) => return Ok(fails(failure)),
-    };
-    if let Some(results) = request.ending_results(reports)
-        && let Err(failure) = derived.put_results(source, &results).await?
-    {
-        return Ok(fails(failure));
-    }
-    derived.steps(source, next).await
+    Ok(match decide(state, command) {
+        Ok(Decision::Events(events)) => Ok(events),
+        Ok(Decision::NeedsSteps(from)) => Err(format!(
+            "this build starts group {from} here, and none was started then"
+        )),
+        Err(rejection) => Err(rejection.to_string()),
+    })
 }

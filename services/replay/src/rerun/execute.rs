@@ -1,11 +1,11 @@
 //! The tasks of a bundle run again, and their results compared.
 
-use domain::document::{Limits, canonicalize};
+use domain::document::{Effort, Limits, canonicalize};
 use domain::request::{Event, TaskId};
 
 use super::Outcome;
 use crate::Error;
-use crate::derive::Derivation;
+use crate::derive::{Stop, before_group};
 use crate::execute::{Execution, Executor};
 use crate::source::Source;
 use crate::story::fold;
@@ -29,8 +29,11 @@ pub async fn execute(
             let Event::TaskSucceeded(e) = event else {
                 continue;
             };
-            let derived = Derivation::before_group(source, request, e.group as usize).await?;
-            let made = derived.and_then(|derived| derived.tasks(e.group, Some(&[e.task])));
+            let derived = before_group(source, request, e.group as usize).await?;
+            let made = derived.and_then(|mut derived| {
+                let made = derived.tasks(e.group, [e.task], usize::MAX, Effort::Whole);
+                made.map_err(Stop::from)
+            });
             let Some(document) = made.ok().and_then(|mut made| made.pop()) else {
                 continue;
             };

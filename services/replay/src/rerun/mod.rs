@@ -38,11 +38,7 @@ pub async fn run(
     executor: &dyn Executor,
 ) -> Result<Finding, Error> {
     let bundle = Bundle::read(&args.bundle)?;
-    let fail_fast = if is_set(settings, "FAIL_FAST") {
-        settings.fail_fast
-    } else {
-        bundle.header.rules.fail_fast
-    };
+    let fail_fast = is_set(settings, "FAIL_FAST").then_some(settings.fail_fast);
     let program = bundle.header.program.clone();
     let mut outcome = again(bundle, fail_fast).await?;
     if args.execute {
@@ -66,7 +62,7 @@ fn is_set(settings: &Settings, name: &str) -> bool {
 }
 
 /// Decides a bundle again, request by request, up to the first event that differs.
-pub async fn again(bundle: Bundle, fail_fast: bool) -> Result<Outcome, Error> {
+pub async fn again(bundle: Bundle, fail_fast: Option<bool>) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     outcome.others.extend(bundle.damage.clone());
     let ids = bundle.requests();

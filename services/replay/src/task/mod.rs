@@ -5,13 +5,13 @@ mod proof;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use domain::document::TaskDocument;
+use domain::document::{Effort, TaskDocument};
 use domain::request::{Event, TaskId};
 use runtime::Settings;
 use serde_json::{Value, json};
 
 use crate::command::TaskArgs;
-use crate::derive::Derivation;
+use crate::derive::{Stop, before_group};
 use crate::output::{Paint, millis, wrap};
 use crate::source::Source;
 use crate::story::Story;
@@ -65,15 +65,16 @@ async fn derive(source: &Source, story: &Story, id: TaskId) -> Result<TaskDocume
             id.group
         )));
     }
-    let cannot = |failure: domain::request::Failure| {
-        Error::Unreadable(format!(
-            "the document cannot be made: {}: {}",
-            failure.code, failure.message
-        ))
+    let cannot = |stop: Stop| {
+        let reason = stop.reason();
+        Error::Unreadable(format!("the document cannot be made: {reason}"))
     };
-    let derived = Derivation::before_group(source, request, id.group as usize).await?;
+    let derived = before_group(source, request, id.group as usize).await?;
     let mut tasks = derived
-        .and_then(|derived| derived.tasks(id.group, Some(&[id.task])))
+        .and_then(|mut derived| {
+            let made = derived.tasks(id.group, [id.task], usize::MAX, Effort::Whole);
+            made.map_err(Stop::from)
+        })
         .map_err(cannot)?;
     tasks.pop().ok_or_else(nothing)
 }

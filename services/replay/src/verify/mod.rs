@@ -37,7 +37,7 @@ pub async fn run(args: &VerifyArgs, settings: &Settings) -> Result<Finding, Erro
     let unseen = !args.no_views && views.is_none();
     let mut run = Run::new(live, views.map(Views::new));
     match (args.id, args.since) {
-        (Some(id), _) => run.one(id, settings).await?,
+        (Some(id), _) => run.one(id).await?,
         (None, Some(since)) => run.since(since.time(Timestamp::now())).await?,
         (None, None) => run.all().await?,
     }

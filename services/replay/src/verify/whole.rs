@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Commit, Start};
-use runtime::Settings;
 
 use super::run::Run;
 use super::{Problem, documents, readable};
@@ -38,7 +37,7 @@ impl Run {
     }
 
     /// One request, the decisions included.
-    pub async fn one(&mut self, id: RequestId, settings: &Settings) -> Result<(), Error> {
+    pub async fn one(&mut self, id: RequestId) -> Result<(), Error> {
         self.report.requests = 1;
         let Some(commits) = self.commits(id).await? else {
             return Ok(());
@@ -47,7 +46,7 @@ impl Run {
             return Err(log::absent(id));
         }
         let source = Source::Live(Box::new(self.live.clone()));
-        let divergence = redecide::request(&source, &commits, settings.fail_fast).await?;
+        let divergence = redecide::request(&source, &commits, None).await?;
         if let Some(d) = divergence {
             self.report.problem(Problem {
                 request_id: Some(id),

@@ -1,6 +1,7 @@
 //! Keeping long computations off the threads that everything else waits on.
 
 use bytes::Bytes;
+use domain::FailureCode;
 
 use super::Fault;
 
@@ -23,7 +24,7 @@ pub async fn computed(
         // Either the work panicked or the runtime is going down.
         Err(error) => {
             let message = "the worker did not get to the end of its own work on the document";
-            Err(Fault::transient("worker-failed", message).because_of(&error))
+            Err(Fault::transient(FailureCode::WorkerFailed, message).because_of(&error))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why an attempt failed, in a form that can be stored, shown and acted on.
 
+use domain::FailureCode;
 use std::error::Error;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ impl Fault {
     #[must_use]
     pub fn timed_out(limit: Duration) -> Self {
         Self::transient(
-            "task-timed-out",
+            FailureCode::TaskTimedOut,
             format!("the attempt did not end within its time limit of {limit:?}"),
         )
     }
@@ -68,7 +69,7 @@ impl Fault {
     #[must_use]
     pub fn cancelled() -> Self {
         Self::permanent(
-            "task-cancelled",
+            FailureCode::TaskCancelled,
             "the attempt was cancelled before it ended",
         )
     }

@@ -1,6 +1,7 @@
 //! Whether what came back is a result at all.
 
 use bytes::Bytes;
+use domain::FailureCode;
 
 use super::walk::{Defect, Step, Walk};
 use super::{Fault, aside};
@@ -28,7 +29,7 @@ fn checked_in_place(reply: Bytes) -> Result<Bytes, Fault> {
 
 fn invalid(defect: &str) -> Fault {
     Fault::permanent(
-        "result-invalid",
+        FailureCode::ResultInvalid,
         format!("the result cannot be used: {defect}"),
     )
 }

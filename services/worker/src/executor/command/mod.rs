@@ -5,6 +5,7 @@ mod output;
 mod process;
 mod verdict;
 
+use domain::FailureCode;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -140,19 +141,19 @@ impl Command {
         let program = &self.program;
         match error.kind() {
             ErrorKind::NotFound => Fault::permanent(
-                "program-not-found",
+                FailureCode::ProgramNotFound,
                 format!("the program {program:?}, its interpreter or its directory does not exist"),
             ),
             ErrorKind::PermissionDenied => Fault::permanent(
-                "program-not-executable",
+                FailureCode::ProgramNotExecutable,
                 format!("the program {program:?} may not be executed"),
             ),
             _ if Errno::from_io_error(error) == Some(Errno::NOEXEC) => Fault::permanent(
-                "program-not-executable",
+                FailureCode::ProgramNotExecutable,
                 format!("the file {program:?} is no program for this machine"),
             ),
             _ => Fault::transient(
-                "program-not-started",
+                FailureCode::ProgramNotStarted,
                 format!("the program {program:?} could not be started"),
             ),
         }
@@ -162,12 +163,12 @@ impl Command {
     /// The program ran, but the worker lost hold of it.
     fn lost(&self, error: &std::io::Error) -> Fault {
         let message = format!("the program {:?} could not be waited for", self.program);
-        Fault::transient("program-lost", message).because_of(error)
+        Fault::transient(FailureCode::ProgramLost, message).because_of(error)
     }
 
     fn too_big(&self) -> Fault {
         Fault::permanent(
-            "result-too-big",
+            FailureCode::ResultTooBig,
             format!(
                 "the program {:?} wrote more than max-result-bytes, {}",
                 self.program, self.max_result_bytes

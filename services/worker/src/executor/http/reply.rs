@@ -1,6 +1,7 @@
 //! What a service's answer says about the attempt.
 
 use bytes::{Bytes, BytesMut};
+use domain::FailureCode;
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
@@ -85,7 +86,7 @@ fn may_pass(status: StatusCode) -> bool {
 
 fn too_big(limit: usize) -> Fault {
     Fault::permanent(
-        "result-too-big",
+        FailureCode::ResultTooBig,
         format!("the service's result is larger than max-result-bytes, {limit}"),
     )
 }
@@ -94,13 +95,19 @@ fn too_big(limit: usize) -> Fault {
 pub(super) fn broken(error: &reqwest::Error) -> Fault {
     let fault = if error.is_builder() {
         Fault::permanent(
-            "http-request-invalid",
+            FailureCode::HttpRequestInvalid,
             "no HTTP request can be made of the task",
         )
     } else if error.is_connect() {
-        Fault::transient("http-unreachable", "the service cannot be reached")
+        Fault::transient(
+            FailureCode::HttpUnreachable,
+            "the service cannot be reached",
+        )
     } else {
-        Fault::transient("http-broken-off", "the exchange with the service broke off")
+        Fault::transient(
+            FailureCode::HttpBrokenOff,
+            "the exchange with the service broke off",
+        )
     };
     fault.because_of(error)
 }

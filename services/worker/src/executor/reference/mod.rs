@@ -12,6 +12,7 @@ mod terms;
 mod valuation;
 
 use bytes::Bytes;
+use domain::FailureCode;
 
 use super::Fault;
 
@@ -31,7 +32,7 @@ impl Reference {
         let terms = terms::of(&valuation)?;
         let price = price::of(&terms).ok_or_else(|| {
             Fault::permanent(
-                "reference-out-of-range",
+                FailureCode::ReferenceOutOfRange,
                 "the numbers lead beyond what 28 decimal digits can hold",
             )
         })?;

@@ -1,5 +1,6 @@
 //! What a valuation says, as numbers.
 
+use domain::FailureCode;
 use rust_decimal::Decimal;
 
 use super::date::Date;
@@ -95,7 +96,7 @@ fn kind(valuation: &Valuation) -> Result<Kind, Fault> {
             names => names.join(", "),
         };
         Fault::permanent(
-            "reference-no-instrument",
+            FailureCode::ReferenceNoInstrument,
             "the valuation has neither instrument/bond nor instrument/loan",
         )
         .because(format!("in its instrument: {found}"))
@@ -113,7 +114,7 @@ fn complete(valuation: &Valuation, fields: &Fields) -> Result<(), Fault> {
     match (has(fields.maturity), has(fields.term)) {
         (true, true) => {
             return Err(Fault::permanent(
-                "reference-bad-number",
+                FailureCode::ReferenceBadNumber,
                 format!(
                     "{} and {} contradict each other: give one",
                     fields.maturity.path(),
@@ -133,7 +134,7 @@ fn complete(valuation: &Valuation, fields: &Fields) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::permanent(
-        "reference-missing-number",
+        FailureCode::ReferenceMissingNumber,
         format!("the valuation lacks {}", missing.join(", ")),
     ))
 }
@@ -181,7 +182,7 @@ fn date(valuation: &Valuation, field: Field) -> Result<Date, Fault> {
 fn bad(valuation: &Valuation, field: Field, reason: &str) -> Fault {
     let text = valuation.text(field).unwrap_or_default();
     Fault::permanent(
-        "reference-bad-number",
+        FailureCode::ReferenceBadNumber,
         format!("{} is {text:?}: {reason}", field.path()),
     )
 }

@@ -1,5 +1,6 @@
 //! Reading a task document: the values the valuer needs, and the places its answers go.
 
+use domain::FailureCode;
 use std::borrow::Cow;
 
 use crate::executor::Fault;
@@ -201,7 +202,7 @@ pub(super) fn read(document: &[u8]) -> Result<Valuation<'_>, Fault> {
     }
     valuation.ok_or_else(|| {
         Fault::permanent(
-            "task-document-invalid",
+            FailureCode::TaskDocumentInvalid,
             "the task document has no /vnml/project/group/valuation",
         )
     })
@@ -217,7 +218,7 @@ fn append<'a>(text: &mut Option<Cow<'a, str>>, piece: Cow<'a, str>) {
 
 fn unreadable(defect: &Defect) -> Fault {
     Fault::permanent(
-        "task-document-invalid",
+        FailureCode::TaskDocumentInvalid,
         format!("the task document cannot be read: {defect}"),
     )
 }

@@ -4,14 +4,14 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if replay::fuzzing::bundle(bytes) == Some(true) {
+    if history::fuzzing::bundle(bytes) == Some(true) {
         // A whole one is none any more when its last byte but the line's end is gone.
         let cut = bytes.trim_ascii_end();
-        assert_ne!(replay::fuzzing::bundle(&cut[..cut.len() - 1]), Some(true));
+        assert_ne!(history::fuzzing::bundle(&cut[..cut.len() - 1]), Some(true));
     }
     let text = String::from_utf8_lossy(bytes).into_owned();
     let digits = text.len();
-    if let Some(bytes) = replay::fuzzing::hex(text) {
+    if let Some(bytes) = history::fuzzing::hex(text) {
         assert_eq!(bytes.len(), digits / 2);
     }
 });

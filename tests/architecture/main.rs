@@ -29,10 +29,12 @@ fn dependencies() -> Dependencies {
 }
 
 /// Which packages of the workspace each of them may use.
-const MAY_USE: [(&str, &[&str]); 3] = [
+const MAY_USE: [(&str, &[&str]); 4] = [
     ("domain", &[]),
     ("nats", &["domain"]),
     ("projections", &["domain"]),
+    // It answers with data. It has no settings, no terminal and no HTTP.
+    ("history", &["domain", "nats", "projections"]),
 ];
 /// The services that run as roles or tools: none may use another.
 const SERVICES: [&str; 6] = [

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use futures::future::BoxFuture;
-use replay::{Execution, Executor, ReplayCommand};
+use history::execute::{Execution, Executor};
+use replay::ReplayCommand;
 use runtime::{Settings, start_logs};
 
 /// The niceness of a process that runs only when nothing else wants to.

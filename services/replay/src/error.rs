@@ -18,21 +18,15 @@ impl From<Finding> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked, by what whoever asked can do.
+/// Why a command could not do what it was asked, by what the caller can do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Ask otherwise.
+    /// Ask in another way.
     #[error("{0}")]
     Usage(String),
-    /// There is no such thing, or not any more.
-    #[error("{0}")]
-    NotFound(String),
-    /// A server does not answer: try again, or say where it is.
-    #[error("{0}")]
-    Unreachable(String),
-    /// What is stored cannot be read: that is a finding.
-    #[error("{0}")]
-    Unreadable(String),
+    /// The question has no answer.
+    #[error(transparent)]
+    History(#[from] history::Error),
     /// The output cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
@@ -42,38 +36,33 @@ impl Error {
     /// The exit code of the program.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
+        use history::Error as History;
         ExitCode::from(match self {
-            // Whoever reads has read enough.
+            // The reader has read enough.
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
-            Self::Usage(_) | Self::Output(_) => 1,
-            Self::Unreadable(_) => 2,
-            Self::NotFound(_) => 3,
-            Self::Unreachable(_) => 5,
+            Self::Usage(_)
+            | Self::Output(_)
+            | Self::History(History::Unsuitable(_) | History::Packing(_)) => 1,
+            Self::History(History::Unreadable(_)) => 2,
+            Self::History(History::NotFound(_)) => 3,
+            Self::History(History::Unreachable(_)) => 5,
         })
+    }
+
+    /// The error for something that does not exist.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        history::Error::NotFound(message.into()).into()
     }
 }
 
 impl From<nats::Error> for Error {
     fn from(error: nats::Error) -> Self {
-        let text = error.to_string();
-        match error {
-            nats::Error::Missing(_) => Self::NotFound(text),
-            nats::Error::Corrupt { .. } => Self::Unreadable(text),
-            nats::Error::Unsuitable(_) | nats::Error::TooLarge { .. } => Self::Usage(text),
-            _ => Self::Unreachable(text),
-        }
+        Self::History(error.into())
     }
 }
 
 impl From<projections::Error> for Error {
     fn from(error: projections::Error) -> Self {
-        match error {
-            projections::Error::Unavailable(reason) => {
-                Self::Unreachable(format!("Redis does not answer: {reason}"))
-            }
-            error @ (projections::Error::Refused(_) | projections::Error::Corrupt { .. }) => {
-                Self::Unreadable(error.to_string())
-            }
-        }
+        Self::History(error.into())
     }
 }

@@ -1,39 +1,32 @@
-//! `export`: requests with all that belongs to them, in one file.
+//! `export`: requests with everything that belongs to them, in one file.
 
-use std::collections::HashSet;
-
-use domain::request::{Event, Payload, RequestId};
+use history::bundle::{self, Line, Rules};
+use history::source::Source;
+use history::{export, search};
 use jiff::Timestamp;
 use nats::sha256;
 use runtime::Settings;
 
-use crate::bundle::{self, Bundle, Header, Line, Rules, StoredCommit, StoredPayload, StoredTask};
 use crate::command::ExportArgs;
-use crate::log::Live;
 use crate::output::count;
-use crate::source::Source;
-use crate::{Error, Finding, documents, redact, search};
+use crate::{Error, Finding, open};
 
 pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Error> {
-    let source = Source::Live(Box::new(Live::open(settings).await?));
+    let source = Source::Live(Box::new(open::live(settings).await?));
     let ids = if let Some(id) = args.id {
         vec![id]
     } else {
         let since = args.since.map(|since| since.time(Timestamp::now()));
-        let found = search::find(&source, &args.filter, since, args.limit).await?;
+        let found = search::find(&source, &args.filter.filter(), since, args.limit).await?;
         found.iter().map(|found| found.request_id).collect()
     };
     if ids.is_empty() {
-        return Err(Error::NotFound("no request is so".into()));
+        return Err(Error::not_found("no request is so"));
     }
     let rules = Rules {
         fail_fast: settings.fail_fast,
     };
-    let mut lines = vec![Line::Bundle(Header::new(args.redact, rules))];
-    for id in &ids {
-        request(&source, *id, args.redact, &mut lines).await?;
-    }
-    let lines = with_tasks(lines).await?;
+    let lines = export::lines(&source, &ids, args.redact, rules).await?;
     let packed = bundle::pack(&lines, true)?;
     std::fs::write(&args.output, &packed)?;
     let commits = lines.iter().filter(|line| matches!(line, Line::Commit(_)));
@@ -46,88 +39,4 @@ pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Erro
         sha256(&packed)
     );
     Ok(Finding::Fine)
-}
-
-async fn request(
-    source: &Source,
-    id: RequestId,
-    redacted: bool,
-    lines: &mut Vec<Line>,
-) -> Result<(), Error> {
-    let commits = source.commits(id).await?;
-    let mut known = HashSet::new();
-    for payload in commits
-        .iter()
-        .flat_map(|commit| &commit.events)
-        .flat_map(Event::payloads)
-    {
-        if let Payload::Stored { sha256, .. } = payload
-            && known.insert(sha256.clone())
-        {
-            let bytes = source.payload(payload).await?;
-            lines.push(Line::Payload(stored(sha256, bytes, redacted)));
-        }
-    }
-    dead_letters(source, id, redacted, lines).await?;
-    for mut commit in commits {
-        if redacted {
-            commit.events.iter_mut().for_each(redact::event);
-            commit.traceparent = None;
-        }
-        lines.push(Line::Commit(StoredCommit {
-            request: commit.request,
-            sequence: commit.sequence,
-            previous: commit.previous,
-            at: commit.at,
-            traceparent: commit.traceparent,
-            events: commit.events,
-        }));
-    }
-    Ok(())
-}
-
-fn stored(sha256: &str, bytes: Vec<u8>, redacted: bool) -> StoredPayload {
-    let (text, hex) = match String::from_utf8(bytes) {
-        Ok(text) if redacted => (Some(redact::xml(&text)), None),
-        Ok(text) => (Some(text), None),
-        Err(error) => {
-            let bytes = error.into_bytes();
-            let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            (None, Some(hex.concat()))
-        }
-    };
-    StoredPayload {
-        sha256: sha256.to_owned(),
-        text,
-        hex,
-    }
-}
-
-/// A masked document is none that was sent: it would prove nothing.
-async fn dead_letters(
-    source: &Source,
-    id: RequestId,
-    redacted: bool,
-    lines: &mut Vec<Line>,
-) -> Result<(), Error> {
-    if let (Some(live), false) = (source.live(), redacted) {
-        let letters = live.connection.dead_letters_of(id).await?;
-        lines.extend(letters.into_iter().map(Line::DeadLetter));
-    }
-    Ok(())
-}
-
-/// Adds the hashes of the task documents, as this build makes them.
-async fn with_tasks(mut lines: Vec<Line>) -> Result<Vec<Line>, Error> {
-    let packed = bundle::pack(&lines, false)?;
-    let bundle = Bundle::parse(&packed).map_err(Error::Unreadable)?;
-    let ids = bundle.requests();
-    let source = Source::Bundle(Box::new(bundle));
-    for id in ids {
-        let commits = source.commits(id).await?;
-        for (task, sha256) in documents::made(&source, &commits).await? {
-            lines.push(Line::Task(StoredTask { task, sha256 }));
-        }
-    }
-    Ok(lines)
 }

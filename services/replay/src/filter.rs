@@ -1,15 +1,13 @@
-//! Which events and requests are wanted.
+//! The flags that narrow `tail`, `search` and `export`.
 
 use clap::Args;
-use domain::request::{Event, Recorded, Status};
-use jiff::Timestamp;
-
-use crate::place::Ago;
-use crate::search::Found;
+use domain::request::Status;
+use history::filter::Filter;
+use history::point::Ago;
 
 /// What narrows `tail`, `search` and `export`. Of each, any of the given values will do.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Filter {
+pub struct FilterArgs {
     /// Requests that stand so: received, running, succeeded, failed, cancelled
     #[arg(long, value_parser = status)]
     pub status: Vec<Status>,
@@ -44,74 +42,19 @@ fn status(text: &str) -> Result<Status, String> {
         .map_err(|_| format!("'{text}' is none of received, running, succeeded, failed, cancelled"))
 }
 
-/// Whether any of the wanted values is there; none wanted is all the same.
-fn any(wanted: &[String], mut is: impl FnMut(&str) -> bool) -> bool {
-    wanted.is_empty() || wanted.iter().any(|wanted| is(wanted))
-}
-
-impl Filter {
-    /// Whether something of this time is wanted.
-    pub fn takes_time(&self, at: Timestamp, now: Timestamp) -> bool {
-        self.until.is_none_or(|until| at < until.time(now))
-    }
-
-    /// Whether an event is wanted, by what it says itself.
-    pub fn takes_event(&self, recorded: &Recorded<Event>) -> bool {
-        let event = &recorded.event;
-        let (code, worker) = match event {
-            Event::TaskFailed(e) => (Some(&e.attempt.fault.code), Some(&e.attempt.worker)),
-            Event::TaskSucceeded(e) => (None, Some(&e.worker)),
-            Event::Failed(e) => (Some(&e.failure.code), None),
-            _ => (None, None),
-        };
-        let given = match event {
-            Event::TaskFailed(e) => e.given.as_ref(),
-            Event::TaskSucceeded(e) => e.given.as_ref(),
-            _ => None,
-        };
-        let fingerprint = match event {
-            Event::Failed(e) => Some(e.failure.fingerprint()),
-            _ => None,
-        };
-        any(&self.event, |wanted| wanted == event.name())
-            && any(&self.code, |wanted| code.is_some_and(|code| code == wanted))
-            && any(&self.worker, |wanted| {
-                worker.is_some_and(|worker| worker == wanted)
-            })
-            && any(&self.task_type, |wanted| {
-                given.is_some_and(|given| given.task_type == wanted)
-            })
-            && any(&self.fingerprint, |wanted| {
-                fingerprint.as_deref() == Some(wanted)
-            })
-            && (self.label.is_empty()
-                || matches!(event, Event::Received(e)
-                if any(&self.label, |label| labelled(label, |name| e.metadata.get(name)))))
-            && (self.group.is_empty()
-                || matches!(event, Event::GroupStarted(e)
-                if any(&self.group, |name| e.name.as_deref() == Some(name))))
-    }
-
-    /// Whether a request is wanted.
-    pub fn takes_request(&self, found: &Found) -> bool {
-        (self.status.is_empty() || self.status.contains(&found.status))
-            && any(&self.event, |event| found.events.contains(event))
-            && any(&self.code, |code| found.codes.contains(code))
-            && any(&self.worker, |worker| found.workers.contains(worker))
-            && any(&self.task_type, |name| found.task_types.contains(name))
-            && any(&self.group, |group| found.groups.contains(group))
-            && any(&self.fingerprint, |wanted| {
-                found.fingerprint.as_deref() == Some(wanted)
-            })
-            && any(&self.label, |label| {
-                labelled(label, |name| found.metadata.get(name))
-            })
-    }
-}
-
-fn labelled<'a>(label: &str, value: impl Fn(&str) -> Option<&'a String>) -> bool {
-    match label.split_once('=') {
-        Some((name, wanted)) => value(&name.to_lowercase()).is_some_and(|value| value == wanted),
-        None => value(&label.to_lowercase()).is_some(),
+impl FilterArgs {
+    /// The filter.
+    pub fn filter(&self) -> Filter {
+        Filter {
+            status: self.status.clone(),
+            event: self.event.clone(),
+            code: self.code.clone(),
+            fingerprint: self.fingerprint.clone(),
+            worker: self.worker.clone(),
+            task_type: self.task_type.clone(),
+            group: self.group.clone(),
+            label: self.label.clone(),
+            until: self.until,
+        }
     }
 }

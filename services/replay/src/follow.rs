@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use history::live::Live;
+use history::story::Story;
+use history::timeline;
 use nats::Follower;
 
-use crate::log::Live;
 use crate::output::Paint;
-use crate::show::entry_line;
-use crate::story::Story;
-use crate::{Error, Finding, line, page, timeline};
+use crate::show::{delta, entry_line};
+use crate::{Error, Finding, line, page};
 
 /// How often a request is looked at even where nothing was noticed: following starts after it
 /// was read.
@@ -37,7 +38,7 @@ pub async fn request(live: &Live, story: Story, json: bool) -> Result<Finding, E
                 if json {
                     page::line(&line::of_entry(&entry))?;
                 } else {
-                    let since = timeline::delta(Some(last), entry.at);
+                    let since = delta(Some(last), entry.at);
                     page::text(&entry_line(&entry, &since, paint))?;
                 }
                 last = entry.at;

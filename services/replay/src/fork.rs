@@ -8,6 +8,9 @@ use domain::request::{
     Command, Event, Fork, Forked, Payload, Received, Request, RequestId, Rules, TakenGroup,
     TaskSucceeded,
 };
+use history::derive::before_group;
+use history::source::Source;
+use history::story::Story;
 use jiff::Timestamp;
 use nats::{ExecuteError, sha256_of};
 use runtime::Settings;
@@ -15,12 +18,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::command::ForkArgs;
-use crate::derive::before_group;
-use crate::log::Live;
 use crate::output::count;
-use crate::source::Source;
-use crate::story::Story;
-use crate::{Error, Finding, consent, page};
+use crate::{Error, Finding, consent, open, page};
 
 /// The most bytes of results that are taken over inline: all of it is one message.
 const MAX_TAKEN_BYTES: u64 = 700 * 1024;
@@ -28,13 +27,13 @@ const MAX_TAKEN_BYTES: u64 = 700 * 1024;
 const ORIGIN: &str = "x-fanfold-forked-from";
 
 pub async fn run(args: &ForkArgs, settings: &Settings) -> Result<Finding, Error> {
-    let live = Live::open(settings).await?;
+    let live = open::live(settings).await?;
     let source = Source::Live(Box::new(live.clone()));
     let story = Story::of(args.id, source.commits(args.id).await?, Some(args.at))?;
     let origin = story
         .state
         .request()
-        .ok_or_else(|| Error::NotFound(format!("request {} was not there yet", args.id)))?;
+        .ok_or_else(|| Error::not_found(format!("request {} was not there yet", args.id)))?;
     let bytes = match &args.document {
         Some(file) => std::fs::read(file)
             .map_err(|error| Error::Usage(format!("{}: {error}", file.display())))?,
@@ -99,9 +98,8 @@ fn submission(story: &Story, document: &Document, payload: Payload) -> Result<Re
         .flat_map(|commit| &commit.events)
         .next();
     let Some(Event::Received(original)) = first else {
-        return Err(Error::Unreadable(
-            "the log does not begin with `received`".into(),
-        ));
+        let reason = "the log does not begin with `received`".into();
+        return Err(history::Error::Unreadable(reason).into());
     };
     let mut metadata = original.metadata.clone();
     metadata.insert(ORIGIN.into(), format!("{}@{}", story.id, story.sequence()));
@@ -197,14 +195,4 @@ fn check_size(groups: &[TakenGroup]) -> Result<(), Error> {
         )));
     }
     Ok(())
-}
-
-/// The event of a document that is submitted again.
-pub fn resubmitted(received: &Received, document: &Document, payload: Payload) -> Received {
-    Received {
-        document: payload,
-        fingerprint: sha256_of(|take| document.canonical_pieces(take)),
-        groups: outline(document),
-        ..received.clone()
-    }
 }

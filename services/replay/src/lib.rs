@@ -4,49 +4,36 @@
 //! API are down; it changes nothing unless it is told to, by whom and why. `docs/replay.md` is
 //! the operator's view of this module.
 
-mod bundle;
 mod command;
 mod consent;
-mod derive;
 mod diff;
-mod documents;
 mod error;
-mod execute;
 mod export;
 mod filter;
 mod follow;
 mod fork;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 mod line;
-mod log;
+mod open;
 mod output;
-mod pace;
 mod page;
-mod place;
 mod rebuild;
-mod redact;
-mod redecide;
 mod rerun;
 mod search;
 mod show;
-mod source;
 mod state;
-mod story;
 mod summary;
 mod tail;
 mod task;
-mod timeline;
-mod usual;
 mod verify;
 mod why;
+mod words;
 
+use history::execute::Executor;
 use runtime::Settings;
 
 pub use command::{Replay, ReplayCommand};
 pub use error::{Error, Finding};
-pub use execute::{Execution, Executor};
+
 pub use rerun::golden;
 
 impl ReplayCommand {

@@ -1,9 +1,10 @@
 //! The JSON lines of the tool: their fields are documented in `docs/replay.md`, and only grow.
 
 use domain::request::{Event, Recorded};
+use history::timeline::Entry;
 use serde_json::{Value, json};
 
-use crate::timeline::Entry;
+use crate::words;
 
 /// A line of a timeline.
 pub fn of_entry(entry: &Entry) -> Value {
@@ -12,7 +13,7 @@ pub fn of_entry(entry: &Entry) -> Value {
         "at": entry.at,
         "event": entry.name,
         "times": entry.times,
-        "text": entry.text,
+        "text": words::entry(&entry.what),
     })
 }
 

@@ -2,16 +2,16 @@
 
 use domain::request::{Event, Recorded};
 use futures::StreamExt as _;
+use history::live::Live;
+use history::timeline;
 use jiff::Timestamp;
 use nats::{Commit, Scan, Start};
 use runtime::Settings;
 
 use crate::command::TailArgs;
-use crate::log::Live;
 use crate::output::{Paint, clock};
 use crate::show::entry_line;
-use crate::source::Source;
-use crate::{Error, Finding, line, page, timeline};
+use crate::{Error, Finding, line, open, page};
 
 pub async fn run(args: &TailArgs, settings: &Settings) -> Result<Finding, Error> {
     if !args.filter.status.is_empty() {
@@ -19,7 +19,7 @@ pub async fn run(args: &TailArgs, settings: &Settings) -> Result<Finding, Error>
             "an event has no --status: `fanfold replay search` has".into(),
         ));
     }
-    let source = Source::open(args.reading.from.as_deref(), settings).await?;
+    let source = open::source(args.reading.from.as_deref(), settings).await?;
     let now = Timestamp::now();
     let since = args.since.map(|since| since.time(now));
     if args.no_follow || source.live().is_none() {
@@ -53,9 +53,9 @@ async fn follow(args: &TailArgs, live: &Live, since: Timestamp) -> Result<(), Er
 }
 
 fn print(args: &TailArgs, commit: &Commit) -> Result<(), Error> {
-    let now = Timestamp::now();
+    let (now, filter) = (Timestamp::now(), args.filter.filter());
     let wanted = |recorded: &Recorded<Event>| {
-        args.filter.takes_time(recorded.at, now) && args.filter.takes_event(recorded)
+        filter.takes_time(recorded.at, now) && filter.takes_event(recorded)
     };
     for recorded in commit.recorded().filter(wanted) {
         if args.reading.json {

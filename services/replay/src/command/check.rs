@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use domain::request::RequestId;
+use history::point::Ago;
 
-use crate::filter::Filter;
-use crate::place::Ago;
+use crate::filter::FilterArgs;
 
 #[derive(Args)]
 #[command(
@@ -43,7 +43,7 @@ pub struct ExportArgs {
     /// The request; without it, the requests that the filter selects
     pub id: Option<RequestId>,
     #[command(flatten)]
-    pub filter: Filter,
+    pub filter: FilterArgs,
     /// Only what was stored since then
     #[arg(long, value_name = "1h|TIME")]
     pub since: Option<Ago>,

@@ -1,10 +1,10 @@
 //! Finding requests and events among all.
 
 use clap::Args;
+use history::point::Ago;
 
 use super::ReadingArgs;
-use crate::filter::Filter;
-use crate::place::Ago;
+use crate::filter::FilterArgs;
 
 #[derive(Args)]
 #[command(
@@ -12,7 +12,7 @@ use crate::place::Ago;
 )]
 pub struct TailArgs {
     #[command(flatten)]
-    pub filter: Filter,
+    pub filter: FilterArgs,
     /// Begin this long ago, or at this time [default: now]
     #[arg(long, value_name = "1h|TIME")]
     pub since: Option<Ago>,
@@ -29,7 +29,7 @@ pub struct TailArgs {
 )]
 pub struct SearchArgs {
     #[command(flatten)]
-    pub filter: Filter,
+    pub filter: FilterArgs,
     /// Only requests with commits since then
     #[arg(long, value_name = "1h|TIME")]
     pub since: Option<Ago>,

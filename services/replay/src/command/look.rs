@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use domain::request::RequestId;
-
-use crate::place::Place;
+use history::point::Point;
 
 /// Where it is read from, and how it is told.
 #[derive(Args)]
@@ -43,7 +42,7 @@ pub struct ShowArgs {
     pub one: OneArgs,
     /// Show the request as it was at a sequence, at a time, or this long ago
     #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
-    pub at: Option<Place>,
+    pub at: Option<Point>,
     /// Follow the request until it ends
     #[arg(long, conflicts_with_all = ["at", "from"])]
     pub follow: bool,
@@ -61,7 +60,7 @@ pub struct StateArgs {
     pub one: OneArgs,
     /// Show the request as it was at a sequence, at a time, or this long ago
     #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
-    pub at: Option<Place>,
+    pub at: Option<Point>,
     /// Print documents and results in full
     #[arg(long)]
     pub full: bool,
@@ -74,10 +73,10 @@ pub struct DiffArgs {
     pub id: RequestId,
     /// First point: a sequence, a time, or an age such as -5m
     #[arg(value_name = "A", allow_hyphen_values = true)]
-    pub a: Place,
+    pub a: Point,
     /// Second point
     #[arg(value_name = "B", allow_hyphen_values = true)]
-    pub b: Place,
+    pub b: Point,
     /// Read from this bundle instead of the log
     #[arg(long, value_name = "BUNDLE")]
     pub from: Option<PathBuf>,

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use domain::request::RequestId;
-
-use crate::place::Place;
+use history::point::Point;
 
 /// Who writes, and why.
 #[derive(Args)]
@@ -48,7 +47,7 @@ pub struct ForkArgs {
     pub id: RequestId,
     /// Take over the results up to a sequence, a time, or this long ago
     #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
-    pub at: Place,
+    pub at: Point,
     /// Document of the new request [default: that of the old one]
     #[arg(long, value_name = "FILE")]
     pub document: Option<PathBuf>,

@@ -8,7 +8,7 @@ use projections::{View, fold};
 
 use super::Rebuild;
 use crate::Error;
-use crate::log::Ahead;
+use history::live::Ahead;
 
 /// The most views that are held in memory.
 const MAX_HELD: usize = 20_000;

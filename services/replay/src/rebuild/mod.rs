@@ -21,10 +21,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::command::RebuildArgs;
-use crate::log::{self, Live};
 use crate::output::count;
-use crate::{Error, Finding, consent, page};
+use crate::{Error, Finding, consent, open, page};
 use bar::Bar;
+use history::live::Live;
 
 /// The name under which the views are staged: one rebuild at a time.
 const STAGED_AS: &str = "all";
@@ -44,8 +44,8 @@ struct Progress {
 }
 
 pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Error> {
-    let live = Live::open(settings).await?;
-    let store = log::views(settings).await?;
+    let live = open::live(settings).await?;
+    let store = open::views(settings).await?;
     let staging = store.staging(STAGED_AS);
     if args.restart {
         staging.end().await?;

@@ -6,7 +6,7 @@ use projections::{Difference, Kind, View, fold};
 
 use super::Rebuild;
 use crate::Error;
-use crate::verify::{differences, is_expired};
+use history::verify::{differences, is_expired};
 
 /// How many views take their place, and are compared, at once.
 const SWITCHED_AT_ONCE: usize = 128;

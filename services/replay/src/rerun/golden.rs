@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::again;
+use history::bundle::{self, Bundle};
+use history::rerun::again;
+
 use super::told::told;
-use crate::bundle::{self, Bundle};
 use crate::command::TestArgs;
 use crate::{Error, Finding, page};
 
@@ -26,7 +27,7 @@ pub async fn test(args: &TestArgs) -> Result<Finding, Error> {
         )));
     }
     let plain = bundle::unpack(&args.bundle)?;
-    let bundle = Bundle::parse(&plain).map_err(Error::Unreadable)?;
+    let bundle = Bundle::parse(&plain).map_err(history::Error::Unreadable)?;
     let outcome = again(bundle, None).await?;
     if outcome.divergence.is_some() || !outcome.others.is_empty() {
         page::print(&told(&outcome, "another build"))?;

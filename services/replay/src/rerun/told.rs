@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use domain::request::Event;
+use history::redecide::Divergence;
+use history::rerun::Outcome;
 use serde_json::json;
 
-use super::Outcome;
 use crate::output::{Paint, count, short};
-use crate::redecide::Divergence;
 
 /// The longest event that a difference shows.
 const SHOWN_CHARS: usize = 400;

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::output::{Paint, short};
-use crate::timeline::{self, Entry};
+use history::timeline::Entry;
+use jiff::Timestamp;
+
+use crate::output::{Paint, between, clock, short};
+use crate::words;
 
 /// The most lines of a timeline, unless it is wanted unfolded.
 const TIMELINE_LINES: usize = 40;
@@ -17,7 +20,7 @@ pub fn timeline(text: &mut String, entries: &[Entry], all: bool, paint: Paint) {
     };
     let mut before = None;
     for (number, entry) in entries.iter().enumerate() {
-        let since = timeline::delta(before, entry.at);
+        let since = delta(before, entry.at);
         before = Some(entry.at);
         // The first lines say how it began, the last how it ended: the middle can go.
         let hidden = (TIMELINE_LINES / 2..TIMELINE_LINES / 2 + skipped).contains(&number);
@@ -45,6 +48,11 @@ pub fn entry_line(entry: &Entry, since: &str, paint: Paint) -> String {
     };
     let pad = " ".repeat(22_usize.saturating_sub(name.chars().count()));
     let room = paint.width.saturating_sub(50).max(30);
-    let told = short(&entry.text, room.max(90));
+    let told = short(&words::entry(&entry.what), room.max(90));
     format!("{:>8} {since:>14}  {coloured}{pad} {told}", entry.sequence)
+}
+
+/// The time since the entry before.
+pub fn delta(before: Option<Timestamp>, at: Timestamp) -> String {
+    before.map_or_else(|| clock(at), |before| format!("+{}", between(before, at)))
 }

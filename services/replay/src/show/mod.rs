@@ -4,25 +4,25 @@ mod freshness;
 mod lines;
 mod screen;
 
+use history::freshness::Freshness;
+use history::story::Story;
+use history::timeline;
 use jiff::Timestamp;
 use runtime::Settings;
 use serde_json::json;
 
 use crate::command::ShowArgs;
 use crate::output::Paint;
-use crate::source::Source;
-use crate::story::Story;
-use crate::{Error, Finding, follow, line, page, timeline};
-use freshness::Freshness;
-pub use lines::entry_line;
+use crate::{Error, Finding, follow, line, open, page, words};
+pub use lines::{delta, entry_line};
 use screen::told;
 
 pub async fn run(args: &ShowArgs, settings: &Settings) -> Result<Finding, Error> {
-    let source = Source::open(args.one.reading.from.as_deref(), settings).await?;
+    let source = open::source(args.one.reading.from.as_deref(), settings).await?;
     let commits = source.commits(args.one.id).await?;
     let story = Story::of(args.one.id, commits, args.at)?;
     let freshness = match source.live() {
-        Some(live) => Some(Freshness::look(live, settings, &story).await),
+        Some(live) => Some(Freshness::look(live, open::views(settings), story.id).await),
         None => None,
     };
     if args.one.reading.json {
@@ -50,7 +50,7 @@ fn as_json(story: &Story, freshness: Option<&Freshness>, fold: bool) -> serde_js
     json!({
         "requestId": story.id,
         "status": story.view.status,
-        "cause": story.cause(Timestamp::now()),
+        "cause": words::cause(&story.cause(), Timestamp::now()),
         "view": story.view,
         "sequence": story.sequence(),
         "laterCommits": story.later,

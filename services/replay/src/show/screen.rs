@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 
 use domain::request::{Status, TaskState};
+use history::freshness::Freshness;
+use history::story::Story;
+use history::timeline;
 use jiff::Timestamp;
 use projections::GroupView;
 
-use super::freshness::Freshness;
+use super::freshness;
 use super::lines::timeline;
 use crate::command::ShowArgs;
 use crate::output::{Paint, between, count, short, time, wrap};
-use crate::story::Story;
-use crate::timeline;
+use crate::words;
 
 /// The most groups shown one by one.
 const GROUP_LINES: usize = 20;
@@ -24,9 +26,13 @@ pub fn told(story: &Story, freshness: Option<&Freshness>, args: &ShowArgs, paint
     groups(&mut text, story, paint);
     let entries = timeline::entries(story.events(), !args.unfolded);
     timeline(&mut text, &entries, args.unfolded, paint);
-    if let Some(freshness) = freshness {
+    if let Some(found) = freshness {
         let _ = writeln!(text, "\n{}", paint.bold("freshness"));
-        let _ = writeln!(text, "{}", wrap(&freshness.told(story), paint.width, "  "));
+        let _ = writeln!(
+            text,
+            "{}",
+            wrap(&freshness::told(found, story), paint.width, "  ")
+        );
     }
     if story.later > 0 {
         let _ = writeln!(text, "\n  {}", count(story.later as u64, "later commit"));
@@ -52,7 +58,11 @@ fn head(text: &mut String, story: &Story, paint: Paint) {
         "{} {status} {lasted}",
         paint.bold(&format!("request {}", story.id))
     );
-    let _ = writeln!(text, "{}\n", wrap(&story.cause(now), paint.width, "  "));
+    let _ = writeln!(
+        text,
+        "{}\n",
+        wrap(&words::cause(&story.cause(), now), paint.width, "  ")
+    );
     let redrives = story.state.request().map_or(0, |request| request.redrives);
     let mut facts = format!(
         "received {} · {} · {}",

@@ -1,43 +1,33 @@
-//! `summary`: a period beside the period before, so that what changed stands out.
+//! `summary`: a period beside the period before, so that changes stand out.
 
-mod tally;
 mod told;
 
+use history::summary::Summary;
 use jiff::Timestamp;
 use runtime::Settings;
 use serde_json::json;
 
 use crate::command::SummaryArgs;
-use crate::log::Live;
-use crate::{Error, Finding, page};
-use tally::{Groups, Tally};
+use crate::{Error, Finding, open, page};
 use told::told;
 
 pub async fn run(args: &SummaryArgs, settings: &Settings) -> Result<Finding, Error> {
     let now = Timestamp::now();
-    let since = args.since.time(now);
-    let length = now.duration_since(since);
-    let before = since.checked_sub(length).unwrap_or(Timestamp::UNIX_EPOCH);
-    let live = Live::open(settings).await?;
-    let (mut earlier, mut later) = (Tally::default(), Tally::default());
-    let mut groups = Groups::default();
-    live.each(Some(before), |commit| {
-        let tally = if commit.at < since {
-            &mut earlier
-        } else {
-            &mut later
-        };
-        tally.take_in(&commit, &mut groups);
-        true
-    })
-    .await?;
+    let live = open::live(settings).await?;
+    let summary = Summary::of(&live, args.since.time(now), now).await?;
+    let Summary {
+        since,
+        length,
+        period,
+        before,
+    } = &summary;
     if args.json {
         page::line(&json!({
             "from": since, "to": now,
-            "period": later.told(length), "before": earlier.told(length),
+            "period": period.told(*length), "before": before.told(*length),
         }))?;
     } else {
-        page::print(&told(since, length, &later, &earlier))?;
+        page::print(&told(*since, *length, period, before))?;
     }
     Ok(Finding::Fine)
 }

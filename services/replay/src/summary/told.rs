@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use history::summary::{Attempts, Tally, f64_of};
 use jiff::{SignedDuration, Timestamp};
 
-use super::tally::{Attempts, Tally, f64_of};
 use crate::output::{Paint, duration, millis, time};
 
 /// The most lines of each list.

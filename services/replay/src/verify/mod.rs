@@ -1,41 +1,30 @@
-//! `verify`: the log folded again, its invariants, and everything that hangs on it.
+//! `verify`: the log folded again, its invariants, and everything that depends on it.
 
-mod dead_letters;
-mod documents;
-mod invariants;
-mod orphans;
-mod payloads;
 mod report;
-mod run;
-mod views;
-mod whole;
 
 use std::time::Instant;
 
+use history::verify::Run;
 use jiff::Timestamp;
 use runtime::Settings;
 
 use crate::command::VerifyArgs;
-use crate::log::{self, Live};
-use crate::{Error, Finding, page};
-use report::{Problem, Report, counts, told};
-use run::Run;
-use views::Views;
-pub use views::{differences, is_expired};
+use crate::{Error, Finding, open, page};
+use report::{counts, told};
 
 pub async fn run(args: &VerifyArgs, settings: &Settings) -> Result<Finding, Error> {
     let begun = Instant::now();
-    let live = Live::open(settings).await?;
+    let live = open::live(settings).await?;
     let views = if args.no_views {
         None
     } else {
-        log::views(settings)
+        open::views(settings)
             .await
             .map_err(|error| eprintln!("{error}: the views are not compared"))
             .ok()
     };
     let unseen = !args.no_views && views.is_none();
-    let mut run = Run::new(live, views.map(Views::new));
+    let mut run = Run::on(live, views);
     match (args.id, args.since) {
         (Some(id), _) => run.one(id).await?,
         (None, Some(since)) => run.since(since.time(Timestamp::now())).await?,
@@ -44,7 +33,7 @@ pub async fn run(args: &VerifyArgs, settings: &Settings) -> Result<Finding, Erro
     if args.documents {
         run.documents().await?;
     }
-    let report = run.report;
+    let report = run.into_report();
     let seconds = begun.elapsed().as_secs_f64();
     if args.json {
         for problem in &report.problems {
@@ -56,18 +45,9 @@ pub async fn run(args: &VerifyArgs, settings: &Settings) -> Result<Finding, Erro
     }
     match (report.problems.is_empty(), unseen) {
         (false, _) => Ok(Finding::Found),
-        (true, true) => Err(Error::Unreachable(
+        (true, true) => Err(Error::History(history::Error::Unreachable(
             "Redis does not answer: only the log is verified".into(),
-        )),
+        ))),
         (true, false) => Ok(Finding::Fine),
-    }
-}
-
-/// What was read, or why some of it cannot be read: that is a finding, and stops nothing else.
-fn readable<T>(read: Result<T, nats::Error>) -> Result<Result<T, String>, Error> {
-    match read {
-        Ok(read) => Ok(Ok(read)),
-        Err(error @ nats::Error::Corrupt { .. }) => Ok(Err(error.to_string())),
-        Err(error) => Err(error.into()),
     }
 }

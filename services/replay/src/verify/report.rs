@@ -1,60 +1,11 @@
-//! What was looked at, and what was found.
+//! The report of a verification, as JSON and for a terminal.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use domain::request::RequestId;
-use serde::Serialize;
+use history::verify::Report;
 use serde_json::json;
 
 use crate::output::{Paint, count, wrap};
-
-/// The most findings that are told one by one; the others are counted.
-const MAX_FINDINGS: usize = 1_000;
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Problem {
-    pub request_id: Option<RequestId>,
-    /// `log`, `view`, `payload`, `dead-letter`, `document` or `decision`.
-    pub kind: &'static str,
-    /// The commit that it is about.
-    pub sequence: Option<u64>,
-    /// The Redis key or the payload it is about.
-    pub key: Option<String>,
-    pub message: String,
-}
-
-/// What was looked at, and what was found.
-#[derive(Default)]
-pub struct Report {
-    pub commits: u64,
-    pub events: u64,
-    pub requests: u64,
-    pub views: u64,
-    pub payloads: u64,
-    pub dead_letters: u64,
-    pub documents: u64,
-    pub notes: BTreeMap<String, u64>,
-    pub problems: Vec<Problem>,
-    pub more: u64,
-}
-
-impl Report {
-    pub fn problem(&mut self, problem: Problem) {
-        if self.problems.len() < MAX_FINDINGS {
-            self.problems.push(problem);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// Something worth saying that is no finding.
-    pub fn note(&mut self, note: impl Into<String>) {
-        *self.notes.entry(note.into()).or_default() += 1;
-    }
-}
 
 pub fn counts(report: &Report, seconds: f64) -> serde_json::Value {
     json!({

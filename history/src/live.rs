@@ -1,0 +1,181 @@
+//! The log at the broker, and the views beside it if Redis answers.
+
+use std::time::Duration;
+
+use domain::request::RequestId;
+use jiff::Timestamp;
+use nats::{Commit, Connection, Extent, Log, Options, Payloads, Scan, Start, UnreadableCommit};
+use projections::Store;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::Error;
+use crate::pace::Pace;
+
+/// How long the broker may take to be reached.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long Redis may take to be reached where it is only good to have.
+const VIEWS_TIMEOUT: Duration = Duration::from_millis(700);
+/// How many commits are taken from the broker at once.
+pub const CHUNK: usize = 2_000;
+/// How many such chunks are read ahead: what bounds the memory of a scan.
+const CHUNKS_AHEAD: usize = 4;
+
+/// The log, as the settings say where it is.
+#[derive(Clone)]
+pub struct Live {
+    /// The connection to the broker.
+    pub connection: Connection,
+    /// The log.
+    pub log: Log,
+    /// The payloads that the log refers to.
+    pub payloads: Payloads,
+}
+
+impl Live {
+    /// Connects to the broker at this URL, under this name. The log has this many shards.
+    pub async fn open(url: &str, name: &str, shards: u8) -> Result<Self, Error> {
+        let options = Options {
+            connect_timeout: CONNECT_TIMEOUT,
+            ..Options::new(url, name)
+        };
+        let connection = Connection::open(&options).await?;
+        Ok(Self::on(connection, shards))
+    }
+
+    /// The log on an open connection.
+    #[must_use]
+    pub fn on(connection: Connection, shards: u8) -> Self {
+        Self {
+            log: Log::new(connection.clone(), shards),
+            payloads: Payloads::new(connection.clone()),
+            connection,
+        }
+    }
+
+    /// What each shard holds, with its number.
+    pub async fn extents(&self) -> Result<Vec<(u8, Extent)>, Error> {
+        let mut extents = Vec::new();
+        for shard in 0..self.log.shards() {
+            extents.push((shard, self.connection.extent(shard).await?));
+        }
+        Ok(extents)
+    }
+
+    /// Calls `take` with every commit since a time, or with all, shard by shard in order, up to
+    /// what is there now. `take` says whether to go on.
+    pub async fn each(
+        &self,
+        since: Option<Timestamp>,
+        mut take: impl FnMut(Commit) -> bool,
+    ) -> Result<(), Error> {
+        for shard in 0..self.log.shards() {
+            let start = since.map_or(Start::Sequence(1), Start::Time);
+            let mut scan = Scan::open_at(&self.connection, shard, start, u64::MAX).await?;
+            let mut pace = Pace::new(&self.connection, shard);
+            while let Some(commits) = scan.next_each(CHUNK).await? {
+                pace.after(commits.len()).await?;
+                for commit in commits.into_iter().filter_map(readable) {
+                    if !take(commit) {
+                        scan.close().await;
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The commits of a request; an error where there are none.
+    pub async fn commits(&self, id: RequestId) -> Result<Vec<Commit>, Error> {
+        let commits = self.log.read(id, 0).await?;
+        if commits.is_empty() {
+            return Err(absent(id));
+        }
+        Ok(commits)
+    }
+}
+
+/// A commit that can be read. The logs name one that cannot be read, and `verify` finds it.
+pub(crate) fn readable(commit: Result<Commit, UnreadableCommit>) -> Option<Commit> {
+    commit
+        .map_err(|unreadable| tracing::error!("{}: the commit is skipped", unreadable.error))
+        .ok()
+}
+
+/// The error for a request that does not exist.
+pub(crate) fn absent(id: RequestId) -> Error {
+    Error::NotFound(format!(
+        "there is no request {id} in the log: it was never submitted, or it is older than what \
+         the log keeps"
+    ))
+}
+
+/// The views in the Redis at this URL, which are kept for this long. An error if Redis does not
+/// answer soon.
+pub async fn views(url: &str, kept_for: Duration) -> Result<Store, Error> {
+    let opening = tokio::time::timeout(VIEWS_TIMEOUT, projections::Connection::open(url));
+    let connection = opening.await.map_err(|_| {
+        Error::Unreachable(format!("Redis does not answer within {VIEWS_TIMEOUT:?}"))
+    })??;
+    Ok(Store::new(connection, kept_for))
+}
+
+/// Some commits, each as far as it can be read.
+pub type Chunk = Vec<Result<Commit, UnreadableCommit>>;
+
+/// A stretch of a shard that is read ahead while what was read is worked on.
+pub struct Ahead {
+    chunks: mpsc::Receiver<Result<Chunk, nats::Error>>,
+    _reading: JoinSet<()>,
+}
+
+impl Ahead {
+    /// From `start` to sequence `to`, which is included.
+    pub async fn open(live: &Live, shard: u8, start: Start, to: u64) -> Result<Self, Error> {
+        let pace = Pace::new(&live.connection, shard);
+        Self::begin(live, shard, start, to, Some(pace)).await
+    }
+
+    /// The same as fast as it can be, for what somebody waits for in need.
+    pub async fn at_once(live: &Live, shard: u8, start: Start, to: u64) -> Result<Self, Error> {
+        Self::begin(live, shard, start, to, None).await
+    }
+
+    async fn begin(
+        live: &Live,
+        shard: u8,
+        start: Start,
+        to: u64,
+        mut pace: Option<Pace>,
+    ) -> Result<Self, Error> {
+        let mut scan = Scan::open_at(&live.connection, shard, start, to).await?;
+        let (send, chunks) = mpsc::channel(CHUNKS_AHEAD);
+        let mut reading = JoinSet::new();
+        reading.spawn(async move {
+            loop {
+                let chunk = match scan.next_each(CHUNK).await {
+                    Ok(Some(chunk)) => match &mut pace {
+                        Some(pace) => pace.after(chunk.len()).await.map(|()| chunk),
+                        None => Ok(chunk),
+                    },
+                    Ok(None) => return,
+                    Err(error) => Err(error),
+                };
+                let broken = chunk.is_err();
+                if send.send(chunk).await.is_err() || broken {
+                    return scan.close().await;
+                }
+            }
+        });
+        Ok(Self {
+            chunks,
+            _reading: reading,
+        })
+    }
+
+    /// The next commits; none at the end of the stretch.
+    pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        Ok(self.chunks.recv().await.transpose()?)
+    }
+}

@@ -1,0 +1,153 @@
+//! The story of a request: its commits up to a point, the state that they fold to, and its cause.
+
+use domain::request::{Event, Failure, Phase, Recorded, RequestId, State, Status, evolve};
+use jiff::{SignedDuration, Timestamp};
+use nats::Commit;
+use projections::View;
+
+use crate::Error;
+use crate::point::Point;
+
+/// A request up to a point.
+pub struct Story {
+    /// The request.
+    pub id: RequestId,
+    /// The commits up to the point.
+    pub commits: Vec<Commit>,
+    /// The state that they fold to.
+    pub state: State,
+    /// The view that they fold to.
+    pub view: View,
+    /// The number of commits after the point.
+    pub later: usize,
+}
+
+/// Why a request is where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The orchestrator has not worked out the next step since this time.
+    Planning {
+        /// The time of the last commit.
+        since: Timestamp,
+    },
+    /// A group runs.
+    Running {
+        /// The index of the group, from 0.
+        group: u32,
+        /// The number of its tasks.
+        tasks: u32,
+        /// The tasks without an outcome.
+        pending: u32,
+        /// The tasks that were given up.
+        given_up: u32,
+        /// The time of the last commit.
+        since: Timestamp,
+    },
+    /// All tasks have their results.
+    Succeeded {
+        /// The number of tasks.
+        tasks: u32,
+        /// The number of attempts that failed.
+        failed_attempts: u64,
+        /// The time from the submission to the end.
+        took: SignedDuration,
+    },
+    /// The request failed.
+    Failed(Failure),
+    /// Somebody cancelled the request.
+    Cancelled {
+        /// The person.
+        by: String,
+        /// The reason.
+        reason: String,
+    },
+}
+
+impl Story {
+    /// The story up to a place, or all of it.
+    pub fn of(id: RequestId, mut commits: Vec<Commit>, at: Option<Point>) -> Result<Self, Error> {
+        let all = commits.len();
+        if let Some(point) = at {
+            let now = Timestamp::now();
+            commits.retain(|commit| point.includes(commit, now));
+        }
+        let events = commits.iter().flat_map(Commit::recorded);
+        let view = projections::fold(None, events).ok_or_else(|| {
+            Error::NotFound(match at {
+                Some(_) => format!("request {id} was not there yet at that point"),
+                None => format!("the log of request {id} does not begin with `received`"),
+            })
+        })?;
+        Ok(Self {
+            id,
+            state: fold(&commits),
+            view,
+            later: all - commits.len(),
+            commits,
+        })
+    }
+
+    /// The events, each with its place.
+    pub fn events(&self) -> impl Iterator<Item = Recorded<Event>> + '_ {
+        self.commits.iter().flat_map(Commit::recorded)
+    }
+
+    /// The last commit's sequence.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.commits.last().map_or(0, |commit| commit.sequence)
+    }
+
+    /// The time at which the last commit was stored.
+    #[must_use]
+    pub fn last_at(&self) -> Timestamp {
+        self.commits.last().map_or(self.view.received_at, |c| c.at)
+    }
+
+    /// Why the request is where it is.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        let since = self.last_at();
+        let Some(request) = self.state.request() else {
+            return Cause::Planning { since };
+        };
+        match (&request.phase, self.view.status) {
+            (Phase::Failed { failure, .. }, _) => Cause::Failed(failure.clone()),
+            (_, Status::Succeeded) => self.succeeded(),
+            (_, Status::Cancelled) => self.cancelled(),
+            (Phase::Running(group), _) => Cause::Running {
+                group: group.index,
+                tasks: group.size(),
+                pending: group.size() - group.succeeded - group.failed,
+                given_up: group.failed,
+                since,
+            },
+            _ => Cause::Planning { since },
+        }
+    }
+
+    fn succeeded(&self) -> Cause {
+        let tasks: u32 = self.view.groups.iter().map(|group| group.expected).sum();
+        Cause::Succeeded {
+            tasks,
+            failed_attempts: self.view.attempts.saturating_sub(u64::from(tasks)),
+            took: self.last_at().duration_since(self.view.received_at),
+        }
+    }
+
+    fn cancelled(&self) -> Cause {
+        let said = self.events().filter_map(|recorded| match recorded.event {
+            Event::Cancelled(cancelled) => Some((cancelled.by, cancelled.reason)),
+            _ => None,
+        });
+        let (by, reason) = said.last().unwrap_or_default();
+        Cause::Cancelled { by, reason }
+    }
+}
+
+/// The state after these commits.
+#[must_use]
+pub fn fold(commits: &[Commit]) -> State {
+    let events = commits.iter().flat_map(|commit| &commit.events);
+    events.fold(State::Absent, evolve)
+}

@@ -1,0 +1,33 @@
+//! The verification: the log folded again, its invariants, and everything that depends on it.
+
+mod dead_letters;
+mod documents;
+mod invariants;
+mod orphans;
+mod payloads;
+mod report;
+mod run;
+mod views;
+mod whole;
+
+use crate::Error;
+pub use report::{Problem, Report};
+pub use run::Run;
+pub use views::{differences, is_expired};
+
+impl Run {
+    /// The report of the run.
+    #[must_use]
+    pub fn into_report(self) -> Report {
+        self.report
+    }
+}
+
+/// What was read, or why some of it cannot be read: that is a finding, and stops nothing else.
+fn readable<T>(read: Result<T, nats::Error>) -> Result<Result<T, String>, Error> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(error @ nats::Error::Corrupt { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,216 @@
+//! Whether the views in Redis are what the log folds to.
+
+use nats::LogReader;
+use std::collections::HashSet;
+use std::time::Duration;
+
+use domain::request::RequestId;
+use jiff::Timestamp;
+use projections::{Difference, Store, View, fold};
+use tokio::task::JoinSet;
+
+use super::{Problem, Report, readable};
+use crate::Error;
+use crate::live::Live;
+
+/// How many views one round trip compares.
+const BATCH: usize = 256;
+/// How many such round trips are under way at once.
+const AT_ONCE: usize = 4;
+/// How often a view that differs is looked at anew: the projector may be on its way.
+const LOOKS: u32 = 10;
+/// The pause between two such looks.
+const PAUSE: Duration = Duration::from_millis(200);
+
+type Compared = Result<Vec<RequestId>, projections::Error>;
+
+/// The comparing of a run.
+pub struct Views {
+    store: Store,
+    batch: Vec<View>,
+    comparing: JoinSet<Compared>,
+    pub compared: u64,
+}
+
+impl Views {
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            batch: Vec::new(),
+            comparing: JoinSet::new(),
+            compared: 0,
+        }
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes a view to be compared, and gives the requests whose views were found to differ.
+    pub async fn take(&mut self, view: View) -> Result<Vec<RequestId>, Error> {
+        // One that has expired is gone, or will be while it is looked at.
+        if is_expired(&self.store, &view) {
+            return Ok(Vec::new());
+        }
+        self.compared += 1;
+        self.batch.push(view);
+        if self.batch.len() < BATCH {
+            return Ok(Vec::new());
+        }
+        let mut differ = Vec::new();
+        if self.comparing.len() >= AT_ONCE {
+            differ = self.one().await?;
+        }
+        self.send();
+        Ok(differ)
+    }
+
+    fn send(&mut self) {
+        let views = std::mem::take(&mut self.batch);
+        let store = self.store.clone();
+        self.comparing.spawn(async move {
+            let compared = store.differences(&views).await?;
+            let differ = views
+                .iter()
+                .zip(compared)
+                .filter(|(_, (_, d))| !d.is_empty());
+            Ok(differ.map(|(view, _)| view.request_id).collect())
+        });
+    }
+
+    async fn one(&mut self) -> Result<Vec<RequestId>, Error> {
+        match self.comparing.join_next().await {
+            Some(Ok(compared)) => Ok(compared?),
+            Some(Err(error)) => Err(Error::Unreachable(format!("comparing broke: {error}"))),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Compares what is left.
+    pub async fn rest(&mut self) -> Result<Vec<RequestId>, Error> {
+        if !self.batch.is_empty() {
+            self.send();
+        }
+        let mut differ = Vec::new();
+        while !self.comparing.is_empty() {
+            differ.extend(self.one().await?);
+        }
+        Ok(differ)
+    }
+
+    /// Looks at these on their own: what differs is a finding where the projector has come past
+    /// the request; else it is looked at again, until time is up.
+    pub async fn again(
+        &self,
+        live: &Live,
+        ids: &HashSet<RequestId>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let mut left: Vec<RequestId> = ids.iter().copied().collect();
+        left.sort_unstable();
+        for look in 1..=LOOKS {
+            let mut behind = Vec::new();
+            for id in left {
+                if self.look(live, id, report).await? == Looked::Behind {
+                    behind.push(id);
+                }
+            }
+            if look == LOOKS {
+                for _ in &behind {
+                    report.note("views that are behind: the projector has yet to come to them");
+                }
+            }
+            if behind.is_empty() || look == LOOKS {
+                return Ok(());
+            }
+            left = behind;
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    async fn look(&self, live: &Live, id: RequestId, report: &mut Report) -> Result<Looked, Error> {
+        let Some(view) = view(live, &self.store, id).await? else {
+            return Ok(Looked::Settled);
+        };
+        // Asked before Redis is: what is acked by now is written by then.
+        let shard = id.partition().shard(live.log.shards());
+        let projector = live
+            .connection
+            .log_position(shard, LogReader::Projector)
+            .await;
+        let projected = projector.is_ok_and(|position| position.acked >= view.seq);
+        let compared = self.store.differences(std::slice::from_ref(&view)).await?;
+        for (seen, differences) in compared {
+            if differences.is_empty() {
+                continue;
+            }
+            let older = seen < view.seq;
+            if !projected && older {
+                return Ok(Looked::Behind);
+            }
+            let newer = live.log.last(id).await?.map_or(0, |commit| commit.sequence);
+            if newer > view.seq {
+                return Ok(Looked::Behind);
+            }
+            tell(&view, differences, report);
+        }
+        Ok(Looked::Settled)
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Looked {
+    /// It is as the log has it, or it is told that it is not.
+    Settled,
+    /// It is to be looked at again.
+    Behind,
+}
+
+/// Whether the keys of a view are gone by now, or will be in a moment.
+#[must_use]
+pub fn is_expired(store: &Store, view: &View) -> bool {
+    let expiry = store.expiry(view);
+    expiry != 0 && expiry <= Timestamp::now().as_second() + 2
+}
+
+/// The view of a request as the log has it now; none where its keys are gone by now.
+async fn view(live: &Live, store: &Store, id: RequestId) -> Result<Option<View>, Error> {
+    // What cannot be read was found when the log was; the view has stopped there.
+    let Ok(commits) = readable(live.log.read(id, 0).await)? else {
+        return Ok(None);
+    };
+    let view = fold(None, commits.iter().flat_map(nats::Commit::recorded));
+    Ok(view.filter(|view| !is_expired(store, view)))
+}
+
+/// What Redis has of one request that is not as the log has it now.
+pub async fn differences(
+    live: &Live,
+    store: &Store,
+    id: RequestId,
+) -> Result<Vec<Difference>, Error> {
+    let Some(view) = view(live, store, id).await? else {
+        return Ok(Vec::new());
+    };
+    let compared = store.differences(std::slice::from_ref(&view)).await?;
+    Ok(compared.into_iter().flat_map(|(_, found)| found).collect())
+}
+
+fn tell(view: &View, differences: Vec<Difference>, report: &mut Report) {
+    for difference in differences {
+        let value = |value: Option<String>| value.unwrap_or_else(|| "nothing".into());
+        report.problem(Problem {
+            request_id: Some(view.request_id),
+            kind: "view",
+            sequence: Some(view.seq),
+            message: format!(
+                "{} is {}; the log says {}",
+                difference.field,
+                value(difference.found),
+                value(difference.expected)
+            ),
+            key: Some(difference.key),
+        });
+    }
+}

@@ -1,0 +1,73 @@
+//! The place of each task of the running group.
+
+use std::collections::BTreeMap;
+
+use domain::request::{Event, Group, Next, TaskState};
+use jiff::Timestamp;
+
+use super::evidence::Broker;
+use super::{Statement, Why};
+use crate::story::Story;
+
+impl Broker {
+    /// Says where each task without an outcome is.
+    pub fn of_tasks(&self, group: &Group, story: &Story, now: Timestamp, why: &mut Why) {
+        let due = next_attempts(story, group);
+        let is_delayed = |task: u32| due.get(&task).is_some_and(|at| *at > now);
+        let delayed = due.values().filter(|at| **at > now).count() as u64;
+        if let Some(first) = due.values().filter(|at| **at > now).min() {
+            let (tasks, first) = (delayed, *first);
+            why.say(Statement::Delayed { tasks, first });
+        }
+        let here = |held: bool| {
+            let queued = self.queued.iter().filter(|q| q.task.group == group.index);
+            queued
+                .filter(|q| self.is_held(q) == held && !is_delayed(q.task.task))
+                .count() as u64
+        };
+        let (held, waiting) = (here(true), here(false));
+        if held > 0 {
+            why.say(Statement::WithWorkers(held));
+        }
+        if waiting > 0 {
+            why.say(Statement::Waiting(waiting));
+        }
+        for (name, position) in &self.workers {
+            let idle = position
+                .as_ref()
+                .is_some_and(|p| p.waiting_pulls == 0 && p.pending > 0);
+            if idle {
+                why.say(Statement::NoWorkerAsks(name.clone()));
+            }
+        }
+        let known = held + waiting + delayed;
+        let pending = group.pending().count() as u64;
+        let mut reports = self.waiting_reports.iter();
+        if known >= pending {
+            return;
+        }
+        why.say(if reports.any(|subject| subject.starts_with("reports.")) {
+            Statement::OutcomesReported
+        } else {
+            Statement::Missing {
+                tasks: pending - known,
+                deadline: group.deadline,
+            }
+        });
+    }
+}
+
+/// When the tasks that failed last are tried again.
+fn next_attempts(story: &Story, group: &Group) -> BTreeMap<u32, Timestamp> {
+    let mut due = BTreeMap::new();
+    for recorded in story.events() {
+        if let Event::TaskFailed(e) = &recorded.event
+            && e.group == group.index
+            && let Next::RetryAt(at) | Next::DispatchAt(at) = e.next
+            && matches!(group.task(e.task), Some(TaskState::Pending { .. }))
+        {
+            due.insert(e.task, at);
+        }
+    }
+    due
+}

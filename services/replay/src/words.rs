@@ -1,0 +1,183 @@
+//! The words of the terminal for what `history` tells as data.
+
+use std::fmt::Write as _;
+
+use domain::request::{Event, Failure, Next};
+use history::story::Cause;
+use history::timeline::{Outcomes, What};
+use jiff::Timestamp;
+
+use crate::output::{between, clock, count, duration, millis, short};
+
+/// Why a request is where it is.
+pub fn cause(cause: &Cause, now: Timestamp) -> String {
+    match cause {
+        Cause::Planning { since } => format!(
+            "no group runs: the orchestrator has not worked out the next step since {} ago",
+            between(*since, now).trim_start_matches('-')
+        ),
+        Cause::Running {
+            group,
+            tasks,
+            pending,
+            given_up,
+            since,
+        } => {
+            let given_up = match given_up {
+                0 => String::new(),
+                failed => format!(", {} given up", count(*failed, "task")),
+            };
+            format!(
+                "group {group} runs: {pending} of {} have no outcome yet{given_up}; nothing new \
+                 for {}",
+                count(*tasks, "task"),
+                between(*since, now)
+            )
+        }
+        Cause::Succeeded {
+            tasks,
+            failed_attempts,
+            took,
+        } => {
+            let retried = match failed_attempts {
+                0 => "each at the first attempt".to_owned(),
+                failed => format!("{} had to be tried again", count(*failed, "attempt")),
+            };
+            format!(
+                "all {} have their results, {retried}; it took {}",
+                count(*tasks, "task"),
+                duration(*took)
+            )
+        }
+        Cause::Failed(failure) => failed(failure),
+        Cause::Cancelled { by, reason } => format!("{by} cancelled it: {reason}"),
+    }
+}
+
+/// A failure: the first task that was given up, in place of the number of tasks alone.
+fn failed(failure: &Failure) -> String {
+    let mut text = failure.message.clone();
+    let first = failure
+        .tasks
+        .iter()
+        .find_map(|task| Some((task.task, task.attempts.last()?)));
+    if let Some((task, last)) = first {
+        let more = match failure.tasks.len() {
+            0 | 1 => String::new(),
+            tasks => format!(" (and {} more)", tasks - 1),
+        };
+        let attempts = count(last.attempt, "attempt");
+        let _ = write!(
+            text,
+            ": task {task}{more} had {attempts}, the last on {} with {}: {}",
+            last.worker, last.fault.code, last.fault.message
+        );
+    }
+    if let Some(cause) = first.and_then(|(_, last)| last.fault.causes.first()) {
+        let _ = write!(text, " ← {cause}");
+    }
+    text
+}
+
+/// The consequence of a failed attempt.
+pub fn next(next: &Next) -> String {
+    match next {
+        Next::RetryAt(at) => format!("again at {}", clock(*at)),
+        Next::DispatchAt(at) => format!("dispatched again at {}", clock(*at)),
+        Next::DeadLetter(letter) => format!("given up, dead letter {letter}"),
+    }
+}
+
+/// An entry of a timeline.
+pub fn entry(what: &What) -> String {
+    match what {
+        What::Event(told) => event(told),
+        What::Outcomes(told) => outcomes(told),
+    }
+}
+
+fn outcomes(told: &Outcomes) -> String {
+    let durations = &told.durations_ms;
+    let median = durations[durations.len() / 2];
+    let took = match durations.as_slice() {
+        [.., longest] if durations.len() > 1 => {
+            format!("median {}, longest {}", millis(median), millis(*longest))
+        }
+        _ => millis(median),
+    };
+    let workers = match told.workers.as_slice() {
+        [one] => one.clone(),
+        workers => count(workers.len() as u64, "worker"),
+    };
+    let fault = told.failure.as_ref().map_or_else(String::new, |failed| {
+        let (message, next) = (short(&failed.message, 80), next(&failed.next));
+        format!("{} {message} · {next} · ", failed.code)
+    });
+    let (group, tasks) = (told.group, ranges(&told.tasks));
+    format!("{group}.{tasks} · {fault}{took} · {workers}")
+}
+
+/// Sorted numbers as ranges: 1-3,7.
+fn ranges(numbers: &[u32]) -> String {
+    let mut parts: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => parts.push((*number, *number)),
+        }
+    }
+    let texts = parts.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first}-{last}"),
+    });
+    short(&texts.collect::<Vec<_>>().join(","), 40)
+}
+
+fn event(event: &Event) -> String {
+    match event {
+        Event::Received(e) => format!(
+            "from {} · {} · {} bytes",
+            e.submitter,
+            count(e.groups.len() as u64, "group"),
+            e.document.size()
+        ),
+        Event::ResourcesCaptured(e) => count(e.resources.len() as u64, "resource"),
+        Event::GroupStarted(e) => format!(
+            "{}{} · {} · until {}",
+            e.group,
+            e.name
+                .as_ref()
+                .map_or(String::new(), |name| format!(" '{name}'")),
+            count(e.tasks, "task"),
+            clock(e.deadline)
+        ),
+        Event::GroupTimedOut { group } | Event::GroupCompleted { group } => group.to_string(),
+        Event::Succeeded(e) => format!("response of {} bytes", e.response.size()),
+        Event::Failed(e) => format!("{}: {}", e.failure.code, short(&e.failure.message, 120)),
+        Event::Cancelled(e) => format!("by {}: {}", e.by, short(&e.reason, 120)),
+        Event::Redriven(e) => format!(
+            "by {}: {} · {} run again",
+            e.by,
+            short(&e.reason, 100),
+            count(e.tasks.len() as u64, "task")
+        ),
+        Event::Forked(e) => format!(
+            "from {} at {} by {}: {}",
+            e.from,
+            e.sequence,
+            e.by,
+            short(&e.reason, 100)
+        ),
+        Event::TaskSucceeded(_) | Event::TaskFailed(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_a_row_are_a_range() {
+        assert_eq!(ranges(&[1, 2, 3, 7, 9]), "1-3,7,9");
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::{AggregateError, CqrsFramework, EventEnvelope, EventStore};
-use domain::request::{Advance, Command, Event, Rejection, RequestId, State, Undecided};
+use domain::request::{Advance, Command, Decision, Event, Rejection, RequestId, State, Undecided};
 
 use crate::Error;
 use crate::log::Log;
@@ -62,6 +62,16 @@ impl Log {
             Err(Undecided::Rejected(rejection)) => Err(rejection.into()),
             Err(undecided) => Err(Error::Refused(undecided.to_string()).into()),
         }
+    }
+
+    /// Decides a command on the current state of the request, and commits nothing.
+    pub async fn decide(
+        &self,
+        request: RequestId,
+        command: Command,
+    ) -> Result<Decision, ExecuteError> {
+        let loaded = self.load_current(request).await?;
+        Ok(domain::request::decide(loaded.state(), command)?)
     }
 
     /// Decides and commits an advance, as far as its steps allow.

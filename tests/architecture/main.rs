@@ -29,12 +29,17 @@ fn dependencies() -> Dependencies {
 }
 
 /// Which packages of the workspace each of them may use.
-const MAY_USE: [(&str, &[&str]); 4] = [
+const MAY_USE: [(&str, &[&str]); 5] = [
     ("domain", &[]),
     ("nats", &["domain"]),
     ("projections", &["domain"]),
     // It answers with data. It has no settings, no terminal and no HTTP.
     ("history", &["domain", "nats", "projections"]),
+    // It carries out what people ask for, whoever asks: it has no terminal and no HTTP either.
+    (
+        "operations",
+        &["domain", "history", "nats", "projections", "runtime"],
+    ),
 ];
 /// The services that run as roles or tools: none may use another.
 const SERVICES: [&str; 6] = [
@@ -66,6 +71,21 @@ fn dependencies_point_inwards_only() {
             .filter(|d| SERVICES.contains(&d.as_str()))
             .collect();
         assert!(others.is_empty(), "{service} uses {others:?}");
+    }
+}
+
+/// The libraries of a terminal and of HTTP, which the ring of questions and commands does not know.
+const OF_FACES: [&str; 5] = ["axum", "clap", "hyper", "terminal_size", "utoipa"];
+
+#[test]
+fn questions_and_commands_know_no_face() {
+    let all = dependencies();
+    for package in ["history", "operations"] {
+        let faces: Vec<_> = OF_FACES
+            .iter()
+            .filter(|face| all[package].contains(**face))
+            .collect();
+        assert!(faces.is_empty(), "{package} uses {faces:?}");
     }
 }
 

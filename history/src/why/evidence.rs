@@ -4,7 +4,7 @@ use domain::request::Event;
 use jiff::Timestamp;
 use nats::{LogReader, Position, Queued};
 
-use super::{Evidence, SHOWN, Statement, Why};
+use super::{Evidence, Explanation, SHOWN, Statement};
 use crate::Error;
 use crate::live::Live;
 use crate::story::Story;
@@ -52,7 +52,7 @@ impl Broker {
     }
 
     /// Adds the statements that follow, and the evidence for them.
-    pub fn add(self, story: &Story, now: Timestamp, why: &mut Why) {
+    pub fn add(self, story: &Story, now: Timestamp, why: &mut Explanation) {
         let running = story.state.request().and_then(|request| request.running());
         if let Some(group) = running {
             self.of_tasks(group, story, now, why);
@@ -93,7 +93,7 @@ impl Broker {
     }
 
     /// Whether the orchestrator goes on with the request.
-    fn of_roles(&self, story: &Story, why: &mut Why) {
+    fn of_roles(&self, story: &Story, why: &mut Explanation) {
         let Some(position) = &self.orchestrator else {
             return;
         };
@@ -107,7 +107,7 @@ impl Broker {
         }
     }
 
-    fn of_speed(&self, story: &Story, now: Timestamp, why: &mut Why) {
+    fn of_speed(&self, story: &Story, now: Timestamp, why: &mut Explanation) {
         let Some(usual) = self.usual else {
             why.say(Statement::TooFewToCompare);
             return;

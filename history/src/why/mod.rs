@@ -18,7 +18,7 @@ const SHOWN: usize = 10;
 
 /// The answer to "why".
 #[derive(Debug)]
-pub struct Why {
+pub struct Explanation {
     /// The statements, the most telling first.
     pub statements: Vec<Statement>,
     /// The evidence.
@@ -97,7 +97,7 @@ pub enum Evidence {
     },
 }
 
-impl Why {
+impl Explanation {
     /// The answer from the log alone.
     #[must_use]
     pub fn of_log(story: &Story) -> Self {

@@ -6,12 +6,12 @@ use domain::request::{Event, Group, Next, TaskState};
 use jiff::Timestamp;
 
 use super::evidence::Broker;
-use super::{Statement, Why};
+use super::{Explanation, Statement};
 use crate::story::Story;
 
 impl Broker {
     /// Says where each task without an outcome is.
-    pub fn of_tasks(&self, group: &Group, story: &Story, now: Timestamp, why: &mut Why) {
+    pub fn of_tasks(&self, group: &Group, story: &Story, now: Timestamp, why: &mut Explanation) {
         let due = next_attempts(story, group);
         let is_delayed = |task: u32| due.get(&task).is_some_and(|at| *at > now);
         let delayed = due.values().filter(|at| **at > now).count() as u64;

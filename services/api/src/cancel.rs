@@ -37,10 +37,8 @@ pub async fn cancel(
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
     let why = input::json::<WhyBody>(&body.bytes)?.check()?;
-    let cancelled = api.operator.cancel(id, why).await;
-    api.log.forget(id);
+    let cancelled = api.operations.cancel(id, why).await;
     let receipt = cancelled.map_err(|error| input::refused(id, error))?;
-    api.seen.insert(id, receipt.sequence);
     tracing::info!(request = %id, "cancelled");
     let body = Json(json!({ "requestId": id, "status": Status::Cancelled }));
     Ok(with_sequence(body.into_response(), receipt.sequence))

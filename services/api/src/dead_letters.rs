@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use nats::{Error, Filter, Kept};
-use runtime::{Change, Changed};
+use operations::{Change, Changed};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
@@ -138,7 +138,7 @@ pub async fn list(
         && begun.elapsed() < LOOK_TIME
     {
         let left = limit - letters.len();
-        let page = api.operator.letters().look(&filter, after, left).await;
+        let page = api.operations.letters().look(&filter, after, left).await;
         let page = page.map_err(problem)?;
         // Letters are large, and a page has many: keep only their summaries.
         letters.extend(page.letters.iter().map(Kept::summary));
@@ -176,7 +176,7 @@ pub async fn show(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let kept = api.operator.letters().get(&id).await?;
+    let kept = api.operations.letters().get(&id).await?;
     kept.map(|kept| Json(kept.detail()))
         .ok_or_else(|| unknown(&id))
 }
@@ -197,7 +197,7 @@ pub async fn discard_one(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let why = input::why_if_said(None, "")?;
-    let discarded = api.operator.discard(&id, &why).await?;
+    let discarded = api.operations.discard(&id, &why).await?;
     discarded
         .then_some(StatusCode::NO_CONTENT)
         .ok_or_else(|| unknown(&id))
@@ -262,7 +262,7 @@ async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json
     let begun = Instant::now();
     let mut so_far = Changed::after(cursor(body.cursor)?);
     loop {
-        let step = api.operator.step(&filter, change, &mut so_far).await;
+        let step = api.operations.step(&filter, change, &mut so_far).await;
         step.map_err(problem)?;
         let enough = so_far.answers.len() >= CHANGES_MAX || so_far.letters >= LOOKED_AT_MAX;
         if so_far.next.is_none() || enough || begun.elapsed() >= CHANGE_TIME {

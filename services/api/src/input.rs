@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use bytes::Bytes;
 use nats::ExecuteError;
-use runtime::{Why, WhyError};
+use operations::{Why, WhyError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;

@@ -14,8 +14,8 @@ use crate::failure::Problem;
 use crate::read::with_sequence;
 use crate::results::{failed, response};
 use crate::state::Api;
-use crate::submit::Taken;
 use crate::waiters::Waiter;
+use operations::Submitted;
 
 /// That a document was taken in.
 #[derive(Serialize, ToSchema)]
@@ -59,7 +59,7 @@ enum End {
 pub async fn outcome(
     api: &Api,
     id: RequestId,
-    taken: &Taken,
+    taken: &Submitted,
     waiter: Waiter,
     limit: Duration,
     kind: &'static str,
@@ -74,13 +74,13 @@ pub async fn outcome(
     };
     let view = match end {
         End::Response(payload, sequence) => {
-            api.seen.insert(id, sequence);
+            api.operations.seen().note(id, sequence);
             let response = response(api, id, &payload, kind).await?;
             return Ok(with_sequence(response, sequence));
         }
         End::Other(view) => view,
     };
-    api.seen.insert(id, view.seq);
+    api.operations.seen().note(id, view.seq);
     match (view.status, &view.failure) {
         (Status::Failed, Some(failure)) => {
             Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, failure))
@@ -94,7 +94,12 @@ pub async fn outcome(
     }
 }
 
-async fn end(api: &Api, id: RequestId, taken: &Taken, mut waiter: Waiter) -> Result<End, Problem> {
+async fn end(
+    api: &Api,
+    id: RequestId,
+    taken: &Submitted,
+    mut waiter: Waiter,
+) -> Result<End, Problem> {
     let mut look = taken.replayed;
     loop {
         if look {
@@ -127,6 +132,6 @@ impl Api {
     }
 }
 
-fn pending(id: RequestId, taken: &Taken) -> Response {
+fn pending(id: RequestId, taken: &Submitted) -> Response {
     with_sequence(accepted(id, "pending"), taken.sequence)
 }

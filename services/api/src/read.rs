@@ -39,7 +39,11 @@ impl Api {
         request: RequestId,
         seen: u64,
     ) -> Result<Option<View>, Problem> {
-        let seen = self.seen.get(&request).map_or(seen, |own| own.max(seen));
+        let seen = self
+            .operations
+            .seen()
+            .of(request)
+            .map_or(seen, |own| own.max(seen));
         match self.store.get(request).await {
             Ok(Some(view)) if view.seq >= seen => return Ok(Some(view)),
             Ok(_) => {}
@@ -51,7 +55,7 @@ impl Api {
             let view = fold(None, commits.iter().flat_map(Commit::recorded));
             if view.as_ref().map_or(0, |view| view.seq) >= seen {
                 if let Some(view) = &view {
-                    self.seen.insert(request, view.seq);
+                    self.operations.seen().note(request, view.seq);
                 }
                 return Ok(view);
             }

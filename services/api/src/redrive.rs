@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::request::Event;
+use operations::Redrive;
 use serde_json::json;
 
 use crate::body::PostedJson;
@@ -38,16 +38,8 @@ pub async fn redrive(
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
     let why = input::json::<WhyBody>(&body.bytes)?.check()?;
-    let redriven = api.operator.redrive(id, why).await;
-    api.log.forget(id);
-    let receipt = redriven.map_err(|error| input::refused(id, error))?;
-    api.seen.insert(id, receipt.sequence);
-    let commits = api.log.read(id, receipt.sequence - 1).await?;
-    let redriven = commits.into_iter().flat_map(|commit| commit.events);
-    let redriven = redriven.into_iter().find_map(|event| match event {
-        Event::Redriven(redriven) => Some(redriven),
-        _ => None,
-    });
+    let redrive = api.operations.redrive(id, why).await;
+    let Redrive { receipt, redriven } = redrive.map_err(|error| input::refused(id, error))?;
     tracing::info!(request = %id, "redriven");
     let body = Json(json!({
         "requestId": id,

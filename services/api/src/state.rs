@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-use domain::request::{RequestId, Rules};
 use nats::{Connection, Log, Payloads};
+use operations::Operations;
 use projections::Store;
-use quick_cache::sync::Cache;
-use runtime::{Documents, InProcess, Operator, Pool, Settings, Shutdown};
+use runtime::{InProcess, Pool, Settings, Shutdown};
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
@@ -12,8 +11,6 @@ use crate::sharing::Shared;
 use crate::task_index::Indexes;
 use crate::waiters::Waiters;
 
-/// For how many requests an instance remembers the last sequence that it has read.
-const SEEN_MAX: usize = 100_000;
 /// How many callers may read a range of the log at once.
 const SCANS_MAX: usize = 4;
 /// How many callers may search the dead letters at once; others get 503.
@@ -29,16 +26,13 @@ pub struct Api {
     pub(crate) log: Log,
     pub(crate) store: Store,
     pub(crate) payloads: Payloads,
-    /// The accepted documents that wait for the orchestrator of this process.
-    pub(crate) documents: Documents,
     /// The pool that runs long work on documents.
     pub(crate) pool: Pool,
-    pub(crate) operator: Operator,
+    pub(crate) operations: Operations,
     pub(crate) waiters: Waiters,
     /// The memory for the bodies that are arriving.
     pub(crate) bodies: Shared,
     pub(crate) admission: Admission,
-    pub(crate) rules: Rules,
     pub(crate) payload_max_bytes: usize,
     /// Whether callbacks may lead to private addresses.
     pub(crate) private_callbacks: bool,
@@ -49,8 +43,6 @@ pub struct Api {
     pub(crate) body_timeout: Duration,
     pub(crate) sse_heartbeat: Duration,
     pub(crate) shutdown: Shutdown,
-    /// The last sequence that an answer reflected, by request: a later answer must not be older.
-    pub(crate) seen: Cache<RequestId, u64>,
     /// The permits to search the dead letters.
     pub(crate) looking: Semaphore,
     pub(crate) task_documents: Shared,
@@ -73,13 +65,17 @@ impl Api {
     ) -> Self {
         Self {
             payloads: Payloads::new(connection.clone()),
-            documents: in_process.documents,
             pool: in_process.pool,
-            operator: Operator::new(connection.clone(), log.clone(), settings),
+            operations: Operations::new(
+                connection.clone(),
+                log.clone(),
+                in_process.documents,
+                settings.rules(),
+                settings.request_timeout,
+            ),
             waiters: Waiters::new(settings.sync_waiters_max, settings.event_streams_max),
             bodies: Shared::bytes(settings.http_bodies_max_bytes, settings.payload_max_bytes),
             admission: Admission::new(settings),
-            rules: settings.rules(),
             payload_max_bytes: settings.payload_max_bytes,
             private_callbacks: settings.webhook_allow_private,
             signs_callbacks: !settings.webhook_secret.is_empty(),
@@ -88,7 +84,6 @@ impl Api {
             body_timeout: settings.http_body_timeout,
             sse_heartbeat: settings.sse_heartbeat,
             shutdown: shutdown.clone(),
-            seen: Cache::new(SEEN_MAX),
             scanning: Semaphore::new(SCANS_MAX),
             looking: Semaphore::new(LOOKING_MAX),
             task_documents: Shared::bytes(TASK_DOCUMENTS_MAX, 1),

@@ -1,21 +1,19 @@
 //! Accepting a document.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::request::{Command, FirstGroup, Received, Rejection, RequestId, TraceParent};
-use jiff::Timestamp;
-use nats::{ExecuteError, Hashed};
+use domain::request::{RequestId, TraceParent};
+use operations::{Submission, SubmitError, Submitted};
 use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
 
 use crate::body::{Posted, PostedDocument};
 use crate::failure::{Problem, ProblemBody};
-use crate::intake::{self, Outline};
+use crate::intake;
 use crate::outcome::{Accepted, accepted, outcome};
 use crate::query::{Parameters, Said};
 use crate::read::{too_many_waiters, with_sequence};
@@ -116,12 +114,18 @@ pub async fn submit(
         ),
         None => None,
     };
-    let envelope = Envelope {
-        key,
+    let submission = Submission {
+        bytes: document,
+        document: outline.document,
+        fingerprint: outline.fingerprint,
+        groups: outline.groups,
+        first_tasks: outline.first_tasks,
         metadata,
         traceparent: traceparent(&headers),
+        submitter: ANONYMOUS.to_owned(),
+        key,
     };
-    let taken = take_in(&api, id, envelope, document, outline, passed).await?;
+    let taken = take_in(&api, id, submission, passed).await?;
     // The document is in the log, so free its memory for others.
     drop(room);
     let response = match waiter.zip(wait) {
@@ -140,118 +144,47 @@ pub async fn submit(
     })
 }
 
-/// The data that comes with a document.
-struct Envelope {
-    key: Option<String>,
-    metadata: BTreeMap<String, String>,
-    traceparent: Option<TraceParent>,
-}
-
-/// The result of a submission.
-pub struct Taken {
-    pub sequence: u64,
-    /// Whether the key already named this request.
-    pub replayed: bool,
-}
-
-async fn take_in(
-    api: &Api,
-    id: RequestId,
-    envelope: Envelope,
-    document: Hashed,
-    outline: Outline,
-    passed: Option<SemaphorePermit<'_>>,
-) -> Result<Taken, Problem> {
-    // Hold the permit until the document is in the log.
-    let _passed = if let Some(passed) = passed {
-        api.log.assume_new(id);
-        passed
-    } else {
-        if let Some(taken) = Box::pin(known(api, id, &outline)).await? {
-            return Ok(taken);
-        }
-        api.admission.pass()?
-    };
-    let first = first(api, &outline);
-    let received = Received {
-        document: api.payloads.store_hashed(document).await?,
-        fingerprint: outline.fingerprint,
-        groups: outline.groups,
-        metadata: envelope.metadata,
-        traceparent: envelope.traceparent,
-        submitter: ANONYMOUS.to_owned(),
-        idempotency_key: envelope.key,
-    };
-    let bytes = received.document.size();
-    let received = Box::new(received);
-    api.documents
-        .hand_over(id, &received.document, outline.document);
-    let command = match first {
-        None => Command::Submit(received),
-        Some(first) => Command::Begin(received, first),
-    };
-    let committed = api.log.execute(id, command).await;
-    let handed_over = match &committed {
-        Ok(receipt) if receipt.committed => api.log.hand_over(id, receipt.sequence),
-        _ => {
-            api.log.forget(id);
-            false
-        }
-    };
-    if !handed_over {
-        api.documents.take_back(id);
-    }
-    let receipt = committed.map_err(|error| match error {
-        ExecuteError::Refused(rejection) => refused(id, &rejection),
-        ExecuteError::Log(error) => error.into(),
-    })?;
-    api.seen.insert(id, receipt.sequence);
-    if receipt.committed {
-        tracing::info!(request = %id, bytes, "accepted");
-    }
-    Ok(Taken {
-        sequence: receipt.sequence,
-        replayed: !receipt.committed,
-    })
-}
-
-/// The start of the first group, if the document has everything that the group needs.
-fn first(api: &Api, outline: &Outline) -> Option<FirstGroup> {
-    let tasks = outline.first_tasks?;
-    let name = outline.groups.first()?.name.clone();
-    Some(FirstGroup {
-        name,
-        tasks,
-        now: Timestamp::now(),
-        rules: api.rules,
-    })
-}
-
 /// The request that the key already names. Its document then needs no admission permit. A request
 /// that has expired never runs again.
-async fn known(api: &Api, id: RequestId, outline: &Outline) -> Result<Option<Taken>, Problem> {
-    let sequence = {
-        let loaded = api.log.load(id).await?;
-        let Some(request) = loaded.state().request() else {
-            return Ok(None);
-        };
-        if request.fingerprint != outline.fingerprint {
-            return Err(refused(id, &Rejection::FingerprintDiffers));
-        }
-        loaded.sequence()
+async fn known(api: &Api, id: RequestId, fingerprint: &str) -> Result<Option<Submitted>, Problem> {
+    let submitted = api.operations.submitted(id, fingerprint).await;
+    let Some(sequence) = submitted.map_err(|error| failed(id, error))? else {
+        return Ok(None);
     };
-    api.log.forget(id);
     // The cached sequence may be old, because another process may handle the request now.
     let view = api.known(id, sequence).await?;
-    Ok(Some(Taken {
+    Ok(Some(Submitted {
         sequence: view.seq,
         replayed: true,
     }))
 }
 
-fn refused(id: RequestId, rejection: &Rejection) -> Problem {
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
-    Problem::new(status, "idempotency-key-reused", rejection.to_string()).of(id)
+async fn take_in(
+    api: &Api,
+    id: RequestId,
+    submission: Submission,
+    passed: Option<SemaphorePermit<'_>>,
+) -> Result<Submitted, Problem> {
+    // Hold the permit until the document is in the log.
+    let _passed = match passed {
+        Some(passed) => passed,
+        None => match Box::pin(known(api, id, &submission.fingerprint)).await? {
+            Some(known) => return Ok(known),
+            None => api.admission.pass()?,
+        },
+    };
+    let submitted = api.operations.submit(id, submission).await;
+    submitted.map_err(|error| failed(id, error))
+}
+
+fn failed(id: RequestId, error: SubmitError) -> Problem {
+    match error {
+        SubmitError::KeyReused(rejection) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Problem::new(status, "idempotency-key-reused", rejection.to_string()).of(id)
+        }
+        SubmitError::Log(error) => error.into(),
+    }
 }
 
 /// The traceparent of the caller. An invalid one is ignored (W3C Trace Context, section 4.3).

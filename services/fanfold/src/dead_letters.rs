@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Filter, Summary};
-use runtime::{Change, Changed, Operator, Why};
+use operations::{Change, Changed, Operations, Why};
 
 use crate::operate::{who, why};
 
@@ -100,18 +100,18 @@ impl Which {
     }
 }
 
-pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<ExitCode> {
+pub async fn run(command: &DeadLetters, operations: &Operations) -> anyhow::Result<ExitCode> {
     match command {
         DeadLetters::List { which, limit, json } => {
             list(
-                operator,
+                operations,
                 &which.filter()?,
                 limit.unwrap_or(usize::MAX),
                 *json,
             )
             .await
         }
-        DeadLetters::Show { id } => match operator.letters().get(id).await? {
+        DeadLetters::Show { id } => match operations.letters().get(id).await? {
             Some(kept) => {
                 writeln!(
                     stdout(),
@@ -133,7 +133,7 @@ pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<E
             } else {
                 Change::Redrive(why(by.as_deref(), reason)?)
             };
-            change_all(operator, &which.filter()?, &change, "redriven").await
+            change_all(operations, &which.filter()?, &change, "redriven").await
         }
         DeadLetters::Discard {
             id: Some(id),
@@ -142,7 +142,7 @@ pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<E
             ..
         } => {
             let why = Why::of(&who(by.as_deref()), reason)?;
-            if !operator.discard(id, &why).await? {
+            if !operations.discard(id, &why).await? {
                 bail!("there is no dead letter {id}");
             }
             eprintln!("1 discarded");
@@ -165,20 +165,20 @@ pub async fn run(command: &DeadLetters, operator: &Operator) -> anyhow::Result<E
             } else {
                 Change::Discard(Why::of(&who(by.as_deref()), reason)?)
             };
-            change_all(operator, &filter, &change, "discarded").await
+            change_all(operations, &filter, &change, "discarded").await
         }
     }
 }
 
 async fn list(
-    operator: &Operator,
+    operations: &Operations,
     filter: &Filter,
     limit: usize,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let (mut after, mut listed) = (0, 0);
     while listed < limit {
-        let page = operator
+        let page = operations
             .letters()
             .page(filter, after, PAGE.min(limit - listed))
             .await?;
@@ -207,7 +207,7 @@ fn line(letter: &Summary) -> String {
 }
 
 async fn change_all(
-    operator: &Operator,
+    operations: &Operations,
     filter: &Filter,
     change: &Change,
     done: &str,
@@ -216,7 +216,7 @@ async fn change_all(
     let mut so_far = Changed::after(None);
     let mut told = 0;
     loop {
-        operator.step(filter, change, &mut so_far).await?;
+        operations.step(filter, change, &mut so_far).await?;
         for answer in &so_far.answers[told..] {
             let what = match (&answer.refused, would) {
                 (Some(refused), _) => format!("refused: {refused}"),

@@ -8,7 +8,8 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use domain::request::RequestId;
 use nats::{Connection, ExecuteError, Log, Options};
-use runtime::{Operator, Settings, StuckWatch, Why};
+use operations::{Operations, StuckWatch, Why};
+use runtime::{Documents, Settings};
 
 use crate::dead_letters::{self, DeadLetters};
 
@@ -44,7 +45,7 @@ pub enum Requests {
     /// are any
     Stuck {
         /// Seconds that a step may take beyond its timeouts
-        #[arg(long, value_name = "SECONDS", default_value_t = runtime::STUCK_AFTER.as_secs())]
+        #[arg(long, value_name = "SECONDS", default_value_t = operations::STUCK_AFTER.as_secs())]
         after: u64,
         /// Print JSON, one request per line
         #[arg(long)]
@@ -85,7 +86,13 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
     runtime.block_on(async {
         let connection = connect(settings).await?;
         let log = Log::new(connection.clone(), settings.shards);
-        let operator = Operator::new(connection.clone(), log, settings);
+        let operations = Operations::new(
+            connection.clone(),
+            log,
+            Documents::default(),
+            settings.rules(),
+            settings.request_timeout,
+        );
         match command {
             OperateCommand::Requests(Requests::Stuck { after, json }) => {
                 let watch = StuckWatch::new(connection, settings.shards);
@@ -93,19 +100,19 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
             }
             OperateCommand::Redrive { id, why } => obeyed(
                 *id,
-                operator
+                operations
                     .redrive(*id, why.check()?)
                     .await
                     .map(|_| "runs again"),
             ),
             OperateCommand::Cancel { id, why } => obeyed(
                 *id,
-                operator
+                operations
                     .cancel(*id, why.check()?)
                     .await
                     .map(|_| "is cancelled"),
             ),
-            OperateCommand::DeadLetters(command) => dead_letters::run(command, &operator).await,
+            OperateCommand::DeadLetters(command) => dead_letters::run(command, &operations).await,
         }
     })
 }

@@ -2,19 +2,14 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use operations::Why;
+
 use crate::Error;
 use crate::command::ConsentArgs;
 
-/// Who does it, and why.
-#[derive(Clone, Debug)]
-pub struct Consent {
-    pub by: String,
-    pub reason: String,
-}
-
 /// Says on stderr what will be done, and gives who wants it and why; an error where it is not
 /// wanted.
-pub fn ask(will: &str, args: &ConsentArgs) -> Result<Consent, Error> {
+pub fn ask(will: &str, args: &ConsentArgs) -> Result<Why, Error> {
     eprintln!("{will}");
     let reason = args
         .reason
@@ -27,10 +22,7 @@ pub fn ask(will: &str, args: &ConsentArgs) -> Result<Consent, Error> {
             "nothing was done: --yes says that it is wanted".into(),
         ));
     }
-    Ok(Consent {
-        by: args.by.clone(),
-        reason: reason.to_owned(),
-    })
+    Why::new(&args.by, reason).map_err(|error| Error::Usage(error.to_string()))
 }
 
 fn terminal_says_yes() -> Result<bool, Error> {

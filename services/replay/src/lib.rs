@@ -69,7 +69,7 @@ pub async fn run(
         Replay::Search(args) => search::run(args, settings).await,
         Replay::Summary(args) => summary::run(args, settings).await,
         Replay::Verify(args) => verify::run(args, settings).await,
-        Replay::Rebuild(args) => rebuild::run(args, settings).await,
+        Replay::Rebuild(args) => Box::pin(rebuild::run(args, settings)).await,
         Replay::Export(args) => export::run(args, settings).await,
         Replay::Run(args) => rerun::run(args, settings, executor).await,
         Replay::Test(args) => rerun::test(args).await,

@@ -5,8 +5,9 @@ use std::path::Path;
 use history::bundle::Bundle;
 use history::live::{self, Live};
 use history::source::Source;
+use operations::Operations;
 use projections::Store;
-use runtime::Settings;
+use runtime::{Documents, Settings};
 
 use crate::Error;
 
@@ -27,4 +28,15 @@ pub async fn source(bundle: Option<&Path>, settings: &Settings) -> Result<Source
 /// The views. An error if Redis does not answer soon.
 pub async fn views(settings: &Settings) -> Result<Store, history::Error> {
     live::views(&settings.redis_or_embedded(), settings.request_ttl).await
+}
+
+/// The operations on the log.
+pub fn operations(live: &Live, settings: &Settings) -> Operations {
+    Operations::new(
+        live.connection.clone(),
+        live.log.clone(),
+        Documents::default(),
+        settings.rules(),
+        settings.request_timeout,
+    )
 }

@@ -34,7 +34,7 @@ pub struct RebuildArgs {
     #[arg(long)]
     pub restart: bool,
     /// How many commits are folded before what came of them is kept
-    #[arg(long, default_value_t = crate::rebuild::KEEP_EVERY, hide = true)]
+    #[arg(long, default_value_t = operations::rebuild::KEEP_EVERY, hide = true)]
     pub keep_every: u64,
 }
 

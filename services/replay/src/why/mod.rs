@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use history::source::Source;
 use history::story::Story;
-use history::why::Why;
+use history::why::Explanation;
 use jiff::Timestamp;
 use runtime::Settings;
 use serde_json::json;
@@ -22,9 +22,9 @@ pub async fn run(args: &WhyArgs, settings: &Settings) -> Result<Finding, Error> 
     let why = match &source {
         Source::Live(live) => {
             let task_types: Vec<String> = settings.task_types.names();
-            Why::now(live, &task_types, &story).await?
+            Explanation::now(live, &task_types, &story).await?
         }
-        Source::Bundle(_) => Why::of_log(&story),
+        Source::Bundle(_) => Explanation::of_log(&story),
     };
     let now = Timestamp::now();
     let sentences = why.statements.iter().map(|said| statement(said, now));

@@ -1,19 +1,19 @@
 //! The staged views taking their places.
 
 use domain::request::RequestId;
+use history::Error;
 use nats::Commit;
 use projections::{Difference, Kind, View, fold};
 
 use super::Rebuild;
-use crate::Error;
 use history::verify::{differences, is_expired};
 
 /// How many views take their place, and are compared, at once.
 const SWITCHED_AT_ONCE: usize = 128;
 
-impl Rebuild {
+impl Rebuild<'_> {
     /// Puts every staged view in its place.
-    pub async fn switch(&mut self) -> Result<Vec<RequestId>, Error> {
+    pub(super) async fn switch(&mut self) -> Result<Vec<RequestId>, Error> {
         let mut switched = Vec::new();
         let mut cursor = 0;
         loop {
@@ -64,7 +64,7 @@ impl Rebuild {
 
     /// The requests whose views still differ, of those that did when they took their place: the
     /// projector may have gone on, or a key holds a sequence that the log never had.
-    pub async fn verify(&self, suspects: &[RequestId]) -> Result<Vec<RequestId>, Error> {
+    pub(super) async fn verify(&self, suspects: &[RequestId]) -> Result<Vec<RequestId>, Error> {
         let mut still = Vec::new();
         for id in suspects {
             let found = differences(&self.live, &self.store, *id).await?;

@@ -3,18 +3,18 @@
 use std::collections::HashSet;
 
 use domain::request::RequestId;
+use history::Error;
 use nats::{Commit, Start};
 use projections::{View, fold};
 
-use super::Rebuild;
-use crate::Error;
+use super::{Rebuild, Step};
 use history::live::Ahead;
 
 /// The most views that are held in memory.
 const MAX_HELD: usize = 20_000;
 
-impl Rebuild {
-    pub async fn fold_shard(&mut self, shard: u8, last: u64) -> Result<(), Error> {
+impl Rebuild<'_> {
+    pub(super) async fn fold_shard(&mut self, shard: u8, last: u64) -> Result<(), Error> {
         let index = usize::from(shard);
         if self.progress.next.len() <= index {
             self.progress.next.resize(index + 1, 1);
@@ -37,7 +37,8 @@ impl Rebuild {
                 self.keep().await?;
                 unkept = 0;
             }
-            self.bar.show(self.progress.commits, self.folded);
+            let (commits, events) = (self.progress.commits, self.folded);
+            (self.show)(Step::Folded { commits, events });
         }
         Ok(())
     }
@@ -68,7 +69,7 @@ impl Rebuild {
     }
 
     /// Keeps what changed, and lets go of what has ended.
-    pub async fn keep(&mut self) -> Result<(), Error> {
+    pub(super) async fn keep(&mut self) -> Result<(), Error> {
         let dirty = std::mem::take(&mut self.dirty);
         let views: Vec<&View> = dirty.iter().filter_map(|id| self.held.get(id)).collect();
         self.staging.keep(&views, &self.progress).await?;

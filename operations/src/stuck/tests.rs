@@ -5,7 +5,7 @@ use harness::World;
 use nats::{Deliveries, Log, LogReader, Options, Topology};
 
 use super::*;
-use crate::oldest_unprojected;
+use runtime::oldest_unprojected;
 
 const AN_HOUR: Duration = Duration::from_hours(1);
 

@@ -1,0 +1,232 @@
+//! Forks: a new request that takes over the results of another one, up to a point.
+
+use std::collections::BTreeMap;
+
+use domain::derivation::outline;
+use domain::document::{Document, Effort, Limits, TaskDocument};
+use domain::request::{
+    Command, Event, Fork, Forked, Payload, Received, Request, RequestId, TakenGroup, TaskSucceeded,
+};
+use history::derive::before_group;
+use history::source::Source;
+use history::story::Story;
+use jiff::Timestamp;
+use nats::{ExecuteError, Receipt, sha256_of};
+use uuid::Uuid;
+
+use crate::{Operations, Why};
+
+/// The most bytes of results that are taken over inline, because all of them are in one message.
+const MAX_TAKEN_BYTES: u64 = 700 * 1024;
+/// The header that names the origin of a fork.
+const ORIGIN: &str = "x-fanfold-forked-from";
+
+/// A fork before it is submitted.
+#[derive(Debug)]
+pub struct ForkPlan {
+    /// The id of the new request.
+    pub id: RequestId,
+    /// The request that is forked.
+    pub from: RequestId,
+    /// The sequence up to which results are taken over.
+    pub sequence: u64,
+    document: Document,
+    bytes: Vec<u8>,
+    original: Received,
+    origin: Request,
+    groups: Vec<TakenGroup>,
+}
+
+/// Why a fork cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ForkError {
+    /// The original cannot be read.
+    #[error(transparent)]
+    History(#[from] history::Error),
+    /// The new document is refused.
+    #[error("the document is refused: {0}")]
+    Document(#[from] domain::document::Refusal),
+    /// The results do not fit into one commit.
+    #[error(
+        "it would take over {0} bytes of results, more than the {MAX_TAKEN_BYTES} that fit into \
+         one commit: fork at an earlier point"
+    )]
+    TooLarge(u64),
+    /// The domain refuses the fork, or the log cannot take it.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+}
+
+impl From<nats::Error> for ForkError {
+    fn from(error: nats::Error) -> Self {
+        Self::History(error.into())
+    }
+}
+
+impl ForkPlan {
+    /// The plan of a fork of a story, with another document if there is one.
+    pub async fn of(
+        source: &Source,
+        story: &Story,
+        document: Option<Vec<u8>>,
+    ) -> Result<Self, ForkError> {
+        let absent = || history::Error::NotFound(format!("request {} was not there yet", story.id));
+        let origin = story.state.request().ok_or_else(absent)?;
+        let bytes = match document {
+            Some(bytes) => bytes,
+            None => source.payload(&origin.document).await?,
+        };
+        let document = Document::accept(&bytes, &Limits::accepted())?;
+        let groups = taken(source, story, origin, &bytes).await?;
+        check_size(&groups)?;
+        Ok(Self {
+            id: RequestId::new(Uuid::now_v7()),
+            from: story.id,
+            sequence: story.sequence(),
+            original: original(story)?,
+            origin: origin.clone(),
+            document,
+            bytes,
+            groups,
+        })
+    }
+
+    /// The number of groups that are taken over, whole or in part.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The number of results that are taken over.
+    #[must_use]
+    pub fn results(&self) -> usize {
+        self.groups.iter().map(|group| group.results.len()).sum()
+    }
+}
+
+impl Operations {
+    /// Submits a fork.
+    pub async fn fork(&self, plan: ForkPlan, why: Why) -> Result<Receipt, ForkError> {
+        let Why { by, reason } = why;
+        let document = self.payloads.place(plan.bytes.into()).await?;
+        let mut metadata = plan.original.metadata;
+        metadata.insert(ORIGIN.into(), format!("{}@{}", plan.from, plan.sequence));
+        let received = Received {
+            document,
+            fingerprint: sha256_of(|take| plan.document.canonical_pieces(take)),
+            groups: outline(&plan.document),
+            metadata,
+            submitter: by.clone(),
+            // The trace and the key belong to the original.
+            traceparent: None,
+            idempotency_key: None,
+        };
+        let command = Command::Fork(Box::new(Fork {
+            received,
+            forked: Forked {
+                from: plan.from,
+                sequence: plan.sequence,
+                by,
+                reason,
+            },
+            resources: plan.origin.resources,
+            groups: plan.groups,
+            now: Timestamp::now(),
+            rules: self.rules,
+        }));
+        let forked = self.log.execute(plan.id, command).await;
+        Ok(self.done(plan.id, forked)?)
+    }
+}
+
+fn original(story: &Story) -> Result<Received, ForkError> {
+    let mut events = story.commits.iter().flat_map(|commit| &commit.events);
+    if let Some(Event::Received(received)) = events.next() {
+        return Ok((**received).clone());
+    }
+    let reason = "the log does not begin with `received`".into();
+    Err(history::Error::Unreadable(reason).into())
+}
+
+/// The groups that are taken over: a result is, where its task's document is the same under the
+/// new document. A group that lacks some is the last.
+async fn taken(
+    source: &Source,
+    story: &Story,
+    origin: &Request,
+    bytes: &[u8],
+) -> Result<Vec<TakenGroup>, ForkError> {
+    let forked = Request {
+        document: Payload::Inline(String::from_utf8_lossy(bytes).into()),
+        ..origin.clone()
+    };
+    let results = results(story);
+    let mut groups = Vec::new();
+    let started = origin.completed.len() + usize::from(origin.group().is_some());
+    for group in 0..started {
+        let before = documents(source, origin, group).await?;
+        let after = documents(source, &forked, group).await?;
+        // Where a document cannot be made the new request fails in its own time and words.
+        let (Some((_, before)), Some((name, after))) = (before, after) else {
+            break;
+        };
+        let same = |task: &TaskSucceeded| {
+            let index = task.task.wrapping_sub(1) as usize;
+            before.get(index).map(|d| &d.xml) == after.get(index).map(|d| &d.xml)
+                && after.get(index).is_some()
+        };
+        let own = results
+            .range((group, 0)..=(group, u32::MAX))
+            .map(|(_, task)| task);
+        let taken: Vec<TaskSucceeded> = own.filter(|task| same(task)).cloned().collect();
+        let complete = taken.len() == after.len();
+        groups.push(TakenGroup {
+            name,
+            tasks: u32::try_from(after.len()).unwrap_or(u32::MAX),
+            results: taken,
+        });
+        if !complete {
+            break;
+        }
+    }
+    Ok(groups)
+}
+
+/// The results of the tasks, by group and task.
+fn results(story: &Story) -> BTreeMap<(usize, u32), TaskSucceeded> {
+    let events = story.commits.iter().flat_map(|commit| &commit.events);
+    events
+        .filter_map(|event| match event {
+            Event::TaskSucceeded(e) => Some(((e.group as usize, e.task), e.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+type Made = Option<(Option<String>, Vec<TaskDocument>)>;
+
+async fn documents(
+    source: &Source,
+    request: &Request,
+    group: usize,
+) -> Result<Made, history::Error> {
+    let derived = before_group(source, request, group).await?;
+    let index = u32::try_from(group).unwrap_or(u32::MAX);
+    Ok(derived.ok().and_then(|mut derived| {
+        let tasks = derived.all_tasks(index, Effort::Whole).ok()?;
+        let document = derived.document();
+        let name = document.group_name(group).map(str::to_owned);
+        (group < document.groups()).then_some((name, tasks))
+    }))
+}
+
+fn check_size(groups: &[TakenGroup]) -> Result<(), ForkError> {
+    let results = groups.iter().flat_map(|group| &group.results);
+    let bytes: u64 = results
+        .map(|task| task.result.inline().map_or(100, |t| t.len() as u64))
+        .sum();
+    if bytes > MAX_TAKEN_BYTES {
+        return Err(ForkError::TooLarge(bytes));
+    }
+    Ok(())
+}

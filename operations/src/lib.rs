@@ -1,0 +1,92 @@
+//! The commands that people give to Fanfold: submit, cancel, redrive, fork, dead letters, rebuild.
+//!
+//! Every face gives them here, so that HTTP and the command line do the same. A dry run is the same
+//! decision without the commit. This crate owns the protocol around a command: a parsed document
+//! goes to the role of this process that goes on with the request, the cached state is dropped, and
+//! the sequence of the commit is remembered, so that a caller reads its own writes.
+
+mod cancel;
+mod dead_letters;
+mod fork;
+pub mod rebuild;
+mod redrive;
+mod seen;
+mod stuck;
+mod submit;
+mod why;
+
+use std::time::Duration;
+
+use domain::request::{RequestId, Rules};
+use nats::{Connection, DeadLetters, ExecuteError, Log, Payloads, Receipt};
+use runtime::Documents;
+
+pub use dead_letters::{Answer, Change, Changed};
+pub use fork::{ForkError, ForkPlan};
+pub use redrive::Redrive;
+pub use seen::Seen;
+pub use stuck::{STUCK_AFTER, StuckWatch};
+pub use submit::{Submission, SubmitError, Submitted};
+pub use why::{REASON_MAX_CHARS, Why, WhyError};
+
+/// Carries out the commands of people.
+#[derive(Clone)]
+pub struct Operations {
+    log: Log,
+    payloads: Payloads,
+    letters: DeadLetters,
+    /// The accepted documents that wait for the orchestrator of this process.
+    documents: Documents,
+    seen: Seen,
+    rules: Rules,
+    /// How long the log must still keep a request that begins to run again.
+    needed: Duration,
+}
+
+impl Operations {
+    /// Operations on this connection and log. Requests have these rules, and a run may take
+    /// `longest_run`.
+    #[must_use]
+    pub fn new(
+        connection: Connection,
+        log: Log,
+        documents: Documents,
+        rules: Rules,
+        longest_run: Duration,
+    ) -> Self {
+        Self {
+            payloads: Payloads::new(connection.clone()),
+            letters: DeadLetters::new(connection),
+            log,
+            documents,
+            seen: Seen::default(),
+            rules,
+            needed: longest_run.saturating_add(runtime::LOG_OUTLIVES),
+        }
+    }
+
+    /// The dead letters.
+    #[must_use]
+    pub fn letters(&self) -> &DeadLetters {
+        &self.letters
+    }
+
+    /// The sequences that this process has told callers of.
+    #[must_use]
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Ends a command to a request that no role of this process goes on with here: drops the cached
+    /// state, and remembers the sequence.
+    fn done(
+        &self,
+        request: RequestId,
+        done: Result<Receipt, ExecuteError>,
+    ) -> Result<Receipt, ExecuteError> {
+        self.log.forget(request);
+        let receipt = done?;
+        self.seen.note(request, receipt.sequence);
+        Ok(receipt)
+    }
+}

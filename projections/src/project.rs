@@ -62,22 +62,11 @@ fn begun(request: RequestId, seq: u64, at: Timestamp, received: &Received) -> Vi
         seq,
     };
     View {
-        request_id: request,
-        status: Status::Received,
-        seq,
         group_count: u32::try_from(received.groups.len()).unwrap_or(u32::MAX),
-        current_group: None,
-        received_at: at,
-        started_at: None,
-        completed_at: None,
-        attempts: 0,
-        failed_tasks: 0,
-        redriven: false,
         groups: received.groups.iter().map(waiting).collect(),
-        failure: None,
-        response: None,
         metadata: received.metadata.clone(),
         idempotency_key: received.idempotency_key.clone(),
+        ..View::new(request, seq, at)
     }
 }
 

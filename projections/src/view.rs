@@ -43,6 +43,30 @@ pub struct View {
     pub idempotency_key: Option<String>,
 }
 
+impl View {
+    /// A view of which nothing is known but the request and when it was received.
+    pub(crate) fn new(request_id: RequestId, seq: u64, received_at: Timestamp) -> Self {
+        Self {
+            request_id,
+            status: Status::Received,
+            seq,
+            group_count: 0,
+            current_group: None,
+            received_at,
+            started_at: None,
+            completed_at: None,
+            attempts: 0,
+            failed_tasks: 0,
+            redriven: false,
+            groups: Vec::new(),
+            failure: None,
+            response: None,
+            metadata: BTreeMap::new(),
+            idempotency_key: None,
+        }
+    }
+}
+
 /// A group, as readers see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -109,10 +109,9 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
 }
 
 /// The kinds that are wanted: those that are named, or all.
-fn kinds(names: &[String]) -> Vec<Kind> {
-    let mut kinds = Kind::ALL.to_vec();
-    kinds.retain(|kind| names.is_empty() || names.iter().any(|name| name == kind.name()));
-    kinds
+fn kinds(named: &[Kind]) -> Vec<Kind> {
+    let wanted = |kind: &Kind| named.is_empty() || named.contains(kind);
+    Kind::all().filter(wanted).collect()
 }
 
 #[allow(clippy::cast_precision_loss)] // A rate is for eyes.

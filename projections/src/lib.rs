@@ -14,6 +14,7 @@ mod stopped;
 mod store;
 mod tasks;
 mod view;
+mod view_json;
 mod views;
 mod write;
 
@@ -27,5 +28,5 @@ pub use staging::Staging;
 pub use stopped::StoppedView;
 pub use store::Store;
 pub use tasks::{AttemptView, ResultPlace, TaskStatus, TaskView, Tasks};
-pub use view::{FailureView, GroupStatus, GroupView, View};
+pub use view::{FailureView, GroupStatus, GroupView, RequestStatus, View};
 pub use views::Kind;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::vec;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Status};
 use jiff::Timestamp;
 use redis::{FromRedisValue, Value};
 use serde::de::DeserializeOwned;
@@ -23,14 +23,24 @@ impl Store {
             }
         }
         let mut answers = Answers::new(ask.query_async(&mut self.connection()).await?);
-        let mut view = View::new(id, 0, Timestamp::UNIX_EPOCH);
+        let mut draft = Draft {
+            view: View::new(id, 0, Timestamp::UNIX_EPOCH),
+            status: Status::Received,
+        };
         for part in parts {
-            if !part.read(&mut view, &mut answers)? {
+            if !part.read(&mut draft, &mut answers)? {
                 return Ok(None);
             }
         }
-        Ok(Some(view))
+        Ok(Some(draft.view))
     }
+}
+
+/// A view of which the parts are being read.
+pub(crate) struct Draft {
+    pub view: View,
+    /// The status by the key of the request: it says what the view needs of the other parts.
+    pub status: Status,
 }
 
 /// The answers of Redis, in the order of the commands.

@@ -5,8 +5,8 @@ use redis::{Pipeline, Script};
 
 use super::Part;
 use crate::check::Differences;
-use crate::read::Answers;
-use crate::view::{FailureView, View};
+use crate::read::{Answers, Draft};
+use crate::view::{FailureView, RequestStatus, View};
 use crate::write::{Change, Write};
 use crate::{Error, key, script};
 
@@ -28,7 +28,7 @@ impl Part for Failure {
     fn write(&self, change: &Change<'_>, script: &Script, writes: &mut Vec<Write>) {
         let view = change.view;
         // A redrive deletes the failure, whatever this view already has of the new run.
-        let json = match &view.failure {
+        let json = match view.failure() {
             Some(failure) => serde_json::to_string(failure).ok(),
             None => view.redriven.then(String::new),
         };
@@ -39,7 +39,7 @@ impl Part for Failure {
     }
 
     fn is_absent(&self, view: &View) -> bool {
-        view.failure.is_none()
+        view.failure().is_none()
     }
 
     fn ask(&self, key: String, ask: &mut Pipeline) {
@@ -47,19 +47,19 @@ impl Part for Failure {
     }
 
     /// Reads the failure of a failed request. Any other is left from an earlier run.
-    fn read(&self, view: &mut View, answers: &mut Answers) -> Result<bool, Error> {
+    fn read(&self, draft: &mut Draft, answers: &mut Answers) -> Result<bool, Error> {
         let json: Option<String> = answers.take()?;
-        if view.status != Status::Failed {
+        if draft.status != Status::Failed {
             return Ok(true);
         }
         let Some(json) = json else {
             return Ok(false);
         };
         let failure = serde_json::from_str(&json).map_err(|error| Error::Corrupt {
-            key: key(view.request_id),
+            key: key(draft.view.request_id),
             reason: error.to_string(),
-        });
-        view.failure = Some(failure?);
+        })?;
+        draft.view.status = RequestStatus::Failed { failure };
         Ok(true)
     }
 
@@ -72,11 +72,11 @@ impl Part for Failure {
     ) -> Result<(), Error> {
         let json: Option<String> = answers.take()?;
         let parsed = json.as_deref().map(serde_json::from_str::<FailureView>);
-        match (&view.failure, parsed) {
+        match (view.failure(), parsed) {
             (None, None) => {}
             (Some(expected), Some(Ok(parsed))) if *expected == parsed => {}
             (expected, _) => {
-                let expected = expected.as_ref().map(|failure| &*failure.failure.message);
+                let expected = expected.map(|failure| &*failure.failure.message);
                 found.one("value", expected, json.as_deref());
             }
         }

@@ -7,7 +7,7 @@ use redis::{Pipeline, Script};
 
 use super::Part;
 use crate::check::Differences;
-use crate::read::Answers;
+use crate::read::{Answers, Draft};
 use crate::view::View;
 use crate::write::{Change, Write};
 use crate::{Error, key, script};
@@ -40,9 +40,10 @@ impl Part for Metadata {
         ask.hgetall(key);
     }
 
-    fn read(&self, view: &mut View, answers: &mut Answers) -> Result<bool, Error> {
-        view.metadata = answers.take()?;
-        view.metadata.remove("seq");
+    fn read(&self, draft: &mut Draft, answers: &mut Answers) -> Result<bool, Error> {
+        let metadata = &mut draft.view.metadata;
+        *metadata = answers.take()?;
+        metadata.remove("seq");
         Ok(true)
     }
 

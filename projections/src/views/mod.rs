@@ -13,7 +13,7 @@ use redis::{Pipeline, Script};
 
 use crate::Error;
 use crate::check::Differences;
-use crate::read::Answers;
+use crate::read::{Answers, Draft};
 use crate::view::View;
 use crate::write::{Change, Write};
 
@@ -109,9 +109,9 @@ pub(crate) trait Part: Sync {
         true
     }
 
-    /// Takes what was asked for into the view. Returns whether the view can be whole: not where
+    /// Takes what was asked for into the draft. Returns whether the view can be whole: not where
     /// Redis does not have this part and the view needs it.
-    fn read(&self, _: &mut View, _: &mut Answers) -> Result<bool, Error> {
+    fn read(&self, _: &mut Draft, _: &mut Answers) -> Result<bool, Error> {
         Ok(true)
     }
 

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Status};
 use jiff::Timestamp;
 use redis::{AsyncCommands, Pipeline, Script};
 
 use super::Part;
 use crate::check::Differences;
-use crate::read::{Answers, Hash};
-use crate::view::View;
+use crate::read::{Answers, Draft, Hash};
+use crate::view::{RequestStatus, View};
 use crate::write::{Change, Write};
 use crate::{Error, Store, key, script};
 
@@ -56,7 +56,8 @@ impl Part for Request {
         ask.hgetall(key);
     }
 
-    fn read(&self, view: &mut View, answers: &mut Answers) -> Result<bool, Error> {
+    fn read(&self, draft: &mut Draft, answers: &mut Answers) -> Result<bool, Error> {
+        let view = &mut draft.view;
         let hash = Hash {
             key: key(view.request_id),
             fields: answers.take()?,
@@ -64,7 +65,13 @@ impl Part for Request {
         if hash.fields.is_empty() {
             return Ok(false);
         }
-        view.status = hash.word("status")?;
+        draft.status = hash.word("status")?;
+        view.status = match draft.status {
+            Status::Running => RequestStatus::Running,
+            Status::Cancelled => RequestStatus::Cancelled,
+            // Another part has the response or the failure, and the status with it.
+            Status::Received | Status::Succeeded | Status::Failed => RequestStatus::Received,
+        };
         view.seq = hash.required("seq")?;
         view.group_count = hash.required("groupCount")?;
         view.current_group = hash.optional("currentGroup")?;

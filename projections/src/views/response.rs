@@ -7,8 +7,8 @@ use redis::{Pipeline, Script};
 
 use super::Part;
 use crate::check::Differences;
-use crate::read::Answers;
-use crate::view::View;
+use crate::read::{Answers, Draft};
+use crate::view::{RequestStatus, View};
 use crate::write::{Change, Write};
 use crate::{Error, key, script};
 
@@ -48,14 +48,14 @@ impl Part for Response {
     }
 
     fn write(&self, change: &Change<'_>, script: &Script, writes: &mut Vec<Write>) {
-        if let Some(response) = &change.view.response {
+        if let Some(response) = change.view.response() {
             let write = Write::new(script, key(change.view.request_id));
             writes.push(write.with(reference(response)).with(change.expiry));
         }
     }
 
     fn is_absent(&self, view: &View) -> bool {
-        view.response.is_none()
+        view.response().is_none()
     }
 
     fn ask(&self, key: String, ask: &mut Pipeline) {
@@ -63,13 +63,17 @@ impl Part for Response {
     }
 
     /// Reads the response of a request that succeeded.
-    fn read(&self, view: &mut View, answers: &mut Answers) -> Result<bool, Error> {
+    fn read(&self, draft: &mut Draft, answers: &mut Answers) -> Result<bool, Error> {
         let text: Option<String> = answers.take()?;
-        if view.status != Status::Succeeded {
+        if draft.status != Status::Succeeded {
             return Ok(true);
         }
-        view.response = text.as_deref().map(dereference);
-        Ok(view.response.is_some())
+        let Some(text) = text else {
+            return Ok(false);
+        };
+        let response = dereference(&text);
+        draft.view.status = RequestStatus::Succeeded { response };
+        Ok(true)
     }
 
     fn compare(
@@ -79,7 +83,7 @@ impl Part for Response {
         found: &mut Differences,
     ) -> Result<(), Error> {
         let text: Option<String> = answers.take()?;
-        let expected = view.response.as_ref().map(reference);
+        let expected = view.response().map(reference);
         found.text(expected.as_deref(), text.as_deref());
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Story {
         let Some(request) = self.state.request() else {
             return "nothing is known of it".into();
         };
-        match (&request.phase, view.status) {
+        match (&request.phase, view.status.plain()) {
             (Phase::Failed { failure, .. }, _) => failed(failure),
             (_, Status::Succeeded) => self.succeeded(),
             (_, Status::Cancelled) => self.cancelled(),

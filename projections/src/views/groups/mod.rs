@@ -11,7 +11,7 @@ use redis::{Pipeline, Script};
 use self::field::{decode, encode, facts};
 use super::Part;
 use crate::check::Differences;
-use crate::read::Answers;
+use crate::read::{Answers, Draft};
 use crate::view::{GroupView, View};
 use crate::write::{Change, Write};
 use crate::{Error, key};
@@ -101,7 +101,8 @@ impl Part for Groups {
     }
 
     /// Reads the groups in their order. A view has all of them.
-    fn read(&self, view: &mut View, answers: &mut Answers) -> Result<bool, Error> {
+    fn read(&self, draft: &mut Draft, answers: &mut Answers) -> Result<bool, Error> {
+        let view = &mut draft.view;
         let fields: HashMap<String, String> = answers.take()?;
         for index in 0..view.group_count {
             let Some(field) = fields.get(&index.to_string()) else {

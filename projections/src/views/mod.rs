@@ -1,5 +1,6 @@
 //! The parts of a request's view. A part is one key in Redis and one file here: its key, its
-//! fields, how it is written, how it is read, and how it is compared. The table has a row for each.
+//! fields, how it is written, how it is read, and how it is compared. The table has a row for each,
+//! and all code that goes through the parts reads the table.
 
 mod failure;
 mod groups;
@@ -46,7 +47,7 @@ const fn row(kind: Kind, name: &'static str, part: &'static dyn Part) -> Row {
 }
 
 /// The views. The request comes first: it tells what a view needs of the other parts.
-static TABLE: [Row; 6] = [
+static TABLE: &[Row] = &[
     row(Kind::Request, "request", &request::Request),
     row(Kind::Groups, "groups", &groups::Groups),
     row(Kind::Failure, "failure", &failure::Failure),
@@ -79,10 +80,12 @@ impl Kind {
     }
 }
 
-/// A part of a request's view, as the store, the comparison and the rebuild see it.
+/// A part of a request's view, as the store, the comparison and the rebuild see it. Each file has
+/// one value without fields that implements it.
 pub(crate) trait Part: Sync {
-    /// The key of a request's part. `None` for a part whose key does not name the request: nothing
-    /// can read it by the request, and a rebuild writes over it without deleting it.
+    /// The key of a request's part, which begins with `key::STATE` or `key::CACHE` and the request.
+    /// `None` for a part whose key does not name the request: nothing can read it by the request,
+    /// and a rebuild writes over it without deleting it.
     fn key(&self, id: RequestId) -> Option<String>;
 
     /// The key of this part of a view; `None` where the view has no such key.
@@ -104,13 +107,13 @@ pub(crate) trait Part: Sync {
     /// Asks for the content of the key.
     fn ask(&self, key: String, ask: &mut Pipeline);
 
-    /// Whether a view is read with this part.
+    /// Whether a view is read with this part. If so, `read` takes what was asked for.
     fn is_read(&self) -> bool {
         true
     }
 
-    /// Takes what was asked for into the draft. Returns whether the view can be whole: not where
-    /// Redis does not have this part and the view needs it.
+    /// Reads the part into the draft. Returns false where Redis does not have the part and the view
+    /// is not whole without it.
     fn read(&self, _: &mut Draft, _: &mut Answers) -> Result<bool, Error> {
         Ok(true)
     }
@@ -120,7 +123,7 @@ pub(crate) trait Part: Sync {
         self.ask(key, ask);
     }
 
-    /// Takes what was asked for, and notes what differs from the view.
+    /// Notes what differs from the view. Takes all that was asked for.
     fn compare(
         &self,
         view: &View,
@@ -128,12 +131,12 @@ pub(crate) trait Part: Sync {
         found: &mut Differences,
     ) -> Result<(), Error>;
 
-    /// How the keys of an earlier version begin, after the request. Nothing reads them.
+    /// The prefix that the keys of an earlier version have after the request. Nothing reads them.
     fn superseded(&self) -> Option<&'static str> {
         None
     }
 
-    /// How the keys of this part begin, where the request is the value and not in the key.
+    /// The prefix of this part's keys, where the request is the value and not in the key.
     fn prefix_of_lookups(&self) -> Option<&'static str> {
         None
     }

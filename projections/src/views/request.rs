@@ -69,7 +69,7 @@ impl Part for Request {
         view.status = match draft.status {
             Status::Running => RequestStatus::Running,
             Status::Cancelled => RequestStatus::Cancelled,
-            // Another part has the response or the failure, and the status with it.
+            // The part with the response or the failure sets the status of these ends.
             Status::Received | Status::Succeeded | Status::Failed => RequestStatus::Received,
         };
         view.seq = hash.required("seq")?;

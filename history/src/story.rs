@@ -111,7 +111,7 @@ impl Story {
         let Some(request) = self.state.request() else {
             return Cause::Planning { since };
         };
-        match (&request.phase, self.view.status) {
+        match (&request.phase, self.view.status.plain()) {
             (Phase::Failed { failure, .. }, _) => Cause::Failed(failure.clone()),
             (_, Status::Succeeded) => self.succeeded(),
             (_, Status::Cancelled) => self.cancelled(),

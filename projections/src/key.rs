@@ -1,48 +1,30 @@
-//! The Redis keys of views. The keys of a rebuild are in `staging`.
+//! The Redis keys of the projector and the index, and the prefixes of the keys of views. The key of
+//! each view is in its file, and the keys of a rebuild are in `staging`.
 
-use domain::request::RequestId;
+use crate::{Kind, ViewKey};
 
-use crate::ViewKey;
+/// The prefix of a view that changes while its request runs. The request follows.
+pub(crate) const STATE: &str = "state:request:";
 
-pub(crate) fn request(id: RequestId) -> String {
-    format!("state:request:{id}")
-}
-
-/// The groups of a request: a hash with a field for each group, by its index, and `seq`.
-pub(crate) fn groups(id: RequestId) -> String {
-    format!("state:request:{id}:groups")
-}
-
-/// The keys that an earlier version had, one for each group.
-pub(crate) const SUPERSEDED: &str = "state:request:*:group:*";
-
-pub(crate) fn failure(id: RequestId) -> String {
-    format!("cache:request:{id}:failure")
-}
-
-pub(crate) fn response(id: RequestId) -> String {
-    format!("cache:request:{id}:response")
-}
-
-pub(crate) fn metadata(id: RequestId) -> String {
-    format!("cache:request:{id}:metadata")
-}
-
-pub(crate) fn idempotency(key: &str) -> String {
-    format!("request:idempotency:{key}")
-}
+/// The prefix of a view that is written at the submission or at an end. The request follows.
+pub(crate) const CACHE: &str = "cache:request:";
 
 /// Reads the request out of a view's key that names one.
 pub(crate) fn parse(key: &str) -> Option<ViewKey> {
     let rest = key
-        .strip_prefix("state:request:")
-        .or_else(|| key.strip_prefix("cache:request:"))?;
+        .strip_prefix(STATE)
+        .or_else(|| key.strip_prefix(CACHE))?;
     let (id, rest) = rest.split_once(':').unwrap_or((rest, ""));
     Some(ViewKey {
         key: key.to_owned(),
         request: id.parse().ok()?,
-        superseded: rest.starts_with("group:"),
+        superseded: superseded().any(|begins| rest.starts_with(begins)),
     })
+}
+
+/// The prefixes that the keys of earlier versions have after the request.
+pub(crate) fn superseded() -> impl Iterator<Item = &'static str> {
+    Kind::all().filter_map(|kind| kind.part().superseded())
 }
 
 /// The requests of a shard, by the time at which they were received.
@@ -66,19 +48,17 @@ pub(crate) fn checkpoint(shard: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::request::RequestId;
+
     use super::*;
 
     #[test]
     fn a_key_of_a_view_names_its_request_and_whether_anything_reads_it() {
         let id = RequestId::of_key("a", "b");
-        for (name, superseded) in [
-            (request(id), false),
-            (groups(id), false),
-            (format!("state:request:{id}:group:7"), true),
-            (failure(id), false),
-            (response(id), false),
-            (metadata(id), false),
-        ] {
+        let keys = Kind::all().filter_map(|kind| kind.part().key(id));
+        let read = keys.map(|key| (key, false));
+        let before = (format!("state:request:{id}:group:7"), true);
+        for (name, superseded) in read.chain([before]) {
             let parsed = parse(&name).unwrap();
             assert_eq!(
                 (parsed.request, parsed.superseded),
@@ -86,8 +66,18 @@ mod tests {
                 "{name}"
             );
         }
-        for other in [index(0), checkpoint(0), STOPPED.into(), idempotency("a")] {
+        let idempotency = "request:idempotency:a".to_owned();
+        for other in [index(0), checkpoint(0), STOPPED.into(), idempotency] {
             assert_eq!(parse(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_view_leads_to_its_request() {
+        let id = RequestId::of_key("a", "b");
+        for kind in Kind::all() {
+            let by_value = kind.part().prefix_of_lookups().is_some();
+            assert_ne!(kind.part().key(id).is_some(), by_value, "{kind:?}");
         }
     }
 }

@@ -1,11 +1,10 @@
 //! A walk over every key, to find the keys whose request the log does not have.
 
 use domain::request::RequestId;
-use jiff::Timestamp;
 use redis::AsyncCommands;
 
 use crate::connection::Node;
-use crate::{Error, Store, key};
+use crate::{Error, Kind, Store, key};
 
 /// How many keys one `SCAN` asks for.
 const LOOK: usize = 1_000;
@@ -24,14 +23,14 @@ pub struct ViewKey {
 /// A walk over all keys that match a pattern, server by server.
 struct Walk {
     store: Store,
-    pattern: &'static str,
+    pattern: String,
     /// The servers that are left. The walk is at `cursor` on the last of them.
     nodes: Vec<Node>,
     cursor: u64,
 }
 
 impl Walk {
-    async fn over(store: &Store, pattern: &'static str) -> Result<Self, Error> {
+    async fn over(store: &Store, pattern: String) -> Result<Self, Error> {
         Ok(Self {
             store: store.clone(),
             pattern,
@@ -45,7 +44,7 @@ impl Walk {
             return Ok(None);
         };
         let mut scan = redis::cmd("SCAN");
-        scan.arg(self.cursor).arg("MATCH").arg(self.pattern);
+        scan.arg(self.cursor).arg("MATCH").arg(&self.pattern);
         scan.arg("COUNT").arg(LOOK);
         let answer = self.store.connection.ask(node, scan).await?;
         let (cursor, keys): (u64, Vec<String>) = redis::from_redis_value(answer)
@@ -69,9 +68,8 @@ impl ViewKeys {
             return Ok(None);
         };
         let mut found: Vec<ViewKey> = keys.iter().filter_map(|key| key::parse(key)).collect();
-        let prefix = key::idempotency("");
-        for key in keys.into_iter().filter(|key| key.starts_with(&prefix)) {
-            found.extend(self.0.store.of_idempotency(key).await?);
+        for key in keys.into_iter().filter(|key| is_lookup(key)) {
+            found.extend(self.0.store.look_up(key).await?);
         }
         Ok(Some(found))
     }
@@ -80,12 +78,21 @@ impl ViewKeys {
 impl Store {
     /// Begins a walk over all keys of views.
     pub async fn view_keys(&self) -> Result<ViewKeys, Error> {
-        Ok(ViewKeys(Walk::over(self, "*").await?))
+        Ok(ViewKeys(Walk::over(self, "*".into()).await?))
     }
 
     /// Removes the keys of earlier versions, which nothing reads, and returns how many there were.
     pub async fn remove_superseded(&self) -> Result<u64, Error> {
-        let mut walk = Walk::over(self, key::SUPERSEDED).await?;
+        let mut removed = 0;
+        for begins in key::superseded() {
+            let pattern = format!("{}*:{begins}*", key::STATE);
+            removed += self.remove_matching(pattern).await?;
+        }
+        Ok(removed)
+    }
+
+    async fn remove_matching(&self, pattern: String) -> Result<u64, Error> {
+        let mut walk = Walk::over(self, pattern).await?;
         let mut removed = 0;
         while let Some(keys) = walk.next().await? {
             let superseded = |name: &String| key::parse(name).is_some_and(|key| key.superseded);
@@ -101,7 +108,8 @@ impl Store {
         Ok(removed)
     }
 
-    async fn of_idempotency(&self, key: String) -> Result<Option<ViewKey>, Error> {
+    /// The request of a key that has it as its value.
+    async fn look_up(&self, key: String) -> Result<Option<ViewKey>, Error> {
         let request: Option<String> = self.connection().get(&key).await?;
         let request = request.and_then(|request| request.parse().ok());
         Ok(request.map(|request| ViewKey {
@@ -115,13 +123,9 @@ impl Store {
     pub async fn has_key(&self, key: &ViewKey) -> Result<bool, Error> {
         Ok(self.connection().exists(&key.key).await?)
     }
+}
 
-    /// When a request was received, according to its view.
-    pub async fn received_at(&self, request: RequestId) -> Result<Option<Timestamp>, Error> {
-        let at: Option<String> = self
-            .connection()
-            .hget(key::request(request), "receivedAt")
-            .await?;
-        Ok(at.and_then(|at| at.parse().ok()))
-    }
+fn is_lookup(key: &str) -> bool {
+    let mut prefixes = Kind::all().filter_map(|kind| kind.part().prefix_of_lookups());
+    prefixes.any(|prefix| key.starts_with(prefix))
 }

@@ -2,12 +2,10 @@
 
 mod check;
 mod connection;
-mod content;
 mod error;
 mod index;
 mod key;
 mod keys;
-mod kind;
 mod project;
 mod read;
 mod script;
@@ -16,6 +14,8 @@ mod stopped;
 mod store;
 mod tasks;
 mod view;
+mod view_json;
+mod views;
 mod write;
 
 pub use check::Difference;
@@ -23,10 +23,10 @@ pub use connection::Connection;
 pub use error::Error;
 pub use index::Placed;
 pub use keys::{ViewKey, ViewKeys};
-pub use kind::Kind;
 pub use project::{fold, project};
 pub use staging::Staging;
 pub use stopped::StoppedView;
 pub use store::Store;
 pub use tasks::{AttemptView, ResultPlace, TaskStatus, TaskView, Tasks};
-pub use view::{FailureView, GroupStatus, GroupView, View};
+pub use view::{FailureView, GroupStatus, GroupView, RequestStatus, View};
+pub use views::Kind;

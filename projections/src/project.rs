@@ -1,11 +1,9 @@
 use std::borrow::Borrow;
 
-use domain::request::{
-    Event, Failed, GroupStarted, Next, Received, Recorded, Redriven, RequestId, Status,
-};
+use domain::request::{Event, Failed, GroupStarted, Next, Received, Recorded, Redriven, RequestId};
 use jiff::Timestamp;
 
-use crate::view::{FailureView, GroupStatus, GroupView, View};
+use crate::view::{FailureView, GroupStatus, GroupView, RequestStatus, View};
 
 /// Folds whole commits into a view, in the order of the log. Events that the view has seen before,
 /// or that come twice among these, change nothing. A redelivery of any length is thus harmless.
@@ -62,22 +60,11 @@ fn begun(request: RequestId, seq: u64, at: Timestamp, received: &Received) -> Vi
         seq,
     };
     View {
-        request_id: request,
-        status: Status::Received,
-        seq,
         group_count: u32::try_from(received.groups.len()).unwrap_or(u32::MAX),
-        current_group: None,
-        received_at: at,
-        started_at: None,
-        completed_at: None,
-        attempts: 0,
-        failed_tasks: 0,
-        redriven: false,
         groups: received.groups.iter().map(waiting).collect(),
-        failure: None,
-        response: None,
         metadata: received.metadata.clone(),
         idempotency_key: received.idempotency_key.clone(),
+        ..View::new(request, seq, at)
     }
 }
 
@@ -105,14 +92,24 @@ fn apply(view: &mut View, seq: u64, at: Timestamp, event: &Event) {
             group.completed_at = Some(at);
         }),
         Event::Succeeded(succeeded) => {
-            end(view, seq, at, Status::Succeeded, GroupStatus::Completed);
-            view.response = Some(succeeded.response.clone());
+            let response = succeeded.response.clone();
+            let status = RequestStatus::Succeeded { response };
+            end(view, seq, at, status, GroupStatus::Completed);
         }
         Event::Failed(failed) => {
-            end(view, seq, at, Status::Failed, GroupStatus::Failed);
-            view.failure = Some(failure(seq, at, failed));
+            let failure = failure(seq, at, failed);
+            let status = RequestStatus::Failed { failure };
+            end(view, seq, at, status, GroupStatus::Failed);
         }
-        Event::Cancelled(_) => end(view, seq, at, Status::Cancelled, GroupStatus::Cancelled),
+        Event::Cancelled(_) => {
+            end(
+                view,
+                seq,
+                at,
+                RequestStatus::Cancelled,
+                GroupStatus::Cancelled,
+            );
+        }
         Event::Redriven(redriven) => redrive(view, seq, redriven),
     }
 }
@@ -126,7 +123,7 @@ fn change(view: &mut View, group: u32, seq: u64, change: impl FnOnce(&mut GroupV
 }
 
 fn group_started(view: &mut View, seq: u64, at: Timestamp, started: &GroupStarted) {
-    view.status = Status::Running;
+    view.status = RequestStatus::Running;
     view.started_at.get_or_insert(at);
     view.current_group = Some(started.group);
     change(view, started.group, seq, |group| {
@@ -136,7 +133,7 @@ fn group_started(view: &mut View, seq: u64, at: Timestamp, started: &GroupStarte
     });
 }
 
-fn end(view: &mut View, seq: u64, at: Timestamp, status: Status, running: GroupStatus) {
+fn end(view: &mut View, seq: u64, at: Timestamp, status: RequestStatus, running: GroupStatus) {
     view.status = status;
     view.completed_at = Some(at);
     if let Some(group) = view.current_group {
@@ -160,13 +157,12 @@ fn failure(seq: u64, failed_at: Timestamp, failed: &Failed) -> FailureView {
 
 fn redrive(view: &mut View, seq: u64, redriven: &Redriven) {
     view.status = if view.started_at.is_some() {
-        Status::Running
+        RequestStatus::Running
     } else {
-        Status::Received
+        RequestStatus::Received
     };
     view.redriven = true;
     view.completed_at = None;
-    view.failure = None;
     if let Some(group) = redriven.group {
         view.failed_tasks = 0;
         change(view, group, seq, |group| {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::view::View;
-use crate::{Error, Kind, Store, key};
+use crate::{Error, Kind, Store};
 
 /// How long staged views are kept when no process continues the rebuild.
 const KEPT: Duration = Duration::from_hours(24);
@@ -38,18 +38,13 @@ impl Store {
     /// newer, and stays.
     pub async fn replace(&self, view: &View, kinds: &[Kind]) -> Result<bool, Error> {
         self.put_kinds(view, kinds).await?;
-        let mut connection = self.connection.clone();
-        let id = view.request_id;
-        let live: Option<u64> = connection.hget(key::request(id), "seq").await?;
-        let newer = live.is_some_and(|live| live > view.seq);
-        let gone = [
-            (Kind::Failure, view.failure.is_none(), key::failure(id)),
-            (Kind::Response, view.response.is_none(), key::response(id)),
-        ];
-        for (kind, absent, key) in gone {
-            if absent && !newer && kinds.contains(&kind) {
-                let _: i64 = connection.del(key).await?;
-            }
+        let seen = self.seen(view.request_id).await?;
+        let newer = seen.is_some_and(|seen| seen > view.seq);
+        if !newer {
+            let parts = kinds.iter().map(|kind| kind.part());
+            let absent = parts.filter(|part| part.is_absent(view));
+            self.delete(absent.filter_map(|part| part.key_of(view)))
+                .await?;
         }
         Ok(!newer)
     }
@@ -58,16 +53,14 @@ impl Store {
     /// that have a sequence that the log has never had, because no guarded write gets past such a
     /// sequence.
     pub async fn remove(&self, view: &View, kinds: &[Kind]) -> Result<(), Error> {
-        let mut connection = self.connection.clone();
-        let id = view.request_id;
-        let keys = [
-            (Kind::Request, key::request(id)),
-            (Kind::Groups, key::groups(id)),
-            (Kind::Failure, key::failure(id)),
-            (Kind::Response, key::response(id)),
-            (Kind::Metadata, key::metadata(id)),
-        ];
-        for (_, key) in keys.into_iter().filter(|(kind, _)| kinds.contains(kind)) {
+        let parts = kinds.iter().map(|kind| kind.part());
+        self.delete(parts.filter_map(|part| part.key(view.request_id)))
+            .await
+    }
+
+    async fn delete(&self, keys: impl Iterator<Item = String>) -> Result<(), Error> {
+        let mut connection = self.connection();
+        for key in keys {
             let _: i64 = connection.del(key).await?;
         }
         Ok(())

@@ -32,13 +32,6 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes the request's own key. A view without it is incomplete, so readers fold the log.
-    pub async fn withdraw(&self, request: RequestId) -> Result<(), Error> {
-        let mut connection = self.connection();
-        let _: u64 = connection.del(key::request(request)).await?;
-        Ok(())
-    }
-
     /// Notes that a view continues.
     pub async fn resume_view(&self, request: RequestId) -> Result<(), Error> {
         let mut connection = self.connection();

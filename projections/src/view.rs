@@ -4,14 +4,13 @@ use domain::request::{Failure, Payload, RequestId, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A request, as readers see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A request, as readers see it. Its JSON is in `view_json`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The request.
     pub request_id: RequestId,
-    /// The status of the request.
-    pub status: Status,
+    /// The status of the request, with what its end brought.
+    pub status: RequestStatus,
     /// The sequence of the last commit that changed it.
     pub seq: u64,
     /// The number of groups of the document.
@@ -29,18 +28,109 @@ pub struct View {
     /// The tasks that are given up now.
     pub failed_tasks: u64,
     /// Whether it was redriven, for a process that folds the view. Redis does not store this field.
-    #[serde(default)]
     pub redriven: bool,
     /// The groups.
     pub groups: Vec<GroupView>,
-    /// Why it failed.
-    pub failure: Option<FailureView>,
-    /// The response.
-    pub response: Option<Payload>,
     /// The `x-*` headers of the submission.
     pub metadata: BTreeMap<String, String>,
     /// The idempotency key of the submission.
     pub idempotency_key: Option<String>,
+}
+
+impl View {
+    /// A view of which nothing is known but the request and when it was received.
+    pub(crate) fn new(request_id: RequestId, seq: u64, received_at: Timestamp) -> Self {
+        Self {
+            request_id,
+            status: RequestStatus::Received,
+            seq,
+            group_count: 0,
+            current_group: None,
+            received_at,
+            started_at: None,
+            completed_at: None,
+            attempts: 0,
+            failed_tasks: 0,
+            redriven: false,
+            groups: Vec::new(),
+            metadata: BTreeMap::new(),
+            idempotency_key: None,
+        }
+    }
+
+    /// Why it failed, where it failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&FailureView> {
+        match &self.status {
+            RequestStatus::Failed { failure } => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// The response, where it succeeded.
+    #[must_use]
+    pub fn response(&self) -> Option<&Payload> {
+        match &self.status {
+            RequestStatus::Succeeded { response } => Some(response),
+            _ => None,
+        }
+    }
+}
+
+/// The status of a request, with what its end brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestStatus {
+    /// Accepted; no group has started.
+    Received,
+    /// A group has started.
+    Running,
+    /// It has its response.
+    Succeeded {
+        /// The response.
+        response: Payload,
+    },
+    /// It ended without a response.
+    Failed {
+        /// Why it failed.
+        failure: FailureView,
+    },
+    /// Somebody stopped it.
+    Cancelled,
+}
+
+impl RequestStatus {
+    /// The status alone.
+    #[must_use]
+    pub const fn plain(&self) -> Status {
+        match self {
+            Self::Received => Status::Received,
+            Self::Running => Status::Running,
+            Self::Succeeded { .. } => Status::Succeeded,
+            Self::Failed { .. } => Status::Failed,
+            Self::Cancelled => Status::Cancelled,
+        }
+    }
+
+    /// The status as a word.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        self.plain().as_str()
+    }
+
+    /// Returns whether nothing more will happen by itself.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        self.plain().is_terminal()
+    }
+
+    /// Why it failed, where it failed.
+    #[must_use]
+    pub fn into_failure(self) -> Option<FailureView> {
+        match self {
+            Self::Failed { failure } => Some(failure),
+            _ => None,
+        }
+    }
 }
 
 /// A group, as readers see it.

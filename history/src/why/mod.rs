@@ -102,7 +102,7 @@ impl Explanation {
     #[must_use]
     pub fn of_log(story: &Story) -> Self {
         let stands = Statement::Stands {
-            status: story.view.status,
+            status: story.view.status.plain(),
             since: story.last_at(),
             cause: story.cause(),
         };

@@ -98,12 +98,12 @@ pub struct Rebuild<'s> {
 }
 
 impl<'s> Rebuild<'s> {
-    /// Looks at the log and at the progress of a rebuild that was stopped. Without names, it
+    /// Looks at the log and at the progress of a rebuild that was stopped. Without kinds, it
     /// rebuilds every kind of key. With `restart`, it forgets the progress.
     pub async fn prepare(
         live: Live,
         store: Store,
-        names: &[String],
+        named: &[Kind],
         restart: bool,
         keep_every: u64,
     ) -> Result<Self, Error> {
@@ -113,8 +113,8 @@ impl<'s> Rebuild<'s> {
         }
         let progress = staging.progress::<Progress>().await?;
         let extents = live.extents().await?;
-        let mut kinds = Kind::ALL.to_vec();
-        kinds.retain(|kind| names.is_empty() || names.iter().any(|name| name == kind.name()));
+        let wanted = |kind: &Kind| named.is_empty() || named.contains(kind);
+        let kinds = Kind::all().filter(wanted).collect();
         Ok(Self {
             shards: extents
                 .iter()

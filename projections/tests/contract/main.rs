@@ -4,6 +4,7 @@
 mod groups;
 mod redelivery;
 mod store;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -92,22 +92,23 @@ impl From<View> for Listed {
     fn from(view: View) -> Self {
         Self {
             request_id: view.request_id,
-            status: view.status,
+            status: view.status.plain(),
             group_count: view.group_count,
             current_group: view.current_group,
             received_at: view.received_at,
             completed_at: view.completed_at,
             failed_tasks: view.failed_tasks,
             metadata: view.metadata,
-            failure: view.failure.map(|failure| failure.failure.code),
+            failure: view.status.into_failure().map(|failed| failed.failure.code),
         }
     }
 }
 
 impl ListQuery {
     fn fits(&self, view: &View) -> bool {
-        let code = view.failure.as_ref().map(|failure| &failure.failure.code);
-        self.status.is_none_or(|status| view.status == status)
+        let code = view.failure().map(|failure| &failure.failure.code);
+        self.status
+            .is_none_or(|status| view.status.plain() == status)
             && self.since.is_none_or(|since| view.received_at >= since.0)
             && self.until.is_none_or(|until| view.received_at < until.0)
             && (self.failure.is_none() || self.failure.as_ref() == code)

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::request::{Event, Payload, RequestId, Status};
-use projections::View;
+use projections::{FailureView, RequestStatus, View};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -50,8 +50,9 @@ pub fn accepted(id: RequestId, status: &'static str) -> Response {
 
 /// How a request ended.
 enum End {
-    Response(Payload, u64),
-    Other(Box<View>),
+    Response(Payload),
+    Failed(Box<FailureView>),
+    Cancelled,
 }
 
 /// Waits for the end of a request. The answer is its response, its failure, or 202 when the wait
@@ -65,57 +66,53 @@ pub async fn outcome(
     kind: &'static str,
 ) -> Result<Response, Problem> {
     let ended = end(api, id, taken, waiter);
-    let end = tokio::select! {
+    let (end, sequence) = tokio::select! {
         ended = tokio::time::timeout(limit, ended) => match ended {
             Ok(ended) => ended?,
             Err(_) => return Ok(pending(id, taken)),
         },
         () = api.shutdown.softly() => return Ok(pending(id, taken)),
     };
-    let view = match end {
-        End::Response(payload, sequence) => {
-            api.operations.seen().note(id, sequence);
+    api.operations.seen().note(id, sequence);
+    match end {
+        End::Response(payload) => {
             let response = response(api, id, &payload, kind).await?;
-            return Ok(with_sequence(response, sequence));
+            Ok(with_sequence(response, sequence))
         }
-        End::Other(view) => view,
-    };
-    api.operations.seen().note(id, view.seq);
-    match (view.status, &view.failure) {
-        (Status::Failed, Some(failure)) => {
-            Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, failure))
-        }
-        (Status::Cancelled, _) => {
+        End::Failed(failure) => Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, &failure)),
+        End::Cancelled => {
             let message = "the request was cancelled";
             let problem = Problem::new(StatusCode::CONFLICT, "cancelled", message);
-            Err(problem.of(id).stands(view.status))
+            Err(problem.of(id).stands(Status::Cancelled))
         }
-        _ => Ok(with_sequence(accepted(id, "pending"), view.seq)),
     }
 }
 
+/// Waits for the end of a request, and returns it with its sequence.
 async fn end(
     api: &Api,
     id: RequestId,
     taken: &Submitted,
     mut waiter: Waiter,
-) -> Result<End, Problem> {
+) -> Result<(End, u64), Problem> {
     let mut look = taken.replayed;
     loop {
         if look {
             if let Some(mut commit) = waiter.end()
                 && let Some(Event::Succeeded(succeeded)) = commit.events.pop()
             {
-                return Ok(End::Response(succeeded.response, commit.sequence));
+                return Ok((End::Response(succeeded.response), commit.sequence));
             }
             // The fold tells whether the request has ended: a late outcome may be its last commit.
             let view = Box::pin(api.folded(id)).await?;
-            match (view.status, &view.response) {
-                (Status::Succeeded, Some(response)) => {
-                    return Ok(End::Response(response.clone(), view.seq));
-                }
-                (status, _) if status.is_terminal() => return Ok(End::Other(Box::new(view))),
-                _ => {}
+            let end = match view.status {
+                RequestStatus::Received | RequestStatus::Running => None,
+                RequestStatus::Succeeded { response } => Some(End::Response(response)),
+                RequestStatus::Failed { failure } => Some(End::Failed(Box::new(failure))),
+                RequestStatus::Cancelled => Some(End::Cancelled),
+            };
+            if let Some(end) = end {
+                return Ok((end, view.seq));
             }
         }
         waiter.ended().await;

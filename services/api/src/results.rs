@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::request::{Payload, RequestId, Status};
-use projections::{FailureView, View};
+use projections::{FailureView, RequestStatus, View};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -73,23 +73,25 @@ pub async fn results(
         let message = "results are application/xml or text/xml";
         Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id)
     });
-    let response = match (view.status, &view.failure) {
-        (Status::Succeeded, _) => finished(&api, id, &view, &headers, kind?).await?,
+    let response = match &view.status {
+        RequestStatus::Succeeded { response } => {
+            finished(&api, id, &view, response, &headers, kind?).await?
+        }
         _ if query.partial() => partial::so_far(&api, id, kind?).await?,
-        (Status::Failed, Some(failure)) => {
+        RequestStatus::Failed { failure } => {
             return Err(failed(StatusCode::UNPROCESSABLE_ENTITY, id, failure));
         }
-        (Status::Cancelled, _) => {
+        RequestStatus::Cancelled => {
             let message = "the request was cancelled; there is no result";
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Err(Problem::new(status, "cancelled", message)
                 .of(id)
-                .stands(view.status));
+                .stands(Status::Cancelled));
         }
-        _ => {
+        status @ (RequestStatus::Received | RequestStatus::Running) => {
             let message = "Result not yet available";
             let problem = Problem::new(StatusCode::NOT_FOUND, "not-ready", message).of(id);
-            return Err(problem.stands(view.status).retry_after(1));
+            return Err(problem.stands(status.plain()).retry_after(1));
         }
     };
     Ok(preference::applied(with_sequence(response, view.seq), wait))
@@ -100,10 +102,10 @@ async fn finished(
     api: &Api,
     id: RequestId,
     view: &View,
+    payload: &Payload,
     headers: &HeaderMap,
     kind: &'static str,
 ) -> Result<Response, Problem> {
-    let payload = view.response.as_ref().ok_or_else(|| Problem::unknown(id))?;
     let tag = tag(payload);
     let mut response = if conditional::has(headers, &tag) {
         accept_varies(conditional::not_modified(&tag))

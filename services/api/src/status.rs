@@ -74,7 +74,7 @@ impl From<View> for StatusBody {
     fn from(view: View) -> Self {
         Self {
             request_id: view.request_id,
-            status: view.status,
+            status: view.status.plain(),
             sequence: view.seq,
             group_count: view.group_count,
             current_group: view.current_group,
@@ -97,7 +97,7 @@ impl From<View> for StatusBody {
                 })
                 .collect(),
             metadata: view.metadata,
-            failure: view.failure,
+            failure: view.status.into_failure(),
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use domain::request::RequestId;
 use history::point::Point;
+use projections::Kind;
 
 /// Who writes, and why.
 #[derive(Args)]
@@ -28,14 +30,21 @@ pub struct RebuildArgs {
     #[command(flatten)]
     pub consent: ConsentArgs,
     /// Rebuild only these views
-    #[arg(long, value_name = "NAME", value_parser = ["request", "groups", "failure", "response", "metadata", "idempotency"])]
-    pub view: Vec<String>,
+    #[arg(long, value_name = "NAME", value_parser = kind_parser())]
+    pub view: Vec<Kind>,
     /// Start over instead of resuming a stopped rebuild
     #[arg(long)]
     pub restart: bool,
     /// How many commits are folded before what came of them is kept
     #[arg(long, default_value_t = operations::rebuild::KEEP_EVERY, hide = true)]
     pub keep_every: u64,
+}
+
+/// Parses the name of a kind of view; the help lists them all.
+fn kind_parser() -> impl TypedValueParser<Value = Kind> {
+    let unknown = "there is no such view";
+    PossibleValuesParser::new(Kind::all().map(Kind::name))
+        .try_map(move |name| Kind::of_name(&name).ok_or(unknown))
 }
 
 #[derive(Args)]

@@ -49,7 +49,7 @@ fn as_json(story: &Story, freshness: Option<&Freshness>, fold: bool) -> serde_js
         .collect();
     json!({
         "requestId": story.id,
-        "status": story.view.status,
+        "status": story.view.status.as_str(),
         "cause": words::cause(&story.cause(), Timestamp::now()),
         "view": story.view,
         "sequence": story.sequence(),

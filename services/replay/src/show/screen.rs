@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::request::{Status, TaskState};
+use domain::request::TaskState;
 use history::freshness::Freshness;
 use history::story::Story;
 use history::timeline;
@@ -143,7 +143,7 @@ fn next(story: &Story) -> Vec<String> {
     if let (Some(group), Some((task, _))) = (group, task) {
         commands.push(format!("fanfold replay task {id} {} {task}", group.index));
     }
-    if story.view.status == Status::Failed {
+    if story.view.failure().is_some() {
         commands.push(format!("fanfold redrive {id} --reason …"));
         let at = story.sequence();
         commands.push(format!(

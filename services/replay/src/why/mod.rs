@@ -33,7 +33,7 @@ pub async fn run(args: &WhyArgs, settings: &Settings) -> Result<Finding, Error> 
     if args.one.reading.json {
         page::line(&json!({
             "requestId": story.id,
-            "status": story.view.status,
+            "status": story.view.status.as_str(),
             "answer": answer,
             "evidence": evidence,
         }))?;

@@ -1,31 +1,11 @@
-//! The content of each key of a view, field by field. Writes and comparisons share it.
+//! One group, as its field of the hash stores it.
 
 use std::borrow::Cow;
 
-use domain::request::Payload;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::view::{GroupStatus, GroupView, View};
-
-type Fields = Vec<(&'static str, String)>;
-
-/// The hash of a request, without its sequence.
-pub(crate) fn request(view: &View) -> Fields {
-    let mut fields = vec![
-        ("status", view.status.as_str().into()),
-        ("groupCount", view.group_count.to_string()),
-        ("receivedAt", view.received_at.to_string()),
-        ("attempts", view.attempts.to_string()),
-        ("failedTasks", view.failed_tasks.to_string()),
-    ];
-    fields.extend(view.current_group.map(|g| ("currentGroup", g.to_string())));
-    fields.extend(view.started_at.map(|at| ("startedAt", at.to_string())));
-    fields.extend(view.completed_at.map(|at| ("completedAt", at.to_string())));
-    let key = view.idempotency_key.clone();
-    fields.extend(key.map(|key| ("idempotencyKey", key)));
-    fields
-}
+use crate::view::{GroupStatus, GroupView};
 
 /// A group as its field of the hash stores it: a JSON array. The guard of the write reads the
 /// sequence at the front of the array. The elements are sequence, tasks, completed tasks, tasks
@@ -45,7 +25,7 @@ struct StoredGroup<'a>(
 );
 
 /// Encodes the field of a group.
-pub(crate) fn group(group: &GroupView) -> String {
+pub(super) fn encode(group: &GroupView) -> String {
     let started = group.started_at.map(Timestamp::as_nanosecond);
     let completed = group.completed_at.map(Timestamp::as_nanosecond);
     let stored = StoredGroup(
@@ -63,7 +43,7 @@ pub(crate) fn group(group: &GroupView) -> String {
 }
 
 /// Decodes the group in a field.
-pub(crate) fn read_group(field: &str) -> Result<GroupView, String> {
+pub(super) fn decode(field: &str) -> Result<GroupView, String> {
     let StoredGroup(seq, expected, completed, failed, letter, started, took, name) =
         serde_json::from_str(field).map_err(|error| error.to_string())?;
     let ended = match took {
@@ -112,7 +92,7 @@ fn status(by_letter: char) -> Option<GroupStatus> {
 }
 
 /// The facts of a group, by name, for the comparison of two groups.
-pub(crate) fn facts(group: &GroupView) -> [(&'static str, Option<String>); 8] {
+pub(super) fn facts(group: &GroupView) -> [(&'static str, Option<String>); 8] {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     [
         ("seq", Some(group.seq.to_string())),
@@ -124,15 +104,6 @@ pub(crate) fn facts(group: &GroupView) -> [(&'static str, Option<String>); 8] {
         ("startedAt", time(group.started_at)),
         ("completedAt", time(group.completed_at)),
     ]
-}
-
-/// Encodes a response. A stored response becomes `sha256:<hex>:<size>`, which cannot be an XML
-/// document.
-pub(crate) fn reference(response: &Payload) -> String {
-    match response {
-        Payload::Inline(text) => text.to_string(),
-        Payload::Stored { sha256, size } => format!("sha256:{sha256}:{size}"),
-    }
 }
 
 #[cfg(test)]
@@ -184,8 +155,8 @@ mod tests {
                             seq: u64::MAX,
                             ..ended()
                         };
-                        let field = group(&given);
-                        assert_eq!(read_group(&field), Ok(given), "{field}");
+                        let field = encode(&given);
+                        assert_eq!(decode(&field), Ok(given), "{field}");
                     }
                 }
             }
@@ -194,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_field_of_a_usual_group_is_small_enough_to_be_packed() {
-        let field = group(&ended());
+        let field = encode(&ended());
         assert_eq!(
             field,
             r#"[12345678,2,2,0,"c",1790000000123456789,100000000,"g1"]"#
@@ -211,7 +182,7 @@ mod tests {
             r#"[1,2,2,0,"q",null,null,null]"#,
             "nothing",
         ] {
-            assert!(read_group(field).is_err(), "{field}");
+            assert!(decode(field).is_err(), "{field}");
         }
     }
 }

@@ -4,9 +4,10 @@ use domain::request::{RequestId, Rules};
 use nats::{Connection, Log, Payloads};
 use projections::Store;
 use quick_cache::sync::Cache;
-use runtime::{Documents, InProcess, Operator, Pool, Settings, Shutdown};
+use runtime::{Documents, InProcess, Operator, Pool, Shutdown};
 use tokio::sync::Semaphore;
 
+use crate::Config;
 use crate::admission::Admission;
 use crate::sharing::Shared;
 use crate::task_index::Indexes;
@@ -68,25 +69,26 @@ impl Api {
         log: Log,
         store: Store,
         in_process: InProcess,
-        settings: &Settings,
+        config: Config<'_>,
         shutdown: &Shutdown,
     ) -> Self {
+        let own = config.api;
         Self {
             payloads: Payloads::new(connection.clone()),
             documents: in_process.documents,
             pool: in_process.pool,
-            operator: Operator::new(connection.clone(), log.clone(), settings),
-            waiters: Waiters::new(settings.sync_waiters_max, settings.event_streams_max),
-            bodies: Shared::bytes(settings.http_bodies_max_bytes, settings.payload_max_bytes),
-            admission: Admission::new(settings),
-            rules: settings.rules(),
-            payload_max_bytes: settings.payload_max_bytes,
-            private_callbacks: settings.webhook_allow_private,
-            signs_callbacks: !settings.webhook_secret.is_empty(),
-            sync_wait: settings.sync_wait_timeout,
-            time_to_live: settings.request_ttl,
-            body_timeout: settings.http_body_timeout,
-            sse_heartbeat: settings.sse_heartbeat,
+            operator: Operator::new(connection.clone(), log.clone(), config.deployment),
+            waiters: Waiters::new(own.sync_waiters_max, own.event_streams_max),
+            bodies: Shared::bytes(own.http_bodies_max_bytes, own.payload_max_bytes),
+            admission: Admission::new(config),
+            rules: config.deployment.rules(),
+            payload_max_bytes: own.payload_max_bytes,
+            private_callbacks: config.webhooks.webhook_allow_private,
+            signs_callbacks: !config.webhooks.webhook_secret.is_empty(),
+            sync_wait: own.sync_wait_timeout,
+            time_to_live: config.deployment.request_ttl,
+            body_timeout: own.http_body_timeout,
+            sse_heartbeat: own.sse_heartbeat,
             shutdown: shutdown.clone(),
             seen: Cache::new(SEEN_MAX),
             scanning: Semaphore::new(SCANS_MAX),

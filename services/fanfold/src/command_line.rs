@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, FromArgMatches as _, Subcommand};
 use clap_complete::Shell;
 use replay::ReplayCommand;
-use runtime::Settings;
+use runtime::{Settings, SettingsError};
 
 use crate::document::DocumentCommand;
 use crate::help;
@@ -145,9 +146,13 @@ pub fn definition() -> clap::Command {
 
 /// Parses the command line, the environment and the file.
 pub fn parse() -> anyhow::Result<CommandLine> {
-    let matches = definition()
-        .try_get_matches()
-        .unwrap_or_else(|error| usage(&error));
+    let matches = match definition().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => match removed(&error) {
+            Some(removed) => return Err(removed.into()),
+            None => usage(&error),
+        },
+    };
     let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
     let settings = settings(inner)?;
     let role = Role::ALL.iter().find(|(_, role, _)| *role == name);
@@ -169,6 +174,14 @@ pub fn parse() -> anyhow::Result<CommandLine> {
         (None, _) => Command::Document(DocumentCommand::from_arg_matches(&matches)?),
     };
     Ok(CommandLine { command, settings })
+}
+
+/// Why a flag of an earlier version is unknown.
+fn removed(error: &clap::Error) -> Option<SettingsError> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => Settings::removed_flag(flag),
+        _ => None,
+    }
 }
 
 /// Prints help or a usage error, and exits. A usage error exits with 1, because 2 means findings.

@@ -1,9 +1,9 @@
 //! `fanfold config`: the effective settings.
 
-use std::io::{Write as _, stdout};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use runtime::{Definition, Part, Settings};
+use runtime::{Aws, Definition, Part, Settings};
 
 /// The text printed in place of a secret.
 const MASK: &str = "***";
@@ -23,6 +23,9 @@ pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
             let Definition { name, about, .. } = definition;
             writeln!(out, "{name}={shown}  # {source}: {about}")?;
         }
+        if part == Part::References {
+            print_aws(&mut out, &settings.aws)?;
+        }
         writeln!(out)?;
     }
     for task_type in settings.task_types.iter() {
@@ -38,6 +41,20 @@ pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
         )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the variables for `s3://` objects, which are no settings of Fanfold's own.
+fn print_aws(out: &mut impl Write, aws: &Aws) -> anyhow::Result<()> {
+    for (name, about, secret) in Aws::VARIABLES {
+        let value = aws.value(name);
+        let shown = if secret && !value.is_empty() {
+            MASK
+        } else {
+            value
+        };
+        writeln!(out, "{name}={shown}  # environment only: {about}")?;
+    }
+    Ok(())
 }
 
 /// Masks the user and password of a URL, and all of a text that is not a URL.

@@ -62,9 +62,10 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Role(role) => role,
     };
-    start_logs(&settings)?;
-    worker::check(&settings)?;
-    orchestrator::check(&settings)?;
+    start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
+    worker::check(&settings.task_types)?;
+    orchestrator::check(orchestrator::Config::of(&settings))
+        .map_err(|wrong| settings.wrong(wrong))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -84,11 +84,11 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
         .build()?;
     runtime.block_on(async {
         let connection = connect(settings).await?;
-        let log = Log::new(connection.clone(), settings.shards);
-        let operator = Operator::new(connection.clone(), log, settings);
+        let log = Log::new(connection.clone(), settings.deployment.shards);
+        let operator = Operator::new(connection.clone(), log, &settings.deployment);
         match command {
             OperateCommand::Requests(Requests::Stuck { after, json }) => {
-                let watch = StuckWatch::new(connection, settings.shards);
+                let watch = StuckWatch::new(connection, settings.deployment.shards);
                 stuck(&watch, Duration::from_secs(*after), *json).await
             }
             OperateCommand::Redrive { id, why } => obeyed(
@@ -112,7 +112,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
 
 /// Connects to the configured NATS, or to the one that `up` started on this machine.
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
-    let url = settings.nats_or_embedded();
+    let url = settings.connections.nats_or_embedded()?;
     Ok(Connection::open(&Options::new(url, "fanfold-cli")).await?)
 }
 

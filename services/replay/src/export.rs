@@ -27,7 +27,7 @@ pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Erro
         return Err(Error::NotFound("no request is so".into()));
     }
     let rules = Rules {
-        fail_fast: settings.fail_fast,
+        fail_fast: settings.deployment.fail_fast,
     };
     let mut lines = vec![Line::Bundle(Header::new(args.redact, rules))];
     for id in &ids {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use domain::document::{Document, Limits, TaskDocument};
 use domain::request::{
-    Command, Event, Fork, Forked, GroupOutline, Payload, Received, Request, RequestId, Rules,
-    TakenGroup, TaskSucceeded,
+    Command, Event, Fork, Forked, GroupOutline, Payload, Received, Request, RequestId, TakenGroup,
+    TaskSucceeded,
 };
 use jiff::Timestamp;
 use nats::{ExecuteError, sha256_of};
@@ -59,10 +59,7 @@ pub async fn run(args: &ForkArgs, settings: &Settings) -> Result<Finding, Error>
         resources: origin.resources.clone(),
         groups,
         now: Timestamp::now(),
-        rules: Rules {
-            group_timeout: settings.group_timeout,
-            fail_fast: settings.fail_fast,
-        },
+        rules: settings.deployment.rules(),
     }));
     let receipt = live
         .log

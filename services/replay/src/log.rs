@@ -33,14 +33,14 @@ pub struct Live {
 impl Live {
     /// Connects. Without an address it is the server of `fanfold up` on this machine.
     pub async fn open(settings: &Settings) -> Result<Self, Error> {
-        let url = settings.nats_or_embedded();
+        let url = settings.connections.nats_or_embedded()?;
         let options = Options {
             connect_timeout: CONNECT_TIMEOUT,
             ..Options::new(url, "fanfold-replay")
         };
         let connection = Connection::open(&options).await?;
         Ok(Self {
-            log: Log::new(connection.clone(), settings.shards),
+            log: Log::new(connection.clone(), settings.deployment.shards),
             payloads: Payloads::new(connection.clone()),
             connection,
         })
@@ -106,12 +106,12 @@ pub fn absent(id: RequestId) -> Error {
 
 /// The views, wherever Redis is; an error where it does not answer soon.
 pub async fn views(settings: &Settings) -> Result<Store, Error> {
-    let url = settings.redis_or_embedded();
+    let url = settings.connections.redis_or_embedded()?;
     let opening = tokio::time::timeout(VIEWS_TIMEOUT, projections::Connection::open(&url));
     let connection = opening.await.map_err(|_| {
         Error::Unreachable(format!("Redis does not answer within {VIEWS_TIMEOUT:?}"))
     })??;
-    let keep = settings.request_ttl;
+    let keep = settings.deployment.request_ttl;
     Ok(Store::new(connection, keep))
 }
 

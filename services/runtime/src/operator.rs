@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use nats::{Connection, DeadLetters, Error, ExecuteError, Filter, Kept, Letter, Log, Receipt};
 use serde::Serialize;
 
-use crate::Settings;
+use crate::Deployment;
 use crate::settings::LOG_OUTLIVES;
 
 /// The longest reason that a request's history may hold, in characters.
@@ -133,12 +133,12 @@ impl Changed {
 impl Operator {
     /// An operator on this connection and log.
     #[must_use]
-    pub fn new(connection: Connection, log: Log, settings: &Settings) -> Self {
+    pub fn new(connection: Connection, log: Log, deployment: &Deployment) -> Self {
         Self {
             letters: DeadLetters::new(connection),
             log,
-            rules: settings.rules(),
-            needed: settings.request_timeout.saturating_add(LOG_OUTLIVES),
+            rules: deployment.rules(),
+            needed: deployment.request_timeout.saturating_add(LOG_OUTLIVES),
         }
     }
 

@@ -39,7 +39,7 @@ pub async fn run(
 ) -> Result<Finding, Error> {
     let bundle = Bundle::read(&args.bundle)?;
     let fail_fast = if is_set(settings, "FAIL_FAST") {
-        settings.fail_fast
+        settings.deployment.fail_fast
     } else {
         bundle.header.rules.fail_fast
     };

@@ -47,7 +47,8 @@ impl Run {
             return Err(log::absent(id));
         }
         let source = Source::Live(Box::new(self.live.clone()));
-        let divergence = redecide::request(&source, &commits, settings.fail_fast).await?;
+        let divergence =
+            redecide::request(&source, &commits, settings.deployment.fail_fast).await?;
         if let Some(d) = divergence {
             self.report.problem(Problem {
                 request_id: Some(id),

@@ -8,6 +8,7 @@ mod connections;
 mod contained;
 mod contract;
 mod dead_letters;
+mod deployment;
 mod duplicates;
 mod early;
 mod failure;

@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use replay::ReplayCommand;
 use runtime::{Settings, SettingsError};
 
+use crate::deployment::DeploymentCommand;
 use crate::document::DocumentCommand;
 use crate::help;
 use crate::operate::OperateCommand;
@@ -24,6 +25,7 @@ pub struct CommandLine {
 pub enum Command {
     Role(Role),
     Config,
+    Deployment(DeploymentCommand),
     Document(DocumentCommand),
     Replay(Box<ReplayCommand>),
     Completions(Shell),
@@ -72,6 +74,11 @@ impl Role {
     /// Whether this process runs a role.
     pub fn includes(self, role: Self) -> bool {
         self == Self::Up || self == role
+    }
+
+    /// Whether this process needs the definitions of all task types.
+    pub fn defines_task_types(self) -> bool {
+        self.includes(Self::Orchestrator) || self.includes(Self::Worker)
     }
 
     /// How many roles this process may run.
@@ -137,7 +144,7 @@ pub fn definition() -> clap::Command {
         );
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
-    let app = ReplayCommand::augment_subcommands(app);
+    let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
         .help_template(help::TEMPLATE)
@@ -168,6 +175,7 @@ pub fn parse() -> anyhow::Result<CommandLine> {
             let shell = inner.get_one::<Shell>("shell").copied();
             Command::Completions(shell.unwrap_or(Shell::Bash))
         }
+        (None, "deployment") => Command::Deployment(DeploymentCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)
         }

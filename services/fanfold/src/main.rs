@@ -2,10 +2,12 @@
 //! JetStream.
 
 mod admin;
+mod agreement;
 mod command_line;
 mod config;
 mod data_folder;
 mod dead_letters;
+mod deployment;
 mod document;
 #[cfg(test)]
 mod documented;
@@ -48,7 +50,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run() -> anyhow::Result<ExitCode> {
     let CommandLine { command, settings } = command_line::parse()?;
     let command = match command {
-        Command::Config => return config::print(&settings),
+        Command::Config => return config::print(settings),
+        Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),

@@ -4,6 +4,7 @@ use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::agreement::adopted;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use domain::request::RequestId;
@@ -84,6 +85,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
         .build()?;
     runtime.block_on(async {
         let connection = connect(settings).await?;
+        let settings = &adopted(settings, &connection).await?;
         let log = Log::new(connection.clone(), settings.deployment.shards);
         let operator = Operator::new(connection.clone(), log, &settings.deployment);
         match command {

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
+use crate::agreement::agree;
 use crate::command_line::Role;
 use crate::role_thread::RoleThread;
 
@@ -17,7 +18,7 @@ use crate::role_thread::RoleThread;
 const DROP_AFTER: Duration = Duration::from_secs(2);
 
 /// The streams that these settings describe.
-fn topology(settings: &Settings) -> Topology {
+pub fn topology(settings: &Settings) -> Topology {
     let deployment = &settings.deployment;
     Topology {
         shards: deployment.shards,
@@ -59,11 +60,15 @@ pub struct Listeners {
     pub admin: Option<TcpListener>,
 }
 
-/// Connects and declares the streams, so that every role finds them.
-pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<Connection> {
+/// Connects, agrees on the facts of the deployment and declares the streams, so that every role
+/// finds them. Returns the settings with the agreed facts.
+pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connection, Settings)> {
     let connection = connect(settings, role).await?;
-    topology(settings).declare(&connection).await?;
-    Ok(connection)
+    let settings = agree(role, settings, &connection).await?;
+    // The largest result is a fact, and an executor may have a limit of its own below it.
+    worker::check(&settings.task_types)?;
+    topology(&settings).declare(&connection).await?;
+    Ok((connection, settings))
 }
 
 /// Starts the roles of this process, each on its own threads and with its own connection to NATS.

@@ -57,11 +57,11 @@ async fn run_roles(
     let address = address.map(TcpListener::local_addr).transpose()?;
     let admin = listeners.admin.as_ref();
     let admin = admin.map(TcpListener::local_addr).transpose()?;
-    let connection = roles::declare(role, settings).await?;
+    let (connection, settings) = &Box::pin(roles::declare(role, settings)).await?;
     if let Some(staging) = staging {
         staging.link();
     }
-    let running = roles::start(role, settings, connection, listeners, shutdown).await?;
+    let running = roles::start(role, settings, connection.clone(), listeners, shutdown).await?;
     if role == Role::Up {
         println!("\n{}\n", ready::block(settings, address, admin));
     } else {

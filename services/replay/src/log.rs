@@ -22,6 +22,23 @@ pub const CHUNK: usize = 2_000;
 /// How many such chunks are read ahead: what bounds the memory of a scan.
 const CHUNKS_AHEAD: usize = 4;
 
+/// The settings with the facts of the deployment, so that no other log is read than that of the
+/// roles.
+pub async fn adopted(settings: &Settings) -> Result<Settings, Error> {
+    let stored = connect(settings).await?.facts().await?;
+    let adopted = settings.adopt(&stored.facts, false);
+    adopted.map_err(|error| Error::Usage(error.to_string()))
+}
+
+async fn connect(settings: &Settings) -> Result<Connection, Error> {
+    let url = settings.connections.nats_or_embedded()?;
+    let options = Options {
+        connect_timeout: CONNECT_TIMEOUT,
+        ..Options::new(url, "fanfold-replay")
+    };
+    Ok(Connection::open(&options).await?)
+}
+
 /// The log, as the settings say where it is.
 #[derive(Clone)]
 pub struct Live {
@@ -33,12 +50,7 @@ pub struct Live {
 impl Live {
     /// Connects. Without an address it is the server of `fanfold up` on this machine.
     pub async fn open(settings: &Settings) -> Result<Self, Error> {
-        let url = settings.connections.nats_or_embedded()?;
-        let options = Options {
-            connect_timeout: CONNECT_TIMEOUT,
-            ..Options::new(url, "fanfold-replay")
-        };
-        let connection = Connection::open(&options).await?;
+        let connection = connect(settings).await?;
         Ok(Self {
             log: Log::new(connection.clone(), settings.deployment.shards),
             payloads: Payloads::new(connection.clone()),

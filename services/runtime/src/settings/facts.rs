@@ -59,7 +59,12 @@ impl Settings {
             if !(defines || self.task_types.are_given()) {
                 adopted.task_types.take_names(stored);
             } else if own != *stored {
-                differences.push(differs(TASK_TYPES, &own, "file", stored));
+                let source = if self.task_types.are_given() {
+                    Source::File
+                } else {
+                    Source::Default
+                };
+                differences.push(differs(TASK_TYPES, &own, &source.to_string(), stored));
             }
         }
         if !differences.is_empty() {

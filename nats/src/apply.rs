@@ -16,12 +16,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Topology {
     /// Updates what exists to this topology, and says what was updated: how long streams are kept,
-    /// on how many servers, the memory of the tasks, and how long consumers wait. What does not
-    /// exist yet is made at the next start. Payloads that older events refer to are kept for as
-    /// long as they were.
+    /// on how many servers, the memory of the tasks, and how long consumers wait. The next start
+    /// makes what is missing. Payloads that older events refer to are kept for as long as before.
     pub async fn apply(&self, connection: &Connection) -> Result<Vec<String>, Error> {
         let mut updated = Vec::new();
-        for wanted in self.streams().into_iter().chain(self.queues()) {
+        // The queues come first: where the broker refuses them, no log was made shorter.
+        for wanted in self.queues().into_iter().chain(self.streams()) {
             if let Some(stream) = update(connection, wanted).await? {
                 updated.push(stream);
             }

@@ -227,3 +227,27 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
     let flag = |name: &str| flags.get(name).cloned();
     Ok(Settings::load(file.as_deref(), environment, flag)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_of_an_earlier_version_is_refused_with_what_to_do_instead() {
+        for (line, instead) in [
+            (
+                &["up", "--nats-port", "4222"][..],
+                "servers.json in DATA_DIR",
+            ),
+            (&["api", "--submissions-max=3"], "the fixed value 1000"),
+            (&["requests", "stuck", "--s3-region", "x"], "set AWS_REGION"),
+        ] {
+            let line = ["fanfold"].iter().chain(line);
+            let error = definition().try_get_matches_from(line).unwrap_err();
+            let said = removed(&error).unwrap().to_string();
+            assert!(said.contains(instead), "{said}");
+        }
+        let error = definition().try_get_matches_from(["fanfold", "up", "--no-such"]);
+        assert!(removed(&error.unwrap_err()).is_none());
+    }
+}

@@ -66,7 +66,8 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Role(role) => role,
     };
     start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
-    worker::check(&settings.task_types)?;
+    // The largest result is a fact, and only the deployment knows it. The role checks it again.
+    worker::check(&settings.task_types.clone().bounded(nats::STORED_MAX_BYTES))?;
     orchestrator::check(orchestrator::Config::of(&settings))
         .map_err(|wrong| settings.wrong(wrong))?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -116,8 +116,17 @@ impl Settings {
         !self.origins.origin("NATS_URL").0.is_empty()
     }
 
+    /// Checks what does not depend on facts that the deployment may have and this process does not
+    /// know.
     fn check(&self) -> Result<(), SettingsError> {
+        let is_set = |name: &str| self.origins.origin(name).1 != Source::Default;
+        let age_is_set = is_set("LOG_MAX_AGE_SECONDS");
         self.deployment.check().map_err(|wrong| self.wrong(wrong))?;
+        for (name, checked) in self.deployment.check_ages() {
+            if is_set(name) == age_is_set {
+                checked.map_err(|reason| self.wrong(Wrong::new(name, reason)))?;
+            }
+        }
         if self.api.payload_max_bytes > nats::STORED_MAX_BYTES {
             return Err(self.wrong(Wrong::new("PAYLOAD_MAX_BYTES", too_many_bytes())));
         }
@@ -141,20 +150,28 @@ impl Deployment {
         }
     }
 
-    fn check(&self) -> Result<(), Wrong> {
-        // A request that the log has lost cannot go on, and looks as if it had never existed.
+    /// Whether the log outlives what refers to it, for each setting that it must outlive.
+    fn check_ages(&self) -> [(&'static str, Result<(), String>); 2] {
         let (log_age, outlives) = (self.log_max_age, LOG_OUTLIVES);
-        if !log_age.is_zero() && self.request_timeout.saturating_add(outlives) > log_age {
-            let reason = format!(
+        let is_kept = |age: Duration| log_age.is_zero() || age <= log_age;
+        // A request that the log has lost cannot go on, and looks as if it had never existed.
+        let timeout = is_kept(self.request_timeout.saturating_add(outlives));
+        let timeout = timeout.then_some(()).ok_or_else(|| {
+            format!(
                 "it must be at least {outlives:?} shorter than LOG_MAX_AGE_SECONDS ({log_age:?}), \
                  and more where failed requests are to be redriven"
-            );
-            return Err(Wrong::new("REQUEST_TIMEOUT_MS", reason));
-        }
-        if !log_age.is_zero() && self.request_ttl > log_age {
-            let reason = format!("it must not be longer than LOG_MAX_AGE_SECONDS ({log_age:?})");
-            return Err(Wrong::new("REQUEST_TTL_SECONDS", reason));
-        }
+            )
+        });
+        let read = is_kept(self.request_ttl)
+            .then_some(())
+            .ok_or_else(|| format!("it must not be longer than LOG_MAX_AGE_SECONDS ({log_age:?})"));
+        [
+            ("REQUEST_TIMEOUT_MS", timeout),
+            ("REQUEST_TTL_SECONDS", read),
+        ]
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
         if self.result_max_bytes > nats::STORED_MAX_BYTES {
             return Err(Wrong::new("RESULT_MAX_BYTES", too_many_bytes()));
         }

@@ -107,11 +107,13 @@ impl TaskTypes {
         self.names = Some(listed.split(',').map(str::to_owned).collect());
     }
 
-    /// Bounds the results of every type.
-    pub(crate) fn bound_results(&mut self, most: usize) {
+    /// These types with this size of the largest result.
+    #[must_use]
+    pub fn bounded(mut self, most: usize) -> Self {
         for task_type in &mut self.types {
             task_type.result_max_bytes = most;
         }
+        self
     }
 
     /// The types, in the order in which they are matched.

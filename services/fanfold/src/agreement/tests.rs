@@ -83,3 +83,15 @@ async fn a_role_without_task_types_leaves_their_names_to_one_that_has_them() {
     let stored = connection.facts().await.unwrap();
     assert_eq!(stored.facts[runtime::TASK_TYPES], "default");
 }
+
+#[tokio::test]
+async fn an_executor_is_bounded_by_the_largest_result_of_the_deployment() {
+    let world = World::start().await;
+    let connection = connect(&world).await;
+    let larger = settings(&[("RESULT_MAX_BYTES", "20 MiB")]);
+    agree(Role::Up, &larger, &connection).await.unwrap();
+    let adopted = agree(Role::Worker, &settings(&[]), &connection).await;
+    let adopted = adopted.unwrap();
+    let default = adopted.task_types.get("default").unwrap();
+    assert_eq!(default.result_max_bytes, 20 << 20);
+}

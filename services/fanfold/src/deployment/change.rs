@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use nats::{Connection, Error, Operation};
 use runtime::{Facts, Settings, TASK_TYPES, Why, changed_facts};
@@ -34,7 +34,10 @@ pub async fn set(
     let updated = match apply(connection, &facts).await {
         Ok(updated) => updated,
         Err(error) => {
-            put_back(connection, &stored.facts, sequence).await;
+            let put_back = put_back(connection, &stored.facts, sequence).await;
+            put_back.with_context(|| {
+                format!("{error}; the facts are changed, and could not be put back")
+            })?;
             bail!("{error}; the facts stay as they were");
         }
     };
@@ -50,7 +53,10 @@ pub async fn set(
         at: Timestamp::now(),
         details: json!({ "facts": details.collect::<Vec<_>>(), "updated": updated }),
     };
-    connection.record(&operation).await?;
+    if !differences.is_empty() || !updated.is_empty() {
+        let recorded = connection.record(&operation).await;
+        recorded.context("the facts are changed, and the change could not be recorded")?;
+    }
     let mut out = stdout();
     for (name, from, to) in &differences {
         writeln!(out, "{name}: {from} → {to}")?;
@@ -86,13 +92,9 @@ async fn apply(connection: &Connection, facts: &Facts) -> anyhow::Result<Vec<Str
 }
 
 /// Takes a change back that the broker does not let Fanfold have.
-async fn put_back(connection: &Connection, facts: &Facts, sequence: u64) {
-    if let Err(error) = connection.store_facts(facts, sequence).await {
-        tracing::error!(%error, "could not put the facts back");
-    }
-    if let Err(error) = apply(connection, facts).await {
-        tracing::error!(%error, "could not put the streams back");
-    }
+async fn put_back(connection: &Connection, facts: &Facts, sequence: u64) -> anyhow::Result<()> {
+    connection.store_facts(facts, sequence).await?;
+    apply(connection, facts).await.map(|_| ())
 }
 
 /// The shards of a log cannot change: a request's commits are in the shard that the number gives.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::{Definition, Part, Source};
-use super::error::SettingsError;
+use super::error::{SettingsError, Wrong};
 use super::table::{Deployment, SETTINGS, Settings};
 use crate::task_types;
 
@@ -72,8 +72,11 @@ impl Settings {
         }
         adopted.deployment = Deployment::parse(&adopted.origins)?;
         adopted.check()?;
+        for (name, checked) in adopted.deployment.check_ages() {
+            checked.map_err(|reason| adopted.wrong(Wrong::new(name, reason)))?;
+        }
         let most = adopted.deployment.result_max_bytes;
-        adopted.task_types.bound_results(most);
+        adopted.task_types = adopted.task_types.bounded(most);
         Ok(adopted)
     }
 }

@@ -20,8 +20,8 @@ settings! {
         nats_sync_interval: String as String = "NATS_SYNC_INTERVAL", "always", "How often the NATS server that `up` starts syncs to disk: `always`, or an interval such as 100ms. A power cut loses what was not synced.";
     }
     limits {
-        nats_port: u16 as Whole<u16> = "NATS_PORT", "14222", "Loopback port of the NATS server that `up` starts; a free port where it is taken.";
-        redis_port: u16 as Whole<u16> = "REDIS_PORT", "16379", "Loopback port of the Redis server that `up` starts; a free port where it is taken.";
+        nats_port: u16 as Whole<u16> = "NATS_PORT", "14222", "Loopback port of the NATS server that `up` starts; where it is taken, a free port.";
+        redis_port: u16 as Whole<u16> = "REDIS_PORT", "16379", "Loopback port of the Redis server that `up` starts; where it is taken, a free port.";
     }
     /// The facts that all roles of a deployment share.
     deployment: Deployment for Deployment {
@@ -53,7 +53,7 @@ settings! {
     }
     limits {
         http_bodies_max_bytes: usize as Bytes = "HTTP_BODIES_MAX_BYTES", "256 MiB", "Memory for the bodies of all requests in progress. Further requests get 503. It is never less than `PAYLOAD_MAX_BYTES`.";
-        http_header_max_bytes: usize as Bytes = "HTTP_HEADER_MAX_BYTES", "64 KiB", "Size of the largest head of an HTTP request; at least 8 KiB.";
+        http_header_max_bytes: usize as Bytes = "HTTP_HEADER_MAX_BYTES", "64 KiB", "Size of the largest head of an HTTP request.";
         http_head_timeout: Duration as Positive<Millis> = "HTTP_HEAD_TIMEOUT_MS", "10s", "How long the head of an HTTP request may take from its first byte.";
         http_body_timeout: Duration as Positive<Millis> = "HTTP_BODY_TIMEOUT_MS", "30s", "How long the body of an HTTP request may take.";
         http_write_timeout: Duration as Positive<Millis> = "HTTP_WRITE_TIMEOUT_MS", "30s", "How long a caller may read nothing of its answer before the connection is closed.";

@@ -55,18 +55,38 @@ fn no_two_task_types_have_one_name() {
 
 #[test]
 fn no_request_may_outlive_the_log() {
-    let error = load("", &[("LOG_MAX_AGE_SECONDS", "3600")], &[]).unwrap_err();
-    let error = error.to_string();
+    // A first start: nothing is stored.
+    let start = |set: &[(&str, &str)]| {
+        let adopted = load("", set, &[]).and_then(|own| own.adopt(&Facts::new(), true));
+        adopted.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let age = ("LOG_MAX_AGE_SECONDS", "3600");
+    let error = start(&[age]).unwrap_err();
     assert!(error.starts_with("REQUEST_TIMEOUT_MS='"), "{error}");
     assert!(error.contains("60s shorter"), "{error}");
     let too_long = ("REQUEST_TIMEOUT_MS", "3540001");
     let shorter = ("REQUEST_TIMEOUT_MS", "3540000");
-    let age = ("LOG_MAX_AGE_SECONDS", "3600");
-    let error = load("", &[age, shorter], &[]).unwrap_err().to_string();
+    let error = start(&[age, shorter]).unwrap_err();
     assert!(error.starts_with("REQUEST_TTL_SECONDS='"), "{error}");
     assert!(load("", &[age, too_long, ("REQUEST_TTL_SECONDS", "1")], &[]).is_err());
-    load("", &[age, shorter, ("REQUEST_TTL_SECONDS", "3600")], &[]).unwrap();
-    load("", &[("LOG_MAX_AGE_SECONDS", "0")], &[]).unwrap();
+    start(&[age, shorter, ("REQUEST_TTL_SECONDS", "3600")]).unwrap();
+    start(&[("LOG_MAX_AGE_SECONDS", "0")]).unwrap();
+}
+
+#[test]
+fn a_fact_is_compared_with_those_of_the_deployment_and_not_with_defaults() {
+    let month = "log_max_age_seconds = '30d'\nrequest_timeout_ms = '20d'";
+    let stored = load(month, &[], &[]).unwrap().facts(true);
+    for own in ["request_timeout_ms = '20d'", "log_max_age_seconds = '30d'"] {
+        let own = load(own, &[], &[]).unwrap();
+        own.adopt(&stored, true).unwrap();
+    }
+    let own = load("request_timeout_ms = '20d'", &[], &[]).unwrap();
+    let error = own.adopt(&Facts::new(), true).unwrap_err().to_string();
+    assert!(
+        error.starts_with("REQUEST_TIMEOUT_MS='20d' (file)"),
+        "{error}"
+    );
 }
 
 #[test]

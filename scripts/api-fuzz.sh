@@ -15,7 +15,7 @@ if [ "$("$venv/bin/python" -m pip show schemathesis 2>/dev/null | sed -n 's/^Ver
 fi
 
 data=$(mktemp -d)
-PATH="$here/.tools/bin:$PATH" HTTP_PORT=$port NATS_PORT=0 REDIS_PORT=0 DATA_DIR="$data" \
+PATH="$here/.tools/bin:$PATH" HTTP_PORT=$port DATA_DIR="$data" \
     "$program" up >"$data/log" 2>&1 &
 pid=$!
 trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null || true; rm -rf "$data"' EXIT

@@ -21,7 +21,7 @@ pub const CHUNK: usize = 2_000;
 /// How many such chunks are read ahead: what bounds the memory of a scan.
 const CHUNKS_AHEAD: usize = 4;
 
-/// The log, as the settings say where it is.
+/// The log at a broker.
 #[derive(Clone)]
 pub struct Live {
     /// The connection to the broker.

@@ -4,9 +4,11 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::object_store;
-use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType};
+use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType, Stream};
 
-use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS};
+use crate::topology::{
+    DEAD_LETTERS, DEPLOYMENT, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS,
+};
 use crate::{Connection, Error};
 
 /// Whether a stream is on disk, where earlier versions put the queues.
@@ -26,16 +28,22 @@ pub(crate) fn is_missing(error: &GetStreamError) -> bool {
     answer.error_code() == ErrorCode::STREAM_NOT_FOUND
 }
 
+/// Creates a stream where it is missing.
+pub(crate) async fn create_stream(
+    connection: &Connection,
+    wanted: stream::Config,
+) -> Result<Stream, Error> {
+    let name = wanted.name.clone();
+    let made = connection.jetstream.get_or_create_stream(wanted).await;
+    made.map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))
+}
+
 pub(crate) async fn declare_stream(
     connection: &Connection,
     mut wanted: stream::Config,
 ) -> Result<(), Error> {
     let name = wanted.name.clone();
-    let existing = connection
-        .jetstream
-        .get_or_create_stream(wanted.clone())
-        .await
-        .map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))?;
+    let existing = create_stream(connection, wanted.clone()).await?;
     let found = &existing.cached_info().config;
     if name != TASKS {
         take_limit(&mut wanted, found);
@@ -70,7 +78,9 @@ fn take_limit(wanted: &mut stream::Config, found: &stream::Config) {
     wanted.max_bytes = found.max_bytes;
     if found.max_bytes > 0 {
         wanted.discard = match wanted.name.as_str() {
-            LIFECYCLE | DEAD_LETTERS | OPERATIONS | QUARANTINE | REPORTS => found.discard,
+            LIFECYCLE | DEAD_LETTERS | OPERATIONS | QUARANTINE | DEPLOYMENT | REPORTS => {
+                found.discard
+            }
             _ => DiscardPolicy::New,
         };
     } else {
@@ -80,8 +90,9 @@ fn take_limit(wanted: &mut stream::Config, found: &stream::Config) {
 
 fn another(stream: &str, difference: &str) -> Error {
     Error::Unsuitable(format!(
-        "stream {stream} exists with another configuration: {difference}. Change the setting, \
-         or the stream with `nats stream edit {stream}`"
+        "stream {stream} exists with another configuration: {difference}. Change the setting; \
+         or bring the stream to it with `fanfold deployment set`, or with `nats stream edit \
+         {stream}`"
     ))
 }
 

@@ -1,6 +1,7 @@
 //! JetStream as the log and the queues. No other crate names async-nats.
 
 mod account;
+mod apply;
 mod batch;
 mod commit;
 mod connection;
@@ -9,6 +10,7 @@ mod dead_letters;
 mod declare;
 mod delivery;
 mod denied;
+mod deployment;
 mod error;
 mod execute;
 mod feed;
@@ -42,6 +44,7 @@ pub use commit::Commit;
 pub use connection::{Connection, MINIMUM_SERVER, Options};
 pub use dead_letters::{DeadLetter, DeadLetters, Filter, Kept, Letter, Page, Summary, Unread};
 pub use delivery::{Deliveries, Delivery, Place, Unreadable};
+pub use deployment::StoredFacts;
 pub use error::Error;
 pub use execute::{Advanced, ExecuteError, Receipt};
 pub use feed::Feed;

@@ -3,6 +3,9 @@
 
 use domain::request::{RequestId, TaskId};
 
+/// The subject of the facts of the deployment.
+pub(crate) const DEPLOYMENT: &str = "deployment";
+
 /// The subjects under which the broker republishes every commit when it is stored.
 pub(crate) const COMMITTED: &str = "committed.>";
 

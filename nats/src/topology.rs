@@ -17,6 +17,7 @@ pub(crate) const LIFECYCLE: &str = "LIFECYCLE";
 pub(crate) const DEAD_LETTERS: &str = "DEAD_LETTERS";
 pub(crate) const OPERATIONS: &str = "OPERATIONS";
 pub(crate) const QUARANTINE: &str = "QUARANTINE";
+pub(crate) const DEPLOYMENT: &str = "DEPLOYMENT";
 pub(crate) const PAYLOADS: &str = "PAYLOADS";
 /// How many messages of the log or the reports may be unacked. The orchestrator holds a commit as
 /// long as a timer that the commit needs is not set.
@@ -124,7 +125,10 @@ impl Topology {
         self.declare_queue_consumers(connection).await
     }
 
-    async fn declare_queue_consumers(&self, connection: &Connection) -> Result<(), Error> {
+    pub(crate) async fn declare_queue_consumers(
+        &self,
+        connection: &Connection,
+    ) -> Result<(), Error> {
         for shard in 0..self.shards {
             declare_consumer(connection, REPORTS, self.report_consumer(shard)).await?;
         }
@@ -136,7 +140,7 @@ impl Topology {
 
     /// The queues are in memory, because their content follows from the log. Queue recovery
     /// publishes it again after a loss.
-    fn queues(&self) -> [stream::Config; 2] {
+    pub(crate) fn queues(&self) -> [stream::Config; 2] {
         let base = stream::Config {
             storage: StorageType::Memory,
             num_replicas: self.replicas,
@@ -169,7 +173,7 @@ impl Topology {
         [tasks, reports]
     }
 
-    fn streams(&self) -> Vec<stream::Config> {
+    pub(crate) fn streams(&self) -> Vec<stream::Config> {
         let base = stream::Config {
             storage: StorageType::File,
             num_replicas: self.replicas,
@@ -225,6 +229,13 @@ impl Topology {
             max_age: self.log_age,
             max_messages_per_subject: 1,
             allow_direct: true,
+            ..base.clone()
+        });
+        streams.push(stream::Config {
+            name: DEPLOYMENT.into(),
+            subjects: vec![subject::DEPLOYMENT.into()],
+            // The facts are kept for as long as the deployment.
+            max_messages_per_subject: 1,
             ..base
         });
         streams
@@ -254,7 +265,7 @@ impl Topology {
             .collect()
     }
 
-    fn payloads(&self) -> object_store::Config {
+    pub(crate) fn payloads(&self) -> object_store::Config {
         object_store::Config {
             bucket: PAYLOADS.into(),
             // An age of zero means forever.
@@ -269,7 +280,7 @@ impl Topology {
     }
 
     /// The consumer of a log reader. One instance at a time holds the log of a shard.
-    fn log_consumer(&self, reader: LogReader) -> pull::Config {
+    pub(crate) fn log_consumer(&self, reader: LogReader) -> pull::Config {
         pull::Config {
             durable_name: Some(reader.name().into()),
             deliver_policy: DeliverPolicy::All,

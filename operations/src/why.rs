@@ -29,6 +29,18 @@ impl Why {
         Self::of(by, reason)
     }
 
+    /// The person.
+    #[must_use]
+    pub fn by(&self) -> &str {
+        &self.by
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// Checks a reason that may be empty.
     pub fn of(by: &str, reason: &str) -> Result<Self, WhyError> {
         let (by, reason) = (by.trim(), reason.trim());

@@ -26,9 +26,9 @@ async fn connections_that_send_too_much_too_slowly_or_nothing_are_closed() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [
-        ("HTTP_HEADER_MAX_BYTES", "8192"),
+        ("FANFOLD_TEST_HTTP_HEADER_MAX_BYTES", "8192"),
         ("HTTP_IDLE_TIMEOUT_MS", "400"),
-        ("HTTP_BODY_TIMEOUT_MS", "400"),
+        ("FANFOLD_TEST_HTTP_BODY_TIMEOUT_MS", "400"),
     ];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();

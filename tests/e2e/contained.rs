@@ -324,8 +324,8 @@ async fn in_up_with_lost_queues(poison: &str, code: &str) {
     let own = [
         ("NATS_URL", ""),
         ("REDIS_URL", ""),
-        ("NATS_PORT", "0"),
-        ("REDIS_PORT", "0"),
+        ("FANFOLD_TEST_NATS_PORT", "0"),
+        ("FANFOLD_TEST_REDIS_PORT", "0"),
         ("DATA_DIR", data.to_str().unwrap()),
         ("EXECUTOR", "echo"),
     ];

@@ -130,7 +130,11 @@ async fn an_unusable_result_of_a_foreign_worker_is_a_failed_attempt_and_can_be_r
 
 #[tokio::test]
 async fn a_result_that_is_not_where_a_report_says_is_wanted_again() {
-    let scene = scene(&[("RETRY_DELAY_MS", "1"), ("MAX_TASK_ATTEMPTS", "2")]).await;
+    let scene = scene(&[
+        ("FANFOLD_TEST_RETRY_DELAY_MS", "1"),
+        ("MAX_TASK_ATTEMPTS", "2"),
+    ])
+    .await;
     let client = scene.api.client();
     let missing = stored(&"0".repeat(64), 70_000);
     let id = client.submit(&document(2, 1), "").await.id();

@@ -94,7 +94,7 @@ async fn ids(client: &Client, id: &str) -> Vec<String> {
 async fn a_stream_follows_live_beats_resumes_without_a_gap_and_ends_with_the_request() {
     let world = World::start().await;
     let (valuer, open) = Valuer::held().await;
-    let program = up(&world, &valuer, &[("SSE_HEARTBEAT_MS", "50")]).await;
+    let program = up(&world, &valuer, &[("FANFOLD_TEST_SSE_HEARTBEAT_MS", "50")]).await;
     let client = program.client();
     let id = client.submit(&document(2, 3), "").await.id();
 

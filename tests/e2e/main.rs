@@ -8,6 +8,7 @@ mod connections;
 mod contained;
 mod contract;
 mod dead_letters;
+mod deployment;
 mod duplicates;
 mod early;
 mod failure;
@@ -44,7 +45,10 @@ use serde_json::Value;
 
 /// The program with every role, and a service that values its tasks.
 async fn up(world: &World, valuer: &Valuer, settings: &[(&str, &str)]) -> Program {
-    let mut all = vec![("EXECUTOR", valuer.url()), ("RETRY_DELAY_MS", "20")];
+    let mut all = vec![
+        ("EXECUTOR", valuer.url()),
+        ("FANFOLD_TEST_RETRY_DELAY_MS", "20"),
+    ];
     all.extend(settings);
     Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", world, &all).await
 }

@@ -44,7 +44,7 @@ async fn the_door_shuts_and_opens(limit: (&str, &str), at_first: &[&str], missin
 
 #[tokio::test]
 async fn submissions_are_sent_away_while_too_many_tasks_wait() {
-    let limit = ("TASKS_WAITING_MAX", "2");
+    let limit = ("FANFOLD_TEST_TASKS_WAITING_MAX", "2");
     the_door_shuts_and_opens(limit, &["orchestrator"], &["worker", "projector"]).await;
 }
 
@@ -59,7 +59,7 @@ async fn submissions_are_sent_away_while_too_much_waits_for_the_orchestrator() {
 async fn submissions_are_sent_away_while_too_many_are_taken_in_at_once() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
-    let program = crate::up(&world, &valuer, &[("SUBMISSIONS_MAX", "1")]).await;
+    let program = crate::up(&world, &valuer, &[("FANFOLD_TEST_SUBMISSIONS_MAX", "1")]).await;
     let client = program.client();
     let large = document(1, 300);
     let answers = join_all((0..32).map(|_| client.submit(&large, ""))).await;

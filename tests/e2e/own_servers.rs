@@ -23,8 +23,8 @@ async fn up(world: &World, data: &Path, executor: &str) -> Program {
     let settings = [
         ("NATS_URL", ""),
         ("REDIS_URL", ""),
-        ("NATS_PORT", "0"),
-        ("REDIS_PORT", "0"),
+        ("FANFOLD_TEST_NATS_PORT", "0"),
+        ("FANFOLD_TEST_REDIS_PORT", "0"),
         ("DATA_DIR", data.to_str().unwrap()),
         ("EXECUTOR", executor),
     ];

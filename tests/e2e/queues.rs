@@ -97,7 +97,7 @@ async fn a_timer_that_was_set_is_set_again_after_the_broker_was_killed() {
 async fn a_delayed_retry_keeps_its_time_after_the_broker_was_killed() {
     let mut world = World::own().await;
     let valuer = Valuer::busy_at_first(|_| true).await;
-    let program = up(&world, &valuer, &[("RETRY_DELAY_MS", "5000")]).await;
+    let program = up(&world, &valuer, &[("FANFOLD_TEST_RETRY_DELAY_MS", "5000")]).await;
     let client = program.client();
     let id = client.submit(&document(1, 1), "").await.id();
     let begun = Instant::now();

@@ -43,7 +43,10 @@ async fn a_caller_that_waits_too_long_is_told_that_its_request_is_pending() {
 async fn one_caller_more_than_may_wait_is_told_to_come_again() {
     let world = World::start().await;
     let valuer = Valuer::start(|_| std::future::pending()).await;
-    let settings = [("SYNC_WAITERS_MAX", "1"), ("SYNC_WAIT_TIMEOUT_MS", "3000")];
+    let settings = [
+        ("FANFOLD_TEST_SYNC_WAITERS_MAX", "1"),
+        ("SYNC_WAIT_TIMEOUT_MS", "3000"),
+    ];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();
     let both = join_all((0..2).map(|_| client.submit(&document(1, 1), "sync=Y"))).await;

@@ -81,7 +81,7 @@ async fn timers_and_delayed_retries_survive_a_restart_of_everything() {
     .await;
     let settings = [
         ("GROUP_TIMEOUT_MS", "5000"),
-        ("RETRY_DELAY_MS", "2500"),
+        ("FANFOLD_TEST_RETRY_DELAY_MS", "2500"),
         // A broker that was killed may forget a delayed NAK of just before: the lease ends then.
         ("TASK_LEASE_MS", "4000"),
     ];
@@ -114,7 +114,10 @@ async fn timers_and_delayed_retries_survive_a_restart_of_everything() {
 async fn a_delay_too_long_for_the_queue_is_a_schedule_that_dispatches_the_task_again() {
     let world = World::start().await;
     let valuer = Valuer::busy_at_first(|_| true).await;
-    let settings = [("LONG_DELAY_MS", "200"), ("RETRY_DELAY_MS", "2000")];
+    let settings = [
+        ("FANFOLD_TEST_LONG_DELAY_MS", "200"),
+        ("FANFOLD_TEST_RETRY_DELAY_MS", "2000"),
+    ];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();
     let id = client.submit(&document(1, 1), "").await.id();
@@ -153,9 +156,9 @@ async fn a_hung_program_is_stopped_at_its_limit_with_everything_it_started() {
     let executor = format!("command:sh {}", script.display());
     let settings = [
         ("EXECUTOR", executor.as_str()),
-        ("TASK_TIMEOUT_MS", "300"),
+        ("FANFOLD_TEST_TASK_TIMEOUT_MS", "300"),
         ("MAX_TASK_ATTEMPTS", "2"),
-        ("RETRY_DELAY_MS", "20"),
+        ("FANFOLD_TEST_RETRY_DELAY_MS", "20"),
     ];
     let program = Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", &world, &settings).await;
     let client = program.client();

@@ -8,8 +8,8 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SETTINGS: [(&str, &str); 4] = [
     ("WEBHOOK_SECRET", SECRET),
     ("WEBHOOK_ALLOW_PRIVATE", "true"),
-    ("WEBHOOK_RETRY_DELAY_MS", "20"),
-    ("WEBHOOK_ATTEMPTS", "3"),
+    ("FANFOLD_TEST_WEBHOOK_RETRY_DELAY_MS", "20"),
+    ("FANFOLD_TEST_WEBHOOK_ATTEMPTS", "3"),
 ];
 
 async fn submit(client: &Client, callback: &str) -> String {

@@ -5,7 +5,9 @@ use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType};
 use super::limits;
 use crate::Topology;
 use crate::size::MESSAGE_MAX_BYTES;
-use crate::topology::{DEAD_LETTERS, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS};
+use crate::topology::{
+    DEAD_LETTERS, DEPLOYMENT, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS,
+};
 
 /// The fewest unacked messages that a consumer must be allowed. Fanfold uses more where it may.
 const ACK_PENDING_LEAST: i64 = 1_000;
@@ -27,6 +29,7 @@ const LIFECYCLE_SHARE: i64 = 10;
 const DEAD_LETTERS_SHARE: i64 = 5;
 const OPERATIONS_SHARE: i64 = 1;
 const QUARANTINE_SHARE: i64 = 1;
+const DEPLOYMENT_SHARE: i64 = 1;
 
 /// The account, with everything about it that does not fit.
 pub(super) struct Look<'a> {
@@ -212,6 +215,7 @@ impl<'a> Look<'a> {
                 DEAD_LETTERS => (share(DEAD_LETTERS_SHARE), DiscardPolicy::Old),
                 OPERATIONS => (share(OPERATIONS_SHARE), DiscardPolicy::Old),
                 QUARANTINE => (share(QUARANTINE_SHARE), DiscardPolicy::Old),
+                DEPLOYMENT => (share(DEPLOYMENT_SHARE), DiscardPolicy::Old),
                 // A full log refuses new commits. It must not drop old commits to make room.
                 _ => {
                     let shards = i64::from(self.topology.shards);

@@ -59,8 +59,8 @@ async fn all_that_does_not_fit_is_in_one_error() {
     let world = limited(limits).await;
     let text = refused(&world, &Topology::default()).await;
     let all = [
-        "6 streams, has 0, and 8",
-        "max_streams to 8",
+        "6 streams, has 0, and 9",
+        "max_streams to 9",
         "TASKS_MAX_BYTES",
         "max_file",
         "1 consumers",
@@ -72,7 +72,7 @@ async fn all_that_does_not_fit_is_in_one_error() {
 
 #[tokio::test]
 async fn what_is_there_already_counts_against_no_limit() {
-    let world = limited("max_streams: 8, max_mem: 600M, max_file: 200M").await;
+    let world = limited("max_streams: 9, max_mem: 600M, max_file: 200M").await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     Topology::default().declare(&connection).await.unwrap();
     let two = Topology {
@@ -80,7 +80,7 @@ async fn what_is_there_already_counts_against_no_limit() {
         ..Topology::default()
     };
     let text = two.declare(&connection).await.unwrap_err().to_string();
-    says(&text, &["8 streams, has 8, and 1", "max_streams to 9"]);
+    says(&text, &["9 streams, has 9, and 1", "max_streams to 10"]);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn an_account_that_wants_a_limit_on_every_stream_gets_one_and_keeps_it() {
     let jetstream = world.jetstream().await;
     let mut all = 0;
     let names: Vec<String> = jetstream.stream_names().try_collect().await.unwrap();
-    assert_eq!(names.len(), 8);
+    assert_eq!(names.len(), 9);
     for name in names {
         let stream = jetstream.get_stream(&name).await.unwrap();
         let config = &stream.cached_info().config;

@@ -4,6 +4,7 @@
 mod commands;
 mod dead_letters;
 mod denied;
+mod deployment;
 mod feed;
 mod follow;
 mod group_commit;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use nats::{Connection, Error, LogReader};
-use runtime::{Settings, Shutdown};
+use runtime::Shutdown;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::Config;
 use crate::failure::Problem;
 
 /// How often the API samples the backlog.
@@ -39,15 +40,15 @@ pub struct Admission {
 }
 
 impl Admission {
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(config: Config<'_>) -> Self {
         Self {
             share: AtomicU64::new(PARTS),
             came: AtomicU64::new(0),
-            places: Semaphore::new(settings.submissions_max.min(Semaphore::MAX_PERMITS)),
-            backlog_max: settings.backlog_max,
-            tasks_max: settings.tasks_waiting_max,
-            shards: settings.shards,
-            task_types: settings.task_types.names(),
+            places: Semaphore::new(config.api.submissions_max.min(Semaphore::MAX_PERMITS)),
+            backlog_max: config.api.backlog_max,
+            tasks_max: config.api.tasks_waiting_max,
+            shards: config.deployment.shards,
+            task_types: config.task_types.names(),
         }
     }
 
@@ -161,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_share_is_spread_evenly_over_those_that_come() {
-        let settings = Settings::load(None, |_| None, |_| None).unwrap();
-        let admission = Admission::new(&settings);
+        let settings = runtime::Settings::load(None, |_| None, |_| None).unwrap();
+        let admission = Admission::new(Config::of(&settings));
         let taken = |share: u64| {
             admission.share.store(share, Ordering::Relaxed);
             (0..PARTS).filter(|_| admission.is_its_turn()).count() as u64

@@ -53,7 +53,7 @@ use std::sync::Arc;
 
 use nats::{Connection, Log};
 use projections::Store;
-use runtime::{InProcess, Settings, Shutdown};
+use runtime::{ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, WebhooksConfig};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
@@ -84,9 +84,35 @@ impl std::error::Error for Error {}
 /// limit allows. Beyond it every caller waits a second before it tries again.
 const LISTEN_BACKLOG: u32 = 4_096;
 
+/// The settings that the API works with.
+#[derive(Clone, Copy, Debug)]
+pub struct Config<'a> {
+    /// Its own.
+    pub api: &'a ApiConfig,
+    /// The facts of the deployment.
+    pub deployment: &'a Deployment,
+    /// Whether and where callbacks may be sent.
+    pub webhooks: &'a WebhooksConfig,
+    /// The task types whose queues admission reads.
+    pub task_types: &'a TaskTypes,
+}
+
+impl<'a> Config<'a> {
+    /// The parts of all settings.
+    #[must_use]
+    pub fn of(settings: &'a Settings) -> Self {
+        Self {
+            api: &settings.api,
+            deployment: &settings.deployment,
+            webhooks: &settings.webhooks,
+            task_types: &settings.task_types,
+        }
+    }
+}
+
 /// Binds the address before anything else starts, so that a taken port is the first error reported.
-pub fn bind(settings: &Settings) -> Result<TcpListener, Error> {
-    let address = SocketAddr::new(settings.http_host, settings.http_port);
+pub fn bind(config: &ApiConfig) -> Result<TcpListener, Error> {
+    let address = SocketAddr::new(config.http_host, config.http_port);
     listen(address).map_err(|error| Error::Listen(address, error))
 }
 
@@ -109,7 +135,7 @@ pub async fn run(
     store: Store,
     in_process: InProcess,
     listener: TcpListener,
-    settings: &Settings,
+    config: Config<'_>,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let api = Arc::new(Api::new(
@@ -117,16 +143,16 @@ pub async fn run(
         log,
         store,
         in_process,
-        settings,
+        config,
         &shutdown,
     ));
     let mut beside = JoinSet::new();
     let (following, until) = (api.clone(), shutdown.clone());
-    let shards = settings.shards;
+    let shards = config.deployment.shards;
     beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { watching.admission.watch(&watching.connection, &until).await });
-    serve::serve(listener, router(api), settings.into(), &shutdown).await;
+    serve::serve(listener, router(api), config.api.into(), &shutdown).await;
     beside.shutdown().await;
     Ok(())
 }

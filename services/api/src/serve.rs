@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use runtime::{Settings, Shutdown};
+use runtime::{ApiConfig, Shutdown};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -49,24 +49,24 @@ pub struct Limits {
     pub drain_delay: Duration,
 }
 
-impl From<&Settings> for Limits {
-    fn from(settings: &Settings) -> Self {
+impl From<&ApiConfig> for Limits {
+    fn from(config: &ApiConfig) -> Self {
         Self {
-            connections_max: settings.http_connections_max,
-            head_max_bytes: settings.http_header_max_bytes,
+            connections_max: config.http_connections_max,
+            head_max_bytes: config.http_header_max_bytes,
             patience: Patience {
-                idle: settings.http_idle_timeout,
-                head: settings.http_head_timeout,
-                write: settings.http_write_timeout,
+                idle: config.http_idle_timeout,
+                head: config.http_head_timeout,
+                write: config.http_write_timeout,
                 rest: linger::Most {
-                    bytes: settings
+                    bytes: config
                         .payload_max_bytes
                         .saturating_mul(DROPPED_FACTOR)
                         .max(DROPPED_BYTES),
-                    time: settings.http_body_timeout,
+                    time: config.http_body_timeout,
                 },
             },
-            drain_delay: settings.drain_delay,
+            drain_delay: config.drain_delay,
         }
     }
 }

@@ -3,9 +3,10 @@ use std::time::Duration;
 use nats::{Connection, Log, Payloads};
 use operations::Operations;
 use projections::Store;
-use runtime::{InProcess, Pool, Settings, Shutdown};
+use runtime::{InProcess, Pool, Shutdown};
 use tokio::sync::Semaphore;
 
+use crate::Config;
 use crate::admission::Admission;
 use crate::sharing::Shared;
 use crate::task_index::Indexes;
@@ -60,9 +61,10 @@ impl Api {
         log: Log,
         store: Store,
         in_process: InProcess,
-        settings: &Settings,
+        config: Config<'_>,
         shutdown: &Shutdown,
     ) -> Self {
+        let own = config.api;
         Self {
             payloads: Payloads::new(connection.clone()),
             pool: in_process.pool,
@@ -70,19 +72,19 @@ impl Api {
                 connection.clone(),
                 log.clone(),
                 in_process.documents,
-                settings.rules(),
-                settings.request_timeout,
+                config.deployment.rules(),
+                config.deployment.request_timeout,
             ),
-            waiters: Waiters::new(settings.sync_waiters_max, settings.event_streams_max),
-            bodies: Shared::bytes(settings.http_bodies_max_bytes, settings.payload_max_bytes),
-            admission: Admission::new(settings),
-            payload_max_bytes: settings.payload_max_bytes,
-            private_callbacks: settings.webhook_allow_private,
-            signs_callbacks: !settings.webhook_secret.is_empty(),
-            sync_wait: settings.sync_wait_timeout,
-            time_to_live: settings.request_ttl,
-            body_timeout: settings.http_body_timeout,
-            sse_heartbeat: settings.sse_heartbeat,
+            waiters: Waiters::new(own.sync_waiters_max, own.event_streams_max),
+            bodies: Shared::bytes(own.http_bodies_max_bytes, own.payload_max_bytes),
+            admission: Admission::new(config),
+            payload_max_bytes: own.payload_max_bytes,
+            private_callbacks: config.webhooks.webhook_allow_private,
+            signs_callbacks: !config.webhooks.webhook_secret.is_empty(),
+            sync_wait: own.sync_wait_timeout,
+            time_to_live: config.deployment.request_ttl,
+            body_timeout: own.http_body_timeout,
+            sse_heartbeat: own.sse_heartbeat,
             shutdown: shutdown.clone(),
             scanning: Semaphore::new(SCANS_MAX),
             looking: Semaphore::new(LOOKING_MAX),

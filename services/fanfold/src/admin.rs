@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use nats::Connection;
 use operations::StuckWatch;
 use projections::{StoppedView, Store};
-use runtime::{Settings, Shutdown};
+use runtime::{ProcessConfig, Settings, Shutdown};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -51,10 +51,10 @@ impl Admin {
             role,
             watch: StuckWatch::of_open(
                 connection.clone(),
-                settings.shards,
-                settings.request_timeout,
+                settings.deployment.shards,
+                settings.deployment.request_timeout,
             ),
-            shards: settings.shards,
+            shards: settings.deployment.shards,
             connection,
             store,
             shutdown: shutdown.clone(),
@@ -77,9 +77,9 @@ impl Admin {
 
 /// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` takes the default port,
 /// or a free one if that is taken.
-pub async fn bind(role: Role, settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
-    let address = |port| SocketAddr::new(settings.admin_host, port);
-    if let Some(port) = settings.admin_port {
+pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<TcpListener>> {
+    let address = |port| SocketAddr::new(config.admin_host, port);
+    if let Some(port) = config.admin_port {
         let listener = TcpListener::bind(address(port)).await;
         let listener = listener.with_context(|| {
             let address = address(port);
@@ -94,7 +94,7 @@ pub async fn bind(role: Role, settings: &Settings) -> anyhow::Result<Option<TcpL
         return Ok(Some(listener));
     }
     let listener = TcpListener::bind(address(0)).await;
-    let listener = listener.with_context(|| format!("ADMIN_HOST: {}", settings.admin_host))?;
+    let listener = listener.with_context(|| format!("ADMIN_HOST: {}", config.admin_host))?;
     Ok(Some(listener))
 }
 

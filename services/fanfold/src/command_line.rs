@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, FromArgMatches as _, Subcommand};
 use clap_complete::Shell;
 use replay::ReplayCommand;
-use runtime::Settings;
+use runtime::{Settings, SettingsError};
 
+use crate::deployment::DeploymentCommand;
 use crate::document::DocumentCommand;
 use crate::help;
 use crate::operate::OperateCommand;
@@ -23,6 +25,7 @@ pub struct CommandLine {
 pub enum Command {
     Role(Role),
     Config,
+    Deployment(DeploymentCommand),
     Document(DocumentCommand),
     Replay(Box<ReplayCommand>),
     Completions(Shell),
@@ -71,6 +74,11 @@ impl Role {
     /// Whether this process runs a role.
     pub fn includes(self, role: Self) -> bool {
         self == Self::Up || self == role
+    }
+
+    /// Whether this process needs the definitions of all task types.
+    pub fn defines_task_types(self) -> bool {
+        self.includes(Self::Orchestrator) || self.includes(Self::Worker)
     }
 
     /// How many roles this process may run.
@@ -136,7 +144,7 @@ pub fn definition() -> clap::Command {
         );
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
-    let app = ReplayCommand::augment_subcommands(app);
+    let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
         .help_template(help::TEMPLATE)
@@ -145,9 +153,13 @@ pub fn definition() -> clap::Command {
 
 /// Parses the command line, the environment and the file.
 pub fn parse() -> anyhow::Result<CommandLine> {
-    let matches = definition()
-        .try_get_matches()
-        .unwrap_or_else(|error| usage(&error));
+    let matches = match definition().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => match removed(&error) {
+            Some(removed) => return Err(removed.into()),
+            None => usage(&error),
+        },
+    };
     let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
     let settings = settings(inner)?;
     let role = Role::ALL.iter().find(|(_, role, _)| *role == name);
@@ -163,12 +175,21 @@ pub fn parse() -> anyhow::Result<CommandLine> {
             let shell = inner.get_one::<Shell>("shell").copied();
             Command::Completions(shell.unwrap_or(Shell::Bash))
         }
+        (None, "deployment") => Command::Deployment(DeploymentCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)
         }
         (None, _) => Command::Document(DocumentCommand::from_arg_matches(&matches)?),
     };
     Ok(CommandLine { command, settings })
+}
+
+/// Why a flag of an earlier version is unknown.
+fn removed(error: &clap::Error) -> Option<SettingsError> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => Settings::removed_flag(flag),
+        _ => None,
+    }
 }
 
 /// Prints help or a usage error, and exits. A usage error exits with 1, because 2 means findings.
@@ -205,4 +226,28 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
     let environment = |name: &str| std::env::var(name).ok();
     let flag = |name: &str| flags.get(name).cloned();
     Ok(Settings::load(file.as_deref(), environment, flag)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_of_an_earlier_version_is_refused_with_what_to_do_instead() {
+        for (line, instead) in [
+            (
+                &["up", "--nats-port", "4222"][..],
+                "servers.json in DATA_DIR",
+            ),
+            (&["api", "--submissions-max=3"], "the fixed value 1000"),
+            (&["requests", "stuck", "--s3-region", "x"], "set AWS_REGION"),
+        ] {
+            let line = ["fanfold"].iter().chain(line);
+            let error = definition().try_get_matches_from(line).unwrap_err();
+            let said = removed(&error).unwrap().to_string();
+            assert!(said.contains(instead), "{said}");
+        }
+        let error = definition().try_get_matches_from(["fanfold", "up", "--no-such"]);
+        assert!(removed(&error.unwrap_err()).is_none());
+    }
 }

@@ -1,16 +1,30 @@
 //! `fanfold config`: the effective settings.
 
-use std::io::{Write as _, stdout};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use runtime::{Definition, Part, Settings};
+use nats::{Connection, Options};
+use runtime::{Aws, Definition, Facts, Part, Settings};
 
 /// The text printed in place of a secret.
 const MASK: &str = "***";
 
+/// How long the broker may take, which this command can do without.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Prints every setting with its value, grouped by part.
-pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
+pub fn print(settings: Settings) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (settings, remark) = runtime.block_on(effective(settings));
+    let settings = &settings;
     let mut out = stdout().lock();
+    for line in remark.lines() {
+        writeln!(out, "# {line}")?;
+    }
+    writeln!(out)?;
     for part in Part::ALL {
         writeln!(out, "# {}", part.title())?;
         for definition in Settings::definitions().iter().filter(|d| d.part == part) {
@@ -22,6 +36,9 @@ pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
             };
             let Definition { name, about, .. } = definition;
             writeln!(out, "{name}={shown}  # {source}: {about}")?;
+        }
+        if part == Part::References {
+            print_aws(&mut out, &settings.aws)?;
         }
         writeln!(out)?;
     }
@@ -38,6 +55,59 @@ pub fn print(settings: &Settings) -> anyhow::Result<ExitCode> {
         )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The settings with the facts of the deployment, as far as the broker tells them, and a remark on
+/// that.
+async fn effective(settings: Settings) -> (Settings, String) {
+    let stored = match stored(&settings).await {
+        Ok(stored) => stored,
+        Err(error) => {
+            let remark = format!(
+                "The facts of the deployment are not known: {error:#}\n\
+                 The values below are those of this process alone."
+            );
+            return (settings, remark);
+        }
+    };
+    if stored.is_empty() {
+        let remark = "No facts of a deployment are stored yet: the first role stores its own.";
+        return (settings, remark.to_owned());
+    }
+    match settings.adopt(&stored, false) {
+        Ok(adopted) => {
+            let remark = "The facts of the deployment are those that are stored with the log.";
+            (adopted, remark.to_owned())
+        }
+        Err(error) => {
+            let remark = format!("No role starts with these settings:\n{error}");
+            (settings, remark)
+        }
+    }
+}
+
+async fn stored(settings: &Settings) -> anyhow::Result<Facts> {
+    let url = settings.connections.nats_or_embedded()?;
+    let options = Options {
+        connect_timeout: CONNECT_TIMEOUT,
+        request_timeout: CONNECT_TIMEOUT,
+        ..Options::new(url, "fanfold-cli")
+    };
+    Ok(Connection::open(&options).await?.facts().await?.facts)
+}
+
+/// Prints the variables for `s3://` objects, which are no settings of Fanfold's own.
+fn print_aws(out: &mut impl Write, aws: &Aws) -> anyhow::Result<()> {
+    for (name, about, secret) in Aws::VARIABLES {
+        let value = aws.value(name);
+        let shown = if secret && !value.is_empty() {
+            MASK
+        } else {
+            value
+        };
+        writeln!(out, "{name}={shown}  # environment only: {about}")?;
+    }
+    Ok(())
 }
 
 /// Masks the user and password of a URL, and all of a text that is not a URL.

@@ -133,7 +133,7 @@ fn read(file: &Path, settings: &Settings) -> anyhow::Result<Document> {
         std::fs::read(file).with_context(|| file.display().to_string())?
     };
     let limits = Limits {
-        max_bytes: settings.payload_max_bytes,
+        max_bytes: settings.api.payload_max_bytes,
         ..Limits::accepted()
     };
     let accepted = Document::accept(&bytes, &limits);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Command;
+use runtime::{Aws, Definition, Settings};
 
 use crate::command_line::definition;
 
@@ -77,6 +78,39 @@ fn wrong(app: &Command, line: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// The row of a setting or a limit in its table.
+fn row(definition: &Definition) -> String {
+    let Definition { name, about, .. } = definition;
+    match definition.default {
+        "" => format!("| `{name}` | unset | {about} |"),
+        value => format!("| `{name}` | `{value}` | {about} |"),
+    }
+}
+
+#[test]
+fn every_setting_and_every_limit_is_documented_with_its_value_and_meaning() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (settings, limits) = page.split_once("\n## Limits\n").unwrap();
+    for (text, definitions) in [
+        (settings, Settings::definitions()),
+        (limits, Settings::limits()),
+    ] {
+        let missing = definitions.iter().map(row);
+        let missing: Vec<String> = missing.filter(|row| !text.contains(row)).collect();
+        assert!(missing.is_empty(), "missing:\n{}", missing.join("\n"));
+        let is_row = |line: &&str| line.starts_with("| `") && !line.starts_with("| `AWS_");
+        let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let names = text.lines().filter(is_row);
+        let names = names.filter_map(|line| line.split('`').nth(1));
+        let names = names.filter(|name| name.chars().all(upper)).count();
+        assert_eq!(names, definitions.len(), "the page has others too");
+    }
+    for (name, ..) in Aws::VARIABLES {
+        assert!(settings.contains(&format!("| `{name}` |")), "{name}");
+    }
 }
 
 #[test]

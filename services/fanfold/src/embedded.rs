@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use runtime::{Endpoints, Settings};
-use servers::{Group, NatsServer, RedisServer, Server, Staging, port_or_free, supervise};
+use runtime::{ConnectionsConfig, Endpoints};
+use servers::{Group, NatsServer, Port, RedisServer, Server, Staging, supervise};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ pub struct EmbeddedServers {
 
 impl EmbeddedServers {
     /// Starts the servers that are not configured, and records their addresses in the settings.
-    pub async fn start(role: Role, settings: &mut Settings) -> anyhow::Result<Self> {
+    pub async fn start(role: Role, settings: &mut ConnectionsConfig) -> anyhow::Result<Self> {
         let mut servers = Self::default();
         if role != Role::Up {
             require_given(settings)?;
@@ -40,7 +40,7 @@ impl EmbeddedServers {
         if settings.nats_url.is_empty() {
             let server = NatsServer {
                 folder: data.join("nats"),
-                port: port_or_free(settings.nats_port)?,
+                port: Port::Usual(settings.nats_port),
                 sync_interval: settings.nats_sync_interval.clone(),
                 cluster: None,
                 group: Group::Own,
@@ -55,7 +55,7 @@ impl EmbeddedServers {
         if settings.redis_url.is_empty() {
             let server = RedisServer {
                 folder: data.join("redis"),
-                port: port_or_free(settings.redis_port)?,
+                port: Port::Usual(settings.redis_port),
                 cluster_port: None,
                 group: Group::Own,
             };
@@ -110,7 +110,7 @@ impl EmbeddedServers {
     }
 }
 
-fn require_given(settings: &Settings) -> anyhow::Result<()> {
+fn require_given(settings: &ConnectionsConfig) -> anyhow::Result<()> {
     for (name, url) in [
         ("NATS_URL", &settings.nats_url),
         ("REDIS_URL", &settings.redis_url),

@@ -30,7 +30,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
         &["requests", "redrive", "cancel", "dead-letters", "replay"],
     ),
     ("Documents", &["document"]),
-    ("Configure", &["config", "completions", "help"]),
+    (
+        "Configure",
+        &["config", "deployment", "completions", "help"],
+    ),
 ];
 
 const FOOTER: &str = "\

@@ -2,10 +2,12 @@
 //! JetStream.
 
 mod admin;
+mod agreement;
 mod command_line;
 mod config;
 mod data_folder;
 mod dead_letters;
+mod deployment;
 mod document;
 #[cfg(test)]
 mod documented;
@@ -48,7 +50,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run() -> anyhow::Result<ExitCode> {
     let CommandLine { command, settings } = command_line::parse()?;
     let command = match command {
-        Command::Config => return config::print(&settings),
+        Command::Config => return config::print(settings),
+        Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
@@ -62,9 +65,11 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Role(role) => role,
     };
-    start_logs(&settings)?;
-    worker::check(&settings)?;
-    orchestrator::check(&settings)?;
+    start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
+    // The largest result is a fact, and only the deployment knows it. The role checks it again.
+    worker::check(&settings.task_types.clone().bounded(nats::STORED_MAX_BYTES))?;
+    orchestrator::check(orchestrator::Config::of(&settings))
+        .map_err(|wrong| settings.wrong(wrong))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -4,6 +4,7 @@ use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::agreement::adopted;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use domain::request::RequestId;
@@ -85,17 +86,18 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
         .build()?;
     runtime.block_on(async {
         let connection = connect(settings).await?;
-        let log = Log::new(connection.clone(), settings.shards);
+        let settings = &adopted(settings, &connection).await?;
+        let log = Log::new(connection.clone(), settings.deployment.shards);
         let operations = Operations::new(
             connection.clone(),
             log,
             Documents::default(),
-            settings.rules(),
-            settings.request_timeout,
+            settings.deployment.rules(),
+            settings.deployment.request_timeout,
         );
         match command {
             OperateCommand::Requests(Requests::Stuck { after, json }) => {
-                let watch = StuckWatch::new(connection, settings.shards);
+                let watch = StuckWatch::new(connection, settings.deployment.shards);
                 stuck(&watch, Duration::from_secs(*after), *json).await
             }
             OperateCommand::Redrive { id, why } => obeyed(
@@ -119,7 +121,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
 
 /// Connects to the configured NATS, or to the one that `up` started on this machine.
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
-    let url = settings.nats_or_embedded();
+    let url = settings.connections.nats_or_embedded()?;
     Ok(Connection::open(&Options::new(url, "fanfold-cli")).await?)
 }
 

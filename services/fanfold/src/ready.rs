@@ -37,7 +37,7 @@ pub fn block(
             format!("http://{admin} (/healthz, /readyz, /metrics)"),
         );
     }
-    let folder = Path::new(&settings.data_dir);
+    let folder = Path::new(&settings.connections.data_dir);
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
     line(
         "data",
@@ -54,7 +54,7 @@ pub fn block(
 /// The failures that an acknowledged write survives, as far as this process knows.
 fn promise(settings: &Settings) -> String {
     let given = settings.nats_is_given();
-    match settings.nats_sync_interval.as_str() {
+    match settings.connections.nats_sync_interval.as_str() {
         _ if given => {
             "that of the NATS server at NATS_URL: sync_interval always, or three replicas, \
              for no loss in a power cut"

@@ -12,9 +12,9 @@ const LEAST_URGENT: i32 = 19;
 
 pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
     // The output of the tool is its answer, so the logs show only errors.
-    let mut quiet = settings.clone();
+    let mut quiet = settings.process.clone();
     quiet.log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into());
-    start_logs(&quiet)?;
+    start_logs(&quiet).map_err(|wrong| settings.wrong(wrong))?;
     if command.reads_much() {
         give_way();
     }

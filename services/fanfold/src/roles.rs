@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
+use crate::agreement::agree;
 use crate::command_line::Role;
 use crate::role_thread::RoleThread;
 
@@ -17,28 +18,32 @@ use crate::role_thread::RoleThread;
 const DROP_AFTER: Duration = Duration::from_secs(2);
 
 /// The streams that these settings describe.
-fn topology(settings: &Settings) -> Topology {
+pub fn topology(settings: &Settings) -> Topology {
+    let deployment = &settings.deployment;
     Topology {
-        shards: settings.shards,
-        replicas: settings.replicas,
-        tasks_max_bytes: settings.tasks_max_bytes,
-        log_age: settings.log_max_age,
+        shards: deployment.shards,
+        replicas: deployment.replicas,
+        tasks_max_bytes: deployment.tasks_max_bytes,
+        log_age: deployment.log_max_age,
         task_types: settings.task_types.names(),
-        task_lease: settings.task_lease,
-        takeover_after: settings.takeover_after,
-        ack_wait: settings.ack_wait,
+        task_lease: deployment.task_lease,
+        takeover_after: deployment.takeover_after,
+        ack_wait: deployment.ack_wait,
         ..Topology::default()
     }
 }
 
 async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> {
-    let options = Options::new(&settings.nats_url, format!("fanfold-{}", role.name()));
+    let options = Options::new(
+        &settings.connections.nats_url,
+        format!("fanfold-{}", role.name()),
+    );
     Ok(Connection::open(&options).await?)
 }
 
 async fn views(settings: &Settings) -> anyhow::Result<Store> {
-    let connection = projections::Connection::open(&settings.redis_url).await?;
-    let keep = settings.request_ttl;
+    let connection = projections::Connection::open(&settings.connections.redis_url).await?;
+    let keep = settings.deployment.request_ttl;
     Ok(Store::new(connection, keep))
 }
 
@@ -55,11 +60,15 @@ pub struct Listeners {
     pub admin: Option<TcpListener>,
 }
 
-/// Connects and declares the streams, so that every role finds them.
-pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<Connection> {
+/// Connects, agrees on the facts of the deployment and declares the streams, so that every role
+/// finds them. Returns the settings with the agreed facts.
+pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connection, Settings)> {
     let connection = connect(settings, role).await?;
-    topology(settings).declare(&connection).await?;
-    Ok(connection)
+    let settings = agree(role, settings, &connection).await?;
+    // The largest result is a fact, and an executor may have a limit of its own below it.
+    worker::check(&settings.task_types)?;
+    topology(&settings).declare(&connection).await?;
+    Ok((connection, settings))
 }
 
 /// Starts the roles of this process, each on its own threads and with its own connection to NATS.
@@ -80,7 +89,9 @@ pub async fn start(
     let mut in_process = InProcess {
         documents: Documents::default(),
         pool: Pool::start().context("the threads for work on documents")?,
-        worker: role.includes(Role::Worker).then(|| worker::name(settings)),
+        worker: role
+            .includes(Role::Worker)
+            .then(|| worker::name(&settings.worker)),
     };
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
@@ -100,7 +111,8 @@ pub async fn start(
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
     }
     // `up` sends webhooks only if it has a key to sign them with.
-    if role == Role::Webhooks || (role == Role::Up && !settings.webhook_secret.is_empty()) {
+    if role == Role::Webhooks || (role == Role::Up && !settings.webhooks.webhook_secret.is_empty())
+    {
         let thread = threads.push_mut(thread(Role::Webhooks)?);
         let part = thread.run(part(Role::Webhooks)).await?;
         connection = part.connection.clone();
@@ -153,7 +165,7 @@ impl Part {
     async fn open(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
         let connection = connect(&settings, role).await?;
         Ok(Self {
-            log: Log::new(connection.clone(), settings.shards),
+            log: Log::new(connection.clone(), settings.deployment.shards),
             connection,
             settings,
             shutdown,
@@ -177,7 +189,7 @@ impl Part {
             self.log,
             queues,
             in_process,
-            &self.settings,
+            orchestrator::Config::of(&self.settings),
             self.shutdown,
         );
         ran.await.context("orchestrator")
@@ -189,19 +201,31 @@ impl Part {
             self.connection,
             self.log,
             store,
-            &self.settings,
+            &self.settings.deployment,
             self.shutdown,
         );
         ran.await.context("projector")
     }
 
     async fn webhooks(self) -> anyhow::Result<()> {
-        let ran = webhooks::run(self.connection, self.log, &self.settings, self.shutdown);
+        let ran = webhooks::run(
+            self.connection,
+            self.log,
+            &self.settings.webhooks,
+            &self.settings.deployment,
+            self.shutdown,
+        );
         ran.await.context("webhooks")
     }
 
     async fn worker(self) -> anyhow::Result<()> {
-        let ran = worker::run(self.connection, &self.settings, self.shutdown);
+        let ran = worker::run(
+            self.connection,
+            &self.settings.worker,
+            &self.settings.deployment,
+            &self.settings.task_types,
+            self.shutdown,
+        );
         ran.await.context("worker")
     }
 
@@ -217,7 +241,7 @@ impl Part {
             store,
             in_process,
             TcpListener::from_std(listener)?,
-            &self.settings,
+            api::Config::of(&self.settings),
             self.shutdown,
         );
         ran.await.context("api")

@@ -13,7 +13,7 @@ use crate::{admin, ready, roles};
 
 /// Runs the roles of this process until it is asked to end.
 pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let grace = settings.shutdown_grace;
+    let grace = settings.process.shutdown_grace;
     // From here on only this process handles signals; its servers do not receive them.
     let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
     let ran = serve(role, settings, &shutdown).await;
@@ -23,17 +23,17 @@ pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::
 }
 
 async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let listener = if role.includes(Role::Api) && settings.enable_http {
-        Some(api::bind(&settings)?)
+    let listener = if role.includes(Role::Api) && settings.api.enable_http {
+        Some(api::bind(&settings.api)?)
     } else {
         None
     };
-    let admin = admin::bind(role, &settings).await?;
+    let admin = admin::bind(role, &settings.process).await?;
     let listeners = Listeners {
         api: listener,
         admin,
     };
-    let mut servers = EmbeddedServers::start(role, &mut settings).await?;
+    let mut servers = EmbeddedServers::start(role, &mut settings.connections).await?;
     let staging = servers.staging();
     let ran = tokio::select! {
         ran = run_roles(role, &settings, staging, listeners, shutdown) => ran,
@@ -57,11 +57,11 @@ async fn run_roles(
     let address = address.map(TcpListener::local_addr).transpose()?;
     let admin = listeners.admin.as_ref();
     let admin = admin.map(TcpListener::local_addr).transpose()?;
-    let connection = roles::declare(role, settings).await?;
+    let (connection, settings) = &Box::pin(roles::declare(role, settings)).await?;
     if let Some(staging) = staging {
         staging.link();
     }
-    let running = roles::start(role, settings, connection, listeners, shutdown).await?;
+    let running = roles::start(role, settings, connection.clone(), listeners, shutdown).await?;
     if role == Role::Up {
         println!("\n{}\n", ready::block(settings, address, admin));
     } else {

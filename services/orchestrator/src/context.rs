@@ -8,9 +8,10 @@ use nats::{
     Timers,
 };
 use quick_cache::sync::Cache;
-use runtime::{Documents, InProcess, Pool, Settings, SettingsError, TaskTypes};
+use runtime::{Documents, InProcess, Pool, TaskTypes, Wrong};
 use tokio::sync::Mutex;
 
+use crate::Config;
 use crate::deferred_timers::DeferredTimers;
 use crate::error::Error;
 use crate::fetch::Fetcher;
@@ -82,14 +83,19 @@ impl Context {
         log: Log,
         in_process: InProcess,
         suspects: Suspects,
-        settings: &Settings,
-    ) -> Result<Self, SettingsError> {
+        config: Config<'_>,
+    ) -> Result<Self, Wrong> {
         let InProcess {
             documents: taken_in,
             pool,
             worker: own_worker,
         } = in_process;
-        let ack_wait = settings.ack_wait;
+        let Config {
+            references,
+            deployment,
+            ..
+        } = config;
+        let ack_wait = deployment.ack_wait;
         Ok(Self {
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
@@ -97,16 +103,16 @@ impl Context {
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection),
             suspects,
-            task_types: settings.task_types.clone(),
-            rules: settings.rules(),
-            result_max_bytes: settings.result_max_bytes,
-            request_timeout: settings.request_timeout,
+            task_types: config.task_types.clone(),
+            rules: deployment.rules(),
+            result_max_bytes: deployment.result_max_bytes,
+            request_timeout: deployment.request_timeout,
             ack_wait,
-            fetcher: Fetcher::new(settings)?,
+            fetcher: Fetcher::new(references, config.aws)?,
             resource_bounds: Bounds {
-                count: settings.href_max_count,
-                bytes: settings.href_total_max_bytes,
-                attempts: settings.href_attempts,
+                count: references.href_max_count,
+                bytes: references.href_total_max_bytes,
+                attempts: references.href_attempts,
             },
             taken_in,
             pool,

@@ -25,16 +25,42 @@ mod work;
 use std::sync::Arc;
 
 use nats::{Connection, Deliveries, First, Log, LogReader, Quarantine, Queues};
-use runtime::{InProcess, Settings, SettingsError, Shutdown};
+use runtime::{Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Wrong};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use context::{Context, Suspects};
 use queue_recovery::QueueRecovery;
 
+/// The settings that the orchestrator works with.
+#[derive(Clone, Copy, Debug)]
+pub struct Config<'a> {
+    /// How references are fetched.
+    pub references: &'a ReferencesConfig,
+    /// The credentials for `s3://` objects.
+    pub aws: &'a Aws,
+    /// The facts of the deployment.
+    pub deployment: &'a Deployment,
+    /// The task types.
+    pub task_types: &'a TaskTypes,
+}
+
+impl<'a> Config<'a> {
+    /// The parts of all settings.
+    #[must_use]
+    pub fn of(settings: &'a Settings) -> Self {
+        Self {
+            references: &settings.references,
+            aws: &settings.aws,
+            deployment: &settings.deployment,
+            task_types: &settings.task_types,
+        }
+    }
+}
+
 /// Checks whether the orchestrator can run with these settings.
-pub fn check(settings: &Settings) -> Result<(), SettingsError> {
-    fetch::Fetcher::new(settings).map(|_| ())
+pub fn check(config: Config<'_>) -> Result<(), Wrong> {
+    fetch::Fetcher::new(config.references, config.aws).map(|_| ())
 }
 
 /// Runs the orchestrator until it is asked to end. An error ends the process, and another instance
@@ -44,21 +70,21 @@ pub async fn run(
     log: Log,
     queues: Queues,
     in_process: InProcess,
-    settings: &Settings,
+    config: Config<'_>,
     shutdown: Shutdown,
 ) -> Result<(), nats::Error> {
     let suspects = Suspects {
         commits: Quarantine::open(&connection, "orchestrator", First::Alone).await?,
         reports: Quarantine::open(&connection, "gather", First::Alone).await?,
     };
-    let context = Context::new(connection.clone(), log, in_process, suspects, settings)
+    let context = Context::new(connection.clone(), log, in_process, suspects, config)
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
     let context = Arc::new(context);
     let mut loops = JoinSet::new();
     // Before any dispatch: this drops the content of a lost queue.
     let filling = queue_recovery::begin_where_lost(&queues).await;
     let mut lost = Vec::new();
-    for shard in 0..settings.shards {
+    for shard in 0..config.deployment.shards {
         let began = connection.extent(shard).await?.last;
         let commits = Deliveries::of_log(&connection, shard, LogReader::Orchestrator).await?;
         let reports = Deliveries::of_reports(&connection, shard).await?;
@@ -80,7 +106,7 @@ pub async fn run(
         lost,
     };
     loops.spawn(fill.run(filling, shutdown.clone()));
-    tracing::info!(shards = settings.shards, "orchestrator runs");
+    tracing::info!(shards = config.deployment.shards, "orchestrator runs");
     while let Some(ended) = loops.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {
             return Err(nats::Error::Unavailable(

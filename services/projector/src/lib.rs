@@ -11,7 +11,7 @@ mod views;
 
 use nats::{Connection, Deliveries, Feed, Log, LogReader};
 use projections::Store;
-use runtime::{Settings, Shutdown};
+use runtime::{Deployment, Shutdown};
 use tokio::task::JoinSet;
 
 pub use error::Error;
@@ -25,11 +25,11 @@ pub async fn run(
     connection: Connection,
     log: Log,
     store: Store,
-    settings: &Settings,
+    deployment: &Deployment,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let mut shards = JoinSet::new();
-    for shard in 0..settings.shards {
+    for shard in 0..deployment.shards {
         let deliveries = Deliveries::of_log(&connection, shard, LogReader::Projector).await?;
         let shard = Shard {
             number: shard,
@@ -47,7 +47,7 @@ pub async fn run(
         };
         shards.spawn(shard.run(deliveries, shutdown.clone()));
     }
-    tracing::info!(shards = settings.shards, "projector runs");
+    tracing::info!(shards = deployment.shards, "projector runs");
     while let Some(ended) = shards.join_next().await {
         match ended {
             Ok(Ok(())) if shutdown.is_soft() => {}

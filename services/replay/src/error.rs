@@ -61,6 +61,12 @@ impl From<nats::Error> for Error {
     }
 }
 
+impl From<runtime::NoServer> for Error {
+    fn from(error: runtime::NoServer) -> Self {
+        Self::History(history::Error::Unreachable(error.to_string()))
+    }
+}
+
 impl From<projections::Error> for Error {
     fn from(error: projections::Error) -> Self {
         Self::History(error.into())

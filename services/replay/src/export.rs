@@ -24,7 +24,7 @@ pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Erro
         return Err(Error::not_found("no request is so"));
     }
     let rules = Rules {
-        fail_fast: settings.fail_fast,
+        fail_fast: settings.deployment.fail_fast,
     };
     let lines = export::lines(&source, &ids, args.redact, rules).await?;
     let packed = bundle::pack(&lines, true)?;

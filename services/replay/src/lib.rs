@@ -59,6 +59,13 @@ pub async fn run(
     executor: &dyn Executor,
 ) -> Result<Finding, Error> {
     let ReplayCommand::Replay(command) = command;
+    let adopted;
+    let settings = if command.reads_log() {
+        adopted = open::adopted(settings).await?;
+        &adopted
+    } else {
+        settings
+    };
     match command {
         Replay::Show(args) => show::run(args, settings).await,
         Replay::Why(args) => why::run(args, settings).await,

@@ -11,10 +11,18 @@ use runtime::{Documents, Settings};
 
 use crate::Error;
 
+/// The settings with the facts of the deployment, so that a tool reads the same log as the roles.
+pub async fn adopted(settings: &Settings) -> Result<Settings, Error> {
+    let stored = live(settings).await?.connection.facts().await?;
+    let adopted = settings.adopt(&stored.facts, false);
+    adopted.map_err(|error| Error::Usage(error.to_string()))
+}
+
 /// The log. Without an address it is that of the server of `fanfold up` on this machine.
 pub async fn live(settings: &Settings) -> Result<Live, Error> {
-    let url = settings.nats_or_embedded();
-    Ok(Live::open(&url, "fanfold-replay", settings.shards).await?)
+    let url = settings.connections.nats_or_embedded()?;
+    let shards = settings.deployment.shards;
+    Ok(Live::open(&url, "fanfold-replay", shards).await?)
 }
 
 /// The bundle, if one is named, and the log otherwise.
@@ -27,7 +35,9 @@ pub async fn source(bundle: Option<&Path>, settings: &Settings) -> Result<Source
 
 /// The views. An error if Redis does not answer soon.
 pub async fn views(settings: &Settings) -> Result<Store, history::Error> {
-    live::views(&settings.redis_or_embedded(), settings.request_ttl).await
+    let url = settings.connections.redis_or_embedded();
+    let url = url.map_err(|error| history::Error::Unreachable(error.to_string()))?;
+    live::views(&url, settings.deployment.request_ttl).await
 }
 
 /// The operations on the log.
@@ -36,7 +46,7 @@ pub fn operations(live: &Live, settings: &Settings) -> Operations {
         live.connection.clone(),
         live.log.clone(),
         Documents::default(),
-        settings.rules(),
-        settings.request_timeout,
+        settings.deployment.rules(),
+        settings.deployment.request_timeout,
     )
 }

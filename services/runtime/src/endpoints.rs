@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Settings;
+use crate::ConnectionsConfig;
 
 /// The name of the file in the data folder.
 const FILE: &str = "servers.json";
@@ -18,6 +18,20 @@ pub struct Endpoints {
     pub nats_url: Option<String>,
     /// The URL of the Redis server.
     pub redis_url: Option<String>,
+}
+
+/// No server is known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{name} is not set, and no `fanfold up` runs here (there is no {}): set {name}, or set DATA_DIR \
+     to the folder of the `up` that runs",
+    file.display()
+)]
+pub struct NoServer {
+    /// The setting with the address.
+    name: &'static str,
+    /// The file that would have the address.
+    file: PathBuf,
 }
 
 impl Endpoints {
@@ -45,31 +59,38 @@ impl Endpoints {
     }
 }
 
-impl Settings {
+impl ConnectionsConfig {
     /// The NATS servers in the settings, or else the one that `up` started from this data folder.
-    #[must_use]
-    pub fn nats_or_embedded(&self) -> String {
-        if !self.nats_url.is_empty() {
-            return self.nats_url.clone();
-        }
-        let found = Endpoints::read(Path::new(&self.data_dir)).nats_url;
-        found.unwrap_or_else(|| format!("nats://127.0.0.1:{}", self.nats_port))
+    pub fn nats_or_embedded(&self) -> Result<String, NoServer> {
+        self.or_embedded("NATS_URL", &self.nats_url, |found| found.nats_url)
     }
 
     /// The Redis in the settings, or else the one that `up` started from this data folder.
-    #[must_use]
-    pub fn redis_or_embedded(&self) -> String {
-        if !self.redis_url.is_empty() {
-            return self.redis_url.clone();
+    pub fn redis_or_embedded(&self) -> Result<String, NoServer> {
+        self.or_embedded("REDIS_URL", &self.redis_url, |found| found.redis_url)
+    }
+
+    fn or_embedded(
+        &self,
+        name: &'static str,
+        set: &str,
+        of: impl Fn(Endpoints) -> Option<String>,
+    ) -> Result<String, NoServer> {
+        if !set.is_empty() {
+            return Ok(set.to_owned());
         }
-        let found = Endpoints::read(Path::new(&self.data_dir)).redis_url;
-        found.unwrap_or_else(|| format!("redis://127.0.0.1:{}", self.redis_port))
+        let folder = Path::new(&self.data_dir);
+        of(Endpoints::read(folder)).ok_or_else(|| NoServer {
+            name,
+            file: Endpoints::file(folder),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Settings;
 
     #[test]
     fn a_tool_finds_the_servers_through_the_data_folder() {
@@ -77,16 +98,21 @@ mod tests {
         let data_dir = folder.path().display().to_string();
         let environment = |name: &str| (name == "DATA_DIR").then(|| data_dir.clone());
         let settings = Settings::load(None, environment, |_| None).unwrap();
-        assert_eq!(settings.nats_or_embedded(), "nats://127.0.0.1:14222");
+        let servers = settings.connections;
+        let said = servers.nats_or_embedded().unwrap_err().to_string();
+        assert!(said.starts_with("NATS_URL is not set"), "{said}");
+        assert!(said.contains("servers.json"), "{said}");
         let endpoints = Endpoints {
             nats_url: Some("nats://127.0.0.1:1".into()),
             redis_url: Some("redis://127.0.0.1:2".into()),
         };
         endpoints.write(folder.path()).unwrap();
-        assert_eq!(settings.nats_or_embedded(), "nats://127.0.0.1:1");
-        assert_eq!(settings.redis_or_embedded(), "redis://127.0.0.1:2");
+        let found = servers.nats_or_embedded().unwrap();
+        assert_eq!(found, "nats://127.0.0.1:1");
+        let found = servers.redis_or_embedded().unwrap();
+        assert_eq!(found, "redis://127.0.0.1:2");
         Endpoints::remove(folder.path()).unwrap();
         Endpoints::remove(folder.path()).unwrap();
-        assert_eq!(settings.redis_or_embedded(), "redis://127.0.0.1:16379");
+        assert!(servers.redis_or_embedded().is_err());
     }
 }

@@ -21,12 +21,16 @@ pub use behind::oldest_unprojected;
 pub use callback::callback;
 pub use caught::caught;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
-pub use endpoints::Endpoints;
+pub use endpoints::{Endpoints, NoServer};
 pub use in_process::InProcess;
 pub use logs::start_logs;
 pub use poison::strike;
 pub use pool::{Cost, Pool, Unfinished};
-pub use settings::{Definition, LOG_OUTLIVES, LogFormat, Part, Settings, SettingsError, Source};
+pub use settings::{
+    ApiConfig, Aws, ConnectionsConfig, Definition, Deployment, Facts, LOG_OUTLIVES, LogFormat,
+    Part, ProcessConfig, ReferencesConfig, Settings, SettingsError, Source, TASK_TYPES,
+    WebhooksConfig, WorkerConfig, Wrong, changed_facts,
+};
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};
 pub use task_types::{TaskType, TaskTypes};

@@ -1,9 +1,9 @@
 //! Poison for the tests of containment: bytes that end the process that works on them. Only builds
-//! with the feature `poison` contain it, and only tests enable that feature.
+//! with the feature `testing` contain it, and only tests enable that feature.
 
 /// Ends or blocks a role that works on bytes that contain the needle. `FANFOLD_POISON` holds
 /// `role:kind:needle`, with commas between several. The kinds are `abort`, `panic` and `hang`.
-#[cfg(feature = "poison")]
+#[cfg(feature = "testing")]
 #[allow(clippy::panic)] // It is what it is for.
 #[allow(clippy::missing_panics_doc)]
 pub fn strike(role: &str, bytes: &[u8]) {
@@ -30,6 +30,6 @@ pub fn strike(role: &str, bytes: &[u8]) {
 }
 
 /// Does nothing in a build without poison.
-#[cfg(not(feature = "poison"))]
+#[cfg(not(feature = "testing"))]
 #[inline(always)]
 pub fn strike(_role: &str, _bytes: &[u8]) {}

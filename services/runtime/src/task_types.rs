@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::request::RetryPolicy;
 use serde::Deserialize;
 
-use crate::Settings;
+use crate::WorkerConfig;
 
 /// The type of a valuation that no other type matches.
 const DEFAULT: &str = "default";
@@ -33,10 +33,17 @@ pub struct TaskType {
 /// The closed set of task types, in the order in which they are matched. `default` is always the
 /// last one.
 #[derive(Clone, Debug, Default)]
-pub struct TaskTypes(Vec<TaskType>);
+pub struct TaskTypes {
+    types: Vec<TaskType>,
+    /// Whether the file has them.
+    given: bool,
+    /// The names of the deployment's types, where this process does without their definitions.
+    names: Option<Vec<String>>,
+}
 
-/// A task type in the file. The general settings fill in fields that are missing.
-#[derive(Deserialize)]
+/// A task type in the file. The entry `default`, and then the settings, fill in fields that are
+/// missing.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Entry {
     name: String,
@@ -49,39 +56,76 @@ struct Entry {
 }
 
 impl TaskTypes {
-    pub(crate) fn read(value: Option<toml::Value>, settings: &Settings) -> Result<Self, String> {
-        let entries: Vec<Entry> = match value {
+    /// Reads the types of the file. `most` is the size of the largest result.
+    pub(crate) fn read(
+        value: Option<toml::Value>,
+        worker: &WorkerConfig,
+        most: usize,
+    ) -> Result<Self, String> {
+        let given = value.is_some();
+        let mut entries: Vec<Entry> = match value {
             None => Vec::new(),
             Some(value) => value
                 .try_into()
                 .map_err(|error: toml::de::Error| format!("task-types: {}", error.message()))?,
         };
-        let mut types = entries
-            .into_iter()
-            .map(|entry| TaskType::read(entry, settings))
-            .collect::<Result<Vec<_>, String>>()?;
         let mut names = HashSet::new();
-        if let Some(twice) = types.iter().find(|t| !names.insert(&t.name)) {
+        if let Some(twice) = entries.iter().find(|entry| !names.insert(&entry.name)) {
             let name = &twice.name;
             return Err(format!("task-types {name}: there are two of this name"));
         }
-        let default = match types.iter().position(|t| t.name == DEFAULT) {
-            Some(index) => types.remove(index),
-            None => TaskType::read(Entry::of_name(DEFAULT), settings)?,
+        let default = match entries.iter().position(|entry| entry.name == DEFAULT) {
+            Some(index) => entries.remove(index),
+            None => Entry::of_name(DEFAULT),
         };
-        types.push(default);
-        Ok(Self(types))
+        let others = entries.into_iter().map(|entry| entry.completed(&default));
+        let mut types = others
+            .map(|entry| TaskType::read(entry, worker, most))
+            .collect::<Result<Vec<_>, String>>()?;
+        types.push(TaskType::read(default, worker, most)?);
+        Ok(Self {
+            types,
+            given,
+            names: None,
+        })
+    }
+
+    /// Whether the file has them.
+    pub(crate) fn are_given(&self) -> bool {
+        self.given
+    }
+
+    /// The names of the types in alphabetical order, separated by commas.
+    pub(crate) fn listed(&self) -> String {
+        let mut names = self.names();
+        names.sort_unstable();
+        names.join(",")
+    }
+
+    /// Takes over the listed names of the deployment's types.
+    pub(crate) fn take_names(&mut self, listed: &str) {
+        self.names = Some(listed.split(',').map(str::to_owned).collect());
+    }
+
+    /// These types with this size of the largest result.
+    #[must_use]
+    pub fn bounded(mut self, most: usize) -> Self {
+        for task_type in &mut self.types {
+            task_type.result_max_bytes = most;
+        }
+        self
     }
 
     /// The types, in the order in which they are matched.
     pub fn iter(&self) -> impl Iterator<Item = &TaskType> {
-        self.0.iter()
+        self.types.iter()
     }
 
-    /// The names of the types.
+    /// The names of the deployment's types.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.iter().map(|t| t.name.clone()).collect()
+        let own = || self.iter().map(|t| t.name.clone()).collect();
+        self.names.clone().unwrap_or_else(own)
     }
 
     /// The type of this name.
@@ -111,6 +155,43 @@ impl Entry {
             concurrency: None,
         }
     }
+
+    /// This entry with the fields of `default` where its own are missing.
+    fn completed(mut self, default: &Self) -> Self {
+        let mut retry = default.retry.clone().unwrap_or_default();
+        retry.extend(self.retry.take().unwrap_or_default());
+        Self {
+            executor: self.executor.or_else(|| default.executor.clone()),
+            retry: Some(retry),
+            time_limit_ms: self.time_limit_ms.or(default.time_limit_ms),
+            concurrency: self.concurrency.or(default.concurrency),
+            name: self.name,
+            matches: self.matches,
+        }
+    }
+}
+
+/// The canonical form of a list of names: in alphabetical order, with `default`.
+pub(crate) fn listed(names: &str) -> Result<String, String> {
+    let mut listed: Vec<&str> = names.split(',').map(str::trim).collect();
+    listed.sort_unstable();
+    listed.dedup();
+    if let Some(wrong) = listed.iter().find(|name| !is_name(name)) {
+        return Err(wrong_name(wrong));
+    }
+    if !listed.contains(&DEFAULT) {
+        return Err(format!("the task type `{DEFAULT}` is always there"));
+    }
+    Ok(listed.join(","))
+}
+
+fn is_name(name: &str) -> bool {
+    let token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && name.len() <= 64 && name.chars().all(token)
+}
+
+fn wrong_name(name: &str) -> String {
+    format!("the name '{name}' must be 1 to 64 of a-z, 0-9 and -")
 }
 
 /// A duration in the form that the file has.
@@ -119,25 +200,18 @@ fn millis(duration: Duration) -> i64 {
 }
 
 impl TaskType {
-    fn read(entry: Entry, settings: &Settings) -> Result<Self, String> {
-        let token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if entry.name.is_empty() || entry.name.len() > 64 || !entry.name.chars().all(token) {
-            return Err(format!(
-                "task-types: the name '{}' must be 1 to 64 of a-z, 0-9 and -",
-                entry.name
-            ));
+    fn read(entry: Entry, worker: &WorkerConfig, most: usize) -> Result<Self, String> {
+        if !is_name(&entry.name) {
+            return Err(format!("task-types: {}", wrong_name(&entry.name)));
         }
         let named =
             |error: toml::de::Error| format!("task-types {}: {}", entry.name, error.message());
         let general = BTreeMap::from([
             (
                 "attempts",
-                toml::Value::from(i64::from(settings.max_task_attempts)),
+                toml::Value::from(i64::from(worker.max_task_attempts)),
             ),
-            (
-                "initial_ms",
-                toml::Value::from(millis(settings.retry_delay)),
-            ),
+            ("initial_ms", toml::Value::from(millis(worker.retry_delay))),
         ]);
         let mut retry = entry.retry.clone().unwrap_or_default();
         for (key, value) in general {
@@ -151,15 +225,13 @@ impl TaskType {
             ));
         }
         Ok(Self {
-            executor: entry
-                .executor
-                .unwrap_or_else(|| executor(&settings.executor)),
+            executor: entry.executor.unwrap_or_else(|| executor(&worker.executor)),
             retry,
             time_limit: entry
                 .time_limit_ms
-                .map_or(settings.task_timeout, Duration::from_millis),
-            concurrency: entry.concurrency.unwrap_or(settings.worker_concurrency),
-            result_max_bytes: settings.result_max_bytes,
+                .map_or(worker.task_timeout, Duration::from_millis),
+            concurrency: entry.concurrency.unwrap_or(worker.worker_concurrency),
+            result_max_bytes: most,
             matches: entry.matches,
             name: entry.name,
         })

@@ -7,14 +7,12 @@ pub enum Error {
     #[error("{0} is not on this machine: run `make tools`, or set {1} to a server that runs")]
     NotInstalled(&'static str, &'static str),
     /// Somebody else listens there.
-    #[error("127.0.0.1:{port}, where {program} is to listen, is in use: free it, or set {setting}")]
+    #[error("127.0.0.1:{port}, where {program} is to listen, is in use: free it")]
     PortInUse {
         /// The program.
         program: &'static str,
         /// The port.
         port: u16,
-        /// The setting that chooses the port.
-        setting: &'static str,
     },
     /// It ended before it answered.
     #[error("{program} ended at once ({status}); its log is {}: {tail}", log.display())]

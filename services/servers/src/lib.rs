@@ -15,7 +15,7 @@ mod supervise;
 
 pub use error::Error;
 pub use nats::{Cluster, NatsServer};
-pub use port::{free_port, port_or_free};
+pub use port::{Port, free_port};
 pub use program::find;
 pub use redis::RedisServer;
 pub use scheduling::{in_batch, put_in_batch};

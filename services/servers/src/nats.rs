@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::io;
 use crate::memory::{self, Memory};
-use crate::server::{Group, Server, Spec};
+use crate::server::{Group, Server, Spec, take_port};
 use crate::staging::Staging;
-use crate::{Error, find};
+use crate::{Error, Port, find};
 
 /// Where it keeps the streams, in its folder.
 const STREAMS: &str = "jetstream/jetstream/$G/streams";
@@ -17,7 +17,7 @@ pub struct NatsServer {
     /// Where its data and its configuration are.
     pub folder: PathBuf,
     /// The loopback port it listens on.
-    pub port: u16,
+    pub port: Port,
     /// When it syncs to disk: `always`, or an interval such as `100ms`.
     pub sync_interval: String,
     /// Its place in a cluster, for one that is not alone.
@@ -50,7 +50,8 @@ impl NatsServer {
         let config = folder.join("nats-server.conf");
         let is_set = |name: &str| std::env::var_os(name).is_some();
         let advice = memory::advice(Memory::found(), is_set);
-        fs::write(&config, self.config(&folder, advice.max_memory_store))
+        let port = take_port("nats-server", &folder, self.port).await?;
+        fs::write(&config, self.config(&folder, port, advice.max_memory_store))
             .map_err(io("its configuration"))?;
         let mut server = Server::start(Spec {
             name: "nats-server",
@@ -58,9 +59,8 @@ impl NatsServer {
             args: vec!["-c".into(), config.display().to_string()],
             environment: advice.environment,
             folder: folder.clone(),
-            port: self.port,
-            setting: "NATS_PORT",
-            url: format!("nats://127.0.0.1:{}", self.port),
+            port,
+            url: format!("nats://127.0.0.1:{port}"),
             ask: "",
             answer: "INFO ",
             group: self.group,
@@ -74,15 +74,14 @@ impl NatsServer {
     }
 
     /// What the server is configured with.
-    fn config(&self, folder: &Path, max_memory_store: Option<u64>) -> String {
+    fn config(&self, folder: &Path, port: u16, max_memory_store: Option<u64>) -> String {
         let name = self.cluster.as_ref().map_or("fanfold", |c| c.name.as_str());
         let queues = max_memory_store.map_or(String::new(), |bytes| {
             format!("  max_memory_store: {bytes}\n")
         });
         let mut text = format!(
-            "listen: \"127.0.0.1:{}\"\nserver_name: \"{name}\"\n\
+            "listen: \"127.0.0.1:{port}\"\nserver_name: \"{name}\"\n\
              jetstream {{\n  store_dir: \"{}\"\n  sync_interval: {}\n{queues}}}\n",
-            self.port,
             quotable(&folder.join("jetstream")),
             self.sync_interval,
         );

@@ -27,22 +27,23 @@ pub fn free_port() -> Result<u16, Error> {
     Ok(address.port())
 }
 
-/// This port, or a free one for 0.
-pub fn port_or_free(port: u16) -> Result<u16, Error> {
-    if port == 0 { free_port() } else { Ok(port) }
+/// The loopback port of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// This one; an error where it is taken.
+    Fixed(u16),
+    /// This one, or a free one where it is taken. 0 is always a free one.
+    Usual(u16),
 }
 
-pub(crate) fn check_free(
-    program: &'static str,
-    port: u16,
-    setting: &'static str,
-) -> Result<(), Error> {
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::PortInUse {
-            program,
-            port,
-            setting,
-        }),
+impl Port {
+    /// The number of a port that nobody listens on now.
+    pub(crate) fn choose(self, program: &'static str) -> Result<u16, Error> {
+        let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        match self {
+            Self::Fixed(port) | Self::Usual(port) if port != 0 && is_free(port) => Ok(port),
+            Self::Fixed(port) => Err(Error::PortInUse { program, port }),
+            Self::Usual(_) => free_port(),
+        }
     }
 }

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use crate::error::io;
-use crate::server::{Group, Server, Spec};
-use crate::{Error, find};
+use crate::server::{Group, Server, Spec, take_port};
+use crate::{Error, Port, find};
 
 /// A Redis (or Valkey) server of one's own. It keeps snapshots only: what it loses in a crash
 /// is built again from the log.
@@ -11,7 +11,7 @@ pub struct RedisServer {
     /// Where its data is.
     pub folder: PathBuf,
     /// The loopback port it listens on.
-    pub port: u16,
+    pub port: Port,
     /// Its loopback port for the other servers, for one of a cluster.
     pub cluster_port: Option<u16>,
     /// Whose signals it gets.
@@ -26,8 +26,9 @@ impl RedisServer {
         std::fs::create_dir_all(&self.folder)
             .map_err(io(format!("the folder {}", self.folder.display())))?;
         let folder = std::fs::canonicalize(&self.folder).map_err(io("its folder"))?;
+        let port = take_port("redis-server", &folder, self.port).await?;
         let settings = [
-            ("--port", self.port.to_string()),
+            ("--port", port.to_string()),
             ("--bind", "127.0.0.1".into()),
             ("--dir", folder.display().to_string()),
             ("--save", "1800 1".into()),
@@ -52,9 +53,8 @@ impl RedisServer {
             args: args.collect(),
             environment: Vec::new(),
             folder,
-            port: self.port,
-            setting: "REDIS_PORT",
-            url: format!("redis://127.0.0.1:{}", self.port),
+            port,
+            url: format!("redis://127.0.0.1:{port}"),
             ask: "PING\r\n",
             answer: "+PONG",
             group: self.group,

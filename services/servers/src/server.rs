@@ -1,7 +1,7 @@
 //! A server as a child process: started, waited for until it answers, stopped in order.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::error::io;
-use crate::{Error, Staging, in_batch, stale};
+use crate::{Error, Port, Staging, in_batch, stale};
 
 /// How long a server may take until it answers: one with much data reads it first.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -42,7 +42,6 @@ pub(crate) struct Spec {
     pub environment: Vec<(&'static str, String)>,
     pub folder: PathBuf,
     pub port: u16,
-    pub setting: &'static str,
     pub url: String,
     pub ask: &'static str,
     pub answer: &'static str,
@@ -63,16 +62,25 @@ impl Spec {
     }
 
     fn pid_file(&self) -> PathBuf {
-        self.folder.join(format!("{}.pid", self.name))
+        pid_file(self.name, &self.folder)
     }
+}
+
+fn pid_file(name: &str, folder: &Path) -> PathBuf {
+    folder.join(format!("{name}.pid"))
+}
+
+/// Chooses the port of a server, after stopping the server of an earlier run, which would hold the
+/// port and the data.
+pub(crate) async fn take_port(name: &'static str, folder: &Path, port: Port) -> Result<u16, Error> {
+    stale::stop(&pid_file(name, folder), folder).await;
+    port.choose(name)
 }
 
 impl Server {
     pub(crate) async fn start(spec: Spec) -> Result<Self, Error> {
         fs::create_dir_all(&spec.folder)
             .map_err(io(format!("the folder {}", spec.folder.display())))?;
-        stale::stop(&spec.pid_file(), &spec.folder).await;
-        crate::port::check_free(spec.name, spec.port, spec.setting)?;
         let mut server = Self {
             child: spawn(&spec)?,
             spec,

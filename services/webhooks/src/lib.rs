@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use domain::request::EventKind;
 use nats::{Connection, DeadLetters, FeedReader, First, Log, Quarantine};
-use runtime::{Settings, Shutdown};
+use runtime::{Deployment, Shutdown, WebhooksConfig};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -40,23 +40,24 @@ pub enum Error {
 pub async fn run(
     connection: Connection,
     log: Log,
-    settings: &Settings,
+    config: &WebhooksConfig,
+    deployment: &Deployment,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     // If another provider is already installed, it serves just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let ack_wait = settings.ack_wait;
+    let ack_wait = deployment.ack_wait;
     let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
     let sender = Arc::new(Sender {
         log,
         suspects,
         ack_wait,
         dead_letters: DeadLetters::new(connection.clone()),
-        secret: settings.webhook_secret.parse()?,
-        default_url: settings.webhook_url.clone(),
-        allow_private: settings.webhook_allow_private,
-        attempts: settings.webhook_attempts,
-        retry_delay: settings.webhook_retry_delay,
+        secret: config.webhook_secret.parse()?,
+        default_url: config.webhook_url.clone(),
+        allow_private: config.webhook_allow_private,
+        attempts: config.webhook_attempts,
+        retry_delay: config.webhook_retry_delay,
     });
     // Webhooks report only how requests end.
     let ends = EventKind::all().filter(|kind| kind.is_terminal());

@@ -15,7 +15,7 @@ use std::time::Duration;
 use nats::{
     Connection, DeadLetters, First, Payloads, Pull, PullOptions, Quarantine, Reports, Tasks,
 };
-use runtime::{Settings, Shutdown, TaskType};
+use runtime::{Deployment, Shutdown, TaskType, TaskTypes, WorkerConfig};
 use tokio::task::JoinSet;
 
 use executor::{Executor, ExecutorConfig};
@@ -55,11 +55,8 @@ pub(crate) struct WorkerContext {
 }
 
 /// Checks the configured executors before anything starts.
-pub fn check(settings: &Settings) -> Result<(), Error> {
-    settings
-        .task_types
-        .iter()
-        .try_for_each(|t| executor(t).map(|_| ()))
+pub fn check(task_types: &TaskTypes) -> Result<(), Error> {
+    task_types.iter().try_for_each(|t| executor(t).map(|_| ()))
 }
 
 fn wrong(task_type: &TaskType, reason: impl Into<String>) -> Error {
@@ -116,8 +113,8 @@ pub async fn execute(
 
 /// The name of this process's worker, as in its reports.
 #[must_use]
-pub fn name(settings: &Settings) -> String {
-    match settings.worker_name.as_str() {
+pub fn name(config: &WorkerConfig) -> String {
+    match config.worker_name.as_str() {
         "" => format!("worker-{}", std::process::id()),
         name => name.to_owned(),
     }
@@ -126,12 +123,14 @@ pub fn name(settings: &Settings) -> String {
 /// Runs a worker of every task type until it is asked to end.
 pub async fn run(
     connection: Connection,
-    settings: &Settings,
+    config: &WorkerConfig,
+    deployment: &Deployment,
+    task_types: &TaskTypes,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    let worker = name(settings);
+    let worker = name(config);
     let mut pools = JoinSet::new();
-    for task_type in settings.task_types.iter() {
+    for task_type in task_types.iter() {
         let consumer = format!("worker-{}", task_type.name);
         let context = WorkerContext {
             quarantine: Quarantine::open(&connection, &consumer, First::InCompany).await?,
@@ -141,8 +140,8 @@ pub async fn run(
             reports: Reports::new(connection.clone()),
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection.clone()),
-            lease: settings.task_lease,
-            long_delay: settings.long_delay,
+            lease: deployment.task_lease,
+            long_delay: config.long_delay,
             shutdown: shutdown.clone(),
         };
         let options = PullOptions {
@@ -152,7 +151,7 @@ pub async fn run(
         let stops = Tasks::new(connection.clone()).stops().await?;
         pools.spawn(pool::run(Arc::new(context), pull, stops, shutdown.clone()));
     }
-    tracing::info!(worker, types = ?settings.task_types.names(), "worker runs");
+    tracing::info!(worker, types = ?task_types.names(), "worker runs");
     while let Some(ended) = pools.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {
             return Err(Error::Ended);

@@ -42,9 +42,9 @@ async fn one_address_cannot_have_all_room_of_the_bodies_and_gives_it_back() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [
-        ("HTTP_BODIES_MAX_BYTES", "1000000"),
+        ("FANFOLD_TEST_HTTP_BODIES_MAX_BYTES", "1000000"),
         ("PAYLOAD_MAX_BYTES", "400000"),
-        ("HTTP_BODY_TIMEOUT_MS", "600000"),
+        ("FANFOLD_TEST_HTTP_BODY_TIMEOUT_MS", "600000"),
     ];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();
@@ -66,7 +66,7 @@ async fn one_address_cannot_have_all_room_of_the_bodies_and_gives_it_back() {
 async fn a_slow_body_is_408_on_every_route_that_has_one() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
-    let settings = [("HTTP_BODY_TIMEOUT_MS", "300")];
+    let settings = [("FANFOLD_TEST_HTTP_BODY_TIMEOUT_MS", "300")];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();
     let id = "01a20d07-ceb0-71d2-8a80-d677f6148452";

@@ -12,7 +12,7 @@ async fn one_address_cannot_have_all_connections_and_idle_ones_make_room() {
     let valuer = Valuer::golden().await;
     let settings = [
         ("HTTP_CONNECTIONS_MAX", "300"),
-        ("HTTP_BODY_TIMEOUT_MS", "600000"),
+        ("FANFOLD_TEST_HTTP_BODY_TIMEOUT_MS", "600000"),
     ];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();
@@ -47,7 +47,7 @@ async fn one_address_cannot_have_all_connections_and_idle_ones_make_room() {
 async fn a_head_has_its_time_from_its_first_byte_on_and_is_no_larger_than_it_may_be() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
-    let settings = [("HTTP_HEAD_TIMEOUT_MS", "500")];
+    let settings = [("FANFOLD_TEST_HTTP_HEAD_TIMEOUT_MS", "500")];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();
 
@@ -111,7 +111,7 @@ async fn who_reads_nothing_of_its_answers_is_cut_off() {
     let valuer = Valuer::golden().await;
     let settings = [
         ("HTTP_CONNECTIONS_MAX", "1"),
-        ("HTTP_WRITE_TIMEOUT_MS", "1000"),
+        ("FANFOLD_TEST_HTTP_WRITE_TIMEOUT_MS", "1000"),
     ];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();

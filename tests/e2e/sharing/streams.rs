@@ -37,11 +37,11 @@ async fn event_streams_take_no_place_of_those_who_wait_and_a_silent_reader_loses
     })
     .await;
     let settings = [
-        ("EVENT_STREAMS_MAX", "1"),
-        ("SYNC_WAITERS_MAX", "1"),
+        ("FANFOLD_TEST_EVENT_STREAMS_MAX", "1"),
+        ("FANFOLD_TEST_SYNC_WAITERS_MAX", "1"),
         ("SYNC_WAIT_TIMEOUT_MS", "500"),
-        ("SSE_HEARTBEAT_MS", "100"),
-        ("HTTP_WRITE_TIMEOUT_MS", "2000"),
+        ("FANFOLD_TEST_SSE_HEARTBEAT_MS", "100"),
+        ("FANFOLD_TEST_HTTP_WRITE_TIMEOUT_MS", "2000"),
     ];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();

@@ -1,4 +1,4 @@
-use servers::{Cluster, Group, RedisServer, Server, free_port};
+use servers::{Cluster, Group, Port, RedisServer, Server, free_port};
 use tempfile::TempDir;
 
 use crate::until::until;
@@ -74,7 +74,7 @@ impl RedisCluster {
             let (port, cluster_port) = (free_port().unwrap(), free_port().unwrap());
             let server = RedisServer {
                 folder: folder.path().join(format!("redis-{number}")),
-                port,
+                port: Port::Fixed(port),
                 cluster_port: Some(cluster_port),
                 group: Group::Shared,
             };

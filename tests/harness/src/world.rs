@@ -5,7 +5,7 @@ use std::path::Path;
 
 use futures::{StreamExt, TryStreamExt};
 use rustix::process::Signal;
-use servers::{Group, NatsServer, RedisServer, Server, free_port};
+use servers::{Group, NatsServer, Port, RedisServer, Server};
 use tempfile::TempDir;
 
 use crate::backend::Backend;
@@ -66,7 +66,7 @@ impl World {
         let nats = nats.start().await.unwrap();
         let redis = RedisServer {
             folder: folder.path().join("redis"),
-            port: free_port().unwrap(),
+            port: Port::Usual(0),
             cluster_port: None,
             group: Group::Shared,
         };
@@ -217,7 +217,7 @@ impl World {
 pub(crate) fn nats(folder: &Path, sync_interval: &str) -> NatsServer {
     NatsServer {
         folder: folder.join("nats"),
-        port: free_port().unwrap(),
+        port: Port::Usual(0),
         sync_interval: sync_interval.to_owned(),
         cluster: None,
         group: Group::Shared,

@@ -49,7 +49,7 @@ concurrency = 4
 pub struct Program {
     binary: PathBuf,
     folder: PathBuf,
-    ports: [u16; 3],
+    port: u16,
     most_kib: u64,
     child: Child,
     /// The servers it has started: where it is aborted they outlive it, and are nobody's children.
@@ -65,17 +65,13 @@ impl Program {
         fs::create_dir_all(&hrefs)?;
         fs::write(hrefs.join(hostile::REMOTE), hostile::remote())?;
         fs::write(folder.join("fanfold.toml"), CONFIGURATION)?;
-        let ports = [
-            servers::free_port()?,
-            servers::free_port()?,
-            servers::free_port()?,
-        ];
+        let port = servers::free_port()?;
         let most_kib = memory_mib * 1_024;
-        let (child, watch) = spawn(binary, folder, ports, 0, most_kib)?;
+        let (child, watch) = spawn(binary, folder, port, 0, most_kib)?;
         let mut program = Self {
             binary: binary.to_owned(),
             folder: folder.to_owned(),
-            ports,
+            port,
             most_kib,
             child,
             servers: Vec::new(),
@@ -87,11 +83,16 @@ impl Program {
     }
 
     pub fn port(&self) -> u16 {
-        self.ports[0]
+        self.port
     }
 
-    pub fn redis_port(&self) -> u16 {
-        self.ports[2]
+    /// The port of its Redis, which it has written down in its data folder.
+    pub fn redis_port(&self) -> anyhow::Result<u16> {
+        let file = data(&self.folder, self.generation).join("servers.json");
+        let servers: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
+        let url = servers["redis_url"].as_str().unwrap_or_default();
+        let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.with_context(|| format!("{} has no redis_url", file.display()))
     }
 
     pub fn pid(&self) -> u32 {
@@ -123,7 +124,7 @@ impl Program {
         let (child, watch) = spawn(
             &self.binary,
             &self.folder,
-            self.ports,
+            self.port,
             self.generation,
             self.most_kib,
         )?;
@@ -193,10 +194,14 @@ impl Drop for Program {
     }
 }
 
+fn data(folder: &Path, generation: usize) -> PathBuf {
+    folder.join(format!("data-{generation}"))
+}
+
 fn spawn(
     binary: &Path,
     folder: &Path,
-    [http, nats, redis]: [u16; 3],
+    port: u16,
     generation: usize,
     most_kib: u64,
 ) -> anyhow::Result<(Child, Watch)> {
@@ -211,10 +216,8 @@ fn spawn(
         .arg(folder.join("fanfold.toml"))
         .env_remove("NATS_URL")
         .env_remove("REDIS_URL")
-        .env("HTTP_PORT", http.to_string())
-        .env("NATS_PORT", nats.to_string())
-        .env("REDIS_PORT", redis.to_string())
-        .env("DATA_DIR", folder.join(format!("data-{generation}")))
+        .env("HTTP_PORT", port.to_string())
+        .env("DATA_DIR", data(folder, generation))
         .env("EXECUTOR", "noop")
         .env("HREF_ALLOW", hrefs)
         .env("SHUTDOWN_GRACE_MS", GRACE.as_millis().to_string())

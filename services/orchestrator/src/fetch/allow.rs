@@ -1,5 +1,6 @@
 //! The operator's allow-list, and the targets of the URIs on it.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
@@ -7,12 +8,24 @@ use reqwest::Url;
 
 use super::FetchError;
 
+/// The consent of an entry to addresses that are not public.
+const PRIVATE: &str = "private:";
+
 /// The URIs that may be fetched; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed {
     buckets: Vec<(String, String)>,
     roots: Vec<PathBuf>,
-    hosts: Vec<Url>,
+    hosts: Vec<Host>,
+}
+
+/// An entry for a host.
+#[derive(Clone, Debug)]
+struct Host {
+    /// The scheme, the host, the port and the path that a URL must have.
+    url: Url,
+    /// Whether its addresses need not be public.
+    private: bool,
 }
 
 /// The target of an allowed URI.
@@ -28,23 +41,31 @@ pub enum Target {
         key: String,
     },
     /// A URL of a host.
-    Url(Url),
+    Url {
+        /// The URL.
+        url: Url,
+        /// Whether the addresses of the host need not be public.
+        private: bool,
+    },
 }
 
 impl Allowed {
     /// Parses a list of `s3://bucket[/prefix]`, `file:///root` and `https://host[:port][/path]`,
-    /// separated by commas. `plain` also allows `http://` hosts.
-    pub fn parse(list: &str, plain: bool) -> Result<Self, String> {
+    /// separated by commas. An entry is the operator's consent to exactly what it says: `http://`
+    /// to plain HTTP with that host, an IP address to that address, and `private:` in front of a
+    /// host to addresses that are not public. Without it, the name of an allowed host could be
+    /// pointed at the operator's own network by whoever runs its DNS.
+    pub fn parse(list: &str) -> Result<Self, String> {
         let mut allowed = Self::default();
         for entry in list.split(',').map(str::trim).filter(|e| !e.is_empty()) {
             allowed
-                .add(entry, plain)
+                .add(entry)
                 .map_err(|reason| format!("{entry}: {reason}"))?;
         }
         Ok(allowed)
     }
 
-    fn add(&mut self, entry: &str, plain: bool) -> Result<(), String> {
+    fn add(&mut self, entry: &str) -> Result<(), String> {
         if let Some(rest) = entry.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             if !is_bucket(bucket) || prefix.split('/').any(is_dots) {
@@ -60,17 +81,19 @@ impl Allowed {
             self.roots.push(PathBuf::from(path));
             return Ok(());
         }
-        let url = Url::parse(entry).map_err(|error| error.to_string())?;
-        match url.scheme() {
-            "https" => {}
-            "http" if plain => {}
-            "http" => return Err("http:// needs HREF_PLAIN_HTTP, which is for tests".into()),
-            other => return Err(format!("{other}: is not fetched from")),
+        let (address, private) = match entry.strip_prefix(PRIVATE) {
+            Some(address) => (address, true),
+            None => (entry, false),
+        };
+        let url = Url::parse(address).map_err(|error| error.to_string())?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(format!("{}: is not fetched from", url.scheme()));
         }
         if has_secrets(&url) || url.query().is_some() || url.fragment().is_some() {
             return Err("https://host or https://host/path is expected".into());
         }
-        self.hosts.push(url);
+        let private = private || literal(&url).is_some();
+        self.hosts.push(Host { url, private });
         Ok(())
     }
 
@@ -130,17 +153,19 @@ impl Allowed {
         if path.contains("%2f") || path.contains("%5c") || path.contains("%00") {
             return Err(not_allowed("a URL with an encoded slash or NUL"));
         }
-        let fits = |known: &Url| {
+        let fits = |Host { url: known, .. }: &&Host| {
             known.scheme() == url.scheme()
                 && known.host() == url.host()
                 && known.port_or_known_default() == url.port_or_known_default()
                 && is_under(url.path(), known.path())
         };
-        if !self.hosts.iter().any(fits) {
+        let mut fitting = self.hosts.iter().filter(fits).peekable();
+        if fitting.peek().is_none() {
             return Err(not_allowed("HREF_ALLOW has no such host and path"));
         }
+        let private = fitting.any(|host| host.private);
         url.set_fragment(None);
-        Ok(Target::Url(url))
+        Ok(Target::Url { url, private })
     }
 }
 
@@ -163,6 +188,13 @@ fn is_dots(part: &str) -> bool {
 fn is_bucket(bucket: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
     !bucket.is_empty() && bucket.bytes().all(plain) && !bucket.contains("..")
+}
+
+/// The address of a host that is not a name.
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok()
 }
 
 fn has_secrets(url: &Url) -> bool {

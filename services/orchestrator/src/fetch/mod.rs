@@ -14,7 +14,7 @@ mod tests;
 
 use std::time::Duration;
 
-use runtime::{Settings, SettingsError};
+use runtime::{Aws, ReferencesConfig, Wrong};
 
 pub use allow::{Allowed, Target};
 pub use error::FetchError;
@@ -24,7 +24,6 @@ pub struct Fetcher {
     allowed: Allowed,
     bounds: Bounds,
     s3: s3::Store,
-    https: https::Hosts,
 }
 
 /// The limits on one fetch.
@@ -38,21 +37,21 @@ pub struct Bounds {
 
 impl Fetcher {
     /// A fetcher with the allow-list and limits of the settings.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    pub fn new(config: &ReferencesConfig, aws: &Aws) -> Result<Self, Wrong> {
         // The first call chooses the provider for the whole process.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let bounds = Bounds {
-            time: settings.href_timeout,
-            bytes: settings.href_max_bytes,
+            time: config.href_timeout,
+            bytes: config.href_max_bytes,
         };
-        let allowed = Allowed::parse(&settings.href_allow, settings.href_plain_http)
-            .map_err(|reason| settings.wrong("HREF_ALLOW", reason))?;
-        let s3 = s3::Store::new(settings).map_err(|e| settings.wrong("S3_ENDPOINT", e))?;
+        let allowed = Allowed::parse(&config.href_allow)
+            .map_err(|reason| Wrong::new("HREF_ALLOW", reason))?;
+        let s3 = s3::Store::new(&config.s3_endpoint, aws)
+            .map_err(|reason| Wrong::new("S3_ENDPOINT", reason))?;
         Ok(Self {
             allowed,
             bounds,
             s3,
-            https: https::Hosts::new(settings.href_private_addresses),
         })
     }
 
@@ -70,7 +69,7 @@ impl Fetcher {
         match target {
             Target::File(paths) => file::read(paths, self.bounds.bytes).await,
             Target::Object { bucket, key } => self.s3.get(&bucket, &key, self.bounds).await,
-            Target::Url(url) => self.https.get(url, self.bounds).await,
+            Target::Url { url, private } => https::get(url, private, self.bounds).await,
         }
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
-use runtime::Settings;
+use runtime::Aws;
 
 use super::sign::Credentials;
 use super::{Bounds, FetchError, body};
@@ -26,9 +26,9 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(settings: &Settings) -> Result<Self, String> {
-        let region = settings.s3_region.clone();
-        let endpoint = match settings.s3_endpoint.as_str() {
+    pub fn new(endpoint: &str, aws: &Aws) -> Result<Self, String> {
+        let region = aws.region.clone();
+        let endpoint = match endpoint {
             "" => format!("https://s3.{region}.amazonaws.com"),
             endpoint => endpoint.to_owned(),
         };
@@ -44,7 +44,7 @@ impl Store {
             client: client.build().map_err(|error| error.to_string())?,
             endpoint,
             region,
-            credentials: Credentials::of(settings),
+            credentials: Credentials::of(aws),
         })
     }
 

@@ -1,7 +1,7 @@
 //! AWS Signature Version 4 of a GET without a body.
 
 use jiff::Timestamp;
-use runtime::Settings;
+use runtime::Aws;
 use sha2::{Digest, Sha256};
 
 /// The block size of SHA-256 in bytes, for HMAC (RFC 2104).
@@ -15,13 +15,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The credentials of the settings, if there are any.
-    pub fn of(settings: &Settings) -> Option<Self> {
-        let token = settings.s3_session_token.clone();
-        (!settings.s3_access_key_id.is_empty()).then(|| Self {
-            access_key_id: settings.s3_access_key_id.clone(),
-            secret_access_key: settings.s3_secret_access_key.clone(),
-            session_token: (!token.is_empty()).then_some(token),
+    /// The credentials of the environment, if there are any.
+    pub fn of(aws: &Aws) -> Option<Self> {
+        Some(Self {
+            access_key_id: aws.access_key_id.clone()?,
+            secret_access_key: aws.secret_access_key.clone(),
+            session_token: aws.session_token.clone(),
         })
     }
 

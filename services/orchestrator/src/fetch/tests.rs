@@ -20,12 +20,13 @@ fn fetcher(settings: &[(&str, &str)]) -> Fetcher {
         let found = settings.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| (*value).to_owned())
     };
-    Fetcher::new(&Settings::load(None, given, |_| None).unwrap()).unwrap()
+    let settings = Settings::load(None, given, |_| None).unwrap();
+    Fetcher::new(&settings.references, &settings.aws).unwrap()
 }
 
 /// The target of a URI under an allow-list, or the error if it may not be fetched.
 fn allows(list: &str, uri: &str) -> bool {
-    Allowed::parse(list, false).unwrap().target(uri).is_ok()
+    Allowed::parse(list).unwrap().target(uri).is_ok()
 }
 
 #[test]
@@ -103,14 +104,16 @@ fn an_allow_list_that_makes_no_sense_is_refused() {
         "s3://",
         "s3://b/../c",
         "file://relative",
-        "http://a",
         "ftp://a",
+        "private:s3://b",
+        "private:file:///a",
+        "private:private:https://a",
         "https://a:b@c",
         "https://a?b",
     ] {
-        assert!(Allowed::parse(list, false).is_err(), "{list}");
+        assert!(Allowed::parse(list).is_err(), "{list}");
     }
-    assert!(Allowed::parse("http://a", true).is_ok());
+    assert!(Allowed::parse("http://a").is_ok());
 }
 
 #[tokio::test]
@@ -127,7 +130,7 @@ async fn a_file_stays_under_its_root_through_links_too() {
     let root = root.display().to_string();
     let fetcher = fetcher(&[
         ("HREF_ALLOW", &format!("file://{root}")),
-        ("HREF_MAX_BYTES", "10"),
+        ("FANFOLD_TEST_HREF_MAX_BYTES", "10"),
     ]);
     for uri in [
         format!("file://{root}/sub/a%20b.xml"),
@@ -180,11 +183,7 @@ async fn serve(routes: Router) -> String {
 }
 
 fn local(host: &str, more: &[(&str, &str)]) -> Fetcher {
-    let mut settings = vec![
-        ("HREF_ALLOW", host),
-        ("HREF_PLAIN_HTTP", "true"),
-        ("HREF_PRIVATE_ADDRESSES", "true"),
-    ];
+    let mut settings = vec![("HREF_ALLOW", host)];
     settings.extend(more);
     fetcher(&settings)
 }
@@ -194,19 +193,17 @@ async fn an_allowed_host_is_asked_at_the_address_that_was_checked() {
     let host = serve(Router::new().route("/a.xml", get(|| async { "<a/>" }))).await;
     let uri = format!("{host}/a.xml");
     assert_eq!(local(&host, &[]).fetch(&uri).await.unwrap(), b"<a/>");
-    let careful = fetcher(&[("HREF_ALLOW", host.as_str()), ("HREF_PLAIN_HTTP", "true")]);
-    assert!(matches!(
-        careful.fetch(&uri).await,
-        Err(FetchError::NotAllowed(_))
-    ));
     let named = host.replace("127.0.0.1", "localhost");
-    let careful = fetcher(&[("HREF_ALLOW", named.as_str()), ("HREF_PLAIN_HTTP", "true")]);
-    let fetched = careful.fetch(&format!("{named}/a.xml")).await;
-    assert!(
-        matches!(fetched, Err(FetchError::NotAllowed(_))),
-        "{fetched:?}"
-    );
-    let named_url = local(&named, &[]).fetch(&format!("{named}/a.xml")).await;
+    let elsewhere = format!("{named},private:{named}/other");
+    for careful in [named.as_str(), elsewhere.as_str()] {
+        let fetched = local(careful, &[]).fetch(&format!("{named}/a.xml")).await;
+        let Err(FetchError::NotAllowed(said)) = fetched else {
+            panic!("{fetched:?}");
+        };
+        assert!(said.contains("needs private: in front"), "{said}");
+    }
+    let private = format!("private:{named}");
+    let named_url = local(&private, &[]).fetch(&format!("{named}/a.xml")).await;
     // If the name has an IPv6 address first, nobody listens there.
     assert!(
         matches!(named_url, Ok(_) | Err(FetchError::Transient(_))),
@@ -230,7 +227,7 @@ async fn redirects_are_not_followed_and_errors_are_told_apart() {
             get(|| async { tokio::time::sleep(Duration::from_mins(1)).await }),
         );
     let host = serve(routes).await;
-    let fetcher = local(&host, &[("HREF_TIMEOUT_MS", "200")]);
+    let fetcher = local(&host, &[("FANFOLD_TEST_HREF_TIMEOUT_MS", "200")]);
     let fetch = async |path: &str| fetcher.fetch(&format!("{host}{path}")).await;
     assert!(matches!(fetch("/away").await, Err(FetchError::Final(_))));
     assert_eq!(followed.load(Ordering::SeqCst), 0);
@@ -274,7 +271,7 @@ async fn what_is_too_large_is_stopped_bombs_too() {
             get(|| async { ([(header::CONTENT_ENCODING, "br")], "x") }),
         );
     let host = serve(routes).await;
-    let fetcher = local(&host, &[("HREF_MAX_BYTES", "100000")]);
+    let fetcher = local(&host, &[("FANFOLD_TEST_HREF_MAX_BYTES", "100000")]);
     let fetch = async |path: &str| fetcher.fetch(&format!("{host}{path}")).await;
     assert_eq!(fetch("/packed").await.unwrap(), b"<a/>");
     for path in ["/bomb", "/big", "/broken", "/odd"] {
@@ -305,8 +302,8 @@ async fn an_object_is_asked_for_at_the_endpoint_signed_where_there_is_a_key() {
     let settings = [
         ("HREF_ALLOW", "s3://bucket"),
         ("S3_ENDPOINT", &endpoint),
-        ("S3_ACCESS_KEY_ID", "id"),
-        ("S3_SECRET_ACCESS_KEY", "key"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "key"),
     ];
     assert_eq!(
         fetcher(&settings)

@@ -55,3 +55,26 @@ pub enum Replay {
     /// Submit a new request that takes over the results up to a point
     Fork(ForkArgs),
 }
+
+impl Replay {
+    /// Whether it reads the log at the broker, rather than a bundle.
+    #[must_use]
+    pub fn reads_log(&self) -> bool {
+        let bundle = match self {
+            Self::Show(ShowArgs { one, .. })
+            | Self::Why(WhyArgs { one })
+            | Self::State(StateArgs { one, .. }) => &one.reading.from,
+            Self::Diff(args) => &args.from,
+            Self::Task(args) => &args.reading.from,
+            Self::Tail(args) => &args.reading.from,
+            Self::Search(args) => &args.reading.from,
+            Self::Run(_) | Self::Test(_) => return false,
+            Self::Summary(_)
+            | Self::Verify(_)
+            | Self::Rebuild(_)
+            | Self::Export(_)
+            | Self::Fork(_) => return true,
+        };
+        bundle.is_none()
+    }
+}

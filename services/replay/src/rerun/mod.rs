@@ -21,7 +21,7 @@ pub async fn run(
     executor: &dyn Executor,
 ) -> Result<Finding, Error> {
     let bundle = Bundle::read(&args.bundle)?;
-    let fail_fast = is_set(settings, "FAIL_FAST").then_some(settings.fail_fast);
+    let fail_fast = is_set(settings, "FAIL_FAST").then_some(settings.deployment.fail_fast);
     let program = bundle.header.program.clone();
     let mut outcome = again(bundle, fail_fast).await?;
     if args.execute {

@@ -1,6 +1,7 @@
 //! The definition of a setting, and the source of its value.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// The part of the program that a setting belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Part {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Connections => "Servers",
-            Self::Deployment => "Deployment (set the same values for every role)",
+            Self::Deployment => "Deployment (stored with the log, and the same for every role)",
             Self::Api => "HTTP API",
             Self::Worker => "Worker",
             Self::References => "References (orchestrator)",
@@ -61,6 +62,16 @@ pub struct Definition {
     pub about: &'static str,
     /// Whether the value is masked when it is printed.
     pub secret: bool,
+    /// The canonical form of a value.
+    pub(super) canonical: fn(&str) -> Result<String, String>,
+}
+
+/// The canonical form of a value of this type: equal values have equal forms.
+pub(super) fn canonical<T: FromStr<Err: fmt::Display> + fmt::Display>(
+    value: &str,
+) -> Result<String, String> {
+    let value: T = value.parse().map_err(|error: T::Err| error.to_string())?;
+    Ok(value.to_string())
 }
 
 impl Definition {
@@ -82,6 +93,8 @@ impl Definition {
 pub enum Source {
     /// Nobody set it.
     Default,
+    /// The facts that are stored with the log.
+    Deployment,
     /// The TOML file.
     File,
     /// The environment.
@@ -94,6 +107,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Default => "default",
+            Self::Deployment => "deployment",
             Self::File => "file",
             Self::Environment => "environment",
             Self::Flag => "flag",

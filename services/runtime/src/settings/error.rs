@@ -2,6 +2,25 @@
 
 use super::Source;
 
+/// Why the value of a setting is unusable, for a reason that its type cannot know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct Wrong {
+    /// The setting.
+    pub name: &'static str,
+    /// The reason.
+    pub reason: String,
+}
+
+impl Wrong {
+    /// The error for this setting.
+    #[must_use]
+    pub fn new(name: &'static str, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { name, reason }
+    }
+}
+
 /// The error for an unusable setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -23,6 +42,18 @@ pub enum SettingsError {
         /// The name of the setting, and its replacement.
         reason: String,
     },
+    /// Nothing of this name can be set.
+    #[error("{reason}")]
+    Unknown {
+        /// The name, and what is expected.
+        reason: String,
+    },
+    /// Facts that this process sets are not those of its deployment.
+    #[error("{}", .0.join("\n"))]
+    OtherFacts(
+        /// One text for each fact.
+        Vec<String>,
+    ),
     /// The settings file cannot be used.
     #[error("the settings file {path}: {reason}")]
     File {

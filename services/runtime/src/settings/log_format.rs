@@ -1,5 +1,6 @@
 //! The format of the logs.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::value::{Setting, Unusable};
@@ -28,5 +29,14 @@ impl FromStr for LogFormat {
 impl Setting<Self> for LogFormat {
     fn into_field(self) -> Result<Self, Unusable> {
         Ok(self)
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
     }
 }

@@ -21,10 +21,10 @@ fn a_flag_goes_over_the_environment_which_goes_over_the_file() {
     let file = "http_port = 1\nmax_task_attempts = 5\nworker_concurrency = 7";
     let environment = [("HTTP_PORT", "2"), ("MAX_TASK_ATTEMPTS", "6")];
     let settings = load(file, &environment, &[("HTTP_PORT", "3")]).unwrap();
-    assert_eq!(settings.http_port, 3);
-    assert_eq!(settings.max_task_attempts, 6);
-    assert_eq!(settings.worker_concurrency, 7);
-    assert_eq!(settings.group_timeout, Duration::from_mins(15));
+    assert_eq!(settings.api.http_port, 3);
+    assert_eq!(settings.worker.max_task_attempts, 6);
+    assert_eq!(settings.worker.worker_concurrency, 7);
+    assert_eq!(settings.deployment.group_timeout, Duration::from_mins(15));
 }
 
 #[test]
@@ -55,18 +55,38 @@ fn no_two_task_types_have_one_name() {
 
 #[test]
 fn no_request_may_outlive_the_log() {
-    let error = load("", &[("LOG_MAX_AGE_SECONDS", "3600")], &[]).unwrap_err();
-    let error = error.to_string();
+    // A first start: nothing is stored.
+    let start = |set: &[(&str, &str)]| {
+        let adopted = load("", set, &[]).and_then(|own| own.adopt(&Facts::new(), true));
+        adopted.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let age = ("LOG_MAX_AGE_SECONDS", "3600");
+    let error = start(&[age]).unwrap_err();
     assert!(error.starts_with("REQUEST_TIMEOUT_MS='"), "{error}");
     assert!(error.contains("60s shorter"), "{error}");
     let too_long = ("REQUEST_TIMEOUT_MS", "3540001");
     let shorter = ("REQUEST_TIMEOUT_MS", "3540000");
-    let age = ("LOG_MAX_AGE_SECONDS", "3600");
-    let error = load("", &[age, shorter], &[]).unwrap_err().to_string();
+    let error = start(&[age, shorter]).unwrap_err();
     assert!(error.starts_with("REQUEST_TTL_SECONDS='"), "{error}");
     assert!(load("", &[age, too_long, ("REQUEST_TTL_SECONDS", "1")], &[]).is_err());
-    load("", &[age, shorter, ("REQUEST_TTL_SECONDS", "3600")], &[]).unwrap();
-    load("", &[("LOG_MAX_AGE_SECONDS", "0")], &[]).unwrap();
+    start(&[age, shorter, ("REQUEST_TTL_SECONDS", "3600")]).unwrap();
+    start(&[("LOG_MAX_AGE_SECONDS", "0")]).unwrap();
+}
+
+#[test]
+fn a_fact_is_compared_with_those_of_the_deployment_and_not_with_defaults() {
+    let month = "log_max_age_seconds = '30d'\nrequest_timeout_ms = '20d'";
+    let stored = load(month, &[], &[]).unwrap().facts(true);
+    for own in ["request_timeout_ms = '20d'", "log_max_age_seconds = '30d'"] {
+        let own = load(own, &[], &[]).unwrap();
+        own.adopt(&stored, true).unwrap();
+    }
+    let own = load("request_timeout_ms = '20d'", &[], &[]).unwrap();
+    let error = own.adopt(&Facts::new(), true).unwrap_err().to_string();
+    assert!(
+        error.starts_with("REQUEST_TIMEOUT_MS='20d' (file)"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -78,7 +98,13 @@ fn no_document_is_accepted_that_is_larger_than_what_can_be_read_again() {
     for key in ["payload_max_bytes", "result_max_bytes"] {
         let load_with = |bytes: usize| load(&format!("{key} = {bytes}"), &[], &[]);
         let settings = load_with(most).unwrap();
-        assert!([settings.payload_max_bytes, settings.result_max_bytes].contains(&most));
+        assert!(
+            [
+                settings.api.payload_max_bytes,
+                settings.deployment.result_max_bytes
+            ]
+            .contains(&most)
+        );
         let error = load_with(most + 1).unwrap_err().to_string();
         assert!(error.ends_with("it must be at most 256 MiB"), "{error}");
     }
@@ -88,14 +114,14 @@ fn no_document_is_accepted_that_is_larger_than_what_can_be_read_again() {
 fn durations_and_sizes_have_units_and_zero_is_refused_where_it_makes_no_sense() {
     let environment = [("GROUP_TIMEOUT_MS", "90s"), ("PAYLOAD_MAX_BYTES", "2 MiB")];
     let settings = load("task_lease_ms = '1m'", &environment, &[]).unwrap();
-    assert_eq!(settings.group_timeout, Duration::from_secs(90));
-    assert_eq!(settings.payload_max_bytes, 2 << 20);
-    assert_eq!(settings.task_lease, Duration::from_mins(1));
+    assert_eq!(settings.deployment.group_timeout, Duration::from_secs(90));
+    assert_eq!(settings.api.payload_max_bytes, 2 << 20);
+    assert_eq!(settings.deployment.task_lease, Duration::from_mins(1));
     for (name, value, reason) in [
         ("SHARDS", "0", "it must be greater than zero"),
         ("ACK_WAIT_MS", "0s", "it must be greater than zero"),
         ("ACK_WAIT_MS", "soon", "expected a duration such as"),
-        ("HREF_MAX_BYTES", "10 MB/s", "expected a size such as"),
+        ("HREF_TOTAL_MAX_BYTES", "10 MB/s", "expected a size such as"),
         ("FAIL_FAST", "yes", "expected true or false"),
         ("LOG_FORMAT", "xml", "expected text or json"),
         ("HTTP_HOST", "nonsense", "invalid IP address syntax"),
@@ -108,13 +134,163 @@ fn durations_and_sizes_have_units_and_zero_is_refused_where_it_makes_no_sense() 
 
 #[test]
 fn a_setting_that_was_removed_is_refused_with_what_to_do_instead() {
-    let said = load("", &[("HEALTH_PORT", "9090")], &[]).unwrap_err();
-    assert!(said.to_string().contains("set ADMIN_PORT"), "{said}");
-    let said = load("health_port = 9090", &[], &[]).unwrap_err();
-    assert!(said.to_string().contains("set ADMIN_PORT"), "{said}");
-    assert_eq!(load("", &[], &[]).unwrap().admin_port, None);
+    for (name, instead) in [
+        ("HEALTH_PORT", "set ADMIN_PORT"),
+        ("NATS_PORT", "servers.json in DATA_DIR"),
+        ("S3_SECRET_ACCESS_KEY", "set AWS_SECRET_ACCESS_KEY"),
+        ("HREF_PLAIN_HTTP", "an http:// entry in HREF_ALLOW"),
+        ("HREF_PRIVATE_ADDRESSES", "write private:https://host"),
+        ("TASK_TIMEOUT_MS", "set time-limit-ms"),
+        ("SUBMISSIONS_MAX", "the fixed value 1000"),
+        ("HREF_TIMEOUT_MS", "the fixed value 10s"),
+    ] {
+        let in_file = format!("{} = '1'", name.to_lowercase());
+        for loaded in [
+            load("", &[(name, "1")], &[]),
+            load(&in_file, &[], &[]),
+            load("", &[], &[(name, "1")]),
+        ] {
+            let said = loaded.unwrap_err().to_string();
+            let start = format!("{name} was removed: ");
+            assert!(said.starts_with(&start) && said.contains(instead), "{said}");
+        }
+        let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
+        assert!(Settings::removed_flag(&flag).is_some(), "{flag}");
+    }
+    assert!(Settings::removed_flag("--http-port").is_none());
     let set = load("", &[("ADMIN_PORT", "0")], &[]).unwrap();
-    assert_eq!(set.admin_port, Some(0));
+    assert_eq!(set.process.admin_port, Some(0));
+}
+
+#[test]
+fn there_are_at_most_forty_settings_and_no_limit_is_one_of_them() {
+    let settings = Settings::definitions();
+    assert!(settings.len() <= 40, "{}", settings.len());
+    for limit in Settings::limits() {
+        assert!(settings.iter().all(|setting| setting.name != limit.name));
+        assert!((limit.canonical)(limit.default).is_ok(), "{}", limit.name);
+    }
+}
+
+#[test]
+fn only_a_build_for_tests_can_replace_a_limit() {
+    let set = [("FANFOLD_TEST_SUBMISSIONS_MAX", "3")];
+    let expected = if cfg!(feature = "testing") { 3 } else { 1_000 };
+    let settings = load("", &set, &[]).unwrap();
+    assert_eq!(settings.api.submissions_max, expected);
+}
+
+#[test]
+fn a_task_type_takes_missing_fields_from_the_entry_default() {
+    let file = "max_task_attempts = 7\n\
+        [[task-types]]\nname = 'bonds'\nretry = { initial_ms = 3 }\n\
+        [[task-types]]\nname = 'default'\ntime-limit-ms = 250\nconcurrency = 2\n\
+        executor = { kind = 'noop' }\nretry = { initial_ms = 20, attempts = 5 }\n\
+        [[task-types]]\nname = 'loans'\nexecutor = { kind = 'echo' }\ntime-limit-ms = 9";
+    let types = load(file, &[], &[]).unwrap().task_types;
+    let of = |name: &str| types.get(name).unwrap().clone();
+    let (bonds, loans, default) = (of("bonds"), of("loans"), of("default"));
+    let millis = Duration::from_millis;
+    assert_eq!(default.time_limit, millis(250));
+    assert_eq!((default.concurrency, default.retry.attempts), (2, 5));
+    assert_eq!((bonds.time_limit, bonds.concurrency), (millis(250), 2));
+    assert_eq!((bonds.retry.attempts, bonds.retry.initial_ms), (5, 3));
+    assert_eq!(bonds.executor, default.executor);
+    assert_eq!((loans.time_limit, loans.retry.initial_ms), (millis(9), 20));
+    assert_ne!(loans.executor, default.executor);
+    assert_eq!(types.names(), ["bonds", "loans", "default"]);
+    let bare = load("[[task-types]]\nname = 'bonds'", &[], &[]).unwrap();
+    let bonds = bare.task_types.get("bonds").unwrap().clone();
+    assert_eq!(
+        (bonds.time_limit, bonds.retry.attempts),
+        (millis(60_000), 3)
+    );
+}
+
+#[test]
+fn the_credentials_for_s3_are_those_of_every_aws_tool_and_stay_out_of_logs() {
+    let set = [
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "xyzzy"),
+    ];
+    let settings = load("", &set, &[]).unwrap();
+    assert_eq!(settings.aws.value("AWS_SECRET_ACCESS_KEY"), "xyzzy");
+    assert_eq!(settings.aws.region, "us-east-1");
+    assert!(!format!("{settings:?}").contains("xyzzy"));
+}
+
+#[test]
+fn a_fact_that_nobody_set_is_that_of_the_deployment() {
+    let stored = load("task_lease_ms = '45s'\nshards = 4", &[], &[]).unwrap();
+    let stored = stored.facts(true);
+    assert_eq!(stored["TASK_LEASE_MS"], "45s");
+    assert_eq!(stored["LOG_MAX_AGE_SECONDS"], "7d");
+    assert_eq!(stored[TASK_TYPES], "default");
+    let own = load("", &[("SHARDS", "4")], &[]).unwrap();
+    let adopted = own.adopt(&stored, true).unwrap();
+    assert_eq!(adopted.deployment.task_lease, Duration::from_secs(45));
+    assert_eq!(adopted.facts(true), stored);
+    let source = |name: &str| {
+        let mut definitions = Settings::definitions().iter();
+        let definition = definitions.find(|d| d.name == name).unwrap();
+        adopted.origin(definition).1
+    };
+    assert_eq!(source("TASK_LEASE_MS"), Source::Deployment);
+    assert_eq!(source("SHARDS"), Source::Environment);
+    // The same value in other words is no difference.
+    let own = load("task_lease_ms = '45000ms'", &[], &[("SHARDS", "4")]).unwrap();
+    own.adopt(&stored, true).unwrap();
+}
+
+#[test]
+fn a_fact_that_differs_is_named_with_both_values_and_the_command() {
+    let stored = load("", &[], &[]).unwrap().facts(true);
+    let file = "tasks_max_bytes = '1 MiB'\n[[task-types]]\nname = 'bonds'";
+    let own = load(file, &[("TASK_LEASE_MS", "45000")], &[]).unwrap();
+    let said = own.adopt(&stored, false).unwrap_err().to_string();
+    for part in [
+        "TASK_LEASE_MS='45s' (environment), but the deployment has TASK_LEASE_MS='30s'",
+        "`fanfold deployment set TASK_LEASE_MS=45s --reason TEXT`",
+        "`fanfold deployment set TASKS_MAX_BYTES='1 MiB' --reason TEXT`",
+        "TASK_TYPES='bonds,default' (file), but the deployment has TASK_TYPES='default'",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn the_names_of_the_types_matter_to_those_who_define_them() {
+    let file = "[[task-types]]\nname = 'bonds'";
+    let stored = load(file, &[], &[]).unwrap().facts(true);
+    let bare = load("", &[], &[]).unwrap();
+    assert!(bare.adopt(&stored, true).is_err());
+    let adopted = bare.adopt(&stored, false).unwrap();
+    assert_eq!(adopted.task_types.names(), ["bonds", "default"]);
+    assert!(!bare.facts(false).contains_key(TASK_TYPES));
+}
+
+#[test]
+fn facts_are_changed_to_values_that_are_good_at_a_start() {
+    let stored = load("", &[], &[]).unwrap().facts(true);
+    let change = |changes: &[&str]| {
+        let changes: Vec<String> = changes.iter().map(|&c| c.to_owned()).collect();
+        changed_facts(&stored, &changes).map_err(|error| error.to_string())
+    };
+    let changed = change(&["task_lease_ms=45000", "TASK_TYPES=loans,bonds,default"]).unwrap();
+    assert_eq!(changed["TASK_LEASE_MS"], "45s");
+    assert_eq!(changed[TASK_TYPES], "bonds,default,loans");
+    for (wrong, reason) in [
+        ("TASK_LEASE_MS", "expected NAME=VALUE"),
+        ("HTTP_PORT=1", "where NAME is SHARDS, "),
+        ("SHARDS=65", "it must be at most 64"),
+        ("ACK_WAIT_MS=soon", "expected a duration"),
+        ("LOG_MAX_AGE_SECONDS=1h", "REQUEST_TIMEOUT_MS="),
+        ("TASK_TYPES=bonds", "is always there"),
+        ("TASK_TYPES=Bonds,default", "must be 1 to 64 of"),
+    ] {
+        let said = change(&[wrong]).unwrap_err();
+        assert!(said.contains(reason), "{wrong}: {said}");
+    }
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! Agreement on the facts of the deployment: every process works with those that are stored with
+//! the log, and the first one stores its own.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nats::{Connection, Error};
+use runtime::{Facts, Settings};
+
+use crate::command_line::Role;
+use crate::roles::topology;
+
+/// How often a process stores its facts while others store theirs.
+const TRIES: u32 = 50;
+/// The pause between two tries. A replica may answer that a write is in flight when none is.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The settings of a role with the stored facts. Facts that nobody has stored yet are stored.
+pub async fn agree(
+    role: Role,
+    settings: &Settings,
+    connection: &Connection,
+) -> anyhow::Result<Settings> {
+    let defines = role.defines_task_types();
+    for _ in 0..TRIES {
+        let stored = connection.facts().await?;
+        let adopted = settings.adopt(&stored.facts, defines)?;
+        let facts = completed(&stored.facts, adopted.facts(defines));
+        if facts == stored.facts {
+            return Ok(adopted);
+        }
+        let topology = topology(&adopted);
+        if connection.has_log().await? {
+            // An earlier version made the log. Where its streams are others than these settings
+            // describe, the settings are not the facts.
+            topology.declare(connection).await?;
+        }
+        topology.declare_facts(connection).await?;
+        match connection.store_facts(&facts, stored.sequence).await {
+            Ok(_) => {
+                tracing::info!(?facts, "stored the facts of the deployment");
+                return Ok(adopted);
+            }
+            Err(Error::Conflict) => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!("the facts of the deployment could not be stored: others store theirs again and again")
+}
+
+/// The stored facts, with a process's own where there are none.
+fn completed(stored: &Facts, own: Facts) -> Facts {
+    let mut facts = own;
+    facts.extend(stored.clone());
+    facts
+}
+
+/// The settings of a tool with the stored facts.
+pub async fn adopted(settings: &Settings, connection: &Connection) -> anyhow::Result<Settings> {
+    let stored = connection.facts().await;
+    let stored = stored.context("reading the facts of the deployment")?;
+    Ok(settings.adopt(&stored.facts, false)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! The macro that declares the settings and the limits of every part.
+
+/// Declares a configuration for each part of the program. The table of a part has its settings, and
+/// after them its limits. The flags, the environment, the file and the documents follow from it.
+macro_rules! settings {
+    ($(
+        $(#[doc = $doc:literal])+
+        $owner:ident: $config:ident for $part:ident {
+            $($(#[secret $secret:tt])? $field:ident: $kind:ty as $read:ty = $name:literal, $default:literal, $about:literal;)+
+        }
+        limits {
+            $($limit:ident: $limit_kind:ty as $limit_read:ty = $limit_name:literal, $value:literal, $meaning:literal;)*
+        }
+    )+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Clone, Debug)]
+            pub struct $config {
+                $(#[doc = $about] pub $field: $kind,)+
+                $(#[doc = $meaning] pub $limit: $limit_kind,)*
+            }
+
+            impl $config {
+                pub(super) fn parse(layers: &Layers) -> Result<Self, SettingsError> {
+                    Ok(Self {
+                        $($field: layers.get::<$read, $kind>($name)?,)+
+                        $($limit: layers.get::<$limit_read, $limit_kind>($limit_name)?,)*
+                    })
+                }
+            }
+        )+
+
+        /// The effective settings of a process, by part.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $($(#[doc = $doc])+ pub $owner: $config,)+
+            /// The credentials for `s3://` objects, from the environment.
+            pub aws: Aws,
+            /// The task types, from the file.
+            pub task_types: TaskTypes,
+            pub(super) origins: Layers,
+        }
+
+        impl Settings {
+            /// The settings of these layers, without task types.
+            pub(super) fn parse(layers: Layers, aws: Aws) -> Result<Self, SettingsError> {
+                Ok(Self {
+                    $($owner: $config::parse(&layers)?,)+
+                    aws,
+                    task_types: TaskTypes::default(),
+                    origins: layers,
+                })
+            }
+        }
+
+        /// Every setting, in the order in which they are documented.
+        pub(super) const SETTINGS: &[Definition] = &[
+            $($(Definition {
+                part: Part::$part,
+                name: $name,
+                default: $default,
+                about: $about,
+                secret: false $(|| $secret)?,
+                canonical: canonical::<$read>,
+            },)+)+
+        ];
+
+        /// Every limit, in the order in which they are documented.
+        pub(super) const LIMITS: &[Definition] = &[
+            $($(Definition {
+                part: Part::$part,
+                name: $limit_name,
+                default: $value,
+                about: $meaning,
+                secret: false,
+                canonical: canonical::<$limit_read>,
+            },)*)+
+        ];
+    };
+}

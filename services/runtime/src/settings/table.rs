@@ -1,0 +1,109 @@
+//! The table of all settings and limits.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::aws::Aws;
+use super::definition::{Definition, Part, canonical};
+use super::error::SettingsError;
+use super::layers::Layers;
+use super::log_format::LogFormat;
+use super::value::{Bytes, Flag, Millis, Positive, Seconds, Unless, Whole};
+use crate::task_types::TaskTypes;
+
+settings! {
+    /// The addresses of the servers.
+    connections: ConnectionsConfig for Connections {
+        #[secret true] nats_url: String as String = "NATS_URL", "", "URLs of the NATS servers, separated by commas. Unset: `up` starts its own server, and tools look for it.";
+        #[secret true] redis_url: String as String = "REDIS_URL", "", "URLs of Redis, or of the nodes of a Redis Cluster, separated by commas. Unset: `up` starts its own server, and tools look for it.";
+        data_dir: String as String = "DATA_DIR", ".fanfold", "Folder in which `up` keeps the data of its own servers.";
+        nats_sync_interval: String as String = "NATS_SYNC_INTERVAL", "always", "How often the NATS server that `up` starts syncs to disk: `always`, or an interval such as 100ms. A power cut loses what was not synced.";
+    }
+    limits {
+        nats_port: u16 as Whole<u16> = "NATS_PORT", "14222", "Loopback port of the NATS server that `up` starts; where it is taken, a free port.";
+        redis_port: u16 as Whole<u16> = "REDIS_PORT", "16379", "Loopback port of the Redis server that `up` starts; where it is taken, a free port.";
+    }
+    /// The facts that all roles of a deployment share.
+    deployment: Deployment for Deployment {
+        shards: u8 as Positive<Whole<u8>> = "SHARDS", "1", "Number of streams that the log is spread over, 1 to 64. It cannot change once there is data.";
+        replicas: usize as Positive<Whole<usize>> = "REPLICAS", "1", "Number of NATS servers that keep each stream.";
+        log_max_age: Duration as Seconds = "LOG_MAX_AGE_SECONDS", "7d", "How long the log is kept. 0 keeps it forever.";
+        request_ttl: Duration as Seconds = "REQUEST_TTL_SECONDS", "1d", "How long an ended request can be read over HTTP.";
+        request_timeout: Duration as Positive<Millis> = "REQUEST_TIMEOUT_MS", "1d", "Timeout of a request.";
+        group_timeout: Duration as Positive<Millis> = "GROUP_TIMEOUT_MS", "15m", "Timeout of a group.";
+        fail_fast: bool as Flag = "FAIL_FAST", "false", "Whether a request fails as soon as one of its tasks is given up.";
+        task_lease: Duration as Positive<Millis> = "TASK_LEASE_MS", "30s", "How long a worker keeps a task without sending a sign of life.";
+        ack_wait: Duration as Positive<Millis> = "ACK_WAIT_MS", "10s", "How long the orchestrator and the projector keep a message without sending a sign of life before the broker delivers it again.";
+        takeover_after: Duration as Positive<Millis> = "TAKEOVER_AFTER_MS", "5s", "How long an instance may be silent before another instance takes over.";
+        tasks_max_bytes: i64 as Bytes = "TASKS_MAX_BYTES", "512 MiB", "Memory that the broker may use for waiting tasks. Above it, tasks wait in the log.";
+        result_max_bytes: usize as Positive<Bytes> = "RESULT_MAX_BYTES", "10 MiB", "Size of the largest result of a task; at most 256 MiB.";
+    }
+    limits {}
+    /// The configuration of the HTTP API.
+    api: ApiConfig for Api {
+        enable_http: bool as Flag = "ENABLE_HTTP", "true", "Whether the API listens on HTTP.";
+        http_host: IpAddr as IpAddr = "HTTP_HOST", "127.0.0.1", "IP address that the API listens on.";
+        http_port: u16 as Whole<u16> = "HTTP_PORT", "8080", "Port that the API listens on. 0 picks a free port.";
+        payload_max_bytes: usize as Bytes = "PAYLOAD_MAX_BYTES", "10 MiB", "Size of the largest document that is accepted; at most 256 MiB.";
+        sync_wait_timeout: Duration as Millis = "SYNC_WAIT_TIMEOUT_MS", "2m", "How long a synchronous submission waits for its result.";
+        backlog_max: u64 as Whole<u64> = "BACKLOG_MAX", "5000", "Number of commits and reports that may wait for the orchestrator. Above half of it, a growing share of submissions gets 503; above all of it, every submission does.";
+        http_connections_max: usize as Positive<Whole<usize>> = "HTTP_CONNECTIONS_MAX", "10000", "Number of open HTTP connections, as far as the limit of open files allows.";
+        http_idle_timeout: Duration as Positive<Millis> = "HTTP_IDLE_TIMEOUT_MS", "75s", "How long an HTTP connection may be idle. Keep it above the idle timeout of a load balancer in front, which is usually 60s.";
+        drain_delay: Duration as Millis = "DRAIN_DELAY_MS", "500ms", "How long the API accepts connections after `/readyz` has turned to 503.";
+    }
+    limits {
+        http_bodies_max_bytes: usize as Bytes = "HTTP_BODIES_MAX_BYTES", "256 MiB", "Memory for the bodies of all requests in progress. Further requests get 503. It is never less than `PAYLOAD_MAX_BYTES`.";
+        http_header_max_bytes: usize as Bytes = "HTTP_HEADER_MAX_BYTES", "64 KiB", "Size of the largest head of an HTTP request.";
+        http_head_timeout: Duration as Positive<Millis> = "HTTP_HEAD_TIMEOUT_MS", "10s", "How long the head of an HTTP request may take from its first byte.";
+        http_body_timeout: Duration as Positive<Millis> = "HTTP_BODY_TIMEOUT_MS", "30s", "How long the body of an HTTP request may take.";
+        http_write_timeout: Duration as Positive<Millis> = "HTTP_WRITE_TIMEOUT_MS", "30s", "How long a caller may read nothing of its answer before the connection is closed.";
+        sse_heartbeat: Duration as Positive<Millis> = "SSE_HEARTBEAT_MS", "15s", "Interval of heartbeats on a silent event stream.";
+        sync_waiters_max: usize as Whole<usize> = "SYNC_WAITERS_MAX", "10000", "Number of callers that may wait for an answer at once. Further callers get 503.";
+        event_streams_max: usize as Whole<usize> = "EVENT_STREAMS_MAX", "1000", "Number of event streams that may be open at once. Further callers get 503.";
+        submissions_max: usize as Positive<Whole<usize>> = "SUBMISSIONS_MAX", "1000", "Number of submissions that may be on their way into the log at once. Further submissions get 503.";
+        tasks_waiting_max: u64 as Whole<u64> = "TASKS_WAITING_MAX", "100000", "Number of tasks that may wait for workers. Above half of it, a growing share of submissions gets 503; above all of it, every submission does.";
+    }
+    /// The configuration of the worker.
+    worker: WorkerConfig for Worker {
+        executor: String as String = "EXECUTOR", "reference", "Executor of the task type `default`: `reference`, `echo`, `noop`, `command:PROGRAM ARGS…`, or an `http://` URL.";
+        worker_concurrency: usize as Positive<Whole<usize>> = "WORKER_CONCURRENCY", "64", "Number of tasks of one type that a worker runs at once.";
+        worker_name: String as String = "WORKER_NAME", "", "Name of this worker in the history. Unset: a name is generated.";
+        max_task_attempts: u32 as Positive<Whole<u32>> = "MAX_TASK_ATTEMPTS", "3", "Number of attempts of a task, unless its type says otherwise.";
+    }
+    limits {
+        task_timeout: Duration as Positive<Millis> = "TASK_TIMEOUT_MS", "1m", "Timeout of an attempt, unless its type says otherwise.";
+        retry_delay: Duration as Millis = "RETRY_DELAY_MS", "500ms", "Delay before the second attempt, unless its type says otherwise.";
+        long_delay: Duration as Millis = "LONG_DELAY_MS", "30s", "Delays longer than this are kept by a timer instead of the task queue.";
+    }
+    /// The configuration of fetches.
+    references: ReferencesConfig for References {
+        href_allow: String as String = "HREF_ALLOW", "", "Places that documents may refer to by `href`, separated by commas: `s3://bucket/prefix`, `file:///root`, `https://host/path`, `http://host/path`, and with `private:` in front a host with addresses that are not public. Unset: no place.";
+        href_total_max_bytes: u64 as Bytes = "HREF_TOTAL_MAX_BYTES", "64 MiB", "Size of all documents that are fetched for one request.";
+        s3_endpoint: String as String = "S3_ENDPOINT", "", "Endpoint of `s3://` buckets. Unset: Amazon's endpoint of the region. The region and the credentials are `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the environment.";
+    }
+    limits {
+        href_timeout: Duration as Positive<Millis> = "HREF_TIMEOUT_MS", "10s", "Timeout of one fetch.";
+        href_max_bytes: usize as Bytes = "HREF_MAX_BYTES", "10 MiB", "Size of the largest fetched document, after decompression.";
+        href_max_count: usize as Whole<usize> = "HREF_MAX_COUNT", "100", "Number of documents that are fetched for one request.";
+        href_attempts: u32 as Positive<Whole<u32>> = "HREF_ATTEMPTS", "6", "Number of attempts of a fetch, where another attempt may help.";
+    }
+    /// The configuration of webhooks.
+    webhooks: WebhooksConfig for Webhooks {
+        #[secret true] webhook_secret: String as String = "WEBHOOK_SECRET", "", "Key that signs webhooks: `whsec_` and base64. Unset: no webhooks are sent, and the API refuses callbacks.";
+        webhook_url: String as String = "WEBHOOK_URL", "", "Webhook URL of requests that were submitted without an `x-callback` header.";
+        webhook_allow_private: bool as Flag = "WEBHOOK_ALLOW_PRIVATE", "false", "Whether webhooks may go to plain http and to private addresses.";
+    }
+    limits {
+        webhook_attempts: u32 as Whole<u32> = "WEBHOOK_ATTEMPTS", "8", "Number of attempts of a webhook.";
+        webhook_retry_delay: Duration as Millis = "WEBHOOK_RETRY_DELAY_MS", "5s", "Delay before the second attempt of a webhook. Each further delay is four times the one before.";
+    }
+    /// The configuration of every process.
+    process: ProcessConfig for Process {
+        shutdown_grace: Duration as Millis = "SHUTDOWN_GRACE_MS", "10s", "How long a role may take to finish its work after SIGTERM.";
+        admin_host: IpAddr as IpAddr = "ADMIN_HOST", "127.0.0.1", "IP address of the admin listener, which answers `/healthz`, `/readyz` and `/metrics`.";
+        admin_port: Option<u16> as Unless<Whole<u16>> = "ADMIN_PORT", "", "Port of the admin listener; 0 picks a free port. Unset: `up` takes 8081, or a free port if that is taken; a single role has no admin listener.";
+        log_format: LogFormat as LogFormat = "LOG_FORMAT", "text", "Format of the logs: `text` or `json`.";
+        log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs, in the syntax of `tracing`.";
+    }
+    limits {}
+}

@@ -1,3 +1,4 @@
+use domain::request::Sequence;
 use harness::World;
 use projections::fold;
 
@@ -18,7 +19,7 @@ async fn redelivery_of_everything_changes_nothing() {
                 let before = fold(None, first_commits(&events, from));
                 let written = before.as_ref().map_or(0, |view| view.seq);
                 let view = fold(before, first_commits(&events, to)).unwrap();
-                store.put(&view, written).await.unwrap();
+                store.put(&view, Sequence::new(written)).await.unwrap();
             }
         }
         assert_eq!(store.get(id).await.unwrap(), Some(orderly.clone()));

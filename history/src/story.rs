@@ -1,6 +1,8 @@
 //! The story of a request: its commits up to a point, the state that they fold to, and its cause.
 
-use domain::request::{Event, Failure, Phase, Recorded, RequestId, State, Status, evolve};
+use domain::request::{
+    Event, Failure, GroupIndex, Phase, Recorded, RequestId, Sequence, State, Status, evolve,
+};
 use jiff::{SignedDuration, Timestamp};
 use nats::Commit;
 use projections::View;
@@ -33,7 +35,7 @@ pub enum Cause {
     /// A group runs.
     Running {
         /// The index of the group, from 0.
-        group: u32,
+        group: GroupIndex,
         /// The number of its tasks.
         tasks: u32,
         /// The tasks without an outcome.
@@ -94,8 +96,10 @@ impl Story {
 
     /// The last commit's sequence.
     #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.commits.last().map_or(0, |commit| commit.sequence)
+    pub fn sequence(&self) -> Sequence {
+        self.commits
+            .last()
+            .map_or(Sequence::NONE, |commit| commit.sequence)
     }
 
     /// The time at which the last commit was stored.

@@ -93,10 +93,10 @@ impl Texts {
 
     fn outcome(&mut self, task: u32, verdict: Verdict) -> Report {
         Report::Outcome(Outcome {
-            group: GroupIndex::new(0),
+            group: GroupIndex::FIRST,
             task: TaskNumber::new(task),
-            run: Some(Run::new(0)),
-            attempt: AttemptNumber::new(1),
+            run: Some(Run::FIRST),
+            attempt: AttemptNumber::FIRST,
             worker: self.of(NAME_MAX_BYTES),
             started_at: Timestamp::UNIX_EPOCH,
             duration_ms: u64::MAX,
@@ -244,7 +244,7 @@ fn running(tasks: u32) -> State {
     let state = after(State::Absent, &[Event::Received(Box::new(received))]);
     let tasks = NonZeroU32::new(tasks).unwrap();
     let steps = Steps {
-        from: GroupIndex::new(0),
+        from: GroupIndex::FIRST,
         empty: Vec::new(),
         then: Then::Group { name: None, tasks },
     };
@@ -353,7 +353,7 @@ proptest! {
     #[test]
     fn the_largest_dead_letter_fits(mut texts in texts(), attempts in 1_u32..200) {
         let letter = DeadLetter {
-            task: TaskId { request: RequestId::of_key("a", "b"), group: GroupIndex::new(0), task: TaskNumber::new(1) },
+            task: TaskId { request: RequestId::of_key("a", "b"), group: GroupIndex::FIRST, task: TaskNumber::FIRST },
             run: Run::new(u32::MAX),
             task_type: texts.of(NAME_MAX_BYTES),
             document: texts.inline(),
@@ -366,6 +366,6 @@ proptest! {
         prop_assert!(of_headers(&headers) + body.len() <= BODY_MAX_BYTES);
         let back: DeadLetter = crate::packed::unpack(&headers, &body).unwrap();
         prop_assert_eq!(&back, &fitted);
-        prop_assert_eq!(back.attempts.last().map(|a| a.attempt), Some(attempts - 1));
+        prop_assert_eq!(back.attempts.last().map(|a| a.attempt), Some(AttemptNumber::new(attempts - 1)));
     }
 }

@@ -13,7 +13,7 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident($bare:ty)) => {
         $(#[$doc])*
         #[derive(
-            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize,
+            Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize,
             Deserialize, JsonSchema,
         )]
         #[serde(transparent)]
@@ -41,7 +41,14 @@ macro_rules! number {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        /// The bare number too: log lines and messages show it.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
             }
         }
 
@@ -119,6 +126,12 @@ impl TaskNumber {
         (1..=count).map(Self)
     }
 
+    /// Whether a group of this size has the task.
+    #[must_use]
+    pub const fn is_within(self, size: u32) -> bool {
+        self.0 >= 1 && self.0 <= size
+    }
+
     /// The place of the task in a list of all tasks of its group; `None` for 0, which no task has.
     #[must_use]
     pub fn index(self) -> Option<usize> {
@@ -153,10 +166,37 @@ impl Run {
 impl Sequence {
     /// Before the first commit.
     pub const NONE: Self = Self(0);
+    /// The first commit of a stream.
+    pub const FIRST: Self = Self(1);
+    /// After every commit.
+    pub const MAX: Self = Self(u64::MAX);
 
     /// The sequence so many commits later.
     #[must_use]
     pub const fn plus(self, commits: u64) -> Self {
         Self(self.0.saturating_add(commits))
+    }
+
+    /// The sequence so many commits earlier, or 0.
+    #[must_use]
+    pub const fn minus(self, commits: u64) -> Self {
+        Self(self.0.saturating_sub(commits))
+    }
+
+    /// The sequence before this one.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        self.minus(1)
+    }
+
+    /// How many sequences there are after an earlier one, up to this.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The sequences from this one to the last, both included.
+    pub fn through(self, last: Self) -> impl Iterator<Item = Self> {
+        (self.0..=last.0).map(Self)
     }
 }

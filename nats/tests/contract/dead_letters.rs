@@ -139,29 +139,27 @@ async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
     let tasks = Tasks::new(connection.clone());
     let id = letter(0, attempt(1, "exit-1")).task;
     let document = Payload::from("<vnml/>");
+    // One attempt in each run before.
     let run = |run| Attempts {
-        before: run,
-        earlier: run,
-        run,
+        before: AttemptNumber::new(run),
+        earlier: AttemptNumber::new(run),
+        run: Run::new(run),
         again: false,
     };
     let send = |attempts| tasks.send("default", id, attempts, &document, None);
-    assert_eq!(send(run(AttemptNumber::NONE)).await.unwrap(), Stored::Now);
+    assert_eq!(send(run(0)).await.unwrap(), Stored::Now);
     let options = PullOptions { concurrency: 1 };
     let mut pull = Pull::open(&connection, "default", options).await.unwrap();
     pull.ask().await.unwrap();
     let old = pull.next().await.unwrap().ok().unwrap();
 
-    assert_eq!(
-        send(run(AttemptNumber::FIRST)).await.unwrap(),
-        Stored::Already
-    );
+    assert_eq!(send(run(1)).await.unwrap(), Stored::Already);
     tasks
-        .send_over("default", id, run(AttemptNumber::FIRST), &document, None)
+        .send_over("default", id, run(1), &document, None)
         .await
         .unwrap();
     tasks
-        .send_over("default", id, run(AttemptNumber::FIRST), &document, None)
+        .send_over("default", id, run(1), &document, None)
         .await
         .unwrap();
     old.delivery.terminate().await.unwrap();
@@ -263,7 +261,7 @@ async fn a_letter_with_a_large_document_is_completed_with_as_many_attempts_as_fi
         (Some(Sequence::new(7)), true)
     );
     assert_eq!(completed.document, kept.document);
-    let numbers: Vec<u32> = completed.attempts.iter().map(|a| a.attempt).collect();
+    let numbers: Vec<u32> = completed.attempts.iter().map(|a| a.attempt.get()).collect();
     assert_eq!(numbers.last(), Some(&1_000));
     assert!((2..1_000).contains(&numbers.len()), "{numbers:?}");
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use domain::feed::CloudEvent;
-use domain::request::{Cancelled, Event, GroupIndex, Recorded};
+use domain::request::{Cancelled, Event, GroupIndex, Recorded, Sequence};
 use futures::StreamExt;
 use harness::World;
 use jiff::Timestamp;
@@ -17,9 +17,9 @@ fn events(from: u64, to: u64) -> Vec<Recorded<&'static Event>> {
         group: GroupIndex::FIRST,
     };
     let request = new_id();
-    let event = |sequence| Recorded {
+    let event = |sequence: u64| Recorded {
         request,
-        sequence,
+        sequence: Sequence::new(sequence),
         index: 0,
         at: Timestamp::UNIX_EPOCH,
         traceparent: None,

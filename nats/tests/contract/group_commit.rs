@@ -147,7 +147,7 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
             }
         }
     }
-    assert_eq!(tasks, (1..=WRITERS).collect());
+    assert_eq!(tasks, TaskNumber::up_to(WRITERS).collect());
     assert!(messages < WRITERS / 100, "joined: {messages}");
 }
 

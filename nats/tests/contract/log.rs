@@ -11,15 +11,13 @@ const ROUNDS: usize = 10;
 /// In every race exactly one writer's commit is there, and it alone is told so.
 async fn race(logs: &[Log]) {
     let id = new_id();
-    let mut expected = 0;
+    let mut expected = Sequence::NONE;
     for round in 0..ROUNDS {
         let writers = (0..WRITERS).map(|writer| {
             let log = &logs[writer % logs.len()];
             let event = received(&format!("{round}/{writer}"));
             async move {
-                let answer = log
-                    .append(id, Sequence::new(expected), std::slice::from_ref(&event))
-                    .await;
+                let answer = log.append(id, expected, std::slice::from_ref(&event)).await;
                 (event, answer)
             }
         });
@@ -33,10 +31,7 @@ async fn race(logs: &[Log]) {
             assert!(matches!(answer, Ok(_) | Err(Error::Conflict)), "{answer:?}");
         }
         let last = logs[0].last(id).await.unwrap().unwrap();
-        assert_eq!(
-            (last.sequence, last.previous),
-            (*sequence, Sequence::new(expected))
-        );
+        assert_eq!((last.sequence, last.previous), (*sequence, expected));
         assert_eq!(&last.events, std::slice::from_ref(event));
         expected = *sequence;
     }
@@ -140,12 +135,12 @@ async fn a_history_of_more_commits_than_one_read_gives_is_read_whole() {
     let world = World::start().await;
     let log = log(world.nats_url(), &Topology::default()).await;
     let id = new_id();
-    let mut last = 0;
+    let mut last = Sequence::NONE;
     for group in 0..1_050 {
         last = log
             .append(
                 id,
-                Sequence::new(last),
+                last,
                 &[Event::GroupCompleted {
                     group: GroupIndex::new(group),
                 }],
@@ -155,10 +150,7 @@ async fn a_history_of_more_commits_than_one_read_gives_is_read_whole() {
     }
     let commits = log.read(id, Sequence::NONE).await.unwrap();
     assert_eq!(commits.len(), 1_050);
-    assert_eq!(
-        commits.last().map(|c| c.sequence),
-        Some(Sequence::new(last))
-    );
+    assert_eq!(commits.last().map(|c| c.sequence), Some(last));
 }
 
 #[tokio::test]
@@ -167,28 +159,18 @@ async fn a_history_of_more_bytes_than_one_read_gives_is_read_whole() {
     let world = World::own_configured("max_pending: 1MB\n").await;
     let written = log(world.nats_url(), &Topology::default()).await;
     let id = new_id();
-    let mut last = 0;
+    let mut last = Sequence::NONE;
     let mut sequences = Vec::new();
     for _ in 0..100 {
         let event = received(&dense(130_000));
-        last = written
-            .append(id, Sequence::new(last), &[event])
-            .await
-            .unwrap();
+        last = written.append(id, last, &[event]).await.unwrap();
         sequences.push(last);
     }
     let fresh = log(world.nats_url(), &Topology::default()).await;
     let commits = fresh.read(id, Sequence::NONE).await.unwrap();
-    let found: Vec<u64> = commits.iter().map(|commit| commit.sequence).collect();
+    let found: Vec<Sequence> = commits.iter().map(|commit| commit.sequence).collect();
     assert_eq!(found, sequences);
-    assert_eq!(
-        fresh
-            .load_since(id, Sequence::new(last))
-            .await
-            .unwrap()
-            .sequence(),
-        Sequence::new(last)
-    );
+    assert_eq!(fresh.load_since(id, last).await.unwrap().sequence(), last);
 }
 
 #[tokio::test]
@@ -196,12 +178,12 @@ async fn a_history_is_read_in_pages_that_say_where_the_next_begins() {
     let world = World::start().await;
     let log = log(world.nats_url(), &Topology::default()).await;
     let (id, other) = (new_id(), new_id());
-    let mut last = 0;
+    let mut last = Sequence::NONE;
     for group in 0..6 {
         let event = Event::GroupCompleted {
             group: GroupIndex::new(group),
         };
-        last = log.append(id, Sequence::new(last), &[event]).await.unwrap();
+        last = log.append(id, last, &[event]).await.unwrap();
         log.append(other, Sequence::NONE, &[received("x")])
             .await
             .ok();
@@ -211,16 +193,7 @@ async fn a_history_is_read_in_pages_that_say_where_the_next_begins() {
     let next = first.next.expect("there is more");
     assert_eq!(next, first.commits[3].sequence);
     let rest = log.read_page(id, next, 2).await.unwrap();
-    assert_eq!(
-        rest.commits.last().map(|c| c.sequence),
-        Some(Sequence::new(last))
-    );
+    assert_eq!(rest.commits.last().map(|c| c.sequence), Some(last));
     assert_eq!((rest.commits.len(), rest.next), (2, None));
-    assert_eq!(
-        log.read_page(id, Sequence::new(last), 4)
-            .await
-            .unwrap()
-            .commits,
-        []
-    );
+    assert_eq!(log.read_page(id, last, 4).await.unwrap().commits, []);
 }

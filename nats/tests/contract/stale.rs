@@ -156,7 +156,7 @@ async fn what_is_loaded_as_current_is_not_behind() {
         "it is behind"
     );
     assert_eq!(there.load_current(id).await.unwrap().sequence(), started);
-    let ahead = there.load_since(id, started + 1).await;
+    let ahead = there.load_since(id, started.next()).await;
     assert!(
         ahead.is_err_and(|error| error.is_transient()),
         "what is not there is not made up"
@@ -165,7 +165,7 @@ async fn what_is_loaded_as_current_is_not_behind() {
 
 #[tokio::test]
 async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobody_does() {
-    const FAR: u64 = 1_000_000;
+    const FAR: Sequence = Sequence::new(1_000_000);
     let world = World::start().await;
     let (here, there, id) = known_to_both(&world).await;
     let known = there.load(id).await.unwrap().sequence();
@@ -177,9 +177,9 @@ async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobo
     let ended = here.execute(id, advance(ended, None)).await;
     assert!(ended.unwrap().sequence > now && now > known);
     let mut delivered = here.read(id, Sequence::NONE).await.unwrap().swap_remove(0);
-    (delivered.request, Sequence::new(delivered.sequence)) = (new_id(), FAR);
+    (delivered.request, delivered.sequence) = (new_id(), FAR);
     drop(there.observe(&delivered).await);
-    assert!(there.hand_over(id, Sequence::new(FAR)));
+    assert!(there.hand_over(id, FAR));
     assert_eq!(there.load(id).await.unwrap().sequence(), now);
 }
 

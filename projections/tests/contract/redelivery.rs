@@ -17,9 +17,9 @@ async fn redelivery_of_everything_changes_nothing() {
         for from in 0..commits.len() {
             for to in from + 1..=commits.len() {
                 let before = fold(None, first_commits(&events, from));
-                let written = before.as_ref().map_or(0, |view| view.seq);
+                let written = before.as_ref().map_or(Sequence::NONE, |view| view.seq);
                 let view = fold(before, first_commits(&events, to)).unwrap();
-                store.put(&view, Sequence::new(written)).await.unwrap();
+                store.put(&view, written).await.unwrap();
             }
         }
         assert_eq!(store.get(id).await.unwrap(), Some(orderly.clone()));

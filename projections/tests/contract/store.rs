@@ -151,7 +151,7 @@ async fn scripts_that_redis_has_forgotten_are_loaded_in_the_middle_of_many_write
         .unzip();
     let redis = &mut world.redis().await;
     for views in [&before, &after] {
-        let written: Vec<_> = views.iter().map(|view| (view, 0)).collect();
+        let written: Vec<_> = views.iter().map(|view| (view, Sequence::NONE)).collect();
         store.put_all(&written).await.unwrap();
         let () = redis::cmd("SCRIPT")
             .arg("FLUSH")
@@ -179,7 +179,7 @@ async fn what_one_key_refuses_is_told_apart_from_a_redis_that_takes_nothing() {
         let () = set.query_async(redis).await.unwrap();
         let error = store.put(&refused, Sequence::NONE).await.unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
-        let both = [(&refused, 0), (&taken, 0)];
+        let both = [(&refused, Sequence::NONE), (&taken, Sequence::NONE)];
         let error = store.put_all(&both).await.unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
         // None of the keys of others is kept from them.

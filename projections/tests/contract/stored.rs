@@ -182,10 +182,10 @@ async fn a_view_that_is_written_commit_by_commit_is_stored_as_ever() {
             continue;
         }
         world.flush_redis().await;
-        let mut written = 0;
+        let mut written = Sequence::NONE;
         for length in 1..=events.len() {
             let view = view(events[..length].to_vec());
-            store.put(&view, Sequence::new(written)).await.unwrap();
+            store.put(&view, written).await.unwrap();
             written = view.seq;
         }
         agrees(&dump(redis).await, &format!("{name}-step-by-step.txt"));

@@ -1,5 +1,6 @@
 //! `fanfold document …`: checks, hydrates and splits documents without any server.
 
+use domain::request::TaskNumber;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -201,7 +202,9 @@ fn tasks(
     let printed = resources.resolve(|known| {
         let count = document.count_tasks(known, group, Effort::Whole)?;
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let numbers = task.map_or(1..=count, |task| task..=task);
+        let numbers = task
+            .map_or(1..=count, |task| task..=task)
+            .map(TaskNumber::new);
         document.tasks(known, group, numbers, usize::MAX, Effort::Whole)
     })?;
     if let (Some(task), true) = (task, printed.is_empty()) {

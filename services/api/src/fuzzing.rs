@@ -2,8 +2,11 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::events::Place;
-use crate::{idempotency, list, media, tasks};
+use crate::http::idempotency;
+use crate::http::media;
+use crate::valuation::events::Place;
+use crate::valuation::tasks;
+use crate::valuations;
 
 /// The key in an `Idempotency-Key` header; `None` when the header is invalid.
 #[must_use]

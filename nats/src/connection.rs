@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind};
@@ -14,7 +15,7 @@ use crate::{Error, account, size};
 /// and fast batches, and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
-/// How often a waiting caller checks whether a lost connection is back.
+/// How often a waiting caller checks whether a lost connection is back, or was made anew.
 const CONNECTED_LOOK: Duration = Duration::from_millis(20);
 /// How long the client may take to send buffered messages.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -139,6 +140,18 @@ impl Connection {
         match silent.then(|| self.denied.publishing_to(subject)).flatten() {
             Some(said) => Refusal::Denied(said),
             None => refusal(error),
+        }
+    }
+
+    /// How often the client has connected.
+    pub(crate) fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the client has connected again since it had connected this often.
+    pub(crate) async fn renewed(&self, connects: u64) {
+        while self.connects() == connects {
+            tokio::time::sleep(CONNECTED_LOOK).await;
         }
     }
 

@@ -243,12 +243,35 @@ fn log_event(event: &Event) {
     }
 }
 
-/// A URL without its password.
-fn redacted(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}***{}", &url[..scheme + 3], &url[at..])
+/// URLs, separated by commas, without their credentials. An address without a scheme may have some
+/// too.
+fn redacted(urls: &str) -> String {
+    let one = |url: &str| {
+        let address = url.find("://").map_or(0, |scheme| scheme + 3);
+        match url.rfind('@') {
+            Some(at) if at >= address => format!("{}***{}", &url[..address], &url[at..]),
+            _ => url.to_owned(),
         }
-        _ => url.to_owned(),
+    };
+    urls.split(',').map(one).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redacted;
+
+    #[test]
+    fn credentials_are_masked_in_every_address_of_a_list() {
+        for (urls, shown) in [
+            ("nats://a:b@h:1", "nats://***@h:1"),
+            (
+                "nats://a:b@h:1,nats://c:d@i:2",
+                "nats://***@h:1,nats://***@i:2",
+            ),
+            ("token@h:1,h:2", "***@h:1,h:2"),
+            ("nats://h:1", "nats://h:1"),
+        ] {
+            assert_eq!(redacted(urls), shown);
+        }
     }
 }

@@ -25,7 +25,6 @@ use runtime::Documents;
 pub use dead_letters::{Answer, Change, Changed};
 pub use fork::{ForkError, ForkPlan};
 pub use readiness::Readiness;
-pub use redrive::Redrive;
 pub use seen::Seen;
 pub use stuck::{STUCK_AFTER, StuckWatch};
 pub use submit::{Submission, SubmitError, Submitted};

@@ -197,7 +197,7 @@ fn tasks(
         }
         let found: Vec<_> = found.range(1..=expected).map(|(_, bytes)| bytes).collect();
         let put = derivation.put_results(&found);
-        put.map_err(failed)
+        put.map_err(|failure| failed(&failure))
             .with_context(|| format!("the results of group {earlier}"))?;
     }
     let printed = resources.derive(&mut derivation, |derivation| match task {
@@ -210,7 +210,7 @@ fn tasks(
     Ok(printed)
 }
 
-fn failed(failure: Failure) -> anyhow::Error {
+fn failed(failure: &Failure) -> anyhow::Error {
     anyhow!("{}", failure.message)
 }
 
@@ -265,12 +265,12 @@ impl ResourcesAt {
         loop {
             match work(derivation) {
                 Ok(done) => return Ok(done),
-                Err(Halt::Fails(failure)) => return Err(failed(*failure)),
+                Err(Halt::Fails(failure)) => return Err(failed(&failure)),
                 Err(Halt::TakesLonger) => bail!("the document takes longer than it may"),
                 Err(Halt::Capture(uris)) => {
                     for uri in uris {
                         let captured = derivation.capture(&uri, &self.read(&uri)?);
-                        captured.map_err(failed)?;
+                        captured.map_err(|failure| failed(&failure))?;
                     }
                 }
             }

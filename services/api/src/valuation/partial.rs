@@ -59,13 +59,11 @@ impl Api {
 }
 
 impl Pieces {
-    /// The derivation with the results of those groups in place.
-    fn derivation(&self) -> Result<Derivation, String> {
+    /// The derivation with the results of those groups in place, and without the resources, of
+    /// which only tasks are made.
+    fn assembled(&self) -> Result<Derivation, String> {
         let failed = |failure: Failure| failure.message;
         let mut derivation = Derivation::accept(&self.document).map_err(failed)?;
-        for (uri, bytes) in &self.resources {
-            derivation.capture(uri, bytes).map_err(failed)?;
-        }
         for results in &self.results {
             derivation.put_results(results).map_err(failed)?;
         }
@@ -74,10 +72,12 @@ impl Pieces {
 
     /// The input of one task, as the orchestrator makes it.
     pub(crate) fn task(&self, group: u32, task: u32) -> Result<Option<TaskDocument>, String> {
-        let made = self
-            .derivation()?
-            .tasks(group, [task], usize::MAX, Effort::Whole);
-        match made {
+        let mut derivation = self.assembled()?;
+        for (uri, bytes) in &self.resources {
+            let captured = derivation.capture(uri, bytes);
+            captured.map_err(|failure| failure.message)?;
+        }
+        match derivation.tasks(group, [task], usize::MAX, Effort::Whole) {
             Ok(mut made) => Ok(made.pop()),
             Err(Halt::Fails(failure)) => Err(failure.message),
             Err(Halt::Capture(uris)) => Err(format!("not captured: {}", uris.join(", "))),
@@ -96,7 +96,7 @@ pub(crate) async fn so_far(
     let groups = request.completed.len();
     let pieces = api.pieces(id, &request, groups).await?;
     let assembling = move || {
-        let derivation = pieces.derivation()?;
+        let derivation = pieces.assembled()?;
         Ok(derivation.document().response_so_far(groups))
     };
     let document = at_cost(&api.pool, Cost::Costly, assembling).await?;

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use operations::Redrive;
 use serde_json::json;
 
 use crate::http::body::PostedJson;
@@ -39,7 +38,8 @@ pub async fn redrive(
     let id = parse_id(&id)?;
     let why = input::json::<WhyBody>(&body.bytes)?.check()?;
     let redrive = api.operations.redrive(id, why).await;
-    let Redrive { receipt, redriven } = redrive.map_err(|error| input::refused(id, error))?;
+    let receipt = redrive.map_err(|error| input::refused(id, error))?;
+    let redriven = api.operations.redriven(id, receipt).await?;
     tracing::info!(request = %id, "redriven");
     let body = Json(json!({
         "requestId": id,

@@ -28,7 +28,7 @@ pub fn choose<'o>(accept: &[u8], offers: &[&'o str]) -> Option<(&'o str, u16)> {
 #[must_use]
 pub fn cursors(text: &str) -> [Option<String>; 3] {
     [
-        list::place(text).ok().map(list::cursor),
+        valuations::place(text).ok().map(valuations::cursor),
         text.parse::<Place>().ok().map(|place| place.to_string()),
         tasks::place(text)
             .ok()

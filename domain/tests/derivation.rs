@@ -183,3 +183,23 @@ fn the_outline_of_a_document_has_its_groups_and_the_tasks_that_can_start_at_once
     assert_eq!(told, [(Some("a"), 1), (Some("b"), 0), (Some("c"), 2)]);
     assert_eq!(first_group(&document, Effort::Short), NonZeroU32::new(1));
 }
+
+#[test]
+fn a_derivation_passes_so_many_empty_groups_at_once_unless_the_effort_is_whole() {
+    let xml = format!("<vnml><project>{}</project></vnml>", "<group/>".repeat(600));
+    let mut derived = derivation(&xml);
+    assert_eq!(
+        derived.steps(GroupIndex::FIRST, Effort::Medium),
+        Err(Halt::TakesLonger)
+    );
+    assert_eq!(
+        derived.steps(GroupIndex::FIRST, Effort::Medium),
+        Err(Halt::TakesLonger)
+    );
+    let steps = derived.steps(GroupIndex::FIRST, Effort::Medium).unwrap();
+    assert_eq!(steps.empty.len(), 600);
+    let steps = derivation(&xml)
+        .steps(GroupIndex::FIRST, Effort::Whole)
+        .unwrap();
+    assert_eq!(steps.empty.len(), 600);
+}

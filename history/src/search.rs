@@ -161,7 +161,7 @@ impl Found {
                 self.status = Status::Failed;
                 self.fingerprint = Some(e.failure.fingerprint());
                 self.codes.insert(e.failure.code.clone());
-                self.cause = Some(Cause::Failed(e.failure));
+                self.cause = Some(Cause::Failed((&e.failure).into()));
             }
             Event::Redriven(_) => {
                 self.status = Status::Running;

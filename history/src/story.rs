@@ -1,7 +1,8 @@
 //! The story of a request: its commits up to a point, the state that they fold to, and its cause.
 
 use domain::request::{
-    Event, Failure, GroupIndex, Phase, Recorded, RequestId, Sequence, State, Status, evolve,
+    Attempt, Event, Failure, GroupIndex, Phase, Recorded, RequestId, Sequence, State, Status,
+    TaskNumber, evolve,
 };
 use jiff::{SignedDuration, Timestamp};
 use nats::Commit;
@@ -22,6 +23,32 @@ pub struct Story {
     pub view: View,
     /// The number of commits after the point.
     pub later: usize,
+}
+
+/// The part of a failure that says why. A failure itself may have a thousand tasks with all their
+/// attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureSummary {
+    /// The code of the failure.
+    pub code: String,
+    /// The message of the failure.
+    pub message: String,
+    /// The number of tasks that the failure lists.
+    pub tasks: usize,
+    /// The first listed task with an attempt, and its last attempt.
+    pub first: Option<(TaskNumber, Attempt)>,
+}
+
+impl From<&Failure> for FailureSummary {
+    fn from(failure: &Failure) -> Self {
+        let mut tasks = failure.tasks.iter();
+        Self {
+            code: failure.code.clone(),
+            message: failure.message.clone(),
+            tasks: failure.tasks.len(),
+            first: tasks.find_map(|task| Some((task.task, task.attempts.last()?.clone()))),
+        }
+    }
 }
 
 /// Why a request is where it is.
@@ -55,7 +82,7 @@ pub enum Cause {
         took: SignedDuration,
     },
     /// The request failed.
-    Failed(Failure),
+    Failed(FailureSummary),
     /// Somebody cancelled the request.
     Cancelled {
         /// The person.
@@ -116,7 +143,7 @@ impl Story {
             return Cause::Planning { since };
         };
         match (&request.phase, self.view.status.plain()) {
-            (Phase::Failed { failure, .. }, _) => Cause::Failed(failure.clone()),
+            (Phase::Failed { failure, .. }, _) => Cause::Failed(failure.into()),
             (_, Status::Succeeded) => self.succeeded(),
             (_, Status::Cancelled) => self.cancelled(),
             (Phase::Running(group), _) => Cause::Running {

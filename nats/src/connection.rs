@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind};
@@ -14,7 +15,7 @@ use crate::{Error, account, size};
 /// and fast batches, and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
-/// How often a waiting caller checks whether a lost connection is back.
+/// How often a waiting caller checks whether a lost connection is back, or was made anew.
 const CONNECTED_LOOK: Duration = Duration::from_millis(20);
 /// How long the client may take to send buffered messages.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -142,6 +143,18 @@ impl Connection {
         }
     }
 
+    /// How often the client has connected.
+    pub(crate) fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the client has connected again since it had connected this often.
+    pub(crate) async fn renewed(&self, connects: u64) {
+        while self.connects() == connects {
+            tokio::time::sleep(CONNECTED_LOOK).await;
+        }
+    }
+
     /// Whether a publish goes out now, rather than into the client's reconnect buffer.
     pub(crate) fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
@@ -230,12 +243,35 @@ fn log_event(event: &Event) {
     }
 }
 
-/// A URL without its password.
-fn redacted(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}***{}", &url[..scheme + 3], &url[at..])
+/// URLs, separated by commas, without their credentials. An address without a scheme may have some
+/// too.
+fn redacted(urls: &str) -> String {
+    let one = |url: &str| {
+        let address = url.find("://").map_or(0, |scheme| scheme + 3);
+        match url.rfind('@') {
+            Some(at) if at >= address => format!("{}***{}", &url[..address], &url[at..]),
+            _ => url.to_owned(),
         }
-        _ => url.to_owned(),
+    };
+    urls.split(',').map(one).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redacted;
+
+    #[test]
+    fn credentials_are_masked_in_every_address_of_a_list() {
+        for (urls, shown) in [
+            ("nats://a:b@h:1", "nats://***@h:1"),
+            (
+                "nats://a:b@h:1,nats://c:d@i:2",
+                "nats://***@h:1,nats://***@i:2",
+            ),
+            ("token@h:1,h:2", "***@h:1,h:2"),
+            ("nats://h:1", "nats://h:1"),
+        ] {
+            assert_eq!(redacted(urls), shown);
+        }
     }
 }

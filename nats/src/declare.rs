@@ -90,9 +90,9 @@ fn take_limit(wanted: &mut stream::Config, found: &stream::Config) {
 
 fn another(stream: &str, difference: &str) -> Error {
     Error::Unsuitable(format!(
-        "stream {stream} exists with another configuration: {difference}. Change the setting; \
-         or bring the stream to it with `fanfold deployment set`, or with `nats stream edit \
-         {stream}`"
+        "stream {stream} exists with another configuration: {difference}. Change the setting, or \
+         edit the stream with `nats stream edit {stream}`. Once facts are stored, \
+         `fanfold deployment set` changes them and the streams together"
     ))
 }
 

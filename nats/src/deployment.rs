@@ -79,6 +79,17 @@ impl Connection {
         }
     }
 
+    /// Removes the facts at a sequence, unless others have replaced them.
+    pub async fn remove_facts(&self, sequence: u64) -> Result<(), Error> {
+        let stream = self.jetstream.get_stream(DEPLOYMENT).await;
+        let stream = stream.map_err(Error::unavailable)?;
+        match stream.delete_message(sequence).await {
+            Ok(_) => Ok(()),
+            Err(_) if self.facts().await?.sequence != sequence => Ok(()),
+            Err(error) => Err(Error::unavailable(error)),
+        }
+    }
+
     /// How many tasks of a type are in the work queue, waiting or running.
     pub async fn tasks_of(&self, task_type: &str) -> Result<usize, Error> {
         let stream = match self.jetstream.get_stream(TASKS).await {

@@ -1,7 +1,6 @@
 //! Pulling exactly as many tasks as there is room for, so that no lease runs on a task that only
 //! waits in a buffer.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
@@ -104,8 +103,7 @@ impl Pull {
         if !self.connection.is_connected() {
             return Ok(());
         }
-        let statistics = self.connection.client.statistics();
-        let connects = statistics.connects.load(Ordering::Relaxed);
+        let connects = self.connection.connects();
         if connects != self.connects {
             // A broker that was restarted does not know the earlier requests. One that was not
             // restarted may still serve them, until they expire.

@@ -165,7 +165,19 @@ pub(crate) async fn messages(
     from: From,
     most: Most,
 ) -> Result<Batch, Error> {
-    let reading = Box::pin(batch(connection, stream, subject, from, most));
+    let reading = Box::pin(async {
+        loop {
+            let connects = connection.connects();
+            tokio::select! {
+                read = batch(connection, stream, subject, from, most) => return read,
+                // A broker that closed the connection forgets the question, as it does to a client
+                // that reads too slowly. Nobody would answer.
+                () = connection.renewed(connects) => {
+                    tracing::debug!(stream, "the connection was made anew; asking for the page again");
+                }
+            }
+        }
+    });
     let read = tokio::time::timeout(READ_TIMEOUT, reading).await;
     read.map_err(|_| Error::Unavailable(format!("no answer within {READ_TIMEOUT:?}")))?
 }

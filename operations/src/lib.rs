@@ -8,6 +8,7 @@
 mod cancel;
 mod dead_letters;
 mod fork;
+pub mod readiness;
 pub mod rebuild;
 mod redrive;
 mod seen;
@@ -23,7 +24,7 @@ use runtime::Documents;
 
 pub use dead_letters::{Answer, Change, Changed};
 pub use fork::{ForkError, ForkPlan};
-pub use redrive::Redrive;
+pub use readiness::Readiness;
 pub use seen::Seen;
 pub use stuck::{STUCK_AFTER, StuckWatch};
 pub use submit::{Submission, SubmitError, Submitted};

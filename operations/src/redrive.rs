@@ -4,35 +4,35 @@ use nats::{Error, ExecuteError, Receipt};
 
 use crate::{Operations, Why};
 
-/// A request that runs again.
-#[derive(Clone, Debug)]
-pub struct Redrive {
-    /// The proof that the command was obeyed.
-    pub receipt: Receipt,
-    /// The event that says what runs again.
-    pub redriven: Option<Redriven>,
-}
-
 impl Operations {
     /// Runs the failed tasks of a request again.
-    pub async fn redrive(&self, request: RequestId, why: Why) -> Result<Redrive, ExecuteError> {
+    pub async fn redrive(&self, request: RequestId, why: Why) -> Result<Receipt, ExecuteError> {
         // The domain refuses first: only a request that can be redriven may be too old for it.
         self.would_redrive(request).await?;
         let redriven = self.log.execute(request, self.command(why)).await;
-        let receipt = self.done(request, redriven)?;
+        self.done(request, redriven)
+    }
+
+    /// The event of a redrive, which says what runs again.
+    pub async fn redriven(
+        &self,
+        request: RequestId,
+        receipt: Receipt,
+    ) -> Result<Option<Redriven>, Error> {
         let commits = self.log.read(request, receipt.sequence.before()).await?;
         let mut events = commits.into_iter().flat_map(|commit| commit.events);
-        let redriven = events.find_map(|event| match event {
+        Ok(events.find_map(|event| match event {
             Event::Redriven(redriven) => Some(redriven),
             _ => None,
-        });
-        Ok(Redrive { receipt, redriven })
+        }))
     }
 
     /// Decides a redrive and commits nothing.
     pub async fn would_redrive(&self, request: RequestId) -> Result<(), ExecuteError> {
-        let command = self.command(Why::none());
-        self.log.decide(request, command).await?;
+        let decided = self.log.decide(request, self.command(Why::none())).await;
+        // This process may not be the one that goes on with the request.
+        self.log.forget(request);
+        decided?;
         if self.is_too_old(request).await? {
             return Err(Rejection::TooOld.into());
         }

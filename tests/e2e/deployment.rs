@@ -158,3 +158,24 @@ async fn a_change_that_cannot_be_leaves_everything_as_it_was() {
             .contains("`nats consumer rm TASKS worker-bonds`")
     );
 }
+
+#[tokio::test]
+async fn facts_that_the_broker_cannot_carry_are_not_stored() {
+    let world = World::own().await;
+    let data = world.folder().join("data");
+    let own = [
+        ("NATS_URL", ""),
+        ("REDIS_URL", ""),
+        ("DATA_DIR", data.to_str().unwrap()),
+        ("EXECUTOR", "echo"),
+        ("HTTP_PORT", "0"),
+        ("ADMIN_PORT", "0"),
+    ];
+    let too_much = [&own[..], &[("TASKS_MAX_BYTES", "9000 GiB")]].concat();
+    let said = refused(&world, "up", &too_much).await;
+    assert!(said.contains("TASKS"), "{said}");
+    // The data folder is as good as new.
+    let program = Program::start(BINARY, "up", &world, &own[..4]).await;
+    let answer = program.client().submit(&document(1, 1), "sync=Y").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}

@@ -184,3 +184,28 @@ async fn a_dry_run_says_what_a_document_would_become_and_leaves_nothing_behind()
         .unwrap();
     assert_eq!(requests.cached_info().state.messages, 0);
 }
+
+#[tokio::test]
+async fn the_finished_groups_can_be_read_where_a_later_one_refers_to_no_document() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let root = world.folder().join("curves");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("m.xml"), "no XML").unwrap();
+    let allow = format!("file://{}", root.display());
+    let program = up(&world, &valuer, &[("HREF_ALLOW", &allow)]).await;
+    let client = program.client();
+    let document = document(2, 1);
+    let (first, second) = document.rsplit_once("<valuation").unwrap();
+    let document = format!("{first}<valuation href=\"{allow}/m.xml\"{second}");
+    let id = client.submit(&document, "").await.id();
+    let status = client.until_status(&id, "failed").await;
+    assert_eq!(
+        status["failure"]["code"], "hydration-fetch-failed",
+        "{status}"
+    );
+    let partial = client.get(&format!("/valuation/{id}/results?partial=true"));
+    let partial = partial.await;
+    assert_eq!(partial.status, StatusCode::OK, "{}", partial.body);
+    assert!(partial.body.contains("<amount>"), "{}", partial.body);
+}

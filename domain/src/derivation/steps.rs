@@ -9,6 +9,9 @@ const SHORT_BYTES: usize = 16 * 1024;
 /// The most bytes of text that are written with [`Effort::Medium`].
 const MEDIUM_BYTES: usize = 1024 * 1024;
 
+/// The most groups without tasks that are passed at once, unless the effort is whole.
+const EMPTY_AT_ONCE: usize = 256;
+
 impl Derivation {
     /// Ends the running group with these results, in task order. If it is the last group, this
     /// gives the response. The results themselves then stay out of the document, because nothing
@@ -33,8 +36,12 @@ impl Derivation {
     /// The steps from group `from` on, after the results of the groups before it are in place.
     /// After a halt, this goes on from where it was.
     pub fn steps(&mut self, from: GroupIndex, effort: Effort) -> Result<Steps<Vec<u8>>, Halt> {
+        let first = self.placed;
         loop {
             let group = self.placed;
+            if group - first >= EMPTY_AT_ONCE && effort != Effort::Whole {
+                return Err(Halt::TakesLonger);
+            }
             if group >= self.document.groups() {
                 let then = Then::Response(self.response(effort)?);
                 return Ok(self.after_empty(from, then));

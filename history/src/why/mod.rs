@@ -113,13 +113,12 @@ impl Explanation {
                 Event::TaskSucceeded(_) | Event::GroupCompleted { .. }
             )
         };
-        let telling: Vec<_> = story.events().filter(telling).collect();
-        let skipped = telling.len().saturating_sub(SHOWN);
+        let skipped = story.events().filter(telling).count().saturating_sub(SHOWN);
         let mut evidence = Vec::new();
         if skipped > 0 {
             evidence.push(Evidence::EarlierEvents(skipped));
         }
-        let shown = telling.into_iter().skip(skipped);
+        let shown = story.events().filter(telling).skip(skipped);
         evidence.extend(shown.map(|recorded| Evidence::Event(Box::new(recorded))));
         Self {
             statements: vec![stands],

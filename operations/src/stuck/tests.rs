@@ -7,7 +7,7 @@ use harness::World;
 use nats::{Deliveries, Log, LogReader, Options, Topology};
 
 use super::*;
-use runtime::oldest_unprojected;
+use crate::readiness::oldest_unprojected;
 
 const AN_HOUR: Duration = Duration::from_hours(1);
 
@@ -123,8 +123,7 @@ async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked(
     let mut world = World::own().await;
     let connection = connect(&world).await;
     let log = Log::new(connection.clone(), 1);
-    let limit = Duration::from_secs(5);
-    let waited = oldest_unprojected(&connection, 1, limit).await;
+    let waited = oldest_unprojected(&connection, 1).await;
     assert_eq!(waited, Some(Duration::ZERO), "nothing waits");
     for _ in 0..3 {
         log.append(new_id(), Sequence::NONE, &[received()])
@@ -153,6 +152,6 @@ async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked(
         .unwrap();
     assert_eq!(oldest, None);
     world.kill_nats().await;
-    let unknown = oldest_unprojected(&connection, 1, Duration::from_millis(50)).await;
+    let unknown = oldest_unprojected(&connection, 1).await;
     assert_eq!(unknown, None, "the broker is away");
 }

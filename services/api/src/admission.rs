@@ -12,7 +12,7 @@ use runtime::Shutdown;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::Config;
-use crate::failure::Problem;
+use crate::http::problem::Problem;
 
 /// How often the API samples the backlog.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -16,12 +16,12 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::body::PostedJson;
-use crate::failure::{Problem, ProblemBody, overloaded};
-use crate::input;
-use crate::query;
-use crate::read::parse_id;
+use crate::http::body::PostedJson;
+use crate::http::input;
+use crate::http::problem::{Problem, ProblemBody, overloaded};
+use crate::http::query;
 use crate::state::Api;
+use crate::valuation::read::parse_id;
 
 /// The default number of letters on a page.
 const PAGE_DEFAULT: usize = 100;

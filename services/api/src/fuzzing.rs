@@ -2,8 +2,11 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::events::Place;
-use crate::{idempotency, list, media, tasks};
+use crate::http::idempotency;
+use crate::http::media;
+use crate::valuation::events::Place;
+use crate::valuation::tasks;
+use crate::valuations;
 
 /// The key in an `Idempotency-Key` header; `None` when the header is invalid.
 #[must_use]
@@ -25,7 +28,7 @@ pub fn choose<'o>(accept: &[u8], offers: &[&'o str]) -> Option<(&'o str, u16)> {
 #[must_use]
 pub fn cursors(text: &str) -> [Option<String>; 3] {
     [
-        list::place(text).ok().map(list::cursor),
+        valuations::place(text).ok().map(valuations::cursor),
         text.parse::<Place>().ok().map(|place| place.to_string()),
         tasks::place(text)
             .ok()

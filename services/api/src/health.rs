@@ -1,21 +1,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use operations::Readiness;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use crate::failure::{Problem, ProblemBody};
+use crate::http::problem::{Problem, ProblemBody};
 use crate::state::Api;
-
-/// How long a dependency may take to answer before it counts as missing.
-const DEPENDENCY_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// How a process is.
 #[derive(Serialize, ToSchema)]
@@ -59,21 +55,13 @@ pub async fn alive() -> Json<Health> {
     )
 )]
 pub async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let (nats, redis, stopped, unprojected) = tokio::join!(
-        check(api.connection.ping()),
-        check(api.store.ping()),
-        timeout(DEPENDENCY_TIMEOUT, api.store.stopped_views()),
-        api.oldest_unprojected(),
-    );
-    // Late views do not make the process unready: requests go on without them.
-    let unprojected = unprojected.map(|age| age.as_secs());
-    // Stopped views do not make the process unready either.
-    let stopped = stopped.ok().and_then(Result::ok).unwrap_or_default();
+    let shards = api.log.shards();
+    let found = Readiness::look(&api.connection, Some(&api.store), shards).await;
     let stopping = api.shutdown.is_soft();
-    let ready = nats.is_ok() && redis.is_ok() && !stopping;
-    let word = |checked: Result<(), String>| checked.err().unwrap_or_else(|| "ok".into());
-    let dependencies = BTreeMap::from([("nats", word(nats)), ("redis", word(redis))]);
-    if ready {
+    // Late and stopped views do not make the process unready: requests go on without them.
+    let unprojected = found.oldest_unprojected.map(|age| age.as_secs());
+    let (dependencies, stopped) = (found.dependencies(), &found.stopped_views);
+    if found.has_dependencies() && !stopping {
         let body = Health {
             status: "ready",
             dependencies: Some(dependencies),
@@ -93,21 +81,4 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
         .with("stoppedViews", json!(stopped))
         .with("oldestUnprojectedSeconds", json!(unprojected))
         .into_response()
-}
-
-impl Api {
-    /// Returns `None` when the broker does not answer in time.
-    async fn oldest_unprojected(&self) -> Option<Duration> {
-        let shards = self.log.shards();
-        runtime::oldest_unprojected(&self.connection, shards, DEPENDENCY_TIMEOUT).await
-    }
-}
-
-async fn check<E: std::fmt::Display>(
-    answer: impl Future<Output = Result<(), E>>,
-) -> Result<(), String> {
-    match tokio::time::timeout(DEPENDENCY_TIMEOUT, answer).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {DEPENDENCY_TIMEOUT:?}")),
-    }
 }

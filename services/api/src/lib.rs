@@ -1,52 +1,17 @@
 //! The HTTP API: it accepts documents and serves the state of their requests.
 
 mod admission;
-mod body;
-mod cancel;
-mod check;
-mod coding;
-mod conditional;
-mod connections;
 mod dead_letters;
-mod documents;
-mod events;
-mod failure;
-mod follow;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
-mod held_answer;
-mod idempotency;
-mod input;
-mod intake;
-mod line;
-mod linger;
-mod list;
-mod media;
-mod metadata;
-mod openapi;
-mod outcome;
-mod partial;
-mod preference;
-mod query;
-mod read;
-mod redrive;
-mod request_index;
-mod results;
+mod http;
 mod router;
-mod serve;
-mod sharing;
-mod socket;
+mod schemas;
 mod state;
-mod status;
-mod stretch;
-mod submit;
-mod task;
-mod task_index;
-mod tasks;
-mod waiters;
-mod xml;
+mod valuation;
+mod valuations;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -152,7 +117,7 @@ pub async fn run(
     beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { watching.admission.watch(&watching.connection, &until).await });
-    serve::serve(listener, router(api), config.api.into(), &shutdown).await;
+    http::serve::serve(listener, router(api), config.api.into(), &shutdown).await;
     beside.shutdown().await;
     Ok(())
 }

@@ -8,9 +8,9 @@ use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::admission::Admission;
-use crate::sharing::Shared;
-use crate::task_index::Indexes;
-use crate::waiters::Waiters;
+use crate::http::sharing::Shared;
+use crate::valuation::task_index::Indexes;
+use crate::valuation::waiters::Waiters;
 
 /// How many callers may read a range of the log at once.
 const SCANS_MAX: usize = 4;

@@ -4,7 +4,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::extract::State;
@@ -13,17 +12,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use nats::Connection;
-use operations::StuckWatch;
-use projections::{StoppedView, Store};
+use operations::{Readiness, StuckWatch, readiness};
+use projections::Store;
 use runtime::{ProcessConfig, Settings, Shutdown};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 
 use crate::command_line::Role;
-
-/// How long a dependency may take to answer before it counts as missing.
-const DEPENDENCY_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// The default port of `up`.
 const USUAL_PORT: u16 = 8081;
@@ -59,19 +54,6 @@ impl Admin {
             store,
             shutdown: shutdown.clone(),
         }
-    }
-
-    /// The age of the oldest unprojected commit; `None` if the broker did not answer in time.
-    async fn oldest_unprojected(&self) -> Option<Duration> {
-        runtime::oldest_unprojected(&self.connection, self.shards, DEPENDENCY_TIMEOUT).await
-    }
-
-    async fn stopped(&self) -> Vec<StoppedView> {
-        let Some(store) = &self.store else {
-            return Vec::new();
-        };
-        let stopped = timeout(DEPENDENCY_TIMEOUT, store.stopped_views()).await;
-        stopped.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 
@@ -114,22 +96,13 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
 
 /// Reports whether this role is ready: its dependencies answer, and it has no stopped view.
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {
-    let nats = timeout(DEPENDENCY_TIMEOUT, admin.connection.ping()).await;
-    let nats = answered(nats.map(|answer| answer.map_err(|error| error.to_string())));
-    let redis = match &admin.store {
-        Some(store) => {
-            let redis = timeout(DEPENDENCY_TIMEOUT, store.ping()).await;
-            answered(redis.map(|answer| answer.map_err(|error| error.to_string())))
-        }
-        None => "not needed".to_owned(),
-    };
-    let stopped = admin.stopped().await;
-    let unprojected = admin.oldest_unprojected().await;
+    let store = admin.store.as_ref();
+    let found = Readiness::look(&admin.connection, store, admin.shards).await;
     let status = if admin.shutdown.is_soft() {
         "stopping"
-    } else if nats != "ok" || (redis != "ok" && admin.store.is_some()) {
+    } else if !found.has_dependencies() {
         "unavailable"
-    } else if stopped.is_empty() {
+    } else if found.stopped_views.is_empty() {
         "ready"
     } else {
         "views-stopped"
@@ -142,24 +115,16 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     let body = json!({
         "status": status,
         "role": admin.role.name(),
-        "dependencies": { "nats": nats, "redis": redis },
-        "stoppedViews": stopped,
-        "oldestUnprojectedSeconds": unprojected.map(|age| age.as_secs()),
+        "dependencies": found.dependencies(),
+        "stoppedViews": found.stopped_views,
+        "oldestUnprojectedSeconds": found.oldest_unprojected.map(|age| age.as_secs()),
     });
     (code, Json(body)).into_response()
 }
 
-fn answered(answer: Result<Result<(), String>, tokio::time::error::Elapsed>) -> String {
-    match answer {
-        Ok(Ok(())) => "ok".to_owned(),
-        Ok(Err(error)) => error,
-        Err(_) => format!("no answer within {DEPENDENCY_TIMEOUT:?}"),
-    }
-}
-
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    let stopped = admin.stopped().await.len();
-    let unprojected = admin.oldest_unprojected().await;
+    let stopped = readiness::stopped_views(admin.store.as_ref()).await.len();
+    let unprojected = readiness::oldest_unprojected(&admin.connection, admin.shards).await;
     match admin.watch.metrics(stopped, unprojected).await {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),

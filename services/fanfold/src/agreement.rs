@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use nats::{Connection, Error};
+use nats::{Connection, Error, Topology};
 use runtime::{Facts, Settings};
 
 use crate::command_line::Role;
@@ -37,7 +37,10 @@ pub async fn agree(
         }
         topology.declare_facts(connection).await?;
         match connection.store_facts(&facts, stored.sequence).await {
-            Ok(_) => {
+            Ok(sequence) => {
+                if stored.sequence == 0 {
+                    proven(&topology, connection, sequence).await?;
+                }
                 tracing::info!(?facts, "stored the facts of the deployment");
                 return Ok(adopted);
             }
@@ -46,6 +49,16 @@ pub async fn agree(
         }
     }
     bail!("the facts of the deployment could not be stored: others store theirs again and again")
+}
+
+/// Makes what the first facts describe. Where the broker cannot carry it, the facts are removed
+/// again, so that another start may try others.
+async fn proven(topology: &Topology, connection: &Connection, sequence: u64) -> anyhow::Result<()> {
+    if let Err(error) = topology.declare(connection).await {
+        connection.remove_facts(sequence).await?;
+        return Err(error.into());
+    }
+    Ok(())
 }
 
 /// The stored facts, with a process's own where there are none.

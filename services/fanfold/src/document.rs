@@ -1,17 +1,19 @@
 //! `fanfold document …`: checks, hydrates and splits documents without any server.
 
-use domain::request::TaskNumber;
+use domain::request::{GroupIndex, TaskNumber};
 use std::collections::BTreeMap;
 use std::io::{BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
+use domain::derivation::{Derivation, Halt};
 use domain::document::{
     CapturedResources, Document, Effort, HydrationError, Limits, Preview, TaskDocument,
     TasksPreview,
 };
+use domain::request::Failure;
 use runtime::Settings;
 
 /// The subcommands on documents.
@@ -49,7 +51,7 @@ pub enum Tool {
         file: PathBuf,
         /// The group, from 0
         #[arg(long, value_name = "G")]
-        group: usize,
+        group: u32,
         /// Only this task, from 1
         #[arg(long, value_name = "N")]
         task: Option<u32>,
@@ -116,7 +118,8 @@ fn print(tool: &Tool, settings: &Settings, out: &mut impl Write) -> anyhow::Resu
             results,
             resources,
         } => {
-            let made = tasks(read(file)?, *group, *task, results.as_deref(), resources)?;
+            let (group, task) = (GroupIndex::new(*group), task.map(TaskNumber::new));
+            let made = tasks(read(file)?, group, task, results.as_deref(), resources)?;
             for task in made {
                 writeln!(out, "{}", String::from_utf8_lossy(&task.xml))?;
             }
@@ -169,43 +172,40 @@ fn show(preview: &Preview, out: &mut impl Write) -> std::io::Result<()> {
 }
 
 fn tasks(
-    mut document: Document,
-    group: usize,
-    task: Option<u32>,
+    document: Document,
+    group: GroupIndex,
+    task: Option<TaskNumber>,
     results: Option<&Path>,
     resources: &ResourcesAt,
 ) -> anyhow::Result<Vec<TaskDocument>> {
-    if group >= document.groups() {
-        bail!(
-            "there is no group {group}: the document has {}",
-            document.groups()
-        );
+    let groups = document.groups();
+    if group.index() >= groups {
+        bail!("there is no group {group}: the document has {groups}");
     }
-    for earlier in 0..group {
+    let mut derivation = Derivation::of(document);
+    for earlier in GroupIndex::all().take(group.index()) {
         let Some(results) = results else {
             bail!("group {group} may see the results of the groups before it: give --results DIR");
         };
-        let expected =
-            resources.resolve(|known| document.count_tasks(known, earlier, Effort::Whole))?;
+        let expected = resources.derive(&mut derivation, |derivation| {
+            derivation.count(earlier, Effort::Whole)
+        })?;
         let found = earlier_results(results, earlier)?;
-        if let Some(missing) = (1..=expected).find(|n| !found.contains_key(n)) {
+        if let Some(missing) = TaskNumber::up_to(expected).find(|n| !found.contains_key(n)) {
             bail!(
                 "result-{earlier}-{missing}.xml is not in {}",
                 results.display()
             );
         }
-        let found = found.range(1..=expected).map(|(_, bytes)| bytes.as_slice());
-        document
-            .put_results(earlier, found)
+        let found = TaskNumber::up_to(expected).filter_map(|n| found.get(&n));
+        let found: Vec<_> = found.collect();
+        let put = derivation.put_results(&found);
+        put.map_err(|failure| failed(&failure))
             .with_context(|| format!("the results of group {earlier}"))?;
     }
-    let printed = resources.resolve(|known| {
-        let count = document.count_tasks(known, group, Effort::Whole)?;
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let numbers = task
-            .map_or(1..=count, |task| task..=task)
-            .map(TaskNumber::new);
-        document.tasks(known, group, numbers, usize::MAX, Effort::Whole)
+    let printed = resources.derive(&mut derivation, |derivation| match task {
+        Some(task) => derivation.tasks(group, [task], usize::MAX, Effort::Whole),
+        None => derivation.all_tasks(group, Effort::Whole),
     })?;
     if let (Some(task), true) = (task, printed.is_empty()) {
         bail!("group {group} has no task {task}");
@@ -213,8 +213,15 @@ fn tasks(
     Ok(printed)
 }
 
+fn failed(failure: &Failure) -> anyhow::Error {
+    anyhow!("{}", failure.message)
+}
+
 /// The results of a group by number, from `result-<g>-<n>.xml`.
-fn earlier_results(folder: &Path, group: usize) -> anyhow::Result<BTreeMap<usize, Vec<u8>>> {
+fn earlier_results(
+    folder: &Path,
+    group: GroupIndex,
+) -> anyhow::Result<BTreeMap<TaskNumber, Vec<u8>>> {
     let prefix = format!("result-{group}-");
     let mut found = BTreeMap::new();
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
@@ -251,6 +258,27 @@ impl ResourcesAt {
                     }
                 }
                 done => return Ok(done?),
+            }
+        }
+    }
+
+    /// Derives something, reading each resource when the derivation asks for it.
+    fn derive<T>(
+        &self,
+        derivation: &mut Derivation,
+        work: impl Fn(&mut Derivation) -> Result<T, Halt>,
+    ) -> anyhow::Result<T> {
+        loop {
+            match work(derivation) {
+                Ok(done) => return Ok(done),
+                Err(Halt::Fails(failure)) => return Err(failed(&failure)),
+                Err(Halt::TakesLonger) => bail!("the document takes longer than it may"),
+                Err(Halt::Capture(uris)) => {
+                    for uri in uris {
+                        let captured = derivation.capture(&uri, &self.read(&uri)?);
+                        captured.map_err(|failure| failed(&failure))?;
+                    }
+                }
             }
         }
     }

@@ -130,3 +130,77 @@ fn every_command_in_the_documents_is_one_of_this_program() {
     assert!(found > 40, "only {found} commands were found");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+/// The fenced blocks of a language in every document, each with the path of its document.
+fn blocks(language: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for block in text.split("```").skip(1).step_by(2) {
+            if let Some(block) = block.strip_prefix(&format!("{language}\n")) {
+                found.push((document.clone(), block.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_toml_block_is_a_file_of_settings_or_the_executor_of_a_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocks = blocks("toml");
+    assert!(blocks.len() >= 6, "only {} blocks were found", blocks.len());
+    for (document, mut block) in blocks {
+        if block.starts_with("kind =") {
+            let head = "[[task-types]]\nname = \"default\"\n[task-types.executor]\n";
+            block.insert_str(0, head);
+        }
+        let file = folder.path().join("fanfold.toml");
+        std::fs::write(&file, &block).unwrap();
+        let settings = Settings::load(Some(&file), |_| None, |_| None);
+        let fault = match settings {
+            Ok(settings) => worker::check(&settings.task_types).err(),
+            Err(error) => panic!("{}: {error}\n{block}", document.display()),
+        };
+        // A program of an example is not on this machine, which is no fault of the example.
+        let fault = fault.map(|error| error.to_string());
+        let fault = fault.filter(|fault| !fault.contains("/opt/valuer"));
+        assert_eq!(fault, None, "{}\n{block}", document.display());
+    }
+}
+
+#[test]
+fn every_json_block_is_json_and_every_xml_block_is_xml() {
+    for (document, block) in blocks("json") {
+        let json = serde_json::from_str::<serde_json::Value>(&block);
+        assert!(json.is_ok(), "{}: {json:?}\n{block}", document.display());
+    }
+    for (document, block) in blocks("xml") {
+        let limits = domain::document::Limits::accepted();
+        let xml = domain::document::canonicalize(block.as_bytes(), &limits);
+        assert!(xml.is_ok(), "{}: {xml:?}\n{block}", document.display());
+    }
+}
+
+#[test]
+fn every_make_target_in_the_documents_is_one_of_the_makefile() {
+    let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile");
+    let makefile = std::fs::read_to_string(makefile).unwrap();
+    let mut found = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+        let spans = text.split('`').skip(1).step_by(2);
+        for line in blocks.chain(spans) {
+            let line = line.trim_start_matches("$ ");
+            let Some(target) = line.strip_prefix("make ") else {
+                continue;
+            };
+            let target = target.split_whitespace().next().unwrap_or_default();
+            found += 1;
+            let known = makefile.contains(&format!("\n{target}:"));
+            assert!(known, "{}: make {target}", document.display());
+        }
+    }
+    assert!(found > 15, "only {found} were found");
+}

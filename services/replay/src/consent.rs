@@ -11,18 +11,19 @@ use crate::command::ConsentArgs;
 /// wanted.
 pub fn ask(will: &str, args: &ConsentArgs) -> Result<Why, Error> {
     eprintln!("{will}");
-    let reason = args
-        .reason
-        .as_deref()
-        .map(str::trim)
-        .filter(|reason| !reason.is_empty())
-        .ok_or_else(|| Error::Usage("say why with --reason: it is put on record".into()))?;
+    let reason = args.reason.as_deref().unwrap_or_default();
+    if reason.trim().is_empty() {
+        return Err(Error::Usage(
+            "say why with --reason: it is put on record".into(),
+        ));
+    }
+    let why = Why::new(&args.by, reason).map_err(|error| Error::Usage(error.to_string()))?;
     if !args.yes && !terminal_says_yes()? {
         return Err(Error::Usage(
             "nothing was done: --yes says that it is wanted".into(),
         ));
     }
-    Why::new(&args.by, reason).map_err(|error| Error::Usage(error.to_string()))
+    Ok(why)
 }
 
 fn terminal_says_yes() -> Result<bool, Error> {

@@ -2,6 +2,7 @@
 
 use history::source::Source;
 use history::story::Story;
+use nats::ExecuteError;
 use operations::{ForkError, ForkPlan};
 use runtime::Settings;
 use serde_json::json;
@@ -34,6 +35,7 @@ impl From<ForkError> for Error {
     fn from(error: ForkError) -> Self {
         match error {
             ForkError::History(error) => Self::History(error),
+            ForkError::Execute(ExecuteError::Log(error)) => error.into(),
             error => Self::Usage(error.to_string()),
         }
     }

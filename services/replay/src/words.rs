@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use domain::request::{Event, Failure, Next, TaskNumber};
-use history::story::Cause;
+use domain::request::{Event, Next, TaskNumber};
+use history::story::{Cause, FailureSummary};
 use history::timeline::{Outcomes, What};
 use jiff::Timestamp;
 
@@ -55,25 +55,22 @@ pub fn cause(cause: &Cause, now: Timestamp) -> String {
 }
 
 /// A failure: the first task that was given up, in place of the number of tasks alone.
-fn failed(failure: &Failure) -> String {
+fn failed(failure: &FailureSummary) -> String {
     let mut text = failure.message.clone();
-    let first = failure
-        .tasks
-        .iter()
-        .find_map(|task| Some((task.task, task.attempts.last()?)));
-    if let Some((task, last)) = first {
-        let more = match failure.tasks.len() {
-            0 | 1 => String::new(),
-            tasks => format!(" (and {} more)", tasks - 1),
-        };
-        let attempts = count(last.attempt.get(), "attempt");
-        let _ = write!(
-            text,
-            ": task {task}{more} had {attempts}, the last on {} with {}: {}",
-            last.worker, last.fault.code, last.fault.message
-        );
-    }
-    if let Some(cause) = first.and_then(|(_, last)| last.fault.causes.first()) {
+    let Some((task, last)) = &failure.first else {
+        return text;
+    };
+    let more = match failure.tasks {
+        0 | 1 => String::new(),
+        tasks => format!(" (and {} more)", tasks - 1),
+    };
+    let attempts = count(last.attempt.get(), "attempt");
+    let _ = write!(
+        text,
+        ": task {task}{more} had {attempts}, the last on {} with {}: {}",
+        last.worker, last.fault.code, last.fault.message
+    );
+    if let Some(cause) = last.fault.causes.first() {
         let _ = write!(text, " ← {cause}");
     }
     text

@@ -2,7 +2,6 @@
 //! pool that works on documents.
 
 mod address;
-mod behind;
 mod callback;
 mod caught;
 mod documents;
@@ -17,7 +16,6 @@ mod since;
 mod task_types;
 
 pub use address::is_public;
-pub use behind::oldest_unprojected;
 pub use callback::callback;
 pub use caught::caught;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};

@@ -67,9 +67,12 @@ impl Settings {
         let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
         let mut table = file.map(read).transpose()?.unwrap_or_default();
         let task_types = table.remove("task-types");
+        // Kubernetes describes a service `redis` to every pod as `REDIS_PORT=tcp://…`.
+        let of_kubernetes = |value: &String| value.starts_with("tcp://");
         let is_set = |name: &&str| {
             let in_file = table.contains_key(&name.to_lowercase());
-            in_file || environment(name).is_some() || flags(name).is_some()
+            let in_environment = environment(name).filter(|value| !of_kubernetes(value));
+            in_file || in_environment.is_some() || flags(name).is_some()
         };
         if let Some(reason) = removed::names().find(is_set).and_then(removed::instead) {
             return Err(SettingsError::Removed { reason });

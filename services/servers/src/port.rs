@@ -5,9 +5,9 @@ use std::ops::Range;
 use crate::Error;
 use crate::error::io;
 
-/// The ports among which a free one is sought. The kernel gives none of them to an outgoing
-/// connection, so that no connection takes the port before its server listens, or while its server
-/// restarts.
+/// The ports among which a free one is sought. By default the kernel gives none of them to an
+/// outgoing connection, so that no connection takes the port before its server listens, or while
+/// its server restarts.
 const SOUGHT: Range<u16> = 15_000..32_000;
 /// How many ports are tried.
 const TRIES: u16 = 200;

@@ -302,3 +302,13 @@ fn a_setting_nobody_knows_is_refused() {
             .contains("there is no setting 'http_prot'")
     );
 }
+
+#[test]
+fn a_variable_by_which_kubernetes_describes_a_service_is_no_setting() {
+    load("", &[("REDIS_PORT", "tcp://10.0.0.7:6379")], &[]).unwrap();
+    let error = load("", &[("REDIS_PORT", "6379")], &[]).unwrap_err();
+    assert!(
+        error.to_string().contains("REDIS_PORT was removed"),
+        "{error}"
+    );
+}

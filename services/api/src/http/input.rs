@@ -1,0 +1,71 @@
+//! The JSON bodies with which callers change a request.
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use nats::ExecuteError;
+use operations::{Why, WhyError};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
+
+use crate::http::problem::Problem;
+use crate::valuation::submit::ANONYMOUS;
+use domain::request::{Rejection, RequestId};
+
+/// `{"reason": "…", "by": "…"}`
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Why)]
+pub struct WhyBody {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    by: Option<String>,
+}
+
+impl WhyBody {
+    pub fn check(&self) -> Result<Why, Problem> {
+        why(self.by.as_deref(), &self.reason)
+    }
+}
+
+pub fn why(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
+    Why::new(by.unwrap_or(ANONYMOUS), reason).map_err(invalid)
+}
+
+/// The reason for a command that does not require one. The log records the reason if the caller
+/// gives it.
+pub fn why_if_said(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
+    Why::of(by.unwrap_or(ANONYMOUS), reason).map_err(invalid)
+}
+
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.
+fn invalid(error: WhyError) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-reason", error.to_string())
+}
+
+/// Parses a JSON body. It refuses unknown fields, so that a misspelled filter is not ignored.
+pub fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the body is not the JSON that is expected: {error}");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-body", message)
+    })
+}
+
+/// The error for a rejected command.
+pub fn refused(request: RequestId, error: ExecuteError) -> Problem {
+    let rejection = match error {
+        ExecuteError::Refused(rejection) => rejection,
+        ExecuteError::Log(error) => return Problem::from(error).of(request),
+    };
+    let code = match rejection {
+        Rejection::Unknown => return Problem::unknown(request),
+        Rejection::Ended(_) => "already-ended",
+        Rejection::StillRunning => "still-running",
+        Rejection::NotFailed(_) => "not-failed",
+        Rejection::TooOld => "too-old",
+        // Only a submission has a fingerprint.
+        Rejection::FingerprintDiffers => "idempotency-key-reused",
+    };
+    Problem::new(StatusCode::CONFLICT, code, rejection.to_string()).of(request)
+}

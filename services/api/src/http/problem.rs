@@ -1,0 +1,270 @@
+//! Errors in the form that callers receive: RFC 9457 problem details, with the fields of the old
+//! API.
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use domain::document::Refusal;
+use domain::request::{RequestId, Status};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::http::media;
+use crate::http::xml;
+
+/// The XML namespace of problems.
+const NAMESPACE: &str = "urn:ietf:rfc:7807";
+
+/// The code for stored data that cannot be read.
+const UNREADABLE: &str = "history-unreadable";
+
+/// An error answer.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Details>);
+
+#[derive(Clone, Debug)]
+struct Details {
+    status: StatusCode,
+    retry_after: Option<u64>,
+    members: Map<String, Value>,
+}
+
+/// An error (RFC 9457). More members may follow, as the error has them.
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[allow(dead_code, missing_docs)] // It is there for its schema.
+pub struct ProblemBody {
+    /// A URN that ends with the code.
+    #[schema(rename = "type", example = "urn:fanfold:problem:unknown-request")]
+    kind: String,
+    /// The HTTP status in words.
+    title: String,
+    /// The HTTP status; where a request's own state is the error, the word for that state.
+    #[schema(value_type = Value)]
+    status: Value,
+    /// Stable, in kebab-case.
+    code: String,
+    /// What happened, in plain words.
+    detail: String,
+    /// The same as `detail`, for clients of the old API.
+    message: String,
+    #[schema(rename = "requestId")]
+    request_id: Option<String>,
+    /// Where in the document, from 1.
+    line: Option<u64>,
+    /// Where in the line, from 1.
+    column: Option<u64>,
+}
+
+impl Problem {
+    /// An answer with this status, a stable code and a description in plain words.
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let members = [
+            ("type", json!(format!("urn:fanfold:problem:{code}"))),
+            ("title", json!(status.canonical_reason().unwrap_or("Error"))),
+            ("status", json!(status.as_u16())),
+            ("code", json!(code)),
+            ("detail", json!(message)),
+            ("message", json!(message)),
+        ];
+        let members = members
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect();
+        Self(Box::new(Details {
+            status,
+            retry_after: None,
+            members,
+        }))
+    }
+
+    /// Adds the id of this request.
+    #[must_use]
+    pub fn of(self, request: RequestId) -> Self {
+        self.with("requestId", json!(request))
+    }
+
+    /// Whether the error says that stored data cannot be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.0
+            .members
+            .get("code")
+            .is_some_and(|code| code == UNREADABLE)
+    }
+
+    /// Adds one more member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.0.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Puts the state of a request into `status`, for an error that is the request's own state.
+    /// Clients of the old API read that word there.
+    #[must_use]
+    pub fn stands(self, status: Status) -> Self {
+        self.with("status", json!(status))
+    }
+
+    /// Asks the caller to try again after this many seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
+    /// The error for a request that does not exist.
+    pub fn unknown(request: RequestId) -> Self {
+        let message = format!("there is no request {request}");
+        Self::new(StatusCode::NOT_FOUND, "unknown-request", message).of(request)
+    }
+
+    /// The error for a request whose data has expired.
+    pub fn expired(request: RequestId) -> Self {
+        let message = format!("the data of request {request} has expired");
+        Self::new(StatusCode::GONE, "request-expired", message).of(request)
+    }
+
+    fn of_status(status: StatusCode) -> Self {
+        let words = status.canonical_reason().unwrap_or("error");
+        Self::new(status, "refused", words.to_lowercase())
+    }
+
+    /// Writes the answer for a call that the server refuses before any route sees it.
+    pub fn written(self, as_xml: bool) -> Response {
+        let mut response = written(self.into_response(), as_xml);
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
+    /// Writes the answer as bytes, for input that the server refuses before it is a valid call. The
+    /// server does not know which media type the caller reads.
+    pub fn written_plainly(&self) -> Bytes {
+        let (status, (kind, body)) = (self.0.status, self.body(false));
+        let head = format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
+             cache-control: no-store\r\nconnection: close\r\n\r\n",
+            status.as_str(),
+            status.canonical_reason().unwrap_or_default(),
+            body.len()
+        );
+        (head + &body).into()
+    }
+
+    fn body(&self, as_xml: bool) -> (&'static str, String) {
+        let members = Value::Object(self.0.members.clone());
+        if as_xml {
+            let text = xml::document("problem", Some(NAMESPACE), &members);
+            ("application/problem+xml", text)
+        } else {
+            ("application/problem+json", members.to_string())
+        }
+    }
+}
+
+/// The error when the server has no capacity now.
+pub fn overloaded(message: &str) -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new(status, "overloaded", message).retry_after(1)
+}
+
+/// Gives every error answer the same form, whatever produced it, in the media type that the caller
+/// reads.
+pub async fn in_one_form(request: Request, next: Next) -> Response {
+    let as_xml = media::prefers_xml(request.headers());
+    let response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    written(response, as_xml)
+}
+
+/// Writes an error answer in its form.
+fn written(response: Response, as_xml: bool) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let problem = parts
+        .extensions
+        .remove::<Problem>()
+        .unwrap_or_else(|| Problem::of_status(parts.status));
+    let (kind, body) = problem.body(as_xml);
+    let headers = &mut parts.headers;
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.append(header::VARY, HeaderValue::from_static("accept"));
+    Response::from_parts(parts, body.into())
+}
+
+impl From<nats::Error> for Problem {
+    fn from(error: nats::Error) -> Self {
+        tracing::warn!(%error, "the log cannot serve a call");
+        if matches!(error, nats::Error::Corrupt { .. }) {
+            let message =
+                "the stored history of this request cannot be read; an operator must look into it";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE, message);
+        }
+        if matches!(error, nats::Error::TooLarge { .. }) {
+            let message = format!("what the log would keep of this does not fit: {error}");
+            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "document-limit", message);
+        }
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "log-unavailable",
+            "the log is not available; nothing was taken in, try again",
+        )
+        .retry_after(1)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = if refusal.is_too_large() {
+            StatusCode::PAYLOAD_TOO_LARGE
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        let mut problem = Self::new(status, refusal.code(), refusal.to_string());
+        if let Some(line) = refusal.line() {
+            problem = problem.with("line", json!(line));
+        }
+        if let Some(column) = refusal.column() {
+            problem = problem.with("column", json!(column));
+        }
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status.into_response();
+        if let Some(seconds) = self.0.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        // `in_one_form` writes the body, because it knows which media type the caller reads.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_log_can_never_take_is_the_documents_fault_and_not_to_be_tried_again() {
+        let (what, bytes, limit) = ("a new commit".into(), 2, 1);
+        let Problem(details) = nats::Error::TooLarge { what, bytes, limit }.into();
+        assert_eq!(details.status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(details.members["code"], "document-limit");
+        assert_eq!(details.retry_after, None);
+        let Problem(details) = nats::Error::Unavailable("away".into()).into();
+        assert_eq!(details.retry_after, Some(1));
+    }
+}

@@ -1,0 +1,199 @@
+//! Accepting a document.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use domain::request::{RequestId, TraceParent};
+use operations::{Submission, SubmitError, Submitted};
+use serde::Deserialize;
+use tokio::sync::SemaphorePermit;
+use utoipa::IntoParams;
+
+use crate::http::body::{Posted, PostedDocument};
+use crate::http::idempotency;
+use crate::http::media;
+use crate::http::metadata;
+use crate::http::preference;
+use crate::http::problem::{Problem, ProblemBody};
+use crate::http::query::{Parameters, Said};
+use crate::http::sharing::Caller;
+use crate::state::Api;
+use crate::valuation::intake;
+use crate::valuation::outcome::{Accepted, accepted, outcome};
+use crate::valuation::read::{too_many_waiters, with_sequence};
+
+/// The submitter's name, until the API tells callers apart.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SubmitQuery {
+    /// Whether to wait for the result: `Y` or `N`, `yes` or `no`, `true` or `false`, `1` or `0`, in
+    /// any case. Empty, it says nothing.
+    #[param(
+        pattern = "^([YyNn]|[Yy][Ee][Ss]|[Nn][Oo]|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])?$"
+    )]
+    sync: Option<String>,
+}
+
+impl SubmitQuery {
+    /// `None` when the caller does not say.
+    fn sync(&self) -> Result<Option<bool>, Problem> {
+        let word = self.sync.as_deref().filter(|word| !word.is_empty());
+        let said = word.map(|word| {
+            word.parse::<Said>().map_err(|neither| {
+                let message = format!("sync='{word}': {neither}");
+                Problem::new(StatusCode::BAD_REQUEST, "invalid-sync", message)
+            })
+        });
+        Ok(said.transpose()?.map(|said| said.0))
+    }
+}
+
+/// Submit a VNML document.
+#[utoipa::path(
+    post, path = "/valuation", tag = "valuations",
+    params(
+        SubmitQuery,
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this submission, 1 to 255 printable ASCII characters: the same key with the same document is the same request", min_length = 1, max_length = 255, pattern = "^[!#-~]([ -~]*[!-~])?$"),
+        ("traceparent" = Option<String>, Header, description = "Where in the caller's trace the request belongs (W3C Trace Context): it is in every event of the request and goes with its tasks; one that cannot be used is as none"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the result", pattern = "^wait=[0-9]{1,3}$"),
+    ),
+    request_body(content((String = "application/xml"), (String = "text/xml"))),
+    responses(
+        (status = 200, description = "The response document", body = String, content_type = "application/xml"),
+        (status = 202, description = "Taken in", body = Accepted, headers(("Location" = String), ("Retry-After" = u64), ("Fanfold-Sequence" = u64), ("Idempotency-Replayed" = Option<String>))),
+        (status = 400, description = "Not a document that can be taken in", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The request was cancelled while the caller waited", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "The key names a request whose data has expired", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "Not XML, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "The key was used with another document", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "The caller waited, and the request failed", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn submit(
+    State(api): State<Arc<Api>>,
+    Parameters(query): Parameters<SubmitQuery>,
+    caller: Caller,
+    headers: HeaderMap,
+    // The API reads the body to its end even when it refuses the call: a caller that still sends
+    // would not read the answer.
+    PostedDocument(posted): PostedDocument,
+) -> Result<Response, Problem> {
+    let sync = query.sync()?;
+    let preferred = match sync {
+        Some(false) => None,
+        _ => preference::wait(&headers, api.sync_wait),
+    };
+    let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
+    let key = idempotency::key(&headers)?;
+    let metadata = metadata::of(&headers)?;
+    metadata::check_callback(&metadata, api.signs_callbacks, api.private_callbacks)?;
+    let Posted { bytes: body, room } = posted;
+    runtime::strike("api", &body);
+    let passed = match key {
+        None => Some(api.admission.pass()?),
+        Some(_) => None,
+    };
+    // The pool hashes a large document while it parses it.
+    let hashing = async { Ok(api.payloads.hash(body.clone()).await?) };
+    let outlining = intake::outline(&api.pool, body.clone());
+    let (outline, document) = tokio::try_join!(outlining, hashing)?;
+    drop(body);
+    let id = match &key {
+        None => RequestId::new(uuid::Uuid::now_v7()),
+        Some(key) => RequestId::of_key(ANONYMOUS, key),
+    };
+    let waiter = match wait {
+        Some(_) => Some(
+            api.waiters
+                .register(id, caller)
+                .ok_or_else(too_many_waiters)?,
+        ),
+        None => None,
+    };
+    let submission = Submission {
+        bytes: document,
+        document: outline.document,
+        fingerprint: outline.fingerprint,
+        groups: outline.groups,
+        first_tasks: outline.first_tasks,
+        metadata,
+        traceparent: traceparent(&headers),
+        submitter: ANONYMOUS.to_owned(),
+        key,
+    };
+    let taken = take_in(&api, id, submission, passed).await?;
+    // The document is in the log, so free its memory for others.
+    drop(room);
+    let response = match waiter.zip(wait) {
+        None => with_sequence(accepted(id, "accepted"), taken.sequence),
+        Some((waiter, wait)) => {
+            // A submission is never refused because of the answer's media type.
+            let kind = media::xml(&headers).unwrap_or("application/xml");
+            outcome(&api, id, &taken, waiter, wait, kind).await?
+        }
+    };
+    let response = preference::applied(response, preferred);
+    Ok(if taken.replayed {
+        idempotency::replayed(response)
+    } else {
+        response
+    })
+}
+
+/// The request that the key already names. Its document then needs no admission permit. A request
+/// that has expired never runs again.
+async fn known(api: &Api, id: RequestId, fingerprint: &str) -> Result<Option<Submitted>, Problem> {
+    let submitted = api.operations.submitted(id, fingerprint).await;
+    let Some(sequence) = submitted.map_err(|error| failed(id, error))? else {
+        return Ok(None);
+    };
+    // The cached sequence may be old, because another process may handle the request now.
+    let view = api.known(id, sequence).await?;
+    Ok(Some(Submitted {
+        sequence: view.seq,
+        replayed: true,
+    }))
+}
+
+async fn take_in(
+    api: &Api,
+    id: RequestId,
+    submission: Submission,
+    passed: Option<SemaphorePermit<'_>>,
+) -> Result<Submitted, Problem> {
+    // Hold the permit until the document is in the log.
+    let _passed = match passed {
+        Some(passed) => passed,
+        None => match Box::pin(known(api, id, &submission.fingerprint)).await? {
+            Some(known) => return Ok(known),
+            None => api.admission.pass()?,
+        },
+    };
+    let submitted = api.operations.submit(id, submission).await;
+    submitted.map_err(|error| failed(id, error))
+}
+
+fn failed(id: RequestId, error: SubmitError) -> Problem {
+    match error {
+        SubmitError::KeyReused(rejection) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Problem::new(status, "idempotency-key-reused", rejection.to_string()).of(id)
+        }
+        SubmitError::Log(error) => error.into(),
+    }
+}
+
+/// The traceparent of the caller. An invalid one is ignored (W3C Trace Context, section 4.3).
+/// Several of them are ignored too, because the API cannot know which one is meant.
+fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let only = values.next().filter(|_| values.next().is_none())?;
+    only.to_str().ok()?.parse().ok()
+}

@@ -61,7 +61,7 @@ pub enum Cause {
     },
     /// A group runs.
     Running {
-        /// The index of the group, from 0.
+        /// The index of the group.
         group: GroupIndex,
         /// The number of its tasks.
         tasks: u32,

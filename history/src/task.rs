@@ -27,7 +27,7 @@ pub struct Task {
 /// A recorded attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The number of the attempt, from 1.
+    /// The number of the attempt.
     pub number: AttemptNumber,
     /// The sequence of its commit.
     pub sequence: Sequence,

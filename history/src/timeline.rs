@@ -30,7 +30,7 @@ pub enum What {
 /// Like outcomes of tasks of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcomes {
-    /// The index of the group, from 0.
+    /// The index of the group.
     pub group: GroupIndex,
     /// The numbers of the tasks, in order, each once.
     pub tasks: Vec<TaskNumber>,

@@ -170,7 +170,7 @@ mod tests {
     use domain::request::Run;
 
     fn one() -> String {
-        let body = encode(&Report::RequestTimedOut { run: Run::new(0) }).unwrap();
+        let body = encode(&Report::RequestTimedOut { run: Run::FIRST }).unwrap();
         String::from_utf8(body.to_vec()).unwrap()
     }
 

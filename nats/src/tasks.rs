@@ -17,7 +17,7 @@ use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, sub
 const ATTEMPTS_BEFORE: HeaderName = HeaderName::from_static("Fanfold-Attempts-Before");
 /// The last attempt before the request was redriven.
 const EARLIER_ATTEMPTS: HeaderName = HeaderName::from_static("Fanfold-Earlier-Attempts");
-/// The run of the task: the number of redrives before the task was sent.
+/// The run of the task.
 const RUN: HeaderName = HeaderName::from_static("Fanfold-Run");
 /// The header that says that the work may have been begun before, by deliveries of another message
 /// that the broker no longer counts.

@@ -24,7 +24,7 @@ impl Store {
         }
         let mut answers = Answers::new(ask.query_async(&mut self.connection()).await?);
         let mut draft = Draft {
-            view: View::new(id, Sequence::new(0), Timestamp::UNIX_EPOCH),
+            view: View::new(id, Sequence::NONE, Timestamp::UNIX_EPOCH),
             status: Status::Received,
         };
         for part in parts {

@@ -161,6 +161,12 @@ impl AttemptNumber {
 impl Run {
     /// The run of the submission.
     pub const FIRST: Self = Self(0);
+
+    /// How many redrives led to this run.
+    #[must_use]
+    pub const fn redrives(self) -> u32 {
+        self.0
+    }
 }
 
 impl Sequence {

@@ -50,25 +50,24 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The delay before the next attempt after `attempt`, which counts the attempts of the run from
-    /// 1; `None` if that was the last one. `chance`,
-    /// from 0 to 1, places the delay within its jitter.
+    /// The delay before the next attempt, after the run has `made` so many; `None` if that was the
+    /// last one. `chance`, from 0 to 1, places the delay within its jitter.
     #[must_use]
-    pub fn delay(&self, attempt: u32, code: &str, retry: Retry, chance: f64) -> Option<Duration> {
+    pub fn delay(&self, made: u32, code: &str, retry: Retry, chance: f64) -> Option<Duration> {
         let named = |codes: &[String]| codes.iter().any(|c| c == code);
-        if attempt >= self.attempts || named(&self.non_retryable) {
+        if made >= self.attempts || named(&self.non_retryable) {
             return None;
         }
         match retry {
             Retry::Never if !named(&self.retryable) => None,
             Retry::After(delay) => Some(delay),
-            Retry::Never | Retry::ByPolicy => Some(self.backoff(attempt, chance)),
+            Retry::Never | Retry::ByPolicy => Some(self.backoff(made, chance)),
         }
     }
 
     #[allow(clippy::cast_precision_loss)] // Milliseconds of delays are far below 2^52.
-    fn backoff(&self, attempt: u32, chance: f64) -> Duration {
-        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+    fn backoff(&self, made: u32, chance: f64) -> Duration {
+        let exponent = i32::try_from(made.saturating_sub(1)).unwrap_or(i32::MAX);
         let full = self.initial_ms as f64 * self.factor.powi(exponent);
         let capped = full.min(self.maximum_ms as f64).max(0.0);
         let spread = capped * self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);

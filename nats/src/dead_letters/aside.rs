@@ -86,7 +86,7 @@ mod tests {
         let (headers, kept) = letter(&subject, Some(own), reason, body);
         let place = Place {
             subject: "dead-letters.unreadable.none.reports.1",
-            sequence: Sequence::new(1).get(),
+            sequence: 1,
             at: jiff::Timestamp::UNIX_EPOCH,
         };
         let read = read(&place, &headers, &kept).unwrap();

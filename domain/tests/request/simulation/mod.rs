@@ -98,7 +98,7 @@ impl World {
     pub fn redrive(mut self, chance: Chance) -> Self {
         self.chance = chance;
         self.impatient = false;
-        self.obey(redrive(60 * (1 + i64::from(self.request().run.get()))));
+        self.obey(redrive(60 * (1 + i64::from(self.request().run.redrives()))));
         self.outbox = (0..self.log.len()).rev().collect();
         self.reports = self.events().filter_map(reported_by).collect();
         self.run()

@@ -35,11 +35,11 @@ pub struct Task {
     pub request_id: String,
     /// The configured type that chose this worker.
     pub task_type: String,
-    /// The group's index within the request, from 0.
+    /// The group of the task.
     pub group: GroupIndex,
-    /// The task's number within its group, from 1.
+    /// The task's number within its group.
     pub task: TaskNumber,
-    /// Which attempt this is, from 1.
+    /// Which attempt this is.
     pub attempt: AttemptNumber,
     /// Where in a trace of the submitter's the request belongs, as W3C Trace Context writes it.
     pub traceparent: Option<String>,

@@ -7,6 +7,7 @@
     clippy::format_collect
 )] // A broken bench is to stop.
 
+use domain::request::TaskNumber;
 use std::hint::black_box;
 
 use divan::counter::{BytesCount, ItemsCount};
@@ -95,7 +96,7 @@ fn split(bencher: Bencher, tasks: usize) {
     let resources = CapturedResources::default();
     bencher.counter(ItemsCount::new(tasks)).bench(|| {
         let count = document.count_tasks(&resources, 0, Effort::Whole).unwrap();
-        let numbers = 1..=u32::try_from(count).unwrap();
+        let numbers = TaskNumber::up_to(u32::try_from(count).unwrap());
         for task in document
             .tasks(&resources, 0, numbers, usize::MAX, Effort::Whole)
             .unwrap()

@@ -10,6 +10,7 @@
 
 mod processor;
 
+use domain::request::TaskNumber;
 use std::time::Duration;
 
 use domain::document::{CapturedResources, Document, Effort, HydrationError, Limits};
@@ -46,9 +47,15 @@ fn tasks(xml: &str) -> Result<usize, HydrationError> {
         let count = u32::try_from(document.count_tasks(&resources, 0, Effort::Whole)?).unwrap();
         let (mut bytes, mut made) = (0, 0);
         while made < count {
-            let some = document.tasks(&resources, 0, made + 1..=count, 4 << 20, Effort::Whole)?;
+            let some = document.tasks(
+                &resources,
+                0,
+                (made + 1..=count).map(TaskNumber::new),
+                4 << 20,
+                Effort::Whole,
+            )?;
             bytes += some.iter().map(|task| task.xml.len()).sum::<usize>();
-            made = some.last().map_or(count, |task| task.number);
+            made = some.last().map_or(count, |task| task.number.get());
         }
         Ok(bytes)
     };
@@ -250,7 +257,13 @@ fn what_surrounds_every_group_is_written_once() {
     let (made, used) = processor::timed(|| -> Result<usize, HydrationError> {
         let mut made = Ok(0);
         for group in 0..document.groups() {
-            let tasks = document.tasks(&resources, group, [1], usize::MAX, Effort::Whole);
+            let tasks = document.tasks(
+                &resources,
+                group,
+                [TaskNumber::FIRST],
+                usize::MAX,
+                Effort::Whole,
+            );
             made = made.and_then(|made| Ok(made + tasks?.len()));
         }
         made
@@ -332,7 +345,13 @@ fn a_document_is_no_dearer_for_what_is_made_again() {
     let resources = CapturedResources::default();
     let make = |document: &Document, numbers: std::ops::RangeInclusive<u32>| {
         document
-            .tasks(&resources, 0, numbers, usize::MAX, Effort::Whole)
+            .tasks(
+                &resources,
+                0,
+                numbers.map(TaskNumber::new),
+                usize::MAX,
+                Effort::Whole,
+            )
             .map(|made| made.len())
     };
     let with = |max_resolved| {
@@ -363,10 +382,22 @@ fn what_is_no_short_piece_of_work_is_given_up_and_not_charged() {
     .unwrap();
     let resources = CapturedResources::default();
     for _ in 0..3 {
-        let short = document.tasks(&resources, 0, [1], usize::MAX, Effort::Short);
+        let short = document.tasks(
+            &resources,
+            0,
+            [TaskNumber::FIRST],
+            usize::MAX,
+            Effort::Short,
+        );
         assert_eq!(short, Err(HydrationError::TakesLonger));
     }
-    let whole = document.tasks(&resources, 0, [1], usize::MAX, Effort::Whole);
+    let whole = document.tasks(
+        &resources,
+        0,
+        [TaskNumber::FIRST],
+        usize::MAX,
+        Effort::Whole,
+    );
     assert_eq!(whole.unwrap().len(), 1);
 }
 

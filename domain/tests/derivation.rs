@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use domain::FailureCode;
 use domain::derivation::{Derivation, Halt, Lack, first_group, outline};
 use domain::document::{Document, Effort, Limits};
-use domain::request::{Failure, Payload, Resource, Steps, Then};
+use domain::request::{Failure, GroupIndex, Payload, Resource, Steps, Then};
 
 fn derivation(xml: &str) -> Derivation {
     Derivation::accept(xml.as_bytes()).unwrap()
@@ -26,7 +26,11 @@ fn group(name: &str, tasks: u32) -> Then<Vec<u8>> {
 
 fn steps(from: u32, empty: &[&str], then: Then<Vec<u8>>) -> Steps<Vec<u8>> {
     let empty = empty.iter().map(|name| Some((*name).to_owned())).collect();
-    Steps { from, empty, then }
+    Steps {
+        from: GroupIndex::new(from),
+        empty,
+        then,
+    }
 }
 
 fn response(xml: &str) -> Then<Vec<u8>> {
@@ -46,10 +50,10 @@ const TWO: &str = "<vnml><project><group name=\"a\"><valuation/></group><group n
 #[test]
 fn groups_without_tasks_are_passed_on_the_way_to_the_next_step() {
     let mut derived = derivation(TWO);
-    let first = derived.steps(0, Effort::Short).unwrap();
+    let first = derived.steps(GroupIndex::FIRST, Effort::Short).unwrap();
     assert_eq!(first, steps(0, &[], group("a", 1)));
     assert_eq!(derived.end_group(&[result("x")]), Ok(None));
-    let second = derived.steps(1, Effort::Short).unwrap();
+    let second = derived.steps(GroupIndex::new(1), Effort::Short).unwrap();
     assert_eq!(second, steps(1, &["b"], group("c", 2)));
 }
 
@@ -64,7 +68,9 @@ fn the_last_group_ends_with_the_response() {
 #[test]
 fn a_document_of_empty_groups_only_is_its_own_response() {
     let xml = "<vnml><project><group name=\"a\"/><group name=\"b\"/></project></vnml>";
-    let derived = derivation(xml).steps(0, Effort::Short).unwrap();
+    let derived = derivation(xml)
+        .steps(GroupIndex::FIRST, Effort::Short)
+        .unwrap();
     assert_eq!(derived, steps(0, &["a", "b"], response(xml)));
 }
 
@@ -97,14 +103,16 @@ fn resources_are_captured_before_a_group_starts_and_the_derivation_goes_on_from_
         "<vnml><project><group name=\"a\"/><group name=\"b\"><valuation href=\"s3://m/v\"/></group>\
          </project></vnml>",
     );
-    let halt = derived.steps(0, Effort::Whole).unwrap_err();
+    let halt = derived.steps(GroupIndex::FIRST, Effort::Whole).unwrap_err();
     assert_eq!(halt, Halt::Capture(vec!["s3://m/v".into()]));
     derived
         .capture("s3://m/v", b"<valuation><bond/></valuation>")
         .unwrap();
-    let steps_now = derived.steps(0, Effort::Whole).unwrap();
+    let steps_now = derived.steps(GroupIndex::FIRST, Effort::Whole).unwrap();
     assert_eq!(steps_now, steps(0, &["a"], group("b", 1)));
-    let tasks = derived.all_tasks(1, Effort::Whole).unwrap();
+    let tasks = derived
+        .all_tasks(GroupIndex::new(1), Effort::Whole)
+        .unwrap();
     assert!(String::from_utf8_lossy(&tasks[0].xml).contains("<bond/>"));
 }
 
@@ -113,7 +121,7 @@ fn references_that_refer_on_more_than_64_times_fail_the_request() {
     let mut derived =
         derivation("<vnml><project><group><valuation href=\"s3://m/0\"/></group></project></vnml>");
     for round in 0..64 {
-        let halt = derived.steps(0, Effort::Whole).unwrap_err();
+        let halt = derived.steps(GroupIndex::FIRST, Effort::Whole).unwrap_err();
         assert_eq!(halt, Halt::Capture(vec![format!("s3://m/{round}")]));
         let name = if round == 0 {
             "valuation".to_owned()
@@ -126,7 +134,7 @@ fn references_that_refer_on_more_than_64_times_fail_the_request() {
             .capture(&format!("s3://m/{round}"), next.as_bytes())
             .unwrap();
     }
-    let failure = failed(derived.steps(0, Effort::Whole).unwrap_err());
+    let failure = failed(derived.steps(GroupIndex::FIRST, Effort::Whole).unwrap_err());
     assert_eq!(failure.code, FailureCode::HydrationCycle.as_str());
 }
 
@@ -139,7 +147,11 @@ fn unusable_bytes_fail_the_request_with_the_code_of_their_kind() {
     assert_eq!(failure.code, FailureCode::ResultUnreadable.as_str());
     let mut derived =
         derivation("<vnml><project><group><valuation select=\"//none\"/></group></project></vnml>");
-    let failure = failed(derived.all_tasks(0, Effort::Whole).unwrap_err());
+    let failure = failed(
+        derived
+            .all_tasks(GroupIndex::FIRST, Effort::Whole)
+            .unwrap_err(),
+    );
     assert_eq!(failure.code, FailureCode::HydrationNoMatch.as_str());
     assert!(!failure.redrive_may_help);
 }
@@ -149,8 +161,14 @@ fn a_large_response_takes_more_effort_than_an_event_loop_allows() {
     let text = "x".repeat(17 * 1024);
     let xml = format!("<vnml><project><note>{text}</note><group/></project></vnml>");
     let mut derived = derivation(&xml);
-    assert_eq!(derived.steps(0, Effort::Short), Err(Halt::TakesLonger));
-    let then = derived.steps(0, Effort::Medium).unwrap().then;
+    assert_eq!(
+        derived.steps(GroupIndex::FIRST, Effort::Short),
+        Err(Halt::TakesLonger)
+    );
+    let then = derived
+        .steps(GroupIndex::FIRST, Effort::Medium)
+        .unwrap()
+        .then;
     assert!(matches!(then, Then::Response(bytes) if bytes.len() > 17 * 1024));
 }
 
@@ -170,10 +188,18 @@ fn the_outline_of_a_document_has_its_groups_and_the_tasks_that_can_start_at_once
 fn a_derivation_passes_so_many_empty_groups_at_once_unless_the_effort_is_whole() {
     let xml = format!("<vnml><project>{}</project></vnml>", "<group/>".repeat(600));
     let mut derived = derivation(&xml);
-    assert_eq!(derived.steps(0, Effort::Medium), Err(Halt::TakesLonger));
-    assert_eq!(derived.steps(0, Effort::Medium), Err(Halt::TakesLonger));
-    let steps = derived.steps(0, Effort::Medium).unwrap();
+    assert_eq!(
+        derived.steps(GroupIndex::FIRST, Effort::Medium),
+        Err(Halt::TakesLonger)
+    );
+    assert_eq!(
+        derived.steps(GroupIndex::FIRST, Effort::Medium),
+        Err(Halt::TakesLonger)
+    );
+    let steps = derived.steps(GroupIndex::FIRST, Effort::Medium).unwrap();
     assert_eq!(steps.empty.len(), 600);
-    let steps = derivation(&xml).steps(0, Effort::Whole).unwrap();
+    let steps = derivation(&xml)
+        .steps(GroupIndex::FIRST, Effort::Whole)
+        .unwrap();
     assert_eq!(steps.empty.len(), 600);
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A broken case is to stop the test.
 
+use domain::request::TaskNumber;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +92,7 @@ fn every_request_case_becomes_its_tasks_and_its_response() {
             let count = document
                 .count_tasks(&resources, group, Effort::Whole)
                 .unwrap();
-            let numbers = 1..=u32::try_from(count).unwrap();
+            let numbers = TaskNumber::up_to(u32::try_from(count).unwrap());
             let tasks: Vec<TaskDocument> = document
                 .tasks(&resources, group, numbers, usize::MAX, Effort::Whole)
                 .unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -9,6 +9,7 @@
 
 mod processor;
 
+use domain::request::TaskNumber;
 use std::time::Duration;
 
 use domain::document::{
@@ -43,9 +44,15 @@ fn tasks(xml: &str) -> Result<usize, HydrationError> {
     let count = u32::try_from(document.count_tasks(&resources, 0, Effort::Whole)?).unwrap();
     let (mut bytes, mut made) = (0, 0);
     while made < count {
-        for task in document.tasks(&resources, 0, made + 1..=count, 1 << 20, Effort::Whole)? {
+        for task in document.tasks(
+            &resources,
+            0,
+            (made + 1..=count).map(TaskNumber::new),
+            1 << 20,
+            Effort::Whole,
+        )? {
             bytes += task.xml.len();
-            made = task.number;
+            made = task.number.get();
         }
     }
     Ok(bytes)

@@ -8,6 +8,7 @@
 )] // A broken case is to stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, HydrationError, Limits, canonicalize};
+use domain::request::TaskNumber;
 
 /// A document, what it refers to, and what is hydrated of it.
 struct Case<'a> {
@@ -473,7 +474,13 @@ fn a_valuations_href_may_bring_the_use_that_expands_it() {
         "<valuation use='vn:link(/vnml/project/portfolio, i)'><x select='./c'/></valuation>";
     resources.insert("s3://b/v", remote.as_bytes()).unwrap();
     assert_eq!(document.count_tasks(&resources, 0, Effort::Whole), Ok(2));
-    let tasks = document.tasks(&resources, 0, 1..=2, usize::MAX, Effort::Whole);
+    let tasks = document.tasks(
+        &resources,
+        0,
+        TaskNumber::up_to(2),
+        usize::MAX,
+        Effort::Whole,
+    );
     let tasks: Vec<String> = tasks
         .unwrap()
         .into_iter()

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::format_collect)] // To stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, Limits, canonicalize};
+use domain::request::TaskNumber;
 
 fn canonical(xml: &str) -> String {
     canonicalize(xml.as_bytes(), &Limits::default()).unwrap_or_else(|e| panic!("{e}: {xml}"))
@@ -16,7 +17,13 @@ fn same(given: &str, expected: &str) {
 
 fn task(document: &Document) -> String {
     let resources = CapturedResources::default();
-    let made = document.tasks(&resources, 0, [1], usize::MAX, Effort::Whole);
+    let made = document.tasks(
+        &resources,
+        0,
+        [TaskNumber::FIRST],
+        usize::MAX,
+        Effort::Whole,
+    );
     String::from_utf8(made.unwrap().remove(0).xml).unwrap()
 }
 
@@ -64,7 +71,13 @@ fn a_result_brings_the_namespaces_in_scope_around_it_into_response_and_later_gro
         );
     }
     let resources = CapturedResources::default();
-    let made = document.tasks(&resources, 1, [1], usize::MAX, Effort::Whole);
+    let made = document.tasks(
+        &resources,
+        1,
+        [TaskNumber::FIRST],
+        usize::MAX,
+        Effort::Whole,
+    );
     let task = String::from_utf8(made.unwrap().remove(0).xml).unwrap();
     assert!(task.contains("xmlns:xsd="), "{task}");
 }

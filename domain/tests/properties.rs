@@ -8,6 +8,7 @@
 )] // A broken case is to stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, Limits, TaskDocument, canonicalize};
+use domain::request::TaskNumber;
 use proptest::prelude::*;
 
 fn canonical(xml: &[u8]) -> String {
@@ -143,7 +144,7 @@ fn request() -> impl Strategy<Value = Request> {
 fn tasks(
     document: &Document,
     group: usize,
-    numbers: impl IntoIterator<Item = u32> + 'static,
+    numbers: impl IntoIterator<Item = TaskNumber>,
 ) -> Vec<TaskDocument> {
     let resources = CapturedResources::default();
     let tasks = document.tasks(&resources, group, numbers, usize::MAX, Effort::Whole);
@@ -154,7 +155,11 @@ fn all_tasks(document: &Document, group: usize) -> Vec<TaskDocument> {
     let count = document
         .count_tasks(&CapturedResources::default(), group, Effort::Whole)
         .unwrap();
-    tasks(document, group, 1..=u32::try_from(count).unwrap())
+    tasks(
+        document,
+        group,
+        TaskNumber::up_to(u32::try_from(count).unwrap()),
+    )
 }
 
 proptest! {
@@ -179,7 +184,7 @@ proptest! {
         let document = accept(&request.written(true, |_| String::new()));
         for group in 0..document.groups() {
             let forth = all_tasks(&document, group);
-            let numbers: Vec<u32> = forth.iter().rev().map(|task| task.number).collect();
+            let numbers: Vec<TaskNumber> = forth.iter().rev().map(|task| task.number).collect();
             let mut back = tasks(&accept(&request.written(true, |_| String::new())), group, numbers);
             back.reverse();
             prop_assert_eq!(&forth, &back);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::format_push_string)] // To stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, HydrationError, Limits, check_result};
+use domain::request::TaskNumber;
 
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -20,7 +21,7 @@ fn all_of(xml: String) -> Result<usize, HydrationError> {
         let resources = CapturedResources::default();
         assert!(!document.canonical().is_empty());
         let count = document.count_tasks(&resources, 0, Effort::Whole)?;
-        let numbers = 1..=u32::try_from(count).unwrap();
+        let numbers = TaskNumber::up_to(u32::try_from(count).unwrap());
         let tasks = document.tasks(&resources, 0, numbers, usize::MAX, Effort::Whole)?;
         let results: Vec<&[u8]> = tasks.iter().map(|task| task.xml.as_slice()).collect();
         for result in &results {
@@ -53,7 +54,13 @@ fn deepest(nested: impl Fn(usize) -> String) -> String {
         let xml = with_expression(&nested(*levels));
         let document = Document::accept(xml.as_bytes(), &Limits::default()).unwrap();
         let resources = CapturedResources::default();
-        let made = document.tasks(&resources, 0, [1], usize::MAX, Effort::Whole);
+        let made = document.tasks(
+            &resources,
+            0,
+            [TaskNumber::FIRST],
+            usize::MAX,
+            Effort::Whole,
+        );
         !matches!(made, Err(error) if error.code().as_str() == "hydration-syntax")
     };
     let most = (1..200).take_while(accepted).last().unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // A broken page is to stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, Limits, canonicalize};
+use domain::request::TaskNumber;
 
 const PAGE: &str = include_str!("../../docs/vnml.md");
 
@@ -39,7 +40,13 @@ fn every_example_gives_what_it_says() {
             ("hydrate", target) => vec![document.hydrate(&resources, target).unwrap()],
             ("tasks", group) => {
                 let group = group.parse().unwrap();
-                let made = document.tasks(&resources, group, 1..=9, usize::MAX, Effort::Whole);
+                let made = document.tasks(
+                    &resources,
+                    group,
+                    TaskNumber::up_to(9),
+                    usize::MAX,
+                    Effort::Whole,
+                );
                 let texts = made.unwrap().into_iter();
                 texts
                     .map(|task| String::from_utf8(task.xml).unwrap())

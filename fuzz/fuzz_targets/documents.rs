@@ -5,6 +5,7 @@
 use domain::document::{
     CapturedResources, Document, Effort, HydrationError, Limits, canonicalize,
 };
+use domain::request::TaskNumber;
 use libfuzzer_sys::fuzz_target;
 
 /// Small enough that a run is over soon, large enough that every limit can be hit.
@@ -89,7 +90,8 @@ fn complete(document: &Document, resources: &mut CapturedResources, remote: Opti
 fn tasks(document: &Document, resources: &CapturedResources, group: usize) -> Option<Vec<Vec<u8>>> {
     let count = document.count_tasks(resources, group, Effort::Whole).ok()?;
     let count = u32::try_from(count).ok()?;
-    let made = document.tasks(resources, group, 1..=count, usize::MAX, Effort::Whole);
+    let numbers = TaskNumber::up_to(count);
+    let made = document.tasks(resources, group, numbers, usize::MAX, Effort::Whole);
     let mut all = Vec::new();
     for task in made.ok()? {
         canonicalize(&task.xml, &limits_of_written()).expect("a task is a document");

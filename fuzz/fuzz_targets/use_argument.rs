@@ -2,6 +2,7 @@
 #![no_main]
 
 use domain::document::{CapturedResources, Document, Effort, Limits};
+use domain::request::TaskNumber;
 use fanfold_fuzz::escaped;
 use libfuzzer_sys::fuzz_target;
 
@@ -27,7 +28,7 @@ fuzz_target!(|link: &str| {
             continue;
         };
         assert!(count <= limits.max_tasks);
-        let all = 1..=u32::try_from(count).expect("it is small");
+        let all = TaskNumber::up_to(u32::try_from(count).expect("it is small"));
         if let Ok(tasks) = document.tasks(&resources, 0, all, usize::MAX, Effort::Whole) {
             assert_eq!(tasks.len(), count, "as many as were counted");
         }

@@ -1,6 +1,7 @@
 //! What the roles do with a document, one after the other.
 
 use domain::document::{CapturedResources, Document, Effort, Limits};
+use domain::request::TaskNumber;
 
 /// What became of a document.
 #[derive(Default, Debug)]
@@ -44,10 +45,10 @@ fn all(document: &[u8], limits: &Limits, outcome: &mut Outcome) -> Option<()> {
         }
         let (mut results, mut made) = (Vec::new(), 0);
         while made < count {
-            let numbers = made + 1..=count;
+            let numbers = (made + 1..=count).map(TaskNumber::new);
             let tasks = document.tasks(&resources, group, numbers, AT_ONCE, Effort::Whole);
             let tasks = tasks.ok()?;
-            made = tasks.last()?.number;
+            made = tasks.last()?.number.get();
             for task in tasks {
                 outcome.made += task.xml.len();
                 outcome.largest = outcome.largest.max(task.xml.len());

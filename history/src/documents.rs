@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::document::Effort;
-use domain::request::{Event, Given, Status, TaskId};
+use domain::request::{AttemptNumber, Event, Given, GroupIndex, Sequence, Status, TaskId};
 use nats::{Commit, sha256};
 
 use crate::Error;
@@ -20,7 +20,7 @@ pub struct Other {
     /// The task.
     pub task: TaskId,
     /// The commit that tells of the attempt.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The hash of what the worker was given.
     pub given: String,
     /// The hash of what this build makes; none where it makes no such document.
@@ -43,7 +43,7 @@ pub async fn made(source: &Source, commits: &[Commit]) -> Result<Hashes, Error> 
     let Ok(mut derived) = before_group(source, request, 0).await? else {
         return Ok(hashes);
     };
-    for (group, index) in (0..groups).zip(0_u32..) {
+    for (group, index) in (0..groups).zip(GroupIndex::all()) {
         for document in derived
             .all_tasks(index, Effort::Whole)
             .into_iter()
@@ -65,7 +65,7 @@ pub async fn made(source: &Source, commits: &[Commit]) -> Result<Hashes, Error> 
 }
 
 /// What each attempt says it was given, where it says so, with its task and its number.
-pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, u32, &Given)> {
+pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, AttemptNumber, &Given)> {
     commit.events.iter().filter_map(|event| {
         let (group, task, attempt, given) = match event {
             Event::TaskSucceeded(e) => (e.group, e.task, e.attempt, &e.given),
@@ -83,7 +83,7 @@ pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, u32, &Given)> {
 }
 
 /// The hashes that the attempts of these commits tell, each with the sequence of its commit.
-pub fn told(commits: &[Commit]) -> impl Iterator<Item = (TaskId, u64, &str)> {
+pub fn told(commits: &[Commit]) -> impl Iterator<Item = (TaskId, Sequence, &str)> {
     let each = commits.iter().flat_map(|commit| {
         let sequence = commit.sequence;
         given(commit).map(move |(task, _, given)| (task, sequence, given))

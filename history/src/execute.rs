@@ -1,6 +1,6 @@
 //! Running tasks again: what runs them is given by whoever builds the program.
 
-use domain::request::TaskId;
+use domain::request::{AttemptNumber, TaskId};
 use futures::future::BoxFuture;
 
 /// One task to run.
@@ -9,7 +9,7 @@ pub struct Execution {
     /// The task.
     pub task: TaskId,
     /// The attempt it was.
-    pub attempt: u32,
+    pub attempt: AttemptNumber,
     /// The name of its valuation, by which its type is chosen.
     pub valuation: Option<String>,
     /// Its document.

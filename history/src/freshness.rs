@@ -1,6 +1,6 @@
 //! How far the view of a request is behind the log.
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use nats::{LogReader, Position};
 use projections::Store;
 
@@ -12,7 +12,7 @@ use crate::live::Live;
 pub struct Freshness {
     /// The sequence that the view has seen. `None` if there is no view. An error if Redis does not
     /// say.
-    pub view: Result<Option<u64>, Error>,
+    pub view: Result<Option<Sequence>, Error>,
     /// The position of the projector, if the broker says it.
     pub projector: Option<Position>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use jiff::Timestamp;
 use nats::{Commit, Connection, Extent, Log, Options, Payloads, Scan, Start, UnreadableCommit};
 use projections::Store;
@@ -70,8 +70,8 @@ impl Live {
         mut take: impl FnMut(Commit) -> bool,
     ) -> Result<(), Error> {
         for shard in 0..self.log.shards() {
-            let start = since.map_or(Start::Sequence(1), Start::Time);
-            let mut scan = Scan::open_at(&self.connection, shard, start, u64::MAX).await?;
+            let start = since.map_or(Start::Sequence(Sequence::FIRST), Start::Time);
+            let mut scan = Scan::open_at(&self.connection, shard, start, Sequence::MAX).await?;
             let mut pace = Pace::new(&self.connection, shard);
             while let Some(commits) = scan.next_each(CHUNK).await? {
                 pace.after(commits.len()).await?;
@@ -88,7 +88,7 @@ impl Live {
 
     /// The commits of a request; an error where there are none.
     pub async fn commits(&self, id: RequestId) -> Result<Vec<Commit>, Error> {
-        let commits = self.log.read(id, 0).await?;
+        let commits = self.log.read(id, Sequence::NONE).await?;
         if commits.is_empty() {
             return Err(absent(id));
         }
@@ -132,13 +132,18 @@ pub struct Ahead {
 
 impl Ahead {
     /// From `start` to sequence `to`, which is included.
-    pub async fn open(live: &Live, shard: u8, start: Start, to: u64) -> Result<Self, Error> {
+    pub async fn open(live: &Live, shard: u8, start: Start, to: Sequence) -> Result<Self, Error> {
         let pace = Pace::new(&live.connection, shard);
         Self::begin(live, shard, start, to, Some(pace)).await
     }
 
     /// The same as fast as it can be, for what somebody waits for in need.
-    pub async fn at_once(live: &Live, shard: u8, start: Start, to: u64) -> Result<Self, Error> {
+    pub async fn at_once(
+        live: &Live,
+        shard: u8,
+        start: Start,
+        to: Sequence,
+    ) -> Result<Self, Error> {
         Self::begin(live, shard, start, to, None).await
     }
 
@@ -146,7 +151,7 @@ impl Ahead {
         live: &Live,
         shard: u8,
         start: Start,
-        to: u64,
+        to: Sequence,
         mut pace: Option<Pace>,
     ) -> Result<Self, Error> {
         let mut scan = Scan::open_at(&live.connection, shard, start, to).await?;

@@ -2,6 +2,7 @@
 //! costs a running system a small part of what its requests cost. A log at rest is read as fast
 //! as it can be.
 
+use domain::request::Sequence;
 use std::time::{Duration, Instant};
 
 use nats::{Connection, Error};
@@ -18,7 +19,7 @@ pub struct Pace {
     connection: Connection,
     shard: u8,
     /// When the shard was looked at last, and how far it went then.
-    looked: Option<(Instant, u64)>,
+    looked: Option<(Instant, Sequence)>,
     /// Commits in a second; none where the log is at rest.
     most: Option<f64>,
 }
@@ -40,7 +41,7 @@ impl Pace {
             tokio::time::sleep(FIRST_LOOK).await;
             self.look().await?;
         }
-        let fresh = |(at, _): &(Instant, u64)| at.elapsed() < LOOK_EVERY;
+        let fresh = |(at, _): &(Instant, Sequence)| at.elapsed() < LOOK_EVERY;
         if !self.looked.as_ref().is_some_and(fresh) {
             self.look().await?;
         }
@@ -56,7 +57,7 @@ impl Pace {
         let last = self.connection.extent(self.shard).await?.last;
         let now = Instant::now();
         if let Some((at, before)) = self.looked.replace((now, last)) {
-            let grown = last.saturating_sub(before);
+            let grown = last.since(before);
             #[allow(clippy::cast_precision_loss)] // A log's growth in a moment.
             let rate = grown as f64 / (now - at).as_secs_f64();
             self.most = (grown > 0).then(|| rate.max(LEAST_PER_SECOND));

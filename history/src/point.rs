@@ -1,5 +1,6 @@
 //! Points in the life of a request and in time, and how people write them.
 
+use domain::request::Sequence;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +10,7 @@ use nats::Commit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
     /// With the commit of this sequence.
-    Sequence(u64),
+    Sequence(Sequence),
     /// At this time.
     Time(Timestamp),
     /// So long before now.
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_point_is_a_sequence_a_time_or_so_long_ago() {
-        assert_eq!("42".parse(), Ok(Point::Sequence(42)));
+        assert_eq!("42".parse(), Ok(Point::Sequence(Sequence::new(42))));
         let five = SignedDuration::from_mins(5);
         assert_eq!("-5m".parse(), Ok(Point::Before(five)));
         let time = "2026-11-24T10:00:00Z";

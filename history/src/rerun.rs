@@ -100,7 +100,7 @@ pub async fn execute(
             let Event::TaskSucceeded(e) = event else {
                 continue;
             };
-            let derived = before_group(source, request, e.group as usize).await?;
+            let derived = before_group(source, request, e.group.index()).await?;
             let made = derived.and_then(|mut derived| {
                 let made = derived.tasks(e.group, [e.task], usize::MAX, Effort::Whole);
                 made.map_err(Stop::from)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use domain::request::{Event, RequestId, Status};
+use domain::request::{Event, RequestId, Sequence, Status};
 use jiff::Timestamp;
 use nats::Commit;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct Found {
     /// The status.
     pub status: Status,
     /// The last commit that was looked at.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The time of the first commit that was looked at.
     pub received_at: Timestamp,
     /// The time of the last commit that was looked at.

@@ -1,6 +1,9 @@
 //! The story of a request: its commits up to a point, the state that they fold to, and its cause.
 
-use domain::request::{Attempt, Event, Failure, Phase, Recorded, RequestId, State, Status, evolve};
+use domain::request::{
+    Attempt, Event, Failure, GroupIndex, Phase, Recorded, RequestId, Sequence, State, Status,
+    TaskNumber, evolve,
+};
 use jiff::{SignedDuration, Timestamp};
 use nats::Commit;
 use projections::View;
@@ -33,7 +36,7 @@ pub struct FailureSummary {
     /// The number of tasks that the failure lists.
     pub tasks: usize,
     /// The first listed task with an attempt, and its last attempt.
-    pub first: Option<(u32, Attempt)>,
+    pub first: Option<(TaskNumber, Attempt)>,
 }
 
 impl From<&Failure> for FailureSummary {
@@ -59,7 +62,7 @@ pub enum Cause {
     /// A group runs.
     Running {
         /// The index of the group, from 0.
-        group: u32,
+        group: GroupIndex,
         /// The number of its tasks.
         tasks: u32,
         /// The tasks without an outcome.
@@ -120,8 +123,10 @@ impl Story {
 
     /// The last commit's sequence.
     #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.commits.last().map_or(0, |commit| commit.sequence)
+    pub fn sequence(&self) -> Sequence {
+        self.commits
+            .last()
+            .map_or(Sequence::NONE, |commit| commit.sequence)
     }
 
     /// The time at which the last commit was stored.

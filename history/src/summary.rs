@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::request::{Event, Given, RequestId};
+use domain::request::{Event, Given, GroupIndex, RequestId};
 use jiff::{SignedDuration, Timestamp};
 use nats::Commit;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::live::Live;
 const UNKNOWN: &str = "unknown";
 
 /// The names of the groups that run, and when they started.
-pub type Groups = HashMap<(RequestId, u32), (String, Timestamp)>;
+pub type Groups = HashMap<(RequestId, GroupIndex), (String, Timestamp)>;
 
 /// A period beside the one before it.
 pub struct Summary {
@@ -153,7 +153,7 @@ impl Tally {
     fn attempt(
         &mut self,
         groups: &Groups,
-        group: (RequestId, u32),
+        group: (RequestId, GroupIndex),
         given: Option<&Given>,
         failed: u64,
     ) {

@@ -1,7 +1,7 @@
 //! One task: its document made again, the remains of what was sent, and its attempts.
 
 use domain::document::{Effort, TaskDocument};
-use domain::request::{Event, Next, TaskId};
+use domain::request::{AttemptNumber, Event, Next, Sequence, TaskId};
 use jiff::Timestamp;
 use nats::{DeadLetter, payload_sha256, sha256};
 use serde::Serialize;
@@ -28,9 +28,9 @@ pub struct Task {
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// The number of the attempt, from 1.
-    pub number: u32,
+    pub number: AttemptNumber,
     /// The sequence of its commit.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The worker.
     pub worker: String,
     /// The start.
@@ -67,7 +67,7 @@ impl Task {
 async fn derive(source: &Source, story: &Story, id: TaskId) -> Result<TaskDocument, Error> {
     let nothing = || Error::NotFound(format!("there is no task {id}"));
     let request = story.state.request().ok_or_else(nothing)?;
-    if id.group as usize > request.completed.len() {
+    if id.group.index() > request.completed.len() {
         return Err(Error::NotFound(format!(
             "group {} has not started: its tasks are made of the results before it",
             id.group
@@ -77,7 +77,7 @@ async fn derive(source: &Source, story: &Story, id: TaskId) -> Result<TaskDocume
         let reason = stop.reason();
         Error::Unreadable(format!("the document cannot be made: {reason}"))
     };
-    let derived = before_group(source, request, id.group as usize).await?;
+    let derived = before_group(source, request, id.group.index()).await?;
     let mut tasks = derived
         .and_then(|mut derived| {
             let made = derived.tasks(id.group, [id.task], usize::MAX, Effort::Whole);

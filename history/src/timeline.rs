@@ -1,13 +1,13 @@
 //! The timeline of a request: its events, with like outcomes of tasks folded into one entry.
 
-use domain::request::{Event, Next, Recorded};
+use domain::request::{Event, GroupIndex, Next, Recorded, Sequence, TaskNumber};
 use jiff::Timestamp;
 
 /// One entry of a timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The sequence of the first commit of the entry.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The time of that commit.
     pub at: Timestamp,
     /// The name of the event.
@@ -31,9 +31,9 @@ pub enum What {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcomes {
     /// The index of the group, from 0.
-    pub group: u32,
+    pub group: GroupIndex,
     /// The numbers of the tasks, in order, each once.
-    pub tasks: Vec<u32>,
+    pub tasks: Vec<TaskNumber>,
     /// The first failure, if the tasks failed.
     pub failure: Option<FailedOutcome>,
     /// How long each attempt took, in milliseconds, the shortest first.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::request::{Event, RequestId};
+use domain::request::{Event, GroupIndex, RequestId, Sequence};
 use nats::Scan;
 
 use crate::Error;
@@ -32,9 +32,9 @@ pub async fn of_group(
 ) -> Result<Option<Usual>, Error> {
     let shard = except.partition().shard(live.log.shards());
     let extent = live.connection.extent(shard).await?;
-    let from = extent.last.saturating_sub(COMMITS).max(1);
+    let from = extent.last.minus(COMMITS).max(Sequence::FIRST);
     let mut scan = Scan::open(&live.connection, shard, from, extent.last).await?;
-    let mut names: HashMap<(RequestId, u32), bool> = HashMap::new();
+    let mut names: HashMap<(RequestId, GroupIndex), bool> = HashMap::new();
     let mut durations = Vec::new();
     while let Some(commits) = scan.next_each(crate::live::CHUNK).await? {
         let readable = commits.into_iter().filter_map(crate::live::readable);

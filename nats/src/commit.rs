@@ -1,7 +1,7 @@
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use domain::request::{Event, EventKind, Recorded, RequestId, TraceParent};
+use domain::request::{Event, EventKind, Recorded, RequestId, Sequence, TraceParent};
 use jiff::Timestamp;
 
 use crate::{Error, packed, subject, trace};
@@ -15,9 +15,9 @@ pub struct Commit {
     /// The request.
     pub request: RequestId,
     /// Its sequence in the log.
-    pub sequence: u64,
-    /// The sequence of the commit on which this one was decided; 0 for the first.
-    pub previous: u64,
+    pub sequence: Sequence,
+    /// The sequence of the commit on which this one was decided; `NONE` for the first.
+    pub previous: Sequence,
     /// When the log stored the commit.
     pub at: Timestamp,
     /// The position of the request in a trace of the caller.
@@ -77,7 +77,7 @@ pub(crate) struct Encoded {
 
 pub(crate) fn encode(
     events: &[Event],
-    expected: u64,
+    expected: Sequence,
     traceparent: Option<&TraceParent>,
 ) -> Result<Encoded, Error> {
     const WHAT: &str = "a new commit";
@@ -110,7 +110,7 @@ fn names(events: &[Event]) -> String {
 
 pub(crate) fn decode(
     log_subject: &str,
-    sequence: u64,
+    sequence: Sequence,
     at: Timestamp,
     headers: &HeaderMap,
     body: &[u8],

@@ -6,7 +6,7 @@ use async_nats::header::IntoHeaderName;
 use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind};
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
-use domain::request::{RequestId, TaskId, TraceParent};
+use domain::request::{AttemptNumber, RequestId, Run, Sequence, TaskId, TraceParent};
 use futures::{StreamExt, stream::ReadyChunks};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -187,11 +187,8 @@ impl Delivery {
 
     /// Decodes the commit in a delivery from the log.
     pub fn commit(&self) -> Result<Commit, Error> {
-        let Place {
-            sequence,
-            stored_at: at,
-            ..
-        } = self.place()?;
+        let place = self.place()?;
+        let (sequence, at) = (Sequence::new(place.sequence), place.stored_at);
         let empty = async_nats::HeaderMap::new();
         let headers = self.message.headers.as_ref().unwrap_or(&empty);
         commit::decode(self.subject(), sequence, at, headers, self.body())
@@ -200,11 +197,11 @@ impl Delivery {
     /// The task, the run and the attempt of a delivery from the work queue, as far as they can be
     /// read.
     #[must_use]
-    pub fn attempt(&self) -> Option<(TaskId, u32, u32)> {
+    pub fn attempt(&self) -> Option<(TaskId, Run, AttemptNumber)> {
         let delivered = self.place().ok()?.delivered;
         let (before, run) = tasks::counts(self);
         let id = subject::task_id(self.subject())?;
-        Some((id, run, before.saturating_add(delivered)))
+        Some((id, run, before.plus(delivered)))
     }
 
     /// Its position in its stream.

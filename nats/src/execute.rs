@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::{AggregateError, CqrsFramework, EventEnvelope, EventStore};
-use domain::request::{Advance, Command, Decision, Event, Rejection, RequestId, State, Undecided};
+use domain::request::{
+    Advance, Command, Decision, Event, GroupIndex, Rejection, RequestId, Sequence, State, Undecided,
+};
 
 use crate::Error;
 use crate::log::Log;
@@ -22,7 +24,7 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(4);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The last sequence of the request. A reader that has seen this sequence has seen the command.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Whether something was committed. A command that was already obeyed commits nothing.
     pub committed: bool,
     /// Whether the command was decided only once, because no other commit came first.
@@ -46,7 +48,7 @@ pub enum Advanced {
     /// It was obeyed.
     Done(Receipt),
     /// It needs the steps from this group on.
-    NeedsSteps(u32),
+    NeedsSteps(GroupIndex),
 }
 
 impl Log {
@@ -181,15 +183,15 @@ struct Sequences {
 
 impl Sequences {
     /// The sequence of the state on which the command was decided.
-    fn loaded(&self) -> u64 {
-        self.loaded.load(Ordering::Relaxed)
+    fn loaded(&self) -> Sequence {
+        Sequence::new(self.loaded.load(Ordering::Relaxed))
     }
 
     fn receipt(&self, at_once: bool) -> Receipt {
-        let committed = self.committed.load(Ordering::Relaxed);
+        let committed = Sequence::new(self.committed.load(Ordering::Relaxed));
         Receipt {
             sequence: committed.max(self.loaded()),
-            committed: committed > 0,
+            committed: committed > Sequence::NONE,
             at_once,
         }
     }
@@ -205,9 +207,9 @@ impl EventStore<State> for Told<'_> {
     type AC = Loaded;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<State>>, Failure> {
-        let commits = self.log.read(parse_id(id)?, 0).await?;
+        let commits = self.log.read(parse_id(id)?, Sequence::NONE).await?;
         let recorded = commits.into_iter().flat_map(|commit| {
-            let sequence = usize::try_from(commit.sequence).unwrap_or(usize::MAX);
+            let sequence = usize::try_from(commit.sequence.get()).unwrap_or(usize::MAX);
             commit
                 .events
                 .into_iter()
@@ -224,7 +226,8 @@ impl EventStore<State> for Told<'_> {
 
     async fn load_aggregate(&self, id: &str) -> Result<Loaded, Failure> {
         let loaded = self.log.load(parse_id(id)?).await?;
-        self.told.loaded.store(loaded.sequence(), Ordering::Relaxed);
+        let sequence = loaded.sequence().get();
+        self.told.loaded.store(sequence, Ordering::Relaxed);
         Ok(loaded)
     }
 
@@ -236,7 +239,7 @@ impl EventStore<State> for Told<'_> {
     ) -> Result<Vec<EventEnvelope<State>>, Failure> {
         if !events.is_empty() {
             let sequence = self.log.append_decided(events, context).await?;
-            self.told.committed.store(sequence, Ordering::Relaxed);
+            self.told.committed.store(sequence.get(), Ordering::Relaxed);
         }
         // The return value is for queries within the process, of which there are none.
         Ok(Vec::new())

@@ -134,7 +134,7 @@ impl Feed {
 
     async fn set_aside(&self, event: &Recorded<&Event>, refused: &Refusal) -> Result<(), Error> {
         let (request, sequence) = (event.request, event.sequence);
-        tracing::error!(%request, sequence, %refused, "an event of the feed is set aside");
+        tracing::error!(%request, sequence = sequence.get(), %refused, "an event of the feed is set aside");
         let Outgoing {
             subject,
             headers,

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use domain::feed::CloudEvent;
 use domain::request::{
-    Advance, Attempt, CAUSES_MAX, CODE_MAX_BYTES, Command, Decision, Event, FAILED_TASKS_MAX,
-    Fault, Given, GroupOutline, NAME_MAX_BYTES, Next, Outcome, Payload, Received, Report,
-    RequestId, Resource, ResourcesCaptured, Rules, State, Steps, TEXT_MAX_BYTES, TaskId, Then,
-    Verdict, decide, evolve, json_bytes,
+    Advance, Attempt, AttemptNumber, CAUSES_MAX, CODE_MAX_BYTES, Command, Decision, Event,
+    FAILED_TASKS_MAX, Fault, Given, GroupIndex, GroupOutline, NAME_MAX_BYTES, Next, Outcome,
+    Payload, Received, Report, RequestId, Resource, ResourcesCaptured, Rules, Run, Sequence, State,
+    Steps, TEXT_MAX_BYTES, TaskId, TaskNumber, Then, Verdict, decide, evolve, json_bytes,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -83,7 +83,7 @@ impl Texts {
 
     fn attempt(&mut self, attempt: u32) -> Attempt {
         Attempt {
-            attempt,
+            attempt: AttemptNumber::new(attempt),
             worker: self.of(NAME_MAX_BYTES),
             started_at: Timestamp::UNIX_EPOCH,
             duration_ms: u64::MAX,
@@ -93,10 +93,10 @@ impl Texts {
 
     fn outcome(&mut self, task: u32, verdict: Verdict) -> Report {
         Report::Outcome(Outcome {
-            group: 0,
-            task,
-            run: Some(0),
-            attempt: 1,
+            group: GroupIndex::FIRST,
+            task: TaskNumber::new(task),
+            run: Some(Run::FIRST),
+            attempt: AttemptNumber::FIRST,
             worker: self.of(NAME_MAX_BYTES),
             started_at: Timestamp::UNIX_EPOCH,
             duration_ms: u64::MAX,
@@ -244,7 +244,7 @@ fn running(tasks: u32) -> State {
     let state = after(State::Absent, &[Event::Received(Box::new(received))]);
     let tasks = NonZeroU32::new(tasks).unwrap();
     let steps = Steps {
-        from: 0,
+        from: GroupIndex::FIRST,
         empty: Vec::new(),
         then: Then::Group { name: None, tasks },
     };
@@ -256,14 +256,14 @@ fn running(tasks: u32) -> State {
 /// the feed is small enough, too, and keeps its data.
 fn fits(events: &[Event]) -> Result<(), TestCaseError> {
     let request = RequestId::of_key("a", "b");
-    let encoded = match commit::encode(events, 7, None) {
+    let encoded = match commit::encode(events, Sequence::new(7), None) {
         Ok(encoded) => encoded,
         Err(error) => return Err(TestCaseError::fail(error.to_string())),
     };
     let bytes = of_headers(&encoded.headers) + encoded.body.len();
     prop_assert!(bytes <= BODY_MAX_BYTES, "{bytes}");
     let (at, log) = (Timestamp::UNIX_EPOCH, subject::log(request));
-    let back = commit::decode(&log, 8, at, &encoded.headers, &encoded.body);
+    let back = commit::decode(&log, Sequence::new(8), at, &encoded.headers, &encoded.body);
     let back = back.map_err(|error| TestCaseError::fail(error.to_string()))?;
     prop_assert!(back.events == events, "another commit is read back");
     for recorded in back.borrowed() {
@@ -302,11 +302,11 @@ proptest! {
         let mut reports = texts.given_up();
         for (report, task) in reports.iter_mut().zip(500..) {
             if let Report::Outcome(outcome) = report {
-                outcome.task = task;
+                outcome.task = TaskNumber::new(task);
             }
         }
         let (group, deadline) = (0, Timestamp::MAX);
-        reports.push(Report::GroupTimedOut { group, deadline });
+        reports.push(Report::GroupTimedOut { group: GroupIndex::new(group), deadline });
         let events = decided(&state, advance(reports, None));
         fits(&events)?;
         let state = after(state, &events);
@@ -344,7 +344,7 @@ proptest! {
         let name = NAMES_BYTES / GROUPS;
         let empty = (1..GROUPS).map(|_| Some(texts.of(name))).collect();
         let then = Then::Response(texts.inline());
-        let steps = Steps { from: 1, empty, then };
+        let steps = Steps { from: GroupIndex::new(1), empty, then };
         let events = decided(&state, advance(reports, Some(steps)));
         prop_assert!(events.last().is_some_and(Event::is_terminal));
         fits(&events)?;
@@ -353,12 +353,12 @@ proptest! {
     #[test]
     fn the_largest_dead_letter_fits(mut texts in texts(), attempts in 1_u32..200) {
         let letter = DeadLetter {
-            task: TaskId { request: RequestId::of_key("a", "b"), group: 0, task: 1 },
-            run: u32::MAX,
+            task: TaskId { request: RequestId::of_key("a", "b"), group: GroupIndex::FIRST, task: TaskNumber::FIRST },
+            run: Run::new(u32::MAX),
             task_type: texts.of(NAME_MAX_BYTES),
             document: texts.inline(),
             attempts: (0..attempts).map(|number| texts.attempt(number)).collect(),
-            sequence: Some(u64::MAX),
+            sequence: Some(Sequence::new(u64::MAX)),
             truncated: false,
         };
         let fitted = letter.clone().with_last_attempts();
@@ -366,6 +366,6 @@ proptest! {
         prop_assert!(of_headers(&headers) + body.len() <= BODY_MAX_BYTES);
         let back: DeadLetter = crate::packed::unpack(&headers, &body).unwrap();
         prop_assert_eq!(&back, &fitted);
-        prop_assert_eq!(back.attempts.last().map(|a| a.attempt), Some(attempts - 1));
+        prop_assert_eq!(back.attempts.last().map(|a| a.attempt), Some(AttemptNumber::new(attempts - 1)));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_nats::header::{NATS_SEQUENCE, NATS_STREAM, NATS_TIME_STAMP};
 use async_nats::{HeaderMap, Message, Subscriber};
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
 use jiff::Timestamp;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -27,7 +27,7 @@ pub struct Notice {
     /// The request.
     pub request: RequestId,
     /// The commit's sequence.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Whether the request ended with the commit.
     pub terminal: bool,
     message: Message,
@@ -66,9 +66,9 @@ pub struct Follower {
 /// How far the follower has heard a shard's log.
 struct Shard {
     stream: String,
-    heard: u64,
+    heard: Sequence,
     /// The last sequence of the log at the time of the last check.
-    looked: u64,
+    looked: Sequence,
 }
 
 impl Follower {
@@ -122,7 +122,7 @@ impl Follower {
     fn take(&mut self, message: Message) -> Option<(Notice, bool)> {
         let headers = message.headers.as_ref()?;
         let stream = headers.get(NATS_STREAM)?.as_str();
-        let sequence: u64 = headers.get(NATS_SEQUENCE)?.as_str().parse().ok()?;
+        let sequence: Sequence = headers.get(NATS_SEQUENCE)?.as_str().parse().ok()?;
         let shard = self.shards.iter_mut().find(|s| s.stream == stream)?;
         let request = subject::request(&message.subject, 2)?;
         let before = shard.heard;
@@ -133,7 +133,7 @@ impl Follower {
             terminal: commit::is_terminal(headers),
             message,
         };
-        Some((notice, sequence > before + 1))
+        Some((notice, sequence > before.next()))
     }
 
     /// Checks whether the log is ahead of the notices. It compares with the log at the time of the
@@ -156,12 +156,12 @@ impl Follower {
         missed
     }
 
-    async fn last(&self, stream: &str) -> Result<u64, Error> {
+    async fn last(&self, stream: &str) -> Result<Sequence, Error> {
         let looking = self.connection.jetstream.get_stream(stream);
         let looked = tokio::time::timeout(LOOK_TIMEOUT, looking).await;
         let stream = looked
             .map_err(|_| Error::Unavailable(format!("waited {LOOK_TIMEOUT:?}")))?
             .map_err(Error::unavailable)?;
-        Ok(stream.cached_info().state.last_sequence)
+        Ok(Sequence::new(stream.cached_info().state.last_sequence))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::stream::DirectGetErrorKind;
-use domain::request::{Payload, RequestId, TaskId};
+use domain::request::{Payload, RequestId, Sequence, TaskId};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
@@ -27,9 +27,9 @@ pub const LETTERS_LOOKED_AT: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// The sequence of the first commit that is still there.
-    pub first: u64,
+    pub first: Sequence,
     /// The sequence of the last commit.
-    pub last: u64,
+    pub last: Sequence,
     /// The number of commits.
     pub commits: u64,
     /// When the first was stored.
@@ -87,8 +87,8 @@ impl Connection {
         })?;
         let state = &stream.cached_info().state;
         Ok(Extent {
-            first: state.first_sequence,
-            last: state.last_sequence,
+            first: Sequence::new(state.first_sequence),
+            last: Sequence::new(state.last_sequence),
             commits: state.messages,
             first_at: timestamp(state.first_timestamp)?,
             last_at: timestamp(state.last_timestamp)?,
@@ -129,13 +129,17 @@ impl Connection {
 
     /// The request of a commit, read from the commit's subject alone. `None` says that the commit
     /// no longer exists.
-    pub async fn request_at(&self, shard: u8, sequence: u64) -> Result<Option<RequestId>, Error> {
+    pub async fn request_at(
+        &self,
+        shard: u8,
+        sequence: Sequence,
+    ) -> Result<Option<RequestId>, Error> {
         let stream = self
             .jetstream
             .get_stream_no_info(Topology::log_stream(shard))
             .await
             .map_err(Error::unavailable)?;
-        match stream.direct_get(sequence).await {
+        match stream.direct_get(sequence.get()).await {
             Ok(message) => Ok(subject::request(&message.subject, 2)),
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::unavailable(error)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::request::{Event, RequestId, TraceParent};
+use domain::request::{Event, RequestId, Sequence, TraceParent};
 
 use crate::error::Refusal;
 use crate::group_commit::{GroupCommit, Outgoing};
@@ -63,7 +63,7 @@ impl Log {
 
     /// The commits of a request after sequence `after`, in order. The list is empty where there are
     /// none.
-    pub async fn read(&self, request: RequestId, after: u64) -> Result<Vec<Commit>, Error> {
+    pub async fn read(&self, request: RequestId, after: Sequence) -> Result<Vec<Commit>, Error> {
         read::commits(&self.connection, &self.stream(request), request, after).await
     }
 
@@ -72,7 +72,7 @@ impl Log {
     pub async fn read_page(
         &self,
         request: RequestId,
-        after: u64,
+        after: Sequence,
         limit: usize,
     ) -> Result<CommitPage, Error> {
         read::page(
@@ -90,22 +90,22 @@ impl Log {
         read::last(&self.connection, &self.stream(request), request).await
     }
 
-    /// The sequence of a request's last commit, read from the stream's leader; 0 where there is
-    /// none.
-    pub async fn last_sequence(&self, request: RequestId) -> Result<u64, Error> {
+    /// The sequence of a request's last commit, read from the stream's leader; `NONE`
+    /// where there is none.
+    pub async fn last_sequence(&self, request: RequestId) -> Result<Sequence, Error> {
         read::last_sequence(&self.connection, &self.stream(request), request).await
     }
 
-    /// Appends one commit, decided on the state at sequence `expected` (0 for no events yet), and
+    /// Appends one commit, decided on the state at sequence `expected` (`NONE` for no events yet), and
     /// returns its sequence. Without a connection it waits for one, as long as for an answer. If
     /// none comes, nothing stays in the client's buffer, so the commit is not sent after its caller
     /// was told that it failed.
     pub async fn append(
         &self,
         request: RequestId,
-        expected: u64,
+        expected: Sequence,
         events: &[Event],
-    ) -> Result<u64, Error> {
+    ) -> Result<Sequence, Error> {
         self.append_in(request, expected, events, None).await
     }
 
@@ -113,10 +113,10 @@ impl Log {
     async fn append_in(
         &self,
         request: RequestId,
-        expected: u64,
+        expected: Sequence,
         events: &[Event],
         trace: Option<&TraceParent>,
-    ) -> Result<u64, Error> {
+    ) -> Result<Sequence, Error> {
         let encoded = commit::encode(events, expected, trace)?;
         let mut unsure = 0;
         loop {
@@ -127,7 +127,7 @@ impl Log {
                 body: encoded.body.clone(),
             };
             let refused = match self.appending(request).publish(message).await {
-                Ok(place) => return Ok(place.sequence),
+                Ok(place) => return Ok(Sequence::new(place.sequence)),
                 Err(refused @ (Refusal::NotSent | Refusal::TooLarge { .. })) => {
                     return Err(Error::of_refusal(refused));
                 }
@@ -155,7 +155,7 @@ impl Log {
         &self,
         events: Vec<Event>,
         mut decided: Loaded,
-    ) -> Result<u64, Error> {
+    ) -> Result<Sequence, Error> {
         let (request, expected) = (decided.request(), decided.sequence());
         let trace = decided.state().traceparent();
         let appended = self.append_in(request, expected, &events, trace).await;
@@ -172,9 +172,9 @@ impl Log {
     async fn find_own(
         &self,
         request: RequestId,
-        expected: u64,
+        expected: Sequence,
         events: &[Event],
-    ) -> Result<Option<u64>, Error> {
+    ) -> Result<Option<Sequence>, Error> {
         let page = self.read_page(request, expected, 1).await?;
         let first = page.commits.into_iter().next();
         Ok(first

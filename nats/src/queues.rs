@@ -7,6 +7,7 @@ use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::{HeaderMap, HeaderName};
+use domain::request::Sequence;
 use jiff::Timestamp;
 
 use crate::error::Refusal;
@@ -30,7 +31,7 @@ pub struct Filling {
     begun: Vec<Begun>,
     /// The last commit of each shard that an orchestrator had been given when recovery began. The
     /// effects of later commits were not lost.
-    ends: Vec<u64>,
+    ends: Vec<Sequence>,
 }
 
 /// The mark that the recovery of a queue has begun.
@@ -89,7 +90,7 @@ impl Queues {
                 .connection
                 .log_position(shard, LogReader::Orchestrator)
                 .await?;
-            ends.push(position.delivered);
+            ends.push(Sequence::new(position.delivered));
         }
         Ok(Some(Filling {
             queues: self.clone(),
@@ -182,8 +183,9 @@ impl Queues {
 impl Filling {
     /// The commit of a shard's log up to which effects may have been lost.
     #[must_use]
-    pub fn end(&self, shard: u8) -> u64 {
-        self.ends.get(usize::from(shard)).copied().unwrap_or(0)
+    pub fn end(&self, shard: u8) -> Sequence {
+        let end = self.ends.get(usize::from(shard));
+        end.copied().unwrap_or(Sequence::NONE)
     }
 
     /// Whether no queue was lost since recovery began.

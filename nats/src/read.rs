@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{Commit, Connection, Error, commit, subject};
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 
 /// How long a read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,7 +58,7 @@ pub struct CommitPage {
     /// The commits.
     pub commits: Vec<Commit>,
     /// The sequence after which the next page begins; `None` where the log has no more.
-    pub next: Option<u64>,
+    pub next: Option<Sequence>,
 }
 
 /// Where a page begins.
@@ -75,7 +75,7 @@ pub(crate) async fn commits(
     connection: &Connection,
     stream: &str,
     request: RequestId,
-    after: u64,
+    after: Sequence,
 ) -> Result<Vec<Commit>, Error> {
     let mut commits = Vec::new();
     let mut next = Some(after);
@@ -97,11 +97,11 @@ pub(crate) async fn page(
     connection: &Connection,
     stream: &str,
     request: RequestId,
-    after: u64,
+    after: Sequence,
     limit: usize,
 ) -> Result<CommitPage, Error> {
     let log_subject = subject::log(request);
-    let from = From::Sequence(after + 1);
+    let from = From::Sequence(after.next().get());
     let most = Most {
         messages: limit.clamp(1, COMMITS.messages),
         ..COMMITS
@@ -137,21 +137,22 @@ pub(crate) async fn last(
     }
 }
 
-/// The last sequence of a request, read from the stream's leader; 0 without one. A replica that
+/// The last sequence of a request, read from the stream's leader; `NONE` without
+/// one. A replica that
 /// lags may answer a direct get, but not this call.
 pub(crate) async fn last_sequence(
     connection: &Connection,
     stream: &str,
     request: RequestId,
-) -> Result<u64, Error> {
+) -> Result<Sequence, Error> {
     let stream = connection.jetstream.get_stream_no_info(stream).await;
     let last = stream
         .map_err(Error::unavailable)?
         .get_last_raw_message_by_subject(&subject::log(request))
         .await;
     match last {
-        Ok(message) => Ok(message.sequence),
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
+        Ok(message) => Ok(Sequence::new(message.sequence)),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Sequence::NONE),
         Err(error) => Err(Error::unavailable(error)),
     }
 }
@@ -276,5 +277,6 @@ fn parse(answer: &Message) -> Result<Commit, Error> {
     let empty = HeaderMap::new();
     let headers = answer.headers.as_ref().unwrap_or(&empty);
     let (subject, sequence, at) = place(answer)?;
+    let sequence = Sequence::new(sequence);
     commit::decode(subject, sequence, at, headers, &answer.payload)
 }

@@ -167,9 +167,10 @@ impl StoredReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::request::Run;
 
     fn one() -> String {
-        let body = encode(&Report::RequestTimedOut { run: 0 }).unwrap();
+        let body = encode(&Report::RequestTimedOut { run: Run::new(0) }).unwrap();
         String::from_utf8(body.to_vec()).unwrap()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::stream::Stream;
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
 use jiff::Timestamp;
 
@@ -18,14 +18,14 @@ pub struct Scan {
     stream: Stream,
     consumer: String,
     messages: Option<pull::Ordered>,
-    end: u64,
+    end: Sequence,
 }
 
 /// Where a scan begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// At this sequence.
-    Sequence(u64),
+    Sequence(Sequence),
     /// At the first commit of this time or later.
     Time(Timestamp),
 }
@@ -36,8 +36,8 @@ impl Scan {
     pub async fn open(
         connection: &Connection,
         shard: u8,
-        from: u64,
-        to: u64,
+        from: Sequence,
+        to: Sequence,
     ) -> Result<Self, Error> {
         Self::open_at(connection, shard, Start::Sequence(from), to).await
     }
@@ -47,7 +47,7 @@ impl Scan {
         connection: &Connection,
         shard: u8,
         start: Start,
-        to: u64,
+        to: Sequence,
     ) -> Result<Self, Error> {
         let stream = connection
             .jetstream
@@ -59,13 +59,13 @@ impl Scan {
             stream,
             consumer: String::new(),
             messages: None,
-            end: to.min(state.last_sequence),
+            end: to.min(Sequence::new(state.last_sequence)),
         };
         let nothing = match start {
             Start::Sequence(from) => from > scan.end,
             Start::Time(time) => time.as_nanosecond() > state.last_timestamp.unix_timestamp_nanos(),
         };
-        if state.messages == 0 || nothing || scan.end < state.first_sequence {
+        if state.messages == 0 || nothing || scan.end.get() < state.first_sequence {
             return Ok(scan);
         }
         let consumer = scan
@@ -105,7 +105,7 @@ impl Scan {
                 .ok_or_else(|| Error::Unavailable("reading the log ended".into()))?
                 .map_err(Error::unavailable)?;
             let delivery = Delivery::new(message);
-            let sequence = delivery.place()?.sequence;
+            let sequence = Sequence::new(delivery.place()?.sequence);
             if sequence <= self.end {
                 commits.push(UnreadableCommit::or_commit(&delivery)?);
             }
@@ -153,7 +153,7 @@ impl Scan {
 fn policy(start: Start) -> Result<DeliverPolicy, Error> {
     Ok(match start {
         Start::Sequence(from) => DeliverPolicy::ByStartSequence {
-            start_sequence: from.max(1),
+            start_sequence: from.get().max(1),
         },
         Start::Time(time) => DeliverPolicy::ByStartTime {
             start_time: async_nats::datetime::from_nanos(time.as_nanosecond())
@@ -166,7 +166,7 @@ fn policy(start: Start) -> Result<DeliverPolicy, Error> {
 #[derive(Clone, Debug)]
 pub struct UnreadableCommit {
     /// Its sequence.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The request it is about, where its subject names one.
     pub request: Option<RequestId>,
     /// Why the commit cannot be read.
@@ -176,7 +176,7 @@ pub struct UnreadableCommit {
 impl UnreadableCommit {
     /// Decodes a delivered commit, or returns why it cannot be read.
     pub fn or_commit(delivery: &Delivery) -> Result<Result<Commit, Self>, Error> {
-        let sequence = delivery.place()?.sequence;
+        let sequence = Sequence::new(delivery.place()?.sequence);
         Ok(delivery.commit().map_err(|error| Self {
             sequence,
             request: subject::request(delivery.subject(), 2),
@@ -187,12 +187,13 @@ impl UnreadableCommit {
 
 impl Connection {
     /// The sequence up to which a reader of a shard's log has acked.
-    pub async fn acked(&self, shard: u8, reader: LogReader) -> Result<u64, Error> {
+    pub async fn acked(&self, shard: u8, reader: LogReader) -> Result<Sequence, Error> {
         let consumer: PullConsumer = self
             .jetstream
             .get_consumer_from_stream(reader.name(), Topology::log_stream(shard))
             .await
             .map_err(Error::unavailable)?;
-        Ok(consumer.cached_info().ack_floor.stream_sequence)
+        let acked = consumer.cached_info().ack_floor.stream_sequence;
+        Ok(Sequence::new(acked))
     }
 }

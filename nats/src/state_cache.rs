@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cqrs_es::AggregateContext;
-use domain::request::{Event, RequestId, State, evolve};
+use domain::request::{Event, RequestId, Sequence, State, evolve};
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -48,7 +48,7 @@ impl StateCache {
 /// An entry of the cache: nothing, or the state at a sequence.
 #[derive(Debug, Default)]
 struct Slot {
-    known: Option<u64>,
+    known: Option<Sequence>,
     state: State,
     /// The last commit that this process made, until it is delivered here.
     made: Option<Made>,
@@ -56,15 +56,19 @@ struct Slot {
 
 #[derive(Debug)]
 struct Made {
-    sequence: u64,
-    previous: u64,
+    sequence: Sequence,
+    previous: Sequence,
     events: Vec<Event>,
 }
 
 impl Log {
     /// Whether sequence `known` is the last of the request, read from the stream's leader. Where it
     /// is not, evicts the cached state.
-    pub(crate) async fn is_current(&self, request: RequestId, known: u64) -> Result<bool, Error> {
+    pub(crate) async fn is_current(
+        &self,
+        request: RequestId,
+        known: Sequence,
+    ) -> Result<bool, Error> {
         let last = self.last_sequence(request).await?;
         if last > known {
             self.forget(request);
@@ -75,7 +79,7 @@ impl Log {
     /// Records that this process has just made this id, so that its first commit needs no read.
     pub fn assume_new(&self, request: RequestId) {
         let slot = Slot {
-            known: Some(0),
+            known: Some(Sequence::NONE),
             ..Slot::default()
         };
         self.known.slots.insert(request, Arc::new(Mutex::new(slot)));
@@ -88,7 +92,7 @@ impl Log {
             return delivery.commit();
         };
         let place = delivery.place()?;
-        let (sequence, at) = (place.sequence, place.stored_at);
+        let (sequence, at) = (Sequence::new(place.sequence), place.stored_at);
         let made = {
             let mut slot = self.known.slot(request).lock_owned().await;
             slot.made.take_if(|made| made.sequence == sequence)
@@ -112,9 +116,10 @@ impl Log {
     /// the state after the commit, locked as by [`Self::load`], where it is known.
     pub async fn observe(&self, commit: &Commit) -> Option<Loaded> {
         self.followed(commit.request)
-            .fetch_max(commit.sequence, Ordering::Relaxed);
+            .fetch_max(commit.sequence.get(), Ordering::Relaxed);
         let mut slot = self.known.slot(commit.request).lock_owned().await;
-        let known = slot.known.or((commit.previous == 0).then_some(0));
+        let first = commit.previous == Sequence::NONE;
+        let known = slot.known.or(first.then_some(Sequence::NONE));
         if known == Some(commit.previous) {
             let state = std::mem::take(&mut slot.state);
             slot.state = commit.events.iter().fold(state, evolve);
@@ -136,7 +141,7 @@ impl Log {
     /// evicts it when the request ends. Without a follower, evicts it now. Returns whether it was
     /// kept.
     #[must_use]
-    pub fn hand_over(&self, request: RequestId, sequence: u64) -> bool {
+    pub fn hand_over(&self, request: RequestId, sequence: Sequence) -> bool {
         let followed = self.comes_within(request, sequence, HANDED_OVER_MAX);
         if !followed {
             self.forget(request);
@@ -145,13 +150,13 @@ impl Log {
     }
 
     /// Whether a commit that was just made will be delivered to this process soon.
-    pub(crate) fn comes_soon(&self, request: RequestId, sequence: u64) -> bool {
+    pub(crate) fn comes_soon(&self, request: RequestId, sequence: Sequence) -> bool {
         self.comes_within(request, sequence, MADE_MAX)
     }
 
-    fn comes_within(&self, request: RequestId, sequence: u64, commits: u64) -> bool {
-        let followed = self.followed(request).load(Ordering::Relaxed);
-        followed > 0 && followed.saturating_add(commits) >= sequence
+    fn comes_within(&self, request: RequestId, sequence: Sequence, commits: u64) -> bool {
+        let followed = Sequence::new(self.followed(request).load(Ordering::Relaxed));
+        followed > Sequence::NONE && followed.plus(commits) >= sequence
     }
 
     /// Evicts the cached state of a request.
@@ -161,7 +166,7 @@ impl Log {
 
     /// The state of a request at sequence `least` or later, locked until the guard is dropped. An
     /// older answer from the log is an error.
-    pub async fn load_since(&self, request: RequestId, least: u64) -> Result<Loaded, Error> {
+    pub async fn load_since(&self, request: RequestId, least: Sequence) -> Result<Loaded, Error> {
         let mut loaded = self.load(request).await?;
         if loaded.sequence() < least {
             Box::pin(self.read_on(&mut loaded)).await?;
@@ -237,7 +242,7 @@ impl Loaded {
 
     /// Records that the decision on this state was committed. `kept` has the events if the cache
     /// keeps them until they are delivered.
-    pub(crate) fn stands_at(&mut self, sequence: u64, kept: Option<Vec<Event>>) {
+    pub(crate) fn stands_at(&mut self, sequence: Sequence, kept: Option<Vec<Event>>) {
         let previous = self.sequence();
         self.slot.made = kept.map(|events| Made {
             sequence,
@@ -260,10 +265,10 @@ impl Loaded {
         &self.slot.state
     }
 
-    /// The sequence of the last commit, 0 without one.
+    /// The sequence of the last commit, `NONE` without one.
     #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.slot.known.unwrap_or(0)
+    pub fn sequence(&self) -> Sequence {
+        self.slot.known.unwrap_or(Sequence::NONE)
     }
 }
 

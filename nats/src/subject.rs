@@ -1,7 +1,7 @@
 //! The subjects of single messages. The filters of streams and consumers are declared with the
 //! streams and consumers.
 
-use domain::request::{RequestId, TaskId};
+use domain::request::{GroupIndex, RequestId, Run, TaskId};
 
 /// The subject of the facts of the deployment.
 pub(crate) const DEPLOYMENT: &str = "deployment";
@@ -43,7 +43,7 @@ pub(crate) fn about(report: &str) -> &str {
     third.map_or(report, |(end, _)| &report[..end])
 }
 
-pub(crate) fn group_timed_out(request: RequestId, group: u32) -> String {
+pub(crate) fn group_timed_out(request: RequestId, group: GroupIndex) -> String {
     format!(
         "reports.{}.{request}.timed-out.{group}",
         request.partition()
@@ -93,7 +93,7 @@ pub(crate) const DEAD_LETTERS: &str = "dead-letters.";
 
 /// The subject of a task's dead letter. There is one for each task and run, because the stream
 /// keeps one message for each subject.
-pub(crate) fn dead_letter(task_type: &str, id: TaskId, run: u32) -> String {
+pub(crate) fn dead_letter(task_type: &str, id: TaskId, run: Run) -> String {
     format!("dead-letters.{task_type}.{id}.{run}")
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
-use domain::request::{Given, Payload, RequestId, TaskId, TraceParent};
+use domain::request::{AttemptNumber, Given, Payload, RequestId, Run, TaskId, TraceParent};
 use futures::StreamExt;
 
 use crate::group_commit::{GroupCommit, Outgoing};
@@ -52,13 +52,13 @@ impl Tasks {
         traceparent: Option<&TraceParent>,
     ) -> Result<Stored, Error> {
         let mut headers = HeaderMap::new();
-        if attempts.before > 0 {
+        if attempts.before > AttemptNumber::NONE {
             headers.insert(ATTEMPTS_BEFORE, attempts.before.to_string());
         }
-        if attempts.earlier > 0 {
+        if attempts.earlier > AttemptNumber::NONE {
             headers.insert(EARLIER_ATTEMPTS, attempts.earlier.to_string());
         }
-        if attempts.run > 0 {
+        if attempts.run > Run::FIRST {
             headers.insert(RUN, attempts.run.to_string());
         }
         if attempts.again {
@@ -101,13 +101,14 @@ impl Tasks {
         match stream.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => {
                 let run = message.headers.get(RUN);
-                let run = run.and_then(|run| run.as_str().parse().ok()).unwrap_or(0);
+                let run: Option<Run> = run.and_then(|run| run.as_str().parse().ok());
+                let run = run.unwrap_or(Run::FIRST);
                 if attempts.run <= run {
                     return Ok(());
                 }
                 // A message that is gone by now is as good as deleted.
                 let deleted = stream.delete_message(message.sequence).await;
-                tracing::debug!(task = %id, run, ?deleted, "one of an earlier run was still there");
+                tracing::debug!(task = %id, run = run.get(), ?deleted, "one of an earlier run was still there");
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
             Err(error) => return Err(Error::unavailable(error)),
@@ -157,15 +158,17 @@ impl Tasks {
     }
 }
 
-/// The attempts before a message, and its run; 0 where they cannot be read.
-pub(crate) fn counts(delivery: &Delivery) -> (u32, u32) {
+/// The last attempt before a message, and its run. One that cannot be read is as if it was not
+/// there.
+pub(crate) fn counts(delivery: &Delivery) -> (AttemptNumber, Run) {
     let headers = delivery.message().headers.as_ref();
     let count = |name| {
         let value = headers.and_then(|headers| headers.get(name))?;
         value.as_str().parse().ok()
     };
     let or_none = |count: Option<u32>| count.unwrap_or(0);
-    (or_none(count(ATTEMPTS_BEFORE)), or_none(count(RUN)))
+    let before = AttemptNumber::new(or_none(count(ATTEMPTS_BEFORE)));
+    (before, Run::new(or_none(count(RUN))))
 }
 
 fn stop(notice: &async_nats::Message) -> Option<Stop> {
@@ -180,18 +183,18 @@ pub struct Stop {
     /// The request of the tasks.
     pub request: RequestId,
     /// The last run of the tasks. Tasks of earlier runs stop too.
-    pub run: u32,
+    pub run: Run,
 }
 
 /// The counts of a task's attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
-    /// The number of the last attempt so far.
-    pub before: u32,
-    /// The number of the last attempt before the request was redriven.
-    pub earlier: u32,
-    /// The run of the task: the number of redrives so far.
-    pub run: u32,
+    /// The last attempt so far.
+    pub before: AttemptNumber,
+    /// The last attempt before the request was redriven.
+    pub earlier: AttemptNumber,
+    /// The run of the task.
+    pub run: Run,
     /// Whether the task may have been begun before without being counted, because it is sent again.
     pub again: bool,
 }
@@ -202,12 +205,12 @@ pub struct TaskMessage {
     pub id: TaskId,
     /// The type of the task.
     pub task_type: String,
-    /// The number of this attempt, from 1, counted over all runs.
-    pub attempt: u32,
-    /// The number of the last attempt before the request was redriven.
-    pub earlier_attempts: u32,
-    /// The run of the task: the number of redrives before the task was sent.
-    pub run: u32,
+    /// This attempt.
+    pub attempt: AttemptNumber,
+    /// The last attempt before the request was redriven.
+    pub earlier_attempts: AttemptNumber,
+    /// The run in which the task was sent.
+    pub run: Run,
     /// Whether it may have been begun before: it was delivered before, or sent again.
     pub again: bool,
     /// Whether it was sent again, for instance because the queue lost its content.
@@ -237,7 +240,7 @@ impl TaskMessage {
                 task_type,
                 again: attempts.again || delivered > 1,
                 sent_again: attempts.again,
-                attempt: attempts.before.saturating_add(delivered),
+                attempt: attempts.before.plus(delivered),
                 earlier_attempts: attempts.earlier,
                 run: attempts.run,
                 traceparent: delivery.traceparent(),
@@ -272,9 +275,9 @@ impl TaskMessage {
                 .map_err(|error| format!("{name}: {error}"))
         };
         let attempts = Attempts {
-            before: count(&ATTEMPTS_BEFORE)?,
-            earlier: count(&EARLIER_ATTEMPTS)?,
-            run: count(&RUN)?,
+            before: AttemptNumber::new(count(&ATTEMPTS_BEFORE)?),
+            earlier: AttemptNumber::new(count(&EARLIER_ATTEMPTS)?),
+            run: Run::new(count(&RUN)?),
             again: header(&AGAIN).is_some(),
         };
         let document = match header(&STORED) {

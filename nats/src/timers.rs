@@ -2,7 +2,7 @@
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_SCHEDULE, NATS_SCHEDULE_TARGET};
-use domain::request::{Report, RequestId, TaskId};
+use domain::request::{GroupIndex, Report, RequestId, Run, TaskId};
 use jiff::Timestamp;
 
 use crate::topology::REPORTS;
@@ -25,7 +25,7 @@ impl Timers {
     pub async fn set_group(
         &self,
         request: RequestId,
-        group: u32,
+        group: GroupIndex,
         deadline: Timestamp,
     ) -> Result<(), Error> {
         let report = Report::GroupTimedOut { group, deadline };
@@ -37,7 +37,7 @@ impl Timers {
     pub async fn set_request(
         &self,
         request: RequestId,
-        run: u32,
+        run: Run,
         deadline: Timestamp,
     ) -> Result<(), Error> {
         let report = Report::RequestTimedOut { run };
@@ -66,7 +66,7 @@ impl Timers {
     pub async fn clear_group(
         &self,
         request: RequestId,
-        group: u32,
+        group: GroupIndex,
         up_to: Option<u64>,
     ) -> Result<(), Error> {
         self.clear(&subject::group_timed_out(request, group), up_to)

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use domain::derivation::outline;
 use domain::document::{Document, Effort, Limits, TaskDocument};
 use domain::request::{
-    Command, Event, Fork, Forked, Payload, Received, Request, RequestId, TakenGroup, TaskSucceeded,
+    Command, Event, Fork, Forked, GroupIndex, Payload, Received, Request, RequestId, Sequence,
+    TakenGroup, TaskNumber, TaskSucceeded,
 };
 use history::derive::before_group;
 use history::source::Source;
@@ -29,7 +30,7 @@ pub struct ForkPlan {
     /// The request that is forked.
     pub from: RequestId,
     /// The sequence up to which results are taken over.
-    pub sequence: u64,
+    pub sequence: Sequence,
     document: Document,
     bytes: Vec<u8>,
     original: Received,
@@ -163,7 +164,7 @@ async fn taken(
     let results = results(story);
     let mut groups = Vec::new();
     let started = origin.completed.len() + usize::from(origin.group().is_some());
-    for group in 0..started {
+    for group in GroupIndex::all().take(started) {
         let before = documents(source, origin, group).await?;
         let after = documents(source, &forked, group).await?;
         // Where a document cannot be made the new request fails in its own time and words.
@@ -171,13 +172,10 @@ async fn taken(
             break;
         };
         let same = |task: &TaskSucceeded| {
-            let index = task.task.wrapping_sub(1) as usize;
-            before.get(index).map(|d| &d.xml) == after.get(index).map(|d| &d.xml)
-                && after.get(index).is_some()
+            let known = document(&before, task.task);
+            known.is_some() && known == document(&after, task.task)
         };
-        let own = results
-            .range((group, 0)..=(group, u32::MAX))
-            .map(|(_, task)| task);
+        let own = results.get(&group).into_iter().flat_map(BTreeMap::values);
         let taken: Vec<TaskSucceeded> = own.filter(|task| same(task)).cloned().collect();
         let complete = taken.len() == after.len();
         groups.push(TakenGroup {
@@ -193,14 +191,15 @@ async fn taken(
 }
 
 /// The results of the tasks, by group and task.
-fn results(story: &Story) -> BTreeMap<(usize, u32), TaskSucceeded> {
-    let events = story.commits.iter().flat_map(|commit| &commit.events);
-    events
-        .filter_map(|event| match event {
-            Event::TaskSucceeded(e) => Some(((e.group as usize, e.task), e.clone())),
-            _ => None,
-        })
-        .collect()
+fn results(story: &Story) -> BTreeMap<GroupIndex, BTreeMap<TaskNumber, TaskSucceeded>> {
+    let mut results: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for event in story.commits.iter().flat_map(|commit| &commit.events) {
+        if let Event::TaskSucceeded(e) = event {
+            let of_group = results.entry(e.group).or_default();
+            of_group.insert(e.task, e.clone());
+        }
+    }
+    results
 }
 
 type Made = Option<(Option<String>, Vec<TaskDocument>)>;
@@ -208,16 +207,21 @@ type Made = Option<(Option<String>, Vec<TaskDocument>)>;
 async fn documents(
     source: &Source,
     request: &Request,
-    group: usize,
+    group: GroupIndex,
 ) -> Result<Made, history::Error> {
-    let derived = before_group(source, request, group).await?;
-    let index = u32::try_from(group).unwrap_or(u32::MAX);
+    let derived = before_group(source, request, group.index()).await?;
     Ok(derived.ok().and_then(|mut derived| {
-        let tasks = derived.all_tasks(index, Effort::Whole).ok()?;
+        let tasks = derived.all_tasks(group, Effort::Whole).ok()?;
         let document = derived.document();
-        let name = document.group_name(group).map(str::to_owned);
-        (group < document.groups()).then_some((name, tasks))
+        let name = document.group_name(group.index()).map(str::to_owned);
+        (group.index() < document.groups()).then_some((name, tasks))
     }))
+}
+
+/// The document of one task of these.
+fn document(made: &[TaskDocument], task: TaskNumber) -> Option<&[u8]> {
+    let made = made.get(task.index()?)?;
+    Some(&made.xml)
 }
 
 fn check_size(groups: &[TakenGroup]) -> Result<(), ForkError> {

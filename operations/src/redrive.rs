@@ -1,4 +1,4 @@
-use domain::request::{Command, Event, Redriven, Rejection, RequestId};
+use domain::request::{Command, Event, Redriven, Rejection, RequestId, Sequence};
 use jiff::Timestamp;
 use nats::{Error, ExecuteError, Receipt};
 
@@ -19,7 +19,7 @@ impl Operations {
         request: RequestId,
         receipt: Receipt,
     ) -> Result<Option<Redriven>, Error> {
-        let commits = self.log.read(request, receipt.sequence - 1).await?;
+        let commits = self.log.read(request, receipt.sequence.before()).await?;
         let mut events = commits.into_iter().flat_map(|commit| commit.events);
         Ok(events.find_map(|event| match event {
             Event::Redriven(redriven) => Some(redriven),
@@ -56,7 +56,7 @@ impl Operations {
         if log_age.is_zero() {
             return Ok(false);
         }
-        let commits = self.log.read(request, 0).await?;
+        let commits = self.log.read(request, Sequence::NONE).await?;
         let lost_at = commits.first().map(|first| first.at.checked_add(log_age));
         let ends_by = Timestamp::now().checked_add(self.needed);
         Ok(matches!((lost_at, ends_by), (Some(Ok(lost_at)), Ok(ends_by)) if lost_at < ends_by))

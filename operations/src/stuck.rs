@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::request::{Progress, RequestId, Stuck};
+use domain::request::{Progress, RequestId, Sequence, Stuck};
 use jiff::Timestamp;
 use nats::{Commit, Connection, Error, LogReader, Scan, Start, UnreadableCommit};
 use tokio::sync::Mutex;
@@ -33,7 +33,7 @@ pub struct StuckWatch {
 
 #[derive(Default)]
 struct Shard {
-    read: u64,
+    read: Sequence,
     open: HashMap<RequestId, Progress>,
     unreadable: usize,
     /// Whether the last read reached the end of the log.
@@ -166,7 +166,7 @@ impl StuckWatch {
                 .connection
                 .log_position(number, LogReader::Orchestrator)
                 .await?;
-            let (now, taken_up) = (Timestamp::now(), taken_up.delivered);
+            let (now, taken_up) = (Timestamp::now(), Sequence::new(taken_up.delivered));
             let open = shard.open.values();
             look.stuck
                 .extend(open.filter_map(|p| p.stuck(now, slack, taken_up)));
@@ -188,10 +188,10 @@ impl Shard {
         limit: Option<Limit>,
     ) -> Result<(), Error> {
         let begun = Instant::now();
-        let since = reach.filter(|_| self.read == 0);
+        let since = reach.filter(|_| self.read == Sequence::NONE);
         let since = since.and_then(|reach| Timestamp::now().checked_sub(reach).ok());
-        let start = since.map_or(Start::Sequence(self.read + 1), Start::Time);
-        let mut scan = Scan::open_at(connection, number, start, u64::MAX).await?;
+        let start = since.map_or(Start::Sequence(self.read.next()), Start::Time);
+        let mut scan = Scan::open_at(connection, number, start, Sequence::MAX).await?;
         let mut read = 0;
         self.complete = true;
         while let Some(commits) = scan.next_each(SCAN_CHUNK).await? {

@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 
 use domain::document::Document;
 use domain::request::{
-    Command, FirstGroup, GroupOutline, Received, Rejection, RequestId, TraceParent,
+    Command, FirstGroup, GroupOutline, Received, Rejection, RequestId, Sequence, TraceParent,
 };
 use jiff::Timestamp;
 use nats::{Error, ExecuteError, Hashed};
@@ -36,7 +36,7 @@ pub struct Submission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Submitted {
     /// The last sequence of the request.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Whether the request was there before.
     pub replayed: bool,
 }
@@ -59,7 +59,7 @@ impl Operations {
         &self,
         request: RequestId,
         fingerprint: &str,
-    ) -> Result<Option<u64>, SubmitError> {
+    ) -> Result<Option<Sequence>, SubmitError> {
         let sequence = {
             let loaded = self.log.load(request).await?;
             let Some(known) = loaded.state().request() else {

@@ -1,5 +1,6 @@
 //! The comparison of a request's keys in Redis with the view that the log gives.
 
+use domain::request::Sequence;
 use std::collections::HashMap;
 
 use redis::Pipeline;
@@ -28,8 +29,11 @@ const SHOWN_CHARS: usize = 120;
 
 impl Store {
     /// Compares the keys of these requests with their views, in one round trip. Each result has the
-    /// sequence that the view in Redis has seen, 0 without one, and the differences.
-    pub async fn differences(&self, views: &[View]) -> Result<Vec<(u64, Vec<Difference>)>, Error> {
+    /// sequence that the view in Redis has seen, `NONE` without one, and the differences.
+    pub async fn differences(
+        &self,
+        views: &[View],
+    ) -> Result<Vec<(Sequence, Vec<Difference>)>, Error> {
         if views.is_empty() {
             return Ok(Vec::new());
         }
@@ -57,11 +61,11 @@ fn ask_for(ask: &mut Pipeline, view: &View) {
     }
 }
 
-fn compare(view: &View, answers: &mut Answers) -> Result<(u64, Vec<Difference>), Error> {
+fn compare(view: &View, answers: &mut Answers) -> Result<(Sequence, Vec<Difference>), Error> {
     let mut found = Differences {
         kind: Kind::Request,
         key: String::new(),
-        seen: 0,
+        seen: Sequence::NONE,
         all: Vec::new(),
     };
     for (kind, key) in parts(view) {
@@ -76,7 +80,7 @@ pub(crate) struct Differences {
     kind: Kind,
     key: String,
     /// The sequence that the view in Redis has seen. The comparison of the request tells it.
-    pub seen: u64,
+    pub seen: Sequence,
     all: Vec<Difference>,
 }
 
@@ -115,7 +119,7 @@ impl Differences {
     /// Compares the fields of a hash.
     pub fn hash(
         &mut self,
-        seq: u64,
+        seq: Sequence,
         expected: Vec<(&'static str, String)>,
         mut found: HashMap<String, String>,
     ) {

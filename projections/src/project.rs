@@ -1,6 +1,9 @@
 use std::borrow::Borrow;
 
-use domain::request::{Event, Failed, GroupStarted, Next, Received, Recorded, Redriven, RequestId};
+use domain::request::{
+    Event, Failed, GroupIndex, GroupStarted, Next, Received, Recorded, Redriven, RequestId,
+    Sequence,
+};
 use jiff::Timestamp;
 
 use crate::view::{FailureView, GroupStatus, GroupView, RequestStatus, View};
@@ -13,7 +16,10 @@ pub fn fold<E: Borrow<Event>>(
     events: impl IntoIterator<Item = Recorded<E>>,
 ) -> Option<View> {
     // A commit is folded whole or not at all, so no event of the view's last commit is new.
-    let mut seen = (view.as_ref().map_or(0, |view| view.seq), u32::MAX);
+    let mut seen = (
+        view.as_ref().map_or(Sequence::NONE, |view| view.seq),
+        u32::MAX,
+    );
     events
         .into_iter()
         .filter(|recorded| {
@@ -48,7 +54,7 @@ pub fn project<E: Borrow<Event>>(view: Option<View>, recorded: &Recorded<E>) -> 
     }
 }
 
-fn begun(request: RequestId, seq: u64, at: Timestamp, received: &Received) -> View {
+fn begun(request: RequestId, seq: Sequence, at: Timestamp, received: &Received) -> View {
     let waiting = |group: &domain::request::GroupOutline| GroupView {
         name: group.name.clone(),
         expected: group.valuations,
@@ -68,7 +74,7 @@ fn begun(request: RequestId, seq: u64, at: Timestamp, received: &Received) -> Vi
     }
 }
 
-fn apply(view: &mut View, seq: u64, at: Timestamp, event: &Event) {
+fn apply(view: &mut View, seq: Sequence, at: Timestamp, event: &Event) {
     match event {
         Event::Received(_)
         | Event::Forked(_)
@@ -114,15 +120,14 @@ fn apply(view: &mut View, seq: u64, at: Timestamp, event: &Event) {
     }
 }
 
-fn change(view: &mut View, group: u32, seq: u64, change: impl FnOnce(&mut GroupView)) {
-    let index = usize::try_from(group).unwrap_or(usize::MAX);
-    if let Some(group) = view.groups.get_mut(index) {
+fn change(view: &mut View, group: GroupIndex, seq: Sequence, change: impl FnOnce(&mut GroupView)) {
+    if let Some(group) = view.groups.get_mut(group.index()) {
         group.seq = seq;
         change(group);
     }
 }
 
-fn group_started(view: &mut View, seq: u64, at: Timestamp, started: &GroupStarted) {
+fn group_started(view: &mut View, seq: Sequence, at: Timestamp, started: &GroupStarted) {
     view.status = RequestStatus::Running;
     view.started_at.get_or_insert(at);
     view.current_group = Some(started.group);
@@ -133,7 +138,7 @@ fn group_started(view: &mut View, seq: u64, at: Timestamp, started: &GroupStarte
     });
 }
 
-fn end(view: &mut View, seq: u64, at: Timestamp, status: RequestStatus, running: GroupStatus) {
+fn end(view: &mut View, seq: Sequence, at: Timestamp, status: RequestStatus, running: GroupStatus) {
     view.status = status;
     view.completed_at = Some(at);
     if let Some(group) = view.current_group {
@@ -146,7 +151,7 @@ fn end(view: &mut View, seq: u64, at: Timestamp, status: RequestStatus, running:
     }
 }
 
-fn failure(seq: u64, failed_at: Timestamp, failed: &Failed) -> FailureView {
+fn failure(seq: Sequence, failed_at: Timestamp, failed: &Failed) -> FailureView {
     FailureView {
         seq,
         failed_at,
@@ -155,7 +160,7 @@ fn failure(seq: u64, failed_at: Timestamp, failed: &Failed) -> FailureView {
     }
 }
 
-fn redrive(view: &mut View, seq: u64, redriven: &Redriven) {
+fn redrive(view: &mut View, seq: Sequence, redriven: &Redriven) {
     view.status = if view.started_at.is_some() {
         RequestStatus::Running
     } else {

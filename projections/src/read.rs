@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::vec;
 
-use domain::request::{RequestId, Status};
+use domain::request::{RequestId, Sequence, Status};
 use jiff::Timestamp;
 use redis::{FromRedisValue, Value};
 use serde::de::DeserializeOwned;
@@ -24,7 +24,7 @@ impl Store {
         }
         let mut answers = Answers::new(ask.query_async(&mut self.connection()).await?);
         let mut draft = Draft {
-            view: View::new(id, 0, Timestamp::UNIX_EPOCH),
+            view: View::new(id, Sequence::new(0), Timestamp::UNIX_EPOCH),
             status: Status::Received,
         };
         for part in parts {

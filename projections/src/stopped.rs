@@ -1,7 +1,7 @@
 //! Views that were stopped at a commit that cannot be read or projected. They are kept where every
 //! instance sees them, until an instance can continue them.
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use jiff::Timestamp;
 use redis::AsyncCommands;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct StoppedView {
     /// The request.
     pub request_id: RequestId,
     /// The sequence of the commit at which it was stopped.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Why it was stopped.
     pub reason: String,
     /// When it was stopped.

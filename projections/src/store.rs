@@ -1,5 +1,6 @@
 //! The views in Redis.
 
+use domain::request::Sequence;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,21 +45,24 @@ impl Store {
         })
     }
 
-    /// The sequence up to which a shard is noted as projected; 0 for none.
-    pub async fn checkpoint(&self, shard: u8) -> Result<u64, Error> {
-        self.advance(shard, 0, 0).await
+    /// The sequence up to which a shard is noted as projected; `NONE` before the first.
+    pub async fn checkpoint(&self, shard: u8) -> Result<Sequence, Error> {
+        self.advance(shard, Sequence::NONE, Sequence::NONE).await
     }
 
     /// Notes that a shard is projected up to `to`, unless the earlier note is less than `from`.
     /// Returns the earlier note. One that is less than `from` means that Redis was emptied or set
     /// back.
-    pub async fn advance(&self, shard: u8, from: u64, to: u64) -> Result<u64, Error> {
+    pub async fn advance(
+        &self,
+        shard: u8,
+        from: Sequence,
+        to: Sequence,
+    ) -> Result<Sequence, Error> {
         let mut connection = self.connection.clone();
         let mut write = self.scripts.advance.key(key::checkpoint(shard));
-        Ok(write
-            .arg(from)
-            .arg(to)
-            .invoke_async(&mut connection)
-            .await?)
+        let write = write.arg(from.get()).arg(to.get());
+        let noted: u64 = write.invoke_async(&mut connection).await?;
+        Ok(Sequence::new(noted))
     }
 }

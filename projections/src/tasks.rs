@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use domain::request::{Event, Fault, Next, Recorded};
+use domain::request::{
+    AttemptNumber, Event, Fault, GroupIndex, Next, Recorded, Sequence, TaskNumber,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +15,10 @@ const STRING_BYTES: usize = size_of::<String>();
 /// A task, as readers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskView {
-    /// The group, from 0.
-    pub group: u32,
-    /// The task, from 1.
-    pub task: u32,
+    /// The group.
+    pub group: GroupIndex,
+    /// The task.
+    pub task: TaskNumber,
     /// The status of the task.
     pub status: TaskStatus,
     /// The attempts that ended, in the order of the log.
@@ -33,14 +35,14 @@ pub struct ResultPlace {
     /// Its size, in bytes.
     pub bytes: u64,
     /// The sequence of the commit that has it.
-    pub sequence: u64,
+    pub sequence: Sequence,
 }
 
 /// An attempt that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptView {
-    /// Its number, from 1.
-    pub attempt: u32,
+    /// Its number.
+    pub attempt: AttemptNumber,
     /// The worker that ran it.
     pub worker: String,
     /// When it started.
@@ -69,16 +71,16 @@ pub enum TaskStatus {
 /// be continued. It holds no documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tasks {
-    by_place: BTreeMap<(u32, u32), TaskView>,
+    by_place: BTreeMap<(GroupIndex, TaskNumber), TaskView>,
     /// The sequence of the last commit that was folded.
-    sequence: u64,
+    sequence: Sequence,
     bytes: usize,
 }
 
 impl Tasks {
     /// The sequence of the last commit that was folded.
     #[must_use]
-    pub fn sequence(&self) -> u64 {
+    pub fn sequence(&self) -> Sequence {
         self.sequence
     }
 
@@ -90,19 +92,20 @@ impl Tasks {
 
     /// The task of this group and number.
     #[must_use]
-    pub fn get(&self, group: u32, task: u32) -> Option<&TaskView> {
+    pub fn get(&self, group: GroupIndex, task: TaskNumber) -> Option<&TaskView> {
         self.by_place.get(&(group, task))
     }
 
     /// The tasks after a position, in order, and of one group where a group is named.
     pub fn after(
         &self,
-        place: Option<(u32, u32)>,
-        group: Option<u32>,
+        place: Option<(GroupIndex, TaskNumber)>,
+        group: Option<GroupIndex>,
     ) -> impl Iterator<Item = &TaskView> {
-        let from = place.max(group.map(|group| (group, 0)));
+        let from = place.max(group.map(|group| (group, TaskNumber::new(0))));
         let from = from.map_or(Bound::Unbounded, Bound::Excluded);
-        let to = group.map_or(Bound::Unbounded, |group| Bound::Included((group, u32::MAX)));
+        let last = TaskNumber::new(u32::MAX);
+        let to = group.map_or(Bound::Unbounded, |group| Bound::Included((group, last)));
         // `range` panics on a range that ends before it begins.
         let empty =
             matches!((from, to), (Bound::Excluded(from), Bound::Included(to)) if from >= to);
@@ -115,7 +118,7 @@ impl Tasks {
         self.sequence = recorded.sequence;
         match recorded.event {
             Event::GroupStarted(started) => {
-                for task in 1..=started.tasks {
+                for task in TaskNumber::up_to(started.tasks) {
                     let waiting = waiting(started.group, task);
                     self.by_place.insert((started.group, task), waiting);
                     self.bytes += TASK_BYTES;
@@ -169,8 +172,8 @@ impl Tasks {
 
     fn change_one(
         &mut self,
-        group: u32,
-        task: u32,
+        group: GroupIndex,
+        task: TaskNumber,
         attempt: AttemptView,
         change: impl FnOnce(&mut TaskView),
     ) {
@@ -200,7 +203,7 @@ impl AttemptView {
     }
 }
 
-fn waiting(group: u32, task: u32) -> TaskView {
+fn waiting(group: GroupIndex, task: TaskNumber) -> TaskView {
     TaskView {
         group,
         task,
@@ -220,7 +223,7 @@ mod tests {
     fn take_in(tasks: &mut Tasks, sequence: u64, event: &Event) {
         tasks.take_in(&Recorded {
             request: RequestId::new(uuid::Uuid::nil()),
-            sequence,
+            sequence: Sequence::new(sequence),
             index: 0,
             at: Timestamp::UNIX_EPOCH,
             traceparent: None,
@@ -230,7 +233,7 @@ mod tests {
 
     fn started(group: u32, tasks: u32) -> Event {
         Event::GroupStarted(GroupStarted {
-            group,
+            group: GroupIndex::new(group),
             name: None,
             tasks,
             deadline: Timestamp::UNIX_EPOCH,
@@ -243,9 +246,12 @@ mod tests {
         for group in 0..3 {
             take_in(&mut tasks, 1, &started(group, 2));
         }
-        let places = |after, group| -> Vec<(u32, u32)> {
-            let tasks = tasks.after(after, group);
-            tasks.map(|task| (task.group, task.task)).collect()
+        let places = |after: Option<(u32, u32)>, group: Option<u32>| -> Vec<(u32, u32)> {
+            let after = after.map(|(group, task)| (GroupIndex::new(group), TaskNumber::new(task)));
+            let tasks = tasks.after(after, group.map(GroupIndex::new));
+            tasks
+                .map(|task| (task.group.get(), task.task.get()))
+                .collect()
         };
         assert_eq!(places(None, None).len(), 6);
         assert_eq!(places(Some((1, 1)), None), [(1, 2), (2, 1), (2, 2)]);
@@ -264,9 +270,9 @@ mod tests {
         let before = tasks.bytes();
         let done = |text: &str| {
             Event::TaskSucceeded(TaskSucceeded {
-                group: 0,
-                task: 1,
-                attempt: 1,
+                group: GroupIndex::FIRST,
+                task: TaskNumber::FIRST,
+                attempt: AttemptNumber::FIRST,
                 worker: "w".into(),
                 started_at: Timestamp::UNIX_EPOCH,
                 duration_ms: 1,
@@ -275,16 +281,16 @@ mod tests {
             })
         };
         take_in(&mut tasks, 7, &done(&"x".repeat(60_000)));
-        let task = tasks.get(0, 1).unwrap();
+        let task = tasks.get(GroupIndex::FIRST, TaskNumber::FIRST).unwrap();
         let place = ResultPlace {
             bytes: 60_000,
-            sequence: 7,
+            sequence: Sequence::new(7),
         };
         assert_eq!(
             (task.status, task.result),
             (TaskStatus::Succeeded, Some(place))
         );
         assert!(tasks.bytes() - before < 1_000, "{}", tasks.bytes());
-        assert_eq!(tasks.sequence(), 7);
+        assert_eq!(tasks.sequence(), Sequence::new(7));
     }
 }

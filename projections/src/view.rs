@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use domain::request::{Failure, Payload, RequestId, Status};
+use domain::request::{Failure, GroupIndex, Payload, RequestId, Sequence, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,11 @@ pub struct View {
     /// The status of the request, with what its end brought.
     pub status: RequestStatus,
     /// The sequence of the last commit that changed it.
-    pub seq: u64,
+    pub seq: Sequence,
     /// The number of groups of the document.
     pub group_count: u32,
-    /// The group that started last, from 0.
-    pub current_group: Option<u32>,
+    /// The group that started last.
+    pub current_group: Option<GroupIndex>,
     /// When it was received.
     pub received_at: Timestamp,
     /// When its first group started.
@@ -39,7 +39,7 @@ pub struct View {
 
 impl View {
     /// A view of which nothing is known but the request and when it was received.
-    pub(crate) fn new(request_id: RequestId, seq: u64, received_at: Timestamp) -> Self {
+    pub(crate) fn new(request_id: RequestId, seq: Sequence, received_at: Timestamp) -> Self {
         Self {
             request_id,
             status: RequestStatus::Received,
@@ -152,7 +152,7 @@ pub struct GroupView {
     /// When it ended.
     pub completed_at: Option<Timestamp>,
     /// The sequence of the last commit that changed it.
-    pub seq: u64,
+    pub seq: Sequence,
 }
 
 /// The status of a group.
@@ -190,7 +190,7 @@ impl GroupStatus {
 #[serde(rename_all = "camelCase")]
 pub struct FailureView {
     /// The sequence of the commit in which the request failed.
-    pub seq: u64,
+    pub seq: Sequence,
     /// When it failed.
     pub failed_at: Timestamp,
     /// The fingerprint. Similar failures have the same one.

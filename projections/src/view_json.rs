@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use domain::request::{Payload, RequestId, Status};
+use domain::request::{GroupIndex, Payload, RequestId, Sequence, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -14,9 +14,9 @@ use crate::view::{FailureView, GroupView, RequestStatus, View};
 struct Flat<'a> {
     request_id: RequestId,
     status: Status,
-    seq: u64,
+    seq: Sequence,
     group_count: u32,
-    current_group: Option<u32>,
+    current_group: Option<GroupIndex>,
     received_at: Timestamp,
     started_at: Option<Timestamp>,
     completed_at: Option<Timestamp>,
@@ -100,7 +100,11 @@ mod tests {
 
     #[test]
     fn an_end_without_what_it_brought_is_no_view() {
-        let view = View::new(RequestId::of_key("a", "b"), 1, Timestamp::UNIX_EPOCH);
+        let view = View::new(
+            RequestId::of_key("a", "b"),
+            Sequence::new(1),
+            Timestamp::UNIX_EPOCH,
+        );
         let running = serde_json::to_string(&view).unwrap();
         for (status, whole) in [
             ("received", true),

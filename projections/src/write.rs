@@ -1,5 +1,6 @@
 //! Writing views: guarded scripts, each on one key, sent many at a time.
 
+use domain::request::Sequence;
 use redis::{Cmd, ErrorKind, Pipeline, Script, ServerErrorKind, ToRedisArgs};
 
 use crate::view::View;
@@ -16,8 +17,8 @@ const BYTES: usize = 512;
 /// A view that is to be written.
 pub(crate) struct Change<'a> {
     pub view: &'a View,
-    /// The sequence up to which the view was written before; 0 for never.
-    pub written: u64,
+    /// The sequence up to which the view was written before; `NONE` for never.
+    pub written: Sequence,
     /// When its keys expire, in Unix seconds; 0 while the request has not ended.
     pub expiry: i64,
 }
@@ -26,7 +27,7 @@ impl Change<'_> {
     /// Whether to write what never changes after the submission: with the rest of the view, and at
     /// the end because of the expiry.
     pub fn has_submission(&self) -> bool {
-        self.written == 0 || self.view.status.is_terminal()
+        self.written == Sequence::NONE || self.view.status.is_terminal()
     }
 }
 
@@ -60,13 +61,13 @@ impl Write {
 }
 
 impl Store {
-    /// Writes the parts of a view that are newer than sequence `written`; 0 means all of it.
-    pub async fn put(&self, view: &View, written: u64) -> Result<(), Error> {
+    /// Writes the parts of a view that are newer than sequence `written`; after `NONE`, that is all of it.
+    pub async fn put(&self, view: &View, written: Sequence) -> Result<(), Error> {
         self.put_all(&[(view, written)]).await
     }
 
     /// Writes many views, as `put` does. After an error any part may be written.
-    pub async fn put_all(&self, views: &[(&View, u64)]) -> Result<(), Error> {
+    pub async fn put_all(&self, views: &[(&View, Sequence)]) -> Result<(), Error> {
         let mut writes = Vec::with_capacity(AT_ONCE);
         for (view, written) in views {
             self.write(Kind::all(), view, *written, &mut writes);
@@ -81,7 +82,7 @@ impl Store {
     /// Writes only the keys of these kinds.
     pub(crate) async fn put_kinds(&self, view: &View, kinds: &[Kind]) -> Result<(), Error> {
         let mut writes = Vec::new();
-        self.write(kinds.iter().copied(), view, 0, &mut writes);
+        self.write(kinds.iter().copied(), view, Sequence::NONE, &mut writes);
         self.send(writes).await
     }
 
@@ -89,7 +90,7 @@ impl Store {
         &self,
         kinds: impl Iterator<Item = Kind>,
         view: &View,
-        written: u64,
+        written: Sequence,
         writes: &mut Vec<Write>,
     ) {
         let change = Change {

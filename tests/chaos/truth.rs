@@ -1,6 +1,6 @@
 //! What must be true of every request in the end.
 
-use domain::request::{Event, RequestId};
+use domain::request::{Event, RequestId, Sequence};
 use futures::StreamExt;
 use harness::{World, canonical, until};
 use nats::{Commit, Connection, Log, Options, Payloads};
@@ -24,7 +24,7 @@ pub async fn check(world: &World, ids: &[String], groups: usize, tasks: usize) {
     let expected = canonical(&response(groups, tasks));
     for id in ids {
         let id: RequestId = id.parse().unwrap();
-        let commits = log.read(id, 0).await.unwrap();
+        let commits = log.read(id, Sequence::NONE).await.unwrap();
         let events: Vec<Event> = commits
             .iter()
             .flat_map(|commit| commit.events.clone())

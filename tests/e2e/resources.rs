@@ -1,3 +1,4 @@
+use domain::request::Sequence;
 use std::fmt::Write as _;
 use std::fs;
 
@@ -47,7 +48,7 @@ async fn what_a_document_refers_to_is_fetched_once_recorded_and_used() {
             .unwrap(),
         1,
     );
-    let commits = log.read(id.parse().unwrap(), 0).await.unwrap();
+    let commits = log.read(id.parse().unwrap(), Sequence::NONE).await.unwrap();
     let captured: Vec<_> = commits
         .iter()
         .flat_map(|commit| &commit.events)
@@ -106,7 +107,10 @@ async fn what_is_fetched_together_and_fits_into_no_commit_is_kept_by_reference()
     let options = nats::Options::new(world.nats_url(), "test");
     let connection = nats::Connection::open(&options).await.unwrap();
     let id = answer.header("x-request-id").parse().unwrap();
-    let commits = nats::Log::new(connection, 1).read(id, 0).await.unwrap();
+    let commits = nats::Log::new(connection, 1)
+        .read(id, Sequence::NONE)
+        .await
+        .unwrap();
     let events = commits.iter().flat_map(|commit| &commit.events);
     let captured = events.filter_map(|event| match event {
         domain::request::Event::ResourcesCaptured(captured) => Some(&captured.resources),

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use super::{Derivation, Halt, unreadable};
 use crate::document::Effort;
-use crate::request::{Failure, Steps, Then};
+use crate::request::{Failure, GroupIndex, Steps, Then};
 
 /// The most bytes of text that are written with [`Effort::Short`].
 const SHORT_BYTES: usize = 16 * 1024;
@@ -27,7 +27,7 @@ impl Derivation {
         let response = self.document.response_with(self.placed, results);
         let response = response.map_err(|error| unreadable(&error))?;
         Ok(Some(Steps {
-            from: u32::try_from(self.placed + 1).unwrap_or(u32::MAX),
+            from: GroupIndex::after(self.placed + 1),
             empty: Vec::new(),
             then: Then::Response(response),
         }))
@@ -35,7 +35,7 @@ impl Derivation {
 
     /// The steps from group `from` on, after the results of the groups before it are in place.
     /// After a halt, this goes on from where it was.
-    pub fn steps(&mut self, from: u32, effort: Effort) -> Result<Steps<Vec<u8>>, Halt> {
+    pub fn steps(&mut self, from: GroupIndex, effort: Effort) -> Result<Steps<Vec<u8>>, Halt> {
         let first = self.placed;
         loop {
             let group = self.placed;
@@ -46,7 +46,7 @@ impl Derivation {
                 let then = Then::Response(self.response(effort)?);
                 return Ok(self.after_empty(from, then));
             }
-            let tasks = self.count(group, effort)?;
+            let tasks = self.count(GroupIndex::after(group), effort)?;
             if let Some(tasks) = NonZeroU32::new(tasks) {
                 let name = self.document.group_name(group).map(str::to_owned);
                 return Ok(self.after_empty(from, Then::Group { name, tasks }));
@@ -56,8 +56,8 @@ impl Derivation {
     }
 
     /// Every group from `from` on that is in place has no tasks.
-    fn after_empty(&self, from: u32, then: Then<Vec<u8>>) -> Steps<Vec<u8>> {
-        let empty = (from as usize..self.placed)
+    fn after_empty(&self, from: GroupIndex, then: Then<Vec<u8>>) -> Steps<Vec<u8>> {
+        let empty = (from.index()..self.placed)
             .map(|group| self.document.group_name(group).map(str::to_owned))
             .collect();
         Steps { from, empty, then }
@@ -79,8 +79,10 @@ impl Derivation {
 
     /// The number of a group's tasks. If the document refers to others, this asks for all that the
     /// tasks need now, before the group starts.
-    pub fn count(&mut self, group: usize, effort: Effort) -> Result<u32, Halt> {
-        let counted = self.document.count_tasks(&self.resources, group, effort);
+    pub fn count(&mut self, group: GroupIndex, effort: Effort) -> Result<u32, Halt> {
+        let counted = self
+            .document
+            .count_tasks(&self.resources, group.index(), effort);
         let count = self.or_halt(counted)?;
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
@@ -89,7 +91,7 @@ impl Derivation {
 impl<R> Steps<R> {
     /// The steps of a request that fails before it goes on from group `from`.
     #[must_use]
-    pub const fn failing(from: u32, failure: Failure) -> Self {
+    pub const fn failing(from: GroupIndex, failure: Failure) -> Self {
         Self {
             from,
             empty: Vec::new(),

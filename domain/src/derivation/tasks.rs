@@ -1,5 +1,6 @@
 use super::{Derivation, Halt};
 use crate::document::{Effort, TaskDocument};
+use crate::request::{GroupIndex, TaskNumber};
 
 impl Derivation {
     /// The task documents of a group with these numbers, in that order. It gives all of them, or
@@ -7,21 +8,24 @@ impl Derivation {
     /// not have are skipped.
     pub fn tasks(
         &mut self,
-        group: u32,
-        numbers: impl IntoIterator<Item = u32>,
+        group: GroupIndex,
+        numbers: impl IntoIterator<Item = TaskNumber>,
         bytes: usize,
         effort: Effort,
     ) -> Result<Vec<TaskDocument>, Halt> {
-        let group = group as usize;
         let made = self
             .document
-            .tasks(&self.resources, group, numbers, bytes, effort);
+            .tasks(&self.resources, group.index(), numbers, bytes, effort);
         self.or_halt(made)
     }
 
     /// All task documents of a group.
-    pub fn all_tasks(&mut self, group: u32, effort: Effort) -> Result<Vec<TaskDocument>, Halt> {
-        let count = self.count(group as usize, effort)?;
-        self.tasks(group, 1..=count, usize::MAX, effort)
+    pub fn all_tasks(
+        &mut self,
+        group: GroupIndex,
+        effort: Effort,
+    ) -> Result<Vec<TaskDocument>, Halt> {
+        let count = self.count(group, effort)?;
+        self.tasks(group, TaskNumber::up_to(count), usize::MAX, effort)
     }
 }

@@ -10,6 +10,7 @@ use super::split::TaskDocument;
 use super::tree::{Kind, NodeId, Tree};
 use super::well_formed;
 use super::write::{Writer, Written};
+use crate::request::TaskNumber;
 
 /// The largest buffer that is reserved for a task because the previous task needed it.
 const ROOM_MAX_BYTES: usize = 64 * 1024;
@@ -108,7 +109,7 @@ impl Frame {
 
     pub(super) fn task(
         &self,
-        number: u32,
+        number: TaskNumber,
         valuation: &Element<'_>,
     ) -> Result<TaskDocument, HydrationError> {
         let mut writer = self.head.with_room(self.own.load(Ordering::Relaxed));

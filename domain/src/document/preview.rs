@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::hydrate::{CapturedResources, HydrationError};
 use super::request::{Document, Effort};
 use super::well_formed::trimmed;
+use crate::request::TaskNumber;
 
 /// The result of a dry run of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -129,13 +130,13 @@ impl Document {
         let mut documents = Vec::new();
         let (mut bytes, mut made) = (0, 0);
         while made < last {
-            let numbers = made + 1..=last;
+            let numbers = (made + 1..=last).map(TaskNumber::new);
             let some = self.tasks(&nothing, group, numbers, AT_ONCE_BYTES, effort)?;
             if some.is_empty() {
                 break;
             }
             for task in some {
-                made = task.number;
+                made = task.number.get();
                 bytes += task.xml.len();
                 if !is_last && bytes <= self.limits.max_previewed_bytes {
                     documents.push(task.xml);

@@ -14,6 +14,7 @@ use super::refusal::{Cause, Refusal};
 use super::split::Plan;
 use super::tree::{NodeId, Tree};
 use super::write::{Writer, Written};
+use crate::request::TaskNumber;
 
 /// The children of `project` that only the tasks need.
 const DEFINITIONS: [&str; 4] = ["market", "model", "calculator", "portfolio"];
@@ -47,7 +48,7 @@ pub(super) struct Ledger {
     /// The group whose tasks were made last, and the highest task number made. Making a task again,
     /// for example for another attempt, is not charged again. So a document never becomes too
     /// costly through retries.
-    charged: (usize, u32),
+    charged: (usize, TaskNumber),
 }
 
 /// How much work a caller allows.
@@ -123,11 +124,11 @@ impl Document {
     }
 
     /// Returns whether a task of a group was made before. Making it again is then not charged.
-    pub(super) fn was_charged(&self, group: usize, number: u32) -> bool {
+    pub(super) fn was_charged(&self, group: usize, number: TaskNumber) -> bool {
         (group, number) <= self.ledger().charged
     }
 
-    pub(super) fn note_charged(&self, group: usize, number: u32) {
+    pub(super) fn note_charged(&self, group: usize, number: TaskNumber) {
         let mut ledger = self.ledger();
         ledger.charged = ledger.charged.max((group, number));
     }

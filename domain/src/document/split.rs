@@ -5,12 +5,13 @@ use std::sync::{Arc, PoisonError};
 use super::hydrate::{CapturedResources, HydrationError, Hydrator, note, too_many_tasks};
 use super::request::{Document, Effort};
 use super::tree::NodeId;
+use crate::request::TaskNumber;
 
 /// One task of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskDocument {
-    /// The number within the group, from 1.
-    pub number: u32,
+    /// The number within the group.
+    pub number: TaskNumber,
     /// The name of the valuation, which decides the task type.
     pub name: Option<String>,
     /// The task document.
@@ -133,7 +134,7 @@ impl Document {
         &self,
         resources: &CapturedResources,
         group: usize,
-        numbers: impl IntoIterator<Item = u32>,
+        numbers: impl IntoIterator<Item = TaskNumber>,
         bytes: usize,
         effort: Effort,
     ) -> Result<Vec<TaskDocument>, HydrationError> {
@@ -148,10 +149,9 @@ impl Document {
             let mut made = Vec::new();
             let mut made_bytes = 0;
             for number in numbers {
-                let place = number
-                    .checked_sub(1)
-                    .map_or(usize::MAX, |index| index as usize);
-                let Some((valuation, context)) = plan.tasks.get(place).copied() else {
+                let place = number.index();
+                let Some(&(valuation, context)) = place.and_then(|place| plan.tasks.get(place))
+                else {
                     continue;
                 };
                 let again = self.was_charged(group, number);

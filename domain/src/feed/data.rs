@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::request::{Failure, GroupOutline, RequestId};
+use crate::request::{
+    AttemptNumber, Failure, GroupIndex, GroupOutline, RequestId, Sequence, TaskNumber,
+};
 
 /// The public data of an event, by event. It leaves out documents and results, which a reader can
 /// fetch.
@@ -70,7 +72,7 @@ pub struct GroupStarted {
     /// The request.
     pub request_id: RequestId,
     /// The group, from 0.
-    pub group: u32,
+    pub group: GroupIndex,
     /// Its name, where it has one.
     pub name: Option<String>,
     /// The number of its tasks.
@@ -90,11 +92,11 @@ pub struct TaskSucceeded {
     /// The request.
     pub request_id: RequestId,
     /// The group, from 0.
-    pub group: u32,
+    pub group: GroupIndex,
     /// The task, from 1.
-    pub task: u32,
+    pub task: TaskNumber,
     /// The attempt that succeeded, from 1.
-    pub attempt: u32,
+    pub attempt: AttemptNumber,
     /// The worker that ran it.
     pub worker: String,
     /// When the attempt started.
@@ -113,9 +115,9 @@ pub struct TaskFailed {
     /// The request.
     pub request_id: RequestId,
     /// The group, from 0.
-    pub group: u32,
+    pub group: GroupIndex,
     /// The task, from 1.
-    pub task: u32,
+    pub task: TaskNumber,
     /// The attempt that failed.
     pub attempt: crate::request::Attempt,
     /// What follows.
@@ -142,7 +144,7 @@ pub struct GroupTimedOut {
     /// The request.
     pub request_id: RequestId,
     /// The group, from 0.
-    pub group: u32,
+    pub group: GroupIndex,
 }
 
 /// Every task of a group has its result.
@@ -152,7 +154,7 @@ pub struct GroupCompleted {
     /// The request.
     pub request_id: RequestId,
     /// The group, from 0.
-    pub group: u32,
+    pub group: GroupIndex,
 }
 
 /// The request is finished.
@@ -198,9 +200,9 @@ pub struct Redriven {
     /// Why, in that person's words.
     pub reason: String,
     /// The group that runs again, from 0; none where the request failed between groups.
-    pub group: Option<u32>,
+    pub group: Option<GroupIndex>,
     /// The tasks that run again: all of them, or the first 1,000.
-    pub tasks: Vec<u32>,
+    pub tasks: Vec<TaskNumber>,
     /// How many run again, where not all are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_count: Option<u32>,
@@ -218,7 +220,7 @@ pub struct Forked {
     /// The request that was forked.
     pub from: RequestId,
     /// The sequence up to which its results are taken over.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Who forked it.
     pub by: String,
     /// Why, in that person's words.

@@ -9,7 +9,7 @@ use super::data::{
     Redriven, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded,
 };
 use crate::request::bounds::{NAME_MAX_BYTES, TEXT_MAX_BYTES, cut, json_bytes};
-use crate::request::{self, Event, FAILED_TASKS_MAX, Recorded, RequestId};
+use crate::request::{self, Event, FAILED_TASKS_MAX, Recorded, RequestId, TaskNumber};
 
 /// The maximum number of groups in the public form, which also has the total number.
 pub const GROUPS_MAX: usize = 100;
@@ -175,7 +175,7 @@ fn task_failed(request_id: RequestId, event: &request::TaskFailed) -> TaskFailed
 
 fn redriven(request_id: RequestId, event: &request::Redriven) -> Redriven {
     let told = event.tasks.iter().take(FAILED_TASKS_MAX);
-    let tasks: Vec<u32> = told.copied().collect();
+    let tasks: Vec<TaskNumber> = told.copied().collect();
     // The log counts the tasks that its own list leaves out.
     let task_count = event.task_count.or(count(event.tasks.len(), tasks.len()));
     Redriven {

@@ -1,7 +1,7 @@
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
-use super::{Command, Decision, Event, Rejection, State, decide, evolve};
+use super::{Command, Decision, Event, GroupIndex, Rejection, State, decide, evolve};
 
 /// Why the framework commits nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +11,7 @@ pub enum Undecided {
     Rejected(#[from] Rejection),
     /// The decision needs the steps from this group on.
     #[error("the decision needs the steps from group {0} on")]
-    NeedsSteps(u32),
+    NeedsSteps(GroupIndex),
 }
 
 /// The aggregate contract of cqrs-es over the pure functions. The `async` comes from the contract;

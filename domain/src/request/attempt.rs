@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Payload;
+use super::{AttemptNumber, GroupIndex, Payload, Run, TaskNumber};
 
 /// What went wrong in an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +21,7 @@ pub struct Fault {
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// The number of the attempt, from 1: the broker's delivery count.
-    pub attempt: u32,
+    pub attempt: AttemptNumber,
     /// The worker that ran it.
     pub worker: String,
     /// When it started.
@@ -78,15 +78,15 @@ pub struct Given {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
-    /// The group, from 0.
-    pub group: u32,
-    /// The task, from 1.
-    pub task: u32,
-    /// The run of the attempt, if known: the number of redrives before its dispatch.
+    /// The group.
+    pub group: GroupIndex,
+    /// The task.
+    pub task: TaskNumber,
+    /// The run in which the attempt was dispatched, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<u32>,
-    /// The attempt, from 1.
-    pub attempt: u32,
+    pub run: Option<Run>,
+    /// The attempt.
+    pub attempt: AttemptNumber,
     /// The worker that ran it.
     pub worker: String,
     /// When it started.
@@ -111,21 +111,21 @@ pub enum Report {
     Outcome(Outcome),
     /// The time limit of a group has passed. The report may come late.
     GroupTimedOut {
-        /// The group, from 0.
-        group: u32,
+        /// The group.
+        group: GroupIndex,
         /// The deadline that passed: a timer of an earlier run names an earlier one.
         deadline: Timestamp,
     },
     /// The time limit of the whole request has passed. The report may come late.
     RequestTimedOut {
-        /// The run that the timer limits: the number of redrives before it.
-        run: u32,
+        /// The run that the timer limits.
+        run: Run,
     },
     /// The delay of a failed attempt has passed, so the task must be dispatched again.
     TaskDue {
-        /// The group, from 0.
-        group: u32,
-        /// The task, from 1.
-        task: u32,
+        /// The group.
+        group: GroupIndex,
+        /// The task.
+        task: TaskNumber,
     },
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Advance, Command, Event, FirstGroup, Fork, GroupStarted, Outcome, Phase, Report, Request,
-    Resource, Rules, State, Steps, TakenGroup, Then, Verdict,
+    Advance, Command, Event, FirstGroup, Fork, GroupIndex, GroupStarted, Outcome, Phase, Report,
+    Request, Resource, Rules, State, Steps, TakenGroup, Then, Verdict,
 };
 use crate::FailureCode;
 
@@ -139,7 +139,7 @@ fn reports(request: &Request, events: &[Event]) -> Vec<Report> {
             Some(Report::GroupTimedOut { group, deadline })
         }
         failed if is_failure(failed, FailureCode::RequestTimedOut) => {
-            let run = request.redrives;
+            let run = request.run;
             Some(Report::RequestTimedOut { run })
         }
         _ => None,
@@ -158,7 +158,7 @@ fn steps(request: &Request, events: &[Event]) -> Option<Steps> {
     };
     let next = request.completed.len() + usize::from(ended);
     let mut steps = Steps {
-        from: u32::try_from(next).unwrap_or(u32::MAX),
+        from: GroupIndex::after(next),
         empty: Vec::new(),
         // The timer of the request came before this step, and no event holds it.
         then: Then::Group {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Event, Failure, Fork, Payload, Received, Report, Resource};
+use super::{Event, Failure, Fork, GroupIndex, Payload, Received, Report, Resource};
 
 /// A command to a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +83,7 @@ pub struct FirstGroup {
 pub struct Steps<R = Payload> {
     /// The index of the first group of the steps. If the request has moved on since the caller
     /// worked out the steps, they are not the next ones.
-    pub from: u32,
+    pub from: GroupIndex,
     /// The names of the groups without tasks.
     pub empty: Vec<Option<String>>,
     /// The step after them.
@@ -113,7 +113,7 @@ pub enum Decision {
     Events(Vec<Event>),
     /// The reports end the group. The caller works out the steps from this group on, and gives the
     /// command again with them.
-    NeedsSteps(u32),
+    NeedsSteps(GroupIndex),
 }
 
 /// Why a command is rejected.

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use super::bounds::{TEXT_MAX_BYTES, cut};
 use super::failure::FAILED_TASKS_MAX;
 use super::{
-    Advance, Cancelled, Command, Decision, Event, Failed, Failure, FirstGroup, Group, GroupStarted,
-    Phase, Received, Redriven, Rejection, Report, Request, Resource, ResourcesCaptured, Rules,
-    State, Status, Steps, Succeeded, Then, fork,
+    Advance, Cancelled, Command, Decision, Event, Failed, Failure, FirstGroup, Group, GroupIndex,
+    GroupStarted, Phase, Received, Redriven, Rejection, Report, Request, Resource,
+    ResourcesCaptured, Rules, State, Status, Steps, Succeeded, TaskNumber, Then, fork,
 };
 use tally::{Tally, Told};
 
@@ -60,7 +60,7 @@ fn first(command: Command) -> Result<Vec<Event>, Rejection> {
 
 fn begin(received: Box<Received>, first: FirstGroup) -> Vec<Event> {
     let deadline = deadline(first.now, first.rules);
-    let started = started(0, first.name, first.tasks.get(), deadline);
+    let started = started(GroupIndex::FIRST, first.name, first.tasks.get(), deadline);
     vec![Event::Received(received), started]
 }
 
@@ -115,14 +115,14 @@ fn redrive(
             return Err(Rejection::NotFailed(request.status().as_str()));
         }
     };
-    let mut tasks: Vec<u32> = group.map_or_else(Vec::new, |group| group.open().collect());
+    let mut tasks: Vec<TaskNumber> = group.map_or_else(Vec::new, |group| group.open().collect());
     let count = tasks.len();
     tasks.truncate(FAILED_TASKS_MAX);
     let task_count = (tasks.len() < count).then(|| u32::try_from(count).unwrap_or(u32::MAX));
     Ok(vec![Event::Redriven(Redriven {
         by: said(by),
         reason: said(reason),
-        run: request.redrives.saturating_add(1),
+        run: request.run.next(),
         group: group.map(|group| group.index),
         tasks,
         task_count,
@@ -137,7 +137,7 @@ fn said(mut text: String) -> String {
 }
 
 /// The group ends, and the steps from this group on are not there.
-struct NeedsSteps(u32);
+struct NeedsSteps(GroupIndex);
 
 fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, NeedsSteps> {
     let Some(group) = request.group() else {
@@ -145,11 +145,11 @@ fn advance(request: &Request, advance: Advance) -> Result<Vec<Event>, NeedsSteps
             Phase::Planning if request_timed_out(request, &advance.reports) => {
                 Ok(vec![failed(request_timeout(None, Failure::default()))])
             }
-            Phase::Planning => follow(request.completed.len(), advance),
+            Phase::Planning => follow(GroupIndex::after(request.completed.len()), advance),
             _ => Ok(Vec::new()),
         };
     };
-    let mut tally = Tally::of(group, request.redrives);
+    let mut tally = Tally::of(group, request.run);
     let mut events: Vec<Event> = advance
         .reports
         .iter()
@@ -176,7 +176,7 @@ fn conclude(
     if tally.all_ended() && tally.failed() == 0 {
         events.push(Event::GroupCompleted { group: index });
         let timed_out = request_timed_out(request, &advance.reports);
-        let next = follow(request.completed.len() + 1, advance)?;
+        let next = follow(GroupIndex::after(request.completed.len() + 1), advance)?;
         // The request's timer has fired and will not fire again: only the end of the request may
         // come first.
         if timed_out && !next.last().is_some_and(Event::is_terminal) {
@@ -198,8 +198,7 @@ fn conclude(
 }
 
 /// The events of the steps from group `next` on.
-fn follow(next: usize, advance: Advance) -> Result<Vec<Event>, NeedsSteps> {
-    let next = u32::try_from(next).unwrap_or(u32::MAX);
+fn follow(next: GroupIndex, advance: Advance) -> Result<Vec<Event>, NeedsSteps> {
     let steps = advance.steps.filter(|steps| steps.from == next);
     let Steps { from, empty, then } = steps.ok_or(NeedsSteps(next))?;
     let deadline = deadline(advance.now, advance.rules);
@@ -208,7 +207,7 @@ fn follow(next: usize, advance: Advance) -> Result<Vec<Event>, NeedsSteps> {
     for name in empty {
         events.push(started(group, name, 0, deadline));
         events.push(Event::GroupCompleted { group });
-        group += 1;
+        group = group.next();
     }
     events.push(match then {
         Then::Group { name, tasks } => started(group, name, tasks.get(), deadline),
@@ -218,7 +217,7 @@ fn follow(next: usize, advance: Advance) -> Result<Vec<Event>, NeedsSteps> {
     Ok(events)
 }
 
-fn started(group: u32, name: Option<String>, tasks: u32, deadline: Timestamp) -> Event {
+fn started(group: GroupIndex, name: Option<String>, tasks: u32, deadline: Timestamp) -> Event {
     Event::GroupStarted(GroupStarted {
         group,
         name,
@@ -247,7 +246,7 @@ fn group_timed_out(group: &Group, reports: &[Report]) -> bool {
 fn request_timed_out(request: &Request, reports: &[Report]) -> bool {
     reports
         .iter()
-        .any(|report| matches!(report, Report::RequestTimedOut { run } if *run == request.redrives))
+        .any(|report| matches!(report, Report::RequestTimedOut { run } if *run == request.run))
 }
 
 fn group_timeout(group: &Group, told: Told) -> Failure {
@@ -266,7 +265,7 @@ fn group_timeout(group: &Group, told: Told) -> Failure {
     }
 }
 
-fn request_timeout(group: Option<u32>, told: Failure) -> Failure {
+fn request_timeout(group: Option<GroupIndex>, told: Failure) -> Failure {
     Failure {
         code: FailureCode::RequestTimedOut.into(),
         message: "the request was not finished within its time limit".into(),

@@ -2,14 +2,14 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::{Event, Next};
+use super::{Event, GroupIndex, Next, TaskNumber};
 
 /// The tasks whose next attempt is due after `now`, with the due time, by group and number. Queue
 /// recovery uses it to restore the delays of a lost queue.
 pub fn delayed<'a>(
     events: impl IntoIterator<Item = &'a Event>,
     now: Timestamp,
-) -> HashMap<(u32, u32), Timestamp> {
+) -> HashMap<(GroupIndex, TaskNumber), Timestamp> {
     let mut delayed = HashMap::new();
     for event in events {
         match event {

@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, EventKind, Failure, Given, Next, Payload, RequestId, TraceParent};
+use super::{
+    Attempt, AttemptNumber, EventKind, Failure, Given, GroupIndex, Next, Payload, RequestId, Run,
+    Sequence, TaskNumber, TraceParent,
+};
 
 /// A fact about a request in the log. It never changes. Its JSON form may only grow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,13 +26,13 @@ pub enum Event {
     TaskFailed(TaskFailed),
     /// The time limit of a group passed before its tasks had ended.
     GroupTimedOut {
-        /// The group, from 0.
-        group: u32,
+        /// The group.
+        group: GroupIndex,
     },
     /// All tasks of a group have their results.
     GroupCompleted {
-        /// The group, from 0.
-        group: u32,
+        /// The group.
+        group: GroupIndex,
     },
     /// The request is finished.
     Succeeded(Succeeded),
@@ -103,8 +106,8 @@ pub struct ResourcesCaptured {
 /// The data of [`Event::GroupStarted`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupStarted {
-    /// The group, from 0.
-    pub group: u32,
+    /// The group.
+    pub group: GroupIndex,
     /// The name of the group, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -118,12 +121,12 @@ pub struct GroupStarted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskSucceeded {
-    /// The group, from 0.
-    pub group: u32,
-    /// The task, from 1.
-    pub task: u32,
-    /// The attempt that succeeded, from 1.
-    pub attempt: u32,
+    /// The group.
+    pub group: GroupIndex,
+    /// The task.
+    pub task: TaskNumber,
+    /// The attempt that succeeded.
+    pub attempt: AttemptNumber,
     /// The worker that ran it.
     pub worker: String,
     /// When the attempt started.
@@ -140,10 +143,10 @@ pub struct TaskSucceeded {
 /// The data of [`Event::TaskFailed`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskFailed {
-    /// The group, from 0.
-    pub group: u32,
-    /// The task, from 1.
-    pub task: u32,
+    /// The group.
+    pub group: GroupIndex,
+    /// The task.
+    pub task: TaskNumber,
     /// The attempt that failed.
     #[serde(flatten)]
     pub attempt: Attempt,
@@ -184,13 +187,13 @@ pub struct Redriven {
     pub by: String,
     /// The reason, in that person's words.
     pub reason: String,
-    /// The run that begins, from 1: the number of redrives, including this one.
-    pub run: u32,
-    /// The group that runs again, from 0; `None` if the request failed between groups.
+    /// The run that begins.
+    pub run: Run,
+    /// The group that runs again; `None` if the request failed between groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<u32>,
+    pub group: Option<GroupIndex>,
     /// The tasks that run again: all of them, or the first 1,000.
-    pub tasks: Vec<u32>,
+    pub tasks: Vec<TaskNumber>,
     /// How many tasks run again, if the list does not have all of them.
     #[serde(default, rename = "taskCount", skip_serializing_if = "Option::is_none")]
     pub task_count: Option<u32>,
@@ -205,7 +208,7 @@ pub struct Forked {
     /// The request that was forked.
     pub from: RequestId,
     /// The sequence up to which the new request takes over results.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The caller who forked the request.
     pub by: String,
     /// The reason, in that person's words.
@@ -218,7 +221,7 @@ pub struct Recorded<E> {
     /// The request of the event.
     pub request: RequestId,
     /// The sequence of its commit in the log.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The index within the commit, from 0.
     pub index: u32,
     /// When the log stored the event.

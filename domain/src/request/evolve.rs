@@ -1,6 +1,6 @@
 use super::{
-    Attempt, Event, Group, GroupStarted, Next, Phase, Received, Redriven, Request, State,
-    TaskFailed, TaskState, TaskSucceeded,
+    Attempt, AttemptNumber, Event, Group, GroupIndex, GroupStarted, Next, Phase, Received,
+    Redriven, Request, Run, State, TaskFailed, TaskNumber, TaskState, TaskSucceeded,
 };
 
 /// The state after one more event. The function is total and has no rules, because everything in
@@ -26,7 +26,7 @@ fn begun(received: &Received) -> Request {
         traceparent: received.traceparent.clone(),
         resources: Vec::new(),
         completed: Vec::new(),
-        redrives: 0,
+        run: Run::FIRST,
         revision: 1,
         phase: Phase::Planning,
     }
@@ -66,7 +66,7 @@ fn new_group(started: &GroupStarted) -> Group {
         tasks: (0..started.tasks)
             .map(|_| TaskState::Pending {
                 attempts: Vec::new(),
-                earlier: 0,
+                earlier: AttemptNumber::NONE,
             })
             .collect(),
         succeeded: 0,
@@ -95,7 +95,7 @@ fn results(group: Group) -> Vec<super::Payload> {
         .collect()
 }
 
-fn group_mut(request: &mut Request, index: u32) -> Option<&mut Group> {
+fn group_mut(request: &mut Request, index: GroupIndex) -> Option<&mut Group> {
     let group = match &mut request.phase {
         Phase::Running(group) => group,
         Phase::Failed { group, .. } | Phase::Cancelled { group } => group.as_mut()?,
@@ -104,9 +104,8 @@ fn group_mut(request: &mut Request, index: u32) -> Option<&mut Group> {
     (group.index == index).then_some(group)
 }
 
-fn task_mut(group: &mut Group, number: u32) -> Option<&mut TaskState> {
-    let index = usize::try_from(number.checked_sub(1)?).ok()?;
-    group.tasks.get_mut(index)
+fn task_mut(group: &mut Group, number: TaskNumber) -> Option<&mut TaskState> {
+    group.tasks.get_mut(number.index()?)
 }
 
 fn task_succeeded(request: &mut Request, event: &TaskSucceeded) {
@@ -149,7 +148,7 @@ fn insert(attempts: &mut Vec<Attempt>, attempt: Attempt) {
 }
 
 fn redrive(request: &mut Request, redriven: &Redriven) {
-    request.redrives = redriven.run;
+    request.run = redriven.run;
     let Some(mut group) = take_group(request) else {
         return;
     };

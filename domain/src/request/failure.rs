@@ -1,8 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Attempt;
 use super::bounds::{CODE_MAX_BYTES, NAME_MAX_BYTES, TEXT_MAX_BYTES, cut, json_bytes};
+use super::{Attempt, GroupIndex, TaskNumber};
 
 /// The maximum number of tasks that a failure lists. It also has the total number.
 pub const FAILED_TASKS_MAX: usize = 1_000;
@@ -30,7 +30,7 @@ pub struct Failure {
     pub message: String,
     /// The group in which it happened, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<u32>,
+    pub group: Option<GroupIndex>,
     /// The tasks that have no result, with their failed attempts: all of them, or the first 1,000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<FailedTask>,
@@ -49,7 +49,7 @@ pub struct Failure {
 #[serde(rename_all = "camelCase")]
 pub struct FailedTask {
     /// The task, from 1.
-    pub task: u32,
+    pub task: TaskNumber,
     /// Its failed attempts, by number.
     pub attempts: Vec<Attempt>,
     /// The dead letter that keeps its history, where it was given up.
@@ -145,12 +145,12 @@ fn size(attempt: &Attempt) -> usize {
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::Fault;
+    use super::super::{AttemptNumber, Fault};
     use super::*;
 
     fn failure(tasks: u32, bytes: usize) -> Failure {
         let attempt = |attempt| Attempt {
-            attempt,
+            attempt: AttemptNumber::new(attempt),
             worker: "w".into(),
             started_at: Timestamp::UNIX_EPOCH,
             duration_ms: 1,
@@ -161,14 +161,14 @@ mod tests {
             },
         };
         let task = |task| FailedTask {
-            task,
+            task: TaskNumber::new(task),
             attempts: (1..=3).map(attempt).collect(),
             dead_letter: Some(format!("0199e0a1-2b3c-7d4e-8f50-617283940516.0.{task}.0")),
         };
         Failure {
             code: "tasks-failed".into(),
             message: "they did".into(),
-            group: Some(0),
+            group: Some(GroupIndex::FIRST),
             tasks: (1..=tasks).map(task).collect(),
             redrive_may_help: true,
             ..Failure::default()
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((bounded.task_count, bounded.truncated), (Some(2_000), true));
         assert_eq!(bounded.tasks[0].attempts.len(), 3);
         let short = &bounded.tasks[100].attempts[0];
-        assert_eq!((short.attempt, short.fault.causes.len()), (3, 0));
+        assert_eq!((short.attempt.get(), short.fault.causes.len()), (3, 0));
         assert!(bounded.tasks[999].attempts.is_empty());
         assert!(bounded.tasks[999].dead_letter.is_some());
         let json = serde_json::to_vec(&bounded).unwrap().len();

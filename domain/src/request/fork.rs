@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::bounds::{TEXT_MAX_BYTES, cut};
 use super::{
-    Event, Forked, GroupStarted, Received, Resource, ResourcesCaptured, Rules, TaskSucceeded,
+    Event, Forked, GroupIndex, GroupStarted, Received, Resource, ResourcesCaptured, Rules,
+    TaskSucceeded,
 };
 
 /// The data with which a fork begins.
@@ -53,7 +54,7 @@ pub(super) fn begin(fork: Fork) -> Vec<Event> {
         let resources = fork.resources;
         events.push(Event::ResourcesCaptured(ResourcesCaptured { resources }));
     }
-    for (group, taken) in (0..).zip(fork.groups) {
+    for (group, taken) in GroupIndex::all().zip(fork.groups) {
         let complete = u32::try_from(taken.results.len()) == Ok(taken.tasks);
         events.push(Event::GroupStarted(GroupStarted {
             group,
@@ -75,14 +76,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::request::{Command, Decision, Phase, State, decide, evolve};
+    use crate::request::{
+        AttemptNumber, Command, Decision, Phase, Sequence, State, TaskNumber, decide, evolve,
+    };
 
     fn fork(results: &[u32]) -> Fork {
         let at = Timestamp::UNIX_EPOCH;
         let result = |task: &u32| TaskSucceeded {
-            group: 0,
-            task: *task,
-            attempt: 1,
+            group: GroupIndex::FIRST,
+            task: TaskNumber::new(*task),
+            attempt: AttemptNumber::FIRST,
             worker: "w".into(),
             started_at: at,
             duration_ms: 1,
@@ -101,7 +104,7 @@ mod tests {
             },
             forked: Forked {
                 from: crate::request::RequestId::of_key("a", "b"),
-                sequence: 7,
+                sequence: Sequence::new(7),
                 by: "ann".into(),
                 reason: "a better market".into(),
             },
@@ -134,7 +137,7 @@ mod tests {
     fn a_fork_goes_on_in_the_group_that_lacks_a_result_or_after_the_last_that_has_all() {
         let state = forked(&[2]);
         let group = state.request().unwrap().running().unwrap();
-        assert_eq!(group.pending().collect::<Vec<_>>(), [1]);
+        assert_eq!(group.pending().collect::<Vec<_>>(), [TaskNumber::FIRST]);
         let state = forked(&[1, 2]);
         let request = state.request().unwrap();
         assert_eq!(request.completed.len(), 1);

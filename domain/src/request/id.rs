@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::{GroupIndex, TaskNumber};
+
 /// The number of fixed slices of the request ids. It is part of every subject and never changes.
 pub const PARTITIONS: u8 = 64;
 
@@ -104,15 +106,15 @@ impl fmt::Display for Partition {
     }
 }
 
-/// The identity of a task: the request, the group from 0 and the task from 1 within its group.
+/// The identity of a task: the request, the group, and the task within its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TaskId {
     /// The request of the task.
     pub request: RequestId,
-    /// The group of the task, from 0.
-    pub group: u32,
-    /// The number of the task within the group, from 1.
-    pub task: u32,
+    /// The group of the task.
+    pub group: GroupIndex,
+    /// The number of the task within the group.
+    pub task: TaskNumber,
 }
 
 impl fmt::Display for TaskId {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Event, Next, Recorded, RequestId, Status};
+use super::{Event, GroupIndex, Next, Recorded, RequestId, Sequence, Status};
 
 /// The progress of a request, for the detection of stuck requests. It is smaller than the state, so
 /// that the detector can watch every open request at once.
@@ -11,8 +11,8 @@ use super::{Event, Next, Recorded, RequestId, Status};
 pub struct Progress {
     request: RequestId,
     status: Status,
-    group: Option<u32>,
-    sequence: u64,
+    group: Option<GroupIndex>,
+    sequence: Sequence,
     at: Timestamp,
     /// Until when its timeouts explain that nothing happens.
     explained: Timestamp,
@@ -26,10 +26,10 @@ pub struct Stuck {
     pub request_id: RequestId,
     /// The status of the request.
     pub status: Status,
-    /// The group that runs, from 0.
-    pub group: Option<u32>,
+    /// The group that runs.
+    pub group: Option<GroupIndex>,
     /// The sequence of its last commit.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// When the last commit was stored.
     pub last_progress_at: Timestamp,
     /// The latest time at which something should have happened.
@@ -89,7 +89,7 @@ impl Progress {
     /// explains a commit after sequence `taken_up`, because no orchestrator has received such a
     /// commit yet.
     #[must_use]
-    pub fn stuck(&self, now: Timestamp, slack: Duration, taken_up: u64) -> Option<Stuck> {
+    pub fn stuck(&self, now: Timestamp, slack: Duration, taken_up: Sequence) -> Option<Stuck> {
         let slack = SignedDuration::try_from(slack).unwrap_or(SignedDuration::MAX);
         let explained = if self.sequence > taken_up {
             self.at

@@ -1,7 +1,10 @@
 use jiff::Timestamp;
 
 use super::state::DISPATCHED_AT_ONCE;
-use super::{Attempt, Event, Next, Phase, Redriven, Request, State, TaskFailed, TaskState};
+use super::{
+    Attempt, Event, GroupIndex, Next, Phase, Redriven, Request, Run, State, TaskFailed, TaskNumber,
+    TaskState,
+};
 
 /// An action of the orchestrator after an event. Doing it twice is harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,33 +13,33 @@ pub enum Effect {
     Advance,
     /// Publish the released tasks of this group that have not ended.
     Dispatch {
-        /// The group, from 0.
-        group: u32,
+        /// The group.
+        group: GroupIndex,
     },
     /// Publish the tasks of this group that have been released since the last dispatch.
     DispatchMore {
-        /// The group, from 0.
-        group: u32,
+        /// The group.
+        group: GroupIndex,
     },
     /// Set a timer that reports the group's timeout at its deadline.
     SetGroupTimer {
-        /// The group, from 0.
-        group: u32,
+        /// The group.
+        group: GroupIndex,
         /// When the group times out.
         deadline: Timestamp,
     },
     /// Set a timer that reports the request's timeout. Its limit counts from this event on.
     SetRequestTimer {
         /// The run that the timer limits.
-        run: u32,
+        run: Run,
     },
     /// Set a timer that dispatches a task again, because its delay is too long for the work queue
     /// to keep.
     SetTaskTimer {
-        /// The group, from 0.
-        group: u32,
-        /// The task, from 1.
-        task: u32,
+        /// The group.
+        group: GroupIndex,
+        /// The task.
+        task: TaskNumber,
         /// When the task is due.
         due: Timestamp,
     },
@@ -50,8 +53,8 @@ pub enum Effect {
     },
     /// Remove the group's timer.
     ClearGroupTimer {
-        /// The group, from 0.
-        group: u32,
+        /// The group.
+        group: GroupIndex,
     },
     /// Remove the request's timer.
     ClearRequestTimer,
@@ -69,8 +72,8 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
     let ended = request.status().is_terminal();
     match event {
         // A timer of an earlier run would replace the timer of this run.
-        Event::Received(_) if !ended && request.redrives == 0 => begin(request, 0),
-        Event::Redriven(redriven) if !ended && request.redrives == redriven.run => {
+        Event::Received(_) if !ended && request.run == Run::FIRST => begin(request, Run::FIRST),
+        Event::Redriven(redriven) if !ended && request.run == redriven.run => {
             redriven_now(request, redriven)
         }
         Event::GroupStarted(started) => start(request, started.group, started.deadline),
@@ -94,13 +97,12 @@ pub fn react(state: &State, event: &Event) -> Vec<Effect> {
 
 /// Whether a completed group had a timer. All groups have one, except those without tasks. A
 /// completed group has as many results as tasks.
-fn had_tasks(request: &Request, group: u32) -> bool {
-    let index = usize::try_from(group).unwrap_or(usize::MAX);
-    let results = request.completed.get(index);
+fn had_tasks(request: &Request, group: GroupIndex) -> bool {
+    let results = request.completed.get(group.index());
     results.is_none_or(|results| !results.is_empty())
 }
 
-fn begin(request: &Request, run: u32) -> Vec<Effect> {
+fn begin(request: &Request, run: Run) -> Vec<Effect> {
     let mut effects = vec![Effect::SetRequestTimer { run }];
     if matches!(request.phase, Phase::Planning) {
         effects.push(Effect::Advance);
@@ -153,7 +155,7 @@ fn task_failed(request: &Request, failed: &TaskFailed) -> Vec<Effect> {
 }
 
 /// The effects of a task's end on the tasks of its group that wait for dispatch.
-fn more(request: &Request, group: u32) -> Vec<Effect> {
+fn more(request: &Request, group: GroupIndex) -> Vec<Effect> {
     let waits = request
         .running()
         .is_some_and(|running| running.index == group && running.released() > DISPATCHED_AT_ONCE);
@@ -180,7 +182,7 @@ fn history(request: &Request, failed: &TaskFailed) -> Vec<Attempt> {
 /// The effects for a group that runs with this deadline. With another deadline, a redrive has
 /// restarted the group and set its timer. A group without tasks has nothing to wait for, and no
 /// timer.
-fn start(request: &Request, group: u32, deadline: Timestamp) -> Vec<Effect> {
+fn start(request: &Request, group: GroupIndex, deadline: Timestamp) -> Vec<Effect> {
     let runs = request
         .running()
         .filter(|running| running.index == group && running.deadline == deadline);

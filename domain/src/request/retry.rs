@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::TaskId;
+use super::{AttemptNumber, TaskId};
 
 /// Whether a fault allows another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The delay before the attempt after `attempt`; `None` if that was the last one. `chance`,
+    /// The delay before the next attempt after `attempt`, which counts the attempts of the run from
+    /// 1; `None` if that was the last one. `chance`,
     /// from 0 to 1, places the delay within its jitter.
     #[must_use]
     pub fn delay(&self, attempt: u32, code: &str, retry: Retry, chance: f64) -> Option<Duration> {
@@ -78,12 +79,12 @@ impl RetryPolicy {
 /// A number from 0 to 1 that differs by task and by attempt. It prevents tasks that failed together
 /// from being tried again together.
 #[must_use]
-pub fn chance(task: TaskId, attempt: u32) -> f64 {
+pub fn chance(task: TaskId, attempt: AttemptNumber) -> f64 {
     let seed = task.request.uuid().as_u128().to_be_bytes();
     let hash = seed
         .into_iter()
-        .chain(task.task.to_be_bytes())
-        .chain(attempt.to_be_bytes())
+        .chain(task.task.get().to_be_bytes())
+        .chain(attempt.get().to_be_bytes())
         .fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
         });

@@ -1,7 +1,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Failure, GroupOutline, Payload, Report, Resource, TraceParent, Verdict};
+use super::{
+    Attempt, AttemptNumber, Failure, GroupIndex, GroupOutline, Payload, Report, Resource, Run,
+    TaskNumber, TraceParent, Verdict,
+};
 
 /// The state of a request, folded from its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +36,9 @@ pub struct Request {
     pub resources: Vec<Resource>,
     /// The results of the completed groups, in task order.
     pub completed: Vec<Vec<Payload>>,
-    /// The number of redrives.
-    pub redrives: u32,
+    /// The current run.
+    #[serde(rename = "redrives")]
+    pub run: Run,
     /// The number of events.
     pub revision: u64,
     /// The phase of the request.
@@ -103,8 +107,8 @@ impl Status {
 /// A group that has started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// The index of the group, from 0.
-    pub index: u32,
+    /// The index of the group.
+    pub index: GroupIndex,
     /// The tasks of the group; task `n` is at `n - 1`.
     pub tasks: Vec<TaskState>,
     /// How many tasks have a result.
@@ -128,8 +132,8 @@ pub enum TaskState {
     Pending {
         /// The failed attempts so far, by number.
         attempts: Vec<Attempt>,
-        /// The number of the last attempt before the last redrive; 0 if there was none.
-        earlier: u32,
+        /// The last attempt before the last redrive.
+        earlier: AttemptNumber,
     },
     /// The task succeeded, with its result.
     Succeeded(Payload),
@@ -206,7 +210,8 @@ impl Request {
             if let Report::Outcome(outcome) = report
                 && let Verdict::Succeeded(result) = &outcome.verdict
                 && outcome.group == group.index
-                && let Some(slot) = results.get_mut(outcome.task.wrapping_sub(1) as usize)
+                && let Some(index) = outcome.task.index()
+                && let Some(slot) = results.get_mut(index)
             {
                 slot.get_or_insert(result);
             }
@@ -216,11 +221,10 @@ impl Request {
 }
 
 impl Group {
-    /// The state of task `number`, from 1.
+    /// The state of task `number`.
     #[must_use]
-    pub fn task(&self, number: u32) -> Option<&TaskState> {
-        let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        self.tasks.get(index)
+    pub fn task(&self, number: TaskNumber) -> Option<&TaskState> {
+        self.tasks.get(number.index()?)
     }
 
     /// The number of tasks.
@@ -239,19 +243,19 @@ impl Group {
     }
 
     /// The tasks with their numbers.
-    pub fn numbered(&self) -> impl Iterator<Item = (u32, &TaskState)> {
-        (1..).zip(&self.tasks)
+    pub fn numbered(&self) -> impl Iterator<Item = (TaskNumber, &TaskState)> {
+        TaskNumber::all().zip(&self.tasks)
     }
 
     /// The numbers of the tasks that have not ended.
-    pub fn pending(&self) -> impl Iterator<Item = u32> {
+    pub fn pending(&self) -> impl Iterator<Item = TaskNumber> {
         self.numbered()
             .filter(|(_, task)| matches!(task, TaskState::Pending { .. }))
             .map(|(number, _)| number)
     }
 
     /// The numbers of the tasks without a result.
-    pub fn open(&self) -> impl Iterator<Item = u32> {
+    pub fn open(&self) -> impl Iterator<Item = TaskNumber> {
         self.numbered()
             .filter(|(_, task)| !matches!(task, TaskState::Succeeded(_)))
             .map(|(number, _)| number)
@@ -259,23 +263,23 @@ impl Group {
 }
 
 impl TaskState {
-    /// The number of the last failed attempt, or 0. A new run continues to count from it.
+    /// The last failed attempt. A new run continues to count from it.
     #[must_use]
-    pub fn last_attempt(&self) -> u32 {
+    pub fn last_attempt(&self) -> AttemptNumber {
         match self {
-            Self::Succeeded(_) => 0,
+            Self::Succeeded(_) => AttemptNumber::NONE,
             Self::Pending { attempts, .. } | Self::Failed(attempts, _) => {
-                attempts.last().map_or(0, |a| a.attempt)
+                attempts.last().map_or(AttemptNumber::NONE, |a| a.attempt)
             }
         }
     }
 
-    /// The number of the last attempt of earlier runs. The limit on attempts holds for each run.
+    /// The last attempt of earlier runs. The limit on attempts holds for each run.
     #[must_use]
-    pub fn earlier_attempts(&self) -> u32 {
+    pub fn earlier_attempts(&self) -> AttemptNumber {
         match self {
             Self::Pending { earlier, .. } => *earlier,
-            Self::Succeeded(_) | Self::Failed(..) => 0,
+            Self::Succeeded(_) | Self::Failed(..) => AttemptNumber::NONE,
         }
     }
 }

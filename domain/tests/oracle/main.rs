@@ -12,6 +12,7 @@ mod path;
 mod tree;
 mod write;
 
+use domain::request::TaskNumber;
 use std::collections::BTreeMap;
 
 use chance::Chance;
@@ -58,7 +59,13 @@ fn given(document: &Document, target: Target) -> Result<Vec<String>, &'static st
         Target::Whole => document.hydrate(&resources, "/"),
         Target::Valuations => document.hydrate(&resources, "//valuation"),
         Target::Tasks(group, _) => {
-            let made = document.tasks(&resources, group, 1..=99, usize::MAX, Effort::Whole);
+            let made = document.tasks(
+                &resources,
+                group,
+                TaskNumber::up_to(99),
+                usize::MAX,
+                Effort::Whole,
+            );
             let made = made.map_err(|error| error.code().as_str())?.into_iter();
             let forms = made.map(|task| {
                 let tree = Tree::of(std::str::from_utf8(&task.xml).unwrap());

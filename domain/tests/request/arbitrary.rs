@@ -1,9 +1,10 @@
 //! Any event at all, sensible or not.
 
 use domain::request::{
-    Attempt, Cancelled, Event, Failed, FailedTask, Failure, Fault, Forked, Given, GroupOutline,
-    GroupStarted, Next, Payload, Received, Redriven, RequestId, Resource, ResourcesCaptured,
-    Succeeded, TaskFailed, TaskSucceeded, TraceParent,
+    Attempt, AttemptNumber, Cancelled, Event, Failed, FailedTask, Failure, Fault, Forked, Given,
+    GroupIndex, GroupOutline, GroupStarted, Next, Payload, Received, Redriven, RequestId, Resource,
+    ResourcesCaptured, Run, Sequence, Succeeded, TaskFailed, TaskNumber, TaskSucceeded,
+    TraceParent,
 };
 use jiff::Timestamp;
 use proptest::collection::{btree_map, vec};
@@ -80,7 +81,7 @@ fn started() -> impl Strategy<Value = Event> {
     (any::<u32>(), of(text()), any::<u32>(), timestamp()).prop_map(
         |(group, name, tasks, deadline)| {
             Event::GroupStarted(GroupStarted {
-                group,
+                group: GroupIndex::new(group),
                 name,
                 tasks,
                 deadline,
@@ -97,7 +98,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     });
     (any::<u32>(), text(), timestamp(), any::<u64>(), fault).prop_map(
         |(attempt, worker, started_at, duration_ms, fault)| Attempt {
-            attempt,
+            attempt: AttemptNumber::new(attempt),
             worker,
             started_at,
             duration_ms,
@@ -114,8 +115,8 @@ fn task_succeeded() -> impl Strategy<Value = Event> {
     let said = (any::<(u32, u32)>(), attempt(), given(), payload());
     said.prop_map(|((group, task), attempt, given, result)| {
         Event::TaskSucceeded(TaskSucceeded {
-            group,
-            task,
+            group: GroupIndex::new(group),
+            task: TaskNumber::new(task),
             attempt: attempt.attempt,
             worker: attempt.worker,
             started_at: attempt.started_at,
@@ -135,8 +136,8 @@ fn task_failed() -> impl Strategy<Value = Event> {
     let said = (any::<(u32, u32)>(), attempt(), given(), next);
     said.prop_map(|((group, task), attempt, given, next)| {
         Event::TaskFailed(TaskFailed {
-            group,
-            task,
+            group: GroupIndex::new(group),
+            task: TaskNumber::new(task),
             attempt,
             given,
             next,
@@ -147,7 +148,7 @@ fn task_failed() -> impl Strategy<Value = Event> {
 fn failed() -> impl Strategy<Value = Event> {
     let task = (any::<u32>(), vec(attempt(), 0..3), of(text())).prop_map(
         |(task, attempts, dead_letter)| FailedTask {
-            task,
+            task: TaskNumber::new(task),
             attempts,
             dead_letter,
         },
@@ -161,7 +162,7 @@ fn failed() -> impl Strategy<Value = Event> {
             failure: Failure {
                 code,
                 message,
-                group,
+                group: group.map(GroupIndex::new),
                 tasks,
                 redrive_may_help,
                 task_count,
@@ -179,9 +180,9 @@ fn redriven() -> impl Strategy<Value = Event> {
         Event::Redriven(Redriven {
             by,
             reason,
-            run,
-            group,
-            tasks,
+            run: Run::new(run),
+            group: group.map(GroupIndex::new),
+            tasks: tasks.into_iter().map(TaskNumber::new).collect(),
             task_count,
             deadline,
         })
@@ -192,7 +193,7 @@ fn forked() -> impl Strategy<Value = Event> {
     (any::<u128>(), any::<u64>(), text(), text()).prop_map(|(from, sequence, by, reason)| {
         Event::Forked(Forked {
             from: RequestId::new(uuid::Uuid::from_u128(from)),
-            sequence,
+            sequence: Sequence::new(sequence),
             by,
             reason,
         })
@@ -206,8 +207,12 @@ pub fn event() -> impl Strategy<Value = Event> {
         started(),
         task_succeeded(),
         task_failed(),
-        any::<u32>().prop_map(|group| Event::GroupTimedOut { group }),
-        any::<u32>().prop_map(|group| Event::GroupCompleted { group }),
+        any::<u32>().prop_map(|group| Event::GroupTimedOut {
+            group: GroupIndex::new(group)
+        }),
+        any::<u32>().prop_map(|group| Event::GroupCompleted {
+            group: GroupIndex::new(group)
+        }),
         payload().prop_map(|response| Event::Succeeded(Succeeded { response })),
         failed(),
         (text(), text()).prop_map(|(by, reason)| Event::Cancelled(Cancelled { by, reason })),
@@ -216,13 +221,23 @@ pub fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn small_group(group: GroupIndex) -> GroupIndex {
+    GroupIndex::new(group.get() % 3)
+}
+
+fn small_task(task: TaskNumber) -> TaskNumber {
+    TaskNumber::new(task.get() % 6)
+}
+
 /// Any event, its groups of a size that a state can hold in a test.
 pub fn small_event() -> impl Strategy<Value = Event> {
     event().prop_map(|mut event| {
         match &mut event {
-            Event::GroupStarted(e) => (e.group, e.tasks) = (e.group % 3, e.tasks % 5),
-            Event::TaskSucceeded(e) => (e.group, e.task) = (e.group % 3, e.task % 6),
-            Event::TaskFailed(e) => (e.group, e.task) = (e.group % 3, e.task % 6),
+            Event::GroupStarted(e) => (e.group, e.tasks) = (small_group(e.group), e.tasks % 5),
+            Event::TaskSucceeded(e) => {
+                (e.group, e.task) = (small_group(e.group), small_task(e.task));
+            }
+            Event::TaskFailed(e) => (e.group, e.task) = (small_group(e.group), small_task(e.task)),
             _ => {}
         }
         event

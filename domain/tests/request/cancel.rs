@@ -1,4 +1,4 @@
-use domain::request::{Command, Rejection, Status};
+use domain::request::{Command, GroupIndex, Rejection, Status};
 
 use crate::story::given;
 use crate::words::*;
@@ -59,7 +59,7 @@ fn a_request_whose_tasks_cannot_be_made_is_aborted_once() {
         .when(Command::Abort(unreadable()))
         .then_nothing();
     let group = request.request().group().unwrap();
-    assert_eq!((group.index, group.succeeded), (0, 1));
+    assert_eq!((group.index, group.succeeded), (GroupIndex::FIRST, 1));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The inverse of a decision: state and events tell the command that gave them.
 
-use domain::request::{Command, Decision, Event, Fork, Forked, RequestId, State, TakenGroup};
+use domain::request::{
+    Command, Decision, Event, Fork, Forked, RequestId, Sequence, State, TakenGroup,
+};
 use domain::request::{Payload, cause, decide, evolve};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -110,7 +112,7 @@ fn a_fork_has_its_cause_with_all_that_it_takes_over() {
             received: *received,
             forked: Forked {
                 from: RequestId::of_key("a", "b"),
-                sequence: 7,
+                sequence: Sequence::new(7),
                 by: "ada".into(),
                 reason: "a better market".into(),
             },

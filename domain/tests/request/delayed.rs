@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use domain::request::{Event, delayed};
+use domain::request::{Event, GroupIndex, TaskNumber, delayed};
 
 use crate::words::*;
 
@@ -18,7 +18,8 @@ fn nothing_waits_after(last: Event) -> bool {
 #[test]
 fn a_task_whose_last_attempt_failed_waits_until_its_retry_is_due() {
     let events = failed_once();
-    assert_eq!(delayed(&events, at(4)), HashMap::from([((0, 1), at(5))]));
+    let task = (GroupIndex::FIRST, TaskNumber::FIRST);
+    assert_eq!(delayed(&events, at(4)), HashMap::from([(task, at(5))]));
     assert!(delayed(&events, at(5)).is_empty(), "it is due");
 }
 

@@ -1,4 +1,4 @@
-use domain::request::{Command, Event, GroupStarted, Status};
+use domain::request::{Command, Event, GroupIndex, GroupStarted, Status};
 
 use crate::story::given;
 use crate::words::*;
@@ -158,7 +158,7 @@ fn a_group_keeps_its_name_and_its_deadline_is_its_own() {
     let request = given([received()])
         .when(Command::Advance(late.clone()))
         .then([Event::GroupStarted(GroupStarted {
-            group: 0,
+            group: GroupIndex::FIRST,
             name: Some("bonds".into()),
             tasks: 1,
             deadline: at(960),

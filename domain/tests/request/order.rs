@@ -1,6 +1,8 @@
 //! Whatever is delivered twice, late or in another order: a request comes to the same end.
 
-use domain::request::{Advance, Command, Event, Failure, Phase, Report, Status};
+use domain::request::{
+    Advance, Command, Event, Failure, GroupIndex, Phase, Report, Run, Status, TaskNumber,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -29,13 +31,19 @@ pub fn report() -> impl Strategy<Value = Report> {
         });
     let group_fires = (0..5_u32, 0..2_000_i64).prop_map(|(group, seconds)| {
         let deadline = at(seconds);
-        Report::GroupTimedOut { group, deadline }
+        Report::GroupTimedOut {
+            group: GroupIndex::new(group),
+            deadline,
+        }
     });
-    let due = (0..5_u32, 0..8_u32).prop_map(|(group, task)| Report::TaskDue { group, task });
+    let due = (0..5_u32, 0..8_u32).prop_map(|(group, task)| Report::TaskDue {
+        group: GroupIndex::new(group),
+        task: TaskNumber::new(task),
+    });
     prop_oneof![
         8 => outcome,
         1 => group_fires,
-        1 => (0..3_u32).prop_map(|run| Report::RequestTimedOut { run }),
+        1 => (0..3_u32).prop_map(|run| Report::RequestTimedOut { run: Run::new(run) }),
         1 => due,
     ]
 }
@@ -130,7 +138,7 @@ proptest! {
         for batch in batches {
             world.obey(late(batch.clone(), fail_fast));
             let revision = world.state.revision();
-            if world.request().group().is_none_or(|g| g.index == 0) {
+            if world.request().group().is_none_or(|g| g.index == GroupIndex::FIRST) {
                 world.obey(late(batch, fail_fast));
                 prop_assert_eq!(world.state.revision(), revision);
             }

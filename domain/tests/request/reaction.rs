@@ -1,6 +1,6 @@
 use domain::request::{
-    DISPATCHED_AFTER, DISPATCHED_AT_ONCE, Effect, Event, Group, Next, Payload, TaskFailed,
-    TaskState,
+    AttemptNumber, DISPATCHED_AFTER, DISPATCHED_AT_ONCE, Effect, Event, Group, GroupIndex, Next,
+    Payload, Run, TaskFailed, TaskNumber, TaskState,
 };
 use proptest::prelude::*;
 
@@ -12,8 +12,13 @@ const NONE: [Effect; 0] = [];
 fn group_begins(group: u32, seconds: i64) -> [Effect; 2] {
     let deadline = at(seconds + 900);
     [
-        Effect::SetGroupTimer { group, deadline },
-        Effect::Dispatch { group },
+        Effect::SetGroupTimer {
+            group: GroupIndex::new(group),
+            deadline,
+        },
+        Effect::Dispatch {
+            group: GroupIndex::new(group),
+        },
     ]
 }
 
@@ -25,14 +30,14 @@ fn failed_and_redriven() -> Given {
 
 #[test]
 fn a_received_request_gets_its_timer_and_is_advanced() {
-    let begins = [Effect::SetRequestTimer { run: 0 }, Effect::Advance];
+    let begins = [Effect::SetRequestTimer { run: Run::FIRST }, Effect::Advance];
     assert_eq!(given([received()]).effects(&received()), begins);
 }
 
 #[test]
 fn a_received_request_that_went_on_meanwhile_gets_its_timer_only() {
     let request = given([received(), started(0, 1)]);
-    let timer = [Effect::SetRequestTimer { run: 0 }];
+    let timer = [Effect::SetRequestTimer { run: Run::FIRST }];
     assert_eq!(request.effects(&received()), timer);
 }
 
@@ -52,7 +57,9 @@ fn a_group_that_is_complete_gets_nothing() {
 #[test]
 fn an_empty_group_has_no_timer_to_set_or_to_clear() {
     let request = given([received(), started(0, 0)]);
-    let dispatch = [Effect::Dispatch { group: 0 }];
+    let dispatch = [Effect::Dispatch {
+        group: GroupIndex::FIRST,
+    }];
     assert_eq!(request.effects(&started(0, 0)), dispatch);
     for end in [cancelled(), failed(unreadable())] {
         let ended = given([received(), started(0, 0), end.clone()]);
@@ -64,7 +71,9 @@ fn an_empty_group_has_no_timer_to_set_or_to_clear() {
         succeeded(),
     ]);
     assert_eq!(request.effects(&completed(0)), NONE);
-    let timer = [Effect::ClearGroupTimer { group: 1 }];
+    let timer = [Effect::ClearGroupTimer {
+        group: GroupIndex::new(1),
+    }];
     assert_eq!(request.effects(&completed(1)), timer);
 }
 
@@ -80,7 +89,7 @@ fn what_was_before_a_redrive_does_not_set_the_timers_of_the_run_back() {
 #[test]
 fn a_redriven_group_gets_its_timers_and_its_tasks_and_is_advanced() {
     let request = failed_and_redriven();
-    let mut expected = vec![Effect::SetRequestTimer { run: 1 }];
+    let mut expected = vec![Effect::SetRequestTimer { run: Run::new(1) }];
     expected.extend(group_begins(0, 60));
     expected.push(Effect::Advance);
     assert_eq!(request.effects(&redriven(1, Some(0), &[1], 60)), expected);
@@ -89,7 +98,7 @@ fn a_redriven_group_gets_its_timers_and_its_tasks_and_is_advanced() {
 #[test]
 fn a_redriven_group_that_is_complete_meanwhile_needs_the_request_timer_only() {
     let request = failed_and_redriven().and([taken_down(ok(0, 1, 2)), completed(0), started(1, 1)]);
-    let timer = [Effect::SetRequestTimer { run: 1 }];
+    let timer = [Effect::SetRequestTimer { run: Run::new(1) }];
     assert_eq!(request.effects(&redriven(1, Some(0), &[1], 60)), timer);
 }
 
@@ -100,21 +109,24 @@ fn a_redrive_that_was_followed_by_another_does_nothing() {
         .and([redriven(2, Some(0), &[1], 120)]);
     assert_eq!(request.effects(&redriven(1, Some(0), &[1], 60)), NONE);
     let now = request.effects(&redriven(2, Some(0), &[1], 120));
-    assert_eq!(now[0], Effect::SetRequestTimer { run: 2 });
+    assert_eq!(now[0], Effect::SetRequestTimer { run: Run::new(2) });
     assert_eq!(now[1..3], group_begins(0, 120));
 }
 
 #[test]
 fn a_redriven_request_without_a_group_is_advanced() {
     let request = given([received(), failed(unreadable()), redriven(1, None, &[], 60)]);
-    let begins = [Effect::SetRequestTimer { run: 1 }, Effect::Advance];
+    let begins = [
+        Effect::SetRequestTimer { run: Run::new(1) },
+        Effect::Advance,
+    ];
     assert_eq!(request.effects(&redriven(1, None, &[], 60)), begins);
 }
 
 fn fails_until(seconds: i64) -> Event {
     Event::TaskFailed(TaskFailed {
-        group: 0,
-        task: 1,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::FIRST,
         attempt: attempt(1),
         given: None,
         next: Next::DispatchAt(at(seconds)),
@@ -130,7 +142,11 @@ fn only_a_delay_too_long_for_the_queue_becomes_a_timer() {
     let request = given([received(), started(0, 1), long.clone()]);
     let due = at(32);
     let (group, task) = (0, 1);
-    let timer = [Effect::SetTaskTimer { group, task, due }];
+    let timer = [Effect::SetTaskTimer {
+        group: GroupIndex::new(group),
+        task: TaskNumber::new(task),
+        due,
+    }];
     assert_eq!(request.effects(&long), timer);
 }
 
@@ -171,14 +187,21 @@ fn a_large_group_is_dispatched_as_far_as_it_is_released_and_asks_for_more_as_tas
     }
     let event = taken_down(ok(0, more, 1));
     request = request.and([event.clone()]);
-    assert_eq!(request.effects(&event), [Effect::DispatchMore { group: 0 }]);
+    assert_eq!(
+        request.effects(&event),
+        [Effect::DispatchMore {
+            group: GroupIndex::FIRST
+        }]
+    );
     assert_eq!(released(&request), first + more);
     // One that is given up makes room as well, and no more is released than there is.
     let event = taken_down(given_up(0, more + 1, 1));
     request = request.and([event.clone()]);
     assert_eq!(
         request.effects(&event)[1..],
-        [Effect::DispatchMore { group: 0 }]
+        [Effect::DispatchMore {
+            group: GroupIndex::FIRST
+        }]
     );
     for task in more + 2..size {
         request = request.and([taken_down(ok(0, task, 1))]);
@@ -220,7 +243,9 @@ fn the_dead_letter_of_a_task_given_up_gets_every_attempt_up_to_it() {
 fn a_complete_group_and_a_finished_request_need_their_timers_no_more() {
     let request = given([received(), started(0, 1), taken_down(ok(0, 1, 1))])
         .and([completed(0), succeeded()]);
-    let group = [Effect::ClearGroupTimer { group: 0 }];
+    let group = [Effect::ClearGroupTimer {
+        group: GroupIndex::FIRST,
+    }];
     assert_eq!(request.effects(&completed(0)), group);
     let finished = [Effect::ClearRequestTimer];
     assert_eq!(request.effects(&succeeded()), finished);
@@ -232,7 +257,9 @@ fn a_complete_group_and_a_finished_request_need_their_timers_no_more() {
 fn a_request_that_ended_in_a_group_stops_its_tasks() {
     let stops = [
         Effect::ClearRequestTimer,
-        Effect::ClearGroupTimer { group: 0 },
+        Effect::ClearGroupTimer {
+            group: GroupIndex::FIRST,
+        },
         Effect::StopTasks,
     ];
     for end in [cancelled(), failed(unreadable())] {
@@ -264,17 +291,17 @@ proptest! {
         let succeeded = ended.iter().filter(|ended| **ended).count();
         let tasks = ended.iter().map(|ended| match ended {
             true => TaskState::Succeeded(Payload::from("<r/>")),
-            false => TaskState::Pending { attempts: Vec::new(), earlier: 0 },
+            false => TaskState::Pending { attempts: Vec::new(), earlier: AttemptNumber::NONE },
         });
         let group = Group {
-            index: 0,
+            index: GroupIndex::FIRST,
             tasks: tasks.collect(),
             succeeded: u32::try_from(succeeded).unwrap(),
             failed: 0,
             deadline: at(0),
         };
         let first = group.pending().next();
-        prop_assert!(first.is_none_or(|first| first <= group.released()));
+        prop_assert!(first.is_none_or(|first| first <= TaskNumber::new(group.released())));
         prop_assert!(group.released() <= group.size());
     }
 }

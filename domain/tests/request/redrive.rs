@@ -1,4 +1,6 @@
-use domain::request::{Event, Rejection, Report, Status, TaskState};
+use domain::request::{
+    AttemptNumber, Event, GroupIndex, Rejection, Report, Run, Status, TaskNumber, TaskState,
+};
 
 use crate::story::{Given, given};
 use crate::words::*;
@@ -21,7 +23,7 @@ fn only_the_failed_tasks_run_again() {
     let request = request.request();
     assert_eq!(request.status(), Status::Running);
     let group = request.running().unwrap();
-    assert_eq!(group.pending().collect::<Vec<_>>(), [2]);
+    assert_eq!(group.pending().collect::<Vec<_>>(), [TaskNumber::new(2)]);
     assert_eq!((group.succeeded, group.failed), (2, 0));
     assert_eq!(group.deadline, at(960));
 }
@@ -29,8 +31,17 @@ fn only_the_failed_tasks_run_again() {
 #[test]
 fn the_attempts_of_a_redriven_task_count_on_but_its_limit_starts_anew() {
     let request = one_of_three_failed().and([redriven(1, Some(0), &[2], 60)]);
-    let task = request.request().running().unwrap().task(2).unwrap();
-    assert_eq!((task.last_attempt(), task.earlier_attempts()), (2, 2));
+    let task = request
+        .request()
+        .running()
+        .unwrap()
+        .task(TaskNumber::new(2))
+        .unwrap();
+    let second = AttemptNumber::new(2);
+    assert_eq!(
+        (task.last_attempt(), task.earlier_attempts()),
+        (second, second)
+    );
 }
 
 #[test]
@@ -71,9 +82,16 @@ fn outcomes_of_before_the_redrive_end_nothing_of_the_new_run() {
         .then_nothing();
     let pending = TaskState::Pending {
         attempts: vec![attempt(1), attempt(2)],
-        earlier: 2,
+        earlier: AttemptNumber::new(2),
     };
-    assert_eq!(request.request().running().unwrap().task(2), Some(&pending));
+    assert_eq!(
+        request
+            .request()
+            .running()
+            .unwrap()
+            .task(TaskNumber::new(2)),
+        Some(&pending)
+    );
 }
 
 #[test]
@@ -94,14 +112,19 @@ fn tasks_that_were_stopped_or_timed_out_run_again_too() {
     let outcomes = [again(0, 1, 1), given_up(0, 2, 1), ok(0, 3, 1)];
     let request = given([received(), started(0, 4)])
         .and(outcomes.map(taken_down))
-        .and([Event::GroupTimedOut { group: 0 }, failed(unreadable())])
+        .and([
+            Event::GroupTimedOut {
+                group: GroupIndex::FIRST,
+            },
+            failed(unreadable()),
+        ])
         .when(redrive(60))
         .then([redriven(1, Some(0), &[1, 2, 4], 60)])
         .when(redrive(60))
         .then_refused(Rejection::StillRunning);
     let group = request.request().running().unwrap();
-    let last = [1, 2, 4].map(|task| group.task(task).unwrap().last_attempt());
-    assert_eq!(last, [1, 1, 0]);
+    let last = [1, 2, 4].map(|task| group.task(TaskNumber::new(task)).unwrap().last_attempt());
+    assert_eq!(last, [1, 1, 0].map(AttemptNumber::new));
 }
 
 #[test]
@@ -115,16 +138,22 @@ fn results_that_came_after_the_end_are_kept_by_a_redrive() {
 
 #[test]
 fn a_group_whose_results_all_came_after_the_end_is_complete_once_redriven() {
-    given([received(), started(0, 1), Event::GroupTimedOut { group: 0 }])
-        .and([failed(unreadable()), taken_down(ok(0, 1, 1))])
-        .when(redrive(60))
-        .then([redriven(1, Some(0), &[], 60)])
-        .when(advance(0, [], []))
-        .then_needs_steps(1)
-        .when(advance(1, [], [Step::Response(response())]))
-        .then([completed(0), succeeded()])
-        .when(advance(1, [], [Step::Response(response())]))
-        .then_nothing();
+    given([
+        received(),
+        started(0, 1),
+        Event::GroupTimedOut {
+            group: GroupIndex::FIRST,
+        },
+    ])
+    .and([failed(unreadable()), taken_down(ok(0, 1, 1))])
+    .when(redrive(60))
+    .then([redriven(1, Some(0), &[], 60)])
+    .when(advance(0, [], []))
+    .then_needs_steps(1)
+    .when(advance(1, [], [Step::Response(response())]))
+    .then([completed(0), succeeded()])
+    .when(advance(1, [], [Step::Response(response())]))
+    .then_nothing();
 }
 
 #[test]
@@ -186,11 +215,16 @@ fn an_attempt_of_an_earlier_run_ends_nothing_even_where_it_was_the_first_to_be_r
     let Report::Outcome(mut old) = given_up(0, 1, 1) else {
         panic!("it is an outcome");
     };
-    old.run = Some(0);
+    old.run = Some(Run::FIRST);
     let mut new = old.clone();
-    new.run = Some(1);
+    new.run = Some(Run::new(1));
     let request = given([received(), started(0, 1)])
-        .and([Event::GroupTimedOut { group: 0 }, failed(unreadable())])
+        .and([
+            Event::GroupTimedOut {
+                group: GroupIndex::FIRST,
+            },
+            failed(unreadable()),
+        ])
         .and([redriven(1, Some(0), &[1], 60)]);
     request
         .when(reported([Report::Outcome(old)]))

@@ -25,7 +25,7 @@ proptest! {
         let world = World::new(script.clone(), first);
         let world = if fail_fast { world.failing_fast() } else { world }.run();
         let world = redriven_until_it_succeeds(world, &second);
-        let redrives = world.request().redrives as usize;
+        let redrives = world.request().run.get() as usize;
         prop_assert_eq!(world.ended(), (Status::Succeeded, redrives + 1));
         prop_assert_eq!(world.results(), succeeding(&script).results());
     }
@@ -39,7 +39,7 @@ proptest! {
         prop_assert_eq!(world.ended().1, 1);
         let had = world.results();
         let world = redriven_until_it_succeeds(world, &second);
-        let redrives = world.request().redrives as usize;
+        let redrives = world.request().run.get() as usize;
         prop_assert_eq!(world.ended(), (Status::Succeeded, redrives + 1));
         prop_assert_eq!(world.results(), succeeding(&script).results());
         for (before, after) in had.iter().flatten().zip(world.results().iter().flatten()) {

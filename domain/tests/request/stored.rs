@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use domain::request::{
-    Effect, Event, EventKind, Failure, Forked, Given, GroupOutline, GroupStarted, Payload,
-    Received, ResourcesCaptured, Succeeded, TaskFailed, TaskSucceeded, evolve, react,
+    Effect, Event, EventKind, Failure, Forked, Given, GroupIndex, GroupOutline, GroupStarted,
+    Payload, Received, ResourcesCaptured, Sequence, Succeeded, TaskFailed, TaskSucceeded, evolve,
+    react,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -64,7 +65,7 @@ fn received_with_the_least() -> Event {
 
 fn named_group_started() -> Event {
     Event::GroupStarted(GroupStarted {
-        group: 0,
+        group: GroupIndex::FIRST,
         name: Some("bonds".into()),
         tasks: 2,
         deadline: deadline(),
@@ -103,7 +104,7 @@ fn knowing(event: Event) -> Event {
 fn forked() -> Event {
     Event::Forked(Forked {
         from: "0199e0a1-2b3c-7d4e-8f50-617283940516".parse().unwrap(),
-        sequence: 1_042,
+        sequence: Sequence::new(1_042),
         by: "ada".into(),
         reason: "the market was wrong".into(),
     })
@@ -114,7 +115,7 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
     let one = |name, event| (name, vec![event]);
     let resources = vec![resource("s3://market/curves.xml")];
     let group_fails = Failure {
-        group: Some(1),
+        group: Some(GroupIndex::new(1)),
         ..unreadable()
     };
     let very_many_fail = Failure {
@@ -142,7 +143,12 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
         one("task-failed-given", knowing(taken_down(again(0, 1, 1)))),
         one("task-failed-retried", taken_down(again(0, 1, 1))),
         one("task-failed-given-up", taken_down(given_up(0, 1, 3))),
-        one("group-timed-out", Event::GroupTimedOut { group: 1 }),
+        one(
+            "group-timed-out",
+            Event::GroupTimedOut {
+                group: GroupIndex::new(1),
+            },
+        ),
         one("group-completed", completed(1)),
         one("succeeded", succeeded()),
         one(

@@ -2,7 +2,7 @@
 //! once more in the line below: again, nothing.
 
 use domain::request::{
-    Command, Decision, Effect, Event, Rejection, Request, State, decide, evolve, react,
+    Command, Decision, Effect, Event, GroupIndex, Rejection, Request, State, decide, evolve, react,
 };
 
 /// A request with a history.
@@ -67,7 +67,10 @@ impl When {
     /// The group ends, and the steps from this group on are asked for.
     #[track_caller]
     pub fn then_needs_steps(self, from: u32) -> Given {
-        assert_eq!(self.decided, Ok(Decision::NeedsSteps(from)));
+        assert_eq!(
+            self.decided,
+            Ok(Decision::NeedsSteps(GroupIndex::new(from)))
+        );
         Given(self.state)
     }
 

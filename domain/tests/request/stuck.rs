@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::request::{Event, Progress, Recorded, RequestId};
+use domain::request::{Event, GroupIndex, Progress, Recorded, RequestId, Sequence};
 use uuid::Uuid;
 
 use crate::words::*;
@@ -12,7 +12,7 @@ fn after(events: &[Event]) -> Progress {
     let progress = (1..).zip(events).fold(None, |before, (sequence, event)| {
         let recorded = Recorded {
             request,
-            sequence,
+            sequence: Sequence::new(sequence),
             index: 0,
             at: at(0),
             traceparent: None,
@@ -26,15 +26,17 @@ fn after(events: &[Event]) -> Progress {
 #[test]
 fn a_group_is_stuck_a_while_after_its_deadline() {
     let running = after(&[received(), started(0, 2)]);
-    assert_eq!(running.stuck(at(900), SLACK, 2), None);
-    let stuck = running.stuck(at(961), SLACK, 2).expect("it is late");
+    assert_eq!(running.stuck(at(900), SLACK, Sequence::new(2)), None);
+    let stuck = running
+        .stuck(at(961), SLACK, Sequence::new(2))
+        .expect("it is late");
     assert_eq!(stuck.expected_by, at(960));
-    assert_eq!(stuck.group, Some(0));
+    assert_eq!(stuck.group, Some(GroupIndex::FIRST));
 }
 
 #[test]
 fn no_deadline_explains_a_commit_that_no_orchestrator_was_given() {
     let running = after(&[received(), started(0, 2)]);
-    assert_eq!(running.stuck(at(60), SLACK, 1), None);
-    assert!(running.stuck(at(61), SLACK, 1).is_some());
+    assert_eq!(running.stuck(at(60), SLACK, Sequence::new(1)), None);
+    assert!(running.stuck(at(61), SLACK, Sequence::new(1)).is_some());
 }

@@ -1,4 +1,6 @@
-use domain::request::{Command, Event, Next, Report, Rules, Status, TaskFailed};
+use domain::request::{
+    Command, Event, GroupIndex, Next, Report, Rules, Status, TaskFailed, TaskNumber,
+};
 
 use crate::story::given;
 use crate::words::*;
@@ -167,8 +169,8 @@ fn another_execution_under_the_same_number_is_taken_down_too() {
     second.started_at = at(2);
     request
         .then([Event::TaskFailed(TaskFailed {
-            group: 0,
-            task: 1,
+            group: GroupIndex::FIRST,
+            task: TaskNumber::FIRST,
             attempt: second,
             given: None,
             next: Next::DeadLetter(letter(0, 1)),
@@ -188,7 +190,10 @@ fn an_outcome_of_another_group_or_of_no_task_says_nothing() {
 
 #[test]
 fn a_task_that_is_due_again_changes_nothing_by_itself() {
-    let due = Report::TaskDue { group: 0, task: 1 };
+    let due = Report::TaskDue {
+        group: GroupIndex::FIRST,
+        task: TaskNumber::FIRST,
+    };
     given([received(), started(0, 1), taken_down(again(0, 1, 1))])
         .when(reported([due]))
         .then_nothing();

@@ -1,15 +1,18 @@
-use domain::request::{Event, FailedTask, Failure, Report, Status};
+use domain::request::{Event, FailedTask, Failure, GroupIndex, Report, Run, Status};
 use jiff::Timestamp;
 
 use crate::story::given;
 use crate::words::*;
 
 fn group_fires(group: u32, deadline: Timestamp) -> Report {
-    Report::GroupTimedOut { group, deadline }
+    Report::GroupTimedOut {
+        group: GroupIndex::new(group),
+        deadline,
+    }
 }
 
 pub fn request_fires(run: u32) -> Report {
-    Report::RequestTimedOut { run }
+    Report::RequestTimedOut { run: Run::new(run) }
 }
 
 fn timed_out(of: u32, deadline: Timestamp, tasks: Vec<FailedTask>) -> [Event; 2] {
@@ -19,12 +22,17 @@ fn timed_out(of: u32, deadline: Timestamp, tasks: Vec<FailedTask>) -> [Event; 2]
             "group 0 was not complete at its deadline, {deadline}: {} of {of} tasks have no result",
             tasks.len()
         ),
-        group: Some(0),
+        group: Some(GroupIndex::FIRST),
         tasks,
         redrive_may_help: true,
         ..Failure::default()
     };
-    [Event::GroupTimedOut { group: 0 }, failed(failure)]
+    [
+        Event::GroupTimedOut {
+            group: GroupIndex::FIRST,
+        },
+        failed(failure),
+    ]
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The lines of a bundle: its form.
 
-use domain::request::{Event, RequestId, TaskId, TraceParent};
+use domain::request::{Event, RequestId, Sequence, TaskId, TraceParent};
 use jiff::Timestamp;
 use nats::DeadLetter;
 use serde::{Deserialize, Serialize};
@@ -62,9 +62,9 @@ pub struct StoredCommit {
     /// The request.
     pub request: RequestId,
     /// The sequence in its stream.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The sequence of the request's commit before it, or 0.
-    pub previous: u64,
+    pub previous: Sequence,
     /// The time at which it was stored.
     pub at: Timestamp,
     #[serde(

@@ -3,7 +3,8 @@
 use domain::derivation::{Derivation, first_group, outline};
 use domain::document::{Document, Effort, Limits};
 use domain::request::{
-    Advance, Command, Failure, FirstGroup, Payload, Received, Request, State, Steps, Then,
+    Advance, Command, Failure, FirstGroup, GroupIndex, Payload, Received, Request, State, Steps,
+    Then,
 };
 use nats::sha256_of;
 
@@ -78,8 +79,10 @@ async fn aborted(
     request: &Request,
     recorded: Failure,
 ) -> Result<Result<Command, String>, Error> {
-    let index = request.running().map_or(0, |group| group.index);
-    let made = before_group(source, request, index as usize).await?;
+    let index = request
+        .running()
+        .map_or(GroupIndex::FIRST, |group| group.index);
+    let made = before_group(source, request, index.index()).await?;
     let made = made.and_then(|mut derivation| {
         let made = derivation.all_tasks(index, Effort::Whole);
         made.map_err(Stop::from)
@@ -135,7 +138,7 @@ async fn advanced(
 
 fn steps(
     derivation: &mut Derivation,
-    from: u32,
+    from: GroupIndex,
     ending: Option<&[Vec<u8>]>,
 ) -> Result<Steps<Vec<u8>>, Stop> {
     if let Some(results) = ending

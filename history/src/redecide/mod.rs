@@ -3,7 +3,9 @@
 
 mod derived;
 
-use domain::request::{Command, Decision, Event, RequestId, State, cause, decide, evolve};
+use domain::request::{
+    Command, Decision, Event, RequestId, Sequence, State, cause, decide, evolve,
+};
 use nats::Commit;
 
 use crate::Error;
@@ -16,7 +18,7 @@ pub struct Divergence {
     /// The request.
     pub request: RequestId,
     /// The sequence of the commit.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Its place within the commit.
     pub index: usize,
     /// What is in the log; none where this build decides more.

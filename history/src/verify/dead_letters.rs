@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::request::{Event, Next, TaskId};
+use domain::request::{Event, Next, Sequence, TaskId};
 use nats::Commit;
 
 use super::{Problem, Report, readable};
@@ -13,7 +13,7 @@ use crate::live::Live;
 #[derive(Default)]
 pub struct DeadLetters {
     /// The task and the commit that name it, by the id of the letter.
-    named: HashMap<String, (TaskId, u64)>,
+    named: HashMap<String, (TaskId, Sequence)>,
     all: bool,
 }
 
@@ -80,7 +80,7 @@ impl DeadLetters {
     }
 }
 
-fn lost(id: &str, task: TaskId, sequence: u64) -> Problem {
+fn lost(id: &str, task: TaskId, sequence: Sequence) -> Problem {
     Problem {
         request_id: Some(task.request),
         kind: "dead-letter",
@@ -109,7 +109,7 @@ async fn is_told(live: &Live, task: TaskId, id: &str) -> Result<bool, Error> {
     // In this order: a report is acked when the log has what it says.
     let reported = live.connection.reports_of(task.request).await?;
     // What the log cannot tell is a finding of its own.
-    let Ok(commits) = readable(live.log.read(task.request, 0).await)? else {
+    let Ok(commits) = readable(live.log.read(task.request, Sequence::NONE).await)? else {
         return Ok(true);
     };
     let mut events = commits.iter().flat_map(|commit| &commit.events);

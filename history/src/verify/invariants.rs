@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use domain::request::{Attempt, Event, Next, TaskFailed, TaskSucceeded};
+use domain::request::{
+    Attempt, AttemptNumber, Event, GroupIndex, Next, Sequence, TaskFailed, TaskNumber,
+    TaskSucceeded,
+};
 use jiff::Timestamp;
 use nats::Commit;
 
@@ -11,7 +14,7 @@ use super::{Problem, Report};
 /// A request as far as it is checked: where it stands, and the tasks of the group it is in.
 #[derive(Default)]
 pub struct Checked {
-    last: u64,
+    last: Sequence,
     begun: bool,
     skipped: bool,
     taken_over: bool,
@@ -23,17 +26,17 @@ pub struct Checked {
 
 #[derive(Default)]
 struct Group {
-    index: u32,
+    index: GroupIndex,
     size: u32,
     succeeded: u32,
-    tasks: HashMap<u32, Task>,
+    tasks: HashMap<TaskNumber, Task>,
 }
 
 #[derive(Default)]
 struct Task {
     /// The failed attempts, by number, start and worker: a message that is sent again counts
     /// anew, so that the number alone is no attempt's name.
-    failed: Vec<(u32, Timestamp, String)>,
+    failed: Vec<(AttemptNumber, Timestamp, String)>,
     succeeded: bool,
     given_up: bool,
 }
@@ -45,8 +48,11 @@ impl Checked {
     }
 
     /// Checks one more commit. `first` is the first sequence that the log still has.
-    pub fn take_in(&mut self, commit: &Commit, first: u64, report: &mut Report) {
-        if self.last == 0 && commit.previous > 0 && commit.previous < first {
+    pub fn take_in(&mut self, commit: &Commit, first: Sequence, report: &mut Report) {
+        if self.last == Sequence::NONE
+            && commit.previous > Sequence::NONE
+            && commit.previous < first
+        {
             self.skipped = true;
             report.note("requests whose beginning is older than what the log keeps: not checked");
         }
@@ -109,7 +115,7 @@ impl Checked {
         }
     }
 
-    fn start(&mut self, group: u32, size: u32) -> Option<String> {
+    fn start(&mut self, group: GroupIndex, size: u32) -> Option<String> {
         let running = self.group.as_ref().map(|group| group.index);
         self.group = Some(Group {
             index: group,
@@ -119,7 +125,7 @@ impl Checked {
         if let Some(running) = running {
             return Some(format!("group {group} starts while group {running} runs"));
         }
-        (group != self.completed).then(|| {
+        (group != GroupIndex::new(self.completed)).then(|| {
             format!(
                 "group {group} starts after {} groups were completed",
                 self.completed
@@ -127,12 +133,12 @@ impl Checked {
         })
     }
 
-    fn task(&mut self, group: u32, task: u32) -> Result<&mut Task, String> {
+    fn task(&mut self, group: GroupIndex, task: TaskNumber) -> Result<&mut Task, String> {
         let running = self.group.as_mut().filter(|running| running.index == group);
         let running = running.ok_or_else(|| {
             format!("an outcome of task {group}.{task}, whose group does not run")
         })?;
-        if task == 0 || task > running.size {
+        if !task.is_within(running.size) {
             return Err(format!("group {group} has no task {task}"));
         }
         Ok(running.tasks.entry(task).or_default())
@@ -187,7 +193,7 @@ impl Checked {
         None
     }
 
-    fn complete(&mut self, group: u32) -> Option<String> {
+    fn complete(&mut self, group: GroupIndex) -> Option<String> {
         self.completed += 1;
         match self.group.take() {
             Some(running) if running.index == group && running.succeeded == running.size => None,
@@ -209,7 +215,7 @@ impl Checked {
         })
     }
 
-    fn redrive(&mut self, group: Option<u32>) -> Option<String> {
+    fn redrive(&mut self, group: Option<GroupIndex>) -> Option<String> {
         let ended = self.ended.take();
         for task in self
             .group
@@ -228,9 +234,9 @@ impl Checked {
 
 impl Task {
     /// Deliveries are what is counted, so an attempt whose worker died leaves no event.
-    fn note_lost(&self, last: u32, report: &mut Report) {
+    fn note_lost(&self, last: AttemptNumber, report: &mut Report) {
         let told = |number| self.failed.iter().any(|(attempt, ..)| *attempt == number);
-        if (1..last).any(|number| !told(number)) {
+        if (1..last.get()).any(|number| !told(AttemptNumber::new(number))) {
             report.note("tasks with attempts of which no report came: their workers died");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::request::{Event, Payload, RequestId};
+use domain::request::{Event, Payload, RequestId, Sequence};
 use nats::Commit;
 use tokio::task::JoinSet;
 
@@ -13,7 +13,7 @@ const AT_ONCE: usize = 4;
 /// The most hashes that are remembered as seen.
 const REMEMBERED: usize = 1_000_000;
 
-type Fetched = (RequestId, u64, String, Result<Vec<u8>, nats::Error>);
+type Fetched = (RequestId, Sequence, String, Result<Vec<u8>, nats::Error>);
 
 /// The payloads of a run.
 pub struct Payloads {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use serde::Serialize;
 
 /// The most findings that are told one by one; the others are counted.
@@ -17,7 +17,7 @@ pub struct Problem {
     /// `log`, `view`, `payload`, `dead-letter`, `document` or `decision`.
     pub kind: &'static str,
     /// The commit that it is about.
-    pub sequence: Option<u64>,
+    pub sequence: Option<Sequence>,
     /// The Redis key or the payload it is about.
     pub key: Option<String>,
     /// The finding in words.

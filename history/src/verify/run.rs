@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use nats::{Commit, Start};
 use projections::{Store, View, fold};
 
@@ -52,7 +52,7 @@ impl Run {
     pub async fn all(&mut self) -> Result<(), Error> {
         self.dead_letters.keep_all();
         for (shard, extent) in self.live.extents().await? {
-            let start = Start::Sequence(1);
+            let start = Start::Sequence(Sequence::FIRST);
             let mut ahead = Ahead::open(&self.live, shard, start, extent.last).await?;
             while let Some(chunk) = ahead.next().await? {
                 let commits = self.readable(chunk);
@@ -101,7 +101,11 @@ impl Run {
         commits
     }
 
-    pub(super) async fn take_in(&mut self, commits: Vec<Commit>, first: u64) -> Result<(), Error> {
+    pub(super) async fn take_in(
+        &mut self,
+        commits: Vec<Commit>,
+        first: Sequence,
+    ) -> Result<(), Error> {
         for commit in commits {
             self.report.commits += 1;
             self.report.events += commit.events.len() as u64;
@@ -120,7 +124,7 @@ impl Run {
     async fn fold(&mut self, commit: Commit) -> Result<(), Error> {
         let id = commit.request;
         let before = self.open.remove(&id);
-        let known = before.is_some() || commit.previous == 0;
+        let known = before.is_some() || commit.previous == Sequence::NONE;
         if !known || self.open.len() >= MAX_OPEN || self.again.contains(&id) {
             self.again.insert(id);
             return Ok(());

@@ -4,7 +4,7 @@ use nats::LogReader;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use jiff::Timestamp;
 use projections::{Difference, Store, View, fold};
 use tokio::task::JoinSet;
@@ -139,7 +139,7 @@ impl Views {
             .connection
             .log_position(shard, LogReader::Projector)
             .await;
-        let projected = projector.is_ok_and(|position| position.acked >= view.seq);
+        let projected = projector.is_ok_and(|position| position.acked >= view.seq.get());
         let compared = self.store.differences(std::slice::from_ref(&view)).await?;
         for (seen, differences) in compared {
             if differences.is_empty() {
@@ -149,7 +149,11 @@ impl Views {
             if !projected && older {
                 return Ok(Looked::Behind);
             }
-            let newer = live.log.last(id).await?.map_or(0, |commit| commit.sequence);
+            let newer = live
+                .log
+                .last(id)
+                .await?
+                .map_or(Sequence::NONE, |commit| commit.sequence);
             if newer > view.seq {
                 return Ok(Looked::Behind);
             }
@@ -177,7 +181,7 @@ pub fn is_expired(store: &Store, view: &View) -> bool {
 /// The view of a request as the log has it now; none where its keys are gone by now.
 async fn view(live: &Live, store: &Store, id: RequestId) -> Result<Option<View>, Error> {
     // What cannot be read was found when the log was; the view has stopped there.
-    let Ok(commits) = readable(live.log.read(id, 0).await)? else {
+    let Ok(commits) = readable(live.log.read(id, Sequence::NONE).await)? else {
         return Ok(None);
     };
     let view = fold(None, commits.iter().flat_map(nats::Commit::recorded));

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use jiff::Timestamp;
 use nats::{Commit, Start};
 
@@ -73,7 +73,7 @@ impl Run {
         ids.sort_unstable();
         for id in ids {
             // What cannot be read was found when the log was.
-            if let Ok(commits) = readable(self.live.log.read(id, 0).await)? {
+            if let Ok(commits) = readable(self.live.log.read(id, Sequence::NONE).await)? {
                 documents::compare(&source, id, &commits, &mut self.report).await?;
             }
         }
@@ -82,7 +82,7 @@ impl Run {
 
     /// The commits of a request; that one of them cannot be read is a finding.
     async fn commits(&mut self, id: RequestId) -> Result<Option<Vec<Commit>>, Error> {
-        match readable(self.live.log.read(id, 0).await)? {
+        match readable(self.live.log.read(id, Sequence::NONE).await)? {
             Ok(commits) => Ok(Some(commits)),
             Err(message) => {
                 self.report.problem(Problem {

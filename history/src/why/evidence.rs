@@ -1,6 +1,6 @@
 //! The evidence of the broker about a request now.
 
-use domain::request::Event;
+use domain::request::{Event, GroupIndex};
 use jiff::Timestamp;
 use nats::{LogReader, Position, Queued};
 
@@ -32,7 +32,11 @@ impl Broker {
                 workers.push((name.clone(), position));
             }
         }
-        let group = story.view.current_group.unwrap_or(0) as usize;
+        let group = story
+            .view
+            .current_group
+            .unwrap_or(GroupIndex::FIRST)
+            .index();
         let name = story
             .view
             .groups
@@ -97,7 +101,7 @@ impl Broker {
         let Some(position) = &self.orchestrator else {
             return;
         };
-        if position.delivered >= story.sequence() {
+        if position.delivered >= story.sequence().get() {
             return;
         }
         if position.waiting_pulls == 0 {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::request::{Event, Group, Next, TaskState};
+use domain::request::{Event, Group, Next, TaskNumber, TaskState};
 use jiff::Timestamp;
 
 use super::evidence::Broker;
@@ -13,7 +13,7 @@ impl Broker {
     /// Says where each task without an outcome is.
     pub fn of_tasks(&self, group: &Group, story: &Story, now: Timestamp, why: &mut Explanation) {
         let due = next_attempts(story, group);
-        let is_delayed = |task: u32| due.get(&task).is_some_and(|at| *at > now);
+        let is_delayed = |task: TaskNumber| due.get(&task).is_some_and(|at| *at > now);
         let delayed = due.values().filter(|at| **at > now).count() as u64;
         if let Some(first) = due.values().filter(|at| **at > now).min() {
             let (tasks, first) = (delayed, *first);
@@ -58,7 +58,7 @@ impl Broker {
 }
 
 /// When the tasks that failed last are tried again.
-fn next_attempts(story: &Story, group: &Group) -> BTreeMap<u32, Timestamp> {
+fn next_attempts(story: &Story, group: &Group) -> BTreeMap<TaskNumber, Timestamp> {
     let mut due = BTreeMap::new();
     for recorded in story.events() {
         if let Event::TaskFailed(e) = &recorded.event

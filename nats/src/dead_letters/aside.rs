@@ -1,5 +1,6 @@
 //! A message that is set aside, as a dead letter. The letter always fits into a message.
 
+use domain::request::Sequence;
 use std::collections::BTreeMap;
 
 use async_nats::HeaderMap;
@@ -17,7 +18,7 @@ const HEADERS_MAX_BYTES: usize = 16 * 1024;
 pub(crate) struct Unsent {
     /// The log subject of the commit that the message tells of, and the commit's sequence.
     pub of: String,
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The message as it would have been sent.
     pub subject: String,
     pub headers: HeaderMap,
@@ -85,7 +86,7 @@ mod tests {
         let (headers, kept) = letter(&subject, Some(own), reason, body);
         let place = Place {
             subject: "dead-letters.unreadable.none.reports.1",
-            sequence: 1,
+            sequence: Sequence::new(1).get(),
             at: jiff::Timestamp::UNIX_EPOCH,
         };
         let read = read(&place, &headers, &kept).unwrap();

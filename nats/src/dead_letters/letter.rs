@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use async_nats::HeaderMap;
-use domain::request::{Attempt, Given, Payload, RequestId, TaskId};
+use domain::request::{
+    Attempt, Given, GroupIndex, Payload, RequestId, Run, Sequence, TaskId, TaskNumber,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,8 +30,8 @@ pub(super) const UNREADABLE: &str = "unreadable";
 pub struct DeadLetter {
     /// The task.
     pub task: TaskId,
-    /// The run in which it was given up: the number of redrives before it.
-    pub run: u32,
+    /// The run in which it was given up.
+    pub run: Run,
     /// The type of the task.
     pub task_type: String,
     /// The task document.
@@ -38,7 +40,7 @@ pub struct DeadLetter {
     /// them once the log has the commit that gave the task up.
     pub attempts: Vec<Attempt>,
     /// The sequence of the commit that gave the task up, once there is one.
-    pub sequence: Option<u64>,
+    pub sequence: Option<Sequence>,
     /// Whether the letter holds only the last attempts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
@@ -148,12 +150,12 @@ pub struct Summary {
     pub kind: String,
     /// The request, where it is known.
     pub request_id: Option<RequestId>,
-    /// The group of the task, from 0.
-    pub group: Option<u32>,
-    /// The task, from 1.
-    pub task: Option<u32>,
-    /// The run: the number of redrives before it.
-    pub run: Option<u32>,
+    /// The group of the task.
+    pub group: Option<GroupIndex>,
+    /// The task.
+    pub task: Option<TaskNumber>,
+    /// The run.
+    pub run: Option<Run>,
     /// The code of the last attempt.
     pub code: String,
     /// The message of the last fault, or why the message cannot be read.
@@ -163,7 +165,7 @@ pub struct Summary {
     /// When the broker stored the letter.
     pub kept_at: Timestamp,
     /// The sequence of the commit that gave the task up.
-    pub sequence: Option<u64>,
+    pub sequence: Option<Sequence>,
 }
 
 impl Kept {

@@ -7,7 +7,7 @@ mod page;
 use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
-use domain::request::{Attempt, Payload, TaskId};
+use domain::request::{Attempt, Payload, Run, Sequence, TaskId};
 use jiff::Timestamp;
 
 use crate::error::Refusal;
@@ -67,7 +67,7 @@ impl DeadLetters {
         &self,
         task_type: &str,
         task: TaskId,
-        run: u32,
+        run: Run,
     ) -> Result<Option<DeadLetter>, Error> {
         let subject = subject::dead_letter(task_type, task, run);
         Ok(self
@@ -85,7 +85,7 @@ impl DeadLetters {
         &self,
         id: &str,
         attempts: Vec<Attempt>,
-        sequence: u64,
+        sequence: Sequence,
     ) -> Result<(), Error> {
         let Some(kept) = self.get(id).await? else {
             return Ok(());
@@ -189,7 +189,7 @@ impl DeadLetters {
 
     /// Stores a message that the broker refuses as a dead letter.
     pub(crate) async fn keep_unsent(&self, unsent: Unsent, reason: &str) -> Result<(), Error> {
-        let subject = subject::unreadable(&unsent.of, unsent.sequence);
+        let subject = subject::unreadable(&unsent.of, unsent.sequence.get());
         let own = Some(&unsent.headers);
         let (headers, body) = aside::letter(&unsent.subject, own, reason, &unsent.body);
         self.publish(&subject, headers, body, None).await

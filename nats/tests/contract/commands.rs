@@ -1,4 +1,4 @@
-use domain::request::{Command, Rejection, Status};
+use domain::request::{Command, Rejection, Sequence, Status};
 use futures::future::join_all;
 use harness::World;
 use nats::{ExecuteError, Topology};
@@ -37,7 +37,7 @@ async fn many_instances_that_submit_the_same_at_once_make_one_request() {
         .count();
     // Equal commits cannot be told apart, so more than one writer may take it for its own.
     assert!(committed >= 1);
-    assert_eq!(logs[0].read(id, 0).await.unwrap().len(), 1);
+    assert_eq!(logs[0].read(id, Sequence::NONE).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

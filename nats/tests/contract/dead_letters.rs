@@ -1,4 +1,6 @@
-use domain::request::{Attempt, Fault, Payload, TaskId};
+use domain::request::{
+    Attempt, AttemptNumber, Fault, GroupIndex, Payload, Run, Sequence, TaskId, TaskNumber,
+};
 use harness::World;
 use jiff::Timestamp;
 use nats::{
@@ -10,7 +12,7 @@ use crate::{connect, dense, new_id};
 
 fn attempt(attempt: u32, code: &str) -> Attempt {
     Attempt {
-        attempt,
+        attempt: AttemptNumber::new(attempt),
         worker: "w".into(),
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
@@ -26,10 +28,10 @@ fn letter(run: u32, last: Attempt) -> DeadLetter {
     DeadLetter {
         task: TaskId {
             request: new_id(),
-            group: 0,
-            task: 1,
+            group: GroupIndex::FIRST,
+            task: TaskNumber::FIRST,
         },
-        run,
+        run: Run::new(run),
         task_type: "default".into(),
         document: Payload::from("<vnml/>"),
         attempts: vec![last],
@@ -60,7 +62,7 @@ async fn a_task_has_one_letter_a_run_whoever_keeps_it_again() {
         "the first one stands"
     );
     let next_run = DeadLetter {
-        run: 1,
+        run: Run::new(1),
         ..first.clone()
     };
     letters.keep(next_run).await.unwrap();
@@ -78,20 +80,32 @@ async fn a_letter_is_completed_once_and_not_after_it_was_discarded() {
     let (_connection, letters) = letters(&world).await;
     let kept = letters.keep(letter(0, attempt(2, "exit-1"))).await.unwrap();
     let all = vec![attempt(1, "exit-75"), attempt(2, "exit-1")];
-    letters.complete(&kept.id(), all.clone(), 7).await.unwrap();
-    letters.complete(&kept.id(), Vec::new(), 8).await.unwrap();
+    letters
+        .complete(&kept.id(), all.clone(), Sequence::new(7))
+        .await
+        .unwrap();
+    letters
+        .complete(&kept.id(), Vec::new(), Sequence::new(8))
+        .await
+        .unwrap();
     let found = letters.get(&kept.id()).await.unwrap().unwrap();
     let Letter::GivenUp(found) = found.letter else {
         panic!("it is of a task");
     };
-    assert_eq!((found.attempts, found.sequence), (all, Some(7)));
+    assert_eq!(
+        (found.attempts, found.sequence),
+        (all, Some(Sequence::new(7)))
+    );
     assert!(
         letters
             .discard(&kept.id(), "ann", "not needed")
             .await
             .unwrap()
     );
-    letters.complete(&kept.id(), Vec::new(), 9).await.unwrap();
+    letters
+        .complete(&kept.id(), Vec::new(), Sequence::new(9))
+        .await
+        .unwrap();
     assert_eq!(letters.get(&kept.id()).await.unwrap(), None);
 }
 
@@ -111,7 +125,7 @@ async fn a_letter_keeps_a_big_document_that_the_object_store_will_forget() {
     };
     let kept = letters.keep(kept).await.unwrap();
     let found = letters
-        .find("default", kept.task, 0)
+        .find("default", kept.task, Run::FIRST)
         .await
         .unwrap()
         .unwrap();
@@ -125,10 +139,11 @@ async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
     let tasks = Tasks::new(connection.clone());
     let id = letter(0, attempt(1, "exit-1")).task;
     let document = Payload::from("<vnml/>");
+    // One attempt in each run before.
     let run = |run| Attempts {
-        before: run,
-        earlier: run,
-        run,
+        before: AttemptNumber::new(run),
+        earlier: AttemptNumber::new(run),
+        run: Run::new(run),
         again: false,
     };
     let send = |attempts| tasks.send("default", id, attempts, &document, None);
@@ -153,7 +168,7 @@ async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
     let new = pull.next().await.unwrap().ok().unwrap();
     assert_eq!(
         (new.run, new.attempt),
-        (1, 2),
+        (Run::new(1), AttemptNumber::new(2)),
         "the end of the old one did not end it"
     );
 }
@@ -168,7 +183,7 @@ async fn what_is_sent_after_the_look_at_a_request_is_not_taken_back() {
     let send = async |task| {
         let id = TaskId {
             request,
-            group: 0,
+            group: GroupIndex::FIRST,
             task,
         };
         let sent = tasks
@@ -176,12 +191,12 @@ async fn what_is_sent_after_the_look_at_a_request_is_not_taken_back() {
             .await;
         sent.unwrap()
     };
-    send(1).await;
-    send(2).await;
+    send(TaskNumber::FIRST).await;
+    send(TaskNumber::new(2)).await;
     let up_to = tasks.last_sequence().await.unwrap();
-    send(3).await;
+    send(TaskNumber::new(3)).await;
     assert_eq!(tasks.take_back(request, up_to).await.unwrap(), 2);
-    assert_eq!(send(3).await, Stored::Already);
+    assert_eq!(send(TaskNumber::new(3)).await, Stored::Already);
 }
 
 #[tokio::test]
@@ -233,14 +248,20 @@ async fn a_letter_with_a_large_document_is_completed_with_as_many_attempts_as_fi
             attempt
         })
         .collect();
-    letters.complete(&letter.id(), history, 7).await.unwrap();
+    letters
+        .complete(&letter.id(), history, Sequence::new(7))
+        .await
+        .unwrap();
     let completed = letters.get(&letter.id()).await.unwrap().unwrap();
     let Letter::GivenUp(completed) = completed.letter else {
         panic!("{completed:?}")
     };
-    assert_eq!((completed.sequence, completed.truncated), (Some(7), true));
+    assert_eq!(
+        (completed.sequence, completed.truncated),
+        (Some(Sequence::new(7)), true)
+    );
     assert_eq!(completed.document, kept.document);
-    let numbers: Vec<u32> = completed.attempts.iter().map(|a| a.attempt).collect();
+    let numbers: Vec<u32> = completed.attempts.iter().map(|a| a.attempt.get()).collect();
     assert_eq!(numbers.last(), Some(&1_000));
     assert!((2..1_000).contains(&numbers.len()), "{numbers:?}");
 }

@@ -1,6 +1,8 @@
 //! What the broker does not allow, or does not take.
 
-use domain::request::{Outcome, Payload, Verdict};
+use domain::request::{
+    AttemptNumber, GroupIndex, Outcome, Payload, Run, Sequence, TaskNumber, Verdict,
+};
 use harness::World;
 use jiff::Timestamp;
 use nats::{Error, MESSAGE_MAX_BYTES, Reports, Topology};
@@ -17,10 +19,10 @@ async fn what_the_broker_does_not_allow_is_denied_rather_than_unavailable() {
     .await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let outcome = Outcome {
-        group: 0,
-        task: 1,
-        run: Some(0),
-        attempt: 1,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::FIRST,
+        run: Some(Run::FIRST),
+        attempt: AttemptNumber::FIRST,
         worker: "w".into(),
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
@@ -42,14 +44,17 @@ async fn a_commit_that_is_larger_than_a_message_is_too_large_and_the_next_one_is
     let log = log(world.nats_url(), &Topology::default()).await;
     let id = new_id();
     let large = received(&dense(3 * MESSAGE_MAX_BYTES));
-    let refused = log.append(id, 0, &[large]).await.unwrap_err();
+    let refused = log.append(id, Sequence::NONE, &[large]).await.unwrap_err();
     assert!(matches!(refused, Error::TooLarge { .. }), "{refused}");
     assert!(!refused.is_transient());
     let fits = received(&dense(MESSAGE_MAX_BYTES / 2));
     let sequence = log
-        .append(id, 0, std::slice::from_ref(&fits))
+        .append(id, Sequence::NONE, std::slice::from_ref(&fits))
         .await
         .unwrap();
-    assert_eq!(log.read(id, 0).await.unwrap()[0].events, [fits]);
+    assert_eq!(
+        log.read(id, Sequence::NONE).await.unwrap()[0].events,
+        [fits]
+    );
     assert_eq!(log.last_sequence(id).await.unwrap(), sequence);
 }

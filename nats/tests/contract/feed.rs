@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use domain::feed::CloudEvent;
-use domain::request::{Cancelled, Event, Recorded};
+use domain::request::{Cancelled, Event, GroupIndex, Recorded, Sequence};
 use futures::StreamExt;
 use harness::World;
 use jiff::Timestamp;
@@ -13,11 +13,13 @@ use crate::{connect, new_id};
 const EVENTS: u64 = 2_500;
 
 fn events(from: u64, to: u64) -> Vec<Recorded<&'static Event>> {
-    const EVENT: Event = Event::GroupCompleted { group: 0 };
+    const EVENT: Event = Event::GroupCompleted {
+        group: GroupIndex::FIRST,
+    };
     let request = new_id();
-    let event = |sequence| Recorded {
+    let event = |sequence: u64| Recorded {
         request,
-        sequence,
+        sequence: Sequence::new(sequence),
         index: 0,
         at: Timestamp::UNIX_EPOCH,
         traceparent: None,

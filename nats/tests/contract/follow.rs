@@ -1,3 +1,4 @@
+use domain::request::Sequence;
 use std::time::Duration;
 
 use harness::World;
@@ -20,7 +21,10 @@ async fn every_commit_of_every_shard_is_told_with_what_it_says() {
     let mut follower = Follower::open(&connection, topology.shards).await.unwrap();
     for _ in 0..16 {
         let id = new_id();
-        let sequence = log.append(id, 0, &[received("a")]).await.unwrap();
+        let sequence = log
+            .append(id, Sequence::NONE, &[received("a")])
+            .await
+            .unwrap();
         let notice = follower.next().await.unwrap().expect("nothing was missed");
         assert_eq!((notice.request, notice.sequence), (id, sequence));
         assert!(!notice.terminal);
@@ -38,8 +42,11 @@ async fn what_is_stored_while_the_connection_is_lost_is_told_or_said_to_be_misse
     world.restart_nats().await;
     // On a connection of its own, that is there before the follower's is again, or after.
     let other = log(world.nats_url(), &Topology::default()).await;
-    other.append(new_id(), 0, &[received("a")]).await.unwrap();
+    other
+        .append(new_id(), Sequence::NONE, &[received("a")])
+        .await
+        .unwrap();
     let told = tokio::time::timeout(TOLD_WITHIN, follower.next()).await;
     let told = told.expect("whoever waits would wait for ever").unwrap();
-    assert!(told.is_none_or(|notice| notice.sequence == 1));
+    assert!(told.is_none_or(|notice| notice.sequence == Sequence::new(1)));
 }

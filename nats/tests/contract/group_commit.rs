@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::request::{Outcome, Payload, Report, RequestId, TaskId, Verdict};
+use domain::request::{
+    AttemptNumber, GroupIndex, Outcome, Payload, Report, RequestId, Sequence, TaskId, TaskNumber,
+    Verdict,
+};
 use futures::future::join_all;
 use harness::{Signal, World};
 use jiff::Timestamp;
@@ -25,7 +28,9 @@ async fn commits_of_many_requests_at_once_each_get_their_own_place() {
             let event = received(&format!("{round}/{writer}"));
             async move {
                 let id = new_id();
-                let sequence = log.append(id, 0, std::slice::from_ref(&event)).await;
+                let sequence = log
+                    .append(id, Sequence::NONE, std::slice::from_ref(&event))
+                    .await;
                 (id, event, sequence.unwrap())
             }
         });
@@ -43,7 +48,9 @@ async fn one_stale_commit_among_many_is_refused_and_spoils_no_other() {
     let world = World::start().await;
     let log = log(world.nats_url(), &Topology::default()).await;
     let stale = new_id();
-    log.append(stale, 0, &[received("first")]).await.unwrap();
+    log.append(stale, Sequence::NONE, &[received("first")])
+        .await
+        .unwrap();
     for _ in 0..3 {
         let answers = join_all((0..WRITERS).map(|writer| {
             let log = &log;
@@ -52,7 +59,7 @@ async fn one_stale_commit_among_many_is_refused_and_spoils_no_other() {
             } else {
                 new_id()
             };
-            async move { log.append(id, 0, &[received("x")]).await }
+            async move { log.append(id, Sequence::NONE, &[received("x")]).await }
         }));
         let answers = answers.await;
         let refused: Vec<_> = answers.iter().filter(|answer| answer.is_err()).collect();
@@ -60,7 +67,7 @@ async fn one_stale_commit_among_many_is_refused_and_spoils_no_other() {
             matches!(refused.as_slice(), [Err(Error::Conflict)]),
             "{refused:?}"
         );
-        assert_eq!(log.read(stale, 0).await.unwrap().len(), 1);
+        assert_eq!(log.read(stale, Sequence::NONE).await.unwrap().len(), 1);
     }
 }
 
@@ -76,8 +83,8 @@ async fn a_group_of_tasks_sent_again_is_there_once() {
         join_all((from..from + WRITERS).map(move |task| {
             let id = TaskId {
                 request,
-                group: 0,
-                task,
+                group: GroupIndex::FIRST,
+                task: TaskNumber::new(task),
             };
             async move {
                 tasks
@@ -109,9 +116,9 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
     let request = new_id();
     let reporting = (1..=WRITERS).map(|task| {
         let outcome = Outcome {
-            group: 0,
-            task,
-            attempt: 1,
+            group: GroupIndex::FIRST,
+            task: TaskNumber::new(task),
+            attempt: AttemptNumber::FIRST,
             run: None,
             worker: "w".into(),
             started_at: Timestamp::UNIX_EPOCH,
@@ -140,7 +147,7 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
             }
         }
     }
-    assert_eq!(tasks, (1..=WRITERS).collect());
+    assert_eq!(tasks, TaskNumber::up_to(WRITERS).collect());
     assert!(messages < WRITERS / 100, "joined: {messages}");
 }
 
@@ -174,13 +181,15 @@ async fn what_failed_for_a_lost_connection_is_not_published_when_it_is_there_aga
     until_lost(&connection).await;
 
     let refused = new_id();
-    let answer = log.append(refused, 0, &[received("refused")]).await;
+    let answer = log
+        .append(refused, Sequence::NONE, &[received("refused")])
+        .await;
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
 
     world.restart_nats().await;
     until_there(&connection).await;
     // On one connection what comes later is stored later.
-    log.append(new_id(), 0, &[received("taken in")])
+    log.append(new_id(), Sequence::NONE, &[received("taken in")])
         .await
         .unwrap();
     assert!(log.last(refused).await.unwrap().is_none());
@@ -194,7 +203,7 @@ async fn what_is_published_while_a_connection_is_made_anew_waits_for_it() {
     until_lost(&connection).await;
     let appending = async {
         let event = [received("patient")];
-        log.append(new_id(), 0, &event).await
+        log.append(new_id(), Sequence::NONE, &event).await
     };
     let (appended, ()) = tokio::join!(appending, world.restart_nats());
     appended.unwrap();
@@ -209,7 +218,7 @@ async fn what_was_on_its_way_when_the_connection_was_lost_is_not_published_again
         let log = log.clone();
         let one = move |id| {
             let (log, event) = (log.clone(), event.clone());
-            async move { log.append(id, 0, &[event]).await }
+            async move { log.append(id, Sequence::NONE, &[event]).await }
         };
         join_all(ids.into_iter().map(one))
     };

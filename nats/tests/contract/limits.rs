@@ -1,5 +1,6 @@
 //! Brokers and accounts with limits: what does not fit is told before anything is made.
 
+use domain::request::Sequence;
 use futures::TryStreamExt;
 use harness::World;
 use nats::{Connection, Error, FeedReader, Options, Topology};
@@ -110,7 +111,9 @@ async fn an_account_that_wants_a_limit_on_every_stream_gets_one_and_keeps_it() {
     topology.declare(&connection).await.unwrap();
     let log = log(world.nats_url(), &topology).await;
     let id = new_id();
-    log.append(id, 0, &[received("a")]).await.unwrap();
+    log.append(id, Sequence::NONE, &[received("a")])
+        .await
+        .unwrap();
     topology.declare(&connection).await.unwrap();
     let jetstream = world.jetstream().await;
     let mut all = 0;

@@ -1,4 +1,4 @@
-use domain::request::Event;
+use domain::request::{Event, GroupIndex, Sequence};
 use futures::future::join_all;
 use harness::{NatsCluster, World};
 use nats::{Error, Log, Topology};
@@ -11,7 +11,7 @@ const ROUNDS: usize = 10;
 /// In every race exactly one writer's commit is there, and it alone is told so.
 async fn race(logs: &[Log]) {
     let id = new_id();
-    let mut expected = 0;
+    let mut expected = Sequence::NONE;
     for round in 0..ROUNDS {
         let writers = (0..WRITERS).map(|writer| {
             let log = &logs[writer % logs.len()];
@@ -35,7 +35,7 @@ async fn race(logs: &[Log]) {
         assert_eq!(&last.events, std::slice::from_ref(event));
         expected = *sequence;
     }
-    let commits = logs[0].read(id, 0).await.unwrap();
+    let commits = logs[0].read(id, Sequence::NONE).await.unwrap();
     assert_eq!(commits.len(), ROUNDS);
     assert!(
         commits
@@ -80,7 +80,7 @@ async fn what_three_replicas_acknowledged_survives_the_loss_of_any_server() {
             let (id, event) = (new_id(), received(&format!("{server}/{n}")));
             // While a leader is chosen a commit may be refused, and is tried again as a caller would.
             harness::until("a commit is taken", || async {
-                log.append(id, 0, std::slice::from_ref(&event))
+                log.append(id, Sequence::NONE, std::slice::from_ref(&event))
                     .await
                     .is_ok()
             })
@@ -102,14 +102,23 @@ async fn the_events_of_a_commit_are_read_back_as_they_were_and_in_order() {
     let log = log(world.nats_url(), &Topology::default()).await;
     let (id, other) = (new_id(), new_id());
     let big = received(&"ü".repeat(100_000));
-    let first = log.append(id, 0, std::slice::from_ref(&big)).await.unwrap();
-    log.append(other, 0, &[received("other")]).await.unwrap();
+    let first = log
+        .append(id, Sequence::NONE, std::slice::from_ref(&big))
+        .await
+        .unwrap();
+    log.append(other, Sequence::NONE, &[received("other")])
+        .await
+        .unwrap();
     let events = [
-        Event::GroupTimedOut { group: 0 },
-        Event::GroupCompleted { group: 0 },
+        Event::GroupTimedOut {
+            group: GroupIndex::FIRST,
+        },
+        Event::GroupCompleted {
+            group: GroupIndex::FIRST,
+        },
     ];
     let second = log.append(id, first, &events).await.unwrap();
-    let commits = log.read(id, 0).await.unwrap();
+    let commits = log.read(id, Sequence::NONE).await.unwrap();
     assert_eq!(
         commits.iter().map(|c| c.sequence).collect::<Vec<_>>(),
         [first, second]
@@ -117,7 +126,7 @@ async fn the_events_of_a_commit_are_read_back_as_they_were_and_in_order() {
     assert_eq!(commits[0].events, [big]);
     assert_eq!(commits[1].events, events);
     assert_eq!(log.read(id, first).await.unwrap().len(), 1);
-    assert!(log.read(new_id(), 0).await.unwrap().is_empty());
+    assert!(log.read(new_id(), Sequence::NONE).await.unwrap().is_empty());
     assert!(log.last(new_id()).await.unwrap().is_none());
 }
 
@@ -126,14 +135,20 @@ async fn a_history_of_more_commits_than_one_read_gives_is_read_whole() {
     let world = World::start().await;
     let log = log(world.nats_url(), &Topology::default()).await;
     let id = new_id();
-    let mut last = 0;
+    let mut last = Sequence::NONE;
     for group in 0..1_050 {
         last = log
-            .append(id, last, &[Event::GroupCompleted { group }])
+            .append(
+                id,
+                last,
+                &[Event::GroupCompleted {
+                    group: GroupIndex::new(group),
+                }],
+            )
             .await
             .unwrap();
     }
-    let commits = log.read(id, 0).await.unwrap();
+    let commits = log.read(id, Sequence::NONE).await.unwrap();
     assert_eq!(commits.len(), 1_050);
     assert_eq!(commits.last().map(|c| c.sequence), Some(last));
 }
@@ -144,7 +159,7 @@ async fn a_history_of_more_bytes_than_one_read_gives_is_read_whole() {
     let world = World::own_configured("max_pending: 1MB\n").await;
     let written = log(world.nats_url(), &Topology::default()).await;
     let id = new_id();
-    let mut last = 0;
+    let mut last = Sequence::NONE;
     let mut sequences = Vec::new();
     for _ in 0..100 {
         let event = received(&dense(130_000));
@@ -152,8 +167,8 @@ async fn a_history_of_more_bytes_than_one_read_gives_is_read_whole() {
         sequences.push(last);
     }
     let fresh = log(world.nats_url(), &Topology::default()).await;
-    let commits = fresh.read(id, 0).await.unwrap();
-    let found: Vec<u64> = commits.iter().map(|commit| commit.sequence).collect();
+    let commits = fresh.read(id, Sequence::NONE).await.unwrap();
+    let found: Vec<Sequence> = commits.iter().map(|commit| commit.sequence).collect();
     assert_eq!(found, sequences);
     assert_eq!(fresh.load_since(id, last).await.unwrap().sequence(), last);
 }
@@ -163,13 +178,17 @@ async fn a_history_is_read_in_pages_that_say_where_the_next_begins() {
     let world = World::start().await;
     let log = log(world.nats_url(), &Topology::default()).await;
     let (id, other) = (new_id(), new_id());
-    let mut last = 0;
+    let mut last = Sequence::NONE;
     for group in 0..6 {
-        let event = Event::GroupCompleted { group };
+        let event = Event::GroupCompleted {
+            group: GroupIndex::new(group),
+        };
         last = log.append(id, last, &[event]).await.unwrap();
-        log.append(other, 0, &[received("x")]).await.ok();
+        log.append(other, Sequence::NONE, &[received("x")])
+            .await
+            .ok();
     }
-    let first = log.read_page(id, 0, 4).await.unwrap();
+    let first = log.read_page(id, Sequence::NONE, 4).await.unwrap();
     assert_eq!(first.commits.len(), 4);
     let next = first.next.expect("there is more");
     assert_eq!(next, first.commits[3].sequence);

@@ -1,4 +1,6 @@
-use domain::request::{Outcome, Payload, Report, TaskId, Verdict};
+use domain::request::{
+    AttemptNumber, GroupIndex, Outcome, Payload, Report, Run, TaskId, TaskNumber, Verdict,
+};
 use harness::{Signal, World};
 use jiff::Timestamp;
 use nats::{
@@ -11,8 +13,8 @@ use crate::{connect, new_id};
 fn task() -> TaskId {
     TaskId {
         request: new_id(),
-        group: 0,
-        task: 1,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::FIRST,
     }
 }
 
@@ -36,7 +38,10 @@ async fn a_task_that_is_still_there_is_not_sent_twice() {
     let Some(Ok(delivered)) = pull.next().await else {
         panic!("no task")
     };
-    assert_eq!((delivered.id, delivered.attempt), (id, 1));
+    assert_eq!(
+        (delivered.id, delivered.attempt),
+        (id, AttemptNumber::FIRST)
+    );
     assert_eq!(delivered.document, document);
     assert_eq!(
         send().await,
@@ -57,9 +62,9 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
     let connection = connect(world.nats_url(), &topology).await;
     let tasks = Tasks::new(connection.clone());
     let attempts = Attempts {
-        run: 0,
-        before: 3,
-        earlier: 3,
+        run: Run::FIRST,
+        before: AttemptNumber::new(3),
+        earlier: AttemptNumber::new(3),
         again: false,
     };
     tasks
@@ -76,7 +81,7 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
         };
         assert_eq!(
             (delivered.attempt, delivered.earlier_attempts),
-            (attempt, 3)
+            (AttemptNumber::new(attempt), AttemptNumber::new(3))
         );
         pull.release(1);
         if attempt == 4 {
@@ -101,9 +106,9 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
     let id = task();
     let outcome = Outcome {
         run: None,
-        group: 0,
-        task: 1,
-        attempt: 1,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::FIRST,
+        attempt: AttemptNumber::FIRST,
         worker: "w".into(),
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
@@ -152,7 +157,7 @@ async fn a_broker_that_stood_still_was_asked_for_no_more_than_there_is_room_for(
     for number in 0..12 {
         let (id, document) = (
             TaskId {
-                task: number,
+                task: TaskNumber::new(number),
                 ..task()
             },
             Payload::from("<vnml/>"),

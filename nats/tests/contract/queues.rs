@@ -1,7 +1,7 @@
 //! The queues are kept in memory: what becomes of them when they are lost.
 
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
-use domain::request::{Payload, TaskId};
+use domain::request::{GroupIndex, Payload, TaskId, TaskNumber};
 use harness::{NatsCluster, World};
 use nats::{
     Attempts, Connection, Deliveries, Pull, PullOptions, Queues, Stored, TaskMessage, Tasks,
@@ -28,8 +28,8 @@ async fn delete(world: &World, queue: &str) {
 async fn send(tasks: &Tasks, document: &str) -> TaskId {
     let id = TaskId {
         request: new_id(),
-        group: 0,
-        task: 1,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::FIRST,
     };
     let payload = Payload::from(document);
     let sent = tasks.send("default", id, Attempts::default(), &payload, None);
@@ -203,8 +203,8 @@ async fn a_task_for_which_there_is_no_room_is_refused_and_not_taken_for_sent() {
     send(&tasks, &large).await;
     let id = TaskId {
         request: new_id(),
-        group: 0,
-        task: 1,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::FIRST,
     };
     let payload = Payload::from(large.as_str());
     let refused = tasks.send("default", id, Attempts::default(), &payload, None);

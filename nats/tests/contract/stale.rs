@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Event, Outcome, Payload, Report, RequestId, Rules, Status, Steps, Then,
-    Verdict,
+    Advance, AttemptNumber, Command, Event, GroupIndex, Outcome, Payload, Report, RequestId, Rules,
+    Run, Sequence, Status, Steps, TaskNumber, Then, Verdict,
 };
 use harness::World;
 use jiff::Timestamp;
@@ -32,7 +32,11 @@ fn advance(reports: Vec<Report>, steps: Option<Steps>) -> Command {
 fn started(from: u32) -> Steps {
     let (name, tasks) = (None, NonZeroU32::MIN.saturating_add(1));
     let (empty, then) = (Vec::new(), Then::Group { name, tasks });
-    Steps { from, empty, then }
+    Steps {
+        from: GroupIndex::new(from),
+        empty,
+        then,
+    }
 }
 
 fn start(group: u32) -> Command {
@@ -41,10 +45,10 @@ fn start(group: u32) -> Command {
 
 fn outcome(group: u32, task: u32) -> Report {
     Report::Outcome(Outcome {
-        group,
-        task,
-        run: Some(0),
-        attempt: 1,
+        group: GroupIndex::new(group),
+        task: TaskNumber::new(task),
+        run: Some(Run::FIRST),
+        attempt: AttemptNumber::FIRST,
         worker: "w".into(),
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
@@ -77,7 +81,7 @@ async fn known_to_both(world: &World) -> (Log, Log, RequestId) {
 }
 
 async fn events(log: &Log, id: RequestId) -> Vec<&'static str> {
-    let commits = log.read(id, 0).await.unwrap();
+    let commits = log.read(id, Sequence::NONE).await.unwrap();
     commits
         .iter()
         .flat_map(|c| &c.events)
@@ -133,7 +137,7 @@ async fn a_refusal_on_an_old_state_is_decided_again() {
     let world = World::start().await;
     let (here, there, id) = known_to_both(&world).await;
     here.execute(id, start(0)).await.unwrap();
-    let late = Report::RequestTimedOut { run: 0 };
+    let late = Report::RequestTimedOut { run: Run::FIRST };
     here.execute(id, advance(vec![late], None)).await.unwrap();
     // There it has only been received, and is refused as still running.
     assert!(there.execute(id, redrive()).await.unwrap().committed);
@@ -152,7 +156,7 @@ async fn what_is_loaded_as_current_is_not_behind() {
         "it is behind"
     );
     assert_eq!(there.load_current(id).await.unwrap().sequence(), started);
-    let ahead = there.load_since(id, started + 1).await;
+    let ahead = there.load_since(id, started.next()).await;
     assert!(
         ahead.is_err_and(|error| error.is_transient()),
         "what is not there is not made up"
@@ -161,7 +165,7 @@ async fn what_is_loaded_as_current_is_not_behind() {
 
 #[tokio::test]
 async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobody_does() {
-    const FAR: u64 = 1_000_000;
+    const FAR: Sequence = Sequence::new(1_000_000);
     let world = World::start().await;
     let (here, there, id) = known_to_both(&world).await;
     let known = there.load(id).await.unwrap().sequence();
@@ -172,7 +176,7 @@ async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobo
     let ended = vec![outcome(0, 1)];
     let ended = here.execute(id, advance(ended, None)).await;
     assert!(ended.unwrap().sequence > now && now > known);
-    let mut delivered = here.read(id, 0).await.unwrap().swap_remove(0);
+    let mut delivered = here.read(id, Sequence::NONE).await.unwrap().swap_remove(0);
     (delivered.request, delivered.sequence) = (new_id(), FAR);
     drop(there.observe(&delivered).await);
     assert!(there.hand_over(id, FAR));

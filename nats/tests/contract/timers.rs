@@ -1,4 +1,4 @@
-use domain::request::Report;
+use domain::request::{GroupIndex, Report, Run};
 use harness::World;
 use jiff::{SignedDuration, Timestamp};
 use nats::{Deliveries, StoredReport, Timers, Topology};
@@ -15,14 +15,20 @@ async fn a_timer_fires_into_the_reports_once() {
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let timers = Timers::new(connection.clone());
     let (id, deadline) = (new_id(), soon());
-    timers.set_group(id, 2, deadline).await.unwrap();
+    timers
+        .set_group(id, GroupIndex::new(2), deadline)
+        .await
+        .unwrap();
     let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
     let fired = reports.next().await.unwrap().into_iter().next().unwrap();
     let fired = StoredReport::parse(fired).ok().unwrap();
     assert_eq!(fired.request, id);
     assert_eq!(
         fired.reports,
-        [Report::GroupTimedOut { group: 2, deadline }]
+        [Report::GroupTimedOut {
+            group: GroupIndex::new(2),
+            deadline
+        }]
     );
     fired.delivery.ack_sync().await.unwrap();
     let jetstream = world.jetstream().await;
@@ -39,9 +45,15 @@ async fn a_timer_that_is_cleared_does_not_fire() {
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let timers = Timers::new(connection.clone());
     let (cleared, kept) = (new_id(), new_id());
-    timers.set_group(cleared, 0, soon()).await.unwrap();
-    timers.set_request(kept, 0, soon()).await.unwrap();
-    timers.clear_group(cleared, 0, None).await.unwrap();
+    timers
+        .set_group(cleared, GroupIndex::FIRST, soon())
+        .await
+        .unwrap();
+    timers.set_request(kept, Run::FIRST, soon()).await.unwrap();
+    timers
+        .clear_group(cleared, GroupIndex::FIRST, None)
+        .await
+        .unwrap();
     let mut reports = Deliveries::of_reports(&connection, 0).await.unwrap();
     let fired = reports.next().await.unwrap();
     let fired: Vec<_> = fired
@@ -50,5 +62,8 @@ async fn a_timer_that_is_cleared_does_not_fire() {
         .collect();
     assert_eq!(fired.len(), 1);
     assert_eq!(fired[0].request, kept);
-    assert_eq!(fired[0].reports, [Report::RequestTimedOut { run: 0 }]);
+    assert_eq!(
+        fired[0].reports,
+        [Report::RequestTimedOut { run: Run::FIRST }]
+    );
 }

@@ -1,4 +1,5 @@
 use async_nats::jetstream::{Context, stream};
+use domain::request::Sequence;
 use harness::{NatsCluster, World};
 use nats::{Connection, Error, Follower, Options, Topology};
 use std::time::Duration;
@@ -119,7 +120,9 @@ async fn a_log_of_before_is_taken_over_and_tells_what_is_stored() {
     let mut follower = Follower::open(&connection, 1).await.unwrap();
     let id = crate::new_id();
     let log = crate::log(world.nats_url(), &Topology::default()).await;
-    log.append(id, 0, &[crate::received("a")]).await.unwrap();
+    log.append(id, Sequence::NONE, &[crate::received("a")])
+        .await
+        .unwrap();
     let notice = follower.next().await.unwrap().expect("nothing was missed");
     assert_eq!(notice.request, id);
 }
@@ -148,7 +151,7 @@ async fn eight_shards_hold_every_partition_between_them() {
     let log = crate::log(world.nats_url(), &topology).await;
     for n in 0..100 {
         let id = crate::new_id();
-        log.append(id, 0, &[crate::received(&n.to_string())])
+        log.append(id, Sequence::NONE, &[crate::received(&n.to_string())])
             .await
             .unwrap();
         assert!(log.last(id).await.unwrap().is_some());

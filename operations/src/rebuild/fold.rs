@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use history::Error;
 use nats::{Commit, Start};
 use projections::{View, fold};
@@ -14,10 +14,10 @@ use history::live::Ahead;
 const MAX_HELD: usize = 20_000;
 
 impl Rebuild<'_> {
-    pub(super) async fn fold_shard(&mut self, shard: u8, last: u64) -> Result<(), Error> {
+    pub(super) async fn fold_shard(&mut self, shard: u8, last: Sequence) -> Result<(), Error> {
         let index = usize::from(shard);
         if self.progress.next.len() <= index {
-            self.progress.next.resize(index + 1, 1);
+            self.progress.next.resize(index + 1, Sequence::FIRST);
         }
         let start = Start::Sequence(self.progress.next[index]);
         let mut ahead = Ahead::at_once(&self.live, shard, start, last).await?;
@@ -28,7 +28,8 @@ impl Rebuild<'_> {
                 .into_iter()
                 .collect::<Result<Vec<Commit>, _>>()
                 .map_err(|unreadable| unreadable.error)?;
-            let after = commits.last().map_or(0, |commit| commit.sequence + 1);
+            let last = commits.last();
+            let after = last.map_or(Sequence::NONE, |commit| commit.sequence.next());
             self.take_in(&commits).await?;
             self.progress.next[index] = after;
             self.progress.commits += commits.len() as u64;
@@ -46,7 +47,9 @@ impl Rebuild<'_> {
     async fn take_in(&mut self, commits: &[Commit]) -> Result<(), Error> {
         let missing: HashSet<RequestId> = commits
             .iter()
-            .filter(|commit| commit.previous > 0 && !self.held.contains_key(&commit.request))
+            .filter(|commit| {
+                commit.previous > Sequence::NONE && !self.held.contains_key(&commit.request)
+            })
             .map(|commit| commit.request)
             .collect();
         if !missing.is_empty() {

@@ -10,7 +10,7 @@ mod switch;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use history::Error;
 use history::live::Live;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub const KEEP_EVERY: u64 = 50_000;
 #[serde(rename_all = "camelCase")]
 struct Progress {
     /// The next sequence to fold, by shard.
-    next: Vec<u64>,
+    next: Vec<Sequence>,
     commits: u64,
     events: u64,
     /// Whether all is folded, and the views are taking their places.
@@ -80,7 +80,7 @@ pub struct Rebuild<'s> {
     store: Store,
     staging: Staging,
     /// The number and the last sequence of each shard.
-    shards: Vec<(u8, u64)>,
+    shards: Vec<(u8, Sequence)>,
     total: u64,
     begun_before: bool,
     progress: Progress,
@@ -216,8 +216,8 @@ impl<'s> Rebuild<'s> {
         let switched = self.switch().await?;
         for (shard, _) in shards {
             let next = self.progress.next.get(usize::from(shard));
-            let folded = next.copied().unwrap_or(1) - 1;
-            self.store.advance(shard, 0, folded).await?;
+            let folded = next.map_or(Sequence::NONE, |next| next.before());
+            self.store.advance(shard, Sequence::NONE, folded).await?;
         }
         let superseded = if self.kinds.contains(&Kind::Groups) {
             self.store.remove_superseded().await?

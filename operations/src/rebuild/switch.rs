@@ -1,6 +1,6 @@
 //! The staged views taking their places.
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use history::Error;
 use nats::Commit;
 use projections::{Difference, Kind, View, fold};
@@ -50,7 +50,7 @@ impl Rebuild<'_> {
 
     /// What is there says that it is newer: it is, or it holds a sequence that the log never had.
     async fn repair(&self, id: RequestId) -> Result<(), Error> {
-        let commits = self.live.log.read(id, 0).await?;
+        let commits = self.live.log.read(id, Sequence::NONE).await?;
         let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) else {
             return Ok(());
         };
@@ -81,7 +81,7 @@ impl Rebuild<'_> {
     }
 
     async fn repair_keys(&self, id: RequestId) -> Result<(), Error> {
-        let commits = self.live.log.read(id, 0).await?;
+        let commits = self.live.log.read(id, Sequence::NONE).await?;
         if let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) {
             self.store.remove(&view, &self.kinds).await?;
             self.store.replace(&view, &self.kinds).await?;

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use domain::request::{Event, Failed, Failure, GroupStarted, Payload, Received};
+use domain::request::{
+    Event, Failed, Failure, GroupIndex, GroupStarted, Payload, Received, Sequence,
+};
 use harness::World;
 use nats::{Deliveries, Log, LogReader, Options, Topology};
 
@@ -47,7 +49,7 @@ fn failed() -> Event {
 
 fn started_long_ago() -> Event {
     Event::GroupStarted(GroupStarted {
-        group: 0,
+        group: GroupIndex::FIRST,
         name: None,
         tasks: 1,
         deadline: Timestamp::UNIX_EPOCH,
@@ -62,7 +64,9 @@ async fn a_look_reads_no_more_than_it_may_and_the_next_ones_read_on() {
     // As many commits as two queries read, and one more.
     let commits = 2 * SCAN_CHUNK + 1;
     for _ in 0..commits {
-        log.append(new_id(), 0, &[received()]).await.unwrap();
+        log.append(new_id(), Sequence::NONE, &[received()])
+            .await
+            .unwrap();
     }
     let watch = StuckWatch::of_open(connection, 1, AN_HOUR);
     let limit = Limit {
@@ -88,7 +92,9 @@ async fn what_is_read_in_part_is_not_counted_and_the_metrics_say_so() {
     let connection = connect(&world).await;
     let log = Log::new(connection.clone(), 1);
     let id = new_id();
-    let last = log.append(id, 0, &[received(), started_long_ago()]).await;
+    let last = log
+        .append(id, Sequence::NONE, &[received(), started_long_ago()])
+        .await;
     log.append(id, last.unwrap(), &[failed()]).await.unwrap();
     let watch = StuckWatch::of_open(connection, 1, AN_HOUR);
     let told = watch.metrics(0, None).await.unwrap();
@@ -120,7 +126,9 @@ async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked(
     let waited = oldest_unprojected(&connection, 1).await;
     assert_eq!(waited, Some(Duration::ZERO), "nothing waits");
     for _ in 0..3 {
-        log.append(new_id(), 0, &[received()]).await.unwrap();
+        log.append(new_id(), Sequence::NONE, &[received()])
+            .await
+            .unwrap();
     }
     let mut deliveries = Deliveries::of_log(&connection, 0, LogReader::Projector)
         .await

@@ -34,7 +34,7 @@ impl Part for Failure {
         };
         if let Some(json) = json {
             let write = Write::new(script, key(view.request_id));
-            writes.push(write.with(view.seq).with(change.expiry).with(json));
+            writes.push(write.with(view.seq.get()).with(change.expiry).with(json));
         }
     }
 

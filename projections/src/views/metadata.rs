@@ -31,7 +31,7 @@ impl Part for Metadata {
         let view = change.view;
         if change.has_submission() && !view.metadata.is_empty() {
             let write = Write::new(script, key(view.request_id));
-            let write = write.with(view.seq).with(change.expiry);
+            let write = write.with(view.seq.get()).with(change.expiry);
             writes.push(write.with_fields(&view.metadata));
         }
     }

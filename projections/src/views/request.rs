@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::request::{RequestId, Status};
+use domain::request::{RequestId, Sequence, Status};
 use jiff::Timestamp;
 use redis::{AsyncCommands, Pipeline, Script};
 
@@ -48,7 +48,7 @@ impl Part for Request {
     fn write(&self, change: &Change<'_>, script: &Script, writes: &mut Vec<Write>) {
         let view = change.view;
         let write = Write::new(script, key(view.request_id));
-        let write = write.with(view.seq).with(change.expiry);
+        let write = write.with(view.seq.get()).with(change.expiry);
         writes.push(write.with_fields(fields(view)));
     }
 
@@ -97,7 +97,7 @@ impl Part for Request {
     ) -> Result<(), Error> {
         let hash: HashMap<String, String> = answers.take()?;
         let seen = hash.get("seq").and_then(|seq| seq.parse().ok());
-        found.seen = seen.unwrap_or(0);
+        found.seen = seen.unwrap_or(Sequence::NONE);
         found.hash(view.seq, fields(view), hash);
         expiry(view, answers.take()?, found);
         Ok(())
@@ -115,8 +115,9 @@ fn expiry(view: &View, seconds_left: i64, found: &mut Differences) {
 
 impl Store {
     /// The sequence that the view of a request has seen, according to its own key.
-    pub(crate) async fn seen(&self, request: RequestId) -> Result<Option<u64>, Error> {
-        Ok(self.connection().hget(key(request), "seq").await?)
+    pub(crate) async fn seen(&self, request: RequestId) -> Result<Option<Sequence>, Error> {
+        let seen: Option<u64> = self.connection().hget(key(request), "seq").await?;
+        Ok(seen.map(Sequence::new))
     }
 
     /// When a request was received, according to its view.

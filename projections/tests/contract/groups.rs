@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use domain::request::{Event, GroupOutline, Payload, Received, Recorded, Redriven, RequestId};
+use domain::request::{
+    Event, GroupIndex, GroupOutline, Payload, Received, Recorded, Redriven, RequestId, Run,
+    Sequence, TaskNumber,
+};
 use harness::World;
 use jiff::Timestamp;
 use projections::{Store, View, fold};
@@ -67,7 +70,7 @@ async fn warm(world: &World) -> Store {
     let store = store(world).await;
     for commits in [success(), failure()] {
         let view = fold(None, recorded(new_id(), &commits)).unwrap();
-        store.put(&view, 0).await.unwrap();
+        store.put(&view, Sequence::NONE).await.unwrap();
     }
     store
 }
@@ -86,7 +89,7 @@ async fn of_many_groups_only_those_that_changed_are_written_and_all_are_read_at_
     let events = recorded(id, &commits);
     let first = view_of(&events, 1);
     commands(redis).await;
-    store.put(&first, 0).await.unwrap();
+    store.put(&first, Sequence::NONE).await.unwrap();
     // The request, and the groups a thousand at a time.
     assert_eq!(
         commands(redis).await,
@@ -108,7 +111,7 @@ async fn of_many_groups_only_those_that_changed_are_written_and_all_are_read_at_
     for length in 2..=3 {
         let view = view_of(&events, length);
         commands(redis).await;
-        store.put(&view, view.seq - 10).await.unwrap();
+        store.put(&view, view.seq.minus(10)).await.unwrap();
         assert_eq!(
             commands(redis).await,
             counts(&[
@@ -135,7 +138,10 @@ async fn a_usual_group_is_packed_and_takes_no_more_memory_than_a_hash_of_its_own
     let redis = &mut world.redis().await;
     let id = new_id();
     let events = recorded(id, &[vec![received(1)], vec![started(0)], vec![done(0, 1)]]);
-    store.put(&view_of(&events, 3), 0).await.unwrap();
+    store
+        .put(&view_of(&events, 3), Sequence::NONE)
+        .await
+        .unwrap();
     let key = format!("state:request:{id}:groups");
     let encoding: String = redis::cmd("OBJECT")
         .arg("ENCODING")
@@ -180,10 +186,10 @@ async fn writers_that_come_in_any_order_leave_the_newest_of_each_group() {
             let id = new_id();
             let events = recorded(id, &commits);
             let newest = view_of(&events, commits.len());
-            store.put(&newest, 0).await.unwrap();
+            store.put(&newest, Sequence::NONE).await.unwrap();
             let written = from as u64 * 10;
             let view = view_of(&events, late);
-            store.put(&view, written).await.unwrap();
+            store.put(&view, Sequence::new(written)).await.unwrap();
             assert_eq!(
                 store.get(id).await.unwrap(),
                 Some(newest),
@@ -208,8 +214,14 @@ async fn what_is_projected_again_after_redis_was_set_back_is_whole_whatever_came
         vec![started(2)],
     ];
     let events = recorded(id, &commits);
-    store.put(&view_of(&events, 1), 0).await.unwrap();
-    store.put(&view_of(&events, 5), 40).await.unwrap();
+    store
+        .put(&view_of(&events, 1), Sequence::NONE)
+        .await
+        .unwrap();
+    store
+        .put(&view_of(&events, 5), Sequence::new(40))
+        .await
+        .unwrap();
     for (from, to) in [(1, 2), (2, 4), (4, 5)] {
         let written = view_of(&events, from).seq;
         store.put(&view_of(&events, to), written).await.unwrap();
@@ -222,9 +234,9 @@ fn redriven(group: Option<u32>) -> Event {
     Event::Redriven(Redriven {
         by: "tests".into(),
         reason: "tests".into(),
-        run: 1,
-        group,
-        tasks: vec![2],
+        run: Run::new(1),
+        group: group.map(GroupIndex::new),
+        tasks: vec![TaskNumber::new(2)],
         task_count: None,
         deadline: Timestamp::now(),
     })
@@ -248,12 +260,12 @@ async fn the_groups_of_a_redriven_request_do_not_expire_whoever_comes_late_with_
         commits.push(vec![redriven(group)]);
         let events = recorded(id, &commits);
         let ended = view_of(&events, 4);
-        store.put(&ended, 30).await.unwrap();
+        store.put(&ended, Sequence::new(30)).await.unwrap();
         assert!(expires(redis, id).await);
         let again = view_of(&events, 5);
-        store.put(&again, 40).await.unwrap();
+        store.put(&again, Sequence::new(40)).await.unwrap();
         assert!(!expires(redis, id).await);
-        store.put(&ended, 0).await.unwrap();
+        store.put(&ended, Sequence::NONE).await.unwrap();
         assert!(!expires(redis, id).await, "it has ended before");
     }
 }
@@ -265,7 +277,7 @@ async fn the_keys_of_a_version_before_are_no_view_and_are_taken_away() {
     let redis = &mut world.redis().await;
     let id = new_id();
     let view = fold(None, recorded(id, &success())).unwrap();
-    store.put(&view, 0).await.unwrap();
+    store.put(&view, Sequence::NONE).await.unwrap();
     let groups = format!("state:request:{id}:groups");
     let () = redis.del(&groups).await.unwrap();
     for group in 0..2 {
@@ -281,6 +293,6 @@ async fn the_keys_of_a_version_before_are_no_view_and_are_taken_away() {
     assert_eq!(superseded, 2);
     assert_eq!(store.remove_superseded().await.unwrap(), 2);
     assert_eq!(store.remove_superseded().await.unwrap(), 0);
-    store.put(&view, 0).await.unwrap();
+    store.put(&view, Sequence::NONE).await.unwrap();
     assert_eq!(store.get(id).await.unwrap(), Some(view));
 }

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::request::{
-    Attempt, Event, Failed, FailedTask, Failure, Fault, GroupOutline, GroupStarted, Next, Payload,
-    Received, Recorded, RequestId, Succeeded, TaskFailed, TaskSucceeded,
+    Attempt, AttemptNumber, Event, Failed, FailedTask, Failure, Fault, GroupIndex, GroupOutline,
+    GroupStarted, Next, Payload, Received, Recorded, RequestId, Sequence, Succeeded, TaskFailed,
+    TaskNumber, TaskSucceeded,
 };
 use harness::World;
 use jiff::Timestamp;
@@ -34,7 +35,7 @@ fn recorded(request: RequestId, commits: &[Vec<Event>]) -> Vec<Recorded<Event>> 
         for (index, event) in (0..).zip(events) {
             all.push(Recorded {
                 request,
-                sequence,
+                sequence: Sequence::new(sequence),
                 index,
                 at: Timestamp::now(),
                 traceparent: None,
@@ -48,7 +49,9 @@ fn recorded(request: RequestId, commits: &[Vec<Event>]) -> Vec<Recorded<Event>> 
 /// The events of the first so many commits.
 fn first_commits(events: &[Recorded<Event>], commits: usize) -> Vec<Recorded<Event>> {
     let last = commits as u64 * 10;
-    let first = events.iter().filter(|event| event.sequence <= last);
+    let first = events
+        .iter()
+        .filter(|event| event.sequence <= Sequence::new(last));
     first.cloned().collect()
 }
 
@@ -72,7 +75,7 @@ fn received() -> Event {
 
 fn started(group: u32) -> Event {
     Event::GroupStarted(GroupStarted {
-        group,
+        group: GroupIndex::new(group),
         name: Some("g".into()),
         tasks: 2,
         deadline: Timestamp::now(),
@@ -81,9 +84,9 @@ fn started(group: u32) -> Event {
 
 fn done(group: u32, task: u32) -> Event {
     Event::TaskSucceeded(TaskSucceeded {
-        group,
-        task,
-        attempt: 1,
+        group: GroupIndex::new(group),
+        task: TaskNumber::new(task),
+        attempt: AttemptNumber::FIRST,
         worker: "w".into(),
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
@@ -94,7 +97,7 @@ fn done(group: u32, task: u32) -> Event {
 
 fn attempt() -> Attempt {
     Attempt {
-        attempt: 1,
+        attempt: AttemptNumber::FIRST,
         worker: "w".into(),
         started_at: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
@@ -109,8 +112,8 @@ fn attempt() -> Attempt {
 fn given_up(group: u32, task: u32) -> Event {
     let next = Next::DeadLetter("letter".into());
     Event::TaskFailed(TaskFailed {
-        group,
-        task,
+        group: GroupIndex::new(group),
+        task: TaskNumber::new(task),
         attempt: attempt(),
         given: None,
         next,
@@ -119,7 +122,7 @@ fn given_up(group: u32, task: u32) -> Event {
 
 fn failed() -> Event {
     let tasks = vec![FailedTask {
-        task: 2,
+        task: TaskNumber::new(2),
         attempts: vec![attempt()],
         dead_letter: Some("letter".into()),
     }];
@@ -127,7 +130,7 @@ fn failed() -> Event {
         failure: Failure {
             code: "tasks-failed".into(),
             message: "1 of 2".into(),
-            group: Some(0),
+            group: Some(GroupIndex::FIRST),
             tasks,
             redrive_may_help: true,
             ..Failure::default()
@@ -142,11 +145,19 @@ fn success() -> Vec<Vec<Event>> {
         vec![received()],
         vec![started(0)],
         vec![done(0, 1)],
-        vec![done(0, 2), Event::GroupCompleted { group: 0 }, started(1)],
+        vec![
+            done(0, 2),
+            Event::GroupCompleted {
+                group: GroupIndex::FIRST,
+            },
+            started(1),
+        ],
         vec![
             done(1, 2),
             done(1, 1),
-            Event::GroupCompleted { group: 1 },
+            Event::GroupCompleted {
+                group: GroupIndex::new(1),
+            },
             Event::Succeeded(Succeeded { response }),
         ],
     ]

@@ -1,3 +1,4 @@
+use domain::request::Sequence;
 use harness::World;
 use projections::fold;
 
@@ -16,7 +17,7 @@ async fn redelivery_of_everything_changes_nothing() {
         for from in 0..commits.len() {
             for to in from + 1..=commits.len() {
                 let before = fold(None, first_commits(&events, from));
-                let written = before.as_ref().map_or(0, |view| view.seq);
+                let written = before.as_ref().map_or(Sequence::NONE, |view| view.seq);
                 let view = fold(before, first_commits(&events, to)).unwrap();
                 store.put(&view, written).await.unwrap();
             }

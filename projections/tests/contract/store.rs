@@ -1,4 +1,4 @@
-use domain::request::{Event, Redriven};
+use domain::request::{Event, Redriven, Run, Sequence};
 use harness::World;
 use jiff::Timestamp;
 use projections::{Error, fold};
@@ -17,7 +17,7 @@ async fn what_is_written_is_read_back_the_same() {
     ] {
         let id = new_id();
         let view = fold(None, recorded(id, &commits)).unwrap();
-        store.put(&view, 0).await.unwrap();
+        store.put(&view, Sequence::NONE).await.unwrap();
         assert_eq!(store.get(id).await.unwrap(), Some(view));
     }
     assert_eq!(store.get(new_id()).await.unwrap(), None);
@@ -31,10 +31,10 @@ async fn an_older_view_never_replaces_a_newer_one() {
     let commits = success();
     let events = recorded(id, &commits);
     let newest = fold(None, events.clone()).unwrap();
-    store.put(&newest, 0).await.unwrap();
+    store.put(&newest, Sequence::NONE).await.unwrap();
     for length in 1..commits.len() {
         let older = fold(None, first_commits(&events, length)).unwrap();
-        store.put(&older, 0).await.unwrap();
+        store.put(&older, Sequence::NONE).await.unwrap();
         assert_eq!(
             store.get(id).await.unwrap().as_ref(),
             Some(&newest),
@@ -54,7 +54,7 @@ async fn keys_of_an_ended_request_expire_and_those_of_a_running_one_do_not() {
         (broken, &failure()[..]),
     ] {
         store
-            .put(&fold(None, recorded(id, commits)).unwrap(), 0)
+            .put(&fold(None, recorded(id, commits)).unwrap(), Sequence::NONE)
             .await
             .unwrap();
     }
@@ -92,7 +92,10 @@ async fn a_view_of_which_a_part_is_missing_is_no_view() {
     for part in ["state:request:{id}:groups", "cache:request:{id}:response"] {
         let id = new_id();
         store
-            .put(&fold(None, recorded(id, &success())).unwrap(), 0)
+            .put(
+                &fold(None, recorded(id, &success())).unwrap(),
+                Sequence::NONE,
+            )
             .await
             .unwrap();
         let redis = &mut world.redis().await;
@@ -107,16 +110,35 @@ async fn a_view_of_which_a_part_is_missing_is_no_view() {
 async fn a_checkpoint_only_grows_and_not_from_less_than_was_noted() {
     let world = World::start().await;
     let store = store(&world).await;
-    assert_eq!(store.advance(0, 0, 7).await.unwrap(), 0);
-    assert_eq!(store.advance(0, 7, 5).await.unwrap(), 7);
-    assert_eq!(store.checkpoint(0).await.unwrap(), 7);
+    assert_eq!(
+        store
+            .advance(0, Sequence::NONE, Sequence::new(7))
+            .await
+            .unwrap(),
+        Sequence::NONE
+    );
+    assert_eq!(
+        store
+            .advance(0, Sequence::new(7), Sequence::new(5))
+            .await
+            .unwrap(),
+        Sequence::new(7)
+    );
+    assert_eq!(store.checkpoint(0).await.unwrap(), Sequence::new(7));
     world.flush_redis().await;
     assert_eq!(
-        store.advance(0, 7, 9).await.unwrap(),
-        0,
+        store
+            .advance(0, Sequence::new(7), Sequence::new(9))
+            .await
+            .unwrap(),
+        Sequence::NONE,
         "it says what is missing"
     );
-    assert_eq!(store.checkpoint(0).await.unwrap(), 0, "and hides nothing");
+    assert_eq!(
+        store.checkpoint(0).await.unwrap(),
+        Sequence::NONE,
+        "and hides nothing"
+    );
 }
 
 #[tokio::test]
@@ -129,7 +151,7 @@ async fn scripts_that_redis_has_forgotten_are_loaded_in_the_middle_of_many_write
         .unzip();
     let redis = &mut world.redis().await;
     for views in [&before, &after] {
-        let written: Vec<_> = views.iter().map(|view| (view, 0)).collect();
+        let written: Vec<_> = views.iter().map(|view| (view, Sequence::NONE)).collect();
         store.put_all(&written).await.unwrap();
         let () = redis::cmd("SCRIPT")
             .arg("FLUSH")
@@ -155,9 +177,9 @@ async fn what_one_key_refuses_is_told_apart_from_a_redis_that_takes_nothing() {
         let mut set = redis::cmd("SET");
         set.arg(key.replace("{id}", &id)).arg("no hash");
         let () = set.query_async(redis).await.unwrap();
-        let error = store.put(&refused, 0).await.unwrap_err();
+        let error = store.put(&refused, Sequence::NONE).await.unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
-        let both = [(&refused, 0), (&taken, 0)];
+        let both = [(&refused, Sequence::NONE), (&taken, Sequence::NONE)];
         let error = store.put_all(&both).await.unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
         // None of the keys of others is kept from them.
@@ -167,7 +189,7 @@ async fn what_one_key_refuses_is_told_apart_from_a_redis_that_takes_nothing() {
     let mut full = redis::cmd("CONFIG");
     full.arg("SET").arg("maxmemory").arg(1);
     let () = full.query_async(redis).await.unwrap();
-    let error = store.put(&view(), 0).await.unwrap_err();
+    let error = store.put(&view(), Sequence::NONE).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
 }
 
@@ -178,7 +200,7 @@ async fn the_failure_of_a_request_goes_when_it_is_redriven() {
     let id = new_id();
     let mut commits = failure();
     let failed = fold(None, recorded(id, &commits)).unwrap();
-    store.put(&failed, 0).await.unwrap();
+    store.put(&failed, Sequence::NONE).await.unwrap();
     let redis = &mut world.redis().await;
     let key = format!("cache:request:{id}:failure");
     let mut there = async || {
@@ -193,7 +215,7 @@ async fn the_failure_of_a_request_goes_when_it_is_redriven() {
     commits.push(vec![Event::Redriven(Redriven {
         by: "tests".into(),
         reason: "tests".into(),
-        run: 1,
+        run: Run::new(1),
         group: None,
         tasks: Vec::new(),
         task_count: None,

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use domain::request::{
-    Cancelled, Event, GroupOutline, Payload, Received, Recorded, Redriven, RequestId, Succeeded,
+    Cancelled, Event, GroupIndex, GroupOutline, Payload, Received, Recorded, Redriven, RequestId,
+    Run, Sequence, Succeeded, TaskNumber,
 };
 use harness::World;
 use jiff::Timestamp;
@@ -58,9 +59,9 @@ fn redriven() -> Event {
     Event::Redriven(Redriven {
         by: "ada".into(),
         reason: "again".into(),
-        run: 1,
-        group: Some(0),
-        tasks: vec![2],
+        run: Run::new(1),
+        group: Some(GroupIndex::FIRST),
+        tasks: vec![TaskNumber::new(2)],
         task_count: None,
         deadline: at(900),
     })
@@ -74,7 +75,9 @@ fn histories() -> Vec<(&'static str, Vec<Event>)> {
         sha256: "ab".repeat(32),
         size: 123_456,
     };
-    let completed = || Event::GroupCompleted { group: 0 };
+    let completed = || Event::GroupCompleted {
+        group: GroupIndex::FIRST,
+    };
     vec![
         ("received", vec![received()]),
         ("running", begun()),
@@ -95,7 +98,7 @@ fn histories() -> Vec<(&'static str, Vec<Event>)> {
 fn view(events: Vec<Event>) -> View {
     let recorded = (1..).zip(events).map(|(sequence, event)| Recorded {
         request: id(),
-        sequence,
+        sequence: Sequence::new(sequence),
         index: 0,
         at: at(sequence),
         traceparent: None,
@@ -164,7 +167,7 @@ async fn a_view_is_stored_under_the_same_keys_with_the_same_fields_as_ever() {
     let redis = &mut world.redis().await;
     for (name, events) in histories() {
         world.flush_redis().await;
-        store.put(&view(events), 0).await.unwrap();
+        store.put(&view(events), Sequence::NONE).await.unwrap();
         agrees(&dump(redis).await, &format!("{name}.txt"));
     }
 }
@@ -179,7 +182,7 @@ async fn a_view_that_is_written_commit_by_commit_is_stored_as_ever() {
             continue;
         }
         world.flush_redis().await;
-        let mut written = 0;
+        let mut written = Sequence::NONE;
         for length in 1..=events.len() {
             let view = view(events[..length].to_vec());
             store.put(&view, written).await.unwrap();

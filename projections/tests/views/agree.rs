@@ -1,6 +1,6 @@
 //! What is read and what decisions are made on are folds of the same events: they agree.
 
-use domain::request::{Event, Status};
+use domain::request::{Event, Sequence, Status};
 use projections::{GroupStatus, View, fold};
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ proptest! {
         for (commit, view) in views(&commits) {
             let request = commit.state.request().unwrap();
             prop_assert_eq!(view.status.plain(), request.status());
-            prop_assert_eq!(view.seq, commit.sequence);
+            prop_assert_eq!(view.seq, Sequence::new(commit.sequence));
             prop_assert_eq!(view.completed_at.is_some(), view.status.is_terminal());
             prop_assert_eq!(view.failure().is_some(), request.status() == Status::Failed);
             prop_assert_eq!(view.response().is_some(), request.status() == Status::Succeeded);
@@ -40,7 +40,7 @@ proptest! {
                 continue;
             };
             prop_assert_eq!(view.current_group, Some(group.index));
-            let read = &view.groups[group.index as usize];
+            let read = &view.groups[group.index.index()];
             prop_assert_eq!(read.expected, group.size());
             prop_assert_eq!(read.completed, group.succeeded);
             prop_assert_eq!(read.failed, group.failed);
@@ -63,7 +63,7 @@ proptest! {
             for (index, group) in view.groups.iter().enumerate() {
                 let complete = group.status == GroupStatus::Completed;
                 prop_assert_eq!(complete, index < completed);
-                let current = request.group().is_some_and(|g| g.index as usize == index);
+                let current = request.group().is_some_and(|g| g.index.index() == index);
                 prop_assert_eq!(group.status == GroupStatus::Waiting, index >= completed && !current);
                 prop_assert!(group.seq <= view.seq);
             }

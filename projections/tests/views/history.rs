@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Decision, Event, Fault, Next, Outcome, Recorded, Report, Rules, State, Steps,
-    Then, Verdict, decide, evolve,
+    Advance, AttemptNumber, Command, Decision, Event, Fault, GroupIndex, Next, Outcome, Recorded,
+    Report, Rules, Run, Sequence, State, Steps, TaskNumber, Then, Verdict, decide, evolve,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ impl Commit {
     pub fn recorded(&self) -> impl Iterator<Item = Recorded<Event>> + '_ {
         (0..).zip(&self.events).map(|(index, event)| Recorded {
             request: id(),
-            sequence: self.sequence,
+            sequence: Sequence::new(self.sequence),
             index,
             at: at(self.sequence),
             traceparent: None,
@@ -36,9 +36,9 @@ impl Commit {
 fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
     Report::Outcome(Outcome {
         run: None,
-        group,
-        task,
-        attempt,
+        group: GroupIndex::new(group),
+        task: TaskNumber::new(task),
+        attempt: AttemptNumber::new(attempt),
         worker: "w1".into(),
         started_at: at(0),
         duration_ms: 20,
@@ -75,13 +75,13 @@ fn report() -> impl Strategy<Value = Report> {
     )
         .prop_map(|(group, task, attempt, verdict)| outcome(group, task, attempt, verdict));
     let group_fires = (0..3_u32).prop_map(|group| Report::GroupTimedOut {
-        group,
+        group: GroupIndex::new(group),
         deadline: at(900),
     });
     prop_oneof![
         30 => outcome,
         1 => group_fires,
-        1 => (0..3_u32).prop_map(|run| Report::RequestTimedOut { run }),
+        1 => (0..3_u32).prop_map(|run| Report::RequestTimedOut { run: Run::new(run) }),
     ]
 }
 
@@ -122,13 +122,17 @@ fn command() -> impl Strategy<Value = (Command, bool)> {
 fn steps(from: u32, fails: bool) -> Steps {
     if fails {
         let (empty, then) = (Vec::new(), Then::Failure(failure()));
-        return Steps { from, empty, then };
+        return Steps {
+            from: GroupIndex::new(from),
+            empty,
+            then,
+        };
     }
     let rest = &TASKS[from as usize..];
     let tasks = rest.iter().find_map(|tasks| NonZeroU32::new(*tasks));
     let empty = rest.iter().take_while(|tasks| **tasks == 0);
     Steps {
-        from,
+        from: GroupIndex::new(from),
         empty: empty.map(|_| None).collect(),
         then: match tasks {
             Some(tasks) => Then::Group { name: None, tasks },
@@ -141,7 +145,7 @@ fn obeyed(state: &State, command: Command, fails: bool) -> Vec<Event> {
     let command = match (decide(state, command.clone()), command) {
         (Ok(Decision::Events(events)), _) => return events,
         (Ok(Decision::NeedsSteps(from)), Command::Advance(advance)) => Command::Advance(Advance {
-            steps: Some(steps(from, fails)),
+            steps: Some(steps(from.get(), fails)),
             ..advance
         }),
         _ => return Vec::new(),

@@ -1,8 +1,9 @@
 //! What a view says at each turn of a request.
 
 use domain::request::{
-    Attempt, Cancelled, Event, Failed, FailedTask, Failure, Fault, GroupStarted, Next, Recorded,
-    Redriven, Status, Succeeded, TaskFailed, TaskSucceeded,
+    Attempt, AttemptNumber, Cancelled, Event, Failed, FailedTask, Failure, Fault, GroupIndex,
+    GroupStarted, Next, Recorded, Redriven, Run, Sequence, Status, Succeeded, TaskFailed,
+    TaskNumber, TaskSucceeded,
 };
 use projections::{GroupStatus, View, fold};
 
@@ -12,7 +13,7 @@ use crate::words::{at, failure, id, received};
 fn told(events: impl IntoIterator<Item = Event>) -> View {
     let recorded = (1..).zip(events).map(|(sequence, event)| Recorded {
         request: id(),
-        sequence,
+        sequence: Sequence::new(sequence),
         index: 0,
         at: at(sequence),
         traceparent: None,
@@ -27,7 +28,7 @@ fn begun() -> Event {
 
 fn started() -> Event {
     Event::GroupStarted(GroupStarted {
-        group: 0,
+        group: GroupIndex::FIRST,
         name: None,
         tasks: 4,
         deadline: at(900),
@@ -36,9 +37,9 @@ fn started() -> Event {
 
 fn done(task: u32) -> Event {
     Event::TaskSucceeded(TaskSucceeded {
-        group: 0,
-        task,
-        attempt: 1,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::new(task),
+        attempt: AttemptNumber::FIRST,
         worker: "w1".into(),
         started_at: at(0),
         duration_ms: 20,
@@ -49,7 +50,7 @@ fn done(task: u32) -> Event {
 
 fn attempt() -> Attempt {
     Attempt {
-        attempt: 1,
+        attempt: AttemptNumber::FIRST,
         worker: "w1".into(),
         started_at: at(0),
         duration_ms: 20,
@@ -63,8 +64,8 @@ fn attempt() -> Attempt {
 
 fn given_up(task: u32) -> Event {
     Event::TaskFailed(TaskFailed {
-        group: 0,
-        task,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::new(task),
         attempt: attempt(),
         given: None,
         next: Next::DeadLetter("letter".into()),
@@ -73,7 +74,7 @@ fn given_up(task: u32) -> Event {
 
 fn failed() -> Event {
     let task = FailedTask {
-        task: 2,
+        task: TaskNumber::new(2),
         attempts: vec![attempt()],
         dead_letter: Some("letter".into()),
     };
@@ -90,9 +91,9 @@ fn redriven(group: Option<u32>) -> Event {
     Event::Redriven(Redriven {
         by: "ada".into(),
         reason: "again".into(),
-        run: 1,
-        group,
-        tasks: vec![2],
+        run: Run::new(1),
+        group: group.map(GroupIndex::new),
+        tasks: vec![TaskNumber::new(2)],
         task_count: None,
         deadline: at(960),
     })
@@ -116,14 +117,17 @@ fn a_group_that_runs_counts_its_tasks_as_they_end() {
     assert_eq!(view.started_at, Some(at(2)));
     let group = &view.groups[0];
     assert_eq!((group.expected, group.completed, group.failed), (4, 1, 1));
-    assert_eq!((view.attempts, view.failed_tasks, group.seq), (2, 1, 4));
+    assert_eq!(
+        (view.attempts, view.failed_tasks, group.seq),
+        (2, 1, Sequence::new(4))
+    );
 }
 
 #[test]
 fn a_failed_request_shows_why_and_like_failures_look_alike() {
     let view = told([begun(), started(), given_up(2), failed()]);
     let failure = view.failure().expect("it failed");
-    assert_eq!((failure.seq, failure.failed_at), (4, at(4)));
+    assert_eq!((failure.seq, failure.failed_at), (Sequence::new(4), at(4)));
     assert_eq!(failure.fingerprint, "tasks-failed+exit-75");
     assert_eq!(view.groups[0].status, GroupStatus::Failed);
     assert_eq!(view.completed_at, Some(at(4)));
@@ -185,7 +189,9 @@ fn a_finished_request_has_its_response() {
     let view = told([
         begun(),
         started(),
-        Event::GroupCompleted { group: 0 },
+        Event::GroupCompleted {
+            group: GroupIndex::FIRST,
+        },
         succeeded,
     ]);
     assert_eq!(view.status.plain(), Status::Succeeded);
@@ -195,6 +201,11 @@ fn a_finished_request_has_its_response() {
 
 #[test]
 fn a_group_that_the_document_did_not_name_is_passed_over() {
-    let view = told([begun(), Event::GroupCompleted { group: 9 }]);
+    let view = told([
+        begun(),
+        Event::GroupCompleted {
+            group: GroupIndex::new(9),
+        },
+    ]);
     assert_eq!(view.groups.len(), 3);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::request::{RequestId, Status};
+use domain::request::{GroupIndex, RequestId, Status};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use projections::{Placed, View};
@@ -77,7 +77,8 @@ struct Listed {
     #[schema(value_type = String)]
     status: Status,
     group_count: u32,
-    current_group: Option<u32>,
+    #[schema(value_type = Option<u32>)]
+    current_group: Option<GroupIndex>,
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]

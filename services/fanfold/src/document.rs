@@ -1,5 +1,6 @@
 //! `fanfold document …`: checks, hydrates and splits documents without any server.
 
+use domain::request::{GroupIndex, TaskNumber};
 use std::collections::BTreeMap;
 use std::io::{BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -117,7 +118,8 @@ fn print(tool: &Tool, settings: &Settings, out: &mut impl Write) -> anyhow::Resu
             results,
             resources,
         } => {
-            let made = tasks(read(file)?, *group, *task, results.as_deref(), resources)?;
+            let (group, task) = (GroupIndex::new(*group), task.map(TaskNumber::new));
+            let made = tasks(read(file)?, group, task, results.as_deref(), resources)?;
             for task in made {
                 writeln!(out, "{}", String::from_utf8_lossy(&task.xml))?;
             }
@@ -171,31 +173,32 @@ fn show(preview: &Preview, out: &mut impl Write) -> std::io::Result<()> {
 
 fn tasks(
     document: Document,
-    group: u32,
-    task: Option<u32>,
+    group: GroupIndex,
+    task: Option<TaskNumber>,
     results: Option<&Path>,
     resources: &ResourcesAt,
 ) -> anyhow::Result<Vec<TaskDocument>> {
     let groups = document.groups();
-    if group as usize >= groups {
+    if group.index() >= groups {
         bail!("there is no group {group}: the document has {groups}");
     }
     let mut derivation = Derivation::of(document);
-    for earlier in 0..group {
+    for earlier in GroupIndex::all().take(group.index()) {
         let Some(results) = results else {
             bail!("group {group} may see the results of the groups before it: give --results DIR");
         };
         let expected = resources.derive(&mut derivation, |derivation| {
-            derivation.count(earlier as usize, Effort::Whole)
+            derivation.count(earlier, Effort::Whole)
         })?;
         let found = earlier_results(results, earlier)?;
-        if let Some(missing) = (1..=expected).find(|n| !found.contains_key(n)) {
+        if let Some(missing) = TaskNumber::up_to(expected).find(|n| !found.contains_key(n)) {
             bail!(
                 "result-{earlier}-{missing}.xml is not in {}",
                 results.display()
             );
         }
-        let found: Vec<_> = found.range(1..=expected).map(|(_, bytes)| bytes).collect();
+        let found = TaskNumber::up_to(expected).filter_map(|n| found.get(&n));
+        let found: Vec<_> = found.collect();
         let put = derivation.put_results(&found);
         put.map_err(|failure| failed(&failure))
             .with_context(|| format!("the results of group {earlier}"))?;
@@ -215,7 +218,10 @@ fn failed(failure: &Failure) -> anyhow::Error {
 }
 
 /// The results of a group by number, from `result-<g>-<n>.xml`.
-fn earlier_results(folder: &Path, group: u32) -> anyhow::Result<BTreeMap<u32, Vec<u8>>> {
+fn earlier_results(
+    folder: &Path,
+    group: GroupIndex,
+) -> anyhow::Result<BTreeMap<TaskNumber, Vec<u8>>> {
     let prefix = format!("result-{group}-");
     let mut found = BTreeMap::new();
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;

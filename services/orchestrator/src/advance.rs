@@ -1,7 +1,8 @@
 //! Deciding: commits the reports at hand and as many steps as follow from them.
 
 use domain::request::{
-    Advance, Command, Decision, Rejection, Report, RequestId, Steps, Then, decide,
+    Advance, Command, Decision, GroupIndex, Rejection, Report, RequestId, Sequence, Steps, Then,
+    decide,
 };
 use jiff::Timestamp;
 use nats::{Advanced, ExecuteError};
@@ -109,8 +110,8 @@ async fn steps_needed(
     context: &Context,
     request: RequestId,
     advance: &Advance,
-) -> Result<Option<u32>, Error> {
-    let loaded = context.load_since(request, 0).await?;
+) -> Result<Option<GroupIndex>, Error> {
+    let loaded = context.load_since(request, Sequence::NONE).await?;
     let running = loaded
         .state()
         .request()
@@ -130,11 +131,11 @@ async fn steps(
     context: &Context,
     request: RequestId,
     work: &mut Work,
-    next: u32,
+    next: GroupIndex,
     reports: &[Report],
 ) -> Result<Steps, Error> {
     let ending = {
-        let loaded = context.load_since(request, 0).await?;
+        let loaded = context.load_since(request, Sequence::NONE).await?;
         let Some(state) = loaded.state().request() else {
             return Err(Error::Refused(Rejection::Unknown));
         };

@@ -135,7 +135,7 @@ async fn refuse(
     let Unusable { fault, retry } = unusable;
     let (group, task) = (outcome.group, outcome.task);
     tracing::warn!(
-        %request, group, task, worker = outcome.worker, code = fault.code,
+        %request, group = group.get(), task = task.get(), worker = outcome.worker, code = fault.code,
         "a result is refused: {}", fault.message
     );
     let open = dispatch::open_task(context, request, group, task).await?;
@@ -189,7 +189,7 @@ async fn next(
 ) -> Result<(Attempt, Next), Error> {
     let task_type = context.task_types.of(made.document.name.as_deref());
     let policy = context.task_types.get(task_type).map(|of| &of.retry);
-    let failed = told.attempt - made.attempts.earlier;
+    let failed = told.attempt.since(made.attempts.earlier);
     let by_chance = chance(made.id, told.attempt);
     let delay = policy.and_then(|policy| policy.delay(failed, &told.fault.code, retry, by_chance));
     if let Some(delay) = delay {

@@ -5,7 +5,7 @@ use domain::FailureCode;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use domain::request::{Command, Failure, Phase, Rejection, RequestId};
+use domain::request::{Command, Failure, Phase, Rejection, RequestId, Sequence};
 use nats::{Begun, Delivery, First, Mark, Quarantine, Verdict};
 use runtime::caught;
 
@@ -133,7 +133,7 @@ async fn panicked(
 /// Whether a request has failed because work on it ended the process. If so, no more work on it is
 /// done.
 pub async fn has_failed(context: &Context, request: RequestId) -> Result<bool, Error> {
-    let loaded = context.load_since(request, 0).await?;
+    let loaded = context.load_since(request, Sequence::NONE).await?;
     let phase = loaded.state().request().map(|request| &request.phase);
     Ok(matches!(phase, Some(Phase::Failed { failure, .. }) if failure.code == INTERNAL.as_str()))
 }

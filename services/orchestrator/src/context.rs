@@ -2,7 +2,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::request::{Command, DISPATCHED_AT_ONCE, Rejection, RequestId, Rules};
+use domain::request::{
+    Command, DISPATCHED_AT_ONCE, GroupIndex, Rejection, RequestId, Rules, Run, Sequence,
+};
 use nats::{
     Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Quarantine, Receipt, Tasks,
     Timers,
@@ -39,8 +41,8 @@ pub struct Suspects {
 /// How far this process has dispatched a group.
 #[derive(Clone, Copy)]
 struct Dispatched {
-    run: u32,
-    group: u32,
+    run: Run,
+    group: GroupIndex,
     last: u32,
 }
 
@@ -154,14 +156,14 @@ impl Context {
     }
 
     /// The last task of a group that this process is known to have dispatched in a run.
-    pub fn dispatched(&self, request: RequestId, run: u32, group: u32) -> Option<u32> {
+    pub fn dispatched(&self, request: RequestId, run: Run, group: GroupIndex) -> Option<u32> {
         let known = self.dispatched.get(&request)?;
         ((known.run, known.group) == (run, group)).then_some(known.last)
     }
 
     /// Records the last dispatched task of a group. Groups that are dispatched whole need no
     /// record, because they never ask for more tasks.
-    pub fn note_dispatched(&self, request: RequestId, run: u32, group: u32, last: u32) {
+    pub fn note_dispatched(&self, request: RequestId, run: Run, group: GroupIndex, last: u32) {
         if last >= DISPATCHED_AT_ONCE {
             let dispatched = Dispatched { run, group, last };
             self.dispatched.insert(request, dispatched);
@@ -195,7 +197,7 @@ impl Context {
     }
 
     /// The state of a request at sequence `least` or later.
-    pub async fn load_since(&self, request: RequestId, least: u64) -> Result<Loaded, Error> {
+    pub async fn load_since(&self, request: RequestId, least: Sequence) -> Result<Loaded, Error> {
         let loaded = self.log.load_since(request, least).await;
         loaded.map_err(Error::of_log)
     }

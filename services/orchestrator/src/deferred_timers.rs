@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::request::RequestId;
+use domain::request::{GroupIndex, RequestId, Run, Sequence};
 use jiff::Timestamp;
 use nats::{Delivery, Error, Timers};
 use quick_cache::sync::Cache;
@@ -26,7 +26,7 @@ const SET_MAX: usize = 200_000;
 /// The name of a timer. A request has one, and so does each of its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timer {
-    Group(RequestId, u32),
+    Group(RequestId, GroupIndex),
     Request(RequestId),
 }
 
@@ -37,7 +37,7 @@ pub struct Wanted {
     /// When the timer is to fire.
     pub due: Timestamp,
     /// The run that a request timer limits.
-    pub run: u32,
+    pub run: Run,
 }
 
 /// A commit that is acked once none of its timers is held any longer.
@@ -52,10 +52,10 @@ pub struct Commit {
 impl Commit {
     /// Wraps a delivered commit. A commit at or before sequence `began` is older than this
     /// instance. It counts as redelivered, because its consumer may have been recreated.
-    pub fn new(delivery: Delivery, began: u64) -> Arc<Self> {
+    pub fn new(delivery: Delivery, began: Sequence) -> Arc<Self> {
         let comes_again = delivery
             .place()
-            .is_ok_and(|place| place.delivered > 1 || place.sequence <= began);
+            .is_ok_and(|place| place.delivered > 1 || place.sequence <= began.get());
         Arc::new(Self {
             delivery,
             holds: AtomicUsize::new(1),

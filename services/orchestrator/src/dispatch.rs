@@ -1,9 +1,13 @@
 //! Dispatch: makes task documents and puts them into the work queue.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use domain::document::TaskDocument;
-use domain::request::{Group, Request, RequestId, State, TaskId, TaskState, TraceParent};
+use domain::request::{
+    Group, GroupIndex, Request, RequestId, Run, Sequence, State, TaskId, TaskNumber, TaskState,
+    TraceParent,
+};
 use futures::future::try_join_all;
 use nats::{Attempts, Loaded, Stored};
 use tokio::task::{JoinError, JoinSet};
@@ -21,16 +25,16 @@ const CHUNK: usize = 256;
 
 /// A task that is to be sent.
 struct Pending {
-    number: u32,
+    number: TaskNumber,
     attempts: Attempts,
 }
 
 /// Which tasks of a group are to be sent.
 pub struct Wanted<N> {
-    pub group: u32,
+    pub group: GroupIndex,
     /// The sequence of the commit that wants the tasks. The state at this sequence or later decides
     /// which tasks to send. The effects of later commits wait for their turn after this dispatch.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Whether an earlier process may have sent and begun the tasks.
     pub again: bool,
     /// Whether to send a task now.
@@ -42,7 +46,7 @@ pub struct Wanted<N> {
 pub async fn group(
     context: &Arc<Context>,
     request: RequestId,
-    wanted: Wanted<impl Fn(u32) -> bool>,
+    wanted: Wanted<impl Fn(TaskNumber) -> bool>,
 ) -> Result<(), Error> {
     released(context, request, wanted, 0).await
 }
@@ -51,14 +55,14 @@ pub async fn group(
 pub async fn more(
     context: &Arc<Context>,
     request: RequestId,
-    mut wanted: Wanted<impl Fn(u32) -> bool>,
+    mut wanted: Wanted<impl Fn(TaskNumber) -> bool>,
 ) -> Result<(), Error> {
     let sent = {
         let loaded = context.load_since(request, wanted.sequence).await?;
         let Some((request_now, group)) = running(loaded.state(), wanted.group) else {
             return Ok(());
         };
-        let sent = context.dispatched(request, request_now.redrives, wanted.group);
+        let sent = context.dispatched(request, request_now.run, wanted.group);
         if sent.is_some_and(|sent| sent >= group.released()) {
             return Ok(());
         }
@@ -69,11 +73,11 @@ pub async fn more(
     released(context, request, wanted, sent.unwrap_or(0)).await
 }
 
-/// Sends the released tasks after number `sent`.
+/// Sends the released tasks after the first `sent` of them.
 async fn released(
     context: &Arc<Context>,
     request: RequestId,
-    wanted: Wanted<impl Fn(u32) -> bool>,
+    wanted: Wanted<impl Fn(TaskNumber) -> bool>,
     sent: u32,
 ) -> Result<(), Error> {
     let group = wanted.group;
@@ -88,9 +92,10 @@ async fn released(
         work: &mut work,
     };
     let loaded = context.load_since(request, wanted.sequence).await?;
-    let upto = running(loaded.state(), group).map(|(now, group)| (now.redrives, group.released()));
+    let upto = running(loaded.state(), group).map(|(now, group)| (now.run, group.released()));
     let last = upto.map_or(0, |(_, last)| last);
-    let pending = batch.pending(loaded, sent, last, wanted.now).await?;
+    let places = sent as usize..last as usize;
+    let pending = batch.pending(loaded, places, wanted.now).await?;
     let run = pending.first().map(|task| task.attempts.run);
     // Send one chunk while the next one is made.
     let mut sending = JoinSet::new();
@@ -106,7 +111,7 @@ async fn released(
         context.note_dispatched(request, run, group, last);
     }
     batch.work.let_go_above(KEPT_MAX_BYTES);
-    tracing::debug!(%request, group, tasks = pending.len(), "dispatched");
+    tracing::debug!(%request, group = group.get(), tasks = pending.len(), "dispatched");
     Ok(())
 }
 
@@ -119,7 +124,7 @@ enum Runs {
 async fn in_chunks(
     batch: &mut Batch<'_>,
     pending: &[Pending],
-    run: Option<u32>,
+    run: Option<Run>,
     sending: &mut JoinSet<Result<(), Error>>,
 ) -> Result<Runs, Error> {
     let mut rest = pending;
@@ -144,8 +149,8 @@ async fn in_chunks(
 pub async fn task(
     context: &Arc<Context>,
     request: RequestId,
-    group: u32,
-    task: u32,
+    group: GroupIndex,
+    task: TaskNumber,
 ) -> Result<(), Error> {
     match open_task(context, request, group, task).await? {
         Some(made) => send_one(context, made).await,
@@ -157,8 +162,8 @@ pub async fn task(
 pub async fn open_task(
     context: &Arc<Context>,
     request: RequestId,
-    group: u32,
-    task: u32,
+    group: GroupIndex,
+    task: TaskNumber,
 ) -> Result<Option<Made>, Error> {
     let work = context.work(request);
     let mut work = work.lock().await;
@@ -173,8 +178,8 @@ pub async fn open_task(
     };
     // Load the current request: nobody else sends a task that is skipped here.
     let loaded = context.load_current(request).await?;
-    let before = task.saturating_sub(1);
-    let pending = batch.pending(loaded, before, task, |_| true).await?;
+    let place = task.index().map_or(0..0, |place| place..place + 1);
+    let pending = batch.pending(loaded, place, |_| true).await?;
     if pending.is_empty() {
         return Ok(None);
     }
@@ -228,7 +233,7 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
     let sending = tasks.send(task_type, id, attempts, &payload, trace);
     let stored = sending.await?;
     // In a run after the first, the stored message may belong to an earlier run.
-    if stored == Stored::Already && attempts.run > 0 {
+    if stored == Stored::Already && attempts.run > Run::FIRST {
         Box::pin(tasks.send_over(task_type, id, attempts, &payload, trace)).await?;
     }
     Ok(())
@@ -238,7 +243,7 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
 struct Batch<'a> {
     context: &'a Arc<Context>,
     request: RequestId,
-    group: u32,
+    group: GroupIndex,
     /// Whether an earlier process may have sent and begun the tasks.
     again: bool,
     /// The position of the request in the caller's trace.
@@ -247,28 +252,27 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// The tasks after number `after`, up to number `last`, that have not ended.
+    /// The tasks at these places of the group that have not ended.
     async fn pending(
         &mut self,
         loaded: Loaded,
-        after: u32,
-        last: u32,
-        wanted: impl Fn(u32) -> bool,
+        places: Range<usize>,
+        wanted: impl Fn(TaskNumber) -> bool,
     ) -> Result<Vec<Pending>, Error> {
         let Some((request, group)) = running(loaded.state(), self.group) else {
             return Ok(Vec::new());
         };
         let pending: Vec<Pending> = group
             .numbered()
-            .skip(after as usize)
-            .take(last.saturating_sub(after) as usize)
+            .skip(places.start)
+            .take(places.len())
             .filter(|(number, task)| wanted(*number) && matches!(task, TaskState::Pending { .. }))
             .map(|(number, task)| Pending {
                 number,
                 attempts: Attempts {
                     before: task.last_attempt(),
                     earlier: task.earlier_attempts(),
-                    run: request.redrives,
+                    run: request.run,
                     again: self.again,
                 },
             })
@@ -281,10 +285,10 @@ impl Batch<'_> {
         Ok(pending)
     }
 
-    async fn still_runs(&self, run: Option<u32>) -> Result<bool, Error> {
+    async fn still_runs(&self, run: Option<Run>) -> Result<bool, Error> {
         let loaded = self.context.load_current(self.request).await?;
         let running = running(loaded.state(), self.group);
-        Ok(running.is_some_and(|(request, _)| Some(request.redrives) == run))
+        Ok(running.is_some_and(|(request, _)| Some(request.run) == run))
     }
 
     /// Makes the first of these tasks, as many as fit into one batch. A number that the group does
@@ -302,7 +306,7 @@ impl Batch<'_> {
     }
 
     async fn documents(&mut self, pending: &[Pending]) -> Result<Vec<TaskDocument>, Error> {
-        let numbers: Vec<u32> = pending.iter().map(|task| task.number).collect();
+        let numbers: Vec<TaskNumber> = pending.iter().map(|task| task.number).collect();
         self.work
             .tasks(self.context, self.request, self.group, &numbers)
             .await
@@ -317,14 +321,14 @@ impl Batch<'_> {
     }
 }
 
-fn running(state: &State, index: u32) -> Option<(&Request, &Group)> {
+fn running(state: &State, index: GroupIndex) -> Option<(&Request, &Group)> {
     let request = state.request()?;
     let group = request.running().filter(|group| group.index == index)?;
     Some((request, group))
 }
 
 /// Adds the group to a failure.
-fn in_group(error: Error, group: u32) -> Error {
+fn in_group(error: Error, group: GroupIndex) -> Error {
     match error {
         Error::Fails(mut failure) => {
             failure.group.get_or_insert(group);

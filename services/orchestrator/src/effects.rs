@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::request::{Attempt, Effect, Event, RequestId, TaskId, delayed, react};
+use domain::request::{
+    Attempt, Effect, Event, GroupIndex, RequestId, Run, Sequence, TaskId, TaskNumber, delayed,
+    react,
+};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use nats::Commit;
@@ -39,15 +42,23 @@ pub async fn of_commit(
 
 /// Applies the effects of each commit of an open request again, because the queues were lost. The
 /// read must reach at least commit `last`. Effects that later events have overtaken are skipped.
-pub async fn of_open(context: &Arc<Context>, request: RequestId, last: u64) -> Result<(), Error> {
-    let commits = context.log.read(request, 0).await.map_err(Error::of_log)?;
+pub async fn of_open(
+    context: &Arc<Context>,
+    request: RequestId,
+    last: Sequence,
+) -> Result<(), Error> {
+    let commits = context
+        .log
+        .read(request, Sequence::NONE)
+        .await
+        .map_err(Error::of_log)?;
     if commits.is_empty()
         && context
             .log
             .last_sequence(request)
             .await
             .map_err(Error::of_log)?
-            == 0
+            == Sequence::NONE
     {
         // The log has already expired this request, so it has no effects left.
         tracing::error!(%request, "it is not in the log any more, though it had not ended");
@@ -84,7 +95,7 @@ enum Cause<'a> {
     /// The broker delivered the commit, which stays unacked until its effects are applied.
     Delivered(&'a Arc<deferred_timers::Commit>),
     /// The queues were lost. The tasks in this map have timers.
-    Lost(&'a HashMap<(u32, u32), Timestamp>),
+    Lost(&'a HashMap<(GroupIndex, TaskNumber), Timestamp>),
 }
 
 impl Cause<'_> {
@@ -175,7 +186,11 @@ fn is_letter(effect: &Effect) -> bool {
 }
 
 /// Writes the attempt histories into the dead letters of a commit.
-async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Result<(), Error> {
+async fn complete(
+    context: &Context,
+    sequence: Sequence,
+    letters: Vec<Effect>,
+) -> Result<(), Error> {
     if letters.is_empty() {
         return Ok(());
     }
@@ -198,7 +213,7 @@ async fn complete(context: &Context, sequence: u64, letters: Vec<Effect>) -> Res
 /// The sequence and time of a commit, and the timers' last sequence before the request was read.
 struct Moment<'a> {
     cause: Cause<'a>,
-    sequence: u64,
+    sequence: Sequence,
     at: Timestamp,
     timers: Option<u64>,
 }
@@ -213,7 +228,7 @@ async fn apply(
     match effect {
         Effect::Advance => Box::pin(advance::without_reports(context, request)).await?,
         Effect::Dispatch { group } | Effect::DispatchMore { group } => {
-            let now = |task: u32| match moment.cause {
+            let now = |task: TaskNumber| match moment.cause {
                 Cause::Delivered(_) => true,
                 Cause::Lost(delayed) => !delayed.contains_key(&(group, task)),
             };
@@ -231,7 +246,7 @@ async fn apply(
         }
         Effect::SetGroupTimer { group, deadline } => {
             let timer = Timer::Group(request, group);
-            want(context, moment, timer, deadline, 0).await?;
+            want(context, moment, timer, deadline, Run::FIRST).await?;
         }
         Effect::SetRequestTimer { run } => {
             let deadline = moment.at.checked_add(context.request_timeout);
@@ -268,7 +283,7 @@ async fn want(
     moment: &Moment<'_>,
     timer: Timer,
     due: Timestamp,
-    run: u32,
+    run: Run,
 ) -> Result<(), Error> {
     let wanted = Wanted { timer, due, run };
     match moment.cause {

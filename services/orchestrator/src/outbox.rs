@@ -1,5 +1,6 @@
 //! The log is the outbox: the orchestrator acks a commit once its effects are applied.
 
+use domain::request::Sequence;
 use std::pin::{Pin, pin};
 use std::slice;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub async fn run(
     context: Arc<Context>,
     mut commits: Deliveries,
     mut lost: mpsc::Receiver<Lost>,
-    began: u64,
+    began: Sequence,
     shutdown: Shutdown,
 ) {
     let mut turns = Turns::new();
@@ -89,7 +90,7 @@ pub async fn run(
         .await;
 }
 
-async fn take_in(context: &Arc<Context>, delivery: Delivery, began: u64) {
+async fn take_in(context: &Arc<Context>, delivery: Delivery, began: Sequence) {
     let every = context.ack_wait / SIGNS_OF_LIFE;
     let commit = deferred_timers::Commit::new(delivery, began);
     let delivery = commit.delivery();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::request::{Event, RequestId};
+use domain::request::{Event, RequestId, Sequence};
 use nats::{Connection, Filling, Quarantine, Queues, Scan};
 use runtime::Shutdown;
 use tokio::sync::mpsc;
@@ -31,7 +31,7 @@ const FILLING: &str = "filling";
 pub struct Lost {
     pub request: RequestId,
     /// The last known commit of the request. The recovery must include its effects.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// Whether recovering this request may have ended a process before.
     pub again: bool,
     done: mpsc::Sender<(RequestId, bool)>,
@@ -70,7 +70,7 @@ pub struct QueueRecovery {
 }
 
 /// The open requests, each with its last commit.
-type Open = HashMap<RequestId, u64>;
+type Open = HashMap<RequestId, Sequence>;
 
 impl QueueRecovery {
     /// Finishes the recovery that has begun, and then keeps checking for lost queues.
@@ -129,10 +129,10 @@ impl QueueRecovery {
     }
 
     /// The requests of a shard that had not ended at commit `end`.
-    async fn open_requests(&self, shard: u8, end: u64) -> Result<Open, nats::Error> {
+    async fn open_requests(&self, shard: u8, end: Sequence) -> Result<Open, nats::Error> {
         let mut open = Open::new();
         let mut said = Instant::now();
-        let mut scan = Scan::open(&self.connection, shard, 1, end).await?;
+        let mut scan = Scan::open(&self.connection, shard, Sequence::FIRST, end).await?;
         while let Some(commits) = scan.next_each(SCANNED_AT_ONCE).await? {
             for commit in commits.iter().flatten() {
                 if commit.is_terminal() {
@@ -145,7 +145,11 @@ impl QueueRecovery {
             }
             if let (true, Some(Ok(last))) = (said.elapsed() > SAY_EVERY, commits.last()) {
                 said = Instant::now();
-                tracing::info!(shard, sequence = last.sequence, "looking for open requests");
+                tracing::info!(
+                    shard,
+                    sequence = last.sequence.get(),
+                    "looking for open requests"
+                );
             }
         }
         Ok(open)
@@ -202,7 +206,7 @@ async fn put_back(
 ) -> Result<(), nats::Error> {
     let ended = |_| nats::Error::Unavailable("the outbox ended".into());
     let (done, mut dones) = mpsc::channel(AT_ONCE);
-    let all: Vec<(RequestId, u64)> = open.iter().map(|(id, last)| (*id, *last)).collect();
+    let all: Vec<(RequestId, Sequence)> = open.iter().map(|(id, last)| (*id, *last)).collect();
     let of = all.len();
     let send = async move {
         for (request, sequence) in all {

@@ -22,7 +22,7 @@ pub async fn tasks_of_ended(context: &Context, request: RequestId) -> Result<(),
     let run = {
         let loaded = context.load_current(request).await?;
         match loaded.state().request() {
-            Some(request) if request.status().is_terminal() => request.redrives,
+            Some(request) if request.status().is_terminal() => request.run,
             _ => return Ok(()),
         }
     };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use domain::derivation::{Derivation, Halt, Lack};
 use domain::document::{Effort, TaskDocument};
-use domain::request::{Failure, Payload, Request, RequestId, Resource, Steps, Then};
+use domain::request::{
+    Failure, GroupIndex, Payload, Request, RequestId, Resource, Steps, TaskNumber, Then,
+};
 use runtime::{Cost, PARSE_INLINE_MAX_BYTES};
 
 use crate::context::Context;
@@ -56,7 +58,7 @@ impl Work {
         &mut self,
         context: &Context,
         request: RequestId,
-        from: u32,
+        from: GroupIndex,
         ending: Option<Vec<Payload>>,
     ) -> Result<Steps, Error> {
         if let Some(results) = ending
@@ -78,10 +80,10 @@ impl Work {
         &mut self,
         context: &Context,
         request: RequestId,
-        group: u32,
-        numbers: &[u32],
+        group: GroupIndex,
+        numbers: &[TaskNumber],
     ) -> Result<Vec<TaskDocument>, Error> {
-        let numbers = Arc::<[u32]>::from(numbers);
+        let numbers = Arc::<[TaskNumber]>::from(numbers);
         let make = move |derivation: &mut Derivation, effort| {
             let numbers = numbers.iter().copied();
             derivation.tasks(group, numbers, MADE_AT_ONCE_BYTES, effort)

@@ -1,5 +1,6 @@
 //! Projecting from the log itself: missed commits, or all commits after Redis lost its views.
 
+use domain::request::Sequence;
 use nats::{Begun, Commit, Scan, UnreadableCommit};
 
 use crate::Error;
@@ -13,21 +14,21 @@ impl Shard {
     /// Projects the log from one sequence to another, both included.
     pub(crate) async fn project_log(
         &mut self,
-        from: u64,
-        to: u64,
+        from: Sequence,
+        to: Sequence,
         make: Make,
     ) -> Result<(), Error> {
         let mut next = from;
         for suspect in self.suspects.within(from, to) {
-            self.stretch(next, suspect - 1, make).await?;
+            self.stretch(next, suspect.before(), make).await?;
             self.suspect(suspect, None, make).await?;
-            next = suspect + 1;
+            next = suspect.next();
         }
         self.stretch(next, to, make).await
     }
 
     /// Projects a part of the log that has no known suspects.
-    async fn stretch(&mut self, from: u64, to: u64, make: Make) -> Result<(), Error> {
+    async fn stretch(&mut self, from: Sequence, to: Sequence, make: Make) -> Result<(), Error> {
         let mut scan = None;
         let mut next = from;
         while next <= to {
@@ -37,7 +38,7 @@ impl Shard {
             let Some(last) = projected? else {
                 break;
             };
-            next = last + 1;
+            next = last.next();
         }
         Ok(())
     }
@@ -47,15 +48,15 @@ impl Shard {
         &mut self,
         begun: &Begun,
         scan: &mut Option<Scan>,
-        from: u64,
-        to: u64,
+        from: Sequence,
+        to: Sequence,
         make: Make,
-    ) -> Result<Option<u64>, Error> {
+    ) -> Result<Option<Sequence>, Error> {
         if begun.lost > 0 {
             // A process ended in this stretch.
             *scan = None;
-            let last = to.min(from + CHUNK - 1);
-            for sequence in from..=last {
+            let last = to.min(from.plus(CHUNK - 1));
+            for sequence in from.through(last) {
                 self.suspect(sequence, None, make).await?;
             }
             return Ok(Some(last));
@@ -74,7 +75,7 @@ impl Shard {
     }
 
     /// Projects the commit at a sequence, if it is in the log.
-    pub(crate) async fn project_at(&mut self, sequence: u64, make: Make) -> Result<(), Error> {
+    pub(crate) async fn project_at(&mut self, sequence: Sequence, make: Make) -> Result<(), Error> {
         let mut scan = Scan::open(&self.connection, self.number, sequence, sequence).await?;
         match scan.next_each(1).await? {
             Some(commits) => self.project_read(commits, make).await,
@@ -90,7 +91,7 @@ impl Shard {
     }
 }
 
-fn sequence_of(commit: &Result<Commit, UnreadableCommit>) -> u64 {
+fn sequence_of(commit: &Result<Commit, UnreadableCommit>) -> Sequence {
     match commit {
         Ok(commit) => commit.sequence,
         Err(unreadable) => unreadable.sequence,

@@ -9,6 +9,7 @@ mod stops;
 mod suspects;
 mod views;
 
+use domain::request::Sequence;
 use nats::{Connection, Deliveries, Feed, Log, LogReader};
 use projections::Store;
 use runtime::{Deployment, Shutdown};
@@ -39,9 +40,9 @@ pub async fn run(
             feed: Feed::new(connection.clone()),
             store: store.clone(),
             connection: connection.clone(),
-            noted: 0,
+            noted: Sequence::NONE,
             trimmed: std::time::Instant::now(),
-            published: 0,
+            published: Sequence::NONE,
             singly: false,
             suspects: Suspects::open(&connection, shard).await?,
         };

@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use nats::{Commit, Delivery, UnreadableCommit};
 
 use crate::shard::Shard;
@@ -26,7 +26,7 @@ impl Shard {
     /// Projects deliveries in the order of the log.
     pub(crate) async fn project_delivered(
         &mut self,
-        new: &[(u64, &Delivery)],
+        new: &[(Sequence, &Delivery)],
     ) -> Result<(), Error> {
         let (Some((from, _)), Some((to, _))) = (new.first(), new.last()) else {
             return Ok(());
@@ -67,7 +67,7 @@ impl Shard {
     /// Projects a commit alone. It marks the commit even before reading it.
     pub(crate) async fn suspect(
         &mut self,
-        sequence: u64,
+        sequence: Sequence,
         delivery: Option<&Delivery>,
         make: Make,
     ) -> Result<(), Error> {
@@ -80,7 +80,10 @@ impl Shard {
             return Ok(());
         }
         let Some(begun) = self.suspects.begin(sequence, request).await? else {
-            tracing::error!(sequence, "a commit is passed over: {CONVICTED}");
+            tracing::error!(
+                sequence = sequence.get(),
+                "a commit is passed over: {CONVICTED}"
+            );
             return match request {
                 Some(request) => self.stops.stop(request, sequence, &CONVICTED).await,
                 None => Ok(()),
@@ -154,7 +157,7 @@ impl Shard {
     async fn set_aside(
         &mut self,
         request: RequestId,
-        sequence: u64,
+        sequence: Sequence,
         reason: &Error,
     ) -> Result<(), Error> {
         self.stops.stop(request, sequence, reason).await?;
@@ -180,8 +183,8 @@ impl Shard {
         Ok(())
     }
 
-    async fn resume_one(&mut self, request: RequestId, stopped: u64) -> Result<(), Error> {
-        let commits = match self.log.read(request, 0).await {
+    async fn resume_one(&mut self, request: RequestId, stopped: Sequence) -> Result<(), Error> {
+        let commits = match self.log.read(request, Sequence::NONE).await {
             Ok(commits) => commits,
             Err(error) if error.is_transient() => return Err(error.into()),
             Err(error) => return self.stops.stop(request, stopped, &error).await,
@@ -194,7 +197,7 @@ impl Shard {
     }
 
     /// Writes a view that was stopped at commit `stopped`, and publishes the events it skipped.
-    async fn take_up(&mut self, stopped: u64, commits: &[Commit]) -> Result<(), Error> {
+    async fn take_up(&mut self, stopped: Sequence, commits: &[Commit]) -> Result<(), Error> {
         self.views.write_all(self.number, commits).await?;
         // Later commits are still to be delivered.
         let passed = |c: &&Commit| (stopped..=self.noted).contains(&c.sequence);

@@ -1,5 +1,6 @@
 //! One shard of the log, projected in order.
 
+use domain::request::Sequence;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -35,11 +36,11 @@ pub struct Shard {
     pub store: Store,
     pub connection: Connection,
     /// The last sequence that this instance has recorded in Redis as projected.
-    pub noted: u64,
+    pub noted: Sequence,
     /// When this instance last trimmed the index.
     pub trimmed: Instant,
     /// The last sequence whose events this instance has published to the feed.
-    pub published: u64,
+    pub published: Sequence,
     /// Whether commits are projected one by one, and those that cannot be projected are set aside.
     pub singly: bool,
     pub suspects: Suspects,
@@ -93,12 +94,17 @@ impl Shard {
         let new = &all[all.partition_point(|(sequence, _)| *sequence <= noted)..];
         // After a lost broker or connection, messages in flight are redelivered late. The ack of
         // the first new message would also cover the missing ones.
-        let follows_on = new.len() as u64 == sequence.saturating_sub(noted);
+        let follows_on = new.len() as u64 == sequence.since(noted);
         if follows_on {
             self.project_delivered(new).await?;
         } else {
-            let (shard, from) = (self.number, noted + 1);
-            tracing::debug!(shard, from, sequence, "catching up from the log");
+            let (shard, from) = (self.number, noted.next());
+            tracing::debug!(
+                shard,
+                from = from.get(),
+                sequence = sequence.get(),
+                "catching up from the log"
+            );
             Box::pin(self.project_log(from, sequence, Make::All)).await?;
         }
         let found = self
@@ -126,7 +132,7 @@ impl Shard {
     /// below the one that this instance recorded.
     async fn repair(&mut self) -> Result<(), Error> {
         let found = self.store.checkpoint(self.number).await?;
-        if self.noted == 0 {
+        if self.noted == Sequence::NONE {
             // A fresh instance starts from the last commit that was acked to the broker.
             self.noted = self
                 .connection
@@ -139,31 +145,31 @@ impl Shard {
         Box::pin(self.rebuild(found, self.noted)).await
     }
 
-    async fn rebuild(&mut self, from: u64, to: u64) -> Result<(), Error> {
+    async fn rebuild(&mut self, from: Sequence, to: Sequence) -> Result<(), Error> {
         let shard = self.number;
         tracing::warn!(
             shard,
-            from,
-            to,
+            from = from.get(),
+            to = to.get(),
             "Redis is not what it was: building the views again"
         );
         self.views.forget();
         self.stops.reload().await?;
-        self.project_log(from + 1, to, Make::Views).await?;
+        self.project_log(from.next(), to, Make::Views).await?;
         let found = self.store.advance(shard, from, to).await?;
         if found < from {
             return Err(Error::Emptied);
         }
-        tracing::info!(shard, to, "the views are built again");
+        tracing::info!(shard, to = to.get(), "the views are built again");
         Ok(())
     }
 }
 
 /// The deliveries in the order of the log, without duplicates.
-fn in_order(chunk: &[Delivery]) -> Result<Vec<(u64, &Delivery)>, Error> {
+fn in_order(chunk: &[Delivery]) -> Result<Vec<(Sequence, &Delivery)>, Error> {
     let mut all = Vec::with_capacity(chunk.len());
     for delivery in chunk {
-        let sequence = delivery.place()?.sequence;
+        let sequence = Sequence::new(delivery.place()?.sequence);
         all.push((sequence, delivery));
     }
     all.sort_by_key(|(sequence, _)| *sequence);

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use jiff::Timestamp;
 use nats::{Commit, UnreadableCommit};
 use projections::{StoppedView, Store};
@@ -31,7 +31,7 @@ impl Stops {
     pub async fn stop(
         &mut self,
         request: RequestId,
-        sequence: u64,
+        sequence: Sequence,
         reason: &impl std::fmt::Display,
     ) -> Result<(), Error> {
         let view = StoppedView {
@@ -43,7 +43,7 @@ impl Stops {
         self.store.stop_view(&view).await?;
         if self.stopped.insert(request) {
             tracing::error!(
-                %request, sequence, error = %reason,
+                %request, sequence = sequence.get(), error = %reason,
                 "its view stops here, until a process can go on with it"
             );
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use nats::{Begun, Connection, Delivery, First, Quarantine, Verdict};
 
 use crate::Error;
@@ -19,10 +19,10 @@ pub struct Suspects {
     /// commit by commit.
     stretches: Quarantine,
     /// Commits that were delivered this often before they reached this process, without a mark yet.
-    lost: BTreeSet<u64>,
+    lost: BTreeSet<Sequence>,
     /// The highest sequence delivered to this process. A redelivery up to this sequence ended no
     /// process, since this one is alive.
-    seen: u64,
+    seen: Sequence,
 }
 
 impl Suspects {
@@ -33,7 +33,7 @@ impl Suspects {
             quarantine: open(format!("projector-{shard}")).await?,
             stretches: open(format!("projector-log-{shard}")).await?,
             lost: BTreeSet::new(),
-            seen: 0,
+            seen: Sequence::NONE,
         })
     }
 
@@ -42,15 +42,16 @@ impl Suspects {
         let seen = self.seen;
         let places = chunk.iter().filter_map(|delivery| delivery.place().ok());
         for place in places {
-            if place.sequence > seen && place.delivered >= SUSPECT_FROM {
-                self.lost.insert(place.sequence);
+            let sequence = Sequence::new(place.sequence);
+            if sequence > seen && place.delivered >= SUSPECT_FROM {
+                self.lost.insert(sequence);
             }
-            self.seen = self.seen.max(place.sequence);
+            self.seen = self.seen.max(sequence);
         }
     }
 
     /// The suspects between two sequences, both included.
-    pub fn within(&self, from: u64, to: u64) -> BTreeSet<u64> {
+    pub fn within(&self, from: Sequence, to: Sequence) -> BTreeSet<Sequence> {
         let marks = self.quarantine.marks();
         let marked = marks.keys().filter_map(|what| what.parse().ok());
         let all = marked.chain(self.lost.iter().copied());
@@ -60,7 +61,7 @@ impl Suspects {
     /// Marks a commit as begun. Returns `None` if the commit is not to be projected at all.
     pub async fn begin(
         &self,
-        sequence: u64,
+        sequence: Sequence,
         request: Option<RequestId>,
     ) -> Result<Option<Begun>, Error> {
         self.try_alone(sequence.to_string(), request).await
@@ -76,7 +77,7 @@ impl Suspects {
     /// Marks a stretch of the log as begun, by its first sequence. A commit in it that ends the
     /// process may not yet have been delivered often enough to be a suspect. If a process ended in
     /// the stretch before, the caller must project it commit by commit.
-    pub async fn begin_stretch(&self, from: u64) -> Result<Begun, Error> {
+    pub async fn begin_stretch(&self, from: Sequence) -> Result<Begun, Error> {
         Ok(self.stretches.begin(from, None).await?)
     }
 
@@ -104,7 +105,7 @@ impl Suspects {
     }
 
     /// Forgets a commit that was projected, or is not to be projected.
-    pub fn forget(&mut self, sequence: u64) {
+    pub fn forget(&mut self, sequence: Sequence) {
         self.lost.remove(&sequence);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::request::{Event, RequestId};
+use domain::request::{Event, RequestId, Sequence};
 use futures::future::try_join_all;
 use nats::{Commit, Log, UnreadableCommit};
 use projections::{Store, View, fold};
@@ -17,7 +17,7 @@ const CACHED_VIEWS: usize = 20_000;
 struct Change {
     view: View,
     /// The sequence up to which the view was written before.
-    written: u64,
+    written: Sequence,
     /// Whether to write the index entry: at the start, at the end, and when an ended request runs
     /// again.
     listing: bool,
@@ -83,7 +83,9 @@ impl Views {
         request: RequestId,
         commits: Vec<&Commit>,
     ) -> Result<Result<Option<Change>, UnreadableCommit>, Error> {
-        let sequence = commits.first().map_or(0, |commit| commit.previous);
+        let sequence = commits
+            .first()
+            .map_or(Sequence::NONE, |commit| commit.previous);
         match self.change(request, commits).await {
             Err(Error::Nats(error @ nats::Error::Corrupt { .. })) => Ok(Err(UnreadableCommit {
                 sequence,
@@ -98,7 +100,7 @@ impl Views {
     pub async fn write_all(&self, shard: u8, commits: &[Commit]) -> Result<(), Error> {
         if let Some(view) = fold(None, commits.iter().flat_map(Commit::borrowed)) {
             self.kept.remove(&view.request_id);
-            self.store.put(&view, 0).await?;
+            self.store.put(&view, Sequence::NONE).await?;
             self.store.index(shard, [&view]).await?;
         }
         Ok(())
@@ -112,7 +114,7 @@ impl Views {
         commits: Vec<&Commit>,
     ) -> Result<Option<Change>, Error> {
         let before = self.before(request, &commits).await?;
-        let written = before.as_ref().map_or(0, |view| view.seq);
+        let written = before.as_ref().map_or(Sequence::NONE, |view| view.seq);
         let events = commits.iter().flat_map(|commit| commit.borrowed());
         let Some(view) = fold(before, events) else {
             return Ok(None);
@@ -134,10 +136,13 @@ impl Views {
         if let Some(view) = self.kept.get(&request) {
             return Ok(Some(view));
         }
-        let Some(first) = commits.first().filter(|first| first.previous > 0) else {
+        let Some(first) = commits
+            .first()
+            .filter(|first| first.previous > Sequence::NONE)
+        else {
             return Ok(None);
         };
-        let earlier = Box::pin(self.log.read(request, 0)).await?;
+        let earlier = Box::pin(self.log.read(request, Sequence::NONE)).await?;
         let events = earlier
             .iter()
             .filter(|commit| commit.sequence < first.sequence)
@@ -145,7 +150,7 @@ impl Views {
         let view = fold(None, events);
         if let Some(view) = &view {
             // Redis may have lost its copy, so write the whole view.
-            Box::pin(self.store.put(view, 0)).await?;
+            Box::pin(self.store.put(view, Sequence::NONE)).await?;
         }
         Ok(view)
     }

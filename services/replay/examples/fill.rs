@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use domain::document::{CapturedResources, Document, Effort, Limits};
 use domain::request::{
-    Attempt, Event, Failed, FailedTask, Failure, Fault, Given, GroupOutline, GroupStarted, Next,
-    Payload, Received, RequestId, Succeeded, TaskFailed, TaskId, TaskSucceeded,
+    Attempt, AttemptNumber, Event, Failed, FailedTask, Failure, Fault, Given, GroupIndex,
+    GroupOutline, GroupStarted, Next, Payload, Received, RequestId, Run, Sequence, Succeeded,
+    TaskFailed, TaskId, TaskNumber, TaskSucceeded,
 };
 use jiff::{SignedDuration, Timestamp};
 use nats::{Connection, DeadLetter, DeadLetters, Log, Options, Topology};
@@ -96,7 +97,13 @@ fn form(tasks: u32) -> Result<Form, Error> {
 
 fn hashes(document: &Document, group: usize, tasks: u32) -> Result<Vec<String>, Error> {
     let nothing = CapturedResources::default();
-    let made = document.tasks(&nothing, group, 1..=tasks, usize::MAX, Effort::Whole)?;
+    let made = document.tasks(
+        &nothing,
+        group,
+        TaskNumber::up_to(tasks),
+        usize::MAX,
+        Effort::Whole,
+    )?;
     Ok(made.iter().map(|task| nats::sha256(&task.xml)).collect())
 }
 
@@ -108,7 +115,7 @@ async fn request(
     number: u32,
 ) -> Result<usize, Error> {
     let id = RequestId::new(Uuid::now_v7());
-    let mut last = 0;
+    let mut last = Sequence::NONE;
     let mut written = 0;
     for events in commits(form, number, id) {
         for event in &events {
@@ -136,14 +143,18 @@ fn commits(form: &Form, number: u32, id: RequestId) -> Vec<Vec<Event>> {
         commits.push(second);
         return commits;
     }
-    second.push(Event::GroupCompleted { group: 0 });
+    second.push(Event::GroupCompleted {
+        group: GroupIndex::FIRST,
+    });
     second.push(started(1, form.tasks));
     commits.push(second);
     commits.push((1..=half).map(|task| succeeded(form, 1, task)).collect());
     let mut third: Vec<Event> = (half + 1..=form.tasks)
         .map(|task| succeeded(form, 1, task))
         .collect();
-    third.push(Event::GroupCompleted { group: 1 });
+    third.push(Event::GroupCompleted {
+        group: GroupIndex::new(1),
+    });
     let response = Payload::from(form.response.as_str());
     third.push(Event::Succeeded(Succeeded { response }));
     commits.push(third);
@@ -168,7 +179,7 @@ fn received(form: &Form) -> Event {
 
 fn started(group: u32, tasks: u32) -> Event {
     Event::GroupStarted(GroupStarted {
-        group,
+        group: GroupIndex::new(group),
         name: Some(["a", "b"][group as usize].to_owned()),
         tasks,
         deadline: Timestamp::now() + SignedDuration::from_mins(15),
@@ -186,9 +197,9 @@ fn succeeded(form: &Form, group: u32, task: u32) -> Event {
     let result =
         "<vnml><project><group><valuation name=\"v\"><a>1</a></valuation></group></project></vnml>";
     Event::TaskSucceeded(TaskSucceeded {
-        group,
-        task,
-        attempt: 1,
+        group: GroupIndex::new(group),
+        task: TaskNumber::new(task),
+        attempt: AttemptNumber::FIRST,
         worker: "worker-1".into(),
         started_at: Timestamp::now(),
         duration_ms: u64::from(task) * 3,
@@ -199,7 +210,7 @@ fn succeeded(form: &Form, group: u32, task: u32) -> Event {
 
 fn failed(form: &Form, id: RequestId, task: u32) -> [Event; 2] {
     let attempt = Attempt {
-        attempt: 1,
+        attempt: AttemptNumber::FIRST,
         worker: "worker-1".into(),
         started_at: Timestamp::now(),
         duration_ms: 5,
@@ -213,9 +224,9 @@ fn failed(form: &Form, id: RequestId, task: u32) -> [Event; 2] {
     let failure = Failure {
         code: "tasks-failed".into(),
         message: "1 task of group 0 failed".into(),
-        group: Some(0),
+        group: Some(GroupIndex::FIRST),
         tasks: vec![FailedTask {
-            task,
+            task: TaskNumber::new(task),
             attempts: vec![attempt.clone()],
             dead_letter: Some(letter.clone()),
         }],
@@ -224,8 +235,8 @@ fn failed(form: &Form, id: RequestId, task: u32) -> [Event; 2] {
     };
     [
         Event::TaskFailed(TaskFailed {
-            group: 0,
-            task,
+            group: GroupIndex::FIRST,
+            task: TaskNumber::new(task),
             attempt,
             given: Some(given(form, 0, task)),
             next: Next::DeadLetter(letter),
@@ -241,7 +252,7 @@ fn letter(request: RequestId, failed: &TaskFailed) -> DeadLetter {
             group: failed.group,
             task: failed.task,
         },
-        run: 0,
+        run: Run::FIRST,
         task_type: "default".into(),
         document: Payload::from("<vnml/>"),
         attempts: vec![failed.attempt.clone()],

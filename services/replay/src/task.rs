@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use domain::request::TaskId;
+use domain::request::{GroupIndex, TaskId, TaskNumber};
 use history::story::Story;
 use history::task::{Attempt, Outcome, Proof, Task};
 use runtime::Settings;
@@ -18,8 +18,8 @@ pub async fn run(args: &TaskArgs, settings: &Settings) -> Result<Finding, Error>
     let story = Story::of(args.id, source.commits(args.id).await?, None)?;
     let id = TaskId {
         request: args.id,
-        group: args.group,
-        task: args.task,
+        group: GroupIndex::new(args.group),
+        task: TaskNumber::new(args.task),
     };
     let task = Task::of(&source, &story, id).await?;
     if args.document {

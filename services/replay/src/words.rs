@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::request::{Event, Next};
+use domain::request::{Event, Next, TaskNumber};
 use history::story::{Cause, FailureSummary};
 use history::timeline::{Outcomes, What};
 use jiff::Timestamp;
@@ -64,7 +64,7 @@ fn failed(failure: &FailureSummary) -> String {
         0 | 1 => String::new(),
         tasks => format!(" (and {} more)", tasks - 1),
     };
-    let attempts = count(last.attempt, "attempt");
+    let attempts = count(last.attempt.get(), "attempt");
     let _ = write!(
         text,
         ": task {task}{more} had {attempts}, the last on {} with {}: {}",
@@ -115,17 +115,20 @@ fn outcomes(told: &Outcomes) -> String {
 }
 
 /// Sorted numbers as ranges: 1-3,7.
-fn ranges(numbers: &[u32]) -> String {
-    let mut parts: Vec<(u32, u32)> = Vec::new();
+fn ranges(numbers: &[TaskNumber]) -> String {
+    let mut parts: Vec<(TaskNumber, TaskNumber)> = Vec::new();
     for number in numbers {
         match parts.last_mut() {
-            Some((_, last)) if *last + 1 == *number => *last = *number,
+            Some((_, last)) if last.next() == *number => *last = *number,
             _ => parts.push((*number, *number)),
         }
     }
-    let texts = parts.iter().map(|(first, last)| match last - first {
-        0 => first.to_string(),
-        _ => format!("{first}-{last}"),
+    let texts = parts.iter().map(|(first, last)| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
     });
     short(&texts.collect::<Vec<_>>().join(","), 40)
 }
@@ -175,6 +178,6 @@ mod tests {
 
     #[test]
     fn numbers_in_a_row_are_a_range() {
-        assert_eq!(ranges(&[1, 2, 3, 7, 9]), "1-3,7,9");
+        assert_eq!(ranges(&[1, 2, 3, 7, 9].map(TaskNumber::new)), "1-3,7,9");
     }
 }

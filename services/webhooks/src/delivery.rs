@@ -1,7 +1,7 @@
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use domain::request::{Event, RequestId};
+use domain::request::{Event, RequestId, Sequence};
 use jiff::Timestamp;
 use nats::{DeadLetters, Delivery, Error, Log, Quarantine, Verdict};
 use reqwest::Client;
@@ -178,7 +178,7 @@ impl Sender {
         let Some(request) = request.and_then(|id| id.parse::<RequestId>().ok()) else {
             return Ok(None);
         };
-        let commits = self.log.read(request, 0).await?;
+        let commits = self.log.read(request, Sequence::NONE).await?;
         let named =
             commits
                 .iter()

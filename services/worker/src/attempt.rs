@@ -86,7 +86,7 @@ pub async fn run(context: &WorkerContext, task: TaskMessage, cancelled: &Cancell
 /// Asks for redelivery if the outcome could not be reported.
 pub fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
     done.unwrap_or_else(|error| {
-        tracing::warn!(task = %task.id, attempt = task.attempt, %error, "not reported; comes again");
+        tracing::warn!(task = %task.id, attempt = task.attempt.get(), %error, "not reported; comes again");
         Answer::Again(UNREPORTED_PAUSE)
     })
 }
@@ -278,7 +278,7 @@ async fn fail(
         RetryDecision::Again(delay) => delay,
     };
     tracing::info!(
-        task = %task.id, attempt = task.attempt, code = fault.code, ?delay, "failed; comes again"
+        task = %task.id, attempt = task.attempt.get(), code = fault.code, ?delay, "failed; comes again"
     );
     let at = Timestamp::now()
         .checked_add(delay)
@@ -308,7 +308,7 @@ async fn fail_without_lease(
     span: Span,
 ) -> Result<Answer, Error> {
     tracing::warn!(
-        task = %task.id, attempt = task.attempt, code = fault.code, "failed after its lease"
+        task = %task.id, attempt = task.attempt.get(), code = fault.code, "failed after its lease"
     );
     let next = Next::RetryAt(Timestamp::now());
     let verdict = request::Verdict::Failed { fault, next };

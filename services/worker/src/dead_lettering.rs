@@ -31,7 +31,7 @@ pub async fn give_up(
     span: Span,
 ) -> Result<Answer, Error> {
     tracing::warn!(
-        task = %task.id, attempt = task.attempt, code = fault.code, "given up: {}", fault.message
+        task = %task.id, attempt = task.attempt.get(), code = fault.code, "given up: {}", fault.message
     );
     let letter = DeadLetter {
         task: task.id,

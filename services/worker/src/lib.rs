@@ -9,6 +9,7 @@ mod retry_decision;
 mod storage;
 mod suspect;
 
+use domain::request::AttemptNumber;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ pub fn describe(task_type: &TaskType) -> Result<String, Error> {
 pub async fn execute(
     task_type: &TaskType,
     id: domain::request::TaskId,
-    attempt: u32,
+    attempt: AttemptNumber,
     document: Vec<u8>,
 ) -> Result<Vec<u8>, String> {
     let executor = executor(task_type).map_err(|error| error.to_string())?;

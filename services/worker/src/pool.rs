@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use domain::request::RequestId;
+use domain::request::{RequestId, Run};
 use futures::{Stream, StreamExt};
 use nats::{Pull, Stop, TaskMessage};
 use runtime::{Shutdown, caught};
@@ -18,12 +18,12 @@ const STOPS_REMEMBERED: usize = 1_000;
 /// The requests whose tasks run here, by run: a token for each, and the number of its tasks.
 #[derive(Default)]
 struct Running {
-    tokens: HashMap<(RequestId, u32), (CancellationToken, usize)>,
+    tokens: HashMap<(RequestId, Run), (CancellationToken, usize)>,
     stopped: VecDeque<Stop>,
 }
 
 impl Running {
-    fn begin(&mut self, request: RequestId, run: u32) -> CancellationToken {
+    fn begin(&mut self, request: RequestId, run: Run) -> CancellationToken {
         let (token, tasks) = self.tokens.entry((request, run)).or_default();
         *tasks += 1;
         let stopped = |stop: &Stop| stop.request == request && run <= stop.run;
@@ -33,7 +33,7 @@ impl Running {
         token.clone()
     }
 
-    fn end(&mut self, request: RequestId, run: u32) {
+    fn end(&mut self, request: RequestId, run: Run) {
         if let Some((_, tasks)) = self.tokens.get_mut(&(request, run)) {
             *tasks -= 1;
             if *tasks == 0 {
@@ -102,7 +102,7 @@ fn start(
     context: &Arc<WorkerContext>,
     task: TaskMessage,
     running: &mut Running,
-    attempts: &mut JoinSet<(RequestId, u32)>,
+    attempts: &mut JoinSet<(RequestId, Run)>,
 ) {
     let (request, run) = (task.id.request, task.run);
     let cancelled = running.begin(request, run);
@@ -129,11 +129,13 @@ mod tests {
     fn a_notice_stops_its_run_and_those_before_and_no_later_one() {
         let mut running = Running::default();
         let (one, other) = (request(), request());
-        let tokens: Vec<_> = (0..3).map(|run| running.begin(one, run)).collect();
-        let apart = running.begin(other, 0);
+        let tokens: Vec<_> = (0..3)
+            .map(|run| running.begin(one, Run::new(run)))
+            .collect();
+        let apart = running.begin(other, Run::FIRST);
         running.stop(Stop {
             request: one,
-            run: 1,
+            run: Run::new(1),
         });
         let stopped: Vec<_> = tokens.iter().map(CancellationToken::is_cancelled).collect();
         assert_eq!(stopped, [true, true, false]);
@@ -144,10 +146,13 @@ mod tests {
     fn a_task_that_comes_after_its_notice_is_stopped_too() {
         let mut running = Running::default();
         let request = request();
-        running.stop(Stop { request, run: 0 });
-        assert!(running.begin(request, 0).is_cancelled());
-        running.end(request, 0);
-        assert!(!running.begin(request, 1).is_cancelled());
+        running.stop(Stop {
+            request,
+            run: Run::FIRST,
+        });
+        assert!(running.begin(request, Run::FIRST).is_cancelled());
+        running.end(request, Run::FIRST);
+        assert!(!running.begin(request, Run::new(1)).is_cancelled());
     }
 
     #[test]
@@ -156,20 +161,20 @@ mod tests {
         let oldest = request();
         running.stop(Stop {
             request: oldest,
-            run: 0,
+            run: Run::FIRST,
         });
         for _ in 1..STOPS_REMEMBERED {
             running.stop(Stop {
                 request: request(),
-                run: 0,
+                run: Run::FIRST,
             });
         }
-        assert!(running.begin(oldest, 0).is_cancelled());
+        assert!(running.begin(oldest, Run::FIRST).is_cancelled());
         running.stop(Stop {
             request: request(),
-            run: 0,
+            run: Run::FIRST,
         });
-        running.end(oldest, 0);
-        assert!(!running.begin(oldest, 0).is_cancelled());
+        running.end(oldest, Run::FIRST);
+        assert!(!running.begin(oldest, Run::FIRST).is_cancelled());
     }
 }

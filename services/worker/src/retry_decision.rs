@@ -36,7 +36,7 @@ pub fn convicted(begun: &Begun) -> Fault {
 
 /// The number of the attempt within this run, from 1.
 pub fn of_this_run(task: &TaskMessage) -> u32 {
-    task.attempt.saturating_sub(task.earlier_attempts)
+    task.attempt.since(task.earlier_attempts)
 }
 
 /// Decides about a retry. The `lost` attempts that died with their worker do not count as failed.

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use domain::document::{Document, Limits};
 use domain::request::{
-    Event, GroupOutline, GroupStarted, Payload, Received, RequestId, Succeeded, TaskSucceeded,
+    AttemptNumber, Event, GroupIndex, GroupOutline, GroupStarted, Payload, Received, RequestId,
+    Sequence, Succeeded, TaskNumber, TaskSucceeded,
 };
 use futures::{StreamExt, TryStreamExt};
 use harness::World;
@@ -25,7 +26,7 @@ pub async fn fill(world: &World, requests: usize) {
     futures::stream::iter(0..requests)
         .map(|_| async {
             let id = RequestId::new(uuid::Uuid::now_v7());
-            let appended = log.append(id, 0, &events).await;
+            let appended = log.append(id, Sequence::NONE, &events).await;
             log.forget(id);
             appended
         })
@@ -79,22 +80,24 @@ fn ended() -> Vec<Event> {
             idempotency_key: None,
         })),
         Event::GroupStarted(GroupStarted {
-            group: 0,
+            group: GroupIndex::FIRST,
             name: Some("g".to_owned()),
             tasks: 1,
             deadline: Timestamp::now(),
         }),
         Event::TaskSucceeded(TaskSucceeded {
             given: None,
-            group: 0,
-            task: 1,
-            attempt: 1,
+            group: GroupIndex::FIRST,
+            task: TaskNumber::FIRST,
+            attempt: AttemptNumber::FIRST,
             worker: "old".into(),
             started_at: Timestamp::now(),
             duration_ms: 1,
             result: Payload::from(document),
         }),
-        Event::GroupCompleted { group: 0 },
+        Event::GroupCompleted {
+            group: GroupIndex::FIRST,
+        },
         Event::Succeeded(Succeeded {
             response: Payload::from(document),
         }),

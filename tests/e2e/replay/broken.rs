@@ -1,4 +1,4 @@
-use domain::request::{Event, Payload, RequestId, Succeeded};
+use domain::request::{Event, Payload, RequestId, Sequence, Succeeded};
 use harness::World;
 
 use super::scene::{Scene, document};
@@ -41,7 +41,7 @@ async fn a_log_that_breaks_its_invariants_is_found_by_kind() {
     let log = scene.log().await;
     let read = |id: &String| {
         let (log, id) = (log.clone(), id.parse().unwrap());
-        async move { log.read(id, 0).await.unwrap() }
+        async move { log.read(id, Sequence::NONE).await.unwrap() }
     };
     let last = read(&late).await.last().unwrap().sequence;
     let stored = Payload::Stored {

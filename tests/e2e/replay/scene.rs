@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use domain::request::{Command, Event, RequestId, Rules};
+use domain::request::{Command, Event, RequestId, Rules, Sequence};
 use harness::{Program, Reply, Valuer, World, result_of, until};
 use nats::{Connection, Log, Options};
 
@@ -105,8 +105,8 @@ impl Scene {
     pub async fn copy(&self, id: &str, mut change: impl FnMut(&mut Event)) -> String {
         let log = self.log().await;
         let new = RequestId::of_key("copy", id);
-        let mut last = 0;
-        for mut commit in log.read(id.parse().unwrap(), 0).await.unwrap() {
+        let mut last = Sequence::NONE;
+        for mut commit in log.read(id.parse().unwrap(), Sequence::NONE).await.unwrap() {
             commit.events.iter_mut().for_each(&mut change);
             last = log.append(new, last, &commit.events).await.unwrap();
         }

@@ -1,4 +1,5 @@
 use super::scene::{Scene, assert_told};
+use domain::request::Sequence;
 
 #[tokio::test]
 async fn a_failed_request_is_told_with_its_cause_first_and_verified() {
@@ -57,7 +58,7 @@ async fn a_request_is_told_as_it_was_and_what_changed_since() {
     let commits = scene
         .log()
         .await
-        .read(id.parse().unwrap(), 0)
+        .read(id.parse().unwrap(), Sequence::NONE)
         .await
         .unwrap();
     let (first, last) = (

@@ -1,4 +1,4 @@
-use domain::request::{Event, GroupOutline, Payload, Received, RequestId};
+use domain::request::{Event, GroupOutline, Payload, Received, RequestId, Sequence};
 use harness::until;
 use redis::AsyncCommands as _;
 
@@ -97,7 +97,7 @@ async fn fill(scene: &Scene, requests: usize) {
         let writes = chunk.iter().map(|number| {
             let id = RequestId::of_key("fill", &number.to_string());
             let (log, event) = (log.clone(), received(*number));
-            async move { log.append(id, 0, &[event]).await.unwrap() }
+            async move { log.append(id, Sequence::NONE, &[event]).await.unwrap() }
         });
         futures::future::join_all(writes).await;
     }

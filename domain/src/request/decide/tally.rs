@@ -2,16 +2,16 @@ use crate::FailureCode;
 use std::collections::HashMap;
 
 use crate::request::{
-    Attempt, Event, FAILED_TASKS_MAX, FailedTask, Failure, Fault, Group, Next, Outcome, Payload,
-    TaskFailed, TaskState, TaskSucceeded, Verdict,
+    Attempt, AttemptNumber, Event, FAILED_TASKS_MAX, FailedTask, Failure, Fault, Group, Next,
+    Outcome, Payload, Run, TaskFailed, TaskNumber, TaskState, TaskSucceeded, Verdict,
 };
 
 /// A group that includes the outcomes of one command. It does not copy the group, so its cost
 /// depends only on the number of outcomes.
 pub(super) struct Tally<'a> {
     group: &'a Group,
-    run: u32,
-    touched: HashMap<u32, Touched>,
+    run: Run,
+    touched: HashMap<TaskNumber, Touched>,
     succeeded: u32,
     failed: u32,
 }
@@ -34,7 +34,7 @@ pub(super) struct Told {
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn of(group: &'a Group, run: u32) -> Self {
+    pub(super) fn of(group: &'a Group, run: Run) -> Self {
         Self {
             group,
             run,
@@ -178,7 +178,7 @@ impl Touched {
         let (known, earlier) = match task {
             TaskState::Succeeded(_) => return false,
             TaskState::Pending { attempts, earlier } => (attempts, *earlier),
-            TaskState::Failed(attempts, _) => (attempts, 0),
+            TaskState::Failed(attempts, _) => (attempts, AttemptNumber::NONE),
         };
         if self.succeeded || self.attempts.contains(attempt) || known.contains(attempt) {
             return false;

@@ -9,8 +9,8 @@ mod worker;
 use std::collections::BTreeMap;
 
 use domain::request::{
-    Command, Decision, Event, Next, Payload, Report, Request, Rules, State, Status, TaskState,
-    decide, evolve,
+    AttemptNumber, Command, Decision, Event, GroupIndex, Next, Payload, Report, Request, Rules,
+    Run, State, Status, TaskNumber, TaskState, decide, evolve,
 };
 use jiff::Timestamp;
 
@@ -21,12 +21,12 @@ pub use script::{Script, orderly, script, succeeding};
 /// A task in the work queue.
 #[derive(Clone, Copy, Debug)]
 struct Message {
-    group: u32,
-    task: u32,
+    group: GroupIndex,
+    task: TaskNumber,
     /// Of earlier messages.
-    before: u32,
+    before: AttemptNumber,
     /// Of earlier runs.
-    earlier: u32,
+    earlier: AttemptNumber,
     delivered: u32,
 }
 
@@ -45,8 +45,8 @@ pub struct World {
     outbox: Vec<usize>,
     queue: Vec<Message>,
     reports: Vec<Report>,
-    group_timers: BTreeMap<u32, Timestamp>,
-    request_timer: Option<u32>,
+    group_timers: BTreeMap<GroupIndex, Timestamp>,
+    request_timer: Option<Run>,
 }
 
 impl World {
@@ -98,7 +98,7 @@ impl World {
     pub fn redrive(mut self, chance: Chance) -> Self {
         self.chance = chance;
         self.impatient = false;
-        self.obey(redrive(60 * (1 + i64::from(self.request().redrives))));
+        self.obey(redrive(60 * (1 + i64::from(self.request().run.get()))));
         self.outbox = (0..self.log.len()).rev().collect();
         self.reports = self.events().filter_map(reported_by).collect();
         self.run()
@@ -130,7 +130,7 @@ impl World {
     }
 
     /// Gives a command. Returns the group from which it needs steps.
-    fn try_to(&mut self, command: Command) -> Option<u32> {
+    fn try_to(&mut self, command: Command) -> Option<GroupIndex> {
         let events = match decide(&self.state, command).expect("the command is obeyed") {
             Decision::NeedsSteps(from) => return Some(from),
             Decision::Events(events) => events,
@@ -151,7 +151,7 @@ impl World {
         if self.impatient || !self.outbox.is_empty() || request.status().is_terminal() {
             return;
         }
-        assert_eq!(self.request_timer, Some(request.redrives));
+        assert_eq!(self.request_timer, Some(request.run));
         if let Some(group) = request.running() {
             assert_eq!(self.group_timers.get(&group.index), Some(&group.deadline));
         }
@@ -182,11 +182,14 @@ impl World {
 /// The report an event takes down, as it may be delivered again.
 fn reported_by(event: &Event) -> Option<Report> {
     match event {
-        Event::TaskSucceeded(e) => Some(ok(e.group, e.task, e.attempt)),
-        Event::TaskFailed(e) => Some(match e.next {
-            Next::RetryAt(_) | Next::DispatchAt(_) => again(e.group, e.task, e.attempt.attempt),
-            Next::DeadLetter(_) => given_up(e.group, e.task, e.attempt.attempt),
-        }),
+        Event::TaskSucceeded(e) => Some(ok(e.group.get(), e.task.get(), e.attempt.get())),
+        Event::TaskFailed(e) => {
+            let (group, task, attempt) = (e.group.get(), e.task.get(), e.attempt.attempt.get());
+            Some(match e.next {
+                Next::RetryAt(_) | Next::DispatchAt(_) => again(group, task, attempt),
+                Next::DeadLetter(_) => given_up(group, task, attempt),
+            })
+        }
         _ => None,
     }
 }

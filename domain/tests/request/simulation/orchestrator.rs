@@ -1,4 +1,4 @@
-use domain::request::{Advance, Command, Effect, Report, react};
+use domain::request::{Advance, Command, Effect, GroupIndex, Report, react};
 
 use super::{Message, World};
 use crate::words::*;
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// A task that is still there is not sent twice.
-    fn dispatch(&mut self, index: u32) {
+    fn dispatch(&mut self, index: GroupIndex) {
         let running = self.request().running().filter(|g| g.index == index);
         let pending: Vec<Message> = running.map_or_else(Vec::new, |group| {
             let messages = group.numbered().map(|(task, state)| Message {
@@ -92,14 +92,14 @@ impl World {
             rules: self.rules,
         };
         if let Some(next) = self.try_to(Command::Advance(advance.clone())) {
-            advance.steps = in_order(next, self.steps(next));
+            advance.steps = in_order(next.get(), self.steps(next));
             self.obey(Command::Advance(advance));
         }
     }
 
-    fn steps(&self, next: u32) -> Vec<Step> {
+    fn steps(&self, next: GroupIndex) -> Vec<Step> {
         let mut steps = Vec::new();
-        for tasks in &self.script[next as usize..] {
+        for tasks in &self.script[next.index()..] {
             steps.push(group(u32::try_from(tasks.len()).unwrap()));
             if !tasks.is_empty() {
                 return steps;

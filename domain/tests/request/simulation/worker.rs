@@ -1,3 +1,5 @@
+use domain::request::AttemptNumber;
+
 use super::{Message, World};
 use crate::words::*;
 
@@ -8,15 +10,17 @@ impl World {
         let message = &mut self.queue[place];
         message.delivered += 1;
         let Message { group, task, .. } = *message;
-        let attempt = message.before + message.delivered;
-        let script = self.script[group as usize][task as usize - 1];
-        let redriven = message.earlier > 0;
-        let report = match attempt - message.earlier <= script.failures {
+        let attempt = message.before.plus(message.delivered);
+        let script = self.script[group.index()][task.index().unwrap()];
+        let redriven = message.earlier > AttemptNumber::NONE;
+        let in_run = attempt.since(message.earlier);
+        let (group, task, attempt) = (group.get(), task.get(), attempt.get());
+        let report = match in_run <= script.failures {
             true => again(group, task, attempt),
             false if script.succeeds || redriven => ok(group, task, attempt),
             false => given_up(group, task, attempt),
         };
-        let ended = attempt - message.earlier > script.failures;
+        let ended = in_run > script.failures;
         let acked = !self.chance.strikes();
         if ended && (acked || !script.succeeds) {
             self.queue.remove(place);

@@ -1,7 +1,8 @@
 //! How requests end, and begin again.
 
 use domain::request::{
-    Cancelled, Command, Event, Failed, FailedTask, Failure, Redriven, Succeeded,
+    Cancelled, Command, Event, Failed, FailedTask, Failure, GroupIndex, Redriven, Run, Succeeded,
+    TaskNumber,
 };
 
 use super::{RULES, at, attempt, letter, response};
@@ -18,7 +19,7 @@ pub fn failed(failure: Failure) -> Event {
 /// A task without a result that was given up after these attempts.
 pub fn dead(group: u32, task: u32, attempts: impl IntoIterator<Item = u32>) -> FailedTask {
     FailedTask {
-        task,
+        task: TaskNumber::new(task),
         attempts: attempts.into_iter().map(attempt).collect(),
         dead_letter: Some(letter(group, task)),
     }
@@ -27,7 +28,7 @@ pub fn dead(group: u32, task: u32, attempts: impl IntoIterator<Item = u32>) -> F
 /// A task without a result that was not given up.
 pub fn open(task: u32, attempts: impl IntoIterator<Item = u32>) -> FailedTask {
     FailedTask {
-        task,
+        task: TaskNumber::new(task),
         attempts: attempts.into_iter().map(attempt).collect(),
         dead_letter: None,
     }
@@ -37,7 +38,7 @@ pub fn tasks_failed(group: u32, of: u32, tasks: Vec<FailedTask>) -> Event {
     failed(Failure {
         code: "tasks-failed".into(),
         message: format!("{} of {of} tasks of group {group} failed", tasks.len()),
-        group: Some(group),
+        group: Some(GroupIndex::new(group)),
         tasks,
         redrive_may_help: true,
         ..Failure::default()
@@ -48,7 +49,7 @@ pub fn request_timed_out(group: Option<u32>, tasks: Vec<FailedTask>) -> Event {
     failed(Failure {
         code: "request-timed-out".into(),
         message: "the request was not finished within its time limit".into(),
-        group,
+        group: group.map(GroupIndex::new),
         tasks,
         redrive_may_help: true,
         ..Failure::default()
@@ -93,9 +94,9 @@ pub fn redriven(run: u32, group: Option<u32>, tasks: &[u32], seconds: i64) -> Ev
     Event::Redriven(Redriven {
         by: "ada".into(),
         reason: "the curve is there now".into(),
-        run,
-        group,
-        tasks: tasks.to_vec(),
+        run: Run::new(run),
+        group: group.map(GroupIndex::new),
+        tasks: tasks.iter().copied().map(TaskNumber::new).collect(),
         task_count: None,
         deadline: at(seconds + 900),
     })

@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::request::{
-    Advance, Command, Event, Failure, FirstGroup, GroupOutline, GroupStarted, Payload, Received,
-    Report, Resource, Rules, Steps, Then,
+    Advance, Command, Event, Failure, FirstGroup, GroupIndex, GroupOutline, GroupStarted, Payload,
+    Received, Report, Resource, Rules, Steps, Then,
 };
 use jiff::Timestamp;
 
@@ -85,7 +85,11 @@ pub fn in_order(from: u32, steps: impl IntoIterator<Item = Step>) -> Option<Step
         }
     };
     assert_eq!(steps.count(), 0, "no step follows one that lasts");
-    Some(Steps { from, empty, then })
+    Some(Steps {
+        from: GroupIndex::new(from),
+        empty,
+        then,
+    })
 }
 
 pub fn response() -> Payload {
@@ -94,7 +98,7 @@ pub fn response() -> Payload {
 
 pub fn started(group: u32, tasks: u32) -> Event {
     Event::GroupStarted(GroupStarted {
-        group,
+        group: GroupIndex::new(group),
         name: None,
         tasks,
         deadline: deadline(),
@@ -102,7 +106,9 @@ pub fn started(group: u32, tasks: u32) -> Event {
 }
 
 pub fn completed(group: u32) -> Event {
-    Event::GroupCompleted { group }
+    Event::GroupCompleted {
+        group: GroupIndex::new(group),
+    }
 }
 
 /// Reports and no steps: the group is not expected to end.

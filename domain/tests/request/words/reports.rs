@@ -1,7 +1,8 @@
 //! What workers say, and how it is taken down.
 
 use domain::request::{
-    Attempt, Event, Fault, Next, Outcome, Payload, Report, TaskFailed, TaskSucceeded, Verdict,
+    Attempt, AttemptNumber, Event, Fault, GroupIndex, Next, Outcome, Payload, Report, TaskFailed,
+    TaskNumber, TaskSucceeded, Verdict,
 };
 
 use super::at;
@@ -21,7 +22,7 @@ pub fn fault(code: &str) -> Fault {
 /// The failed attempt as the history keeps it.
 pub fn attempt(attempt: u32) -> Attempt {
     Attempt {
-        attempt,
+        attempt: AttemptNumber::new(attempt),
         worker: "w1".into(),
         started_at: at(1),
         duration_ms: 20,
@@ -32,9 +33,9 @@ pub fn attempt(attempt: u32) -> Attempt {
 pub fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
     Report::Outcome(Outcome {
         run: None,
-        group,
-        task,
-        attempt,
+        group: GroupIndex::new(group),
+        task: TaskNumber::new(task),
+        attempt: AttemptNumber::new(attempt),
         worker: "w1".into(),
         started_at: at(1),
         duration_ms: 20,
@@ -88,7 +89,7 @@ pub fn taken_down(report: Report) -> Event {
         Verdict::Failed { next, .. } => Event::TaskFailed(TaskFailed {
             group: o.group,
             task: o.task,
-            attempt: attempt(o.attempt),
+            attempt: attempt(o.attempt.get()),
             given: o.given,
             next,
         }),

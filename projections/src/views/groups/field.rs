@@ -1,5 +1,6 @@
 //! One group, as its field of the hash stores it.
 
+use domain::request::Sequence;
 use std::borrow::Cow;
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use crate::view::{GroupStatus, GroupView};
 /// bytes.
 #[derive(Serialize, Deserialize)]
 struct StoredGroup<'a>(
-    u64,
+    Sequence,
     u32,
     u32,
     u32,
@@ -123,7 +124,7 @@ mod tests {
             status: GroupStatus::Completed,
             started_at: Some(at(1_790_000_000_123_456_789)),
             completed_at: Some(at(1_790_000_000_223_456_789)),
-            seq: 12_345_678,
+            seq: Sequence::new(12_345_678),
         }
     }
 
@@ -152,7 +153,7 @@ mod tests {
                             status,
                             started_at,
                             completed_at,
-                            seq: u64::MAX,
+                            seq: Sequence::new(u64::MAX),
                             ..ended()
                         };
                         let field = encode(&given);

@@ -5,7 +5,7 @@ mod field;
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::request::RequestId;
+use domain::request::{GroupIndex, RequestId};
 use redis::{Pipeline, Script};
 
 use self::field::{decode, encode, facts};
@@ -75,7 +75,7 @@ impl Part for Groups {
     /// removes the expiry. Both happen even where no group changed.
     fn write(&self, change: &Change<'_>, script: &Script, writes: &mut Vec<Write>) {
         let view = change.view;
-        let all = (0_u32..).zip(&view.groups);
+        let all = GroupIndex::all().zip(&view.groups);
         let changed: Vec<_> = all
             .filter(|(_, group)| group.seq > change.written)
             .collect();
@@ -85,13 +85,15 @@ impl Part for Groups {
         }
         let write = || {
             let write = Write::new(script, key(view.request_id));
-            write.with(view.seq).with(change.expiry)
+            write.with(view.seq.get()).with(change.expiry)
         };
         if changed.is_empty() {
             writes.push(write());
         }
         for groups in changed.chunks(GROUPS_AT_ONCE) {
-            let fields = groups.iter().map(|(index, group)| (*index, encode(group)));
+            let fields = groups
+                .iter()
+                .map(|(index, group)| (index.get(), encode(group)));
             writes.push(write().with_fields(fields));
         }
     }
@@ -136,7 +138,7 @@ impl Part for Groups {
         if parsed.is_none_or(|seq| seq > view.seq || Some(seq) < newest) && newest.is_some() {
             found.one("seq", Some(&view.seq.to_string()), seq.as_deref());
         }
-        for (index, group) in (0_u32..).zip(&view.groups) {
+        for (index, group) in GroupIndex::all().zip(&view.groups) {
             let field = fields.remove(&index.to_string());
             compare_one(index, group, field.as_deref(), found);
         }
@@ -150,7 +152,7 @@ impl Part for Groups {
     }
 }
 
-fn compare_one(index: u32, group: &GroupView, field: Option<&str>, found: &mut Differences) {
+fn compare_one(index: GroupIndex, group: &GroupView, field: Option<&str>, found: &mut Differences) {
     let Some(read) = field.and_then(|field| decode(field).ok()) else {
         return found.one(&index.to_string(), Some(&encode(group)), field);
     };

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::request::{Recorded, RequestId};
+use domain::request::{Recorded, RequestId, Sequence};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -55,13 +55,13 @@ struct EventsBody {
 /// The position of an event in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    pub sequence: u64,
+    pub sequence: Sequence,
     index: u32,
 }
 
 impl Place {
     pub const START: Self = Self {
-        sequence: 0,
+        sequence: Sequence::NONE,
         index: 0,
     };
 
@@ -147,7 +147,7 @@ async fn page(
     id: RequestId,
     place: Place,
     limit: usize,
-    seen: u64,
+    seen: Sequence,
 ) -> Result<Response, Problem> {
     let view = api.known(id, seen).await?;
     let most = Most {

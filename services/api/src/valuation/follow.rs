@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use futures::Stream;
 
 use crate::http::problem::Problem;
@@ -34,7 +34,7 @@ pub async fn follow(
     // Register before reading the log, so that no commit falls between the two.
     let waiter = api.waiters.register_stream(id, caller);
     let waiter = waiter.ok_or_else(too_many_streams)?;
-    api.known(id, 0).await?;
+    api.known(id, Sequence::NONE).await?;
     let stretch = after(&api, id, place, MOST).await?;
     let ended = stretch.has_ended(&api, id).await?;
     if ended && stretch.events.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::request::{Event, Payload, RequestId, Status};
+use domain::request::{Event, Payload, RequestId, Sequence, Status};
 use projections::{FailureView, RequestStatus, View};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -94,7 +94,7 @@ async fn end(
     id: RequestId,
     taken: &Submitted,
     mut waiter: Waiter,
-) -> Result<(End, u64), Problem> {
+) -> Result<(End, Sequence), Problem> {
     let mut look = taken.replayed;
     loop {
         if look {

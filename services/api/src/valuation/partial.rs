@@ -4,7 +4,7 @@ use axum::http::HeaderValue;
 use axum::response::Response;
 use domain::derivation::{Derivation, Halt};
 use domain::document::{Effort, TaskDocument};
-use domain::request::{Failure, Request, RequestId};
+use domain::request::{Failure, GroupIndex, Request, RequestId, TaskNumber};
 use runtime::Cost;
 
 use crate::http::problem::Problem;
@@ -71,7 +71,11 @@ impl Pieces {
     }
 
     /// The input of one task, as the orchestrator makes it.
-    pub(crate) fn task(&self, group: u32, task: u32) -> Result<Option<TaskDocument>, String> {
+    pub(crate) fn task(
+        &self,
+        group: GroupIndex,
+        task: TaskNumber,
+    ) -> Result<Option<TaskDocument>, String> {
         let mut derivation = self.assembled()?;
         for (uri, bytes) in &self.resources {
             let captured = derivation.capture(uri, bytes);

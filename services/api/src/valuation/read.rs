@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::Response;
-use domain::request::{InvalidId, RequestId};
+use domain::request::{InvalidId, RequestId, Sequence};
 use jiff::Timestamp;
 use nats::Commit;
 use projections::{View, fold};
@@ -25,7 +25,7 @@ const CATCH_UP: (u32, Duration) = (20, Duration::from_millis(25));
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     /// The request has gone past this sequence, or has ended.
-    Past(u64),
+    Past(Sequence),
     /// The request has ended.
     End,
 }
@@ -37,7 +37,7 @@ impl Api {
     pub(crate) async fn view(
         &self,
         request: RequestId,
-        seen: u64,
+        seen: Sequence,
     ) -> Result<Option<View>, Problem> {
         let seen = self
             .operations
@@ -51,9 +51,9 @@ impl Api {
         }
         let (looks, pause) = CATCH_UP;
         for look in 1..=looks {
-            let commits = self.log.read(request, 0).await?;
+            let commits = self.log.read(request, Sequence::NONE).await?;
             let view = fold(None, commits.iter().flat_map(Commit::recorded));
-            if view.as_ref().map_or(0, |view| view.seq) >= seen {
+            if view.as_ref().map_or(Sequence::NONE, |view| view.seq) >= seen {
                 if let Some(view) = &view {
                     self.operations.seen().note(request, view.seq);
                 }
@@ -75,7 +75,7 @@ impl Api {
     }
 
     /// The view of a request: 404 when the request never existed, 410 when it has expired.
-    pub(crate) async fn known(&self, request: RequestId, seen: u64) -> Result<View, Problem> {
+    pub(crate) async fn known(&self, request: RequestId, seen: Sequence) -> Result<View, Problem> {
         match self.view(request, seen).await? {
             None => Err(Problem::unknown(request)),
             Some(view) if self.seconds_left(&view) == Some(0) => Err(Problem::expired(request)),
@@ -97,7 +97,7 @@ impl Api {
         &self,
         caller: Caller,
         request: RequestId,
-        seen: u64,
+        seen: Sequence,
         until: Until,
         limit: Duration,
     ) -> Result<View, Problem> {
@@ -142,14 +142,14 @@ pub(crate) fn parse_id(text: &str) -> Result<RequestId, Problem> {
     })
 }
 
-/// The sequence that the caller has seen: an answer must not be older. It is 0 without the header.
-pub(crate) fn seen(headers: &HeaderMap) -> Result<u64, Problem> {
+/// The sequence that the caller has seen: an answer must not be older. It is `NONE` without the header.
+pub(crate) fn seen(headers: &HeaderMap) -> Result<Sequence, Problem> {
     let Some(value) = headers.get(SEQUENCE) else {
-        return Ok(0);
+        return Ok(Sequence::NONE);
     };
-    let sequence = value.to_str().ok().and_then(|text| text.parse().ok());
+    let sequence: Option<Sequence> = value.to_str().ok().and_then(|text| text.parse().ok());
     // A sequence is an int64, as documented.
-    let sequence = sequence.filter(|sequence| i64::try_from(*sequence).is_ok());
+    let sequence = sequence.filter(|sequence| i64::try_from(sequence.get()).is_ok());
     sequence.ok_or_else(|| {
         let message = "Fanfold-Sequence must be the number that an answer gave";
         Problem::new(StatusCode::BAD_REQUEST, "invalid-sequence", message)
@@ -157,7 +157,9 @@ pub(crate) fn seen(headers: &HeaderMap) -> Result<u64, Problem> {
 }
 
 /// Adds the sequence that the answer reflects.
-pub(crate) fn with_sequence(mut response: Response, sequence: u64) -> Response {
-    response.headers_mut().insert(SEQUENCE, sequence.into());
+pub(crate) fn with_sequence(mut response: Response, sequence: Sequence) -> Response {
+    response
+        .headers_mut()
+        .insert(SEQUENCE, sequence.get().into());
     response
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use nats::Scan;
 use projections::{Placed, View};
 
@@ -23,7 +23,7 @@ pub struct RequestIndex {
     /// The requests that the index does not have yet.
     begun: BTreeSet<Placed>,
     /// The last sequence of each request that has new commits since then.
-    reached: BTreeMap<RequestId, u64>,
+    reached: BTreeMap<RequestId, Sequence>,
 }
 
 impl RequestIndex {
@@ -37,26 +37,26 @@ impl RequestIndex {
         for shard in 0..api.log.shards() {
             let noted = api.store.checkpoint(shard).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "the index cannot be read; reading the log");
-                0
+                Sequence::NONE
             });
-            index.indexed.push(noted > 0);
-            index.read_log(api, shard, noted + 1).await?;
+            index.indexed.push(noted > Sequence::NONE);
+            index.read_log(api, shard, noted.next()).await?;
         }
         Ok(index)
     }
 
-    async fn read_log(&mut self, api: &Api, shard: u8, from: u64) -> Result<(), Problem> {
+    async fn read_log(&mut self, api: &Api, shard: u8, from: Sequence) -> Result<(), Problem> {
         // Reading a whole log takes time and memory, so only a few callers read it at once.
         let Ok(_turn) = api.scanning.acquire().await else {
             let message = "the list cannot be made now; try again";
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(Problem::new(status, "list-unavailable", message).retry_after(1));
         };
-        let mut scan = Scan::open(&api.connection, shard, from, u64::MAX).await?;
+        let mut scan = Scan::open(&api.connection, shard, from, Sequence::MAX).await?;
         while let Some(commits) = scan.next_each(SCAN_CHUNK).await? {
             // A commit that cannot be read must not hide the others.
             for commit in commits.into_iter().flatten() {
-                if commit.previous == 0 {
+                if commit.previous == Sequence::NONE {
                     self.begun.insert(Placed::new(commit.request, commit.at));
                 }
                 self.reached.insert(commit.request, commit.sequence);
@@ -94,7 +94,11 @@ impl RequestIndex {
 
     /// The view of a request; `None` when the request has expired.
     pub async fn view(&self, api: &Api, request: RequestId) -> Result<Option<View>, Problem> {
-        let reached = self.reached.get(&request).copied().unwrap_or(0);
+        let reached = self
+            .reached
+            .get(&request)
+            .copied()
+            .unwrap_or(Sequence::NONE);
         let view = match api.view(request, reached).await {
             Err(problem) if problem.is_unreadable() => return Ok(None),
             view => view?,

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::request::{RequestId, Status};
+use domain::request::{GroupIndex, RequestId, Sequence, Status};
 use jiff::Timestamp;
 use projections::{FailureView, GroupStatus, View};
 use serde::Serialize;
@@ -31,10 +31,12 @@ pub struct StatusBody {
     #[schema(value_type = String)]
     status: Status,
     /// The last commit that changed it.
-    sequence: u64,
+    #[schema(value_type = u64)]
+    sequence: Sequence,
     group_count: u32,
     /// The group that started last, from 0.
-    current_group: Option<u32>,
+    #[schema(value_type = Option<u32>)]
+    current_group: Option<GroupIndex>,
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -160,7 +162,7 @@ pub async fn status(
 }
 
 /// The sequence of the version that the caller has.
-fn known_sequence(headers: &HeaderMap) -> Option<u64> {
+fn known_sequence(headers: &HeaderMap) -> Option<Sequence> {
     conditional::tags(headers).find_map(|tag| tag.split('.').next()?.parse().ok())
 }
 

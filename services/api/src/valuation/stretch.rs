@@ -43,7 +43,7 @@ pub async fn after(api: &Api, id: RequestId, place: Place, most: Most) -> Result
     let mut stretch = Stretch::default();
     // Start with the commit of the position itself: it may hold more events, and it tells whether
     // the request ended there.
-    let mut next = Some(place.sequence.saturating_sub(1));
+    let mut next = Some(place.sequence.before());
     while let Some(after) = next {
         // Every commit has at least one event, but the commit of the position may have none left to
         // show.
@@ -102,7 +102,7 @@ impl Stretch {
 
 #[cfg(test)]
 mod tests {
-    use domain::request::Event;
+    use domain::request::{Event, Sequence};
     use jiff::Timestamp;
 
     use super::*;
@@ -113,8 +113,8 @@ mod tests {
         let cancelled = Event::Cancelled(serde_json::from_value(cancelled).unwrap());
         Commit {
             request: RequestId::new(uuid::Uuid::nil()),
-            sequence,
-            previous: 0,
+            sequence: Sequence::new(sequence),
+            previous: Sequence::NONE,
             at: Timestamp::UNIX_EPOCH,
             traceparent: None,
             events: vec![cancelled; events],

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::request::{Event, Payload, Request, RequestId, State as Stands, evolve};
+use domain::request::{
+    Event, GroupIndex, Payload, Request, RequestId, Sequence, State as Stands, TaskNumber, evolve,
+};
 use projections::{ResultPlace, TaskView};
 use runtime::Cost;
 use serde::Serialize;
@@ -67,11 +69,9 @@ pub async fn task(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
-    let number = |text: &str| {
-        let number = text.parse::<u32>();
-        number.map_err(|_| query::refused("a group and a task are named by their numbers"))
-    };
-    let (group, task) = (number(&group)?, number(&task)?);
+    let unnumbered = |_| query::refused("a group and a task are named by their numbers");
+    let group: GroupIndex = group.parse().map_err(unnumbered)?;
+    let task: TaskNumber = task.parse().map_err(unnumbered)?;
     let view = api.known(id, seen(&headers)?).await?;
     let found = {
         let index = api.indexes.of(id);
@@ -86,8 +86,7 @@ pub async fn task(
     let place = api.task_documents.take(caller, 1);
     let place = place.map_err(|_| overloaded("others read task documents; try again"))?;
     let request = before(&api, id, group).await?;
-    let index = usize::try_from(group).unwrap_or(usize::MAX);
-    let pieces = api.pieces(id, &request, index).await?;
+    let pieces = api.pieces(id, &request, group.index()).await?;
     let making = move || pieces.task(group, task);
     let made = at_cost(&api.pool, Cost::Costly, making).await?;
     let made = made.map_err(|reason| unreadable(id, &reason))?;
@@ -117,9 +116,9 @@ pub async fn task(
 }
 
 /// The request at the start of a group: with the results of the earlier groups, and no others.
-async fn before(api: &Api, id: RequestId, group: u32) -> Result<Request, Problem> {
+async fn before(api: &Api, id: RequestId, group: GroupIndex) -> Result<Request, Problem> {
     let mut state = Stands::Absent;
-    let mut next = Some(0);
+    let mut next = Some(Sequence::NONE);
     while let Some(after) = next {
         let page = api.log.read_page(id, after, PAGE).await?;
         for event in page.commits.iter().flat_map(|commit| &commit.events) {
@@ -141,7 +140,7 @@ async fn result(
     task: &TaskView,
     place: ResultPlace,
 ) -> Result<Payload, Problem> {
-    let page = api.log.read_page(id, place.sequence - 1, 1).await?;
+    let page = api.log.read_page(id, place.sequence.before(), 1).await?;
     let events = page.commits.into_iter().flat_map(|commit| commit.events);
     let mut results = events.filter_map(|event| match event {
         Event::TaskSucceeded(done) if (done.group, done.task) == (task.group, task.task) => {

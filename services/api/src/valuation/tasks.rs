@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use domain::request::{Fault, RequestId};
+use domain::request::{AttemptNumber, Fault, GroupIndex, RequestId, TaskNumber};
 use jiff::Timestamp;
 use projections::{TaskStatus, TaskView};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,8 @@ const LOOKED_AT_TOGETHER: usize = 5_000;
 #[into_params(parameter_in = Query)]
 pub struct TasksQuery {
     /// Only tasks of this group, from 0.
-    group: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    group: Option<GroupIndex>,
     /// Only tasks that stand so: `pending`, `succeeded`, `failed` or `stopped`.
     #[param(value_type = Option<String>, pattern = "^(pending|succeeded|failed|stopped)$")]
     status: Option<TaskStatus>,
@@ -55,9 +56,11 @@ struct TasksBody {
 #[schema(as = Task)]
 pub struct TaskBody {
     /// The group, from 0.
-    group: u32,
+    #[schema(value_type = u32)]
+    group: GroupIndex,
     /// The task, from 1.
-    task: u32,
+    #[schema(value_type = u32)]
+    task: TaskNumber,
     /// `pending`, `succeeded`, `failed` or `stopped`.
     #[schema(value_type = String)]
     status: TaskStatus,
@@ -73,7 +76,8 @@ pub struct TaskBody {
 #[schema(as = Attempt)]
 struct AttemptBody {
     /// Its number, from 1.
-    attempt: u32,
+    #[schema(value_type = u32)]
+    attempt: AttemptNumber,
     worker: String,
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
@@ -164,7 +168,7 @@ pub async fn tasks(
     Ok(with_sequence(Json(body).into_response(), view.seq))
 }
 
-pub(crate) fn place(text: &str) -> Result<(u32, u32), Problem> {
+pub(crate) fn place(text: &str) -> Result<(GroupIndex, TaskNumber), Problem> {
     let place = text.split_once(':');
     let place = place.and_then(|(group, task)| Some((group.parse().ok()?, task.parse().ok()?)));
     place.ok_or_else(|| query::refused("after is group:task, as an answer's next"))

@@ -1,5 +1,6 @@
 //! `fanfold deployment set`: a change of facts, with what follows from it at the broker.
 
+use domain::request::Sequence;
 use std::collections::BTreeSet;
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
@@ -106,7 +107,7 @@ async fn check_shards(connection: &Connection, from: &Facts, to: &Facts) -> anyh
     let shards: u8 = from.get("SHARDS").map_or(Ok(1), |shards| shards.parse())?;
     for shard in 0..shards {
         match connection.extent(shard).await {
-            Ok(extent) if extent.last > 0 => {
+            Ok(extent) if extent.last > Sequence::NONE => {
                 bail!("SHARDS cannot change: the log has data, and its requests would be lost")
             }
             Ok(_) | Err(Error::Missing(_)) => {}

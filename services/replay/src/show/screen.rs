@@ -63,7 +63,7 @@ fn head(text: &mut String, story: &Story, paint: Paint) {
         "{}\n",
         wrap(&words::cause(&story.cause(), now), paint.width, "  ")
     );
-    let redrives = story.state.request().map_or(0, |request| request.redrives);
+    let redrives = story.state.request().map_or(0, |request| request.run.get());
     let mut facts = format!(
         "received {} · {} · {}",
         time(view.received_at),

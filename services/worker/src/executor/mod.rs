@@ -15,6 +15,7 @@ pub mod reference;
 mod result;
 mod walk;
 
+use domain::request::{AttemptNumber, GroupIndex, TaskNumber};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,11 +36,11 @@ pub struct Task {
     /// The configured type that chose this worker.
     pub task_type: String,
     /// The group's index within the request, from 0.
-    pub group: u32,
+    pub group: GroupIndex,
     /// The task's number within its group, from 1.
-    pub task: u32,
+    pub task: TaskNumber,
     /// Which attempt this is, from 1.
-    pub attempt: u32,
+    pub attempt: AttemptNumber,
     /// Where in a trace of the submitter's the request belongs, as W3C Trace Context writes it.
     pub traceparent: Option<String>,
     /// The task document: XML in UTF-8.

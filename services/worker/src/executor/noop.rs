@@ -9,7 +9,7 @@ pub(super) fn result(task: &Task) -> Bytes {
         "<vnml><project><group><valuation name=\"noop\"><analytics><price><amount>{}.00</amount>\
          </price></analytics><note>no work was done</note><vndb externalId=\"{task}\"/>\
          </valuation></group></project></vnml>",
-        (group + 1) * 100 + task
+        (group.get() + 1) * 100 + task.get()
     )
     .into()
 }

@@ -1,14 +1,15 @@
 //! What all executors have in common.
 
 use super::*;
+use domain::request::{AttemptNumber, GroupIndex, TaskNumber};
 
 fn task() -> Task {
     Task {
         request_id: "r".to_owned(),
         task_type: "default".to_owned(),
-        group: 0,
-        task: 1,
-        attempt: 1,
+        group: GroupIndex::FIRST,
+        task: TaskNumber::FIRST,
+        attempt: AttemptNumber::FIRST,
         traceparent: None,
         document: Bytes::from("<anything/>"),
     }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::request::{Next, Payload, Report, RequestId, RetryPolicy, TaskId, Verdict};
+use domain::request::{
+    AttemptNumber, GroupIndex, Next, Payload, Report, RequestId, RetryPolicy, TaskId, TaskNumber,
+    Verdict,
+};
 use harness::{World, until};
 use nats::{
     Attempts, Connection, DeadLetters, Deliveries, First, Options, Payloads, Pull, PullOptions,
@@ -80,8 +83,8 @@ impl Site {
     async fn send(&self, document: &Payload) {
         let id = TaskId {
             request: RequestId::new(uuid::Uuid::now_v7()),
-            group: 0,
-            task: 1,
+            group: GroupIndex::FIRST,
+            task: TaskNumber::FIRST,
         };
         let tasks = Tasks::new(self.connection.clone());
         let sending = tasks.send("default", id, Attempts::default(), document, None);
@@ -106,7 +109,7 @@ impl Site {
         let delivery = reports.next().await.unwrap().swap_remove(0);
         let stored = StoredReport::parse(delivery).ok().unwrap();
         match stored.reports.as_slice() {
-            [Report::Outcome(outcome)] => (outcome.attempt, outcome.verdict.clone()),
+            [Report::Outcome(outcome)] => (outcome.attempt.get(), outcome.verdict.clone()),
             other => panic!("{other:?}"),
         }
     }
@@ -192,7 +195,11 @@ async fn a_task_whose_document_is_waited_for_is_given_back_by_a_worker_that_ends
     site.context.shutdown.soft();
     attempt.await.unwrap();
     site.pull.release(1);
-    assert_eq!(site.take().await.attempt, 2, "it comes again");
+    assert_eq!(
+        site.take().await.attempt,
+        AttemptNumber::new(2),
+        "it comes again"
+    );
     let jetstream = site.world.jetstream().await;
     let reports = jetstream.get_stream("REPORTS").await.unwrap();
     assert_eq!(reports.cached_info().state.messages, 0);

@@ -1,5 +1,6 @@
 //! Real programs, made of `sh`.
 
+use domain::request::{AttemptNumber, GroupIndex, TaskNumber};
 use std::path::Path;
 
 use tokio::io::AsyncReadExt;
@@ -19,9 +20,9 @@ fn task() -> Task {
     Task {
         request_id: "0190".to_owned(),
         task_type: "bonds".to_owned(),
-        group: 2,
-        task: 7,
-        attempt: 3,
+        group: GroupIndex::new(2),
+        task: TaskNumber::new(7),
+        attempt: AttemptNumber::new(3),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         document: Bytes::from(RESULT),
     }

@@ -133,9 +133,9 @@ impl Http {
             .header(CONTENT_TYPE, "application/xml; charset=utf-8")
             .header("fanfold-request-id", request_id)
             .header("fanfold-task-type", &task.task_type)
-            .header("fanfold-group", *group)
-            .header("fanfold-task", *number)
-            .header("fanfold-attempt", task.attempt)
+            .header("fanfold-group", group.get())
+            .header("fanfold-task", number.get())
+            .header("fanfold-attempt", task.attempt.get())
             .header("idempotency-key", format!("{request_id}/{group}/{number}"))
             .body(task.document.clone());
         if let Some(traceparent) = &task.traceparent {

@@ -51,6 +51,16 @@ impl Commit {
         })
     }
 
+    /// Whether the request has ended after this commit. `None` if the commit has outcomes of tasks
+    /// only: one of them may come after the end.
+    #[must_use]
+    pub fn has_ended(&self) -> Option<bool> {
+        let outcome =
+            |event: &&Event| matches!(event, Event::TaskSucceeded(_) | Event::TaskFailed(_));
+        let last = self.events.iter().rev().find(|event| !outcome(event));
+        last.map(Event::is_terminal)
+    }
+
     /// Whether the request ends with this commit.
     #[must_use]
     pub fn is_terminal(&self) -> bool {

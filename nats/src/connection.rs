@@ -4,9 +4,10 @@ use std::time::Duration;
 use async_nats::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::{self, message::PublishMessage};
-use async_nats::{Client, ConnectOptions, Event, HeaderMap};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr};
 use bytes::Bytes;
 
+use crate::credentials::with_credentials;
 use crate::denied::Denied;
 use crate::error::{Refusal, refusal};
 use crate::{Error, account, size};
@@ -74,14 +75,13 @@ impl Connection {
                 redacted(&options.url)
             ))
         };
-        let servers: Vec<String> = options
-            .url
-            .split(',')
-            .map(|u| u.trim().to_owned())
-            .collect();
+        let servers = options.url.split(',').map(|url| url.trim().parse());
+        let servers: Vec<ServerAddr> = servers
+            .collect::<Result<_, _>>()
+            .map_err(|error: std::io::Error| unreachable(error.to_string()))?;
         let denied = Denied::default();
         let said = denied.clone();
-        let connecting = ConnectOptions::new()
+        let connect = ConnectOptions::new()
             .name(&options.name)
             .connection_timeout(options.connect_timeout)
             .request_timeout(Some(options.request_timeout))
@@ -95,8 +95,8 @@ impl Connection {
                     }
                     log_event(&event);
                 }
-            })
-            .connect(servers);
+            });
+        let connecting = with_credentials(connect, &servers)?.connect(servers);
         let client = tokio::time::timeout(options.connect_timeout, connecting)
             .await
             .map_err(|_| unreachable(format!("waited {:?}", options.connect_timeout)))?

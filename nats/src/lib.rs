@@ -6,6 +6,7 @@ mod batch;
 mod commit;
 mod connection;
 mod costs;
+mod credentials;
 mod dead_letters;
 mod declare;
 mod delivery;

@@ -34,6 +34,11 @@ async fn what_cannot_be_read_is_set_aside_as_it_is_and_blocks_nothing() {
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
     let client = program.client();
+    // The first recovery drops whatever is in the queues.
+    until("the queues are filled", || async {
+        program.log().contains("the queues are filled")
+    })
+    .await;
     let partition = partition();
     let body: &[u8] = b"{ not \xff JSON";
     // First, so that whatever is said of the request finds its log as it is.

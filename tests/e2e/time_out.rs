@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
-use harness::{Program, Reply, Valuer, World, result_of, until, until_some};
-use reqwest::StatusCode;
+use harness::{Client, Program, Reply, Valuer, World, result_of, until, until_some};
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::{document, history, messages, nothing_is_stuck, post, up};
+use crate::{document, fanfold, history, messages, nothing_is_stuck, post, up};
 
 /// A service that answers its first attempts when it is told to, and others at once.
 async fn waiting() -> (Valuer, Arc<watch::Sender<bool>>) {
@@ -232,6 +232,38 @@ async fn a_result_that_comes_after_the_end_is_recorded_and_changes_nothing() {
     assert_eq!(status["status"], "failed");
     let ends = history(&world, &id).await;
     assert_eq!(ends.iter().filter(|event| *event == "failed").count(), 1);
+    nobody_waits_for_more(&world, &client, &id).await;
     go.send_replace(true);
     worker.signal(rustix::process::Signal::CONT);
+}
+
+/// Whoever follows a request that has ended gets every event and then the end, also where the
+/// outcome of a task came after the end.
+async fn nobody_waits_for_more(world: &World, client: &Client, id: &str) {
+    let stream = |after: Option<&str>| {
+        let path = format!("/valuation/{id}/events");
+        let call = client.call(Method::GET, &path);
+        let call = call.header("accept", "text/event-stream");
+        let call = match after {
+            Some(after) => call.header("last-event-id", after),
+            None => call,
+        };
+        tokio::time::timeout(harness::LIMIT, client.send(call))
+    };
+    let all = stream(None).await.expect("the stream ends");
+    let ids = all
+        .body
+        .lines()
+        .filter_map(|line| line.strip_prefix("id: "));
+    let ids: Vec<&str> = ids.collect();
+    assert!(all.body.contains("task-succeeded"), "{}", all.body);
+    // After the late outcome, and after the end before it.
+    for (after, status) in [(ids[ids.len() - 1], 204), (ids[ids.len() - 2], 200)] {
+        let answer = stream(Some(after)).await.expect("the stream ends");
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+    let show = ["replay", "show", id, "--follow"];
+    let shown = tokio::time::timeout(harness::LIMIT, fanfold(world, &show));
+    let shown = shown.await.expect("it ends");
+    assert!(shown.ok, "{}", shown.err);
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
+mod credentials;
 mod dead_letters;
 mod denied;
 mod deployment;

@@ -44,7 +44,7 @@ pub async fn request(live: &Live, story: Story, json: bool) -> Result<Finding, E
                 last = entry.at;
             }
             sequence = commit.sequence;
-            ended = commit.is_terminal();
+            ended = commit.has_ended().unwrap_or(ended);
         }
     }
     Ok(Finding::Fine)

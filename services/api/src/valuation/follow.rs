@@ -36,7 +36,8 @@ pub async fn follow(
     let waiter = waiter.ok_or_else(too_many_streams)?;
     api.known(id, Sequence::NONE).await?;
     let stretch = after(&api, id, place, MOST).await?;
-    if stretch.ended && stretch.events.is_empty() {
+    let ended = stretch.has_ended(&api, id).await?;
+    if ended && stretch.events.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let heartbeat = KeepAlive::new()
@@ -49,7 +50,7 @@ pub async fn follow(
         waiter,
         events: stretch.events.into(),
         more: stretch.more,
-        ended: stretch.ended,
+        ended,
     };
     let stream = Sse::new(following.stream()).keep_alive(heartbeat);
     // Tell a proxy such as nginx not to buffer the events.
@@ -97,9 +98,9 @@ impl Following {
                 }
             }
             let stretch = after(&self.api, self.id, self.place, MOST).await.ok()?;
+            self.ended = stretch.has_ended(&self.api, self.id).await.ok()?;
             self.events = stretch.events.into();
             self.more = stretch.more;
-            self.ended = stretch.ended;
         }
     }
 }

@@ -24,8 +24,9 @@ pub struct Stretch {
     pub events: Vec<Shown>,
     /// Whether the log has more events after these.
     pub more: bool,
-    /// Whether the request ended with these events.
-    pub ended: bool,
+    /// Whether the request has ended after these events. `None` if they do not say: the outcome of a
+    /// task may come after the end.
+    ended: Option<bool>,
     bytes: usize,
 }
 
@@ -60,6 +61,15 @@ pub async fn after(api: &Api, id: RequestId, place: Place, most: Most) -> Result
 }
 
 impl Stretch {
+    /// Whether the request has ended and no event comes after these.
+    pub async fn has_ended(&self, api: &Api, id: RequestId) -> Result<bool, Problem> {
+        match self.ended {
+            _ if self.more => Ok(false),
+            Some(ended) => Ok(ended),
+            None => Ok(api.known(id, 0).await?.status.plain().is_terminal()),
+        }
+    }
+
     /// Adds the events of a commit that come after the position, as far as the limits allow.
     /// Returns whether all of them fit.
     fn take_in(&mut self, commit: &Commit, place: Place, most: Most) -> Result<bool, Problem> {
@@ -84,7 +94,8 @@ impl Stretch {
                 json,
             });
         }
-        self.ended = commit.is_terminal();
+        // A late outcome says nothing of the end.
+        self.ended = commit.has_ended().or(self.ended);
         Ok(true)
     }
 }
@@ -125,11 +136,11 @@ mod tests {
         let commit = commit(7, 3, "why");
         assert!(three.take_in(&commit, Place::START, most(3)).unwrap());
         assert_eq!(places(&three), ["7:0", "7:1", "7:2"]);
-        assert!(three.ended);
+        assert_eq!(three.ended, Some(true));
         let mut two = Stretch::default();
         assert!(!two.take_in(&commit, Place::START, most(2)).unwrap());
         assert_eq!(places(&two), ["7:0", "7:1"]);
-        assert!(!two.ended, "there is more");
+        assert_eq!(two.ended, None, "there is more");
         let mut rest = Stretch::default();
         let place = two.events[1].place;
         assert!(rest.take_in(&commit, place, most(2)).unwrap());

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use domain::feed::CloudEvent;
-use domain::request::RequestId;
+use domain::request::{RequestId, Sequence};
 use nats::Commit;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -66,7 +66,12 @@ impl Stretch {
         match self.ended {
             _ if self.more => Ok(false),
             Some(ended) => Ok(ended),
-            None => Ok(api.known(id, 0).await?.status.plain().is_terminal()),
+            None => Ok(api
+                .known(id, Sequence::default())
+                .await?
+                .status
+                .plain()
+                .is_terminal()),
         }
     }
 

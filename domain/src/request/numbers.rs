@@ -206,3 +206,48 @@ impl Sequence {
         (self.0..=last.0).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_written_read_and_shown_as_the_bare_number() {
+        let number = TaskNumber::new(17);
+        assert_eq!(serde_json::to_value(number).unwrap(), json!(17));
+        assert_eq!(
+            serde_json::from_value::<TaskNumber>(json!(17)).unwrap(),
+            number
+        );
+        assert_eq!("17".parse(), Ok(number));
+        assert_eq!(format!("{number} {number:?} {number:>4}"), "17 17   17");
+        assert_eq!(format!("{:?}", Some(Run::FIRST)), "Some(0)");
+    }
+
+    #[test]
+    fn the_schema_of_a_number_is_that_of_the_bare_number() {
+        assert_eq!(
+            schemars::schema_for!(GroupIndex),
+            schemars::schema_for!(u32)
+        );
+        assert_eq!(schemars::schema_for!(Sequence), schemars::schema_for!(u64));
+    }
+
+    #[test]
+    fn no_group_has_a_task_0() {
+        let none = TaskNumber::new(0);
+        assert_eq!((none.index(), none.is_within(3)), (None, false));
+        let places: Vec<_> = TaskNumber::up_to(3).map(TaskNumber::index).collect();
+        assert_eq!(places, [Some(0), Some(1), Some(2)]);
+        assert!(TaskNumber::new(3).is_within(3) && !TaskNumber::new(4).is_within(3));
+    }
+
+    #[test]
+    fn the_next_of_the_largest_is_the_largest() {
+        assert_eq!(Sequence::MAX.next(), Sequence::MAX);
+        assert_eq!(Sequence::NONE.before(), Sequence::NONE);
+        assert_eq!(GroupIndex::after(2), GroupIndex::FIRST.next().next());
+    }
+}

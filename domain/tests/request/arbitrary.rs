@@ -216,7 +216,7 @@ pub fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Any event, its groups of a size that a state can hold in a test.
+/// Any event, with groups small enough for a state in a test.
 pub fn small_event() -> impl Strategy<Value = Event> {
     event().prop_map(|mut event| {
         match &mut event {

@@ -80,7 +80,7 @@ impl Shard {
             return Ok(());
         }
         let Some(begun) = self.suspects.begin(sequence, request).await? else {
-            tracing::error!(sequence, "a commit is passed over: {CONVICTED}");
+            tracing::error!(sequence, "a commit is skipped: {CONVICTED}");
             return match request {
                 Some(request) => self.stops.stop(request, sequence, &CONVICTED).await,
                 None => Ok(()),

@@ -40,7 +40,8 @@ pub struct Shard {
     pub trimmed: Instant,
     /// The last sequence whose events this instance has published to the feed.
     pub published: u64,
-    /// Whether commits are projected one by one, and those that cannot be projected are set aside.
+    /// Whether to project commits one by one, and to stop the views of those that cannot be
+    /// projected.
     pub singly: bool,
     pub suspects: Suspects,
 }
@@ -71,7 +72,7 @@ impl Shard {
                     Some(Err(error)) => {
                         let blame = error.is_of_its_commit();
                         blamed = if blame { blamed + 1 } else { 0 };
-                        tracing::warn!(%error, "projecting is tried again");
+                        tracing::warn!(%error, "the projection of a shard will be tried again");
                     }
                 }
                 if !shutdown.pause(RETRY_PAUSE).await {
@@ -141,12 +142,7 @@ impl Shard {
 
     async fn rebuild(&mut self, from: u64, to: u64) -> Result<(), Error> {
         let shard = self.number;
-        tracing::warn!(
-            shard,
-            from,
-            to,
-            "Redis is not what it was: building the views again"
-        );
+        tracing::warn!(shard, from, to, "Redis lost data: rebuilding the views");
         self.views.forget();
         self.stops.reload().await?;
         self.project_log(from + 1, to, Make::Views).await?;
@@ -154,7 +150,7 @@ impl Shard {
         if found < from {
             return Err(Error::Emptied);
         }
-        tracing::info!(shard, to, "the views are built again");
+        tracing::info!(shard, to, "rebuilt the views");
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
-//! What documents cost: checking them, splitting them and assembling them, from one task to a
-//! hundred thousand, with the memory it takes. `cargo bench -p domain --bench documents`;
-//! `TASKS=100` in the environment is for that size only.
+//! Measures the cost of documents: checking, splitting and assembling them, from one task to a
+//! hundred thousand, with their memory. `cargo bench -p domain --bench documents`; `TASKS=100` in
+//! the environment measures that size only.
 #![allow(
     clippy::unwrap_used,
     clippy::format_push_string,
     clippy::format_collect
-)] // A broken bench is to stop.
+)] // A broken bench must stop.
 
 use domain::request::TaskNumber;
 use std::hint::black_box;
@@ -20,15 +20,15 @@ static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 const TASKS: [usize; 4] = [1, 100, 10_000, 100_000];
 
-/// Those of `TASKS` in the environment, or all four.
+/// The size in `TASKS` of the environment, or all four sizes.
 fn tasks() -> Vec<usize> {
-    // A bench is no part of the domain.
+    // A bench may read the environment; the domain may not.
     #[expect(clippy::disallowed_methods)]
     let one = std::env::var("TASKS").ok().and_then(|one| one.parse().ok());
     one.map_or_else(|| TASKS.to_vec(), |one| vec![one])
 }
 
-/// The size of the document of 10,000 tasks, as the target has it.
+/// The size of the document of 10,000 tasks, as the performance target defines it.
 const TEN_MEBIBYTES: usize = 10 * 1024 * 1024;
 /// The shared definitions of each kind.
 const DEFINITIONS: usize = 50;
@@ -45,8 +45,8 @@ fn roomy() -> Limits {
     }
 }
 
-/// A document of so many valuations that each select shared definitions and have a part of their
-/// own, about a KiB each.
+/// A document of this many valuations. Each selects shared definitions and has a part of its own,
+/// about a KiB.
 fn document(tasks: usize) -> String {
     let mut xml = String::from("<?xml version=\"1.0\"?>\n<vnml>\n  <project name=\"bench\">\n");
     for index in 0..DEFINITIONS {
@@ -78,7 +78,7 @@ fn accepted(tasks: usize) -> Document {
     Document::accept(document(tasks).as_bytes(), &roomy()).unwrap()
 }
 
-/// What a submission does with a document: accept it, and make its fingerprint.
+/// The work of a submission: accept a document, and make its fingerprint.
 #[divan::bench(args = tasks(), max_time = 2)]
 fn check(bencher: Bencher, tasks: usize) {
     let xml = document(tasks);

@@ -1,4 +1,4 @@
-//! What a request may do: pure, with no async of its own, no clock and no I/O.
+//! The rules of a request: pure, with no async of its own, no clock and no I/O.
 
 pub mod derivation;
 pub mod document;

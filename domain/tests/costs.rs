@@ -1,4 +1,4 @@
-//! Documents that cost much for few bytes: each kind ends at a limit of its document's budget, or
+//! Documents that cost much for few bytes. Each kind ends at a limit of its document's budget, or
 //! stays within it, in less than the processor time that a refusal may take.
 
 #![allow(
@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::format_push_string,
     clippy::format_collect
-)] // A broken case is to stop the test.
+)] // A broken case must stop the test.
 
 mod processor;
 
@@ -38,7 +38,7 @@ fn attributes(prefix: &str, count: usize) -> String {
     (0..count).map(|n| format!(" {prefix}{n}='v'")).collect()
 }
 
-/// Plans the first group and makes all of its tasks: the bytes of them.
+/// Plans the first group and makes all of its tasks. Returns their bytes.
 fn tasks(xml: &str) -> Result<usize, HydrationError> {
     let document = Document::accept(xml.as_bytes(), &Limits::default())
         .unwrap_or_else(|refusal| panic!("{refusal}"));
@@ -69,7 +69,7 @@ fn tasks(xml: &str) -> Result<usize, HydrationError> {
     made
 }
 
-/// The limit that ended it, by its name.
+/// The name of the limit that ended the work.
 #[track_caller]
 fn ends_at(xml: &str, limit: &str) {
     let error = tasks(xml).unwrap_err();
@@ -156,7 +156,7 @@ fn more_attributes_than_one_element_may_have_are_not_made() {
 }
 
 #[test]
-fn the_same_merge_for_each_of_many_valuations_ends_at_what_the_document_may_make() {
+fn the_same_merge_for_each_of_many_valuations_ends_at_a_limit_of_the_document() {
     let definitions = format!(
         "<m{}/><n><o select='/vnml/project/m'{}/></n>",
         attributes("a", 5_000),
@@ -239,7 +239,7 @@ fn many_tasks_that_each_bring_in_a_large_document_are_refused_before_one_is_made
         assert!(used < SOON, "used {used:?} of the processor");
         let refused = counted.unwrap_err().to_string();
         assert!(refused.contains("max-task-bytes"), "{refused}");
-        // No more is taken for granted than is written.
+        // The budget counts no more than is written.
         let fits = 400;
         let xml = document(definitions, &valuation.repeat(fits));
         let few = Document::accept(xml.as_bytes(), &Limits::default()).unwrap();
@@ -248,7 +248,7 @@ fn many_tasks_that_each_bring_in_a_large_document_are_refused_before_one_is_made
 }
 
 #[test]
-fn what_surrounds_every_group_is_written_once() {
+fn the_parts_common_to_all_groups_are_written_once() {
     let note = format!("<note>{}</note>", "n".repeat(2_000_000));
     let groups = "<group/>".repeat(5_000) + &"<group><valuation/></group>".repeat(300);
     let xml = format!("<vnml><project>{note}{groups}</project></vnml>");
@@ -338,7 +338,7 @@ fn attributes_whose_prefixes_meet_are_written_in_one_pass() {
 }
 
 #[test]
-fn a_document_is_no_dearer_for_what_is_made_again() {
+fn making_a_task_again_costs_a_document_nothing_more() {
     let definitions = "<m><a/></m>";
     let valuations = "<valuation><m select='/vnml/project/m'/></valuation>".repeat(10);
     let xml = document(definitions, &valuations);
@@ -371,7 +371,7 @@ fn a_document_is_no_dearer_for_what_is_made_again() {
 }
 
 #[test]
-fn what_is_no_short_piece_of_work_is_given_up_and_not_charged() {
+fn work_beyond_the_short_effort_is_abandoned_and_not_charged() {
     let definitions = format!("<m/>{}", "<x/>".repeat(3_000));
     let valuation =
         "<valuation><m select='/vnml/project/m[count(//x[count(//x)&gt;1])&gt;1]'/></valuation>";

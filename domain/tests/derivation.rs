@@ -98,7 +98,7 @@ fn a_derivation_asks_for_recorded_bytes_in_the_order_of_the_log() {
 }
 
 #[test]
-fn resources_are_captured_before_a_group_starts_and_the_derivation_goes_on_from_there() {
+fn resources_are_captured_before_a_group_starts_and_the_derivation_resumes() {
     let mut derived = derivation(
         "<vnml><project><group name=\"a\"/><group name=\"b\"><valuation href=\"s3://m/v\"/></group>\
          </project></vnml>",
@@ -185,7 +185,7 @@ fn the_outline_of_a_document_has_its_groups_and_the_tasks_that_can_start_at_once
 }
 
 #[test]
-fn a_derivation_passes_so_many_empty_groups_at_once_unless_the_effort_is_whole() {
+fn a_derivation_passes_a_limited_number_of_empty_groups_unless_the_effort_is_whole() {
     let xml = format!("<vnml><project>{}</project></vnml>", "<group/>".repeat(600));
     let mut derived = derivation(&xml);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! The feed's contract: its schemas and its `AsyncAPI` document change only on purpose, and every
-//! event that was ever stored in it can still be read.
+//! The contract of the feed: its schemas and its `AsyncAPI` document change only on purpose, and
+//! every event that the feed ever had can still be read.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
@@ -12,18 +12,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 #[test]
-fn the_asyncapi_document_is_what_it_was() {
+fn the_asyncapi_document_is_unchanged() {
     insta::assert_json_snapshot!(asyncapi());
 }
 
 #[test]
-fn the_schemas_are_what_they_were() {
+fn the_schemas_are_unchanged() {
     for kind in EventKind::all() {
         insta::assert_json_snapshot!(kind.name(), schema(kind));
     }
 }
 
-/// Reads data as its type and writes it again: all of it must be there.
+/// Reads data as its type and writes it again. No field may be lost.
 fn through<T: DeserializeOwned + Serialize>(data: &Value) -> Value {
     let read: T = serde_json::from_value(data.clone()).unwrap();
     serde_json::to_value(read).unwrap()

@@ -1,6 +1,6 @@
 //! The golden cases: documents with exact answers.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // A broken case is to stop the test.
+#![allow(clippy::unwrap_used, clippy::panic)] // A broken case must stop the test.
 
 use domain::request::TaskNumber;
 use std::fs;
@@ -15,7 +15,7 @@ fn golden(kind: &str) -> Vec<PathBuf> {
         .join("../tests/golden")
         .join(kind);
     let mut cases = folders(&root);
-    // The two cases whose documents came from elsewhere are read where they are.
+    // The documents of two cases came from elsewhere, and are read there.
     let shared = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../shared/golden")
         .join(kind);

@@ -1,11 +1,11 @@
-//! Documents made to hurt end with a clear error, soon, and without unusual memory.
+//! Hostile documents end with a clear error, soon, and without unusual memory.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::format_push_string,
     clippy::format_collect
-)] // A broken case is to stop the test.
+)] // A broken case must stop the test.
 
 mod processor;
 
@@ -37,7 +37,7 @@ fn vnml(content: &str) -> String {
     format!("<vnml><project>{content}</project></vnml>")
 }
 
-/// Accepts it, and makes all tasks of its first group.
+/// Accepts a document, and makes all tasks of its first group.
 fn tasks(xml: &str) -> Result<usize, HydrationError> {
     let document = Document::accept(xml.as_bytes(), &Limits::default()).unwrap();
     let resources = CapturedResources::default();
@@ -114,7 +114,7 @@ fn a_document_over_its_size_is_refused_unread() {
 }
 
 #[test]
-fn every_doctype_is_refused_laughs_and_external_entities_with_it() {
+fn every_doctype_is_refused_with_entity_bombs_and_external_entities() {
     let laughs = r#"<?xml version="1.0"?>
 <!DOCTYPE vnml [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
 <vnml><project>&b;</project></vnml>"#;
@@ -179,7 +179,7 @@ fn a_thousand_namespaces_in_scope_are_refused() {
 }
 
 #[test]
-fn bytes_that_are_not_what_they_say_are_refused() {
+fn bytes_that_contradict_their_declared_encoding_are_refused() {
     let cases: [(&[u8], Cause); 9] = [
         (b"<vnml>\xFF</vnml>", Cause::Encoding),
         (b"<vnml>\xC0\x80</vnml>", Cause::Encoding),
@@ -218,7 +218,7 @@ fn utf_16_is_read_as_its_byte_order_mark_says() {
 }
 
 #[test]
-fn what_is_not_well_formed_is_refused_with_its_place() {
+fn a_document_that_is_not_well_formed_is_refused_with_the_position() {
     let cases = [
         "<vnml><project></vnml>",
         "<vnml><project/>",
@@ -283,7 +283,7 @@ fn what_is_not_well_formed_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_refusal_names_the_place_of_the_fault_and_not_of_what_is_around_it() {
+fn a_refusal_names_the_position_of_the_fault_and_not_of_its_surroundings() {
     for (attributes, column, reason) in [
         ("a='1'\n b='2'c='3'", 7, "white space is missing"),
         ("a='1'\n b='x &no; y'", 7, "&no; is not declared"),
@@ -352,7 +352,7 @@ fn a_charset_that_the_document_contradicts_is_an_error_that_names_both() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_naming_what_is_missing() {
+fn a_document_that_is_no_request_is_refused_and_the_missing_part_named() {
     let cases = [
         (
             "<a/>",
@@ -446,7 +446,7 @@ fn expressions_of_huge_numbers_and_texts_are_harmless() {
 }
 
 #[test]
-fn laughs_made_of_selects_are_stopped() {
+fn an_exponential_blow_up_of_selects_is_stopped() {
     let mut content = String::from("<l0>ha</l0>");
     for level in 1..20 {
         let select = format!("<s select='/vnml/project/l{}'/>", level - 1);

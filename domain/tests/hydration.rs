@@ -1,16 +1,17 @@
-//! The contract of hydration (`docs/vnml.md`, section 4), clause by clause, beside the golden cases.
+//! The contract of hydration (`docs/vnml.md`, section 4), clause by clause, in addition to the
+//! golden cases.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::format_push_string,
     clippy::format_collect
-)] // A broken case is to stop the test.
+)] // A broken case must stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, HydrationError, Limits, canonicalize};
 use domain::request::TaskNumber;
 
-/// A document, what it refers to, and what is hydrated of it.
+/// A document, its resources, and the element to hydrate.
 struct Case<'a> {
     input: String,
     remote: &'a [(&'a str, &'a str)],
@@ -121,7 +122,7 @@ fn an_empty_name_finds_no_counterpart() {
 }
 
 #[test]
-fn what_came_in_is_found_by_the_place_where_it_stands_now() {
+fn a_merged_element_finds_its_counterpart_by_its_new_position() {
     let library = r#"<lib><market><curve href="s3://b/c"/></market></lib>"#;
     let curves = r#"<vnml><project><market><curve v="here"/></market></project>
         <other><curve v="there"/></other></vnml>"#;
@@ -131,7 +132,7 @@ fn what_came_in_is_found_by_the_place_where_it_stands_now() {
 }
 
 #[test]
-fn all_that_is_missing_is_asked_for_at_once() {
+fn all_missing_documents_are_requested_at_once() {
     let document = Document::accept(
         br#"<vnml><project><a href="s3://b/1"/><b href="s3://b/2"/><c href=" s3://b/1 "/></project></vnml>"#,
         &Limits::default(),
@@ -168,7 +169,7 @@ fn a_reference_that_leads_back_to_itself_is_an_error_where_its_select_would_be_d
 }
 
 #[test]
-fn what_a_placeholder_stands_for_is_data_also_where_it_looks_like_a_placeholder() {
+fn the_value_of_a_placeholder_is_data_even_if_it_looks_like_a_placeholder() {
     let definitions = r#"<d v="1"/><m w="${select(/vnml/project/d/@v)}"><x name="k" b="m"/></m>"#;
     let at = |valuation: &str| {
         project(&format!(
@@ -184,7 +185,7 @@ fn what_a_placeholder_stands_for_is_data_also_where_it_looks_like_a_placeholder(
 }
 
 #[test]
-fn below_a_child_that_selects_counterparts_are_found_by_what_it_has_become() {
+fn below_a_selecting_child_counterparts_are_found_by_its_resolved_form() {
     project(
         r#"<m><x><rate/></x><y><model k="1"/></y></m><model>2</model>
         <group><valuation><m select="/vnml/project/m">
@@ -218,7 +219,7 @@ fn a_chain_of_sixty_four_is_followed_and_one_more_is_an_error() {
 }
 
 #[test]
-fn a_child_takes_what_its_own_select_gives_over_the_selected_elements_own() {
+fn a_childs_own_select_overrides_the_child_of_the_selected_element() {
     project(
         r#"<s>new</s><m><s>old</s><t/></m>
         <group><valuation><m select="/vnml/project/m"><s select="/vnml/project/s" k="1"/></m></valuation></group>"#,
@@ -258,7 +259,7 @@ fn two_elements_may_select_the_same_and_an_element_may_select_its_sibling() {
 }
 
 #[test]
-fn selecting_again_below_what_was_selected_is_no_cycle() {
+fn selecting_again_below_a_selected_element_is_no_cycle() {
     project(
         r#"<m><v><s/></v></m>
         <group><valuation><m select="/vnml/project/m"><v><s select="/vnml/project/m/v" k="1"/></v></m></valuation></group>"#,
@@ -268,7 +269,7 @@ fn selecting_again_below_what_was_selected_is_no_cycle() {
 }
 
 #[test]
-fn expressions_never_see_what_the_same_hydration_made() {
+fn expressions_never_see_output_of_the_same_hydration() {
     project(r#"<market href="s3://b/k"/><x select="/vnml/project/market/curve"/>"#)
         .with(&[("s3://b/k", "<market><curve/></market>")])
         .fails("hydration-no-match");

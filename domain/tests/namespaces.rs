@@ -1,7 +1,7 @@
-//! Names with prefixes in text and attribute values stay bound wherever a part of a document goes,
-//! and foreign vocabularies come back as they were.
+//! Prefixed names in text and attribute values stay bound wherever a part of a document goes, and
+//! foreign vocabularies come back unchanged.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::format_collect)] // To stop the test.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::format_collect)] // A failure must stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, Limits, canonicalize};
 use domain::request::TaskNumber;
@@ -32,7 +32,7 @@ fn accept(xml: &str) -> Document {
 }
 
 #[test]
-fn what_is_selected_brings_the_namespaces_in_scope_around_it() {
+fn a_selected_element_brings_the_namespaces_in_scope_around_it() {
     let document = accept(
         r#"<vnml><project><defs xmlns:xs="urn:xs" xmlns:xsi="urn:xsi"><v xsi:type="xs:decimal">1</v></defs>
         <group><valuation><v select="/vnml/project/defs/v"/></valuation></group></project></vnml>"#,
@@ -83,7 +83,7 @@ fn a_result_brings_the_namespaces_in_scope_around_it_into_response_and_later_gro
 }
 
 #[test]
-fn what_is_bound_already_is_not_declared_again() {
+fn a_prefix_that_is_already_bound_is_not_declared_again() {
     let request = r#"<vnml xmlns:q="urn:q"><project><m q:a="q:v"/><group><valuation><m select="/vnml/project/m"/></valuation></group></project></vnml>"#;
     let task = task(&accept(request));
     assert_eq!(task.matches("xmlns:q").count(), 1, "{task}");

@@ -1,6 +1,6 @@
-//! The dry run.
+//! The preview of a document, for a dry run.
 
-#![allow(clippy::unwrap_used)] // A broken case is to stop the test.
+#![allow(clippy::unwrap_used)] // A broken case must stop the test.
 
 use domain::document::{Document, Effort, Limits};
 use serde_json::json;
@@ -33,7 +33,7 @@ fn a_document_is_shown_with_its_groups_tasks_and_references() {
 }
 
 #[test]
-fn what_would_fail_or_needs_fetching_is_said() {
+fn a_preview_lists_errors_and_resources_to_fetch() {
     let shown = preview("<group><valuation><m href='s3://b/k'/></valuation></group>");
     assert_eq!(shown["groups"][0]["outlook"], "needs-resources");
     let shown = preview("<group><valuation><m select='/none'/></valuation></group>");

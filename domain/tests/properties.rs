@@ -1,11 +1,11 @@
-//! What holds for every document, on documents made at random.
+//! Properties of every document, tested on random documents.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::format_push_string,
     clippy::format_collect
-)] // A broken case is to stop the test.
+)] // A broken case must stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, Limits, TaskDocument, canonicalize};
 use domain::request::TaskNumber;
@@ -24,7 +24,7 @@ fn name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["a", "b", "rate", "q:a", "r:b", "é", "market", "group"])
 }
 
-/// Text as it may be written: with references, CDATA, and characters from everywhere.
+/// Text in every written form: with references, CDATA, and characters of all scripts.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
@@ -94,7 +94,8 @@ struct Request {
 }
 
 impl Request {
-    /// Written with its definitions or without, with what `vndb` makes of a task's number.
+    /// Writes the request with or without its definitions. `vndb` gives the attribute for a task's
+    /// number.
     fn written(&self, definitions: bool, vndb: impl Fn(usize) -> String) -> String {
         let definitions = if definitions {
             self.definitions.as_str()
@@ -192,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_back_as_it_was(request in request()) {
+    fn a_written_document_is_read_back_unchanged(request in request()) {
         let written = request.written(true, |_| String::new());
         let hydrated = accept(&written).hydrate(&CapturedResources::default(), "/").unwrap();
         prop_assert_eq!(canonical(hydrated.as_bytes()), canonical(written.as_bytes()));
@@ -221,7 +222,7 @@ proptest! {
     }
 }
 
-/// The results of a group arrive in any order; they are put in place by their number.
+/// The results of a group arrive in any order, and are placed by their number.
 #[test]
 fn results_are_put_in_task_order_before_nothing_and_after_the_other_children() {
     let mut document =

@@ -1,7 +1,7 @@
-//! Whatever recurses over a document does so within a small stack: the deepest input of each kind
-//! that is accepted runs on 256 KiB.
+//! Recursion over a document needs only a small stack: the deepest accepted input of each kind runs
+//! on 256 KiB.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::format_push_string)] // To stop the test.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::format_push_string)] // A failure must stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, HydrationError, Limits, check_result};
 use domain::request::TaskNumber;
@@ -13,7 +13,7 @@ fn on_a_small_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     thread.spawn(work).unwrap().join().unwrap()
 }
 
-/// Accepts, plans, makes the tasks of, previews and answers with a document of one group.
+/// Accepts, plans, splits, previews and answers a document of one group.
 fn all_of(xml: String) -> Result<usize, HydrationError> {
     on_a_small_stack(move || {
         let document = Document::accept(xml.as_bytes(), &Limits::default())
@@ -48,7 +48,7 @@ fn with_expression(expression: &str) -> String {
     )
 }
 
-/// The most levels of this nesting that an expression may have.
+/// The deepest nesting of this kind that an expression may have.
 fn deepest(nested: impl Fn(usize) -> String) -> String {
     let accepted = |levels: &usize| {
         let xml = with_expression(&nested(*levels));
@@ -123,7 +123,7 @@ fn nested(name: &str, levels: usize, inner: &str) -> String {
 }
 
 #[test]
-fn the_deepest_document_goes_all_its_way_on_a_small_stack() {
+fn the_deepest_document_is_processed_on_a_small_stack() {
     // vnml, project, group and valuation are four of the levels.
     let deep = nested("a", Limits::default().max_depth - 4, "t");
     let notes = nested("n", Limits::default().max_depth - 2, "t");
@@ -160,7 +160,8 @@ fn the_longest_chain_of_selections_is_hydrated_on_a_small_stack() {
         "<vnml><project>{definitions}<group><valuation>\
          <m select=\"/vnml/project/m[@name='1']\"/></valuation></group></project></vnml>"
     );
-    // Each link is two levels deeper: the levels end it, or the chain does.
+    // Each link is two levels deeper, so either the limit on levels or the limit on the chain ends
+    // it.
     match all_of(xml) {
         Ok(_) => {}
         Err(error) => assert_eq!(error.code().as_str(), "hydration-too-costly", "{error}"),

@@ -1,7 +1,7 @@
-//! `docs/vnml.md` is what the code does: its examples give what they say, and its table of limits
-//! is the defaults.
+//! `docs/vnml.md` matches the code: its examples give the stated results, and its table of limits
+//! lists the defaults.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // A broken page is to stop the test.
+#![allow(clippy::unwrap_used, clippy::panic)] // A broken page must stop the test.
 
 use domain::document::{CapturedResources, Document, Effort, Limits, canonicalize};
 use domain::request::TaskNumber;
@@ -15,7 +15,7 @@ fn blocks(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Canonical, and without comments: they take no part in a comparison.
+/// The canonical form without comments, because comments do not matter in a comparison.
 fn compared(xml: &str) -> String {
     let mut plain = String::new();
     let mut rest = xml;
@@ -28,7 +28,7 @@ fn compared(xml: &str) -> String {
 }
 
 #[test]
-fn every_example_gives_what_it_says() {
+fn every_example_gives_its_stated_result() {
     let mut run = 0;
     for example in PAGE.split("<!-- example: ").skip(1) {
         let (what, rest) = example.split_once(" -->").unwrap();

@@ -1,11 +1,11 @@
-//! Any bundle: it is read or refused. What is not the text of one is a payload in hex.
+//! Any bundle is read or refused. Other bytes are read as a payload in hex.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if history::fuzzing::bundle(bytes) == Some(true) {
-        // A whole one is none any more when its last byte but the line's end is gone.
+        // A complete bundle is incomplete without the last byte before its final newline.
         let cut = bytes.trim_ascii_end();
         assert_ne!(history::fuzzing::bundle(&cut[..cut.len() - 1]), Some(true));
     }

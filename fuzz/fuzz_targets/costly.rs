@@ -1,5 +1,5 @@
-//! Documents built out of nested, chained, repeated and multiplied constructs. Each is refused,
-//! or done, within time, memory and stack; see `docs/fuzzing.md`.
+//! Documents built out of nested, chained, repeated and multiplied constructs. Each is refused or
+//! processed within limits of time, memory and stack. See `docs/fuzzing.md`.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -14,19 +14,19 @@ use libfuzzer_sys::fuzz_target;
 #[global_allocator]
 static MEMORY: Counting = Counting;
 
-/// What every recursive walk has to do with.
+/// The stack for every recursive walk.
 const STACK: usize = 256 * 1024;
 const MIB: usize = 1024 * 1024;
-/// How much slower than a release build the instrumented one is, with its assertions.
+/// How much slower the instrumented build with its assertions is than a release build.
 const SLOWER: u32 = 4;
-/// What a refusal, or all work that makes little, may take in a release build.
+/// The time limit of a refusal, or of work with little output, in a release build.
 const TIME: Duration = Duration::from_secs(1);
-/// The task documents that are made in another such time at the least, and be it slowly.
+/// The minimum size of task documents that are made in another such period, even slowly.
 const MADE_IN_TIME: usize = 64 * MIB;
 
 type Job = (Vec<u8>, SyncSender<()>);
 
-/// The one thread that works: the fuzzer's own has a large stack.
+/// The thread that does the work. The fuzzer's own thread has a large stack.
 static WORKER: LazyLock<SyncSender<Job>> = LazyLock::new(|| {
     let (give, take) = sync_channel::<Job>(0);
     let work = move || {
@@ -44,7 +44,7 @@ static WORKER: LazyLock<SyncSender<Job>> = LazyLock::new(|| {
 fuzz_target!(|bytes: &[u8]| {
     let (done, wait) = sync_channel(1);
     let document = costly::document(bytes);
-    // What an input stands for, for whoever looks at it.
+    // Write the document that an input describes, for a reader.
     if let Some(path) = std::env::var_os("COSTLY_WRITE") {
         std::fs::write(path, &document).expect("it can be written");
     }
@@ -55,7 +55,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn judge(document: &[u8]) {
     let (outcome, cost) = cost(|| run::through(document, &Limits::default()));
     let (time, memory) = if outcome.refused {
-        // What was made before it was refused was made for nothing, but was within bounds.
+        // The work before a refusal had no use, but stayed within bounds.
         (TIME, outcome.held.min(16 * MIB))
     } else {
         (TIME, outcome.largest * 3 + outcome.held.min(16 * MIB) * 8)

@@ -1,4 +1,5 @@
-//! Any cursor of the API: what is taken is the same place when it is written and read again.
+//! Any cursor of the API: an accepted cursor names the same position after it is written and read
+//! again.
 #![no_main]
 
 use api::fuzzing::cursors;

@@ -1,5 +1,5 @@
-//! Parse, hydrate, split and assemble whatever comes. Nothing may panic, what is written must be
-//! read again, and unchanged results must give a document that is accepted.
+//! Parses, hydrates, splits and assembles any bytes. No step may panic, written documents must be
+//! readable, and unchanged results must give a document that is accepted.
 #![no_main]
 
 use domain::document::{
@@ -8,7 +8,7 @@ use domain::document::{
 use domain::request::TaskNumber;
 use libfuzzer_sys::fuzz_target;
 
-/// Small enough that a run is over soon, large enough that every limit can be hit.
+/// Small enough for short runs, and large enough that an input can reach every limit.
 fn limits() -> Limits {
     Limits {
         max_bytes: 64 * 1024,
@@ -22,7 +22,8 @@ fn limits() -> Limits {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    // What follows a form feed, which no document has, is what every href brings.
+    // A form feed, which no document may have, separates the document from the content of every
+    // href.
     let mut parts = bytes.split(|byte| *byte == 0x0C);
     let (document, remote) = (parts.next().unwrap_or_default(), parts.next());
     let Ok(mut document) = Document::accept(document, &limits()) else {
@@ -58,7 +59,7 @@ fuzz_target!(|bytes: &[u8]| {
     Document::accept(&response, &limits_of_written()).expect("the response is a document");
 });
 
-/// What is written may be larger and deeper than what was read.
+/// The limits for written documents, which may be larger and deeper than the input.
 fn limits_of_written() -> Limits {
     Limits {
         max_bytes: usize::MAX,
@@ -69,7 +70,7 @@ fn limits_of_written() -> Limits {
     }
 }
 
-/// Gives every href the same document, as long as something is asked for.
+/// Gives every href the same document, until the document needs no more.
 fn complete(document: &Document, resources: &mut CapturedResources, remote: Option<&[u8]>) -> bool {
     for _ in 0..8 {
         match document.hydrate(resources, "/") {

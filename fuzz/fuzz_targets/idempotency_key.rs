@@ -1,5 +1,5 @@
-//! Any `Idempotency-Key`: what is taken is printable ASCII of a bounded length, and the same key
-//! when it is quoted.
+//! Any `Idempotency-Key`: an accepted key is printable ASCII of a bounded length, and is the same
+//! key in quotes.
 #![no_main]
 
 use api::fuzzing::idempotency_key;

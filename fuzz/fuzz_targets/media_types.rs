@@ -1,4 +1,4 @@
-//! Any `Accept`: what is chosen was offered and is wanted.
+//! Any `Accept`: the chosen type was offered and is acceptable.
 #![no_main]
 
 use api::fuzzing::choose;

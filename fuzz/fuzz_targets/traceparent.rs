@@ -1,4 +1,4 @@
-//! Any `traceparent`: what is taken is written as it was read, and no header can be made of it.
+//! Any `traceparent`: an accepted one is written as it was read, and cannot inject a header.
 #![no_main]
 
 use domain::request::TraceParent;

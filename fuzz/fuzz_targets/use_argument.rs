@@ -1,4 +1,4 @@
-//! Any `use`: it is no link, an error, or as many tasks as it says.
+//! Any `use`: it is no link, an error, or gives as many tasks as it says.
 #![no_main]
 
 use domain::document::{CapturedResources, Document, Effort, Limits};
@@ -15,7 +15,7 @@ fuzz_target!(|link: &str| {
         max_tasks: 1_000,
         ..Limits::default()
     };
-    // As it is, and as the arguments of a link.
+    // The text itself, and the text as the arguments of a link.
     for link in [link.clone(), format!("vn:link({link})")] {
         let document = format!(
             "<vnml><project>{DEFINITIONS}<group><valuation use=\"{link}\"/></group></project></vnml>"

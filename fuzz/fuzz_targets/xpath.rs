@@ -1,5 +1,5 @@
-//! Any expression, compiled and evaluated where documents have them: as `select`, as a value in
-//! an attribute and in `use`. It is refused or gives something; it never panics.
+//! Any expression, compiled and evaluated where documents have expressions: in `select`, in an
+//! attribute value and in `use`. It is refused or has a value, and never panics.
 #![no_main]
 
 use domain::document::Limits;

@@ -1,14 +1,14 @@
-//! Documents that cost, out of any bytes: each byte chooses what is nested, chained, repeated or
-//! multiplied next, and how often.
+//! Makes costly documents from any bytes. Each byte chooses the next construct to nest, chain,
+//! repeat or multiply, and how often.
 
 /// The largest document that is built.
 const DOCUMENT_MAX: usize = 512 * 1024;
 /// The longest expression.
 const EXPRESSION_MAX: usize = 16 * 1024;
-/// How many constructs are put into each other before what is plain is chosen.
+/// How deeply constructs nest before the plain choice is made.
 const DEPTH_MAX: usize = 12;
 
-/// The document that some bytes stand for.
+/// The document that these bytes describe.
 pub fn document(bytes: &[u8]) -> Vec<u8> {
     let mut choices = Choices(bytes);
     let mut out = String::from("<vnml><project><m/><x><p/><p/></x>");
@@ -28,7 +28,7 @@ pub fn document(bytes: &[u8]) -> Vec<u8> {
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
-    /// The next byte; zero, which is always the plainest choice, where there is none.
+    /// The next byte; zero at the end of the input, which is always the plainest choice.
     fn next(&mut self) -> usize {
         let Some((first, rest)) = self.0.split_first() else {
             return 0;
@@ -63,7 +63,7 @@ impl Choices<'_> {
             }
             4 => format!("<m{}>{}</m>", self.attributes(), self.definition(depth + 1)),
             5 => {
-                // Links, each of which selects the next one so many times.
+                // Links that each select the next one this many times.
                 let (links, width) = (self.below(80), self.below(12));
                 let link = |n: usize| {
                     let child = format!("<c select=\"/vnml/project/m[@name='{}']\"/>", n + 1);
@@ -130,7 +130,7 @@ impl Choices<'_> {
         }
     }
 
-    /// An element that selects, with something of its own to be laid over what it selects.
+    /// An element with a `select`, and with content of its own to lay over the selected element.
     fn selecting(&mut self, depth: usize) -> String {
         let expression = match self.below(4) {
             0 => format!("/vnml/project/m[{}]", self.expression(0)),
@@ -291,12 +291,12 @@ impl Choices<'_> {
     }
 }
 
-/// As much of a repetition as there is room for.
+/// A repetition, as long as there is room.
 fn repeated(piece: &str, times: usize) -> String {
     piece.repeat(times.min(DOCUMENT_MAX / piece.len().max(1)))
 }
 
-/// What comes first, and then so many times an operator and what comes after.
+/// The first piece, followed by this many repetitions of an operator and another piece.
 fn chained(first: &str, operator: &str, piece: &str, times: usize) -> String {
     let one = format!("{operator}{piece}");
     let times = times.min(EXPRESSION_MAX / one.len().max(1));
@@ -311,7 +311,7 @@ fn numbered(count: usize, piece: impl Fn(usize) -> String) -> String {
     all
 }
 
-/// Adds a piece where there is room for it.
+/// Appends a piece if there is room.
 fn push(all: &mut String, piece: &str) {
     if all.len() + piece.len() <= DOCUMENT_MAX {
         all.push_str(piece);

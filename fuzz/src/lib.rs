@@ -1,10 +1,10 @@
-//! What several fuzz targets share.
+//! Code that several fuzz targets share.
 
 pub mod costly;
 pub mod measure;
 pub mod run;
 
-/// What stands in an attribute in double quotes.
+/// Escapes a text for an attribute in double quotes.
 pub fn escaped(text: &str) -> String {
     let mut all = String::with_capacity(text.len());
     for character in text.chars() {

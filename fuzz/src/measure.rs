@@ -1,16 +1,16 @@
-//! Memory, processor time and stack, as counted and not as guessed.
+//! Measures memory, processor time and stack.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-/// The system's allocator, which counts what is held and refuses to hold too much.
+/// The system's allocator, with a count of the allocated bytes and a limit on them.
 pub struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-/// Whoever would hold more is ended: the fuzzer keeps the input.
+/// The limit on allocated bytes. Beyond it the process ends, and the fuzzer keeps the input.
 const HELD_MAX: usize = 1024 * 1024 * 1024;
 
 fn take(bytes: usize) -> bool {
@@ -23,7 +23,7 @@ fn give(bytes: usize) {
     HELD.fetch_sub(bytes, Relaxed);
 }
 
-// SAFETY: all is left to the system's allocator; what is refused is a null pointer.
+// SAFETY: the system's allocator does all the work; a refused allocation is a null pointer.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !take(layout.size()) {
@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Both are held while it is copied, at the worst.
+        // In the worst case both exist while the content is copied.
         if !take(size) {
             return std::ptr::null_mut();
         }
@@ -47,16 +47,16 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What a piece of work took.
+/// The cost of a piece of work.
 #[derive(Debug)]
 pub struct Cost {
     /// Processor time of this thread.
     pub time: Duration,
-    /// The most memory above what was held before.
+    /// The peak memory beyond the memory before, in bytes.
     pub memory: usize,
 }
 
-/// Does a piece of work on this thread and counts what it takes.
+/// Does a piece of work on this thread and measures its cost.
 pub fn cost<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     let before = HELD.load(Relaxed);
     PEAK.store(before, Relaxed);
@@ -72,7 +72,7 @@ fn processor_time() -> Duration {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: it writes into what is given, and this clock is there on every Linux.
+    // SAFETY: the call writes into the given value, and every Linux has this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     Duration::new(
         time.tv_sec.unsigned_abs(),
@@ -80,8 +80,8 @@ fn processor_time() -> Duration {
     )
 }
 
-/// Gives this thread a stack for signals, so that one which overflows is told to the fuzzer,
-/// which keeps the input, instead of ending the process without a word.
+/// Gives this thread a stack for signals. The fuzzer then learns of a stack overflow and keeps the
+/// input, instead of a silent end of the process.
 pub fn tell_of_overflows() {
     const SIZE: usize = 64 * 1024;
     let stack = Box::leak(vec![0_u8; SIZE].into_boxed_slice());
@@ -90,7 +90,7 @@ pub fn tell_of_overflows() {
         ss_flags: 0,
         ss_size: SIZE,
     };
-    // SAFETY: the memory is never freed; the handler does what may be done in one.
+    // SAFETY: the memory is never freed, and the handler makes only calls that are safe in one.
     unsafe {
         libc::sigaltstack(&raw const stack, std::ptr::null_mut());
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -102,7 +102,8 @@ pub fn tell_of_overflows() {
 
 extern "C" fn overflowed(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
     const SAID: &[u8] = b"costly: a fault in memory: the stack has overflowed\n";
-    // SAFETY: both may be called in a handler; the fuzzer's own for SIGABRT keeps the input.
+    // SAFETY: both calls are safe in a handler; the fuzzer's own handler of SIGABRT keeps the
+    // input.
     unsafe {
         libc::write(2, SAID.as_ptr().cast(), SAID.len());
         libc::abort();

@@ -1,31 +1,31 @@
-//! What the roles do with a document, one after the other.
+//! Processes a document as the roles do, step by step.
 
 use domain::document::{CapturedResources, Document, Effort, Limits};
 use domain::request::TaskNumber;
 
-/// What became of a document.
+/// The outcome of a document.
 #[derive(Default, Debug)]
 pub struct Outcome {
-    /// Whether it was refused, at the door or later.
+    /// Whether the document was refused, by the first check or later.
     pub refused: bool,
     /// The bytes of all its task documents.
     pub made: usize,
     /// The bytes of the largest of them.
     pub largest: usize,
-    /// The bytes of results that were held together.
+    /// The bytes of the results that were in memory together.
     pub held: usize,
 }
 
-/// As many bytes of task documents as a request may have; whoever makes more is stopped here.
+/// The most bytes of task documents that a request may have. Larger work is stopped here.
 pub const MADE_MAX: usize = 512 * 1024 * 1024;
-/// Results beyond so many bytes are not put in, so that what is held is known.
+/// Results beyond this many bytes are not put in, so that the memory is bounded.
 const HELD_MAX: usize = 16 * 1024 * 1024;
 
 /// Task documents are made until they have this many bytes, as the orchestrator does.
 const AT_ONCE: usize = 8 * 1024 * 1024;
 
-/// Accepts a document, splits it group by group, with its own task documents as results, and puts
-/// it together. Nothing of it may panic.
+/// Accepts a document, splits it group by group, with its own task documents as results, and
+/// assembles it. No step may panic.
 pub fn through(document: &[u8], limits: &Limits) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.refused = all(document, limits, &mut outcome).is_none();
@@ -40,7 +40,7 @@ fn all(document: &[u8], limits: &Limits, outcome: &mut Outcome) -> Option<()> {
         let count = document.count_tasks(&resources, group, Effort::Whole).ok()?;
         let count = u32::try_from(count).ok()?;
         if count == 0 {
-            // Such a group is complete at once: nobody asks for its tasks.
+            // Such a group is complete at once, and no task of it is needed.
             continue;
         }
         let (mut results, mut made) = (Vec::new(), 0);

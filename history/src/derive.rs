@@ -46,7 +46,7 @@ impl From<Halt> for Stop {
 }
 
 /// The derivation of a request with the results of the groups before `group` in place. The inner
-/// error is what stops the request.
+/// error says why the request stops.
 pub async fn before_group(
     source: &Source,
     request: &Request,
@@ -88,7 +88,7 @@ pub async fn feed(
     Ok(Ok(()))
 }
 
-/// The bytes of several payloads.
+/// The bytes of these payloads.
 pub async fn payloads(source: &Source, payloads: &[Payload]) -> Result<Vec<Vec<u8>>, Error> {
     let mut bytes = Vec::with_capacity(payloads.len());
     for payload in payloads {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::state;
 
-/// A leaf that differs, by its path. `None` where the state does not have it.
+/// A leaf that differs, with its path. A value is `None` if that state does not have the leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The path, with dots between its parts.
@@ -59,7 +59,7 @@ fn walk(value: &Value, path: String, leaves: &mut Leaves) {
         }
         Value::Array(items) => {
             for (index, value) in items.iter().enumerate() {
-                // Wide enough that ten thousand tasks are in order.
+                // Zero-padded, so that up to a hundred thousand tasks sort by number.
                 walk(value, below(&format!("{index:05}")), leaves);
             }
         }

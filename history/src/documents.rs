@@ -1,5 +1,5 @@
-//! The documents of a request's tasks as this build makes them, beside what the workers say that
-//! they were given.
+//! The task documents of a request as this build makes them, compared with the hashes that the
+//! workers reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,20 +15,19 @@ use crate::story::fold;
 /// The hash of each task document.
 pub type Hashes = BTreeMap<TaskId, String>;
 
-/// A document that is not the one that a worker was given.
+/// A task document that differs from the one that a worker received.
 pub struct Other {
     /// The task.
     pub task: TaskId,
-    /// The commit that tells of the attempt.
+    /// The commit that records the attempt.
     pub sequence: Sequence,
-    /// The hash of what the worker was given.
+    /// The hash of the document that the worker received.
     pub given: String,
-    /// The hash of what this build makes; none where it makes no such document.
+    /// The hash of the document that this build makes; `None` if it makes no such document.
     pub made: Option<String>,
 }
 
-/// The hashes of the documents of every task that a request has dispatched, as this build makes
-/// them.
+/// The hashes of the documents of every dispatched task of a request, as this build makes them.
 pub async fn made(source: &Source, commits: &[Commit]) -> Result<Hashes, Error> {
     let state = fold(commits);
     let (Some(request), Some(first)) = (state.request(), commits.first()) else {
@@ -64,7 +63,7 @@ pub async fn made(source: &Source, commits: &[Commit]) -> Result<Hashes, Error> 
     Ok(hashes)
 }
 
-/// What each attempt says it was given, where it says so, with its task and its number.
+/// The document hashes that attempts reported, each with its task and attempt number.
 pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, AttemptNumber, &Given)> {
     commit.events.iter().filter_map(|event| {
         let (group, task, attempt, given) = match event {
@@ -82,7 +81,8 @@ pub fn given(commit: &Commit) -> impl Iterator<Item = (TaskId, AttemptNumber, &G
     })
 }
 
-/// The hashes that the attempts of these commits tell, each with the sequence of its commit.
+/// The document hashes that the attempts of these commits reported, each with the sequence of its
+/// commit.
 pub fn told(commits: &[Commit]) -> impl Iterator<Item = (TaskId, Sequence, &str)> {
     let each = commits.iter().flat_map(|commit| {
         let sequence = commit.sequence;
@@ -91,7 +91,7 @@ pub fn told(commits: &[Commit]) -> impl Iterator<Item = (TaskId, Sequence, &str)
     each.filter_map(|(task, sequence, given)| Some((task, sequence, given.sha256.as_deref()?)))
 }
 
-/// The documents that are not those that the workers were given, each task once.
+/// The documents that differ from those that the workers received, each task once.
 #[must_use]
 pub fn others(commits: &[Commit], made: &Hashes) -> Vec<Other> {
     let mut others = Vec::new();
@@ -112,7 +112,7 @@ pub fn others(commits: &[Commit], made: &Hashes) -> Vec<Other> {
 }
 
 impl Other {
-    /// It in plain words.
+    /// The difference in plain words.
     #[must_use]
     pub fn told(&self) -> String {
         let made = self.made.as_deref().unwrap_or("nothing");

@@ -1,10 +1,10 @@
 /// Why a question has no answer, by what the caller can do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such thing, or not any more.
+    /// The requested thing does not exist, or no longer exists.
     #[error("{0}")]
     NotFound(String),
-    /// A server does not answer: try again, or say where it is.
+    /// A server does not answer. Try again, or give its address.
     #[error("{0}")]
     Unreachable(String),
     /// The stored data cannot be read, which is a finding.

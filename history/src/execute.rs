@@ -1,4 +1,4 @@
-//! Running tasks again: what runs them is given by whoever builds the program.
+//! Runs tasks again. The caller supplies the executor.
 
 use domain::request::{AttemptNumber, TaskId};
 use futures::future::BoxFuture;
@@ -8,9 +8,9 @@ use futures::future::BoxFuture;
 pub struct Execution {
     /// The task.
     pub task: TaskId,
-    /// The attempt it was.
+    /// The number of the attempt that runs again.
     pub attempt: AttemptNumber,
-    /// The name of its valuation, by which its type is chosen.
+    /// The name of its valuation. The name decides the task type.
     pub valuation: Option<String>,
     /// Its document.
     pub document: Vec<u8>,
@@ -18,6 +18,6 @@ pub struct Execution {
 
 /// Runs tasks.
 pub trait Executor: Send + Sync {
-    /// The result document, or why there is none.
+    /// Returns the result document, or the reason why there is none.
     fn execute(&self, execution: Execution) -> BoxFuture<'_, Result<Vec<u8>, String>>;
 }

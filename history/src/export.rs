@@ -78,7 +78,7 @@ fn stored(sha256: &str, bytes: Vec<u8>, redacted: bool) -> StoredPayload {
     }
 }
 
-/// A masked document is none that was sent: it would prove nothing.
+/// Adds the dead letters. A masked document proves nothing, because no worker received it.
 async fn dead_letters(
     source: &Source,
     id: RequestId,

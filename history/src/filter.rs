@@ -1,4 +1,4 @@
-//! Which events and requests are wanted.
+//! A filter for events and requests.
 
 use domain::request::{Event, Recorded, Status};
 use jiff::Timestamp;
@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use crate::point::Ago;
 use crate::search::Found;
 
-/// The events and requests that somebody wants. Of each list, any of the values will do.
+/// A filter for events and requests. An item matches a list if it matches any of its values.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Requests that stand so: received, running, succeeded, failed, cancelled
+    /// Requests in this status: received, running, succeeded, failed, cancelled
     pub status: Vec<Status>,
     /// Events of this name, such as task-failed
     pub event: Vec<String>,
@@ -25,23 +25,23 @@ pub struct Filter {
     pub group: Vec<String>,
     /// Requests that were submitted with this x-* header
     pub label: Vec<String>,
-    /// Only what was stored before then
+    /// Only commits that were stored before this time
     pub until: Option<Ago>,
 }
 
-/// Whether any of the wanted values is there; none wanted is all the same.
+/// Whether any of the wanted values matches. An empty list matches everything.
 fn any(wanted: &[String], mut is: impl FnMut(&str) -> bool) -> bool {
     wanted.is_empty() || wanted.iter().any(|wanted| is(wanted))
 }
 
 impl Filter {
-    /// Whether something of this time is wanted.
+    /// Whether the filter accepts a commit of this time.
     #[must_use]
     pub fn takes_time(&self, at: Timestamp, now: Timestamp) -> bool {
         self.until.is_none_or(|until| at < until.time(now))
     }
 
-    /// Whether an event is wanted, by what it says itself.
+    /// Whether the filter accepts an event by its own content.
     #[must_use]
     pub fn takes_event(&self, recorded: &Recorded<Event>) -> bool {
         let event = &recorded.event;
@@ -79,7 +79,7 @@ impl Filter {
                 if any(&self.group, |name| e.name.as_deref() == Some(name))))
     }
 
-    /// Whether a request is wanted.
+    /// Whether the filter accepts a request.
     #[must_use]
     pub fn takes_request(&self, found: &Found) -> bool {
         (self.status.is_empty() || self.status.contains(&found.status))

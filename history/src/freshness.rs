@@ -11,14 +11,14 @@ use crate::live::Live;
 #[derive(Debug)]
 pub struct Freshness {
     /// The sequence that the view has seen. `None` if there is no view. An error if Redis does not
-    /// say.
+    /// answer.
     pub view: Result<Option<Sequence>, Error>,
     /// The position of the projector, if the broker says it.
     pub projector: Option<Position>,
 }
 
 impl Freshness {
-    /// Asks Redis and the broker at once.
+    /// Queries Redis and the broker at the same time.
     pub async fn look(
         live: &Live,
         views: impl Future<Output = Result<Store, Error>>,

@@ -1,8 +1,9 @@
-//! What the fuzz targets reach: the reader of bundles, which come from elsewhere.
+//! Entry points for the fuzz targets: the reader of bundles, because a bundle comes from elsewhere.
 
 use crate::bundle::{Bundle, StoredPayload};
 
-/// Reads the plain lines of a bundle and all that is asked of one; whether it is a whole one.
+/// Reads the plain lines of a bundle and everything that a bundle is asked for. Returns whether the
+/// bundle is complete.
 #[must_use]
 pub fn bundle(text: &[u8]) -> Option<bool> {
     let bundle = Bundle::parse(text).ok()?;
@@ -15,7 +16,7 @@ pub fn bundle(text: &[u8]) -> Option<bool> {
     Some(bundle.damage.is_none())
 }
 
-/// The bytes of a stored payload of which only the hex is known.
+/// The bytes of a stored payload that has only hex.
 #[must_use]
 pub fn hex(text: String) -> Option<Vec<u8>> {
     let payload = StoredPayload {

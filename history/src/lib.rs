@@ -1,9 +1,9 @@
-//! Questions about requests, answered as data: what happened to a request, why, and whether it would
-//! happen again.
+//! Questions about requests, answered as data: what happened to a request, why, and whether it
+//! would happen again.
 //!
-//! The answers come from the log at the broker or from a bundle, so that they are there when Redis
-//! and the API are down. Nothing here writes, and nothing here knows a terminal: each face has its
-//! own words for the answers.
+//! The answers come from the log at the broker or from a bundle, so that they are available while
+//! Redis and the API are down. This crate writes nothing. It has no terminal output: the API and
+//! the command line each phrase the answers themselves.
 
 pub mod bundle;
 pub mod derive;

@@ -1,4 +1,4 @@
-//! The log at the broker, and the views beside it if Redis answers.
+//! The log at the broker, with the views if Redis answers.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::pace::Pace;
 
 /// How long the broker may take to be reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long Redis may take to be reached where it is only good to have.
+/// How long to wait for Redis where the views are optional.
 const VIEWS_TIMEOUT: Duration = Duration::from_millis(700);
-/// How many commits are taken from the broker at once.
+/// How many commits one read takes from the broker.
 pub const CHUNK: usize = 2_000;
-/// How many such chunks are read ahead: what bounds the memory of a scan.
+/// How many chunks are read ahead. This bounds the memory of a scan.
 const CHUNKS_AHEAD: usize = 4;
 
 /// The log at a broker.
@@ -53,7 +53,7 @@ impl Live {
         }
     }
 
-    /// What each shard holds, with its number.
+    /// The extent of each shard, with the number of the shard.
     pub async fn extents(&self) -> Result<Vec<(u8, Extent)>, Error> {
         let mut extents = Vec::new();
         for shard in 0..self.log.shards() {
@@ -62,8 +62,8 @@ impl Live {
         Ok(extents)
     }
 
-    /// Calls `take` with every commit since a time, or with all, shard by shard in order, up to
-    /// what is there now. `take` says whether to go on.
+    /// Calls `take` with every commit since a time, or with every commit, shard by shard in order,
+    /// up to the present end of the log. `take` returns whether to continue.
     pub async fn each(
         &self,
         since: Option<Timestamp>,
@@ -86,7 +86,7 @@ impl Live {
         Ok(())
     }
 
-    /// The commits of a request; an error where there are none.
+    /// The commits of a request; an error if it has none.
     pub async fn commits(&self, id: RequestId) -> Result<Vec<Commit>, Error> {
         let commits = self.log.read(id, Sequence::NONE).await?;
         if commits.is_empty() {
@@ -96,7 +96,8 @@ impl Live {
     }
 }
 
-/// A commit that can be read. The logs name one that cannot be read, and `verify` finds it.
+/// Returns a commit that can be read. An unreadable one is logged and skipped; `verify` reports it
+/// as a finding.
 pub(crate) fn readable(commit: Result<Commit, UnreadableCommit>) -> Option<Commit> {
     commit
         .map_err(|unreadable| tracing::error!("{}: the commit is skipped", unreadable.error))
@@ -111,7 +112,7 @@ pub(crate) fn absent(id: RequestId) -> Error {
     ))
 }
 
-/// The views in the Redis at this URL, which are kept for this long. An error if Redis does not
+/// The views in the Redis at this URL, which keeps them for this long. An error if Redis does not
 /// answer soon.
 pub async fn views(url: &str, kept_for: Duration) -> Result<Store, Error> {
     let opening = tokio::time::timeout(VIEWS_TIMEOUT, projections::Connection::open(url));
@@ -121,23 +122,23 @@ pub async fn views(url: &str, kept_for: Duration) -> Result<Store, Error> {
     Ok(Store::new(connection, kept_for))
 }
 
-/// Some commits, each as far as it can be read.
+/// A chunk of commits. An unreadable commit is an error of its own.
 pub type Chunk = Vec<Result<Commit, UnreadableCommit>>;
 
-/// A stretch of a shard that is read ahead while what was read is worked on.
+/// A reader that prefetches a range of a shard while the caller processes earlier chunks.
 pub struct Ahead {
     chunks: mpsc::Receiver<Result<Chunk, nats::Error>>,
     _reading: JoinSet<()>,
 }
 
 impl Ahead {
-    /// From `start` to sequence `to`, which is included.
+    /// Reads from `start` to sequence `to`, inclusive.
     pub async fn open(live: &Live, shard: u8, start: Start, to: Sequence) -> Result<Self, Error> {
         let pace = Pace::new(&live.connection, shard);
         Self::begin(live, shard, start, to, Some(pace)).await
     }
 
-    /// The same as fast as it can be, for what somebody waits for in need.
+    /// Reads the same range without pacing, for a caller who waits for the answer.
     pub async fn at_once(
         live: &Live,
         shard: u8,
@@ -179,7 +180,7 @@ impl Ahead {
         })
     }
 
-    /// The next commits; none at the end of the stretch.
+    /// The next chunk; `None` at the end of the range.
     pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         Ok(self.chunks.recv().await.transpose()?)
     }

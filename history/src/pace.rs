@@ -1,26 +1,26 @@
-//! Reading gives way to writing: while the log grows it is read no faster than it grows, which
-//! costs a running system a small part of what its requests cost. A log at rest is read as fast
-//! as it can be.
+//! Limits the rate of a scan, so that reads give way to writes. While the log grows, a scan reads
+//! no faster than the log grows. This costs a running system a small part of what its requests
+//! cost. A scan reads an idle log as fast as possible.
 
 use domain::request::Sequence;
 use std::time::{Duration, Instant};
 
 use nats::{Connection, Error};
 
-/// How often it is looked how fast the log grows.
+/// How often the pace measures the growth of the log.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long the first such look takes.
+/// How long the first measurement takes.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
-/// However slowly the log grows, so many commits are read in a second.
+/// The lower bound of the rate, in commits per second, however slowly the log grows.
 const LEAST_PER_SECOND: f64 = 2_000.0;
 
-/// How fast a shard is read.
+/// The rate at which a shard may be read.
 pub struct Pace {
     connection: Connection,
     shard: u8,
-    /// When the shard was looked at last, and how far it went then.
+    /// The time of the last measurement, and the last sequence of the shard then.
     looked: Option<(Instant, Sequence)>,
-    /// Commits in a second; none where the log is at rest.
+    /// The rate in commits per second; `None` while the log is idle.
     most: Option<f64>,
 }
 
@@ -34,7 +34,7 @@ impl Pace {
         }
     }
 
-    /// Waits as long as reading so many commits is to take.
+    /// Waits as long as the reading of this many commits should take.
     pub async fn after(&mut self, commits: usize) -> Result<(), Error> {
         if self.looked.is_none() {
             self.look().await?;
@@ -58,7 +58,7 @@ impl Pace {
         let now = Instant::now();
         if let Some((at, before)) = self.looked.replace((now, last)) {
             let grown = last.since(before);
-            #[allow(clippy::cast_precision_loss)] // A log's growth in a moment.
+            #[allow(clippy::cast_precision_loss)] // The growth of a log in a moment is small.
             let rate = grown as f64 / (now - at).as_secs_f64();
             self.most = (grown > 0).then(|| rate.max(LEAST_PER_SECOND));
         }

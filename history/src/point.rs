@@ -9,11 +9,11 @@ use nats::Commit;
 /// A point in the life of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// With the commit of this sequence.
+    /// The commit of this sequence.
     Sequence(Sequence),
-    /// At this time.
+    /// This time.
     Time(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Before(SignedDuration),
 }
 
@@ -40,7 +40,7 @@ impl FromStr for Point {
 }
 
 impl Point {
-    /// Whether a commit is up to here.
+    /// Whether a commit is at or before this point.
     #[must_use]
     pub fn includes(self, commit: &Commit, now: Timestamp) -> bool {
         match self {
@@ -51,12 +51,12 @@ impl Point {
     }
 }
 
-/// Since when: a time, or so long ago.
+/// The start of a period: a time, or an age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ago {
-    /// At this time.
+    /// This time.
     Time(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Before(SignedDuration),
 }
 
@@ -81,7 +81,7 @@ impl FromStr for Ago {
 }
 
 impl Ago {
-    /// The time it means now.
+    /// The absolute time, relative to now.
     #[must_use]
     pub fn time(self, now: Timestamp) -> Timestamp {
         match self {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_is_a_sequence_a_time_or_so_long_ago() {
+    fn a_point_is_a_sequence_a_time_or_an_age() {
         assert_eq!("42".parse(), Ok(Point::Sequence(Sequence::new(42))));
         let five = SignedDuration::from_mins(5);
         assert_eq!("-5m".parse(), Ok(Point::Before(five)));

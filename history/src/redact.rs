@@ -1,14 +1,14 @@
-//! Masking what documents say. Their shape stays, so that they still make the same tasks.
+//! Masks the text of documents. Their structure stays, so that they still make the same tasks.
 
 use domain::request::{Attempt, Event, Failure, Payload};
 
-/// What a letter becomes.
+/// The replacement for a letter.
 const LETTER: char = 'x';
-/// What a digit becomes.
+/// The replacement for a digit.
 const DIGIT: char = '0';
 
-/// Masks the text of an XML document: not its names, and not its attributes, which say how it is
-/// hydrated.
+/// Masks the text of an XML document. Names stay, and so do attributes, because they control
+/// hydration.
 pub fn xml(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
@@ -39,7 +39,7 @@ pub fn xml(text: &str) -> String {
     masked
 }
 
-/// Behind the `>` that ends a tag; one within quotes does not.
+/// The index after the `>` that ends a tag. A `>` within quotes does not end it.
 fn tag_end(text: &str) -> usize {
     let mut quote = None;
     for (place, c) in text.char_indices() {
@@ -90,7 +90,7 @@ fn failure(failure: &mut Failure) {
     attempts.for_each(attempt);
 }
 
-/// Masks what an event says of documents and of whoever submitted them.
+/// Masks the parts of an event that come from documents or from the submitter.
 pub fn event(event: &mut Event) {
     match event {
         Event::Received(e) => {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_is_masked_and_the_shape_stays() {
+    fn redaction_masks_text_and_keeps_the_structure() {
         let text = "<a select=\"/b[1]>2\">Ann &amp; 12.5<!-- Bob --><![CDATA[C3]]></a>";
         assert_eq!(
             xml(text),

@@ -1,4 +1,4 @@
-//! The decisions of a bundle, decided again with this build.
+//! Replays the decisions of a bundle with this build.
 
 use domain::document::{Effort, Limits, canonicalize};
 use domain::request::{Event, RequestId, TaskId};
@@ -12,7 +12,7 @@ use crate::source::Source;
 use crate::story::fold;
 use crate::{Error, documents};
 
-/// What came of deciding a bundle again.
+/// The outcome of a replay of a bundle.
 #[derive(Default)]
 pub struct Outcome {
     /// The number of requests.
@@ -25,13 +25,13 @@ pub struct Outcome {
     pub tasks: usize,
     /// The number of tasks that ran again.
     pub executed: usize,
-    /// The first event that this build decides in another way.
+    /// The first event that this build decides differently.
     pub divergence: Option<Divergence>,
-    /// What differs beside the events.
+    /// The differences in anything but events.
     pub others: Vec<String>,
 }
 
-/// Decides a bundle again, request by request, up to the first event that differs.
+/// Replays a bundle, request by request, up to the first event that differs.
 pub async fn again(bundle: Bundle, fail_fast: Option<bool>) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     outcome.others.extend(bundle.damage.clone());
@@ -81,7 +81,7 @@ async fn compare_tasks(
     Ok(())
 }
 
-/// Runs every task again that has a result, and compares the results.
+/// Runs every task that has a result again, and compares the results.
 pub async fn execute(
     source: &Source,
     executor: &dyn Executor,
@@ -133,7 +133,7 @@ pub async fn execute(
     Ok(())
 }
 
-/// Whether two documents say the same.
+/// Whether two documents have the same canonical form.
 fn same(a: &[u8], b: &[u8]) -> bool {
     let limits = Limits::accepted();
     match (canonicalize(a, &limits), canonicalize(b, &limits)) {

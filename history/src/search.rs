@@ -1,4 +1,4 @@
-//! The requests that a filter selects, the newest first.
+//! Finds the requests that a filter selects, newest first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,7 +12,7 @@ use crate::filter::Filter;
 use crate::source::Source;
 use crate::story::Cause;
 
-/// A request as a search tells it.
+/// A request in a search result.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
@@ -20,11 +20,11 @@ pub struct Found {
     pub request_id: RequestId,
     /// The status.
     pub status: Status,
-    /// The last commit that was looked at.
+    /// The sequence of the last commit that the search read.
     pub sequence: Sequence,
-    /// The time of the first commit that was looked at.
+    /// The time of the first commit that the search read.
     pub received_at: Timestamp,
-    /// The time of the last commit that was looked at.
+    /// The time of the last commit that the search read.
     pub updated_at: Timestamp,
     /// The number of recorded attempts.
     pub attempts: u64,
@@ -50,7 +50,7 @@ pub struct Found {
     pub events: BTreeSet<String>,
 }
 
-/// The requests that the filter lets through, the newest first.
+/// The requests that the filter accepts, newest first.
 pub async fn find(
     source: &Source,
     filter: &Filter,
@@ -78,8 +78,8 @@ pub async fn find(
     Ok(found)
 }
 
-/// Adds the wanted types of which a request has tasks that wait or were given up: no attempt may
-/// have told its type, and builds before this one told none.
+/// Adds the wanted types of tasks that wait or were given up. No attempt of such a task may have
+/// recorded its type, and earlier builds recorded none.
 async fn add_types(
     source: &Source,
     filter: &Filter,

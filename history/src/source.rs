@@ -1,4 +1,4 @@
-//! Where commits and payloads are read from: the log, or a bundle.
+//! The source of commits and payloads: the log, or a bundle.
 
 use domain::request::{Payload, RequestId};
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use crate::Error;
 use crate::bundle::Bundle;
 use crate::live::{Live, absent};
 
-/// Where to read from.
+/// The source to read from.
 pub enum Source {
     /// The log.
     Live(Box<Live>),
@@ -17,7 +17,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The log, where it is what is read.
+    /// The log, if it is the source.
     #[must_use]
     pub fn live(&self) -> Option<&Live> {
         match self {
@@ -26,13 +26,13 @@ impl Source {
         }
     }
 
-    /// Whether the text of its documents is masked.
+    /// Whether the documents of the source are masked.
     #[must_use]
     pub fn is_redacted(&self) -> bool {
         matches!(self, Self::Bundle(bundle) if bundle.header.redacted)
     }
 
-    /// The commits of a request; an error where there are none.
+    /// The commits of a request; an error if it has none.
     pub async fn commits(&self, id: RequestId) -> Result<Vec<Commit>, Error> {
         match self {
             Self::Live(live) => live.commits(id).await,
@@ -43,7 +43,7 @@ impl Source {
         }
     }
 
-    /// Calls `take` with every commit since a time, in order; `take` says whether to go on.
+    /// Calls `take` with every commit since a time, in order. `take` returns whether to continue.
     pub async fn each(
         &self,
         since: Option<Timestamp>,

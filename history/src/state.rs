@@ -4,7 +4,7 @@ use domain::request::State;
 use nats::sha256;
 use serde_json::Value;
 
-/// A longer text is abridged to its size and its hash.
+/// Texts above this length are replaced by their size and hash.
 const ABRIDGED_FROM_CHARS: usize = 100;
 
 /// The state as JSON. Without `full`, it has the size and the hash of a long text instead of the

@@ -17,16 +17,16 @@ pub struct Story {
     pub id: RequestId,
     /// The commits up to the point.
     pub commits: Vec<Commit>,
-    /// The state that they fold to.
+    /// The state after these commits.
     pub state: State,
-    /// The view that they fold to.
+    /// The view after these commits.
     pub view: View,
     /// The number of commits after the point.
     pub later: usize,
 }
 
-/// The part of a failure that says why. A failure itself may have a thousand tasks with all their
-/// attempts.
+/// The part of a failure that tells its cause. A complete failure may have a thousand tasks with
+/// all their attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureSummary {
     /// The code of the failure.
@@ -54,7 +54,7 @@ impl From<&Failure> for FailureSummary {
 /// Why a request is where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The orchestrator has not worked out the next step since this time.
+    /// The orchestrator has not derived the next step since this time.
     Planning {
         /// The time of the last commit.
         since: Timestamp,
@@ -93,7 +93,7 @@ pub enum Cause {
 }
 
 impl Story {
-    /// The story up to a place, or all of it.
+    /// The story up to a point, or all of it.
     pub fn of(id: RequestId, mut commits: Vec<Commit>, at: Option<Point>) -> Result<Self, Error> {
         let all = commits.len();
         if let Some(point) = at {
@@ -103,7 +103,7 @@ impl Story {
         let events = commits.iter().flat_map(Commit::recorded);
         let view = projections::fold(None, events).ok_or_else(|| {
             Error::NotFound(match at {
-                Some(_) => format!("request {id} was not there yet at that point"),
+                Some(_) => format!("request {id} did not exist yet at that point"),
                 None => format!("the log of request {id} does not begin with `received`"),
             })
         })?;
@@ -116,12 +116,12 @@ impl Story {
         })
     }
 
-    /// The events, each with its place.
+    /// The events, each with its position.
     pub fn events(&self) -> impl Iterator<Item = Recorded<Event>> + '_ {
         self.commits.iter().flat_map(Commit::recorded)
     }
 
-    /// The last commit's sequence.
+    /// The sequence of the last commit.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.commits

@@ -1,4 +1,4 @@
-//! The counts of a period beside those of the period before.
+//! The counts of a period, compared with those of the period before.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,13 +10,13 @@ use serde::Serialize;
 use crate::Error;
 use crate::live::Live;
 
-/// The type of tasks whose attempts do not tell it.
+/// The task type of attempts that do not record one.
 const UNKNOWN: &str = "unknown";
 
-/// The names of the groups that run, and when they started.
+/// The names and start times of the running groups.
 pub type Groups = HashMap<(RequestId, GroupIndex), (String, Timestamp)>;
 
-/// A period beside the one before it.
+/// A period and the one before it.
 pub struct Summary {
     /// The start of the period.
     pub since: Timestamp,
@@ -61,11 +61,11 @@ pub struct Tally {
     pub counts: BTreeMap<&'static str, u64>,
     /// The number of failures of each fingerprint.
     pub fingerprints: BTreeMap<String, u64>,
-    /// By the name of the group, how long it took in all.
+    /// The durations of the groups, by group name, in milliseconds.
     pub groups: BTreeMap<String, Vec<u64>>,
-    /// By the name of the group.
+    /// The attempts, by group name.
     pub attempts: BTreeMap<String, Attempts>,
-    /// By the type of the task; `unknown` where the log does not tell it.
+    /// The attempts, by task type; `unknown` if the log does not record it.
     pub task_types: BTreeMap<String, Attempts>,
 }
 
@@ -79,7 +79,7 @@ pub struct Told<'a> {
     pub received_per_second: f64,
     /// The number of failures of each fingerprint.
     pub fingerprints: &'a BTreeMap<String, u64>,
-    /// How long the groups of each name took.
+    /// The durations of the groups, by group name.
     pub groups: BTreeMap<&'a String, Spread>,
     /// The attempts, by the name of the group.
     pub attempts: &'a BTreeMap<String, Attempts>,
@@ -87,7 +87,7 @@ pub struct Told<'a> {
     pub task_types: &'a BTreeMap<String, Attempts>,
 }
 
-/// How long several groups took.
+/// The distribution of the durations of several groups.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spread {
@@ -165,7 +165,7 @@ impl Tally {
         by_type.take_in(failed);
     }
 
-    /// How long the groups of each name took.
+    /// The durations of the groups, by group name.
     #[must_use]
     pub fn spreads(&self) -> BTreeMap<&String, Spread> {
         let spread = |took: &Vec<u64>| {
@@ -199,7 +199,7 @@ impl Tally {
     }
 }
 
-/// A count as a number to calculate with.
+/// A count as a floating-point number.
 #[allow(clippy::cast_precision_loss)] // Counts of events are far below 2^52.
 #[must_use]
 pub fn f64_of(number: u64) -> f64 {

@@ -1,4 +1,4 @@
-//! One task: its document made again, the remains of what was sent, and its attempts.
+//! One task: its document made again, the traces of the document that was sent, and its attempts.
 
 use domain::document::{Effort, TaskDocument};
 use domain::request::{AttemptNumber, Event, Next, Sequence, TaskId};
@@ -11,14 +11,14 @@ use crate::source::Source;
 use crate::story::Story;
 use crate::{Error, documents};
 
-/// A task as the log and this build tell it.
+/// A task as the log records it and as this build makes it.
 #[derive(Debug)]
 pub struct Task {
     /// The task.
     pub id: TaskId,
     /// The document as this build makes it.
     pub document: TaskDocument,
-    /// The document beside the remains of what was sent.
+    /// The document compared with the traces of the one that was sent.
     pub proof: Proof,
     /// The attempts, in the order of the log.
     pub attempts: Vec<Attempt>,
@@ -122,7 +122,7 @@ async fn attempts(source: &Source, story: &Story, id: TaskId) -> Result<Vec<Atte
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sent {
-    /// Where it was found.
+    /// The place of the trace.
     pub place: String,
     /// The type under which it was sent.
     pub task_type: String,
@@ -131,9 +131,11 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// All there is: what the attempts told, the dead letters, and the message that still waits.
+    /// Every trace: the hashes that attempts reported, the dead letters, and the message that still
+    /// waits.
     pub async fn of(source: &Source, story: &Story, id: TaskId) -> Result<Vec<Self>, Error> {
-        // What a masked document is made into is nothing that was sent.
+        // No worker received the task documents of a masked bundle, so the traces prove nothing
+        // there.
         let mut found = if source.is_redacted() {
             Vec::new()
         } else {
@@ -179,12 +181,12 @@ impl Sent {
     }
 }
 
-/// A document that was made again, beside the remains of what was sent.
+/// A document that was made again, with the traces of the one that was sent.
 #[derive(Debug)]
 pub struct Proof {
     /// The hash of the document that was made again.
     pub made: String,
-    /// The remains of what was sent.
+    /// The traces of the document that was sent.
     pub sent: Vec<Sent>,
 }
 
@@ -196,20 +198,20 @@ impl Proof {
         Self { made, sent }
     }
 
-    /// Whether it is what was sent; none where nothing of that is left.
+    /// Whether the document equals the one that was sent; `None` without a trace.
     #[must_use]
     pub fn verified(&self) -> Option<bool> {
         let same = |sent: &Sent| sent.sha256 == self.made;
         (!self.sent.is_empty()).then(|| self.sent.iter().all(same))
     }
 
-    /// The type under which it was last sent, where that is known.
+    /// The type under which the task was last sent, if it is known.
     #[must_use]
     pub fn task_type(&self) -> Option<&str> {
         self.sent.last().map(|sent| sent.task_type.as_str())
     }
 
-    /// The places of the remains.
+    /// The places of the traces.
     #[must_use]
     pub fn places(&self) -> Vec<&str> {
         self.sent.iter().map(|sent| sent.place.as_str()).collect()

@@ -1,4 +1,4 @@
-//! The timeline of a request: its events, with like outcomes of tasks folded into one entry.
+//! The timeline of a request: its events, with similar outcomes of tasks folded into one entry.
 
 use domain::request::{Event, GroupIndex, Next, Recorded, Sequence, TaskNumber};
 use jiff::Timestamp;
@@ -23,11 +23,11 @@ pub struct Entry {
 pub enum What {
     /// Any event but the outcome of a task.
     Event(Event),
-    /// Like outcomes of tasks of one group, between two other events.
+    /// Similar outcomes of tasks of one group, between two other events.
     Outcomes(Outcomes),
 }
 
-/// Like outcomes of tasks of one group.
+/// Similar outcomes of tasks of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcomes {
     /// The index of the group.
@@ -36,7 +36,7 @@ pub struct Outcomes {
     pub tasks: Vec<TaskNumber>,
     /// The first failure, if the tasks failed.
     pub failure: Option<FailedOutcome>,
-    /// How long each attempt took, in milliseconds, the shortest first.
+    /// The duration of each attempt in milliseconds, shortest first.
     pub durations_ms: Vec<u64>,
     /// The workers, each once.
     pub workers: Vec<String>,
@@ -60,7 +60,8 @@ impl FailedOutcome {
     }
 }
 
-/// The entries of these events. With `fold`, like outcomes of a group's tasks become one entry.
+/// The timeline of these events. With `fold`, similar outcomes of the tasks of a group become one
+/// entry.
 pub fn entries(events: impl Iterator<Item = Recorded<Event>>, fold: bool) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut open: Vec<Entry> = Vec::new();

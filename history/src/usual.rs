@@ -1,4 +1,4 @@
-//! What is usual: how long the tasks of groups of one name took lately.
+//! The usual duration: how long the tasks of groups of one name took recently.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use nats::Scan;
 use crate::Error;
 use crate::live::Live;
 
-/// How many of the newest commits say what is usual.
+/// How many of the newest commits the usual duration is computed from.
 const COMMITS: u64 = 5_000;
-/// With fewer tasks than this nothing is usual.
+/// The minimum number of tasks for a usual duration.
 const ENOUGH: usize = 5;
 
-/// How long tasks usually take.
+/// The usual duration of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usual {
     /// The number of tasks.
@@ -24,7 +24,7 @@ pub struct Usual {
     pub p95_ms: u64,
 }
 
-/// What is usual for the tasks of groups of this name, in requests other than this one.
+/// The usual duration of the tasks of groups of this name, in requests other than this one.
 pub async fn of_group(
     live: &Live,
     except: RequestId,
@@ -57,7 +57,7 @@ pub async fn of_group(
     Ok(of(durations))
 }
 
-/// What is usual among these durations, where there are enough.
+/// The usual duration, from these durations; `None` if there are too few.
 #[must_use]
 pub fn of(mut durations: Vec<u64>) -> Option<Usual> {
     if durations.len() < ENOUGH {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_usual_needs_some_tasks() {
+    fn the_usual_duration_needs_a_minimum_of_tasks() {
         assert_eq!(of(vec![1, 2, 3]), None);
         let usual = of((1..=100).collect()).unwrap();
         assert_eq!((usual.median_ms, usual.p95_ms), (50, 95));

@@ -11,7 +11,7 @@ use crate::{Connection, Error, LogReader, Topology};
 
 /// How long a stream may take until it is on other servers.
 const MOVES_WITHIN: Duration = Duration::from_secs(30);
-/// How often it is looked at meanwhile.
+/// How often the change is checked meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Topology {

@@ -175,7 +175,7 @@ impl Answers {
                 // The broker refused the batch before it stored anything. A later refusal has a
                 // type, and the broker still reports the end of the messages that it stored before.
                 Ok(Response::Err { error }) if !is_progress(body) => {
-                    tracing::debug!(%error, "a batch was refused");
+                    tracing::debug!(%error, "the broker refused a batch");
                     return Ok(0);
                 }
                 _ if is_progress(body) => {}

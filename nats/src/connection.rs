@@ -16,7 +16,7 @@ use crate::{Error, account, size};
 /// and fast batches, and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
-/// How often a waiting caller checks whether a lost connection is back, or was made anew.
+/// How often a waiting caller checks whether a lost connection is back, or was replaced.
 const CONNECTED_LOOK: Duration = Duration::from_millis(20);
 /// How long the client may take to send buffered messages.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -235,9 +235,12 @@ fn log_event(event: &Event) {
         Event::Connected => tracing::info!("connected to NATS"),
         Event::Disconnected => tracing::warn!("disconnected from NATS; reconnecting"),
         Event::SlowConsumer(subscription) => {
-            tracing::error!(subscription, "this process reads slower than NATS delivers");
+            tracing::error!(
+                subscription,
+                "this process reads a subscription slower than NATS delivers"
+            );
         }
-        Event::ServerError(error) => tracing::error!(%error, "NATS refused something"),
+        Event::ServerError(error) => tracing::error!(%error, "NATS reported an error"),
         Event::ClientError(error) => tracing::warn!(%error, "NATS client"),
         other => tracing::info!(event = %other, "NATS"),
     }

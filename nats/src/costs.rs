@@ -91,7 +91,7 @@ fn batched(messages: usize) -> f64 {
     BATCHED_COST.as_secs_f64() * count(messages)
 }
 
-#[allow(clippy::cast_precision_loss)] // A flight has some hundreds.
+#[allow(clippy::cast_precision_loss)] // A batch has some hundreds.
 fn count(messages: usize) -> f64 {
     messages as f64
 }
@@ -104,7 +104,7 @@ mod tests {
     const UNSYNCED: Duration = Duration::from_micros(15);
 
     #[test]
-    fn a_batch_pays_for_some_dozens_of_messages_that_are_synced_each() {
+    fn a_batch_pays_for_dozens_of_individually_synced_messages() {
         let mut costs = Costs::default();
         costs.note_singles(10, SYNCED * 10);
         assert!(!costs.batch_pays(10));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_are_not_synced_do_not_seem_so_because_the_machine_is_busy() {
+    fn a_busy_machine_does_not_make_unsynced_messages_look_synced() {
         let mut costs = Costs::default();
         costs.note_singles(100, UNSYNCED * 100);
         for _ in 0..1_000 {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_measured_in_a_bad_moment_is_measured_again() {
+    fn an_outlier_among_the_measurements_is_measured_again() {
         let mut costs = Costs::default();
         costs.note_singles(100, SYNCED * 100);
         assert_eq!(batches_of(100, &mut costs), TRIED_AT_ANY_SIZE_AFTER);

@@ -136,7 +136,7 @@ pub(crate) async fn declare_bucket(
     if (update.max_age, update.allow_direct) == (found.max_age, found.allow_direct) {
         return Ok(());
     }
-    tracing::info!(stream = name, max_age = ?update.max_age, "how the object store is kept is brought up to date");
+    tracing::info!(stream = name, max_age = ?update.max_age, "updated the retention of the object store");
     let updated = jetstream.update_stream(&update).await;
     updated.map(|_| ()).map_err(Error::unavailable)
 }

@@ -100,7 +100,7 @@ impl Deliveries {
                 self.reopen_at = None;
             }
             Err(error) => {
-                tracing::debug!(%error, "a consumer that is gone is not back yet");
+                tracing::debug!(%error, "a lost consumer is not back yet");
                 self.reopen_at = Some(Instant::now() + REOPEN_PAUSE);
             }
         }

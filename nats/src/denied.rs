@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_denial_is_of_its_subject_only_and_others_are_none() {
+    fn a_denial_applies_to_its_own_subject_only() {
         let denied = Denied::default();
         denied.note("nats: Permissions Violation for Publish to \"reports.1.a.0.1\"");
         denied.note("nats: stale connection");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_remembered() {
+    fn only_a_bounded_number_of_denials_is_remembered() {
         let denied = Denied::default();
         for n in 0..=REMEMBERED {
             denied.note(&format!("Permissions Violation for Publish to \"{n}\""));

@@ -39,7 +39,7 @@ pub enum Error {
     #[error("NATS does not allow it: {0}")]
     Denied(String),
     /// The thing does not exist, or no longer exists.
-    #[error("{0} is not there")]
+    #[error("{0} does not exist")]
     Missing(String),
     /// Work on this thing ended its process again and again: Fanfold no longer works on it.
     #[error("{0}")]
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_go_better_is_transient() {
+    fn only_errors_that_a_retry_may_cure_are_transient() {
         for error in [Error::Unavailable("x".into()), Error::Conflict] {
             assert!(error.is_transient(), "{error}");
         }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_finds_too_large_is_too_large() {
+    fn a_size_error_of_the_client_is_reported_as_too_large() {
         let text = "Payload size limit of 65536 exceeded by message size of 70000";
         let error = PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, text);
         let (bytes, limit) = (70_000, 65_536);

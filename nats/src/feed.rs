@@ -81,7 +81,7 @@ impl Feed {
         match batch::atomic(&self.connection, events.iter().map(message)).await {
             Ok(_) => self.costs.note_batch(events.len(), begun.elapsed()),
             Err(error) => {
-                tracing::debug!(%error, events = events.len(), "a batch was refused");
+                tracing::debug!(%error, events = events.len(), "the broker refused a batch of feed events");
                 return Ok(0);
             }
         }
@@ -134,7 +134,7 @@ impl Feed {
 
     async fn set_aside(&self, event: &Recorded<&Event>, refused: &Refusal) -> Result<(), Error> {
         let (request, sequence) = (event.request, event.sequence);
-        tracing::error!(%request, sequence = sequence.get(), %refused, "an event of the feed is set aside");
+        tracing::error!(%request, sequence = sequence.get(), %refused, "the feed refused an event; the event becomes a dead letter");
         let Outgoing {
             subject,
             headers,
@@ -169,7 +169,11 @@ pub(crate) fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
     let mut body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
     if let Some(bytes) = size::beyond(&headers, &body) {
         // The size of an event is bounded, so this branch is only for an unforeseen case.
-        tracing::error!(id = event.id, bytes, "an event is told without its data");
+        tracing::error!(
+            id = event.id,
+            bytes,
+            "an event is too large for the feed and is published without its data"
+        );
         let request = event.subject;
         body = format!("{{\"requestId\":\"{request}\",\"truncated\":true}}").into_bytes();
     }

@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn what_the_largest_round_captured_fits(mut texts in texts()) {
+    fn the_resources_of_the_largest_capture_fit(mut texts in texts()) {
         fits(&[texts.captured()])?;
     }
 

@@ -144,7 +144,7 @@ impl Follower {
             let last = match self.last(&self.shards[index].stream).await {
                 Ok(last) => last,
                 Err(error) => {
-                    tracing::debug!(%error, "the log cannot be looked at");
+                    tracing::debug!(%error, "the follower could not check the log");
                     continue;
                 }
             };

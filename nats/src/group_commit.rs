@@ -157,7 +157,11 @@ impl GroupCommit {
         });
         // Other callers that are about to publish get into the same batch.
         tokio::task::yield_now().await;
-        let gone = |_| Err(Refusal::Other("whoever published it was stopped".into()));
+        let gone = |_| {
+            Err(Refusal::Other(
+                "the caller that published the batch was stopped".into(),
+            ))
+        };
         loop {
             tokio::select! {
                 biased;
@@ -226,7 +230,7 @@ impl GroupCommit {
                 }
                 // Each message is now published on its own, and gets its own answer.
                 Err(error) => {
-                    tracing::debug!(%error, messages, "a batch was refused");
+                    tracing::debug!(%error, messages, "the broker refused a batch");
                     if !self.connection.is_connected() {
                         return refuse(flight, &Refusal::Other(error.to_string()));
                     }

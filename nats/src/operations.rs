@@ -1,4 +1,5 @@
-//! Actions of operators that no request's log records: who, why and what, kept beside the log.
+//! Actions of operators that are in no request's log: person, reason and action, stored next to the
+//! log.
 
 use async_nats::HeaderMap;
 use jiff::Timestamp;
@@ -13,11 +14,10 @@ pub struct Operation {
     /// The name of the action, in kebab-case, such as `views-rebuilt`. It is the second token of
     /// the subject.
     pub name: String,
-    /// The id of the thing that it was done to, where there is exactly one. It forms the further
-    /// tokens of the subject.
+    /// The id of the target, if there is exactly one. It forms the further tokens of the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The person who did it.
+    /// The person who acted.
     pub by: String,
     /// The reason, in that person's words.
     pub reason: String,

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_could_be_read_again_is_refused() {
+    fn a_commit_larger_than_the_reader_accepts_is_refused() {
         assert!(packed(vec![b' '; MAX_BODY_BYTES]).is_ok());
         let refused = packed(vec![b' '; MAX_BODY_BYTES + 1]).unwrap_err();
         let expected = Error::TooLarge {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_a_message_once_packed_is_refused() {
+    fn a_commit_larger_than_a_message_after_compression_is_refused() {
         assert!(packed(dense(BODY_MAX_BYTES - 1_024)).is_ok());
         let refused = packed(dense(BODY_MAX_BYTES + 1)).unwrap_err();
         assert!(matches!(refused, Error::TooLarge { .. }), "{refused}");

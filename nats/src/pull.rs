@@ -160,7 +160,7 @@ impl Pull {
 
     async fn ask_for_more(&mut self) {
         if self.ask().await.is_err() {
-            tracing::debug!("the broker cannot be asked for tasks");
+            tracing::debug!("the worker could not request tasks from the broker");
         }
     }
 

@@ -173,7 +173,7 @@ pub(crate) async fn messages(
                 // A broker that closed the connection forgets the question, as it does to a client
                 // that reads too slowly. Nobody would answer.
                 () = connection.renewed(connects) => {
-                    tracing::debug!(stream, "the connection was made anew; asking for the page again");
+                    tracing::debug!(stream, "the connection was replaced; requesting the page again");
                 }
             }
         }

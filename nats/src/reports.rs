@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_one_report_or_an_array_of_some() {
+    fn a_message_has_one_report_or_an_array_of_reports() {
         let one = one();
         assert_eq!(decode(one.as_bytes()).unwrap().len(), 1);
         let two = array(&[one.clone().into(), one.clone().into()]);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_that_could_be_too_much_for_a_commit_is_refused() {
+    fn an_array_that_could_exceed_a_commit_is_refused() {
         let many = vec![Bytes::from(one()); ARRAY_MAX_BYTES / one().len() + 1];
         let refused = decode(&array(&many)).unwrap_err().to_string();
         assert!(refused.contains("524288 bytes"), "{refused}");

@@ -145,7 +145,7 @@ impl Scan {
         if self.messages.take().is_some()
             && let Err(error) = self.stream.delete_consumer(&self.consumer).await
         {
-            tracing::debug!(%error, "the consumer of a scan will end by itself");
+            tracing::debug!(%error, "could not delete the consumer of a scan; it expires by itself");
         }
     }
 }

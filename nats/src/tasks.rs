@@ -108,7 +108,7 @@ impl Tasks {
                 }
                 // A message that is gone by now is as good as deleted.
                 let deleted = stream.delete_message(message.sequence).await;
-                tracing::debug!(task = %id, run = run.get(), ?deleted, "one of an earlier run was still there");
+                tracing::debug!(task = %id, run = run.get(), ?deleted, "deleted a task of an earlier run from the queue");
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
             Err(error) => return Err(Error::unavailable(error)),

@@ -115,7 +115,7 @@ impl Topology {
             if is_on_disk(connection, &config.name).await? {
                 tracing::warn!(
                     stream = config.name,
-                    "it was on disk and is made anew in memory"
+                    "a queue was on disk and is recreated in memory"
                 );
                 let deleted = connection.jetstream.delete_stream(&config.name).await;
                 deleted.map_err(Error::unavailable)?;

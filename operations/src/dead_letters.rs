@@ -148,7 +148,7 @@ fn refused<T>(done: Result<T, ExecuteError>) -> Result<Option<String>, Error> {
     }
 }
 
-/// Why a message that was set aside is not put back.
+/// Why a message that was stored as a dead letter cannot be retried.
 fn stays(subject: &str) -> String {
     if subject.starts_with("lifecycle.") {
         "an event stays in the feed: tell its receiver yourself, and discard the letter".into()

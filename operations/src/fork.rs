@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{Operations, Why};
 
-/// The most bytes of results that are taken over inline, because all of them are in one message.
+/// How many bytes of results a fork takes over inline. All of them are in one message.
 const MAX_TAKEN_BYTES: u64 = 700 * 1024;
 /// The header that names the origin of a fork.
 const ORIGIN: &str = "x-fanfold-forked-from";
@@ -71,7 +71,7 @@ impl ForkPlan {
         story: &Story,
         document: Option<Vec<u8>>,
     ) -> Result<Self, ForkError> {
-        let absent = || history::Error::NotFound(format!("request {} was not there yet", story.id));
+        let absent = || history::Error::NotFound(format!("request {} did not exist yet", story.id));
         let origin = story.state.request().ok_or_else(absent)?;
         let bytes = match document {
             Some(bytes) => bytes,
@@ -149,8 +149,8 @@ fn original(story: &Story) -> Result<Received, ForkError> {
     Err(history::Error::Unreadable(reason).into())
 }
 
-/// The groups that are taken over: a result is, where its task's document is the same under the
-/// new document. A group that lacks some is the last.
+/// The groups that the fork takes over. A result is taken over if the document of its task stays
+/// the same under the new document. The first group that lacks a result is the last one.
 async fn taken(
     source: &Source,
     story: &Story,
@@ -167,7 +167,8 @@ async fn taken(
     for group in GroupIndex::all().take(started) {
         let before = documents(source, origin, group).await?;
         let after = documents(source, &forked, group).await?;
-        // Where a document cannot be made the new request fails in its own time and words.
+        // If a document cannot be made, the new request fails by itself later, with its own
+        // message.
         let (Some((_, before)), Some((name, after))) = (before, after) else {
             break;
         };

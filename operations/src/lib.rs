@@ -1,9 +1,10 @@
-//! The commands that people give to Fanfold: submit, cancel, redrive, fork, dead letters, rebuild.
+//! The commands of people to Fanfold: submit, cancel, redrive, fork, dead letters, rebuild.
 //!
-//! Every face gives them here, so that HTTP and the command line do the same. A dry run is the same
-//! decision without the commit. This crate owns the protocol around a command: a parsed document
-//! goes to the role of this process that goes on with the request, the cached state is dropped, and
-//! the sequence of the commit is remembered, so that a caller reads its own writes.
+//! The API and the command line both issue commands through this crate, so that they behave alike.
+//! A dry run makes the same decision without the commit. This crate owns the protocol around a
+//! command. It passes a parsed document to the role of this process that continues the request. It
+//! evicts the cached state. It remembers the sequence of the commit, so that a caller reads its own
+//! writes.
 
 mod cancel;
 mod dead_letters;
@@ -30,7 +31,7 @@ pub use stuck::{STUCK_AFTER, StuckWatch};
 pub use submit::{Submission, SubmitError, Submitted};
 pub use why::{REASON_MAX_CHARS, Why, WhyError};
 
-/// Carries out the commands of people.
+/// Executes the commands of people.
 #[derive(Clone)]
 pub struct Operations {
     log: Log,
@@ -40,7 +41,7 @@ pub struct Operations {
     documents: Documents,
     seen: Seen,
     rules: Rules,
-    /// How long the log must still keep a request that begins to run again.
+    /// How long the log must still keep a request that starts to run again.
     needed: Duration,
 }
 
@@ -72,13 +73,13 @@ impl Operations {
         &self.letters
     }
 
-    /// The sequences that this process has told callers of.
+    /// The sequences that this process has reported to callers.
     #[must_use]
     pub fn seen(&self) -> &Seen {
         &self.seen
     }
 
-    /// Ends a command to a request that no role of this process goes on with here: drops the cached
+    /// Finishes a command to a request that no role of this process continues: evicts the cached
     /// state, and remembers the sequence.
     fn done(
         &self,

@@ -7,13 +7,13 @@ use crate::{Operations, Why};
 impl Operations {
     /// Runs the failed tasks of a request again.
     pub async fn redrive(&self, request: RequestId, why: Why) -> Result<Receipt, ExecuteError> {
-        // The domain refuses first: only a request that can be redriven may be too old for it.
+        // Let the domain refuse first: only a request that can be redriven can be too old for it.
         self.would_redrive(request).await?;
         let redriven = self.log.execute(request, self.command(why)).await;
         self.done(request, redriven)
     }
 
-    /// The event of a redrive, which says what runs again.
+    /// The event of a redrive. It names the tasks that run again.
     pub async fn redriven(
         &self,
         request: RequestId,
@@ -30,7 +30,7 @@ impl Operations {
     /// Decides a redrive and commits nothing.
     pub async fn would_redrive(&self, request: RequestId) -> Result<(), ExecuteError> {
         let decided = self.log.decide(request, self.command(Why::none())).await;
-        // This process may not be the one that goes on with the request.
+        // Another process may continue the request, so the cached state may be stale.
         self.log.forget(request);
         decided?;
         if self.is_too_old(request).await? {

@@ -14,7 +14,7 @@ use crate::Operations;
 pub struct Submission {
     /// The bytes, with their hash.
     pub bytes: Hashed,
-    /// The parsed document, for the role that goes on with the request.
+    /// The parsed document, for the role that continues the request.
     pub document: Document,
     /// The SHA-256 of the canonical document, in hex.
     pub fingerprint: String,
@@ -47,7 +47,7 @@ pub enum SubmitError {
     /// The idempotency key names a request with another document.
     #[error(transparent)]
     KeyReused(Rejection),
-    /// The log does not take the submission now.
+    /// The log does not accept the submission now.
     #[error(transparent)]
     Log(#[from] Error),
 }
@@ -74,8 +74,8 @@ impl Operations {
         Ok(Some(sequence))
     }
 
-    /// Puts a submission into the log, and hands its document over to the role of this process that
-    /// goes on with the request. Without a key, the id is new, so that the log need not be read.
+    /// Stores a submission in the log, and passes its document to the role of this process that
+    /// continues the request. Without a key, the id is new, so that the log need not be read.
     pub async fn submit(
         &self,
         request: RequestId,

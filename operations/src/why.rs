@@ -1,4 +1,4 @@
-//! Who wants a change, and why.
+//! The person who wants a change, and the reason.
 
 /// The longest reason that a request's history may hold, in characters.
 pub const REASON_MAX_CHARS: usize = 1_000;

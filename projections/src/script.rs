@@ -39,7 +39,7 @@ impl Scripts {
             }
             loaded.push(script.get_hash());
             if let Err(error) = script.load_async(connection).await {
-                tracing::debug!(%error, "a script is not known to every node");
+                tracing::debug!(%error, "could not load a script on every Redis node");
             }
         }
     }

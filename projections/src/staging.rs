@@ -1,4 +1,4 @@
-//! Views that are built beside the live ones. They have keys of their own until they replace the
+//! Views that are built next to the live ones. They have keys of their own until they replace the
 //! live ones, so that a rebuild can be stopped and resumed.
 
 use std::time::Duration;

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_goes_on_after_a_place_and_stays_within_its_group() {
+    fn a_page_continues_after_a_position_and_stays_within_its_group() {
         let mut tasks = Tasks::default();
         for group in 0..3 {
             take_in(&mut tasks, 1, &started(group, 2));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_result_only_its_size_and_its_place_are_kept() {
+    fn only_the_size_and_location_of_a_result_are_stored() {
         let mut tasks = Tasks::default();
         take_in(&mut tasks, 1, &started(0, 1));
         let before = tasks.bytes();

@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for View {
     }
 }
 
-/// What the end of a request brought.
+/// The outcome of a request that has ended.
 fn end<T: Clone, E: de::Error>(found: Option<Cow<'_, T>>, name: &'static str) -> Result<T, E> {
     let found = found.ok_or_else(|| E::missing_field(name))?;
     Ok(found.into_owned())
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_without_what_it_brought_is_no_view() {
+    fn an_ended_view_without_its_outcome_is_invalid() {
         let view = View::new(
             RequestId::of_key("a", "b"),
             Sequence::new(1),

@@ -1,4 +1,4 @@
-//! The directions of the house, read from `cargo metadata`.
+//! The allowed directions of dependencies, checked against `cargo metadata`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
-/// The dependencies of each package of the workspace, those for tests only left out.
+/// The dependencies of each package of the workspace, without dev-dependencies.
 fn dependencies() -> Dependencies {
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
@@ -28,20 +28,20 @@ fn dependencies() -> Dependencies {
         .collect()
 }
 
-/// Which packages of the workspace each of them may use.
+/// The packages of the workspace that a package may use.
 const MAY_USE: [(&str, &[&str]); 5] = [
     ("domain", &[]),
     ("nats", &["domain"]),
     ("projections", &["domain"]),
-    // It answers with data. It has no settings, no terminal and no HTTP.
+    // `history` answers with data. It has no settings, no terminal and no HTTP.
     ("history", &["domain", "nats", "projections"]),
-    // It carries out what people ask for, whoever asks: it has no terminal and no HTTP either.
+    // `operations` executes the commands of any caller. It has no terminal and no HTTP either.
     (
         "operations",
         &["domain", "history", "nats", "projections", "runtime"],
     ),
 ];
-/// The services that run as roles or tools: none may use another.
+/// The services that run as roles or tools. None may use another.
 const SERVICES: [&str; 6] = [
     "api",
     "orchestrator",
@@ -74,11 +74,12 @@ fn dependencies_point_inwards_only() {
     }
 }
 
-/// The libraries of a terminal and of HTTP, which the ring of questions and commands does not know.
+/// The libraries for a terminal and for HTTP. The crates of questions and commands may not use
+/// them.
 const OF_FACES: [&str; 5] = ["axum", "clap", "hyper", "terminal_size", "utoipa"];
 
 #[test]
-fn questions_and_commands_know_no_face() {
+fn questions_and_commands_depend_on_no_api_or_cli() {
     let all = dependencies();
     for package in ["history", "operations"] {
         let faces: Vec<_> = OF_FACES
@@ -103,7 +104,7 @@ fn one_crate_names_nats_and_one_names_redis() {
 }
 
 #[test]
-fn the_domain_has_no_clock_no_io_and_nothing_that_waits() {
+fn the_domain_has_no_clock_no_io_and_no_async() {
     let allowed = [
         "cqrs-es",
         "jiff",

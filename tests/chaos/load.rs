@@ -1,4 +1,4 @@
-//! Callers that submit until so many requests are accepted, whatever happens to the API.
+//! Callers that submit until a number of requests is accepted, whatever happens to the API.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,8 +52,7 @@ impl Load {
                     let id = body["requestId"].as_str().unwrap().to_owned();
                     self.accepted.lock().unwrap().push(id);
                 }
-                // It is down, or says that it cannot take anything now: what a caller does is
-                // try again.
+                // The API is down, or cannot accept anything now. A caller tries again.
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }

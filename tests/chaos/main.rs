@@ -13,15 +13,15 @@ use load::Load;
 const REQUESTS: usize = 200;
 const GROUPS: usize = 3;
 const TASKS: usize = 10;
-/// How many attempts are to be seen after each blow before the next one falls.
+/// How many attempts must follow a kill before the next kill.
 const PROGRESS: usize = 250;
 
-/// Short leases, so that what a killed process held comes again soon.
+/// Short leases, so that the tasks of a killed process are redelivered soon.
 const SETTINGS: [(&str, &str); 4] = [
     ("ACK_WAIT_MS", "2000"),
     ("TASK_LEASE_MS", "2000"),
     ("TAKEOVER_AFTER_MS", "1000"),
-    // Killed workers use attempts up: what is tested here is not when to give up.
+    // Killed workers use up attempts, and giving up is not under test here.
     ("MAX_TASK_ATTEMPTS", "20"),
 ];
 
@@ -31,7 +31,7 @@ async fn start(role: &str, world: &World, valuer: &Valuer) -> Program {
     Program::start(env!("CARGO_BIN_EXE_fanfold"), role, world, &settings).await
 }
 
-/// Waits until work goes on.
+/// Waits until attempts are made again.
 async fn progress(valuer: &Valuer, after: &str) {
     let before = valuer.calls_so_far();
     let most = REQUESTS * GROUPS * TASKS;

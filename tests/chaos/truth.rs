@@ -1,4 +1,4 @@
-//! What must be true of every request in the end.
+//! The conditions that every request must meet in the end.
 
 use domain::request::{Event, RequestId, Sequence};
 use futures::StreamExt;
@@ -7,10 +7,11 @@ use nats::{Commit, Connection, Log, Options, Payloads};
 use projections::{Store, fold};
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether something is left.
+/// How often to check whether messages are left.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// One terminal event each, every task's result in its place, every view the fold of its events.
+/// Checks that each request has one terminal event, every task's result in its place, and a view
+/// that equals the fold of its events.
 pub async fn check(world: &World, ids: &[String], groups: usize, tasks: usize) {
     let connection = Connection::open(&Options::new(world.nats_url(), "truth"))
         .await
@@ -73,7 +74,7 @@ fn response(groups: usize, tasks: usize) -> String {
     format!("<vnml><project>{all}</project></vnml>")
 }
 
-/// No task, report or timer is left behind.
+/// Waits until no task, report or timer is left.
 pub async fn nothing_waits(world: &World) {
     let jetstream = world.jetstream().await;
     for name in ["TASKS", "REPORTS"] {

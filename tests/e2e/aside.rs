@@ -1,4 +1,4 @@
-//! One request that cannot be projected, and everybody else.
+//! A request that cannot be projected must not affect the others.
 
 use domain::request::RequestId;
 use harness::{Client, Program, Valuer, World, until};
@@ -15,7 +15,7 @@ async fn submit(client: &Client, key: &str) -> String {
     client.send(call.body(document(2, 1))).await.id()
 }
 
-/// What is said of the one view that is stopped.
+/// The request and the reason of the stopped view, from `/readyz`.
 async fn stopped(client: &Client) -> (String, String) {
     let said = client.get("/readyz").await;
     assert_eq!(said.status, StatusCode::OK, "the API serves all others");
@@ -25,7 +25,7 @@ async fn stopped(client: &Client) -> (String, String) {
     (text("requestId"), text("reason"))
 }
 
-/// Whether Redis has where a request stands.
+/// Whether Redis has the view of a request.
 async fn has_view(world: &World, id: &str) -> bool {
     let key = format!("state:request:{id}");
     world.redis().await.exists(key).await.unwrap()
@@ -44,7 +44,7 @@ async fn nothing_waits(client: &Client, admin: &Client) {
 }
 
 #[tokio::test]
-async fn a_view_that_redis_refuses_is_set_aside_alone_and_can_still_be_read() {
+async fn a_view_that_redis_refuses_stops_alone_and_can_still_be_read() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let mut program = up(&world, &valuer, &[]).await;
@@ -64,7 +64,7 @@ async fn a_view_that_redis_refuses_is_set_aside_alone_and_can_still_be_read() {
     client.until_status(&id, "succeeded").await;
     nothing_waits(&client, &program.admin()).await;
 
-    // Once the key is free, the next process goes on with it.
+    // Once the key is free, the next process continues with the view.
     let () = redis.del(&groups).await.unwrap();
     program.kill().await;
     program.restart().await;
@@ -76,12 +76,12 @@ async fn a_view_that_redis_refuses_is_set_aside_alone_and_can_still_be_read() {
     assert!(has_view(&world, &id).await);
 }
 
-/// How often a projector may end: twice with all else that was delivered, once where it catches
-/// up, and twice alone.
+/// How often a projector may end: twice with the rest of its batch, once while it catches up, and
+/// twice alone.
 const ENDS_MAX: usize = 5;
 
 #[tokio::test]
-async fn a_commit_that_ends_every_projector_costs_nobody_else_a_view() {
+async fn a_commit_that_ends_every_projector_stops_only_its_own_view() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let id = RequestId::of_key("anonymous", "poison").to_string();
@@ -113,14 +113,14 @@ async fn a_commit_that_ends_every_projector_costs_nobody_else_a_view() {
 }
 
 #[tokio::test]
-async fn a_commit_that_ended_its_projector_again_and_again_is_passed_over_by_everybody() {
+async fn a_commit_that_repeatedly_ended_its_projector_is_skipped_by_every_projector() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let mut program = up(&world, &valuer, &[]).await;
     let first = submit(&program.client(), "first").await;
     program.client().until_status(&first, "succeeded").await;
     program.kill().await;
-    // As two processes leave it that were ended by the next commit.
+    // The state that two processes leave if the next commit ended them.
     let jetstream = world.jetstream().await;
     let log = jetstream.get_stream("REQUESTS_0").await.unwrap();
     let next = log.cached_info().state.last_sequence + 1;
@@ -144,7 +144,7 @@ async fn a_commit_that_ended_its_projector_again_and_again_is_passed_over_by_eve
     };
     passed_over().await;
     nothing_waits(&client, &program.admin()).await;
-    // The same where all is projected again.
+    // The same after everything is projected again.
     world.flush_redis().await;
     let views = || async { has_view(&world, &first).await && has_view(&world, &other).await };
     until("the others have their views again", views).await;

@@ -24,7 +24,7 @@ fn refused(answer: &Answer, status: u16, code: &str, words: &str) {
 }
 
 #[tokio::test]
-async fn a_document_that_is_none_is_refused_with_what_and_where_and_leaves_nothing_behind() {
+async fn an_invalid_document_is_refused_with_reason_and_position_and_leaves_nothing_behind() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
@@ -60,7 +60,7 @@ async fn a_document_that_is_none_is_refused_with_what_and_where_and_leaves_nothi
 }
 
 #[tokio::test]
-async fn what_is_around_the_document_is_checked_as_well() {
+async fn headers_and_parameters_of_a_submission_are_checked_as_well() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;

@@ -11,7 +11,7 @@ fn runs(pid: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_cancelled_request_has_its_processes_stopped_and_its_waiting_tasks_taken_back() {
+async fn a_cancelled_request_has_its_processes_stopped_and_its_waiting_tasks_withdrawn() {
     let world = World::start().await;
     let pids = world.folder().join("pids");
     let script = world.folder().join("hang.sh");
@@ -84,7 +84,7 @@ async fn a_finished_request_is_not_cancelled() {
 }
 
 #[tokio::test]
-async fn a_cancel_of_a_group_of_ten_thousand_tasks_leaves_those_that_wait_in_the_log_there() {
+async fn cancelling_a_group_of_ten_thousand_tasks_never_dispatches_the_unreleased_ones() {
     let world = World::start().await;
     let valuer = Valuer::start(|_| std::future::pending()).await;
     let mut program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "8")]).await;
@@ -104,8 +104,8 @@ async fn a_cancel_of_a_group_of_ten_thousand_tasks_leaves_those_that_wait_in_the
     let said = fanfold(&world, &["cancel", &id, "--reason", "never mind"]).await;
     assert!(said.ok, "{}", said.err);
     client.until_status(&id, "cancelled").await;
-    until("it is told that its tasks are stopped", || async {
-        program.log().contains("its tasks are stopped")
+    until("the log says that the tasks are stopped", || async {
+        program.log().contains("stopped the tasks of a request")
     })
     .await;
     until("its tasks are gone", || async {
@@ -116,7 +116,7 @@ async fn a_cancel_of_a_group_of_ten_thousand_tasks_leaves_those_that_wait_in_the
     let most = u64::from(DISPATCHED_AT_ONCE);
     assert!(sent <= most, "{sent} tasks were sent");
 
-    // What the log holds leads to no task after a restart either.
+    // Unreleased tasks in the log are not dispatched after a restart either.
     let called = valuer.calls().len();
     program.kill().await;
     program.restart().await;
@@ -134,7 +134,7 @@ async fn a_cancel_of_a_group_of_ten_thousand_tasks_leaves_those_that_wait_in_the
     );
 }
 
-/// The last sequence that a task was given.
+/// The last sequence in the task queue.
 async fn sent(world: &World) -> u64 {
     let tasks = world.jetstream().await.get_stream("TASKS").await.unwrap();
     tasks.cached_info().state.last_sequence

@@ -13,7 +13,7 @@ async fn connect(client: &Client) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// What comes until the server closes the connection.
+/// Reads until the server closes the connection.
 async fn until_closed(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
     let read = tokio::time::timeout(harness::LIMIT, stream.read_to_end(&mut text)).await;
@@ -38,7 +38,7 @@ async fn connections_that_send_too_much_too_slowly_or_nothing_are_closed() {
         "GET /healthz HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n",
         "a".repeat(20_000)
     );
-    // The server may answer and close before it has read all.
+    // The server may answer and close before it has read everything.
     let _ = large.write_all(head.as_bytes()).await;
     let answer = until_closed(large).await;
     assert!(
@@ -71,7 +71,7 @@ async fn connections_that_send_too_much_too_slowly_or_nothing_are_closed() {
 }
 
 #[tokio::test]
-async fn a_drain_turns_readiness_first_answers_who_waits_and_loses_nothing() {
+async fn a_drain_ends_readiness_first_answers_waiting_callers_and_loses_nothing() {
     let world = World::start().await;
     let (valuer, open) = Valuer::held().await;
     let others = [("EXECUTOR", valuer.url()), ("ENABLE_HTTP", "false")];
@@ -104,7 +104,7 @@ async fn a_drain_turns_readiness_first_answers_who_waits_and_loses_nothing() {
     assert_eq!(pending.status, StatusCode::ACCEPTED);
     assert_eq!(pending.json()["status"], "pending");
     assert_eq!(pending.id(), id);
-    // Whoever has not seen it yet is still served.
+    // A client that does not know of the drain yet is still served.
     let late = client.submit(&document(1, 1), "").await;
     assert_eq!(late.status, StatusCode::ACCEPTED);
     let ended = draining.stop().await;
@@ -119,7 +119,7 @@ async fn a_drain_turns_readiness_first_answers_who_waits_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn without_http_there_is_no_listener_and_the_work_is_done_all_the_same() {
+async fn without_http_there_is_no_listener_and_requests_still_succeed() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let port = "18999";

@@ -7,22 +7,23 @@ use serde_json::Value;
 
 use crate::{document, up};
 
-/// What a poisonous document has in it.
+/// The text that makes a document poisonous.
 const NEEDLE: &str = "strychnine";
-/// How many ordinary requests are under way beside it.
+/// How many ordinary requests run at the same time.
 const ORDINARY: usize = 20;
-/// How often a process may end: once unmarked, once in company, twice alone, and once more where
-/// what comes again overtakes its mark.
+/// How often a process may end: once without a mark, once together with other work, twice alone,
+/// and once more if the redelivery overtakes the mark.
 const ENDS_MAX: usize = 5;
-/// The same where the queues are lost with it: it takes one more to see that a filling never ended.
+/// The same if the queues are lost with the process. One more end shows that a recovery never
+/// finished.
 const ENDS_MAX_LOST: usize = 7;
 
-/// Short waits, so that what a process held when it ended comes again soon.
+/// Short waits, so that the work of an ended process is redelivered soon.
 const SHORT: [(&str, &str); 4] = [
     ("ACK_WAIT_MS", "1000"),
     ("TAKEOVER_AFTER_MS", "500"),
     ("TASK_LEASE_MS", "1000"),
-    // Nobody may lose an attempt.
+    // No other task may lose an attempt.
     ("MAX_TASK_ATTEMPTS", "1"),
 ];
 
@@ -39,8 +40,8 @@ fn poisonous() -> String {
     document(2, 3).replace("<rate>", &format!("<rate>{NEEDLE}"))
 }
 
-/// Submits the poisonous document to a process that works on it too, and may end before it answers.
-/// The key tells the id of the request all the same.
+/// Submits the poisonous document to a process that also works on it and may end before it answers.
+/// The key gives the id of the request anyway.
 async fn submit_poisonous(client: &Client) -> String {
     let key = "poison";
     let call = client.call(Method::POST, "/valuation");
@@ -52,7 +53,7 @@ async fn submit_poisonous(client: &Client) -> String {
     domain::request::RequestId::of_key("anonymous", key).to_string()
 }
 
-/// Ordinary requests before and after a poisonous one; its id, and theirs.
+/// Submits ordinary requests before and after a poisonous one. Returns its id, and theirs.
 async fn submit_all(client: &Client) -> (String, Vec<String>) {
     let ordinary = document(2, 3);
     let submit = || async { client.submit(&ordinary, "").await.id() };
@@ -69,8 +70,8 @@ async fn until_ended(client: &Client, bad: &str, ids: &[String]) {
     client.until_status(bad, "failed").await;
 }
 
-/// What everybody but the poisonous request is to find: what was under way has succeeded, and what
-/// comes now is served.
+/// Checks that no other request is affected: earlier requests have succeeded, and a new one is
+/// served.
 async fn nobody_else_noticed(client: &Client, ids: &[String]) {
     for id in ids {
         let status = client.status(id).await.json();
@@ -84,7 +85,7 @@ async fn failure(client: &Client, id: &str) -> Value {
     client.results(id).await.json()["failure"].clone()
 }
 
-/// As processes: one role is poisoned, and started again whenever it ends.
+/// Runs the roles as processes. One role is poisoned, and restarted whenever it ends.
 async fn as_processes(
     role: &str,
     poison: &str,
@@ -121,7 +122,7 @@ async fn a_document_that_ends_every_orchestrator_fails_its_own_request() {
     assert_eq!(failure["code"], "internal", "{failure}");
     assert_eq!(failure["redriveMayHelp"], false);
     let message = failure["message"].as_str().unwrap();
-    // By a commit, or while the queues were filled for the first time.
+    // By a commit, or while the queues were recovered for the first time.
     assert!(
         message.contains("times by processes that ended"),
         "{message}"
@@ -159,7 +160,7 @@ async fn a_task_that_ends_every_worker_is_given_up_and_costs_no_other_an_attempt
     assert_eq!(attempts.last().unwrap()["code"], "attempts-exhausted");
 }
 
-/// In one process with all roles, started again whenever it ends.
+/// Runs all roles in one process, which is restarted whenever it ends.
 async fn in_up(poison: &str, valuer: &Valuer) -> (World, Program, String) {
     let world = World::start().await;
     let settings = settings(poison, &[]);
@@ -169,7 +170,7 @@ async fn in_up(poison: &str, valuer: &Valuer) -> (World, Program, String) {
     let id = client.submit(&ordinary, "").await.id();
     client.until_status(&id, "succeeded").await;
     let bad = submit_poisonous(&client).await;
-    // The API is away now and then: it is not asked before the end.
+    // The API is down at times, so do not ask it before the end.
     let ended = until("the poison is contained", || contained(&world, &bad));
     let ends = program.supervised(ENDS_MAX, ended).await;
     assert!(ends > 0, "the poison does nothing");
@@ -206,7 +207,7 @@ async fn in_up_a_task_that_ends_the_process_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_panics_again_and_again_fails_its_own_request_and_ends_no_process() {
+async fn a_document_that_panics_repeatedly_fails_its_own_request_and_ends_no_process() {
     let valuer = Valuer::golden().await;
     let poison = ["orchestrator", "gather"].map(|role| format!("{role}:panic:{NEEDLE}-{role}"));
     let world = World::start().await;
@@ -233,7 +234,7 @@ async fn what_panics_again_and_again_fails_its_own_request_and_ends_no_process()
 }
 
 #[tokio::test]
-async fn an_event_that_ends_whoever_delivers_it_is_kept_as_a_dead_letter() {
+async fn an_event_that_ends_every_webhook_sender_becomes_a_dead_letter() {
     let valuer = Valuer::golden().await;
     let receiver = Receiver::start(&[]).await;
     let world = World::start().await;
@@ -263,7 +264,7 @@ async fn an_event_that_ends_whoever_delivers_it_is_kept_as_a_dead_letter() {
         ];
         start("webhooks", told)
     };
-    // It is there before the poison: a consumer begins with what comes then.
+    // Start before the poison, because a consumer starts with new messages.
     let mut first = webhooks(String::new()).await;
     let id = client.submit(&document(1, 1), "").await.id();
     until("the first is told", || async {
@@ -291,7 +292,7 @@ async fn an_event_that_ends_whoever_delivers_it_is_kept_as_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_document_that_ends_the_api_is_not_taken_in_and_ends_no_other_role() {
+async fn a_document_that_ends_the_api_is_not_accepted_and_ends_no_other_role() {
     let valuer = Valuer::golden().await;
     let world = World::start().await;
     let poison = format!("api:abort:{NEEDLE}");
@@ -317,7 +318,8 @@ async fn a_document_that_ends_the_api_is_not_taken_in_and_ends_no_other_role() {
     nobody_else_noticed(&client, &[id]).await;
 }
 
-/// The same with servers of its own, whose queues are lost whenever the process ends.
+/// Runs all roles in one process with embedded servers, whose queues are lost whenever the process
+/// ends.
 async fn in_up_with_lost_queues(poison: &str, code: &str) {
     let world = World::own().await;
     let data = world.folder().join("data");
@@ -343,7 +345,7 @@ async fn in_up_with_lost_queues(poison: &str, code: &str) {
     assert!(program.stop().await.success());
 }
 
-/// Whether a request has failed, as far as the API is there.
+/// Whether a request has failed, if the API answers.
 async fn has_failed(client: &Client, id: &str) -> bool {
     let call = client.call(Method::GET, &format!("/valuation/{id}/status"));
     let Ok(answer) = call.send().await else {

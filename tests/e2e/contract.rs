@@ -29,7 +29,7 @@ async fn code(client: &Client, method: Method, path: &str) -> (StatusCode, Strin
 }
 
 #[tokio::test]
-async fn what_openapi_says_is_there_and_nothing_else_is() {
+async fn openapi_describes_every_route_and_no_other() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
@@ -78,7 +78,7 @@ async fn what_openapi_says_is_there_and_nothing_else_is() {
     }
 }
 
-/// What of a value's fields its type does not know, or lacks.
+/// Reads a value as its type, and fails if the type has other fields than the value.
 fn read<T: DeserializeOwned + Serialize>(data: &Value) {
     let typed: T = serde_json::from_value(data.clone()).unwrap_or_else(|e| panic!("{e}: {data}"));
     assert_eq!(&serde_json::to_value(typed).unwrap(), data);
@@ -97,7 +97,7 @@ fn check(event: &str, data: &Value) {
 }
 
 #[tokio::test]
-async fn what_is_on_the_feed_is_what_its_schemas_say() {
+async fn every_event_on_the_feed_matches_its_schema() {
     let world = World::start().await;
     let valuer = Valuer::start(|call| async move {
         if call.task == 3 {

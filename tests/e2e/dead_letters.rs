@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{document, fanfold, history, post, up};
 
-/// Three requests with one task each that fails for good, with another code each.
+/// Submits three requests with one task each. Each fails permanently with its own code.
 async fn failed(world: &World) -> (Program, Valuer, Vec<String>) {
     let valuer = Valuer::start(|call| async move {
         let again = call.attempt > 2;

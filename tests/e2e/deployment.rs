@@ -1,5 +1,5 @@
-//! The facts that every role shares: stored by the first, compared by the others, changed by an
-//! operator.
+//! The facts that every role shares: the first role stores them, the others compare them, and an
+//! operator changes them.
 
 use std::process::Output;
 
@@ -10,7 +10,7 @@ use crate::{document, fanfold, up};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_fanfold");
 
-/// A role that is to end by itself.
+/// Starts a role that must end by itself.
 async fn refused(world: &World, role: &str, settings: &[(&str, &str)]) -> String {
     let started = tokio::process::Command::new(BINARY)
         .arg(role)
@@ -27,7 +27,7 @@ async fn refused(world: &World, role: &str, settings: &[(&str, &str)]) -> String
     said
 }
 
-/// The last change of the facts as it was put on record.
+/// The last recorded change of the facts.
 async fn recorded(world: &World) -> Value {
     let operations = world.jetstream().await.get_stream("OPERATIONS").await;
     let operation = operations.unwrap();
@@ -94,7 +94,7 @@ async fn a_role_with_another_fact_does_not_start_until_the_deployment_has_it() {
         "{nowhere}"
     );
 
-    // No tool reads another log than that of the roles.
+    // A tool reads the same log as the roles.
     let tools = [vec!["replay", "show", &id], vec!["requests", "stuck"]];
     for tool in tools {
         let said = fanfold(&world, &[tool, vec!["--shards", "4"]].concat()).await;
@@ -107,7 +107,7 @@ async fn a_role_with_another_fact_does_not_start_until_the_deployment_has_it() {
 }
 
 #[tokio::test]
-async fn a_change_that_cannot_be_leaves_everything_as_it_was() {
+async fn a_rejected_change_of_facts_leaves_everything_unchanged() {
     let world = World::start().await;
     let none = fanfold(&world, &["deployment"]).await;
     assert!(none.err.contains("no facts are stored yet"), "{}", none.err);
@@ -160,7 +160,7 @@ async fn a_change_that_cannot_be_leaves_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn facts_that_the_broker_cannot_carry_are_not_stored() {
+async fn facts_that_the_broker_cannot_support_are_not_stored() {
     let world = World::own().await;
     let data = world.folder().join("data");
     let own = [
@@ -174,7 +174,7 @@ async fn facts_that_the_broker_cannot_carry_are_not_stored() {
     let too_much = [&own[..], &[("TASKS_MAX_BYTES", "9000 GiB")]].concat();
     let said = refused(&world, "up", &too_much).await;
     assert!(said.contains("TASKS"), "{said}");
-    // The data folder is as good as new.
+    // The data folder is still usable.
     let program = Program::start(BINARY, "up", &world, &own[..4]).await;
     let answer = program.client().submit(&document(1, 1), "sync=Y").await;
     assert_eq!(answer.status, 200, "{}", answer.body);

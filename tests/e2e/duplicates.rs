@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::{document, history, nothing_is_stuck, up};
 
-/// Publishes every report and every task a second time as it goes by.
+/// Publishes every report and every task a second time as it passes.
 async fn double(world: &World) -> JoinSet<()> {
     let mut doubling = JoinSet::new();
     for subjects in ["reports.>", "tasks.>"] {
@@ -53,7 +53,7 @@ async fn every_message_delivered_twice_makes_no_difference() {
         histories.push(history);
     }
 
-    // Every commit is delivered again to a new orchestrator and a new projector.
+    // A new orchestrator and a new projector receive every commit again.
     program.kill().await;
     let log = world
         .jetstream()

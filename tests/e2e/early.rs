@@ -1,4 +1,4 @@
-//! Answers that are given before a body was read.
+//! Answers that the API sends before it has read the body.
 
 use harness::{Client, LIMIT, Valuer, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::{document, up};
 
-/// Sends a whole call before anything of its answer is read.
+/// Sends a whole call before it reads anything of the answer.
 async fn sent_first(client: &Client, head: &str, length: usize) -> String {
     let address = client.base().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -28,7 +28,7 @@ async fn sent_first(client: &Client, head: &str, length: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_early_refusal_reaches_who_sends_everything_first() {
+async fn an_early_refusal_reaches_a_client_that_sends_everything_first() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
@@ -73,7 +73,7 @@ async fn an_early_refusal_reaches_who_sends_everything_first() {
             400,
             "invalid-query",
         ),
-        // As Java's client does by default; hyper hands such a connection out when it ends.
+        // Java's client does this by default. hyper hands such a connection over when it ends.
         (
             "POST /valuations/new HTTP/1.1\r\nupgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AAEAAEAA",
             8,
@@ -122,7 +122,7 @@ async fn a_body_that_was_read_leaves_its_connection_open() {
             answer += std::str::from_utf8(&some[..read]).unwrap();
         }
         assert!(!answer.contains("connection: close"), "{answer}");
-        // All of it, so that the next answer is another.
+        // Read all of it, so that the next answer starts cleanly.
         let length = answer.split("content-length: ").nth(1).unwrap();
         let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
         let (head, _) = answer.split_once("\r\n\r\n").unwrap();
@@ -132,7 +132,7 @@ async fn a_body_that_was_read_leaves_its_connection_open() {
 }
 
 #[tokio::test]
-async fn a_call_that_offers_an_upgrade_and_breaks_off_leaves_its_place() {
+async fn a_call_that_offers_an_upgrade_and_breaks_off_frees_its_place() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[("HTTP_CONNECTIONS_MAX", "2")]).await;
@@ -143,7 +143,7 @@ async fn a_call_that_offers_an_upgrade_and_breaks_off_leaves_its_place() {
         let head = "POST /valuation HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n\
                     content-type: text/xml\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
-        // Its handler waits for the body; then the caller goes away.
+        // The handler waits for the body. Then the caller disconnects.
         let mut said = [0; 12];
         let reading = tokio::time::timeout(LIMIT, stream.read_exact(&mut said)).await;
         reading.expect("there is a place for it").unwrap();

@@ -103,7 +103,7 @@ async fn a_document_that_cannot_be_hydrated_fails_with_the_cause_and_is_never_st
 }
 
 #[tokio::test]
-async fn a_document_that_is_gone_from_the_object_store_ends_its_request_with_the_cause() {
+async fn a_document_missing_from_the_object_store_fails_its_request_with_the_cause() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [("EXECUTOR", valuer.url())];

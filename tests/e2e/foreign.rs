@@ -1,4 +1,4 @@
-//! What a worker of somebody's own reports that is no result.
+//! Unusable results from a worker that is not Fanfold's.
 
 use async_nats::jetstream::consumer::PullConsumer;
 use futures::StreamExt as _;
@@ -28,7 +28,7 @@ async fn scene(settings: &[(&str, &str)]) -> Scene {
     }
 }
 
-/// Takes the next task and reports this verdict of it. Gives what it was given.
+/// Takes the next task and reports this verdict on it. Returns the task's document.
 async fn work(world: &World, verdict: impl Fn(&str) -> Value) -> String {
     let jetstream = world.jetstream().await;
     let stream = jetstream.get_stream("TASKS").await.unwrap();
@@ -55,7 +55,7 @@ async fn work(world: &World, verdict: impl Fn(&str) -> Value) -> String {
         "worker": "mine",
         "startedAt": "2026-11-29T00:00:00Z",
         "durationMs": 1,
-        // Whatever it says of itself.
+        // An extra field of the worker's own.
         "checked": true,
         "verdict": verdict(&text),
     }});
@@ -129,7 +129,7 @@ async fn an_unusable_result_of_a_foreign_worker_is_a_failed_attempt_and_can_be_r
 }
 
 #[tokio::test]
-async fn a_result_that_is_not_where_a_report_says_is_wanted_again() {
+async fn a_task_whose_reported_result_is_not_stored_runs_again() {
     let scene = scene(&[
         ("FANFOLD_TEST_RETRY_DELAY_MS", "1"),
         ("MAX_TASK_ATTEMPTS", "2"),
@@ -139,7 +139,7 @@ async fn a_result_that_is_not_where_a_report_says_is_wanted_again() {
     let missing = stored(&"0".repeat(64), 70_000);
     let id = client.submit(&document(2, 1), "").await.id();
     work(&scene.world, |_| missing.clone()).await;
-    // It is sent again after its delay, and the next attempt does better.
+    // The task is sent again after its delay, and the next attempt succeeds.
     work(&scene.world, |task| inline(&priced(task, 0, 1))).await;
     work(&scene.world, |_| missing.clone()).await;
     work(&scene.world, |_| missing.clone()).await;

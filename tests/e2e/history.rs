@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 
 use crate::{document, up};
 
-/// An event stream, read as it comes.
+/// An event stream that the test reads block by block.
 struct Stream {
     bytes: futures::stream::BoxStream<'static, String>,
     text: String,
@@ -38,7 +38,7 @@ impl Stream {
         }
     }
 
-    /// The next block; none where the server ended the stream.
+    /// The next block; `None` if the server ended the stream.
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -91,7 +91,7 @@ async fn ids(client: &Client, id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_stream_follows_live_beats_resumes_without_a_gap_and_ends_with_the_request() {
+async fn a_live_event_stream_beats_resumes_without_a_gap_and_ends_with_the_request() {
     let world = World::start().await;
     let (valuer, open) = Valuer::held().await;
     let program = up(&world, &valuer, &[("FANFOLD_TEST_SSE_HEARTBEAT_MS", "50")]).await;
@@ -124,7 +124,7 @@ async fn a_stream_follows_live_beats_resumes_without_a_gap_and_ends_with_the_req
 }
 
 #[tokio::test]
-async fn the_history_comes_in_pages_and_every_event_once() {
+async fn the_history_is_paged_and_has_every_event_once() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;

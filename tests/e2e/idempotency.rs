@@ -24,7 +24,7 @@ async fn a_key_names_one_request_and_another_document_under_it_is_refused() {
     assert_eq!(first.header("idempotency-replayed"), "");
     client.until_status(&first.id(), "succeeded").await;
 
-    // Indentation makes no other document.
+    // Indentation does not make another document.
     let again = document(1, 2).replace("<project>", "<project>\n  ");
     let second = post(&client, "order-66", &again, "").await;
     assert_eq!(second.status, StatusCode::ACCEPTED);

@@ -7,7 +7,7 @@ use crate::{document, messages, up};
 const TASKS: usize = 3_000;
 
 #[tokio::test]
-async fn a_large_group_waits_in_the_log_and_not_in_the_queue_and_goes_on_after_a_crash() {
+async fn a_large_group_waits_in_the_log_instead_of_the_queue_and_continues_after_a_crash() {
     let world = World::start().await;
     let (open, gate) = watch::channel(false);
     let valuer = Valuer::start(move |call| {
@@ -29,7 +29,7 @@ async fn a_large_group_waits_in_the_log_and_not_in_the_queue_and_goes_on_after_a
     .await;
     program.kill().await;
     program.restart().await;
-    // What it takes up again is what it had dispatched, and what follows comes after it.
+    // The orchestrator first repeats the dispatched tasks. Later tasks come after them.
     let other = client.submit(&document(1, 1), "").await.id();
     client.until_status(&other, "running").await;
     until("the other one is dispatched", || async {

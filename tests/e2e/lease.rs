@@ -36,7 +36,7 @@ async fn a_worker_that_is_paused_beyond_its_lease_and_wakes_up_does_no_harm() {
         async move {
             if call.attempt == 1 {
                 gate.wait_for(|open| *open).await.unwrap();
-                // For good, if it were this worker's to say.
+                // A permanent failure, if this worker still had the task.
                 return Reply::Status(422, "no such curve".into());
             }
             Reply::Result(result_of(&call))
@@ -60,7 +60,7 @@ async fn a_worker_that_is_paused_beyond_its_lease_and_wakes_up_does_no_harm() {
     go.send_replace(true);
     paused.signal(Signal::CONT);
     until("it wakes up", || async {
-        paused.log().contains("failed after its lease")
+        paused.log().contains("failed after its lease had expired")
     })
     .await;
     until("its report is taken in", || async {
@@ -83,7 +83,8 @@ async fn a_task_whose_workers_are_killed_each_time_leaves_a_dead_letter_that_say
     let mut program = up(&world, &valuer, &settings).await;
     let client = program.client();
     let id = client.submit(&document(1, 1), "").await.id();
-    // Unmarked, in company, and twice alone: one kill says nothing of the task.
+    // Without a mark, together with others, and twice alone: one kill proves nothing about the
+    // task.
     for attempt in [1, 2, 3, 4] {
         until("an attempt runs", || async {
             valuer.calls().len() == attempt

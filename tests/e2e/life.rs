@@ -56,7 +56,7 @@ async fn a_request_is_accepted_can_be_watched_at_once_and_ends_with_its_results(
 }
 
 #[tokio::test]
-async fn results_are_not_there_while_a_request_runs_and_unknown_requests_are_404() {
+async fn results_of_a_running_request_and_unknown_requests_are_not_found() {
     let world = World::start().await;
     let valuer = Valuer::start(|_| std::future::pending()).await;
     let program = up(&world, &valuer, &[]).await;
@@ -99,7 +99,7 @@ async fn two_of_each_role_in_processes_of_their_own_work_together() {
     }
 }
 
-/// In one process the document is handed over, in two it is read from the log.
+/// One process hands the document over, and two processes read it from the log.
 #[tokio::test]
 async fn a_document_as_large_as_the_operator_allows_is_worked_on_in_one_process_and_in_several() {
     let unused = format!("<model name=\"m\">{}</model>", "x".repeat(11 * 1024 * 1024));
@@ -117,7 +117,8 @@ async fn a_document_as_large_as_the_operator_allows_is_worked_on_in_one_process_
             programs.push(start(role).await);
         }
         let client = programs[0].client();
-        // From the first commit on that it was given an orchestrator is known to follow the log.
+        // Once an orchestrator has received a first commit, the process knows that it follows the
+        // log.
         let small = client.submit(&document(1, 1), "").await;
         client.until_status(&small.id(), "succeeded").await;
         let answer = client.submit(&large, "").await;

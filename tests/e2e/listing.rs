@@ -18,7 +18,7 @@ fn ids(page: &Value) -> Vec<String> {
     valuations.iter().map(id).collect()
 }
 
-/// Every page of a list, one after the other.
+/// Reads every page of a list, one after the other.
 async fn pages(client: &Client, query: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut cursor = String::new();
@@ -45,7 +45,7 @@ async fn requests_are_listed_newest_first_and_filtered_with_redis_and_without() 
         }
     })
     .await;
-    // Several shards: the list is one all the same.
+    // Several shards still give one list.
     let program = up(&world, &valuer, &[("SHARDS", "4")]).await;
     let client = program.client();
     let mut newest_first = Vec::new();
@@ -53,7 +53,7 @@ async fn requests_are_listed_newest_first_and_filtered_with_redis_and_without() 
         let desk = if n % 2 == 0 { "rates" } else { "credit" };
         let tasks = if n % 3 == 0 { 3 } else { 2 };
         newest_first.insert(0, submit(&client, desk, tasks).await);
-        // At once, however far the projector is.
+        // The list is complete at once, however far the projector is.
         assert_eq!(pages(&client, "").await, newest_first);
     }
     for (n, id) in newest_first.iter().rev().enumerate() {

@@ -1,4 +1,4 @@
-//! End to end: the real program, its HTTP API, real servers.
+//! End-to-end tests: the real program, its HTTP API and real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod aside;
@@ -43,7 +43,7 @@ use harness::{Answer, Client, Program, Valuer, World};
 use reqwest::Method;
 use serde_json::Value;
 
-/// The program with every role, and a service that values its tasks.
+/// Starts the program with every role, and a service that values its tasks.
 async fn up(world: &World, valuer: &Valuer, settings: &[(&str, &str)]) -> Program {
     let mut all = vec![
         ("EXECUTOR", valuer.url()),
@@ -53,7 +53,7 @@ async fn up(world: &World, valuer: &Valuer, settings: &[(&str, &str)]) -> Progra
     Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", world, &all).await
 }
 
-/// A document of so many groups with so many valuations each.
+/// A document of this many groups with this many valuations each.
 fn document(groups: usize, tasks: usize) -> String {
     let valuation = "<valuation name=\"v\"><market select=\"/vnml/project/market[1]\"/>\
                      <analytics><price><amount/></price></analytics></valuation>";
@@ -63,7 +63,7 @@ fn document(groups: usize, tasks: usize) -> String {
     format!("<vnml><project><market name=\"m\"><rate>0.03</rate></market>{groups}</project></vnml>")
 }
 
-/// What a subcommand said, and whether it succeeded.
+/// The output of a subcommand, and whether it succeeded.
 struct Said {
     ok: bool,
     out: String,
@@ -87,7 +87,8 @@ async fn fanfold(world: &World, args: &[&str]) -> Said {
     }
 }
 
-/// No request is without progress for longer than its timeouts and a few seconds explain.
+/// Checks that no request is without progress for longer than its timeouts and a few seconds
+/// explain.
 async fn nothing_is_stuck(world: &World) {
     let said = fanfold(world, &["requests", "stuck", "--after", "3"]).await;
     assert!(said.ok, "{}{}", said.out, said.err);
@@ -122,7 +123,7 @@ async fn history(world: &World, id: &str) -> Vec<String> {
     events
 }
 
-/// How many messages a queue has, without the mark that it is filled.
+/// The number of messages in a queue, without the mark that the queue is filled.
 async fn messages(world: &World, queue: &str) -> usize {
     let stream = world.jetstream().await.get_stream(queue).await.unwrap();
     let subjects = stream.info_with_subjects(">").await.unwrap();

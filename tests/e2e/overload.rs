@@ -8,8 +8,8 @@ async fn sent_away(client: &Client) -> Option<Answer> {
     (answer.status == 503).then_some(answer)
 }
 
-/// One role that is missing makes what waits for it grow; then it comes.
-async fn the_door_shuts_and_opens(limit: (&str, &str), at_first: &[&str], missing: &[&str]) {
+/// Runs without one role until its backlog reaches the limit, and then starts the role.
+async fn refused_at_the_limit(limit: (&str, &str), at_first: &[&str], missing: &[&str]) {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [("EXECUTOR", valuer.url()), limit];
@@ -21,7 +21,7 @@ async fn the_door_shuts_and_opens(limit: (&str, &str), at_first: &[&str], missin
         running.push(start(role).await);
     }
     let first = client.submit(&document(1, 5), "").await.id();
-    let answer = harness::until_some("the door is shut", || sent_away(&client)).await;
+    let answer = harness::until_some("submissions are refused", || sent_away(&client)).await;
     assert_eq!(answer.json()["code"], "overloaded");
     assert_eq!(answer.header("retry-after"), "2");
     assert_eq!(client.status(&first).await.status, 200, "reading goes on");
@@ -30,7 +30,7 @@ async fn the_door_shuts_and_opens(limit: (&str, &str), at_first: &[&str], missin
         running.push(start(role).await);
     }
     client.until_status(&first, "succeeded").await;
-    until("the door is open", || async {
+    until("submissions are accepted", || async {
         sent_away(&client).await.is_none()
     })
     .await;
@@ -43,20 +43,20 @@ async fn the_door_shuts_and_opens(limit: (&str, &str), at_first: &[&str], missin
 }
 
 #[tokio::test]
-async fn submissions_are_sent_away_while_too_many_tasks_wait() {
+async fn submissions_are_refused_while_too_many_tasks_wait() {
     let limit = ("FANFOLD_TEST_TASKS_WAITING_MAX", "2");
-    the_door_shuts_and_opens(limit, &["orchestrator"], &["worker", "projector"]).await;
+    refused_at_the_limit(limit, &["orchestrator"], &["worker", "projector"]).await;
 }
 
 #[tokio::test]
-async fn submissions_are_sent_away_while_too_much_waits_for_the_orchestrator() {
+async fn submissions_are_refused_while_the_orchestrator_lags_too_far() {
     let limit = ("BACKLOG_MAX", "2");
     let missing = ["orchestrator", "worker", "projector"];
-    the_door_shuts_and_opens(limit, &[], &missing).await;
+    refused_at_the_limit(limit, &[], &missing).await;
 }
 
 #[tokio::test]
-async fn submissions_are_sent_away_while_too_many_are_taken_in_at_once() {
+async fn submissions_are_refused_while_too_many_are_in_progress() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = crate::up(&world, &valuer, &[("FANFOLD_TEST_SUBMISSIONS_MAX", "1")]).await;

@@ -7,7 +7,7 @@ use harness::{Program, Valuer, World, until};
 
 use crate::document;
 
-/// Where `up` has NATS stage the batches of the log.
+/// The folder in which NATS stages the batches of the log under `up`.
 fn staging(data: &Path) -> Option<PathBuf> {
     let log = data.join("nats/jetstream/jetstream/$G/streams/REQUESTS_0");
     assert!(log.is_dir(), "not there: {}", log.display());
@@ -18,7 +18,7 @@ fn changed(folder: &Path) -> SystemTime {
     fs::metadata(folder).unwrap().modified().unwrap()
 }
 
-/// `up` with servers of its own.
+/// Starts `up` with embedded servers.
 async fn up(world: &World, data: &Path, executor: &str) -> Program {
     let settings = [
         ("NATS_URL", ""),
@@ -34,7 +34,7 @@ async fn up(world: &World, data: &Path, executor: &str) -> Program {
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "there is no /dev/shm")]
 async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_stops() {
-    // Its own servers are beside those of the test.
+    // The embedded servers run next to those of the test.
     let world = World::own().await;
     let valuer = Valuer::golden().await;
     let data = world.folder().join("data");
@@ -52,7 +52,7 @@ async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_sto
         ids.extend(join_all(submitting).await.into_iter().map(|a| a.id()));
     }
 
-    // Whoever cleans the memory does not know of it: batches are staged on disk then.
+    // A cleaner of `/dev/shm` does not know of the folder. NATS then stages batches on disk.
     fs::remove_dir_all(first.parent().unwrap()).unwrap();
     until("it is noticed", || async { staging(&data).is_none() }).await;
     let document = document(1, 1);
@@ -80,7 +80,7 @@ async fn up_starts_its_own_servers_and_has_batches_staged_in_memory_until_it_sto
 
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "nats-server is told nothing there")]
-async fn the_servers_of_up_leave_others_their_turns_and_its_nats_collects_garbage_seldom() {
+async fn the_embedded_servers_yield_the_processor_and_nats_collects_garbage_rarely() {
     let world = World::own().await;
     let data = world.folder().join("data");
     let mut program = up(&world, &data, "noop").await;
@@ -119,7 +119,7 @@ async fn a_second_up_on_one_data_folder_says_so_and_touches_nothing() {
     let client = program.client();
     let id = client.submit(&document(1, 1), "").await.id();
     client.until_status(&id, "succeeded").await;
-    // A tool finds the servers through the folder, though nobody tells it their ports.
+    // A tool finds the servers through the data folder, without their ports.
     let listed = tokio::process::Command::new(env!("CARGO_BIN_EXE_fanfold"))
         .args(["replay", "show", &id, "--json"])
         .env("DATA_DIR", &data)

@@ -9,7 +9,7 @@ use crate::{document, fanfold, up};
 
 const REQUEST: &str = "01a20d07-ceb0-71d2-8a80-d677f6148452";
 
-/// Publishes what nobody can read, and waits until the broker has it.
+/// Publishes an unreadable message, and waits until the broker has stored it.
 async fn publish(world: &World, subject: String, body: &'static [u8]) {
     let mut headers = HeaderMap::new();
     headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
@@ -29,7 +29,7 @@ fn partition() -> u8 {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_set_aside_as_it_is_and_blocks_nothing() {
+async fn an_unreadable_message_becomes_a_dead_letter_unchanged_and_blocks_nothing() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
@@ -41,7 +41,7 @@ async fn what_cannot_be_read_is_set_aside_as_it_is_and_blocks_nothing() {
     .await;
     let partition = partition();
     let body: &[u8] = b"{ not \xff JSON";
-    // First, so that whatever is said of the request finds its log as it is.
+    // Publish this first, so that every report about the request finds an unreadable log.
     publish(&world, format!("requests.{partition}.{REQUEST}"), body).await;
     publish(&world, format!("reports.{partition}.{REQUEST}.0.1"), body).await;
     publish(
@@ -52,7 +52,8 @@ async fn what_cannot_be_read_is_set_aside_as_it_is_and_blocks_nothing() {
     .await;
     let id = client.submit(&document(2, 3), "").await.id();
     client.until_status(&id, "succeeded").await;
-    // The task's own failure is reported for a request that cannot be read: four in all.
+    // The failure of the task concerns a request that cannot be read, so it is a dead letter too:
+    // four in all.
     let letters = until_some("all are set aside", || async {
         let letters = unreadable(&client).await;
         (letters.len() == 4).then_some(letters)
@@ -79,7 +80,7 @@ async fn what_cannot_be_read_is_set_aside_as_it_is_and_blocks_nothing() {
         .await
         .json();
     assert_eq!(of_request["deadLetters"].as_array().unwrap().len(), 4);
-    // Put back, it is as unreadable as before, and set aside again.
+    // After a retry the message is as unreadable as before, and becomes a dead letter again.
     let said = fanfold(
         &world,
         &[
@@ -146,7 +147,8 @@ async fn a_view_that_meets_an_unreadable_event_stops_and_says_so_while_others_go
                 .body
                 .contains("fanfold_views_stopped 1\n")
         );
-        // The same after a restart, and where Redis was emptied: it does not end, nor skip.
+        // The same after a restart and with an empty Redis: the view neither ends nor skips the
+        // commit.
         projector.kill().await;
         world.flush_redis().await;
         projector.restart().await;
@@ -161,7 +163,7 @@ async fn a_view_that_meets_an_unreadable_event_stops_and_says_so_while_others_go
 }
 
 #[tokio::test]
-async fn a_view_that_another_version_stopped_goes_on_with_one_that_can_read_it() {
+async fn a_view_that_another_version_stopped_resumes_with_one_that_can_read_it() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let mut program = up(&world, &valuer, &[]).await;
@@ -169,7 +171,7 @@ async fn a_view_that_another_version_stopped_goes_on_with_one_that_can_read_it()
     let id = client.submit(&document(1, 2), "").await.id();
     client.until_status(&id, "succeeded").await;
     program.kill().await;
-    // As a version leaves it that could not read its last commit.
+    // The state that a version leaves if it could not read its last commit.
     let mut redis = world.redis().await;
     let stopped = json!({
         "requestId": id, "sequence": 2, "reason": "of tomorrow", "stoppedAt": "2026-01-01T00:00:00Z",

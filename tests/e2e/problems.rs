@@ -114,7 +114,7 @@ async fn compressed_documents_are_read_and_limited_after_decompression() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_gone_and_what_never_was_is_not_there_with_redis_and_without() {
+async fn an_expired_request_is_gone_and_an_unknown_one_is_not_found_with_redis_and_without() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[("REQUEST_TTL_SECONDS", "1")]).await;
@@ -154,7 +154,7 @@ async fn what_has_expired_is_gone_and_what_never_was_is_not_there_with_redis_and
 }
 
 #[tokio::test]
-async fn an_answer_has_the_type_that_is_accepted_and_why_there_is_none_goes_before() {
+async fn an_answer_has_an_accepted_type_and_errors_come_before_406() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
@@ -210,7 +210,7 @@ async fn an_answer_has_the_type_that_is_accepted_and_why_there_is_none_goes_befo
 }
 
 #[tokio::test]
-async fn metadata_is_kept_as_it_was_said_or_refused() {
+async fn metadata_is_stored_unchanged_or_refused() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let secret = ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");

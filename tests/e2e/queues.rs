@@ -1,4 +1,4 @@
-//! The queues are in memory: nothing is lost with them.
+//! The queues are in memory, and no work is lost with them.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 use crate::{document, history, messages, nothing_is_stuck, up};
 
-/// So many requests of 2 groups with 3 tasks, none of which has ended.
+/// Submits a number of requests of 2 groups with 3 tasks. None of them has ended.
 async fn waiting(world: &World, program: &Program) -> Vec<String> {
     let client = program.client();
     let mut ids = Vec::new();
@@ -36,7 +36,7 @@ async fn all_succeed(world: &World, program: &Program, ids: &[String]) {
 }
 
 #[tokio::test]
-async fn tasks_that_wait_or_run_are_put_back_after_the_broker_was_killed() {
+async fn waiting_and_running_tasks_are_recovered_after_the_broker_was_killed() {
     let mut world = World::own().await;
     let (valuer, go) = Valuer::held().await;
     let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
@@ -48,7 +48,7 @@ async fn tasks_that_wait_or_run_are_put_back_after_the_broker_was_killed() {
 }
 
 #[tokio::test]
-async fn a_queue_that_an_operator_emptied_is_filled_again() {
+async fn a_queue_that_an_operator_purged_is_recovered() {
     let world = World::start().await;
     let (valuer, go) = Valuer::held().await;
     let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
@@ -61,7 +61,7 @@ async fn a_queue_that_an_operator_emptied_is_filled_again() {
 }
 
 #[tokio::test]
-async fn a_queue_that_was_deleted_is_made_and_filled_again() {
+async fn a_deleted_queue_is_created_and_recovered() {
     let world = World::start().await;
     let (valuer, go) = Valuer::held().await;
     let program = up(&world, &valuer, &[("WORKER_CONCURRENCY", "4")]).await;
@@ -119,7 +119,7 @@ async fn a_delayed_retry_keeps_its_time_after_the_broker_was_killed() {
 }
 
 #[tokio::test]
-async fn tasks_for_which_there_is_no_room_wait_in_the_log() {
+async fn tasks_beyond_the_queue_limit_wait_in_the_log() {
     let world = World::start().await;
     let valuer = Valuer::start(|call| async move { Reply::Result(result_of(&call)) }).await;
     let settings = [("TASKS_MAX_BYTES", "8000"), ("WORKER_CONCURRENCY", "2")];

@@ -1,4 +1,4 @@
-//! The README's example and its commands, as they stand there.
+//! The README's example and its commands, exactly as they are there.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -27,7 +27,7 @@ fn bare(xml: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_request_of_the_readme_has_the_answer_that_the_readme_shows() {
+async fn the_request_in_the_readme_gets_the_answer_shown_there() {
     let xml = blocks("xml");
     let [request, answer] = &xml[..] else {
         panic!("a request and its answer: {}", xml.len())
@@ -41,7 +41,7 @@ async fn the_request_of_the_readme_has_the_answer_that_the_readme_shows() {
 }
 
 #[tokio::test]
-async fn the_commands_of_the_readme_do_what_it_says() {
+async fn the_commands_in_the_readme_work() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[("EXECUTOR", "reference")]).await;
@@ -51,7 +51,7 @@ async fn the_commands_of_the_readme_do_what_it_says() {
         if !script.contains("curl") {
             continue;
         }
-        // The port is this test's own; a request that was only submitted may not have ended.
+        // The test has a port of its own. A request that was only submitted may not have ended.
         let script = script.replace("http://127.0.0.1:8080", &base).replace(
             "\ncurl \"",
             "\ncurl --retry 20 --retry-all-errors --retry-delay 1 -fsS \"",

@@ -1,5 +1,5 @@
-//! The recipes of `examples/`, as pasted. They need Python with nats-py, or Node with its
-//! packages, in `.tools/`; without, they say so and are skipped.
+//! The recipes of `examples/`, unchanged. They need Python with nats-py, or Node with its packages,
+//! in `.tools/`. Without those, the tests print a note and pass.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,7 +14,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A recipe that runs; killed when it is dropped.
+/// A running recipe. It is killed on drop.
 struct Recipe {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -43,7 +43,7 @@ impl Recipe {
     }
 }
 
-/// The Python of `.tools/venv`, where it has nats-py.
+/// The Python of `.tools/venv`, if it has nats-py.
 async fn python() -> Option<PathBuf> {
     let python = root().join(".tools/venv/bin/python");
     let has = Command::new(&python)
@@ -88,7 +88,7 @@ async fn follows_what_fails(program: &Path, args: &[&str]) {
         recipe.line().await;
         let while_it_runs = fail().await;
         assert!(recipe.line().await.contains(&while_it_runs));
-        // It has acked what it printed, or will see it again.
+        // The recipe has acked the events that it printed, or will see them again.
         recipe.child.kill().await.unwrap();
     }
     let missed = fail().await;
@@ -96,7 +96,7 @@ async fn follows_what_fails(program: &Path, args: &[&str]) {
     while !again.line().await.contains(&missed) {}
     drop(again);
 
-    // Another one catches up from a time: its durable consumer begins there.
+    // Another recipe catches up from a time: its durable consumer starts there.
     let jetstream = world.jetstream().await;
     let stream = jetstream.get_stream("LIFECYCLE").await.unwrap();
     for name in ["failed-watch", "failed-watch-ts"] {
@@ -112,21 +112,20 @@ async fn follows_what_fails(program: &Path, args: &[&str]) {
 }
 
 #[tokio::test]
-async fn the_python_consumer_follows_what_fails_goes_on_where_it_was_and_catches_up_from_a_time() {
+async fn the_python_consumer_follows_failures_resumes_and_catches_up_from_a_time() {
     if let Some(python) = python().await {
         follows_what_fails(&python, &["failed.py"]).await;
     }
 }
 
 #[tokio::test]
-async fn the_typescript_consumer_follows_what_fails_goes_on_where_it_was_and_catches_up_from_a_time()
- {
+async fn the_typescript_consumer_follows_failures_resumes_and_catches_up_from_a_time() {
     let tsx = root().join("examples/consumers/node_modules/.bin/tsx");
     if !tsx.exists() {
         eprintln!("skipped: no node_modules in examples/consumers (scripts/recipes.sh)");
         return;
     }
-    // Not by way of `tsx`, which is another process that outlives its kill.
+    // Run Node directly: `tsx` would be another process, which outlives its kill.
     follows_what_fails(Path::new("node"), &["--import", "tsx", "failed.ts"]).await;
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{document, fanfold, history, nothing_is_stuck, post, up};
 
-/// A service that refuses some tasks until it is mended.
+/// A service that refuses some tasks until it is repaired.
 async fn breakable(bad: impl Fn(u32) -> bool + Send + Sync + 'static) -> (Valuer, Arc<AtomicBool>) {
     let broken = Arc::new(AtomicBool::new(true));
     let (bad, is_broken) = (Arc::new(bad), broken.clone());
@@ -25,10 +25,11 @@ async fn breakable(bad: impl Fn(u32) -> bool + Send + Sync + 'static) -> (Valuer
 }
 
 #[tokio::test]
-async fn what_the_log_may_lose_before_it_ends_is_not_redriven() {
+async fn a_request_that_may_outlive_its_log_is_not_redriven() {
     let world = World::start().await;
     let (valuer, _) = breakable(|_| true).await;
-    // Whatever is a moment old is lost within a minute of when a run has to end.
+    // With these settings, the log may lose a moment-old request within a minute after its run must
+    // end.
     let ages = [
         ("LOG_MAX_AGE_SECONDS", "3600"),
         ("REQUEST_TTL_SECONDS", "3600"),
@@ -87,7 +88,7 @@ async fn of_a_thousand_tasks_thirty_seven_fail_and_only_those_are_redriven() {
 }
 
 #[tokio::test]
-async fn a_redrive_of_what_runs_or_has_succeeded_is_refused_and_so_is_one_without_a_reason() {
+async fn a_redrive_of_a_running_or_succeeded_request_or_without_a_reason_is_refused() {
     let world = World::start().await;
     let (valuer, broken) = breakable(|task| task == 1).await;
     let program = up(&world, &valuer, &[]).await;
@@ -129,7 +130,7 @@ async fn a_redrive_of_what_runs_or_has_succeeded_is_refused_and_so_is_one_withou
 }
 
 #[tokio::test]
-async fn a_failure_is_redriven_again_and_again_until_it_helps_from_the_command_line() {
+async fn a_failed_request_is_redriven_from_the_command_line_until_it_succeeds() {
     let world = World::start().await;
     let (valuer, broken) = breakable(|task| task == 2).await;
     let program = up(&world, &valuer, &[]).await;

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 
 use crate::{document, up};
 
-/// A document whose market is elsewhere.
+/// A document whose market is a reference.
 fn referring(uri: &str) -> String {
     document(1, 2).replace(
         "<market name=\"m\">",
@@ -19,7 +19,7 @@ const CURVES: &str =
     "<vnml><project><market name=\"m\"><currency>CAN</currency></market></project></vnml>";
 
 #[tokio::test]
-async fn what_a_document_refers_to_is_fetched_once_recorded_and_used() {
+async fn referenced_documents_are_fetched_once_recorded_and_used() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let root = world.folder().join("curves");
@@ -68,7 +68,7 @@ async fn what_a_document_refers_to_is_fetched_once_recorded_and_used() {
 }
 
 #[tokio::test]
-async fn what_is_fetched_together_and_fits_into_no_commit_is_kept_by_reference() {
+async fn resources_fetched_together_that_fit_into_no_commit_are_stored_by_reference() {
     const FILES: usize = 40;
     let world = World::start().await;
     let valuer = Valuer::golden().await;
@@ -125,7 +125,7 @@ async fn what_is_fetched_together_and_fits_into_no_commit_is_kept_by_reference()
 }
 
 #[tokio::test]
-async fn what_is_not_allowed_is_not_fetched_and_the_request_says_so() {
+async fn a_reference_that_is_not_allowed_is_not_fetched_and_the_request_names_it() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let root = world.folder().join("curves");

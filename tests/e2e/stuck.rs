@@ -3,7 +3,7 @@ use harness::{Program, Valuer, World};
 use crate::{document, fanfold};
 
 #[tokio::test]
-async fn a_request_that_nobody_takes_up_is_listed_as_stuck_and_counted() {
+async fn a_request_that_no_orchestrator_advances_is_listed_as_stuck_and_counted() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [("EXECUTOR", valuer.url())];

@@ -26,7 +26,7 @@ async fn a_hundred_callers_that_wait_all_get_their_own_answers() {
 }
 
 #[tokio::test]
-async fn a_caller_that_waits_too_long_is_told_that_its_request_is_pending() {
+async fn a_caller_that_waits_too_long_learns_that_its_request_is_pending() {
     let world = World::start().await;
     let valuer = Valuer::start(|_| std::future::pending()).await;
     let program = up(&world, &valuer, &[("SYNC_WAIT_TIMEOUT_MS", "200")]).await;
@@ -40,7 +40,7 @@ async fn a_caller_that_waits_too_long_is_told_that_its_request_is_pending() {
 }
 
 #[tokio::test]
-async fn one_caller_more_than_may_wait_is_told_to_come_again() {
+async fn one_waiting_caller_beyond_the_limit_is_told_to_retry() {
     let world = World::start().await;
     let valuer = Valuer::start(|_| std::future::pending()).await;
     let settings = [

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::{document, fanfold, history, messages, nothing_is_stuck, post, up};
 
-/// A service that answers its first attempts when it is told to, and others at once.
+/// A service that answers its first attempts on a signal, and later ones at once.
 async fn waiting() -> (Valuer, Arc<watch::Sender<bool>>) {
     let go = Arc::new(watch::Sender::new(false));
     let gate = go.clone();
@@ -82,7 +82,7 @@ async fn timers_and_delayed_retries_survive_a_restart_of_everything() {
     let settings = [
         ("GROUP_TIMEOUT_MS", "5000"),
         ("FANFOLD_TEST_RETRY_DELAY_MS", "2500"),
-        // A broker that was killed may forget a delayed NAK of just before: the lease ends then.
+        // A killed broker may forget a recent delayed NAK. The lease then ends the wait.
         ("TASK_LEASE_MS", "4000"),
     ];
     let mut program = up(&world, &valuer, &settings).await;
@@ -102,7 +102,7 @@ async fn timers_and_delayed_retries_survive_a_restart_of_everything() {
     world.restart_redis_empty().await;
     program.restart().await;
     let status = client.until_status(&retried, "succeeded").await;
-    // Once more where the broker that was killed had not yet kept the first delivery.
+    // One more attempt if the killed broker had not yet stored the first delivery.
     assert!(status["attempts"].as_u64() >= Some(2), "{status}");
     client.until_status(&hangs, "failed").await;
     let failure = client.results(&hangs).await.json()["failure"].clone();
@@ -144,7 +144,7 @@ async fn a_delay_too_long_for_the_queue_is_a_schedule_that_dispatches_the_task_a
 }
 
 #[tokio::test]
-async fn a_hung_program_is_stopped_at_its_limit_with_everything_it_started() {
+async fn a_hung_program_is_stopped_at_its_limit_with_all_its_processes() {
     let world = World::start().await;
     let pids = world.folder().join("pids");
     let script = world.folder().join("hang.sh");
@@ -195,7 +195,7 @@ async fn a_result_that_comes_after_the_end_is_recorded_and_changes_nothing() {
     let client = api.client();
     let id = client.submit(&document(1, 1), "").await.id();
     until("the attempt runs", || async { valuer.calls().len() == 1 }).await;
-    // It does not hear that it is to stop, and brings its result when all is over.
+    // The stopped worker misses the cancellation, and sends its result after the end.
     worker.signal(rustix::process::Signal::STOP);
     client.until_status(&id, "failed").await;
     let report = json!({ "outcome": {

@@ -1,4 +1,4 @@
-//! A trace of the submitter's goes with everything that happens to the request.
+//! The submitter's trace is in everything that happens to the request.
 
 use harness::{Answer, Client, Receiver, Valuer, World, until};
 use reqwest::Method;
@@ -16,7 +16,7 @@ async fn submit(client: &Client, traceparents: &[&str], labels: &[(&str, &str)])
     client.send(call.body(document(2, 2))).await
 }
 
-/// The header of each message of a stream that is about the request.
+/// The values of a header in the messages of a stream about the request.
 async fn headers(world: &World, stream: &str, request: &str) -> Vec<Option<String>> {
     let jetstream = world.jetstream().await;
     let stream = jetstream.get_stream(stream).await.unwrap();
@@ -84,14 +84,14 @@ async fn exported(world: &World, id: &str, how: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_submission_whose_trace_cannot_be_used_goes_on_without() {
+async fn a_submission_with_an_invalid_traceparent_is_accepted_without_one() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
     let client = program.client();
     for traceparents in [&["00-not-a-trace"][..], &[TRACEPARENT, TRACEPARENT], &[]] {
         let id = submit(&client, traceparents, &[]).await.id();
-        // From `received` to `succeeded`, with the beginning and the end of both groups.
+        // From `received` to `succeeded`, with the start and the end of both groups.
         until("the feed has its six events", || async {
             headers(&world, "LIFECYCLE", &id).await.len() == 6
         })

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use crate::{document, history, up};
 
 #[tokio::test]
-async fn a_preference_to_wait_holds_answers_back_until_something_happens() {
+async fn a_read_that_prefers_to_wait_is_answered_at_the_next_change() {
     let world = World::start().await;
     let (valuer, open) = Valuer::held().await;
     let program = up(&world, &valuer, &[]).await;
@@ -53,7 +53,7 @@ async fn a_preference_to_wait_holds_answers_back_until_something_happens() {
 }
 
 #[tokio::test]
-async fn whoever_waits_while_the_views_are_behind_is_answered_from_the_log() {
+async fn a_waiting_caller_is_answered_from_the_log_while_the_views_lag() {
     let world = World::start().await;
     let (valuer, open) = Valuer::held().await;
     let settings = [("EXECUTOR", valuer.url())];
@@ -132,7 +132,7 @@ async fn results_have_a_strong_tag_and_are_compressed_when_asked() {
 }
 
 #[tokio::test]
-async fn status_is_json_or_xml_as_it_is_accepted() {
+async fn status_is_json_or_xml_by_the_accept_header() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
@@ -157,7 +157,7 @@ async fn status_is_json_or_xml_as_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_read_that_sends_a_sequence_back_is_never_older() {
+async fn a_read_with_a_sequence_never_gets_an_older_state() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;

@@ -23,7 +23,7 @@ async fn submit(client: &Client, callback: &str) -> String {
     client.send(call.body(document(1, 1))).await.id()
 }
 
-/// What was set aside of the feed, with its reason.
+/// The dead letters of the feed, with their reasons.
 async fn set_aside(world: &World) -> Vec<String> {
     let jetstream = world.jetstream().await;
     let stream = jetstream.get_stream("DEAD_LETTERS").await.unwrap();
@@ -37,7 +37,7 @@ async fn set_aside(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_callback_is_told_the_end_signed_and_again_until_it_takes_it() {
+async fn a_signed_callback_about_the_end_is_retried_until_it_is_accepted() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let receiver = Receiver::start(&[500, 503]).await;
@@ -60,7 +60,7 @@ async fn a_callback_is_told_the_end_signed_and_again_until_it_takes_it() {
         assert_eq!(told["type"], "fanfold.request.succeeded.v1");
         assert_eq!(told["data"]["requestId"], id);
     }
-    // Whoever named no callback hears nothing; the next that is heard is another's.
+    // A submitter without a callback is not called. The next call is about another request.
     let silent = submit(&client, "").await;
     client.until_status(&silent, "succeeded").await;
     let heard = submit(&client, receiver.url()).await;
@@ -70,7 +70,7 @@ async fn a_callback_is_told_the_end_signed_and_again_until_it_takes_it() {
 }
 
 #[tokio::test]
-async fn a_callback_that_never_takes_it_is_set_aside_and_one_that_leads_inside_is_refused() {
+async fn a_callback_that_never_accepts_becomes_a_dead_letter_and_an_internal_one_is_refused() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let receiver = Receiver::start(&[500; 10]).await;

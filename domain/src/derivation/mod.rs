@@ -82,7 +82,7 @@ impl Derivation {
         self.placed > request.completed.len()
     }
 
-    /// Takes in the content of the next recorded resource.
+    /// Adds the content of the next recorded resource.
     pub fn capture(&mut self, uri: &str, bytes: &[u8]) -> Result<(), Failure> {
         let parsed = self.resources.insert(uri, bytes);
         parsed.map_err(|error| failure(error.code(), error.to_string()))?;

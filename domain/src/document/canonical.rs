@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_canonical_comes_back_whole_in_however_many_pieces() {
+    fn the_canonical_form_is_complete_however_many_pieces_it_has() {
         let group = "<group a=\"1\" b=\"&amp;\"><v>text</v><w> </w></group>".repeat(10_000);
         let text = "x".repeat(3 * PIECE_BYTES);
         let canonical_form = format!("<vnml><note>{text}</note>{group}</vnml>");

@@ -424,7 +424,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_special_is_escaped_wherever_it_stands() {
+    fn special_characters_are_escaped_in_text_and_attributes() {
         for before in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 3 * BLOCK_BYTES + 5] {
             let plain = "é".repeat(before);
             let text = format!("{plain}&{plain}<\r>\n{plain}");

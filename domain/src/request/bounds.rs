@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_of_a_text_in_json_is_what_it_is_there() {
+    fn the_predicted_size_of_a_text_in_json_is_exact() {
         let all: String = (0..=0x2fff_u32).filter_map(char::from_u32).collect();
         for text in ["", "plain", "\"quoted\"\n", &all] {
             assert_eq!(json_bytes(text), serde_json::to_string(text).unwrap().len());

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_a_few_tasks_is_told_in_full() {
+    fn a_failure_of_a_few_tasks_names_every_attempt() {
         assert_eq!(failure(37, 500).bounded(), failure(37, 500));
         let json = serde_json::to_string(&failure(37, 500)).unwrap();
         assert!(!json.contains("taskCount") && !json.contains("truncated"));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn one_task_of_very_many_attempts_is_told_by_the_last() {
+    fn one_task_of_very_many_attempts_is_shown_with_its_last_attempts() {
         let mut failure = failure(1, 4096);
         let attempt = failure.tasks[0].attempts[0].clone();
         failure.tasks[0].attempts = vec![attempt; 10_000];

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_goes_on_in_the_group_that_lacks_a_result_or_after_the_last_that_has_all() {
+    fn a_fork_continues_in_the_first_group_that_lacks_a_result() {
         let state = forked(&[2]);
         let group = state.request().unwrap().running().unwrap();
         assert_eq!(group.pending().collect::<Vec<_>>(), [TaskNumber::FIRST]);

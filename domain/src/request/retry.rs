@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policys_codes_overrule_what_the_fault_asks_for() {
+    fn the_codes_of_the_policy_overrule_the_retry_hint_of_the_fault() {
         let policy = RetryPolicy {
             retryable: vec!["exit-65".into()],
             non_retryable: vec!["http-503".into()],

@@ -88,12 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn one_of_version_00_is_taken_as_it_is() {
+    fn a_traceparent_of_version_00_is_kept_unchanged() {
         assert_eq!(read(GIVEN).as_deref(), Some(GIVEN));
     }
 
     #[test]
-    fn one_of_a_later_version_is_written_as_version_00() {
+    fn a_traceparent_of_a_later_version_is_written_as_version_00() {
         let later = GIVEN.replacen("00-", "cc-", 1);
         let other_flags = later.replace("-01", "-ff");
         let longer = format!("{later}-what-the-future-holds");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_and_is_none_is_as_none() {
+    fn an_invalid_stored_traceparent_reads_as_none() {
         for stored in ["\"x\\r\\ny: z\"", "\"\"", "null"] {
             let mut json = serde_json::Deserializer::from_str(stored);
             assert_eq!(TraceParent::or_none(&mut json).unwrap(), None, "{stored}");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn an_invalid_traceparent_is_refused() {
         let zero_trace = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
         let zero_parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01";
         let refused = [

@@ -1,10 +1,10 @@
-//! Chance from a seed: the same documents again on every machine.
+//! Random numbers from a seed: the same documents on every machine.
 
 /// A generator of numbers (`SplitMix64`).
 pub struct Chance(u64);
 
 impl Chance {
-    /// The chance of one document: neighbours have nothing in common.
+    /// The generator of one document. Generators of neighbouring numbers are independent.
     pub fn of(seed: u64, number: u64) -> Self {
         let mut chance = Self(seed ^ number.wrapping_mul(0xD6E8_FEB8_6659_FD93));
         chance.next();
@@ -25,7 +25,7 @@ impl Chance {
         usize::try_from(self.next() % end).unwrap()
     }
 
-    /// True so many times of a hundred.
+    /// Returns true with this probability, in percent.
     pub fn percent(&mut self, times: usize) -> bool {
         self.below(100) < times
     }

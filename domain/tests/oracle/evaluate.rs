@@ -1,8 +1,8 @@
-//! Sections 4.2 to 4.5 of `docs/vnml.md`, read as literally as can be.
+//! Sections 4.2 to 4.5 of `docs/vnml.md`, read as literally as possible.
 //!
-//! Every element is resolved in its own right, as a tree of its own; laying one tree over another
-//! is a function of the two. Nothing is shared, nothing is remembered, nothing is fast. What goes
-//! wrong is noted and the rest goes on, because the contract does not say what is found first.
+//! Every element is resolved on its own, as a tree of its own. Laying one tree over another is a
+//! function of the two. The code shares nothing, caches nothing, and is slow. It records an error
+//! and continues, because the contract does not say which error is found first.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::tree::{Bindings, Piece, Tree};
 
 /// The most references in a chain (section 6).
 const MAX_CHAIN: usize = 64;
-/// The most elements that are made of one document; what needs more is not compared.
+/// How many elements may be made of one document. A document that needs more is not compared.
 const MAX_MADE: usize = 3_000;
 
-/// What a document gives: the elements, or the codes of everything that is wrong.
+/// The outcome of a document: the elements, or the codes of all errors.
 pub enum Outcome {
     Made(Vec<Made>),
     Wrong(BTreeSet<&'static str>),
@@ -28,22 +28,22 @@ struct Hydration<'a> {
     made: usize,
 }
 
-/// Where an element was written: what bound the context, and what it came in through.
+/// The origin of an element: the context that `use` bound, and the references that brought it in.
 #[derive(Clone, Default)]
 struct Origin {
     context: Option<usize>,
-    /// The selecting elements on the way to it.
+    /// The selecting elements on the path to it.
     chain: Vec<usize>,
 }
 
-/// Hydrates the document element as one piece, but for a `select` of its own.
+/// Hydrates the document element as a whole, except for its own `select`.
 pub fn whole(tree: &Tree) -> Outcome {
     run(tree, |hydration| {
         vec![hydration.content(0, &Origin::default())]
     })
 }
 
-/// Hydrates every valuation, but for a `select` of its own.
+/// Hydrates every valuation, except for its own `select`.
 pub fn valuations(tree: &Tree) -> Outcome {
     run(tree, |hydration| {
         let all = 0..tree.0.len();
@@ -54,7 +54,7 @@ pub fn valuations(tree: &Tree) -> Outcome {
     })
 }
 
-/// Hydrates the valuations of a group: each of them, with what it is called by itself.
+/// Hydrates the valuations of a group, each with its own name.
 pub fn tasks(tree: &Tree, group: usize) -> Outcome {
     run(tree, |hydration| {
         let children = tree.children(group).into_iter();
@@ -131,7 +131,7 @@ impl Hydration<'_> {
         Ok(children)
     }
 
-    /// An element, resolved in its own right.
+    /// Resolves an element on its own.
     fn alone(&mut self, at: usize, origin: &Origin) -> Made {
         let element = &self.tree.0[at];
         let ours = element.name.0.is_empty();
@@ -143,7 +143,7 @@ impl Hydration<'_> {
         self.selecting(local, at, origin)
     }
 
-    /// The element, or what it selects with it laid over.
+    /// The element, or the selected element with it laid over.
     fn selecting(&mut self, mut local: Made, at: usize, origin: &Origin) -> Made {
         let ours = self.tree.0[at].name.0.is_empty();
         let select = (String::new(), "select".to_owned());
@@ -160,7 +160,7 @@ impl Hydration<'_> {
                     other.attributes.remove(&select);
                 }
                 let mut laid = Self::laid(local, other, true);
-                // What is laid over something else as a whole is found by what it has become.
+                // An element that was laid over another as a whole is matched by its result.
                 laid.children
                     .iter_mut()
                     .for_each(|(child, _)| child.settle());
@@ -173,7 +173,7 @@ impl Hydration<'_> {
         }
     }
 
-    /// The attributes of an element with 4.4 done, its text, and its children, each resolved.
+    /// The attributes of an element after 4.4, its text, and its children, each resolved.
     fn content(&mut self, at: usize, origin: &Origin) -> Made {
         self.made += 1;
         let mut made = Made::written(self.tree, at);
@@ -211,7 +211,7 @@ impl Hydration<'_> {
         made
     }
 
-    /// 4.4: what a placeholder stands for, if the value is one.
+    /// 4.4: the value of a placeholder, if the text is one.
     fn placed(&self, value: &Value, origin: &Origin) -> Result<Option<Value>, &'static str> {
         let inner = value.text.strip_prefix("${select(");
         let Some(expression) = inner.and_then(|inner| inner.strip_suffix(")}")) else {
@@ -232,7 +232,7 @@ impl Hydration<'_> {
         }
     }
 
-    /// 4.2: the one element that is selected, if the chain of references allows it.
+    /// 4.2: the selected element, if the chain of references allows it.
     fn selected(&self, at: usize, expression: &str, from: &Origin) -> Result<usize, &'static str> {
         let found = path::nodes(self.tree, expression, from.context).map_err(code)?;
         let found: Vec<usize> = found.iter().filter_map(element).collect();
@@ -287,7 +287,7 @@ impl Hydration<'_> {
     }
 }
 
-/// For each local child the other side's child that it is laid over.
+/// For each local child, the child of the other side that it is laid over.
 fn counterparts(local: &[(Made, Text)], other: &[(Made, Text)]) -> Vec<Option<usize>> {
     let mut found = vec![None; local.len()];
     let passes: [fn(&Key, &Key) -> bool; 3] = [

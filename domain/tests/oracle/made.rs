@@ -1,11 +1,11 @@
-//! What is made of an element, and the form in which it is compared.
+//! The result of an element, and the form in which results are compared.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::tree::{Bindings, Name, Piece, Tree};
 
-/// A text or the value of an attribute, with what the prefixes in it stand for.
+/// A text or an attribute value, with the namespaces of the prefixes in it.
 #[derive(Clone, Debug, Default)]
 pub struct Value {
     pub text: String,
@@ -14,7 +14,7 @@ pub struct Value {
 
 pub type Text = Value;
 
-/// What counterparts are found by: the element as it was written.
+/// The key of the counterpart search: the element as it was written.
 #[derive(Clone, Debug, Default)]
 pub struct Key {
     pub tag: Name,
@@ -27,15 +27,16 @@ pub struct Made {
     pub name: Name,
     pub key: Key,
     pub attributes: BTreeMap<Name, Value>,
-    /// All the text of an element without child elements, else what precedes the first.
+    /// All the text of an element without child elements; otherwise the text before the first
+    /// child.
     pub text: Text,
     /// Every child with the text that follows it.
     pub children: Vec<(Made, Text)>,
-    /// Comments and processing instructions, wherever they stand.
+    /// Comments and processing instructions, at any position.
     pub notes: Vec<String>,
 }
 
-/// White space only, as XML has it.
+/// Whether a text has only XML white space.
 pub fn is_blank(text: &Text) -> bool {
     text.text.chars().all(|c| " \t\r\n".contains(c))
 }
@@ -55,7 +56,7 @@ impl Key {
 }
 
 impl Made {
-    /// An element that hydration gave: XML in an attribute stands for itself, in its form.
+    /// A hydrated element. XML in an attribute is parsed, and compared in its own form.
     pub fn given(tree: &Tree, at: usize) -> Self {
         let mut made = Self::written(tree, at);
         made.form_values();
@@ -77,7 +78,7 @@ impl Made {
             .for_each(|(child, _)| child.form_values());
     }
 
-    /// The element with its values as mere strings: such is XML in an attribute, which brings no
+    /// The element with its values as plain strings. XML in an attribute is like this: it brings no
     /// more namespaces than its own names need.
     pub fn literal(mut self) -> Self {
         let values = self.attributes.values_mut().chain([&mut self.text]);
@@ -91,7 +92,7 @@ impl Made {
         self
     }
 
-    /// An element as it is written.
+    /// An element as it was written.
     pub fn written(tree: &Tree, at: usize) -> Self {
         let element = &tree.0[at];
         let value = |text: &str| Value {
@@ -123,7 +124,7 @@ impl Made {
         made
     }
 
-    /// Forgets how it was written, at any depth.
+    /// Drops the written form, at any depth.
     pub fn settle(&mut self) {
         self.key = Key::of(self);
         self.children
@@ -138,8 +139,8 @@ impl Made {
         self.children.push((vndb, Text::default()));
     }
 
-    /// Names expanded, white space between elements left out; the notes in a row of their own,
-    /// since where they stand is nobody's contract.
+    /// The form for comparisons: names expanded, and white space between elements left out. The
+    /// notes are listed separately, because no contract fixes their positions.
     pub fn form(&self) -> String {
         let (mut out, mut notes) = (String::new(), Vec::new());
         self.put(&mut out, &mut notes);
@@ -154,7 +155,7 @@ impl Made {
         }
         out.push('>');
         notes.extend(self.notes.iter().map(String::as_str));
-        // Of two blank texts laid over each other nobody's contract says which is kept.
+        // No contract says which of two blank texts is kept when they are merged.
         if !is_blank(&self.text) {
             out.push_str(&bound(&self.text));
         }
@@ -175,7 +176,7 @@ fn clark((space, local): &Name) -> String {
     format!("{{{space}}}{local}")
 }
 
-/// The value with its prefix replaced by what it stands for.
+/// The value with its prefix replaced by the namespace.
 fn bound(value: &Value) -> String {
     match value.text.split_once(':') {
         Some((prefix, local)) if value.bindings.contains_key(prefix) => {

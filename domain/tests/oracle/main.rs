@@ -1,9 +1,9 @@
-//! Hydration against an evaluator of its own, written from sections 4.2 to 4.5 of `docs/vnml.md`
-//! and from nothing else.
+//! Hydration compared with an independent evaluator, written from sections 4.2 to 4.5 of
+//! `docs/vnml.md` and from nothing else.
 //!
-//! `ORACLE_DOCUMENTS` says how many documents there are, `ORACLE_SEED` which.
+//! `ORACLE_DOCUMENTS` sets the number of documents, and `ORACLE_SEED` chooses them.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // A broken case is to stop the test.
+#![allow(clippy::unwrap_used, clippy::panic)] // A broken case must stop the test.
 
 mod chance;
 mod evaluate;
@@ -27,18 +27,18 @@ const SEED: u64 = 22;
 const SHOWN: usize = 5;
 
 fn number(variable: &str, default: u64) -> u64 {
-    // A test is no part of the domain.
+    // A test may read the environment; the domain may not.
     #[expect(clippy::disallowed_methods)]
     let value = std::env::var(variable).ok();
     value.map_or(default, |value| value.parse().unwrap())
 }
 
-/// What is hydrated of a document.
+/// The hydrated part of a document.
 #[derive(Clone, Copy, Debug)]
 enum Target {
     Whole,
     Valuations,
-    /// The tasks of a group, by the place of the group among the groups and in the tree.
+    /// The tasks of a group, by the index of the group among the groups and in the tree.
     Tasks(usize, usize),
 }
 
@@ -51,7 +51,7 @@ fn targets(tree: &Tree) -> Vec<Target> {
         .collect()
 }
 
-/// What the engine makes, in its form; or the code of its error.
+/// The result of the engine in its form for comparisons, or the code of its error.
 fn given(document: &Document, target: Target) -> Result<Vec<String>, &'static str> {
     let resources = CapturedResources::default();
     let form = |tree: &Tree, at: usize| Made::given(tree, at).form();
@@ -86,7 +86,7 @@ fn given(document: &Document, target: Target) -> Result<Vec<String>, &'static st
     })
 }
 
-/// How a target went, or what the two say where they disagree.
+/// The outcome of a target, or both results if they disagree.
 fn agreed(document: &Document, tree: &Tree, target: Target) -> Result<&'static str, String> {
     let expected = match target {
         Target::Whole => evaluate::whole(tree),

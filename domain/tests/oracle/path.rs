@@ -1,19 +1,19 @@
-//! The few shapes of expressions that the generator writes, walked step by step.
+//! Evaluates the few shapes of expressions that the generator writes, step by step.
 
 use crate::tree::{Piece, Tree};
 
-/// Something that an expression gives.
+/// An item in the value of an expression.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
-    /// Where an absolute path starts.
+    /// The start of an absolute path.
     Root,
     Element(usize),
-    /// An attribute or a text, by its element and its place there.
+    /// An attribute or a text, by its element and its index there.
     Attribute(usize, usize),
     Text(usize, usize),
 }
 
-/// Why an expression gives nothing at all.
+/// Why an expression has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
     Syntax,
@@ -22,7 +22,7 @@ pub enum Unusable {
 
 /// The nodes that an expression gives, each once.
 ///
-/// Known are unions of paths of steps with a name, `*`, `@name`, `text()`, `.` and `..`, and
+/// Supported are unions of paths of steps with a name, `*`, `@name`, `text()`, `.` and `..`, and
 /// predicates `[1]`, `[last()]`, `[@a]` and `[@a='v']`.
 pub fn nodes(tree: &Tree, expression: &str, context: Option<usize>) -> Result<Vec<Node>, Unusable> {
     let mut all = Vec::new();
@@ -41,7 +41,7 @@ pub fn nodes(tree: &Tree, expression: &str, context: Option<usize>) -> Result<Ve
             let (step, next) = split(rest);
             let found: Result<Vec<Vec<Node>>, Unusable> =
                 current.iter().map(|node| taken(tree, node, step)).collect();
-            // A step that cannot be read is an error also where there is nothing to step from.
+            // A step that cannot be read is an error even if there is no node to step from.
             taken(tree, &Node::Root, step)?;
             current = found?.into_iter().flatten().collect();
             current.sort();
@@ -61,7 +61,7 @@ pub fn nodes(tree: &Tree, expression: &str, context: Option<usize>) -> Result<Ve
     Ok(all)
 }
 
-/// The first step, and what follows its slash.
+/// The first step, and the rest after its slash.
 fn split(path: &str) -> (&str, Option<&str>) {
     let mut depth = 0;
     for (at, c) in path.char_indices() {
@@ -114,7 +114,7 @@ fn tested(tree: &Tree, from: &Node, test: &str) -> Result<Vec<Node>, Unusable> {
                 attributes.filter(|(_, (name, _))| name.0.is_empty() && name.1 == test[1..]);
             known.map(|(n, _)| Node::Attribute(at, n)).collect()
         })),
-        // No prefix is bound, and nothing else is known here.
+        // No prefix is bound, and no other test is supported.
         _ if test != "*" && !test.chars().all(char::is_alphanumeric) || test.is_empty() => {
             Err(Unusable::Syntax)
         }
@@ -129,7 +129,7 @@ fn tested(tree: &Tree, from: &Node, test: &str) -> Result<Vec<Node>, Unusable> {
     }
 }
 
-/// The texts of an element, by the place of their first piece.
+/// The texts of an element, by the index of their first piece.
 fn texts(tree: &Tree, element: usize) -> Vec<Node> {
     let content = &tree.0[element].content;
     let first = |at: usize| at == 0 || !matches!(content[at - 1], Piece::Text(_));

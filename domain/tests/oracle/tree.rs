@@ -1,4 +1,4 @@
-//! A document as a tree: as small as it can be, so that what it says is plain.
+//! A document as a minimal tree, so that its meaning is plain.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 /// An expanded name: namespace and local name.
 pub type Name = (String, String);
 
-/// What the prefixes stand for at one place.
+/// The namespaces that prefixes are bound to at one position.
 pub type Bindings = Rc<BTreeMap<String, String>>;
 
 #[derive(Clone, Debug)]
@@ -96,13 +96,13 @@ impl Tree {
             .collect()
     }
 
-    /// Whether an element of no namespace is called so.
+    /// Whether an element of no namespace has this name.
     pub fn is(&self, element: usize, local: &str) -> bool {
         let (space, name) = &self.0[element].name;
         space.is_empty() && name == local
     }
 
-    /// The element itself and everything around it.
+    /// The element and all its ancestors.
     pub fn way(&self, element: usize) -> Vec<usize> {
         std::iter::successors(Some(element), |at| self.0[*at].parent).collect()
     }

@@ -1,5 +1,4 @@
-//! Documents made at random: definitions that refer to each other, and valuations that refer to
-//! them.
+//! Random documents: definitions that refer to each other, and valuations that refer to them.
 
 use std::fmt::Write;
 
@@ -8,27 +7,27 @@ use crate::chance::Chance;
 const TAGS: [&str; 5] = ["market", "model", "curve", "rate", "x"];
 const NAMES: [&str; 4] = ["a", "b", "c", ""];
 const TEXTS: [&str; 7] = ["1", "9", "ab", " ", "\n  ", "é&amp;&lt;", "p:t"];
-/// Levels below a definition or a valuation.
+/// The depth of the levels below a definition or a valuation.
 const MAX_DEPTH: usize = 3;
 
-#[allow(clippy::struct_excessive_bools)] // Each is a mood of its own.
+#[allow(clippy::struct_excessive_bools)] // Each flag is independent.
 struct Writer<'c> {
     out: String,
     chance: &'c mut Chance,
     notes: usize,
-    /// Definitions that may be referred to from here: those before, or any.
+    /// How many definitions may be referred to from here: the earlier ones, or all.
     known: usize,
-    /// Whether references go back only, so that none can lead to itself.
+    /// Whether references only go back, so that none can lead to itself.
     acyclic: bool,
-    /// Whether something binds a context here.
+    /// Whether a `use` binds a context here.
     used: bool,
-    /// Whether prefixes are bound anew inside.
+    /// Whether the content binds prefixes anew.
     foreign: bool,
-    /// Whether there are errors other than circles.
+    /// Whether the document may have errors other than cycles.
     careless: bool,
 }
 
-/// The document of this chance.
+/// The document that this generator makes.
 pub fn document(chance: &mut Chance) -> String {
     if chance.percent(1) {
         return chain(60 + chance.below(10));
@@ -62,7 +61,7 @@ pub fn document(chance: &mut Chance) -> String {
     writer.out
 }
 
-/// Definitions of which each refers to the next, one reference after the other.
+/// Definitions that each refer to the next one, one reference after the other.
 fn chain(references: usize) -> String {
     let mut out = "<vnml><project>".to_owned();
     for next in 2..=references {
@@ -103,7 +102,7 @@ impl Writer<'_> {
         self.used = false;
     }
 
-    /// An element; what stands in a valuation refers to something more often.
+    /// Writes an element. Inside a valuation it has references more often.
     fn element(&mut self, tag: &str, depth: usize, refers: bool) {
         let (mut tag, mut binds) = (tag.to_owned(), "");
         let mut foreign = false;
@@ -141,7 +140,7 @@ impl Writer<'_> {
         let _ = write!(self.out, "</{tag}>");
     }
 
-    /// What most references to a definition can count on.
+    /// Writes the content that most references to a definition need.
     fn leaf(&mut self) {
         if self.chance.percent(95) {
             let (name, id) = (*self.chance.one(&NAMES), *self.chance.one(&["1", "2"]));
@@ -178,7 +177,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A value of these, or a placeholder.
+    /// One of these values, or a placeholder.
     fn value(&mut self, of: &[&str], also_elements: bool) -> String {
         if self.known == 0 || !self.chance.percent(12) {
             return (*self.chance.one(of)).to_owned();
@@ -232,7 +231,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A path to a definition that is known here.
+    /// A path to a definition that may be referred to from here.
     fn definition(&mut self) -> String {
         match self.known {
             0 => "/vnml/project/none".to_owned(),
@@ -256,7 +255,7 @@ impl Writer<'_> {
         }
         for _ in 0..children {
             let tag = *self.chance.one(&TAGS);
-            // Where nothing is known yet, a reference would be an error and no more.
+            // A reference before the first definition would only be an error.
             let refers = refers && self.known > 0 && self.chance.percent(80);
             self.element(tag, depth, refers);
             self.blank();

@@ -1,8 +1,8 @@
-//! The processor time of a thread, which other programs on the machine do not change much.
+//! The processor time of a thread. Other programs on the machine hardly change it.
 
 use std::time::Duration;
 
-/// Does some work. Gives its outcome and the processor time that this thread used for it.
+/// Does some work. Returns its outcome and the processor time that this thread used.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let before = used();
     let done = work();

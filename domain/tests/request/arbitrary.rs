@@ -229,7 +229,7 @@ fn small_task(task: TaskNumber) -> TaskNumber {
     TaskNumber::new(task.get() % 6)
 }
 
-/// Any event, its groups of a size that a state can hold in a test.
+/// Any event, with groups small enough for a state in a test.
 pub fn small_event() -> impl Strategy<Value = Event> {
     event().prop_map(|mut event| {
         match &mut event {

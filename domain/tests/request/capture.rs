@@ -13,7 +13,7 @@ fn captured<const N: usize>(uris: [&str; N]) -> Event {
 }
 
 #[test]
-fn what_was_fetched_is_captured_once() {
+fn a_fetched_resource_is_captured_once() {
     let request = given([received()])
         .when(capture(["s3://m/a", "s3://m/b"]))
         .then([captured(["s3://m/a", "s3://m/b"])])
@@ -23,7 +23,7 @@ fn what_was_fetched_is_captured_once() {
 }
 
 #[test]
-fn only_what_is_not_yet_known_is_captured_in_the_order_of_the_fetches() {
+fn only_new_resources_are_captured_in_the_order_of_the_fetches() {
     let request = given([received(), captured(["s3://m/a"])])
         .when(capture(["s3://m/c", "s3://m/a", "s3://m/b"]))
         .then([captured(["s3://m/c", "s3://m/b"])])
@@ -48,7 +48,7 @@ fn a_resource_named_twice_in_one_command_is_captured_once() {
 }
 
 #[test]
-fn nothing_fetched_is_nothing_captured() {
+fn a_fetch_of_nothing_captures_nothing() {
     given([received()]).when(capture([])).then_nothing();
 }
 
@@ -62,7 +62,7 @@ fn a_group_that_runs_may_capture_more() {
 }
 
 #[test]
-fn what_arrives_after_the_end_is_not_captured() {
+fn a_resource_that_arrives_after_the_end_is_not_captured() {
     for end in [succeeded(), failed(unreadable()), cancelled()] {
         given([received(), end])
             .when(capture(["s3://m/a"]))

@@ -1,4 +1,4 @@
-//! The inverse of a decision: state and events tell the command that gave them.
+//! The inverse of a decision: derives the command from the state and the events.
 
 use domain::request::{
     Command, Decision, Event, Fork, Forked, RequestId, Sequence, State, TakenGroup,
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn reports_in_any_order_are_told_again_by_the_events_that_they_gave(
+    fn the_reports_of_a_commit_are_derived_from_its_events_in_any_order(
         batches in vec((vec(report(), 0..20), any::<bool>()), 0..6),
     ) {
         let mut world = World::new(vec![vec![]], Chance::default());
@@ -73,7 +73,7 @@ proptest! {
 }
 
 #[test]
-fn a_submission_that_begins_and_one_that_does_not_are_told_apart() {
+fn a_submission_that_starts_a_group_differs_from_one_that_does_not() {
     told_again(&given_nothing(), submit("f1"));
     told_again(&given_nothing(), begin("f1"));
 }
@@ -130,7 +130,7 @@ fn a_fork_has_its_cause_with_all_that_it_takes_over() {
 }
 
 #[test]
-fn no_events_have_no_cause() {
+fn a_commit_without_events_has_no_cause() {
     assert_eq!(cause(&State::Absent, &[], at(0)), None);
     assert_eq!(cause(&State::Absent, &[completed(0)], at(0)), None);
 }

@@ -8,7 +8,7 @@ fn failed_once() -> Vec<Event> {
     vec![received(), started(0, 2), taken_down(again(0, 1, 1))]
 }
 
-/// Nothing waits a second before the retries of [`again`] are due.
+/// Whether no task waits a second before the retries of [`again`] are due.
 fn nothing_waits_after(last: Event) -> bool {
     let mut events = failed_once();
     events.push(last);
@@ -30,6 +30,6 @@ fn a_task_that_has_ended_waits_for_nothing() {
 }
 
 #[test]
-fn what_is_redriven_does_not_wait() {
+fn a_redriven_task_does_not_wait_for_its_retry_delay() {
     assert!(nothing_waits_after(redriven(1, Some(0), &[1], 3)));
 }

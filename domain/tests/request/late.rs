@@ -15,7 +15,7 @@ fn ended(end: Event) -> Given {
 }
 
 #[test]
-fn what_comes_after_a_failure_is_recorded_once_and_the_failure_stands() {
+fn an_outcome_after_a_failure_is_recorded_once_and_the_request_stays_failed() {
     let failure = || tasks_failed(0, 3, vec![dead(0, 1, [1])]);
     let late = || [ok(0, 2, 1), given_up(0, 3, 1)];
     let before = ended(failure());
@@ -38,7 +38,7 @@ fn what_comes_after_a_failure_is_recorded_once_and_the_failure_stands() {
 }
 
 #[test]
-fn what_comes_after_a_cancellation_is_recorded_once_and_it_stays_cancelled() {
+fn an_outcome_after_a_cancellation_is_recorded_once_and_the_request_stays_cancelled() {
     let late = || [ok(0, 2, 1), again(0, 3, 1)];
     let request = ended(cancelled())
         .when(reported(late()))
@@ -86,7 +86,7 @@ fn nothing_is_left_to_come_after_a_success() {
 }
 
 #[test]
-fn what_a_late_outcome_says_of_a_task_that_ended_is_not_recorded() {
+fn a_late_outcome_of_a_task_that_has_ended_is_not_recorded() {
     ended(cancelled())
         .when(reported([
             ok(0, 1, 2),

@@ -1,8 +1,8 @@
-//! What a request may do, told as stories; the properties that hold for every story; and the
-//! events as the log stores them.
+//! The behavior of a request, told as stories; the properties of every story; and the events as the
+//! log stores them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A story that breaks is to stop.
-#![allow(clippy::wildcard_imports)] // The words are there to be used without ceremony.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A broken story must stop the test.
+#![allow(clippy::wildcard_imports)] // Stories use the vocabulary by its short names.
 
 mod arbitrary;
 mod cancel;

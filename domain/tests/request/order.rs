@@ -1,4 +1,4 @@
-//! Whatever is delivered twice, late or in another order: a request comes to the same end.
+//! Messages that are duplicated, late or out of order lead a request to the same end.
 
 use domain::request::{
     Advance, Command, Event, Failure, GroupIndex, Phase, Report, Run, Status, TaskNumber,
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::simulation::{Chance, World, chance, orderly, script};
 use crate::words::*;
 
-/// The failure that ended it, without the attempts: one reported late is not in it.
+/// The failure that ended the request, without the attempts. A late report is not among them.
 fn failure(world: &World) -> Option<Failure> {
     let Phase::Failed { failure, .. } = &world.request().phase else {
         return None;
@@ -21,7 +21,7 @@ fn failure(world: &World) -> Option<Failure> {
     Some(failure)
 }
 
-/// Any report about the groups and tasks there are, and some beside them.
+/// Any report about the existing groups and tasks, and about some that do not exist.
 pub fn report() -> impl Strategy<Value = Report> {
     let outcome =
         (0..5_u32, 0..8_u32, 1..6_u32, 0..3).prop_map(|(group, task, attempt, kind)| match kind {
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn reports_in_any_order_end_a_request_once_and_say_nothing_twice(
+    fn reports_in_any_order_end_a_request_once_and_record_no_outcome_twice(
         batches in vec(vec(report(), 0..20), 0..6),
         fail_fast in any::<bool>(),
     ) {

@@ -78,7 +78,7 @@ fn an_empty_group_has_no_timer_to_set_or_to_clear() {
 }
 
 #[test]
-fn what_was_before_a_redrive_does_not_set_the_timers_of_the_run_back() {
+fn events_before_a_redrive_do_not_reset_the_timers_of_the_new_run() {
     let request = failed_and_redriven();
     assert_eq!(request.effects(&received()), NONE);
     assert_eq!(request.effects(&started(0, 1)), NONE);
@@ -194,7 +194,7 @@ fn a_large_group_is_dispatched_as_far_as_it_is_released_and_asks_for_more_as_tas
         }]
     );
     assert_eq!(released(&request), first + more);
-    // One that is given up makes room as well, and no more is released than there is.
+    // A given-up task also releases further tasks, up to the size of the group.
     let event = taken_down(given_up(0, more + 1, 1));
     request = request.and([event.clone()]);
     assert_eq!(
@@ -287,7 +287,7 @@ proptest! {
     fn a_group_with_open_tasks_has_one_among_those_that_are_released(
         ended in prop::collection::vec(any::<bool>(), 1..4_000),
     ) {
-        // Which tasks have ended is any: a redrive opens some of them again.
+        // Any tasks may have ended, because a redrive opens some of them again.
         let succeeded = ended.iter().filter(|ended| **ended).count();
         let tasks = ended.iter().map(|ended| match ended {
             true => TaskState::Succeeded(Payload::from("<r/>")),

@@ -5,7 +5,7 @@ use domain::request::{
 use crate::story::{Given, given};
 use crate::words::*;
 
-/// Three tasks: one with a result, one given up, one with a result; failed.
+/// A failed request of three tasks: one with a result, one given up, one with a result.
 fn one_of_three_failed() -> Given {
     let outcomes = [ok(0, 1, 1), again(0, 2, 1), given_up(0, 2, 2), ok(0, 3, 1)];
     given([received(), started(0, 3)])
@@ -29,7 +29,7 @@ fn only_the_failed_tasks_run_again() {
 }
 
 #[test]
-fn the_attempts_of_a_redriven_task_count_on_but_its_limit_starts_anew() {
+fn the_attempts_of_a_redriven_task_keep_counting_but_its_limit_restarts() {
     let request = one_of_three_failed().and([redriven(1, Some(0), &[2], 60)]);
     let task = request
         .request()
@@ -75,7 +75,7 @@ fn a_second_failure_tells_the_attempts_of_both_runs_and_can_be_redriven() {
 }
 
 #[test]
-fn outcomes_of_before_the_redrive_end_nothing_of_the_new_run() {
+fn outcomes_from_before_a_redrive_end_no_task_of_the_new_run() {
     let request = one_of_three_failed()
         .and([redriven(1, Some(0), &[2], 60)])
         .when(reported([given_up(0, 2, 2), again(0, 2, 1)]))
@@ -95,7 +95,7 @@ fn outcomes_of_before_the_redrive_end_nothing_of_the_new_run() {
 }
 
 #[test]
-fn a_dead_letter_of_before_the_redrive_ends_nothing_even_where_it_was_never_heard_of() {
+fn a_dead_letter_from_before_a_redrive_ends_no_task_even_if_it_was_never_reported() {
     let failure = tasks_failed(0, 1, vec![dead(0, 1, [4])]);
     given([received(), started(0, 1), taken_down(given_up(0, 1, 4))])
         .and([failure, redriven(1, Some(0), &[1], 60)])
@@ -211,7 +211,7 @@ fn a_request_that_ended_otherwise_is_not_redriven() {
 }
 
 #[test]
-fn an_attempt_of_an_earlier_run_ends_nothing_even_where_it_was_the_first_to_be_reported() {
+fn an_attempt_of_an_earlier_run_ends_no_task_even_if_it_is_reported_first() {
     let Report::Outcome(mut old) = given_up(0, 1, 1) else {
         panic!("it is an outcome");
     };

@@ -1,4 +1,4 @@
-//! The retry policy, by what an operator may write and a fault may ask for.
+//! The retry policy: the settings of an operator, and the hints of a fault.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use domain::request::{Retry, RetryPolicy};
 use proptest::prelude::*;
 
 #[test]
-fn the_last_attempt_is_not_followed_by_another_whatever_the_fault_asks_for() {
+fn the_last_attempt_is_never_retried_whatever_the_fault_asks_for() {
     let policy = RetryPolicy {
         retryable: vec!["busy".into()],
         ..RetryPolicy::default()
@@ -22,7 +22,7 @@ fn the_last_attempt_is_not_followed_by_another_whatever_the_fault_asks_for() {
 }
 
 #[test]
-fn what_was_called_may_ask_for_more_than_the_maximum() {
+fn a_called_service_may_ask_for_a_delay_above_the_maximum() {
     let hour = Duration::from_hours(1);
     let policy = RetryPolicy::default();
     assert_eq!(policy.delay(1, "busy", Retry::After(hour), 1.0), Some(hour));
@@ -39,7 +39,7 @@ fn a_code_on_both_lists_is_not_tried_again() {
 }
 
 #[test]
-fn a_policy_is_read_from_the_few_things_it_says_and_an_unknown_word_is_refused() {
+fn a_policy_takes_defaults_for_missing_fields_and_refuses_unknown_ones() {
     let policy: RetryPolicy = serde_json::from_str(r#"{"attempts": 7}"#).unwrap();
     assert_eq!(policy.attempts, 7);
     assert_eq!(policy.initial_ms, RetryPolicy::default().initial_ms);
@@ -48,7 +48,7 @@ fn a_policy_is_read_from_the_few_things_it_says_and_an_unknown_word_is_refused()
 
 proptest! {
     #[test]
-    fn no_delay_is_longer_than_the_maximum_or_fails_whatever_the_numbers(
+    fn no_delay_exceeds_the_maximum_or_overflows(
         attempts in any::<u32>(),
         initial_ms in any::<u64>(),
         factor in any::<f64>(),

@@ -1,11 +1,11 @@
-//! A request that is redriven often enough has every result, whatever went wrong before.
+//! A request that is redriven often enough gets every result, whatever failed before.
 
 use domain::request::Status;
 use proptest::prelude::*;
 
 use crate::simulation::{Chance, World, chance, script, succeeding};
 
-/// Each redrive gets at least one task further.
+/// Redrives until the request succeeds. Each redrive finishes at least one more task.
 fn redriven_until_it_succeeds(mut world: World, chance: &Chance) -> World {
     for _ in 0..30 {
         if world.request().status() == Status::Failed {
@@ -31,7 +31,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_times_out_when_a_request_ends_once_a_run_and_loses_no_result(
+    fn a_request_with_timeouts_at_any_moment_ends_once_in_each_run_and_loses_no_result(
         script in script(),
         (first, second) in (chance(), chance()),
     ) {

@@ -1,6 +1,6 @@
-//! The events as the log stores them. `tests/golden/events` has the body of a commit for each
-//! kind of event: every build reads them to the same values and writes them back the same. A
-//! change of form adds a file; a file that is there is never changed.
+//! The events as the log stores them. `tests/golden/events` has the body of a commit for each kind
+//! of event. Every build reads them to the same values and writes them back unchanged. A change of
+//! form adds a file, and never changes an existing one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -82,7 +82,7 @@ fn big_result() -> Event {
     })
 }
 
-/// An outcome of a worker that told what it was given.
+/// An outcome whose worker reported the hash of its document.
 fn knowing(event: Event) -> Event {
     let told = Some(Given {
         task_type: "bonds".into(),
@@ -110,7 +110,7 @@ fn forked() -> Event {
     })
 }
 
-/// Every file with the events it stands for.
+/// Every file with its events.
 fn golden() -> Vec<(&'static str, Vec<Event>)> {
     let one = |name, event| (name, vec![event]);
     let resources = vec![resource("s3://market/curves.xml")];
@@ -184,7 +184,7 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
 }
 
 #[test]
-fn every_stored_event_is_read_to_what_it_was_and_written_back_the_same() {
+fn every_stored_event_is_read_and_written_back_unchanged() {
     for (name, expected) in golden() {
         let path = folder().join(format!("{name}.json"));
         let json = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -197,7 +197,7 @@ fn every_stored_event_is_read_to_what_it_was_and_written_back_the_same() {
 }
 
 #[test]
-fn there_is_no_stored_event_that_is_not_read() {
+fn no_stored_event_is_left_untested() {
     let files: BTreeSet<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -224,14 +224,14 @@ fn every_kind_of_event_is_among_the_stored_ones_under_its_name() {
 }
 
 #[test]
-fn a_field_of_a_later_build_is_passed_over() {
+fn an_unknown_field_of_a_later_build_is_ignored() {
     let json = r#"[{"group-completed": {"group": 1, "tookMs": 12}}]"#;
     let events: Vec<Event> = serde_json::from_str(json).unwrap();
     assert_eq!(events, [completed(1)]);
 }
 
 #[test]
-fn a_stored_trace_that_is_none_leaves_the_event_readable() {
+fn an_invalid_stored_traceparent_leaves_the_event_readable() {
     let whole = serde_json::to_string(&[received_in_a_trace()]).unwrap();
     let broken = whole.replace("00-4bf9", "00-4bf9\\r\\n");
     let events: Vec<Event> = serde_json::from_str(&broken).unwrap();

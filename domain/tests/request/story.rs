@@ -1,5 +1,5 @@
-//! Given, when, then. What `then` leaves is given again, so that the same command can be told
-//! once more in the line below: again, nothing.
+//! Given, when, then. The state after `then` is given again, so that the next line can repeat the
+//! command, which then changes nothing.
 
 use domain::request::{
     Command, Decision, Effect, Event, GroupIndex, Rejection, Request, State, decide, evolve, react,
@@ -16,7 +16,7 @@ pub struct When {
     decided: Result<Decision, Rejection>,
 }
 
-/// A request of which nothing was ever heard.
+/// A request without any history.
 pub fn given_nothing() -> Given {
     Given(State::Absent)
 }
@@ -26,7 +26,7 @@ pub fn given(events: impl IntoIterator<Item = Event>) -> Given {
 }
 
 impl Given {
-    /// What happened then.
+    /// Adds later events.
     pub fn and(self, events: impl IntoIterator<Item = Event>) -> Self {
         Self(events.into_iter().fold(self.0, |s, e| evolve(s, &e)))
     }
@@ -43,14 +43,14 @@ impl Given {
         self.0.request().expect("there is a request")
     }
 
-    /// What the orchestrator does about an event, however late it comes to it.
+    /// The effects of an event, however late the orchestrator handles it.
     pub fn effects(&self, event: &Event) -> Vec<Effect> {
         react(&self.0, event)
     }
 }
 
 impl When {
-    /// These events and no others.
+    /// Expects these events and no others.
     #[track_caller]
     pub fn then(self, expected: impl IntoIterator<Item = Event>) -> Given {
         let expected: Vec<Event> = expected.into_iter().collect();
@@ -58,13 +58,13 @@ impl When {
         Given(self.state).and(expected)
     }
 
-    /// No events: it is obeyed already, or there is nothing to do.
+    /// Expects no events: the command is obeyed already, or there is nothing to do.
     #[track_caller]
     pub fn then_nothing(self) -> Given {
         self.then([])
     }
 
-    /// The group ends, and the steps from this group on are asked for.
+    /// Expects the group to end, and a request for the steps from this group on.
     #[track_caller]
     pub fn then_needs_steps(self, from: u32) -> Given {
         assert_eq!(

@@ -35,7 +35,7 @@ fn a_group_is_stuck_a_while_after_its_deadline() {
 }
 
 #[test]
-fn no_deadline_explains_a_commit_that_no_orchestrator_was_given() {
+fn a_commit_that_no_orchestrator_received_is_stuck_before_any_deadline() {
     let running = after(&[received(), started(0, 2)]);
     assert_eq!(running.stuck(at(60), SLACK, Sequence::new(1)), None);
     assert!(running.stuck(at(61), SLACK, Sequence::new(1)).is_some());

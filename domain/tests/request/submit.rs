@@ -51,7 +51,7 @@ fn a_document_submitted_again_after_the_end_starts_nothing() {
 }
 
 #[test]
-fn nothing_but_a_submission_can_be_done_to_an_unknown_request() {
+fn an_unknown_request_accepts_only_a_submission() {
     let commands = [
         Command::CaptureResources(vec![resource("s3://m/curve")]),
         advance(1, [ok(0, 1, 1)], [group(1)]),

@@ -17,7 +17,7 @@ fn failing_fast(reports: impl IntoIterator<Item = Report>) -> Command {
 }
 
 #[test]
-fn a_failed_attempt_is_taken_down_and_the_task_goes_on() {
+fn a_failed_attempt_is_recorded_and_the_task_continues() {
     let request = given([received(), started(0, 1)])
         .when(reported([again(0, 1, 1)]))
         .then([taken_down(again(0, 1, 1))])
@@ -89,7 +89,7 @@ fn with_fail_fast_the_first_task_given_up_ends_the_request() {
 }
 
 #[test]
-fn a_failure_that_was_waited_out_ends_the_request_once_fail_fast_is_the_rule() {
+fn an_earlier_failure_ends_the_request_once_fail_fast_applies() {
     given([received(), started(0, 2), taken_down(given_up(0, 1, 1))])
         .when(failing_fast([]))
         .then([tasks_failed(0, 2, vec![dead(0, 1, [1])])])
@@ -98,7 +98,7 @@ fn a_failure_that_was_waited_out_ends_the_request_once_fail_fast_is_the_rule() {
 }
 
 #[test]
-fn with_fail_fast_a_group_without_a_failure_goes_on() {
+fn with_fail_fast_a_group_without_a_failure_continues() {
     given([received(), started(0, 2)])
         .when(failing_fast([again(0, 1, 1), ok(0, 2, 1)]))
         .then([taken_down(again(0, 1, 1)), taken_down(ok(0, 2, 1))])
@@ -107,7 +107,7 @@ fn with_fail_fast_a_group_without_a_failure_goes_on() {
 }
 
 #[test]
-fn one_outcome_delivered_twice_in_one_batch_is_taken_down_once() {
+fn an_outcome_delivered_twice_in_one_batch_is_recorded_once() {
     let twice = [ok(0, 1, 1), ok(0, 1, 1), again(0, 2, 1), again(0, 2, 1)];
     given([received(), started(0, 2)])
         .when(reported(twice.clone()))
@@ -158,7 +158,7 @@ fn a_failed_attempt_reported_after_the_dead_letter_still_joins_the_history() {
 }
 
 #[test]
-fn another_execution_under_the_same_number_is_taken_down_too() {
+fn another_execution_with_the_same_attempt_number_is_recorded_too() {
     let Report::Outcome(mut other) = given_up(0, 1, 1) else {
         panic!("it is an outcome");
     };
@@ -180,7 +180,7 @@ fn another_execution_under_the_same_number_is_taken_down_too() {
 }
 
 #[test]
-fn an_outcome_of_another_group_or_of_no_task_says_nothing() {
+fn an_outcome_of_another_group_or_of_no_task_is_ignored() {
     let strange = [ok(0, 1, 1), ok(2, 1, 1), ok(1, 0, 1), given_up(1, 9, 1)];
     given([received(), started(0, 1), taken_down(ok(0, 1, 1))])
         .and([completed(0), started(1, 2)])

@@ -50,7 +50,7 @@ fn a_group_that_times_out_fails_with_every_task_that_has_no_result() {
 }
 
 #[test]
-fn outcomes_that_come_with_the_time_out_are_counted_first() {
+fn outcomes_in_one_batch_with_the_timeout_are_counted_first() {
     let [timed_out, failure] = timed_out(2, deadline(), vec![open(2, [1])]);
     let reports = || reported([group_fires(0, deadline()), ok(0, 1, 1), again(0, 2, 1)]);
     given([received(), started(0, 2)])
@@ -66,7 +66,7 @@ fn outcomes_that_come_with_the_time_out_are_counted_first() {
 }
 
 #[test]
-fn a_group_whose_last_outcome_comes_with_the_time_out_is_complete() {
+fn a_group_whose_last_outcome_comes_with_the_timeout_is_complete() {
     let reports = || [group_fires(0, deadline()), ok(0, 1, 1)];
     given([received(), started(0, 1)])
         .when(advance(1, reports(), [group(1)]))
@@ -76,7 +76,7 @@ fn a_group_whose_last_outcome_comes_with_the_time_out_is_complete() {
 }
 
 #[test]
-fn the_time_out_of_a_group_that_is_complete_changes_nothing() {
+fn the_timeout_of_a_complete_group_changes_nothing() {
     given([received(), started(0, 1), taken_down(ok(0, 1, 1))])
         .and([completed(0), started(1, 1)])
         .when(reported([group_fires(0, deadline())]))
@@ -84,7 +84,7 @@ fn the_time_out_of_a_group_that_is_complete_changes_nothing() {
 }
 
 #[test]
-fn the_time_out_of_before_a_redrive_changes_nothing() {
+fn a_timeout_from_before_a_redrive_changes_nothing() {
     let fires = || reported([group_fires(0, deadline())]);
     given([received(), started(0, 1), taken_down(given_up(0, 1, 1))])
         .and([tasks_failed(0, 1, vec![dead(0, 1, [1])])])
@@ -98,7 +98,7 @@ fn the_time_out_of_before_a_redrive_changes_nothing() {
 }
 
 #[test]
-fn a_time_out_after_the_end_changes_nothing() {
+fn a_timeout_after_the_end_changes_nothing() {
     let fire = || [group_fires(0, deadline()), request_fires(0)];
     for end in [failed(unreadable()), cancelled()] {
         given([received(), started(0, 1), end])
@@ -130,7 +130,7 @@ fn a_request_that_times_out_while_it_is_planned_fails_without_a_group() {
 }
 
 #[test]
-fn the_request_time_out_of_another_run_changes_nothing() {
+fn the_request_timeout_of_another_run_changes_nothing() {
     given([received(), started(0, 1), taken_down(given_up(0, 1, 1))])
         .and([tasks_failed(0, 1, vec![dead(0, 1, [1])])])
         .and([redriven(1, Some(0), &[1], 60)])
@@ -151,7 +151,7 @@ fn a_planned_request_is_not_timed_out_by_an_earlier_run() {
 }
 
 #[test]
-fn a_request_time_out_that_comes_with_the_end_of_a_group_starts_no_further_group() {
+fn a_request_timeout_at_the_end_of_a_group_starts_no_further_group() {
     let reports = || [ok(0, 1, 1), request_fires(0)];
     given([received(), started(0, 1)])
         .when(advance(1, reports(), [group(0), group(1)]))
@@ -176,7 +176,7 @@ fn a_request_that_finishes_as_it_times_out_has_succeeded() {
 }
 
 #[test]
-fn one_end_is_enough_where_group_and_request_time_out_together() {
+fn a_request_ends_once_when_it_times_out_together_with_its_group() {
     let reports = || reported([request_fires(0), group_fires(0, deadline())]);
     given([received(), started(0, 1)])
         .when(reports())

@@ -10,12 +10,12 @@ use crate::Error;
 
 /// The magic number that zstd begins with.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// No bundle is larger than this once it is unpacked.
+/// The largest accepted bundle after decompression, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// How hard it is packed.
+/// The zstd compression level.
 const LEVEL: i32 = 9;
 
-/// Packs lines; the last, with their hash, is added.
+/// Packs lines into a bundle file. The function adds the last line, with their hash.
 pub fn pack(lines: &[Line], compressed: bool) -> Result<Vec<u8>, Error> {
     let mut text = Vec::new();
     for line in lines {

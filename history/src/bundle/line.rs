@@ -1,11 +1,11 @@
-//! The lines of a bundle: its form.
+//! The format of a bundle, line by line.
 
 use domain::request::{Event, RequestId, Sequence, TaskId, TraceParent};
 use jiff::Timestamp;
 use nats::DeadLetter;
 use serde::{Deserialize, Serialize};
 
-/// The version of the form.
+/// The version of the format.
 pub const VERSION: u32 = 1;
 
 /// One line of a bundle.
@@ -35,7 +35,7 @@ pub enum Line {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
-    /// The version of the form.
+    /// The version of the format.
     pub version: u32,
     /// The version of the program that wrote it.
     pub program: String,
@@ -47,8 +47,7 @@ pub struct Header {
     pub rules: Rules,
 }
 
-/// The rules that the requests were decided under, as far as they were configured where the
-/// bundle was written.
+/// The rules under which the requests were decided, as configured where the bundle was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rules {
@@ -78,7 +77,7 @@ pub struct StoredCommit {
     pub events: Vec<Event>,
 }
 
-/// The bytes of a stored payload: a text, or hex where they are none.
+/// The bytes of a stored payload: a text if they are UTF-8, otherwise hex.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredPayload {
     /// The SHA-256 of the bytes, in hex.
@@ -91,7 +90,7 @@ pub struct StoredPayload {
     pub hex: Option<String>,
 }
 
-/// The hash of a task document as it was made where the bundle was written.
+/// The hash of a task document, as made where the bundle was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredTask {
     /// The task.
@@ -115,7 +114,7 @@ impl Header {
 }
 
 impl StoredPayload {
-    /// Its bytes.
+    /// The bytes of the payload.
     pub fn bytes(self) -> Result<Vec<u8>, &'static str> {
         match (self.text, self.hex) {
             (Some(text), _) => Ok(text.into_bytes()),

@@ -1,5 +1,5 @@
-//! A bundle: requests with all that belongs to them, in one file. JSON lines under zstd; the
-//! last line holds the hash of those before it. Plain JSON lines are read as well.
+//! A bundle: requests with all that belongs to them, in one file. The file has JSON lines under
+//! zstd. The last line holds the hash of the lines before it. Plain JSON lines are read as well.
 
 mod file;
 mod line;
@@ -27,7 +27,7 @@ pub struct Bundle {
     pub dead_letters: Vec<DeadLetter>,
     /// The hashes of the task documents.
     pub tasks: Vec<StoredTask>,
-    /// What is wrong with the file itself, where something is.
+    /// The damage to the file itself, if there is some.
     pub damage: Option<String>,
 }
 
@@ -141,7 +141,7 @@ impl Bundle {
         Ok(bytes)
     }
 
-    /// The requests of which it has dead letters of a task type.
+    /// The requests that have dead letters of a task type in the bundle.
     #[must_use]
     pub fn requests_of_type(&self, task_type: &str) -> HashSet<RequestId> {
         let letters = self.dead_letters.iter();

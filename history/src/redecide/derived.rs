@@ -12,7 +12,7 @@ use crate::Error;
 use crate::derive::{Stop, before_group, payloads, place};
 use crate::source::Source;
 
-/// The recorded command, with everything that follows from the document as this build derives it.
+/// The recorded command, with every part that follows from the document as this build derives it.
 /// The inner error says why there is no such command.
 pub async fn derived(
     source: &Source,
@@ -73,7 +73,8 @@ async fn begun(
     Ok(Ok(Command::Begin(Box::new(received), first)))
 }
 
-/// A request is aborted where its task documents cannot be made. This build may make them.
+/// Decides an abort again. A request is aborted if its task documents cannot be made; this build
+/// may make them.
 async fn aborted(
     source: &Source,
     request: &Request,

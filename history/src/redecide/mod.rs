@@ -1,5 +1,5 @@
-//! Deciding again: what this build makes of the state before each commit and of what was said
-//! then, beside what was committed.
+//! Decides every commit again: this build decides the recorded command on the state before each
+//! commit, and the result is compared with the committed events.
 
 mod derived;
 
@@ -12,25 +12,25 @@ use crate::Error;
 use crate::source::Source;
 use derived::derived;
 
-/// The first event that this build decides otherwise.
+/// The first event that this build decides differently.
 #[derive(Clone, Debug)]
 pub struct Divergence {
     /// The request.
     pub request: RequestId,
     /// The sequence of the commit.
     pub sequence: Sequence,
-    /// Its place within the commit.
+    /// The index of the event within the commit.
     pub index: usize,
-    /// What is in the log; none where this build decides more.
+    /// The event in the log; `None` if this build decides additional events.
     pub recorded: Option<Event>,
-    /// What this build decides; none where it decides less.
+    /// The event that this build decides; `None` if this build decides fewer events.
     pub decided: Option<Event>,
-    /// What else there is to say.
+    /// A further remark.
     pub note: Option<String>,
 }
 
-/// Decides every commit of a request again; gives the first event that differs. `fail_fast` decides
-/// as if the setting had been so.
+/// Decides every commit of a request again, and returns the first event that differs. `fail_fast`
+/// overrides the recorded setting.
 pub async fn request(
     source: &Source,
     commits: &[Commit],
@@ -64,7 +64,7 @@ fn compare(commit: &Commit, decided: Result<Vec<Event>, String>) -> Option<Diver
     })
 }
 
-/// The events that this build decides in the place of a commit. The inner error says why it decides
+/// The events that this build decides in place of a commit. The inner error says why it decides
 /// none.
 async fn again(
     source: &Source,

@@ -1,4 +1,4 @@
-//! Whether every task that was given up has its dead letter, and every dead letter its task.
+//! Verifies that every given-up task has its dead letter, and that every dead letter has its task.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,14 @@ use crate::live::Live;
 /// The dead letters that the log names.
 #[derive(Default)]
 pub struct DeadLetters {
-    /// The task and the commit that name it, by the id of the letter.
+    /// The task and the commit that name a dead letter, by the id of the letter.
     named: HashMap<String, (TaskId, Sequence)>,
     all: bool,
 }
 
 impl DeadLetters {
-    /// The whole log is read: a dead letter that it does not name is a finding.
+    /// Tells the check that the run reads the whole log. A dead letter that the log does not name
+    /// is then a finding.
     pub fn keep_all(&mut self) {
         self.all = true;
     }
@@ -38,7 +39,7 @@ impl DeadLetters {
         }
     }
 
-    /// Compares with what is kept.
+    /// Compares the log with the stored dead letters.
     pub async fn compare(&self, live: &Live, all: bool, report: &mut Report) -> Result<(), Error> {
         if self.named.is_empty() && !all {
             return Ok(());
@@ -46,7 +47,7 @@ impl DeadLetters {
         let kept = live.connection.dead_letter_ids().await?;
         report.dead_letters = self.named.len() as u64;
         let mut missing = self.named.iter().filter(|(id, _)| !kept.contains(*id));
-        // Most often nothing is missing, and what was discarded is not asked for.
+        // Usually no letter is missing, so the log of discards is read only if one is.
         if let Some(first) = missing.next() {
             let discarded = live.connection.taken_letter_ids().await?;
             for (id, (task, sequence)) in std::iter::once(first).chain(missing) {
@@ -93,7 +94,7 @@ fn lost(id: &str, task: TaskId, sequence: Sequence) -> Problem {
     }
 }
 
-/// The task of a dead letter; none of a message that could not be read.
+/// The task of a dead letter; `None` for a message that could not be read.
 fn task_of(id: &str) -> Option<TaskId> {
     let mut tokens = id.split('.');
     Some(TaskId {
@@ -103,12 +104,14 @@ fn task_of(id: &str) -> Option<TaskId> {
     })
 }
 
-/// Whether the log names it by now, or never will: a dead letter is kept before the log says so,
-/// and for longer, and a late outcome of a request that has ended may be left out.
+/// Whether the log names the dead letter by now, or never will. The worker stores a dead letter
+/// before the log records it, and the letter outlives the log. The log may omit a late outcome of a
+/// request that has ended.
 async fn is_told(live: &Live, task: TaskId, id: &str) -> Result<bool, Error> {
-    // In this order: a report is acked when the log has what it says.
+    // The reports are read first: the orchestrator acks a report only after the log has its
+    // outcome.
     let reported = live.connection.reports_of(task.request).await?;
-    // What the log cannot tell is a finding of its own.
+    // An unreadable log is a finding of its own.
     let Ok(commits) = readable(live.log.read(task.request, Sequence::NONE).await)? else {
         return Ok(true);
     };

@@ -1,4 +1,4 @@
-//! Whether the workers were given the documents that this build makes.
+//! Verifies that the workers received the documents that this build makes.
 
 use domain::request::RequestId;
 use nats::Commit;
@@ -7,7 +7,7 @@ use super::{Problem, Report};
 use crate::source::Source;
 use crate::{Error, documents};
 
-/// Compares the documents of a request's tasks with what its attempts say they were given.
+/// Compares the task documents of a request with the hashes that its attempts reported.
 pub async fn compare(
     source: &Source,
     id: RequestId,
@@ -20,7 +20,7 @@ pub async fn compare(
     }
     let made = match documents::made(source, commits).await {
         Ok(made) => made,
-        // What is missing is a finding of its own.
+        // A missing payload is a finding of its own.
         Err(Error::NotFound(_) | Error::Unreadable(_)) => {
             report.note("requests whose task documents cannot be made: a payload is not there");
             return Ok(());

@@ -1,4 +1,4 @@
-//! What must be so in the log of every request, checked commit by commit in little memory.
+//! The invariants of the log of every request, checked commit by commit in little memory.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use nats::Commit;
 
 use super::{Problem, Report};
 
-/// A request as far as it is checked: where it stands, and the tasks of the group it is in.
+/// The checked part of a request: its status, and the tasks of its current group.
 #[derive(Default)]
 pub struct Checked {
     last: Sequence,
@@ -34,15 +34,15 @@ struct Group {
 
 #[derive(Default)]
 struct Task {
-    /// The failed attempts, by number, start and worker: a message that is sent again counts
-    /// anew, so that the number alone is no attempt's name.
+    /// The failed attempts, by number, start and worker. The number alone does not identify an
+    /// attempt, because a message that is sent again counts anew.
     failed: Vec<(AttemptNumber, Timestamp, String)>,
     succeeded: bool,
     given_up: bool,
 }
 
 impl Checked {
-    /// Leaves it unchecked from here on: a commit of it cannot be read.
+    /// Stops checking the request, because one of its commits cannot be read.
     pub fn skip(&mut self) {
         self.skipped = true;
     }
@@ -64,7 +64,7 @@ impl Checked {
                     commit.previous, self.last
                 ));
             }
-            // What a fork takes over keeps the numbers of its attempts.
+            // The results that a fork takes over keep the numbers of their attempts.
             self.taken_over = commit.events.iter().any(|e| matches!(e, Event::Forked(_)));
             for event in &commit.events {
                 problems.extend(self.check(event, report));
@@ -181,7 +181,7 @@ impl Checked {
         let known = (*attempt, *started_at, worker.clone());
         if task.failed.contains(&known) {
             return Some(format!(
-                "task {}.{}: attempt {attempt} is told twice",
+                "task {}.{}: attempt {attempt} is recorded twice",
                 e.group, e.task
             ));
         }
@@ -233,7 +233,8 @@ impl Checked {
 }
 
 impl Task {
-    /// Deliveries are what is counted, so an attempt whose worker died leaves no event.
+    /// Notes attempts without an event. The attempt number is the delivery count, so an attempt
+    /// whose worker died leaves no event.
     fn note_lost(&self, last: AttemptNumber, report: &mut Report) {
         let told = |number| self.failed.iter().any(|(attempt, ..)| *attempt == number);
         if (1..last.get()).any(|number| !told(AttemptNumber::new(number))) {
@@ -242,7 +243,8 @@ impl Task {
     }
 }
 
-/// A redrive, and outcomes of tasks that were under way.
+/// Whether an event may follow the end of a request: a redrive, or an outcome of a task that was
+/// still running.
 fn may_follow_an_end(event: &Event) -> bool {
     matches!(
         event,

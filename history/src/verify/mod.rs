@@ -1,4 +1,5 @@
-//! The verification: the log folded again, its invariants, and everything that depends on it.
+//! The verification: folds the log again, and checks its invariants and all data that depends on
+//! it.
 
 mod dead_letters;
 mod documents;
@@ -23,7 +24,8 @@ impl Run {
     }
 }
 
-/// What was read, or why some of it cannot be read: that is a finding, and stops nothing else.
+/// Separates an unreadable item from a failed read. An unreadable item is a finding, and the
+/// verification continues.
 fn readable<T>(read: Result<T, nats::Error>) -> Result<Result<T, String>, Error> {
     match read {
         Ok(read) => Ok(Ok(read)),

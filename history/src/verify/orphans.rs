@@ -1,4 +1,5 @@
-//! Keys in Redis of requests that the log does not have, or that nothing reads any more.
+//! Finds the Redis keys of requests that the log does not have, and keys that nothing reads any
+//! more.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use super::{Problem, Report, readable};
 use crate::Error;
 use crate::live::Live;
 
-/// Looks at every key. `known` says whether the log has a request, and `kept_for` is how long the
-/// log keeps a commit: a view may outlive it.
+/// Checks every key. `known` returns whether the log has a request. `kept_for` is how long the log
+/// keeps a commit; a view may outlive it.
 pub async fn find(
     live: &Live,
     store: &Store,
@@ -56,12 +57,12 @@ pub async fn find(
 
 /// Whether the log has a request by now.
 async fn is_in_log(live: &Live, id: RequestId) -> Result<bool, Error> {
-    // That it cannot be read is a finding of its own.
+    // An unreadable commit is a finding of its own.
     let last = readable(live.log.last(id).await)?;
     Ok(last.map_or(true, |last| last.is_some()))
 }
 
-/// Whether a request was received before what the log keeps, by its view or by its id.
+/// Whether a request was received before the oldest commit of the log, by its view or by its id.
 async fn is_older(store: &Store, id: RequestId, kept_for: Duration) -> Result<bool, Error> {
     let begun = store.received_at(id).await?.or_else(|| begun(id));
     let horizon = Timestamp::now().checked_sub(kept_for);
@@ -71,7 +72,7 @@ async fn is_older(store: &Store, id: RequestId, kept_for: Duration) -> Result<bo
     })
 }
 
-/// The time in an id that has one: those of idempotency keys have none.
+/// The time in an id. The id of an idempotency key has none.
 fn begun(id: RequestId) -> Option<Timestamp> {
     let (seconds, nanoseconds) = id.uuid().get_timestamp()?.to_unix();
     let seconds = i64::try_from(seconds).ok()?;

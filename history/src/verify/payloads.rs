@@ -1,4 +1,4 @@
-//! Whether every payload that the log refers to is there, with the bytes that its hash says.
+//! Verifies that every payload that the log refers to exists and matches its hash.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::{Problem, Report};
 
 /// How many payloads are fetched at once: each may be large.
 const AT_ONCE: usize = 4;
-/// The most hashes that are remembered as seen.
+/// How many hashes of checked payloads are remembered.
 const REMEMBERED: usize = 1_000_000;
 
 type Fetched = (RequestId, Sequence, String, Result<Vec<u8>, nats::Error>);
@@ -52,7 +52,7 @@ impl Payloads {
         }
     }
 
-    /// Waits for what is still being fetched.
+    /// Waits for the fetches that still run.
     pub async fn rest(&mut self, report: &mut Report) {
         while !self.fetching.is_empty() {
             self.one(report).await;

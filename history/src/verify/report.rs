@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use domain::request::{RequestId, Sequence};
 use serde::Serialize;
 
-/// The most findings that are told one by one; the others are counted.
+/// How many findings are listed. Further ones are only counted.
 const MAX_FINDINGS: usize = 1_000;
 
-/// Something that is not as it should be.
+/// A finding: an inconsistency in the stored data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// The request that it is about.
+    /// The request with the inconsistency.
     pub request_id: Option<RequestId>,
     /// `log`, `view`, `payload`, `dead-letter`, `document` or `decision`.
     pub kind: &'static str,
-    /// The commit that it is about.
+    /// The commit with the inconsistency.
     pub sequence: Option<Sequence>,
-    /// The Redis key or the payload it is about.
+    /// The Redis key or the payload with the inconsistency.
     pub key: Option<String>,
     /// The finding in words.
     pub message: String,
@@ -31,11 +31,11 @@ pub struct Report {
     pub commits: u64,
     /// The events that were folded.
     pub events: u64,
-    /// The requests that were looked at.
+    /// The requests that were checked.
     pub requests: u64,
     /// The views that were compared.
     pub views: u64,
-    /// The payloads that were looked up.
+    /// The payloads that were fetched.
     pub payloads: u64,
     /// The dead letters that were compared.
     pub dead_letters: u64,
@@ -59,7 +59,7 @@ impl Report {
         }
     }
 
-    /// Something worth saying that is no finding.
+    /// Adds a remark that is no finding.
     pub fn note(&mut self, note: impl Into<String>) {
         *self.notes.entry(note.into()).or_default() += 1;
     }

@@ -1,4 +1,4 @@
-//! One run over some of the log, or all of it.
+//! One run of the verification, over a part of the log or all of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,11 +14,12 @@ use super::{Problem, Report, orphans};
 use crate::Error;
 use crate::live::{Ahead, Chunk, Live};
 
-/// The most requests whose views are kept while the log is read; the others are looked at one by
-/// one afterwards. With the few bytes kept of each ended request, it is what bounds the memory.
+/// How many views of open requests a run keeps while it reads the log. It reads any further request
+/// on its own afterwards. Together with the few bytes for each ended request, this bounds the
+/// memory.
 const MAX_OPEN: usize = 20_000;
 
-/// One run over some of the log.
+/// One run over a part of the log.
 pub struct Run {
     pub(super) live: Live,
     views: Option<Views>,
@@ -26,14 +27,14 @@ pub struct Run {
     dead_letters: DeadLetters,
     pub(super) report: Report,
     pub(super) checked: HashMap<RequestId, Checked>,
-    /// The views of requests that go on, as far as the log is read.
+    /// The views of open requests, folded as far as the run has read.
     open: HashMap<RequestId, View>,
-    /// Requests that are looked at on their own afterwards.
+    /// The requests to read on their own afterwards.
     again: HashSet<RequestId>,
 }
 
 impl Run {
-    /// A run on this log, and on these views if there are some.
+    /// A run on this log, and on these views if Redis has them.
     #[must_use]
     pub fn on(live: Live, views: Option<Store>) -> Self {
         Self {
@@ -48,7 +49,7 @@ impl Run {
         }
     }
 
-    /// Verifies the whole log, and looks for keys and letters that it does not explain.
+    /// Verifies the whole log, and finds keys and dead letters that the log does not explain.
     pub async fn all(&mut self) -> Result<(), Error> {
         self.dead_letters.keep_all();
         for (shard, extent) in self.live.extents().await? {
@@ -76,7 +77,7 @@ impl Run {
         orphans::find(&self.live, store, known, kept_for, &mut self.report).await
     }
 
-    /// Those that can be read; one that cannot is a finding.
+    /// The readable commits of a chunk. An unreadable one is a finding.
     fn readable(&mut self, chunk: Chunk) -> Vec<Commit> {
         let mut commits = Vec::with_capacity(chunk.len());
         for commit in chunk {
@@ -120,7 +121,8 @@ impl Run {
         Ok(())
     }
 
-    /// Folds a commit into its view, which is compared when the request has ended.
+    /// Folds a commit into the view of its request. The view is compared when the request has
+    /// ended.
     async fn fold(&mut self, commit: Commit) -> Result<(), Error> {
         let id = commit.request;
         let before = self.open.remove(&id);

@@ -1,4 +1,4 @@
-//! Whether the views in Redis are what the log folds to.
+//! Verifies that the views in Redis equal the fold of the log.
 
 use nats::LogReader;
 use std::collections::HashSet;
@@ -15,16 +15,16 @@ use crate::live::Live;
 
 /// How many views one round trip compares.
 const BATCH: usize = 256;
-/// How many such round trips are under way at once.
+/// How many round trips run at the same time.
 const AT_ONCE: usize = 4;
-/// How often a view that differs is looked at anew: the projector may be on its way.
+/// How often a view that differs is compared again. The projector may not have written it yet.
 const LOOKS: u32 = 10;
-/// The pause between two such looks.
+/// The pause between two comparisons of a view.
 const PAUSE: Duration = Duration::from_millis(200);
 
 type Compared = Result<Vec<RequestId>, projections::Error>;
 
-/// The comparing of a run.
+/// The comparison of the views of a run.
 pub struct Views {
     store: Store,
     batch: Vec<View>,
@@ -46,9 +46,9 @@ impl Views {
         &self.store
     }
 
-    /// Takes a view to be compared, and gives the requests whose views were found to differ.
+    /// Queues a view for comparison. Returns the requests whose views were found to differ.
     pub async fn take(&mut self, view: View) -> Result<Vec<RequestId>, Error> {
-        // One that has expired is gone, or will be while it is looked at.
+        // An expired view is gone, or will be before the comparison.
         if is_expired(&self.store, &view) {
             return Ok(Vec::new());
         }
@@ -86,7 +86,7 @@ impl Views {
         }
     }
 
-    /// Compares what is left.
+    /// Compares the queued views.
     pub async fn rest(&mut self) -> Result<Vec<RequestId>, Error> {
         if !self.batch.is_empty() {
             self.send();
@@ -98,8 +98,8 @@ impl Views {
         Ok(differ)
     }
 
-    /// Looks at these on their own: what differs is a finding where the projector has come past
-    /// the request; else it is looked at again, until time is up.
+    /// Compares these requests on their own. A difference is a finding if the projector has passed
+    /// the request. Otherwise the view is compared again, until the time is up.
     pub async fn again(
         &self,
         live: &Live,
@@ -133,7 +133,7 @@ impl Views {
         let Some(view) = view(live, &self.store, id).await? else {
             return Ok(Looked::Settled);
         };
-        // Asked before Redis is: what is acked by now is written by then.
+        // Ask the broker before Redis: the projector writes a view before it acks the commit.
         let shard = id.partition().shard(live.log.shards());
         let projector = live
             .connection
@@ -165,22 +165,22 @@ impl Views {
 
 #[derive(PartialEq, Eq)]
 enum Looked {
-    /// It is as the log has it, or it is told that it is not.
+    /// The view equals the log, or its difference is reported.
     Settled,
-    /// It is to be looked at again.
+    /// The view must be compared again.
     Behind,
 }
 
-/// Whether the keys of a view are gone by now, or will be in a moment.
+/// Whether the keys of a view have expired, or will in a moment.
 #[must_use]
 pub fn is_expired(store: &Store, view: &View) -> bool {
     let expiry = store.expiry(view);
     expiry != 0 && expiry <= Timestamp::now().as_second() + 2
 }
 
-/// The view of a request as the log has it now; none where its keys are gone by now.
+/// The view of a request as the log has it now; `None` if its keys have expired.
 async fn view(live: &Live, store: &Store, id: RequestId) -> Result<Option<View>, Error> {
-    // What cannot be read was found when the log was; the view has stopped there.
+    // The scan of the log has reported an unreadable commit; the view has stopped there.
     let Ok(commits) = readable(live.log.read(id, Sequence::NONE).await)? else {
         return Ok(None);
     };
@@ -188,7 +188,7 @@ async fn view(live: &Live, store: &Store, id: RequestId) -> Result<Option<View>,
     Ok(view.filter(|view| !is_expired(store, view)))
 }
 
-/// What Redis has of one request that is not as the log has it now.
+/// The differences between the log and the view of one request in Redis.
 pub async fn differences(
     live: &Live,
     store: &Store,

@@ -1,4 +1,4 @@
-//! Requests that are read one by one, each whole.
+//! Verifies requests one by one, each with all its commits.
 
 use std::collections::HashSet;
 
@@ -13,14 +13,14 @@ use crate::source::Source;
 use crate::{Error, redecide};
 
 impl Run {
-    /// Every request with a commit since then: each is read whole.
+    /// Verifies every request with a commit since this time.
     pub async fn since(&mut self, since: Timestamp) -> Result<(), Error> {
         let mut ids = HashSet::new();
         for (shard, extent) in self.live.extents().await? {
             let start = Start::Time(since);
             let mut ahead = Ahead::open(&self.live, shard, start, extent.last).await?;
             while let Some(chunk) = ahead.next().await? {
-                // What cannot be read is found where its request is read whole.
+                // An unreadable commit is found when its request is read.
                 ids.extend(chunk.into_iter().filter_map(|commit| match commit {
                     Ok(commit) => Some(commit.request),
                     Err(unreadable) => unreadable.request,
@@ -36,7 +36,7 @@ impl Run {
         self.end(false).await
     }
 
-    /// One request, the decisions included.
+    /// Verifies one request, including its decisions.
     pub async fn one(&mut self, id: RequestId) -> Result<(), Error> {
         self.report.requests = 1;
         let Some(commits) = self.commits(id).await? else {
@@ -66,13 +66,13 @@ impl Run {
         self.end(false).await
     }
 
-    /// The documents of every request that was looked at.
+    /// Compares the task documents of every request that the run has read.
     pub async fn documents(&mut self) -> Result<(), Error> {
         let source = Source::Live(Box::new(self.live.clone()));
         let mut ids: Vec<RequestId> = self.checked.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
-            // What cannot be read was found when the log was.
+            // The scan of the log has reported an unreadable commit.
             if let Ok(commits) = readable(self.live.log.read(id, Sequence::NONE).await)? {
                 documents::compare(&source, id, &commits, &mut self.report).await?;
             }
@@ -80,7 +80,7 @@ impl Run {
         Ok(())
     }
 
-    /// The commits of a request; that one of them cannot be read is a finding.
+    /// The commits of a request. An unreadable one is a finding.
     async fn commits(&mut self, id: RequestId) -> Result<Option<Vec<Commit>>, Error> {
         match readable(self.live.log.read(id, Sequence::NONE).await)? {
             Ok(commits) => Ok(Some(commits)),

@@ -1,4 +1,4 @@
-//! The evidence of the broker about a request now.
+//! The evidence of the broker about a request at this moment.
 
 use domain::request::{Event, GroupIndex};
 use jiff::Timestamp;
@@ -55,7 +55,7 @@ impl Broker {
         })
     }
 
-    /// Adds the statements that follow, and the evidence for them.
+    /// Adds the statements that follow from the broker's answers, and the evidence for them.
     pub fn add(self, story: &Story, now: Timestamp, why: &mut Explanation) {
         let running = story.state.request().and_then(|request| request.running());
         if let Some(group) = running {
@@ -96,7 +96,7 @@ impl Broker {
         })
     }
 
-    /// Whether the orchestrator goes on with the request.
+    /// Adds statements about the orchestrator: whether it processes the request.
     fn of_roles(&self, story: &Story, why: &mut Explanation) {
         let Some(position) = &self.orchestrator else {
             return;

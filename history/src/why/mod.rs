@@ -19,7 +19,7 @@ const SHOWN: usize = 10;
 /// The answer to "why".
 #[derive(Debug)]
 pub struct Explanation {
-    /// The statements, the most telling first.
+    /// The statements, most informative first.
     pub statements: Vec<Statement>,
     /// The evidence.
     pub evidence: Vec<Evidence>,
@@ -28,7 +28,7 @@ pub struct Explanation {
 /// A statement about a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
-    /// The request has this status since this time, for this cause.
+    /// The status of the request, since when, and the cause.
     Stands {
         /// The status.
         status: Status,
@@ -48,7 +48,7 @@ pub enum Statement {
     WithWorkers(u64),
     /// This many tasks wait for a worker.
     Waiting(u64),
-    /// No worker asks for tasks of this type.
+    /// No worker requests tasks of this type.
     NoWorkerAsks(String),
     /// Outcomes are reported and wait for the orchestrator.
     OutcomesReported,
@@ -59,13 +59,13 @@ pub enum Statement {
         /// The deadline of the group.
         deadline: Timestamp,
     },
-    /// No orchestrator asks for commits.
+    /// No orchestrator requests commits.
     NoOrchestratorAsks,
     /// The orchestrator is this many commits behind.
     OrchestratorBehind(u64),
     /// There are too few other tasks to say how long such tasks usually take.
     TooFewToCompare,
-    /// The request beside other requests.
+    /// The duration compared with other requests.
     Speed {
         /// Whether it is slower than usual.
         slow: bool,
@@ -92,7 +92,7 @@ pub enum Evidence {
     Usual {
         /// The number of tasks.
         tasks: usize,
-        /// The slowest own task, in milliseconds.
+        /// The slowest task of this request, in milliseconds.
         slowest_ms: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! The place of each task of the running group.
+//! The location of each task of the running group.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::{Explanation, Statement};
 use crate::story::Story;
 
 impl Broker {
-    /// Says where each task without an outcome is.
+    /// States where each task without an outcome is.
     pub fn of_tasks(&self, group: &Group, story: &Story, now: Timestamp, why: &mut Explanation) {
         let due = next_attempts(story, group);
         let is_delayed = |task: TaskNumber| due.get(&task).is_some_and(|at| *at > now);
@@ -57,7 +57,7 @@ impl Broker {
     }
 }
 
-/// When the tasks that failed last are tried again.
+/// The times of the next attempts of the tasks that failed last.
 fn next_attempts(story: &Story, group: &Group) -> BTreeMap<TaskNumber, Timestamp> {
     let mut due = BTreeMap::new();
     for recorded in story.events() {

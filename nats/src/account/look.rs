@@ -11,7 +11,8 @@ use crate::topology::{
 
 /// The fewest unacked messages that a consumer must be allowed. Fanfold uses more where it may.
 const ACK_PENDING_LEAST: i64 = 1_000;
-/// How many consumers a log needs beside its two readers, for scans that run at the same time.
+/// How many consumers a log needs in addition to its two readers, for scans that run at the same
+/// time.
 const SCANS: usize = 4;
 /// The least memory that the reports need, in bytes.
 const REPORTS_LEAST: i64 = 16 * MIB;

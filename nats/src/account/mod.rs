@@ -47,7 +47,7 @@ pub(crate) async fn suit(
     }
     let unfit = look.unfit.join("; ");
     Err(Error::Unsuitable(format!(
-        "the NATS server does not let Fanfold have what it needs: {unfit}"
+        "the limits of the NATS account are too small for Fanfold: {unfit}"
     )))
 }
 

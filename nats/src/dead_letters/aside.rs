@@ -1,4 +1,4 @@
-//! A message that is set aside, as a dead letter. The letter always fits into a message.
+//! A message that is stored as a dead letter. The letter always fits into a message.
 
 use domain::request::Sequence;
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_message_is_cut_until_its_letter_fits_and_is_not_to_be_put_back() {
+    fn the_largest_message_is_cut_until_its_letter_fits_and_cannot_be_retried() {
         let mut own = HeaderMap::new();
         own.insert("a", "\u{1}".repeat(100_000));
         own.insert("b", "kept");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::page;
 use crate::{Error, packed, payload_sha256};
 
-/// The subject of a message that was set aside.
+/// The original subject of a message that was stored as a dead letter.
 pub(super) const SUBJECT: &str = "Fanfold-Subject";
 /// Why the message could not be read.
 pub(super) const REASON: &str = "Fanfold-Reason";
@@ -62,8 +62,8 @@ impl DeadLetter {
         format!("{}.{}", self.task, self.run)
     }
 
-    /// Keeps as many of the last attempts as fit into a message beside the document, and at least
-    /// the last one.
+    /// Keeps as many of the last attempts as fit into a message with the document, and at least the
+    /// last one.
     pub(crate) fn with_last_attempts(mut self) -> Self {
         let mut bytes = 0;
         let mut kept = Vec::new();

@@ -23,7 +23,7 @@ const LETTER_MAX_BYTES: usize = 900 * 1024;
 
 /// The name of the operation that discards a letter.
 pub(crate) const DISCARDED: &str = "dead-letter-discarded";
-/// The name of the operation that puts back a message that was set aside.
+/// The name of the operation that puts back a message from its dead letter.
 pub(crate) const PUT_BACK: &str = "dead-letter-put-back";
 
 /// The dead letters.

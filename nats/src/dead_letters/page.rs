@@ -97,7 +97,9 @@ impl DeadLetters {
             match letter::read(&place, headers, &message.payload) {
                 Ok(kept) if filter.takes(&kept) => page.letters.push(kept),
                 Ok(_) => {}
-                Err(error) => tracing::error!(%error, "a dead letter is passed over"),
+                Err(error) => {
+                    tracing::error!(%error, "a dead letter cannot be read and is left out of the page");
+                }
             }
             if page.letters.len() == limit {
                 return Ok(page);
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_leads_nowhere() {
+    fn an_invalid_dead_letter_id_has_no_subject() {
         for id in [
             "",
             ">",
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_is_none_cannot_widen_the_filter() {
+    fn an_invalid_task_type_cannot_widen_the_filter() {
         for task_type in [">", "*", "*.x", "", "a b"] {
             let filter = Filter {
                 task_type: Some(task_type.into()),

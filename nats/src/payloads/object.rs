@@ -39,7 +39,7 @@ pub(super) async fn metadata(
         Err(error) => return Err(Error::unavailable(error)),
     };
     let info: ObjectInfo = serde_json::from_slice(&message.payload)
-        .map_err(|error| Error::corrupt(format!("what is known of payload {name}"), error))?;
+        .map_err(|error| Error::corrupt(format!("the metadata of payload {name}"), error))?;
     Ok((!info.deleted).then_some(info))
 }
 
@@ -104,7 +104,7 @@ async fn page(connection: &Connection, subject: &str, next: u64) -> Option<Vec<C
     let batch = match asked {
         Ok(batch) => batch,
         Err(error) => {
-            tracing::debug!(%error, "the leader is asked for a payload");
+            tracing::debug!(%error, "a direct get failed; reading the payload from the leader");
             return None;
         }
     };

@@ -122,7 +122,7 @@ impl Quarantine {
             tracing::warn!(
                 consumer,
                 marks = marks.len(),
-                "what was begun and never ended is begun alone"
+                "work that was begun and never ended will run alone"
             );
         }
         for (what, mark) in &marks {
@@ -287,7 +287,7 @@ impl Quarantine {
             *count = count.saturating_sub(alone);
         }
         if let Err(error) = self.0.stored.remove(&begun.what).await {
-            tracing::debug!(what = begun.what, %error, "a mark could not be taken away");
+            tracing::debug!(what = begun.what, %error, "could not remove a mark");
         }
     }
 
@@ -298,7 +298,7 @@ impl Quarantine {
             return self.end(begun).await;
         };
         if let Err(error) = self.0.stored.write(&begun.what, &found).await {
-            tracing::debug!(what = begun.what, %error, "a mark could not be put back");
+            tracing::debug!(what = begun.what, %error, "could not restore a mark");
         }
         lock(&self.0.marks).insert(begun.what, found);
     }

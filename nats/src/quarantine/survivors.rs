@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_known_with_its_losses_until_another_takes_its_slot() {
+    fn a_survivor_and_its_losses_are_remembered_until_another_takes_its_slot() {
         let survivors = Survivors::default();
         assert_eq!(survivors.lost("a"), None);
         survivors.note("a", 3);

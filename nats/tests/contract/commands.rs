@@ -35,7 +35,7 @@ async fn many_instances_that_submit_the_same_at_once_make_one_request() {
         .iter()
         .filter(|r| r.as_ref().unwrap().committed)
         .count();
-    // Equal commits cannot be told apart, so more than one writer may take it for its own.
+    // Equal commits are indistinguishable, so more than one writer may consider the commit its own.
     assert!(committed >= 1);
     assert_eq!(logs[0].read(id, Sequence::NONE).await.unwrap().len(), 1);
 }

@@ -46,12 +46,12 @@ async fn letters(world: &World) -> (Connection, DeadLetters) {
 }
 
 #[tokio::test]
-async fn a_task_has_one_letter_a_run_whoever_keeps_it_again() {
+async fn a_task_has_one_dead_letter_in_each_run_however_often_it_is_stored() {
     let world = World::start().await;
     let (_connection, letters) = letters(&world).await;
     let first = letter(0, attempt(3, "exit-1"));
     assert_eq!(letters.keep(first.clone()).await.unwrap(), first);
-    // The worker died before its report, and the next delivery only knows that it is one too many.
+    // The worker died before its report. The next delivery only knows that it exceeds the limit.
     let spurious = DeadLetter {
         attempts: vec![attempt(4, "attempts-exhausted")],
         ..first.clone()
@@ -133,7 +133,7 @@ async fn a_letter_keeps_a_big_document_that_the_object_store_will_forget() {
 }
 
 #[tokio::test]
-async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
+async fn a_redriven_task_replaces_the_unanswered_one_of_the_previous_run() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let tasks = Tasks::new(connection.clone());
@@ -174,7 +174,7 @@ async fn a_task_of_a_redrive_goes_over_one_that_a_worker_has_yet_to_answer() {
 }
 
 #[tokio::test]
-async fn what_is_sent_after_the_look_at_a_request_is_not_taken_back() {
+async fn tasks_sent_after_the_sequence_of_a_withdrawal_are_not_withdrawn() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let tasks = Tasks::new(connection);
@@ -200,7 +200,7 @@ async fn what_is_sent_after_the_look_at_a_request_is_not_taken_back() {
 }
 
 #[tokio::test]
-async fn the_largest_message_is_set_aside_cut_and_is_not_put_back() {
+async fn the_largest_message_becomes_a_cut_dead_letter_and_cannot_be_retried() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let letters = DeadLetters::new(connection.clone());

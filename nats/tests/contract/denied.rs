@@ -1,4 +1,4 @@
-//! What the broker does not allow, or does not take.
+//! Operations that the broker denies, and messages that it refuses.
 
 use domain::request::{
     AttemptNumber, GroupIndex, Outcome, Payload, Run, Sequence, TaskNumber, Verdict,
@@ -10,7 +10,7 @@ use nats::{Error, MESSAGE_MAX_BYTES, Reports, Topology};
 use crate::{connect, dense, log, new_id, received};
 
 #[tokio::test]
-async fn what_the_broker_does_not_allow_is_denied_rather_than_unavailable() {
+async fn a_missing_permission_is_reported_as_denied_rather_than_unavailable() {
     let world = World::own_configured(
         "authorization { users: [\n\
          { user: some, password: x, permissions: { publish: { deny: \"reports.>\" } } }\n\

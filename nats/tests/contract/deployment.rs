@@ -1,4 +1,4 @@
-//! The facts of a deployment: stored once, and followed by the streams and consumers.
+//! The facts of a deployment: stored once, and applied to the streams and consumers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn facts(value: usize) -> BTreeMap<String, String> {
     BTreeMap::from([("SHARDS".to_owned(), value.to_string())])
 }
 
-/// Many store their facts at once: one of them succeeds, and all read its facts.
+/// Stores facts many times at once. One attempt succeeds, and every instance reads its facts.
 async fn of_many_one_stores(url: &str, replicas: usize) {
     let topology = Topology {
         replicas,
@@ -36,7 +36,7 @@ async fn of_many_one_stores(url: &str, replicas: usize) {
     for other in stored.iter().filter_map(|stored| stored.as_ref().err()) {
         assert!(matches!(other, Error::Conflict), "{other}");
     }
-    // On replicas each of them may be told that another is in flight.
+    // With replicas, the broker may refuse any of them because another one is in flight.
     harness::until("one is stored", || async {
         let again = connection.store_facts(&facts(1), 0).await;
         assert!(matches!(again, Ok(_) | Err(Error::Conflict)));
@@ -65,7 +65,7 @@ async fn of_many_first_facts_one_is_stored_on_replicas() {
 }
 
 #[tokio::test]
-async fn what_exists_is_brought_to_changed_facts_and_can_be_declared_then() {
+async fn existing_streams_are_updated_to_changed_facts_and_declared_with_them() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let jetstream = world.jetstream().await;
@@ -134,7 +134,7 @@ async fn a_log_is_spread_over_more_servers_and_over_fewer() {
 }
 
 #[tokio::test]
-async fn what_the_broker_cannot_have_is_an_error() {
+async fn a_topology_that_the_broker_does_not_support_is_an_error() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let three = Topology {

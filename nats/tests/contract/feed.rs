@@ -9,7 +9,7 @@ use nats::{DeadLetters, Error, Feed, Filter, Letter, Topology};
 
 use crate::{connect, new_id};
 
-/// More than go in one batch.
+/// More events than one batch holds.
 const EVENTS: u64 = 2_500;
 
 fn events(from: u64, to: u64) -> Vec<Recorded<&'static Event>> {
@@ -28,7 +28,7 @@ fn events(from: u64, to: u64) -> Vec<Recorded<&'static Event>> {
     (from..to).map(event).collect()
 }
 
-/// The ids of what is in the feed, in its order.
+/// The ids of the events in the feed, in its order.
 async fn ids(world: &World) -> Vec<String> {
     let jetstream = world.jetstream().await;
     let feed = jetstream.get_stream("LIFECYCLE").await.unwrap();
@@ -58,7 +58,7 @@ async fn events_are_in_the_feed_in_their_order_and_those_sent_again_once() {
         let world = World::own_that_syncs(sync).await;
         let mut feed = Feed::new(connect(world.nats_url(), &Topology::default()).await);
         let all = events(1, EVENTS + 1);
-        // The first few say what a message costs, and so how the others go.
+        // The first few show the cost of a message, and so decide how the others are published.
         for to in [1, 10, 100, all.len()] {
             feed.publish(&all[..to]).await.unwrap();
         }
@@ -69,7 +69,7 @@ async fn events_are_in_the_feed_in_their_order_and_those_sent_again_once() {
 }
 
 #[tokio::test]
-async fn many_who_publish_at_once_each_learn_of_their_own() {
+async fn concurrent_publishers_each_get_their_own_acks() {
     let world = World::start().await;
     let publish = |size: u64| {
         let url = world.nats_url().to_owned();
@@ -106,7 +106,7 @@ async fn a_batch_that_is_refused_is_an_error_and_the_next_is_not() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_never_taken_is_set_aside_alone_and_the_others_are_published() {
+async fn an_event_that_the_feed_never_accepts_becomes_a_dead_letter_and_the_others_are_published() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let jetstream = world.jetstream().await;
@@ -122,7 +122,7 @@ async fn an_event_that_is_never_taken_is_set_aside_alone_and_the_others_are_publ
     all[50].event = &large;
     let request = all[50].request;
     let mut feed = Feed::new(connection.clone());
-    // However they go: singly, and as batches once it is known what a message costs.
+    // Both ways: singly, and as batches once the cost of a message is known.
     feed.publish(&all[..10]).await.unwrap();
     feed.publish(&all).await.unwrap();
     let published = ids(&world).await;

@@ -6,11 +6,11 @@ use nats::{Follower, Log, Topology};
 
 use crate::{connect, log, new_id, received};
 
-/// Whoever waits is told within this, one way or the other.
+/// The time limit for a notice of a commit, or of a gap.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn every_commit_of_every_shard_is_told_with_what_it_says() {
+async fn every_commit_of_every_shard_is_delivered_with_its_events() {
     let world = World::start().await;
     let topology = Topology {
         shards: 4,
@@ -34,13 +34,13 @@ async fn every_commit_of_every_shard_is_told_with_what_it_says() {
 }
 
 #[tokio::test]
-async fn what_is_stored_while_the_connection_is_lost_is_told_or_said_to_be_missed() {
+async fn a_commit_stored_while_the_connection_is_lost_is_delivered_or_reported_as_missed() {
     let mut world = World::own().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let mut follower = Follower::open(&connection, 1).await.unwrap();
     world.kill_nats().await;
     world.restart_nats().await;
-    // On a connection of its own, that is there before the follower's is again, or after.
+    // The other connection may be there before the follower's is back, or after.
     let other = log(world.nats_url(), &Topology::default()).await;
     other
         .append(new_id(), Sequence::NONE, &[received("a")])

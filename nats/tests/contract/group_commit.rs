@@ -15,11 +15,11 @@ use nats::{
 
 use crate::{connect, log, new_id, received};
 
-/// Enough at once that they go in flights of hundreds, as batches where those are cheaper.
+/// Enough writers for batches of hundreds, where batches are cheaper.
 const WRITERS: u32 = 2_000;
 
 #[tokio::test]
-async fn commits_of_many_requests_at_once_each_get_their_own_place() {
+async fn concurrent_commits_of_many_requests_each_get_their_own_sequence() {
     let world = World::start().await;
     let log = log(world.nats_url(), &Topology::default()).await;
     for round in 0..3 {
@@ -44,7 +44,7 @@ async fn commits_of_many_requests_at_once_each_get_their_own_place() {
 }
 
 #[tokio::test]
-async fn one_stale_commit_among_many_is_refused_and_spoils_no_other() {
+async fn one_stale_commit_among_many_is_refused_and_affects_no_other() {
     let world = World::start().await;
     let log = log(world.nats_url(), &Topology::default()).await;
     let stale = new_id();
@@ -95,7 +95,7 @@ async fn a_group_of_tasks_sent_again_is_there_once() {
         }))
     };
     assert!(send(1).await.iter().all(|stored| *stored == Stored::Now));
-    // Half of them again, half of them new.
+    // Half of them are sent again, and half are new.
     let again = send(1 + WRITERS / 2).await;
     let there = again
         .iter()
@@ -151,7 +151,7 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
     assert!(messages < WRITERS / 100, "joined: {messages}");
 }
 
-/// A log whose answers may take so long, on a connection of its own.
+/// A log with this request timeout, on a connection of its own.
 async fn waiting_for(world: &World, request_timeout: Duration) -> (Connection, Log) {
     let topology = Topology::default();
     connect(world.nats_url(), &topology).await;
@@ -174,7 +174,7 @@ async fn until_there(connection: &Connection) {
 }
 
 #[tokio::test]
-async fn what_failed_for_a_lost_connection_is_not_published_when_it_is_there_again() {
+async fn a_publish_that_failed_for_a_lost_connection_is_not_retried_after_the_reconnect() {
     let mut world = World::own().await;
     let (connection, log) = waiting_for(&world, Duration::from_millis(500)).await;
     world.kill_nats().await;
@@ -188,7 +188,7 @@ async fn what_failed_for_a_lost_connection_is_not_published_when_it_is_there_aga
 
     world.restart_nats().await;
     until_there(&connection).await;
-    // On one connection what comes later is stored later.
+    // On one connection, later messages are stored later.
     log.append(new_id(), Sequence::NONE, &[received("taken in")])
         .await
         .unwrap();
@@ -196,7 +196,7 @@ async fn what_failed_for_a_lost_connection_is_not_published_when_it_is_there_aga
 }
 
 #[tokio::test]
-async fn what_is_published_while_a_connection_is_made_anew_waits_for_it() {
+async fn a_publish_during_a_reconnect_waits_for_the_connection() {
     let mut world = World::own().await;
     let (connection, log) = waiting_for(&world, Duration::from_secs(5)).await;
     world.kill_nats().await;
@@ -210,7 +210,7 @@ async fn what_is_published_while_a_connection_is_made_anew_waits_for_it() {
 }
 
 #[tokio::test]
-async fn what_was_on_its_way_when_the_connection_was_lost_is_not_published_again() {
+async fn a_publish_in_flight_when_the_connection_drops_is_not_retried() {
     let mut world = World::own().await;
     let (connection, log) = waiting_for(&world, Duration::from_secs(1)).await;
     let append = |ids: Vec<RequestId>| {
@@ -223,13 +223,13 @@ async fn what_was_on_its_way_when_the_connection_was_lost_is_not_published_again
         join_all(ids.into_iter().map(one))
     };
     let ids = || (0..100).map(|_| new_id()).collect::<Vec<_>>();
-    // What a message costs is known then, and that a batch is cheaper.
+    // By then the connection knows the cost of a message, and that a batch is cheaper.
     for _ in 0..3 {
         append(ids()).await;
     }
     world.signal_nats(Signal::STOP);
     let lost = ids();
-    // They are in buffers of the kernel then, where nobody can look, and are gone with it.
+    // The messages are then in invisible kernel buffers, and are lost with them.
     let killing = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         world.kill_nats().await;
@@ -249,7 +249,7 @@ async fn what_was_on_its_way_when_the_connection_was_lost_is_not_published_again
 }
 
 #[tokio::test]
-async fn a_broker_that_gives_no_sign_of_life_is_taken_for_lost() {
+async fn a_broker_that_sends_no_heartbeat_is_considered_lost() {
     let mut world = World::own().await;
     let options = Options {
         ping_interval: Duration::from_millis(100),
@@ -257,7 +257,7 @@ async fn a_broker_that_gives_no_sign_of_life_is_taken_for_lost() {
     };
     let connection = Connection::open(&options).await.unwrap();
     world.signal_nats(Signal::STOP);
-    // Asking it would take as long as an answer may; this one is told at once.
+    // A query would take as long as its timeout. This one returns at once.
     harness::until("the loss is noticed", || async {
         let asked = std::time::Instant::now();
         connection.ping().await.is_err() && asked.elapsed() < Duration::from_secs(1)

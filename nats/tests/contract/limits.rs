@@ -1,4 +1,5 @@
-//! Brokers and accounts with limits: what does not fit is told before anything is made.
+//! Brokers and accounts with limits: the error about insufficient limits comes before anything is
+//! created.
 
 use domain::request::Sequence;
 use futures::TryStreamExt;
@@ -7,7 +8,7 @@ use nats::{Connection, Error, FeedReader, Options, Topology};
 
 use crate::{connect, log, new_id, received};
 
-/// A broker whose one account has these limits.
+/// Starts a broker whose only account has these limits.
 async fn limited(limits: &str) -> World {
     World::own_configured(&format!(
         "accounts {{ F {{ jetstream: {{ {limits} }}, users: [{{ user: f, password: f }}] }} }}\n\
@@ -16,7 +17,7 @@ async fn limited(limits: &str) -> World {
     .await
 }
 
-/// Why nothing was made there.
+/// The error of a declaration that created nothing.
 async fn refused(world: &World, topology: &Topology) -> String {
     let options = Options::new(world.nats_url(), "contract");
     let connection = Connection::open(&options).await.unwrap();
@@ -36,7 +37,7 @@ fn says(text: &str, all: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_broker_of_small_messages_is_refused_with_what_to_change() {
+async fn a_broker_with_a_small_message_limit_is_refused_with_the_setting_to_change() {
     let world = World::own_configured("max_payload: 64KB\n").await;
     let text = refused(&world, &Topology::default()).await;
     says(&text, &["65536", "1048576", "max_payload"]);
@@ -54,7 +55,7 @@ async fn a_broker_of_the_default_or_of_larger_messages_starts() {
 }
 
 #[tokio::test]
-async fn all_that_does_not_fit_is_in_one_error() {
+async fn one_error_names_every_limit_that_is_too_small() {
     let limits = "max_streams: 6, max_mem: 128M, max_file: 32M, max_consumers: 1, \
                   max_ack_pending: 100, memory_max_stream_bytes: 100M";
     let world = limited(limits).await;
@@ -72,7 +73,7 @@ async fn all_that_does_not_fit_is_in_one_error() {
 }
 
 #[tokio::test]
-async fn what_is_there_already_counts_against_no_limit() {
+async fn existing_streams_do_not_count_against_the_limits() {
     let world = limited("max_streams: 9, max_mem: 600M, max_file: 200M").await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     Topology::default().declare(&connection).await.unwrap();
@@ -85,7 +86,7 @@ async fn what_is_there_already_counts_against_no_limit() {
 }
 
 #[tokio::test]
-async fn an_account_of_fewer_unacked_messages_is_made_use_of_as_it_is() {
+async fn an_account_with_a_smaller_limit_on_unacked_messages_is_used_as_it_is() {
     let world = limited("max_ack_pending: 10000").await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let reader = FeedReader::open(
@@ -103,7 +104,7 @@ async fn an_account_of_fewer_unacked_messages_is_made_use_of_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_account_that_wants_a_limit_on_every_stream_gets_one_and_keeps_it() {
+async fn an_account_that_requires_limits_on_streams_gets_them_and_keeps_them() {
     let world = limited("max_bytes_required: true, max_mem: 1G, max_file: 2G").await;
     let topology = Topology::default();
     let options = Options::new(world.nats_url(), "contract");
@@ -132,7 +133,7 @@ async fn an_account_that_wants_a_limit_on_every_stream_gets_one_and_keeps_it() {
 }
 
 #[tokio::test]
-async fn an_account_that_wants_limits_and_has_nothing_to_share_out_is_refused() {
+async fn an_account_that_requires_limits_and_has_no_room_left_is_refused() {
     let world = limited("max_bytes_required: true").await;
     let text = refused(&world, &Topology::default()).await;
     says(&text, &["max_bytes_required", "max_file"]);

@@ -8,7 +8,7 @@ use crate::{dense, log, new_id, received};
 const WRITERS: usize = 32;
 const ROUNDS: usize = 10;
 
-/// In every race exactly one writer's commit is there, and it alone is told so.
+/// In every race exactly one writer's commit is stored, and only that writer succeeds.
 async fn race(logs: &[Log]) {
     let id = new_id();
     let mut expected = Sequence::NONE;
@@ -67,7 +67,7 @@ async fn log_of(cluster: &NatsCluster, topology: &Topology) -> Log {
 }
 
 #[tokio::test]
-async fn what_three_replicas_acknowledged_survives_the_loss_of_any_server() {
+async fn a_commit_acknowledged_by_three_replicas_survives_the_loss_of_any_server() {
     let mut cluster = NatsCluster::start().await;
     let topology = Topology {
         replicas: 3,
@@ -78,7 +78,8 @@ async fn what_three_replicas_acknowledged_survives_the_loss_of_any_server() {
     for server in 0..3 {
         for n in 0..20 {
             let (id, event) = (new_id(), received(&format!("{server}/{n}")));
-            // While a leader is chosen a commit may be refused, and is tried again as a caller would.
+            // During the election of a leader a commit may be refused. The test tries again, as a
+            // caller would.
             harness::until("a commit is taken", || async {
                 log.append(id, Sequence::NONE, std::slice::from_ref(&event))
                     .await
@@ -155,7 +156,7 @@ async fn a_history_of_more_commits_than_one_read_gives_is_read_whole() {
 
 #[tokio::test]
 async fn a_history_of_more_bytes_than_one_read_gives_is_read_whole() {
-    // By itself this broker would end a page after so many bytes.
+    // Without a size in the request, this broker would end a page after this many bytes.
     let world = World::own_configured("max_pending: 1MB\n").await;
     let written = log(world.nats_url(), &Topology::default()).await;
     let id = new_id();

@@ -1,4 +1,4 @@
-//! What Fanfold builds on JetStream, against a real server and a real cluster of three.
+//! The contract with JetStream, against a real server and a real cluster of three.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
@@ -29,7 +29,7 @@ async fn connect(url: &str, topology: &Topology) -> Connection {
     let connection = Connection::open(&Options::new(url, "contract"))
         .await
         .unwrap();
-    // A cluster that has just come up may take a moment to place a stream.
+    // A new cluster may take a moment to place a stream.
     harness::until("the streams are declared", || async {
         topology.declare(&connection).await.is_ok()
     })
@@ -61,7 +61,7 @@ fn received(document: &str) -> Event {
     Event::Received(submission(document))
 }
 
-/// Text of this many bytes that cannot be packed to much less than half of it.
+/// A text of this many bytes that compresses to hardly less than half of its size.
 fn dense(bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 64);
     let mut last = uuid::Uuid::now_v7().to_string();

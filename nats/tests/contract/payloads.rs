@@ -10,7 +10,7 @@ use nats::{Error, INLINE_MAX_BYTES, Payloads, Topology};
 use crate::{connect, dense};
 
 #[tokio::test]
-async fn small_texts_ride_inline_and_big_ones_are_stored_once_under_their_hash() {
+async fn small_texts_stay_inline_and_large_ones_are_stored_once_under_their_hash() {
     let world = World::start().await;
     let payloads = Payloads::new(connect(world.nats_url(), &Topology::default()).await);
     let small = "x".repeat(INLINE_MAX_BYTES);
@@ -34,7 +34,7 @@ async fn small_texts_ride_inline_and_big_ones_are_stored_once_under_their_hash()
 }
 
 #[tokio::test]
-async fn a_payload_that_is_not_there_is_missing_rather_than_unavailable() {
+async fn an_unknown_payload_is_missing_rather_than_unavailable() {
     let world = World::start().await;
     let payloads = Payloads::new(connect(world.nats_url(), &Topology::default()).await);
     let payload = Payload::Stored {
@@ -83,7 +83,7 @@ async fn a_payload_is_read_of_the_leader_where_a_direct_get_is_not_allowed() {
 }
 
 #[tokio::test]
-async fn a_payload_that_is_written_anew_while_it_is_read_is_read_again() {
+async fn a_payload_that_is_rewritten_during_a_read_is_read_again() {
     let world = World::start().await;
     let payloads = Payloads::new(connect(world.nats_url(), &Topology::default()).await);
     let text = dense(400_000);

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::{connect, new_id};
 
-/// Long enough for whatever would come to pass.
+/// Long enough for any event that the test waits for.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 async fn connection(world: &World) -> Connection {
@@ -21,12 +21,12 @@ async fn open(connection: &Connection, first: First) -> Quarantine {
 }
 
 #[tokio::test]
-async fn what_is_begun_alone_and_never_ended_is_convicted_and_then_passed_over() {
+async fn work_begun_alone_and_never_ended_is_convicted_and_then_skipped() {
     let world = World::start().await;
     let connection = connection(&world).await;
     let mut verdicts = Vec::new();
     for process in 0..=ALONE_MAX + ENDS_MAX {
-        // Each of these ends without a word.
+        // Each of these processes ends without a result.
         let quarantine = open(&connection, First::Alone).await;
         assert!(quarantine.is_suspect("0.7", true));
         assert_eq!(quarantine.is_suspect("0.7", false), process > 0);
@@ -42,7 +42,7 @@ async fn what_is_begun_alone_and_never_ended_is_convicted_and_then_passed_over()
 }
 
 #[tokio::test]
-async fn what_ends_is_no_suspect_any_more() {
+async fn work_that_ends_is_no_longer_suspect() {
     let world = World::start().await;
     let connection = connection(&world).await;
     let quarantine = open(&connection, First::Alone).await;
@@ -55,7 +55,7 @@ async fn what_ends_is_no_suspect_any_more() {
 }
 
 #[tokio::test]
-async fn suspects_are_alone_one_after_another_and_one_convicted_holds_up_none() {
+async fn suspects_run_alone_one_after_another_and_convicted_work_does_not_block_them() {
     let world = World::start().await;
     let connection = connection(&world).await;
     let quarantine = open(&connection, First::Alone).await;
@@ -75,7 +75,7 @@ async fn suspects_are_alone_one_after_another_and_one_convicted_holds_up_none() 
 }
 
 #[tokio::test]
-async fn in_company_only_those_that_never_ended_are_alone_the_next_time() {
+async fn work_begun_together_and_never_ended_runs_alone_the_next_time() {
     let world = World::start().await;
     let connection = connection(&world).await;
     let quarantine = open(&connection, First::InCompany).await;
@@ -98,7 +98,7 @@ async fn in_company_only_those_that_never_ended_are_alone_the_next_time() {
 }
 
 #[tokio::test]
-async fn what_the_process_itself_has_worked_on_is_no_suspect_when_it_comes_again() {
+async fn redelivered_work_that_this_process_survived_is_not_suspect() {
     let world = World::start().await;
     let connection = connection(&world).await;
     let quarantine = open(&connection, First::Alone).await;
@@ -117,7 +117,7 @@ async fn what_the_process_itself_has_worked_on_is_no_suspect_when_it_comes_again
 }
 
 #[tokio::test]
-async fn so_many_panics_and_no_fewer_convict() {
+async fn work_is_convicted_at_the_limit_of_panics_and_not_before() {
     let world = World::start().await;
     let connection = connection(&world).await;
     let quarantine = open(&connection, First::Alone).await;
@@ -129,7 +129,7 @@ async fn so_many_panics_and_no_fewer_convict() {
 }
 
 #[tokio::test]
-async fn a_family_is_convicted_as_fast_as_one_and_without_marks_for_those_that_come() {
+async fn a_family_is_convicted_as_fast_as_one_message_and_later_members_need_no_marks() {
     let world = World::start().await;
     let connection = connection(&world).await;
     for member in ["7.0/1", "7.0/2"] {
@@ -154,7 +154,7 @@ async fn a_family_is_convicted_as_fast_as_one_and_without_marks_for_those_that_c
 }
 
 #[tokio::test]
-async fn what_is_left_stands_as_it_was_found() {
+async fn leaving_convicted_work_does_not_change_its_verdict() {
     let world = World::start().await;
     let connection = connection(&world).await;
     for _ in 0..ALONE_MAX {
@@ -170,7 +170,7 @@ async fn what_is_left_stands_as_it_was_found() {
 }
 
 #[tokio::test]
-async fn beyond_so_many_that_wait_to_be_alone_the_next_is_begun_in_company() {
+async fn work_beyond_the_limit_of_waiting_suspects_is_begun_together() {
     let world = World::start().await;
     let connection = connection(&world).await;
     let quarantine = open(&connection, First::Alone).await;

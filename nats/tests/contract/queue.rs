@@ -91,7 +91,7 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
                 .await
                 .unwrap();
         }
-        // The fifth is dropped without an answer, as by a worker that died: its lease ends.
+        // The fifth is dropped without an answer, as by a worker that died. Its lease ends.
     }
 }
 
@@ -140,7 +140,7 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
 }
 
 #[tokio::test]
-async fn a_broker_that_stood_still_was_asked_for_no_more_than_there_is_room_for() {
+async fn a_worker_requests_no_more_than_it_has_room_for_from_a_stalled_broker() {
     let mut world = World::own().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let options = PullOptions { concurrency: 4 };
@@ -148,7 +148,7 @@ async fn a_broker_that_stood_still_was_asked_for_no_more_than_there_is_room_for(
     pull.ask().await.unwrap();
 
     world.signal_nats(Signal::STOP);
-    // Twice as long as it takes until it is looked whether it has to be asked again.
+    // Twice the interval at which the worker checks whether to request more tasks.
     let silent = tokio::time::timeout(Duration::from_secs(6), pull.next()).await;
     assert!(silent.is_err());
     world.signal_nats(Signal::CONT);

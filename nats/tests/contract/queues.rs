@@ -1,4 +1,4 @@
-//! The queues are kept in memory: what becomes of them when they are lost.
+//! The queues are in memory: their recovery after a loss.
 
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use domain::request::{GroupIndex, Payload, TaskId, TaskNumber};
@@ -51,7 +51,7 @@ async fn next(pull: &mut Pull) -> TaskMessage {
 }
 
 #[tokio::test]
-async fn queues_that_are_new_or_emptied_or_deleted_are_filled_once() {
+async fn new_emptied_and_deleted_queues_are_recovered_once() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let queues = queues(&connection);
@@ -67,7 +67,7 @@ async fn queues_that_are_new_or_emptied_or_deleted_are_filled_once() {
 }
 
 #[tokio::test]
-async fn queues_that_are_lost_while_they_are_filled_are_not_taken_for_filled() {
+async fn queues_lost_during_a_recovery_do_not_count_as_recovered() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let queues = queues(&connection);
@@ -80,7 +80,7 @@ async fn queues_that_are_lost_while_they_are_filled_are_not_taken_for_filled() {
 }
 
 #[tokio::test]
-async fn two_who_fill_the_queues_at_once_do_not_disturb_each_other() {
+async fn two_concurrent_queue_recoveries_do_not_disturb_each_other() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let (queues, tasks) = (queues(&connection), Tasks::new(connection.clone()));
@@ -95,7 +95,7 @@ async fn two_who_fill_the_queues_at_once_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
-async fn a_queue_under_another_leader_is_filled_again_and_keeps_what_it_has() {
+async fn a_queue_under_a_new_leader_is_recovered_and_keeps_its_messages() {
     let cluster = NatsCluster::start().await;
     let topology = Topology {
         replicas: 3,
@@ -123,7 +123,7 @@ async fn a_queue_under_another_leader_is_filled_again_and_keeps_what_it_has() {
 }
 
 #[tokio::test]
-async fn the_ack_of_a_task_that_was_lost_takes_no_other_out() {
+async fn the_ack_of_a_lost_task_removes_no_other_task() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let (queues, tasks) = (queues(&connection), Tasks::new(connection.clone()));
@@ -144,7 +144,7 @@ async fn the_ack_of_a_task_that_was_lost_takes_no_other_out() {
 }
 
 #[tokio::test]
-async fn whoever_reads_a_queue_goes_on_with_the_one_that_took_its_place() {
+async fn a_reader_continues_with_the_queue_that_replaced_its_own() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let queues = queues(&connection);
@@ -168,7 +168,7 @@ async fn whoever_reads_a_queue_goes_on_with_the_one_that_took_its_place() {
 }
 
 #[tokio::test]
-async fn queues_that_a_version_before_kept_on_disk_give_way_to_whoever_fills_them() {
+async fn queues_that_an_earlier_version_stored_on_disk_are_replaced_by_recovery() {
     let world = World::start().await;
     let jetstream = world.jetstream().await;
     let before = Config {
@@ -179,7 +179,7 @@ async fn queues_that_a_version_before_kept_on_disk_give_way_to_whoever_fills_the
         ..Config::default()
     };
     jetstream.create_stream(before).await.unwrap();
-    // An API or a worker that comes first leaves it.
+    // An API or a worker that starts first leaves the old queue alone.
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let storage = || async {
         let stream = jetstream.get_stream("TASKS").await.unwrap();
@@ -191,7 +191,7 @@ async fn queues_that_a_version_before_kept_on_disk_give_way_to_whoever_fills_the
 }
 
 #[tokio::test]
-async fn a_task_for_which_there_is_no_room_is_refused_and_not_taken_for_sent() {
+async fn a_task_without_room_in_the_queue_is_refused_and_does_not_count_as_sent() {
     let world = World::start().await;
     let topology = Topology {
         tasks_max_bytes: 4_000,

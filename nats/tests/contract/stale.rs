@@ -1,5 +1,5 @@
-//! Two instances of the log, one of which is behind: what it decides without a commit is not
-//! checked by the broker, so it has to look.
+//! Two instances of the log, one of them stale. The broker does not check a decision without a
+//! commit, so the stale instance must read the log.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -67,7 +67,7 @@ fn redrive() -> Command {
     }
 }
 
-/// A request that both know as received.
+/// A request that both instances have cached as received.
 async fn known_to_both(world: &World) -> (Log, Log, RequestId) {
     let topology = Topology::default();
     let here = log(world.nats_url(), &topology).await;
@@ -99,7 +99,7 @@ async fn an_outcome_of_a_group_that_another_instance_started_is_not_lost() {
     let ended = vec![outcome(0, 1), outcome(0, 2)];
     let next = Some(started(1));
     here.execute(id, advance(ended, next)).await.unwrap();
-    // There group 0 still runs, and an outcome of group 1 says nothing.
+    // In the stale instance group 0 still runs, and an outcome of group 1 is ignored.
     let receipt = there.execute(id, advance(vec![outcome(1, 1)], None)).await;
     assert!(receipt.unwrap().committed);
     assert_eq!(events(&here, id).await.last(), Some(&"task-succeeded"));
@@ -119,7 +119,7 @@ async fn an_outcome_of_a_run_that_another_instance_began_is_not_lost() {
     there.load(id).await.unwrap();
     here.execute(id, redrive()).await.unwrap();
     here.execute(id, start(0)).await.unwrap();
-    // There it has failed without a group, of which an outcome says nothing.
+    // In the stale instance the request has failed without a group, and an outcome is ignored.
     let receipt = there.execute(id, advance(vec![outcome(0, 1)], None)).await;
     assert!(receipt.unwrap().committed);
     let expected = [
@@ -139,7 +139,7 @@ async fn a_refusal_on_an_old_state_is_decided_again() {
     here.execute(id, start(0)).await.unwrap();
     let late = Report::RequestTimedOut { run: Run::FIRST };
     here.execute(id, advance(vec![late], None)).await.unwrap();
-    // There it has only been received, and is refused as still running.
+    // In the stale instance the request has only been received, so a redrive is refused.
     assert!(there.execute(id, redrive()).await.unwrap().committed);
     let loaded = there.load_current(id).await.unwrap();
     let status = loaded.state().request().unwrap().status();
@@ -147,7 +147,7 @@ async fn a_refusal_on_an_old_state_is_decided_again() {
 }
 
 #[tokio::test]
-async fn what_is_loaded_as_current_is_not_behind() {
+async fn a_state_loaded_as_current_is_not_stale() {
     let world = World::start().await;
     let (here, there, id) = known_to_both(&world).await;
     let started = here.execute(id, start(0)).await.unwrap().sequence;
@@ -164,13 +164,13 @@ async fn what_is_loaded_as_current_is_not_behind() {
 }
 
 #[tokio::test]
-async fn what_is_known_is_left_to_whoever_follows_the_log_and_dropped_where_nobody_does() {
+async fn cached_state_is_kept_for_the_log_follower_and_evicted_without_one() {
     const FAR: Sequence = Sequence::new(1_000_000);
     let world = World::start().await;
     let (here, there, id) = known_to_both(&world).await;
     let known = there.load(id).await.unwrap().sequence();
     let now = here.execute(id, start(0)).await.unwrap().sequence;
-    // Nobody follows there, so it is dropped, and read anew.
+    // The instance has no log follower, so the state is evicted, and read again.
     assert!(!there.hand_over(id, known));
     assert_eq!(there.load(id).await.unwrap().sequence(), now);
     let ended = vec![outcome(0, 1)];
@@ -199,7 +199,7 @@ async fn a_commit_is_delivered_as_it_was_made_and_again_as_it_is_read() {
             .unwrap();
         id
     };
-    // Nobody has followed the log yet: this one is not kept.
+    // The log has no follower yet, so this commit is not kept.
     let first = submit().await;
     let delivery = deliveries.next().await.unwrap().swap_remove(0);
     let commit = log.delivered(&delivery).await.unwrap();

@@ -24,13 +24,13 @@ async fn declaring_twice_changes_nothing_and_another_configuration_is_named() {
     );
 }
 
-/// For how long the object store keeps payloads.
+/// The retention of payloads in the object store.
 async fn payload_age(jetstream: &Context) -> Duration {
     let store = jetstream.get_stream("OBJ_PAYLOADS").await.unwrap();
     store.cached_info().config.max_age
 }
 
-/// What the error of a changed setting says to do.
+/// The instruction in the error about a changed setting.
 async fn edit(jetstream: &Context, streams: &[&str], change: impl Fn(&mut stream::Config)) {
     for name in streams {
         let stream = jetstream.get_stream(*name).await.unwrap();
@@ -52,7 +52,7 @@ async fn payloads_outlive_a_log_that_is_kept_for_longer_than_before() {
     );
 
     let month = Duration::from_hours(24 * 30);
-    // What is kept for less than before may still have events from then; nothing is for ever.
+    // A log with a shorter age may still have older events; an age of zero means forever.
     for (log_age, kept) in [
         (month, month + two_days),
         (two_days, month + two_days),
@@ -107,7 +107,7 @@ async fn payloads_on_fewer_servers_than_the_log_are_named() {
 }
 
 #[tokio::test]
-async fn a_log_of_before_is_taken_over_and_tells_what_is_stored() {
+async fn a_log_of_an_earlier_version_is_adopted_and_its_commits_are_delivered() {
     let world = World::start().await;
     connect(world.nats_url(), &Topology::default()).await;
     let jetstream = world.jetstream().await;
@@ -128,7 +128,7 @@ async fn a_log_of_before_is_taken_over_and_tells_what_is_stored() {
 }
 
 #[tokio::test]
-async fn a_feed_of_before_is_taken_over() {
+async fn a_feed_of_an_earlier_version_is_adopted() {
     let world = World::own().await;
     connect(world.nats_url(), &Topology::default()).await;
     let jetstream = world.jetstream().await;
@@ -159,7 +159,7 @@ async fn eight_shards_hold_every_partition_between_them() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_named_with_what_to_do() {
+async fn the_error_for_an_unreachable_server_names_it_and_says_what_to_do() {
     let error = Connection::open(&Options::new("nats://127.0.0.1:1", "x"))
         .await
         .err()

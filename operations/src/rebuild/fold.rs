@@ -1,4 +1,4 @@
-//! The log folded into staged views, which are kept with how far that is.
+//! Folds the log into staged views, and stores them with the progress.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ impl Rebuild<'_> {
         let mut ahead = Ahead::at_once(&self.live, shard, start, last).await?;
         let mut unkept = 0;
         while let Some(chunk) = ahead.next().await? {
-            // A view never skips an event: what cannot be read stops a rebuild.
+            // A view never skips an event, so an unreadable commit stops a rebuild.
             let commits = chunk
                 .into_iter()
                 .collect::<Result<Vec<Commit>, _>>()
@@ -71,7 +71,7 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Keeps what changed, and lets go of what has ended.
+    /// Stores the changed views, and drops those of ended requests from memory.
     pub(super) async fn keep(&mut self) -> Result<(), Error> {
         let dirty = std::mem::take(&mut self.dirty);
         let views: Vec<&View> = dirty.iter().filter_map(|id| self.held.get(id)).collect();

@@ -1,8 +1,8 @@
-//! The rebuild of the views: they are folded anew beside the live ones, and then put in their place.
+//! The rebuild of the views: folds them anew beside the live ones, and then swaps them in.
 //!
-//! Redis keeps the new views under keys of their own, with the progress, so that a rebuild that was
-//! stopped goes on where it was. Readers see the old view of a request until they see its new one.
-//! The views that the projector writes meanwhile are newer, and stay.
+//! Redis stores the new views under separate keys, with the progress, so that a stopped rebuild
+//! resumes. Readers see the old view of a request until its new one is swapped in. A view that the
+//! projector writes meanwhile is newer, and stays.
 
 mod fold;
 mod switch;
@@ -21,9 +21,9 @@ use serde_json::json;
 
 use crate::Why;
 
-/// The name under which the views are staged: one rebuild at a time.
+/// The name under which the views are staged. Only one rebuild runs at a time.
 const STAGED_AS: &str = "all";
-/// How many commits are folded before the views are kept.
+/// How many commits are folded before the views are stored.
 pub const KEEP_EVERY: u64 = 50_000;
 
 /// The progress of a rebuild, as Redis keeps it.
@@ -34,7 +34,7 @@ struct Progress {
     next: Vec<Sequence>,
     commits: u64,
     events: u64,
-    /// Whether all is folded, and the views are taking their places.
+    /// Whether all commits are folded, and the views are being swapped in.
     switching: bool,
 }
 
@@ -48,7 +48,7 @@ pub enum Step {
         /// The events of this run.
         events: u64,
     },
-    /// All is folded, and the views take their places.
+    /// All commits are folded, and the views are being swapped in.
     Switching {
         /// All folded commits.
         commits: u64,
@@ -86,20 +86,20 @@ pub struct Rebuild<'s> {
     progress: Progress,
     held: HashMap<RequestId, View>,
     keep_every: u64,
-    /// The kinds of keys that are put in their place.
+    /// The kinds of keys that are swapped in.
     kinds: Vec<Kind>,
-    /// The views that changed since they were kept.
+    /// The views that changed since the last store.
     dirty: HashSet<RequestId>,
     show: Box<dyn FnMut(Step) + Send + 's>,
-    /// The views that differed from the built ones after they had taken their places.
+    /// The requests whose stored views differed from the rebuilt ones after the swap.
     suspects: Vec<RequestId>,
     /// The events folded in this run.
     folded: u64,
 }
 
 impl<'s> Rebuild<'s> {
-    /// Looks at the log and at the progress of a rebuild that was stopped. Without kinds, it
-    /// rebuilds every kind of key. With `restart`, it forgets the progress.
+    /// Reads the extent of the log and the progress of a stopped rebuild. Without kinds, the
+    /// rebuild covers every kind of key. With `restart`, it discards the progress.
     pub async fn prepare(
         live: Live,
         store: Store,
@@ -136,7 +136,7 @@ impl<'s> Rebuild<'s> {
         })
     }
 
-    /// Shows the steps to the caller.
+    /// Sets the callback that receives the steps.
     #[must_use]
     pub fn showing(mut self, show: impl FnMut(Step) + Send + 's) -> Self {
         self.show = Box::new(show);
@@ -200,7 +200,7 @@ impl<'s> Rebuild<'s> {
         Ok(())
     }
 
-    /// Folds and switches. Gives the number of new views, and of the removed keys of an earlier
+    /// Folds and swaps. Returns the number of new views, and of the removed keys of an earlier
     /// version.
     async fn all(&mut self) -> Result<(usize, u64), Error> {
         let shards = self.shards.clone();

@@ -1,4 +1,4 @@
-//! The staged views taking their places.
+//! Swaps the staged views in.
 
 use domain::request::{RequestId, Sequence};
 use history::Error;
@@ -8,11 +8,11 @@ use projections::{Difference, Kind, View, fold};
 use super::Rebuild;
 use history::verify::{differences, is_expired};
 
-/// How many views take their place, and are compared, at once.
+/// How many views are swapped in and compared at once.
 const SWITCHED_AT_ONCE: usize = 128;
 
 impl Rebuild<'_> {
-    /// Puts every staged view in its place.
+    /// Swaps every staged view in.
     pub(super) async fn switch(&mut self) -> Result<Vec<RequestId>, Error> {
         let mut switched = Vec::new();
         let mut cursor = 0;
@@ -48,7 +48,8 @@ impl Rebuild<'_> {
         self.repair(view.request_id).await
     }
 
-    /// What is there says that it is newer: it is, or it holds a sequence that the log never had.
+    /// Writes a view over a stored one that claims to be newer. Either it is newer, or it holds a
+    /// sequence that the log never had.
     async fn repair(&self, id: RequestId) -> Result<(), Error> {
         let commits = self.live.log.read(id, Sequence::NONE).await?;
         let Some(view) = fold(None, commits.iter().flat_map(Commit::recorded)) else {
@@ -62,8 +63,8 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// The requests whose views still differ, of those that did when they took their place: the
-    /// projector may have gone on, or a key holds a sequence that the log never had.
+    /// The requests whose views still differ, of those that differed after the swap. The projector
+    /// may have continued, or a key holds a sequence that the log never had.
     pub(super) async fn verify(&self, suspects: &[RequestId]) -> Result<Vec<RequestId>, Error> {
         let mut still = Vec::new();
         for id in suspects {
@@ -90,7 +91,7 @@ impl Rebuild<'_> {
     }
 }
 
-/// Whether any of what differs is of these kinds: the rest is not built, and stays as it is.
+/// Whether any difference concerns these kinds. Other kinds are not rebuilt, and stay as they are.
 fn concern(kinds: &[Kind], differ: &[Difference]) -> bool {
     differ.iter().any(|found| kinds.contains(&found.kind))
 }

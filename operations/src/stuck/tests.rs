@@ -57,7 +57,7 @@ fn started_long_ago() -> Event {
 }
 
 #[tokio::test]
-async fn a_look_reads_no_more_than_it_may_and_the_next_ones_read_on() {
+async fn a_scan_reads_no_more_than_its_limit_and_the_next_one_continues() {
     let world = World::start().await;
     let connection = connect(&world).await;
     let log = Log::new(connection.clone(), 1);
@@ -87,7 +87,7 @@ async fn a_look_reads_no_more_than_it_may_and_the_next_ones_read_on() {
 }
 
 #[tokio::test]
-async fn what_is_read_in_part_is_not_counted_and_the_metrics_say_so() {
+async fn requests_read_in_part_are_not_counted_and_the_metrics_say_so() {
     let world = World::start().await;
     let connection = connect(&world).await;
     let log = Log::new(connection.clone(), 1);

@@ -47,7 +47,7 @@ impl Part for Metadata {
         Ok(true)
     }
 
-    /// Compares the metadata. The sequence beside the metadata says only when they were written.
+    /// Compares the metadata. Its sequence says only when the metadata was written.
     fn compare(
         &self,
         view: &View,

@@ -19,7 +19,7 @@ fn key(id: RequestId) -> String {
     format!("{}{id}", key::STATE)
 }
 
-/// The fields beside the sequence.
+/// The fields other than the sequence.
 fn fields(view: &View) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("status", view.status.as_str().into()),

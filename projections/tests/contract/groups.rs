@@ -1,4 +1,4 @@
-//! The groups of a request: one key, whatever their number, and whoever writes them.
+//! The groups of a request: one key, for any number of groups and any writers.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ fn view_of(events: &[Recorded<Event>], commits: usize) -> View {
     fold(None, first_commits(events, commits)).unwrap()
 }
 
-/// How often Redis ran each command since it was asked last, those within scripts too.
+/// How often Redis ran each command since the last call, including commands within scripts.
 async fn commands(redis: &mut MultiplexedConnection) -> BTreeMap<String, u64> {
     let text: String = redis::cmd("INFO")
         .arg("commandstats")
@@ -65,7 +65,7 @@ fn counts(expected: &[(&str, u64)]) -> BTreeMap<String, u64> {
     owned.collect()
 }
 
-/// A store whose scripts Redis knows.
+/// A store whose scripts Redis has loaded.
 async fn warm(world: &World) -> Store {
     let store = store(world).await;
     for commits in [success(), failure()] {
@@ -103,7 +103,7 @@ async fn of_many_groups_only_those_that_changed_are_written_and_all_are_read_at_
         ])
     );
     assert_eq!(store.get(id).await.unwrap().as_ref(), Some(&first));
-    // One round trip, of as many commands for any number of groups.
+    // One round trip, with the same number of commands for any number of groups.
     let read = counts(&[("hgetall", 3), ("get", 2)]);
     assert_eq!(commands(redis).await, read);
     let key = format!("state:request:{id}:groups");
@@ -174,10 +174,10 @@ async fn a_usual_group_is_packed_and_takes_no_more_memory_than_a_hash_of_its_own
     assert!(now <= before, "{now} bytes, {before} before");
 }
 
-/// A projector that was replaced goes on for a while, in any order with the one in its place:
-/// every two writes of a history, each with what its writer believes to be written already.
+/// A replaced projector continues for a while, in any order with its successor. The test makes
+/// every two writes of a history, each with the sequence that its writer believes to be stored.
 #[tokio::test]
-async fn writers_that_come_in_any_order_leave_the_newest_of_each_group() {
+async fn writes_in_any_order_leave_the_newest_state_of_each_group() {
     let world = World::start().await;
     let store = store(&world).await;
     let commits = success();
@@ -199,10 +199,10 @@ async fn writers_that_come_in_any_order_leave_the_newest_of_each_group() {
     }
 }
 
-/// Redis is set back to its last snapshot, a projector that does not know it yet writes what is
-/// new, and then all is projected again from where the snapshot was, in stretches.
+/// Redis is set back to its last snapshot. A projector that does not know this writes new commits.
+/// Then every commit since the snapshot is projected again, in ranges.
 #[tokio::test]
-async fn what_is_projected_again_after_redis_was_set_back_is_whole_whatever_came_between() {
+async fn a_view_projected_again_after_redis_was_set_back_is_complete_despite_writes_in_between() {
     let world = World::start().await;
     let store = store(&world).await;
     let id = new_id();
@@ -250,7 +250,7 @@ async fn expires(redis: &mut MultiplexedConnection, id: RequestId) -> bool {
 }
 
 #[tokio::test]
-async fn the_groups_of_a_redriven_request_do_not_expire_whoever_comes_late_with_its_end() {
+async fn a_late_write_of_the_end_does_not_let_the_groups_of_a_redriven_request_expire() {
     let world = World::start().await;
     let store = store(&world).await;
     let redis = &mut world.redis().await;
@@ -271,7 +271,7 @@ async fn the_groups_of_a_redriven_request_do_not_expire_whoever_comes_late_with_
 }
 
 #[tokio::test]
-async fn the_keys_of_a_version_before_are_no_view_and_are_taken_away() {
+async fn the_keys_of_an_earlier_version_are_no_view_and_are_removed() {
     let world = World::start().await;
     let store = store(&world).await;
     let redis = &mut world.redis().await;

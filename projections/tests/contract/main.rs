@@ -46,7 +46,7 @@ fn recorded(request: RequestId, commits: &[Vec<Event>]) -> Vec<Recorded<Event>> 
     all
 }
 
-/// The events of the first so many commits.
+/// The events of this many first commits.
 fn first_commits(events: &[Recorded<Event>], commits: usize) -> Vec<Recorded<Event>> {
     let last = commits as u64 * 10;
     let first = events
@@ -163,7 +163,7 @@ fn success() -> Vec<Vec<Event>> {
     ]
 }
 
-/// One that fails.
+/// A request that fails, commit by commit.
 fn failure() -> Vec<Vec<Event>> {
     vec![
         vec![received()],

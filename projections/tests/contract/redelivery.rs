@@ -4,8 +4,8 @@ use projections::fold;
 
 use crate::{failure, first_commits, new_id, recorded, store, success};
 
-/// Every stretch of the history is delivered again, to a projector that knows nothing of what it
-/// wrote before, and the views are those of the orderly run.
+/// Every range of the history is delivered again, to a projector without memory of its earlier
+/// writes. The views equal those of the orderly run.
 #[tokio::test]
 async fn redelivery_of_everything_changes_nothing() {
     let world = World::start().await;
@@ -23,7 +23,7 @@ async fn redelivery_of_everything_changes_nothing() {
             }
         }
         assert_eq!(store.get(id).await.unwrap(), Some(orderly.clone()));
-        // The whole history folded once more onto what is there.
+        // Fold the whole history once more onto the stored view.
         let again = fold(store.get(id).await.unwrap(), events);
         assert_eq!(again, Some(orderly));
     }

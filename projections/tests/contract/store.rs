@@ -6,7 +6,7 @@ use projections::{Error, fold};
 use crate::{KEEP, failure, first_commits, new_id, recorded, store, success};
 
 #[tokio::test]
-async fn what_is_written_is_read_back_the_same() {
+async fn a_view_is_read_back_as_it_was_written() {
     let world = World::start().await;
     let store = store(&world).await;
     for commits in [
@@ -86,7 +86,7 @@ async fn keys_of_an_ended_request_expire_and_those_of_a_running_one_do_not() {
 }
 
 #[tokio::test]
-async fn a_view_of_which_a_part_is_missing_is_no_view() {
+async fn a_view_with_a_missing_part_is_not_read() {
     let world = World::start().await;
     let store = store(&world).await;
     for part in ["state:request:{id}:groups", "cache:request:{id}:response"] {
@@ -107,7 +107,7 @@ async fn a_view_of_which_a_part_is_missing_is_no_view() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_only_grows_and_not_from_less_than_was_noted() {
+async fn a_checkpoint_only_grows_and_only_from_its_stored_value() {
     let world = World::start().await;
     let store = store(&world).await;
     assert_eq!(
@@ -166,7 +166,7 @@ async fn scripts_that_redis_has_forgotten_are_loaded_in_the_middle_of_many_write
 }
 
 #[tokio::test]
-async fn what_one_key_refuses_is_told_apart_from_a_redis_that_takes_nothing() {
+async fn a_refusal_by_one_key_differs_from_a_redis_that_refuses_every_write() {
     let world = World::own().await;
     let store = store(&world).await;
     let redis = &mut world.redis().await;
@@ -182,7 +182,7 @@ async fn what_one_key_refuses_is_told_apart_from_a_redis_that_takes_nothing() {
         let both = [(&refused, Sequence::NONE), (&taken, Sequence::NONE)];
         let error = store.put_all(&both).await.unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
-        // None of the keys of others is kept from them.
+        // The refused key does not affect the keys of other requests.
         let found = store.get(taken.request_id).await.unwrap();
         assert_eq!(found, Some(taken), "{key}");
     }
@@ -227,7 +227,7 @@ async fn the_failure_of_a_request_goes_when_it_is_redriven() {
 }
 
 #[tokio::test]
-async fn however_many_have_expired_they_go_from_the_index_and_no_others() {
+async fn expired_requests_of_any_number_leave_the_index_and_no_others_do() {
     let world = World::start().await;
     let store = store(&world).await;
     let all = |commits: Vec<Vec<Event>>, many: usize| {
@@ -235,7 +235,7 @@ async fn however_many_have_expired_they_go_from_the_index_and_no_others() {
         (0..many).map(view).collect::<Vec<_>>()
     };
     let running = all(success()[..2].to_vec(), 1);
-    // More than one trim removes.
+    // More requests than one trim removes.
     let ended = all(success(), 20_500);
     store.index(0, running.iter().chain(&ended)).await.unwrap();
     let later = Timestamp::now() + 2 * KEEP;

@@ -1,4 +1,4 @@
-//! The exact keys, fields and values of every view. An instance of the build before reads and
+//! The exact keys, fields and values of every view. An instance of the previous build reads and
 //! writes the same Redis, so none of them may change.
 
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ fn id() -> RequestId {
     RequestId::of_key("ada", "k1")
 }
 
-/// A time that has not come, because Redis deletes a key at its expiry.
+/// A time in the future, because Redis deletes a key at its expiry.
 fn at(sequence: u64) -> Timestamp {
     let seconds = 4_102_444_800 + i64::try_from(sequence).unwrap();
     Timestamp::new(seconds, 123_456_789).unwrap()
@@ -131,7 +131,7 @@ async fn dump(redis: &mut MultiplexedConnection) -> String {
     text
 }
 
-/// Puts back what `dump` gave, with plain commands.
+/// Restores the output of `dump`, with plain commands.
 async fn load(redis: &mut MultiplexedConnection, text: &str) {
     let mut key = "";
     let mut hash = false;
@@ -161,7 +161,7 @@ fn agrees(found: &str, name: &str) {
 }
 
 #[tokio::test]
-async fn a_view_is_stored_under_the_same_keys_with_the_same_fields_as_ever() {
+async fn the_stored_keys_and_fields_of_a_view_are_unchanged() {
     let world = World::own().await;
     let store = store(&world).await;
     let redis = &mut world.redis().await;
@@ -173,7 +173,7 @@ async fn a_view_is_stored_under_the_same_keys_with_the_same_fields_as_ever() {
 }
 
 #[tokio::test]
-async fn a_view_that_is_written_commit_by_commit_is_stored_as_ever() {
+async fn a_view_written_commit_by_commit_is_stored_in_the_same_form() {
     let world = World::own().await;
     let store = store(&world).await;
     let redis = &mut world.redis().await;
@@ -193,7 +193,7 @@ async fn a_view_that_is_written_commit_by_commit_is_stored_as_ever() {
 }
 
 #[tokio::test]
-async fn a_view_that_was_stored_before_is_read_and_agrees_with_the_log() {
+async fn a_view_of_an_earlier_version_is_read_and_agrees_with_the_log() {
     let world = World::own().await;
     let store = store(&world).await;
     let redis = &mut world.redis().await;
@@ -205,7 +205,7 @@ async fn a_view_that_was_stored_before_is_read_and_agrees_with_the_log() {
         let redriven = view.redriven;
         let read = read.map(|read| View { redriven, ..read });
         assert_eq!(read.as_ref(), Some(&view), "{name}");
-        // The keys were put back without their expiry.
+        // The keys were restored without their expiry.
         let compared = store.differences(std::slice::from_ref(&view)).await;
         let (seen, found) = compared.unwrap().remove(0);
         let fields: Vec<&str> = found.iter().map(|found| &*found.field).collect();
@@ -220,7 +220,7 @@ async fn a_view_that_was_stored_before_is_read_and_agrees_with_the_log() {
 }
 
 #[tokio::test]
-async fn a_view_is_staged_in_the_same_form_as_ever() {
+async fn a_staged_view_has_the_same_form() {
     let world = World::own().await;
     let staging: Staging = store(&world).await.staging("all");
     let redis = &mut world.redis().await;

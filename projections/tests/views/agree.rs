@@ -1,4 +1,4 @@
-//! What is read and what decisions are made on are folds of the same events: they agree.
+//! Views and decisions are folds of the same events, so they agree.
 
 use domain::request::{Event, Sequence, Status};
 use projections::{GroupStatus, View, fold};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::history::{Commit, history};
 use crate::words::at;
 
-/// Every view there was, each with its commit.
+/// Every intermediate view, each with its commit.
 fn views(commits: &[Commit]) -> Vec<(&Commit, View)> {
     let mut view = None;
     let mut views = Vec::new();
@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn the_group_counts_what_the_state_counts(commits in history()) {
+    fn the_group_and_the_state_have_equal_counts(commits in history()) {
         for (commit, view) in views(&commits) {
             let request = commit.state.request().unwrap();
             let Some(group) = request.group() else {
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn the_attempts_are_those_that_were_taken_down(commits in history()) {
+    fn the_attempts_are_those_that_were_recorded(commits in history()) {
         let ended = |e: &&Event| matches!(e, Event::TaskSucceeded(_) | Event::TaskFailed(_));
         let mut attempts = 0;
         for (commit, view) in views(&commits) {

@@ -1,4 +1,4 @@
-//! Histories that can happen: the commits of random commands, decided by the domain.
+//! Possible histories: the commits of random commands, decided by the domain.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -156,7 +156,7 @@ fn obeyed(state: &State, command: Command, fails: bool) -> Vec<Event> {
     }
 }
 
-/// The commits of one request; those of others are between them in the log.
+/// The commits of one request. Commits of other requests lie between them in the log.
 pub fn history() -> impl Strategy<Value = Vec<Commit>> {
     vec((command(), 1..4_u64), 0..40).prop_map(|commands| {
         let submit = Command::Submit(Box::new(received()));

@@ -1,6 +1,6 @@
-//! The views as folds: what they say, and that a redelivery changes nothing of it.
+//! The views as folds: their content, and that a redelivery does not change it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A story that breaks is to stop.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A broken story must stop the test.
 
 mod agree;
 mod history;

@@ -9,8 +9,8 @@ fn orderly(commits: &[Commit]) -> Option<View> {
     fold(None, commits.iter().flat_map(Commit::recorded))
 }
 
-/// Stretches of a history as a consumer may be given them: each begins at or before the first
-/// commit that was not delivered yet, and the last ones go to the end.
+/// Ranges of a history as a consumer may receive them. Each begins at or before the first
+/// undelivered commit, and the last ones reach the end.
 fn stretches(commits: &[Commit], cuts: &[(u8, u8)]) -> Vec<Vec<Commit>> {
     let mut delivered = 0;
     let mut stretches = Vec::new();
@@ -26,7 +26,7 @@ fn stretches(commits: &[Commit], cuts: &[(u8, u8)]) -> Vec<Vec<Commit>> {
 
 proptest! {
     #[test]
-    fn stretches_delivered_again_fold_to_what_one_orderly_fold_gives(
+    fn redelivered_ranges_fold_to_the_same_view_as_one_orderly_fold(
         commits in history(),
         cuts in vec(any::<(u8, u8)>(), 0..12),
     ) {
@@ -39,7 +39,7 @@ proptest! {
     }
 
     #[test]
-    fn stretches_delivered_again_within_one_fold_are_folded_once(
+    fn ranges_redelivered_within_one_fold_are_folded_once(
         commits in history(),
         cuts in vec(any::<(u8, u8)>(), 0..12),
     ) {
@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn without_its_beginning_there_is_no_view(commits in history()) {
+    fn a_history_without_its_first_commit_gives_no_view(commits in history()) {
         prop_assert_eq!(orderly(&commits[1..]), None);
     }
 

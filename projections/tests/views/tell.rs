@@ -1,4 +1,4 @@
-//! What a view says at each turn of a request.
+//! The content of a view at each turn of a request.
 
 use domain::request::{
     Attempt, AttemptNumber, Cancelled, Event, Failed, FailedTask, Failure, Fault, GroupIndex,
@@ -9,7 +9,7 @@ use projections::{GroupStatus, View, fold};
 
 use crate::words::{at, failure, id, received};
 
-/// The view after these events, each a commit of its own: the first has sequence 1.
+/// The view after these events. Each is a commit of its own, and the first has sequence 1.
 fn told(events: impl IntoIterator<Item = Event>) -> View {
     let recorded = (1..).zip(events).map(|(sequence, event)| Recorded {
         request: id(),
@@ -124,7 +124,7 @@ fn a_group_that_runs_counts_its_tasks_as_they_end() {
 }
 
 #[test]
-fn a_failed_request_shows_why_and_like_failures_look_alike() {
+fn a_failed_request_shows_its_cause_and_similar_failures_share_a_fingerprint() {
     let view = told([begun(), started(), given_up(2), failed()]);
     let failure = view.failure().expect("it failed");
     assert_eq!((failure.seq, failure.failed_at), (Sequence::new(4), at(4)));
@@ -200,7 +200,7 @@ fn a_finished_request_has_its_response() {
 }
 
 #[test]
-fn a_group_that_the_document_did_not_name_is_passed_over() {
+fn a_group_that_the_document_did_not_name_is_skipped() {
     let view = told([
         begun(),
         Event::GroupCompleted {

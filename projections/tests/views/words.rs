@@ -1,4 +1,4 @@
-//! What every history here begins with.
+//! The common beginning of every history.
 
 use domain::request::{Failure, GroupOutline, Received, RequestId};
 use jiff::Timestamp;

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_in_grows_less_from_half_of_what_may_wait_to_nothing_above_it() {
+    fn the_accepted_share_falls_from_all_at_half_of_the_backlog_limit_to_none_at_the_limit() {
         assert_eq!(share(2_500, 5_000), PARTS);
         assert_eq!(share(3_750, 5_000), PARTS / 2);
         assert_eq!(share(4_997, 5_000), 1);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_spread_evenly_over_those_that_come() {
+    fn the_accepted_share_is_spread_evenly_over_submissions() {
         let settings = runtime::Settings::load(None, |_| None, |_| None).unwrap();
         let admission = Admission::new(Config::of(&settings));
         let taken = |share: u64| {

@@ -110,7 +110,7 @@ fn problem(error: Error) -> Problem {
     params(ListQuery),
     responses(
         (status = 200, description = "A page", body = Value),
-        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -167,9 +167,9 @@ fn unknown(id: &str) -> Problem {
     params(("id" = String, Path, description = "The dead letter")),
     responses(
         (status = 200, description = "The letter", body = Value),
-        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such dead letter", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn show(
@@ -187,9 +187,9 @@ pub async fn show(
     params(("id" = String, Path, description = "The dead letter")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such dead letter", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn discard_one(
@@ -209,7 +209,7 @@ pub async fn discard_one(
     request_body = ChangeBody,
     responses(
         (status = 200, description = "What became of them", body = Value),
-        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
@@ -235,7 +235,7 @@ pub async fn redrive(
     request_body = ChangeBody,
     responses(
         (status = 200, description = "What became of them", body = Value),
-        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),

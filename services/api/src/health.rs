@@ -13,13 +13,13 @@ use utoipa::ToSchema;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::state::Api;
 
-/// How a process is.
+/// The health of a process.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// `alive`; or `ready`, `stopping` or `unavailable`.
     status: &'static str,
-    /// What it needs, and `ok` or what is wrong with it.
+    /// The dependencies, each with `ok` or its fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     dependencies: Option<BTreeMap<&'static str, String>>,
     /// The views that are stopped, and why.

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_500_without_its_internals_and_the_service_goes_on() {
+    async fn a_panic_is_a_500_without_its_internals_and_the_service_continues() {
         async fn broken() -> String {
             panic!("secret")
         }

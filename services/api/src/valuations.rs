@@ -31,14 +31,14 @@ const METADATA_MAX_BYTES: usize = 1024 * 1024;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// Only requests that stand so.
+    /// Only requests with this status.
     #[param(value_type = Option<String>, pattern = "^(received|running|succeeded|failed|cancelled)$")]
     status: Option<Status>,
     /// Only requests received at this time or later: a timestamp, or an age such as `90s`, `2h` or
     /// `7d`.
     #[param(value_type = Option<String>)]
     since: Option<Since>,
-    /// Only requests received before this time, likewise.
+    /// Only requests received before this time: a timestamp or an age.
     #[param(value_type = Option<String>)]
     until: Option<Since>,
     /// Only requests with this metadata: `x-desk:rates`, or `x-desk` with any value.
@@ -52,7 +52,7 @@ pub struct ListQuery {
         pattern = "^[0-9]{1,15}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
     )]
     cursor: Option<String>,
-    /// How many at the most.
+    /// The maximum number on a page.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }

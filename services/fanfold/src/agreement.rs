@@ -10,7 +10,7 @@ use runtime::{Facts, Settings};
 use crate::command_line::Role;
 use crate::roles::topology;
 
-/// How often a process stores its facts while others store theirs.
+/// How often a process tries to store its facts while others store theirs.
 const TRIES: u32 = 50;
 /// The pause between two tries. A replica may answer that a write is in flight when none is.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,8 +31,8 @@ pub async fn agree(
         }
         let topology = topology(&adopted);
         if connection.has_log().await? {
-            // An earlier version made the log. Where its streams are others than these settings
-            // describe, the settings are not the facts.
+            // An earlier version made the log. If its streams differ from these settings, the
+            // settings are not the facts.
             topology.declare(connection).await?;
         }
         topology.declare_facts(connection).await?;
@@ -51,8 +51,8 @@ pub async fn agree(
     bail!("the facts of the deployment could not be stored: others store theirs again and again")
 }
 
-/// Makes what the first facts describe. Where the broker cannot carry it, the facts are removed
-/// again, so that another start may try others.
+/// Creates the streams that the first facts describe. If the broker cannot support them, the facts
+/// are removed again, so that another start may try others.
 async fn proven(topology: &Topology, connection: &Connection, sequence: u64) -> anyhow::Result<()> {
     if let Err(error) = topology.declare(connection).await {
         connection.remove_facts(sequence).await?;
@@ -61,7 +61,7 @@ async fn proven(topology: &Topology, connection: &Connection, sequence: u64) -> 
     Ok(())
 }
 
-/// The stored facts, with a process's own where there are none.
+/// The stored facts. If there are none, the facts of this process.
 fn completed(stored: &Facts, own: Facts) -> Facts {
     let mut facts = own;
     facts.extend(stored.clone());

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flag_of_an_earlier_version_is_refused_with_what_to_do_instead() {
+    fn a_flag_of_an_earlier_version_is_refused_with_its_replacement() {
         for (line, instead) in [
             (
                 &["up", "--nats-port", "4222"][..],

@@ -10,7 +10,7 @@ use runtime::{Aws, Definition, Facts, Part, Settings};
 /// The text printed in place of a secret.
 const MASK: &str = "***";
 
-/// How long the broker may take, which this command can do without.
+/// How long to wait for the broker. This command also works without it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Prints every setting with its value, grouped by part.
@@ -57,8 +57,7 @@ pub fn print(settings: Settings) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The settings with the facts of the deployment, as far as the broker tells them, and a remark on
-/// that.
+/// The settings with the facts of the deployment, if the broker answers, and a remark about them.
 async fn effective(settings: Settings) -> (Settings, String) {
     let stored = match stored(&settings).await {
         Ok(stored) => stored,
@@ -96,7 +95,7 @@ async fn stored(settings: &Settings) -> anyhow::Result<Facts> {
     Ok(Connection::open(&options).await?.facts().await?.facts)
 }
 
-/// Prints the variables for `s3://` objects, which are no settings of Fanfold's own.
+/// Prints the variables for `s3://` objects, which are not settings of Fanfold.
 fn print_aws(out: &mut impl Write, aws: &Aws) -> anyhow::Result<()> {
     for (name, about, secret) in Aws::VARIABLES {
         let value = aws.value(name);

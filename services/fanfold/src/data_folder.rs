@@ -1,4 +1,4 @@
-//! The data folder of `up` has one owner: two servers on one folder would destroy each other's data.
+//! The lock of `up` on its data folder: two servers on one folder would destroy each other's data.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -6,16 +6,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-/// The file that the owner keeps locked, with the number of its process.
+/// The file that the owner keeps locked. It holds the number of the owner's process.
 const LOCK: &str = "lock";
 
-/// A data folder that belongs to this process until this is dropped, or the process ends.
+/// A data folder that belongs to this process, until the value is dropped or the process ends.
 pub struct DataFolder {
     _lock: File,
 }
 
 impl DataFolder {
-    /// Takes the folder; an error where another process has it.
+    /// Locks the folder. An error if another process has locked it.
     pub fn take(folder: &Path) -> anyhow::Result<Self> {
         let about = || format!("DATA_DIR {}", folder.display());
         std::fs::create_dir_all(folder).with_context(about)?;
@@ -30,7 +30,8 @@ impl DataFolder {
             }
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
-                // Who it is helps to find it; that it is there is said in any case.
+                // The number of the process helps to find it. Without the number the error still
+                // says that it exists.
                 let _ = lock.read_to_string(&mut owner);
                 bail!(
                     "{}: another `fanfold up` (process {owner}) uses this folder: stop it, or set \

@@ -15,7 +15,7 @@ use crate::operate::{who, why};
 /// How many dead letters one page of the list holds.
 const PAGE: usize = 500;
 
-/// What is done with dead letters.
+/// The subcommands on dead letters.
 #[derive(Subcommand)]
 pub enum DeadLetters {
     /// List dead letters, oldest first
@@ -70,7 +70,7 @@ pub enum DeadLetters {
     },
 }
 
-/// Which letters are meant.
+/// The filter for dead letters.
 #[derive(Args)]
 pub struct Which {
     /// Only dead letters of this task type, or `unreadable`

@@ -24,7 +24,7 @@ pub enum DocumentCommand {
     Document(Tool),
 }
 
-/// The tools.
+/// The subcommands.
 #[derive(Subcommand)]
 pub enum Tool {
     /// Print whether a document would be accepted, and what it would become
@@ -63,7 +63,7 @@ pub enum Tool {
     },
 }
 
-/// Where what a document refers to is read from.
+/// The source of the resources that a document refers to.
 #[derive(Args)]
 pub struct ResourcesAt {
     /// Read `s3://bucket/X` from DIR/X

@@ -162,7 +162,8 @@ fn every_toml_block_is_a_file_of_settings_or_the_executor_of_a_type() {
             Ok(settings) => worker::check(&settings.task_types).err(),
             Err(error) => panic!("{}: {error}\n{block}", document.display()),
         };
-        // A program of an example is not on this machine, which is no fault of the example.
+        // The program of an example may be missing on this machine, which is not a fault of the
+        // example.
         let fault = fault.map(|error| error.to_string());
         let fault = fault.filter(|fault| !fault.contains("/opt/valuer"));
         assert_eq!(fault, None, "{}\n{block}", document.display());

@@ -89,7 +89,7 @@ impl EmbeddedServers {
     pub async fn failed(&mut self) -> anyhow::Error {
         match self.supervised.join_next().await {
             Some(Ok(Err(error))) => error.into(),
-            Some(_) => anyhow::anyhow!("a server is not supervised any more"),
+            Some(_) => anyhow::anyhow!("the supervision of a server has ended"),
             None => std::future::pending().await,
         }
     }

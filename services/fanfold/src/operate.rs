@@ -39,7 +39,7 @@ pub enum OperateCommand {
     DeadLetters(DeadLetters),
 }
 
-/// What is asked of all requests.
+/// The subcommands on all requests.
 #[derive(Subcommand)]
 pub enum Requests {
     /// List requests without progress for longer than their timeouts explain; exit with 1 if there
@@ -54,7 +54,7 @@ pub enum Requests {
     },
 }
 
-/// Who, and why.
+/// The person and the reason, for the record.
 #[derive(Args)]
 pub struct WhyArgs {
     /// Why; it is recorded in the request's history

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_a_role_does_runs_on_its_own_thread() {
+    async fn the_work_of_a_role_runs_on_its_own_thread() {
         let role = RoleThread::start("a-role", 1_000, true).unwrap();
         let name = role.run(async { Ok(thread::current().name().map(str::to_owned)) });
         assert_eq!(name.await.unwrap().as_deref(), Some("a-role"));
@@ -88,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     #[cfg(target_os = "linux")]
-    async fn a_role_that_has_nobody_waiting_leaves_others_their_turns() {
+    async fn a_role_without_waiting_callers_yields_the_processor_to_others() {
         // The batch policy and the normal one, by the kernel's numbers.
         for (prompt, policy) in [(false, 3), (true, 0)] {
             let role = RoleThread::start("a-role", 1_000, prompt).unwrap();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_still_runs_ends_with_its_thread() {
+    async fn tasks_that_still_run_end_with_their_thread() {
         let role = RoleThread::start("a-role", 1_000, true).unwrap();
         let endless = role.run(std::future::pending::<anyhow::Result<()>>());
         drop(role);

@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_role_that_does_not_end_when_everything_is_to_be_dropped_is_dropped() {
+    async fn a_role_that_does_not_stop_in_time_is_dropped() {
         let mut roles = JoinSet::new();
         roles.spawn(std::future::pending());
         let shutdown = Shutdown::new();

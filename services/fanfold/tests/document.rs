@@ -1,6 +1,6 @@
 //! `fanfold document …` as a user calls it: without any server.
 
-#![allow(clippy::unwrap_used)] // A broken case is to stop the test.
+#![allow(clippy::unwrap_used)] // A broken case must stop the test.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn prints(arguments: &[&str], stdin: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What it says where it ends with 1 and prints nothing.
+/// The error output of a command that exits with 1 and prints nothing.
 #[track_caller]
 fn fails(arguments: &[&str], stdin: &str) -> String {
     let output = fanfold(arguments, stdin);
@@ -68,7 +68,7 @@ fn a_check_says_where_a_document_is_wrong() {
 }
 
 #[test]
-fn hydrating_prints_the_element_with_what_the_folder_has() {
+fn hydrating_prints_the_element_with_resources_from_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("m.xml"), "<m v='1'/>").unwrap();
     let resources = folder.path().to_str().unwrap();

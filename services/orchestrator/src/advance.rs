@@ -1,4 +1,4 @@
-//! Deciding: commits the reports at hand and as many steps as follow from them.
+//! Decisions: commits the waiting reports, and as many steps as follow from them.
 
 use domain::request::{
     Advance, Command, Decision, GroupIndex, Rejection, Report, RequestId, Sequence, Steps, Then,
@@ -51,7 +51,7 @@ pub async fn with_reports(
         match context.log.advance(request, advance.clone()).await {
             Ok(Advanced::NeedsSteps(next)) => needed = Some(next),
             Err(ExecuteError::Refused(Rejection::Unknown)) => {
-                tracing::warn!(%request, "a report for a request that is not in the log");
+                tracing::warn!(%request, "the log does not have the request of a report");
                 return Ok(());
             }
             Err(ExecuteError::Refused(rejection)) => return Err(rejection.into()),

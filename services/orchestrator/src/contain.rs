@@ -30,7 +30,7 @@ pub async fn commit(
         return effects::of_commit(context, commit).await;
     };
     let work = pin!(effects::of_commit(context, commit));
-    let of = || what(delivery, "what follows from commit");
+    let of = || what(delivery, "the work on commit");
     let suspects = (&context.suspects.commits, First::Alone);
     let again = delivery.comes_again();
     match contained(context, suspects, request, again, &of, work).await? {
@@ -44,7 +44,7 @@ pub async fn commit(
 pub async fn lost(context: &Arc<Context>, lost: &Lost) -> Result<(), Error> {
     let request = lost.request;
     let work = pin!(effects::of_open(context, request, lost.sequence));
-    let of = || "putting its tasks and timers back".to_owned();
+    let of = || "the recovery of its tasks and timers".to_owned();
     let suspects = (&context.suspects.commits, First::InCompany);
     let ended = contained(context, suspects, request, lost.again, &of, work);
     ended.await.map(|_| ())
@@ -89,7 +89,7 @@ pub enum End {
     Done,
     /// The request has failed for this reason, and the work is not to be done.
     Failed(String),
-    /// The request could not be failed either. The message is to be set aside for this reason.
+    /// The request could not be failed either. The message becomes a dead letter for this reason.
     PassedOver(String),
 }
 
@@ -139,7 +139,7 @@ pub async fn has_failed(context: &Context, request: RequestId) -> Result<bool, E
 }
 
 /// Fails a request without reading its document. A request that has ended stays as it is, and its
-/// message is set aside.
+/// message becomes a dead letter.
 async fn fail(context: &Context, request: RequestId, reason: String) -> Result<End, Error> {
     tracing::error!(%request, "{reason}");
     let failure = Failure {
@@ -162,13 +162,17 @@ async fn fail(context: &Context, request: RequestId, reason: String) -> Result<E
     }
 }
 
-/// Sets a skipped message aside.
+/// Stores a skipped message as a dead letter.
 pub async fn set_aside(
     context: &Context,
     delivery: &Delivery,
     reason: String,
 ) -> Result<(), Error> {
-    tracing::error!(subject = delivery.subject(), reason, "it is passed over");
+    tracing::error!(
+        subject = delivery.subject(),
+        reason,
+        "a message is skipped and becomes a dead letter"
+    );
     let reason = nats::Error::Poisonous(reason);
     context.dead_letters.set_aside(delivery, &reason).await?;
     Ok(())

@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timer_that_is_due_before_it_would_be_set_is_not_held() {
+    fn a_timer_that_is_due_before_it_would_be_set_is_not_deferred() {
         let due = |millis: i64| {
             let from_now = jiff::SignedDuration::from_millis(millis);
             Timestamp::now().checked_add(from_now).unwrap()

@@ -20,7 +20,7 @@ use crate::{advance, dispatch, stop};
 const LETTERS_AT_ONCE: usize = 32;
 
 /// Applies all effects of a delivered commit. If the commit or the log of its request cannot be
-/// read, the commit is set aside, so that it blocks nothing.
+/// read, the commit becomes a dead letter, so that it blocks nothing.
 pub async fn of_commit(
     context: &Arc<Context>,
     held: &Arc<deferred_timers::Commit>,
@@ -32,7 +32,7 @@ pub async fn of_commit(
     };
     match done {
         Err(Error::Unreadable(error)) => {
-            tracing::error!(%error, "a commit is set aside");
+            tracing::error!(%error, "a commit cannot be read and becomes a dead letter");
             Box::pin(context.dead_letters.set_aside(delivery, &error)).await?;
             Ok(())
         }
@@ -61,7 +61,7 @@ pub async fn of_open(
             == Sequence::NONE
     {
         // The log has already expired this request, so it has no effects left.
-        tracing::error!(%request, "it is not in the log any more, though it had not ended");
+        tracing::error!(%request, "the log no longer has a request that had not ended");
         return Ok(());
     }
     if commits.last().is_none_or(|commit| commit.sequence < last) {

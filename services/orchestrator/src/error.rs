@@ -11,7 +11,7 @@ pub enum Error {
     /// The request cannot go on; it fails with this failure.
     #[error("{}", .0.message)]
     Fails(Box<Failure>),
-    /// The log of the request cannot be read; messages about the request are set aside.
+    /// The log of the request cannot be read. Messages about the request become dead letters.
     #[error(transparent)]
     Unreadable(nats::Error),
     /// The command is refused, because the message that caused it is out of date.

@@ -1,5 +1,5 @@
-//! The gather loop: it takes in reports. All waiting reports of a request become one commit, so
-//! that the last outcome of a group costs no more than the first.
+//! The gather loop: it commits reports. All waiting reports of a request become one commit, so that
+//! the last outcome of a group costs no more than the first.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -25,7 +25,7 @@ const BYTES_PER_COMMIT: usize = 512 * 1024;
 /// How much larger an event may be than the report that it is made from, in bytes.
 const EVENT_BYTES: usize = 64;
 
-/// Takes in reports until the shutdown begins, then finishes the work in flight.
+/// Processes reports until the shutdown begins, then finishes the work in progress.
 pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutdown) {
     let mut turns = Turns::new();
     loop {
@@ -54,10 +54,12 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
 }
 
 async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error) {
-    tracing::error!(error = %reason, "a report is set aside");
+    tracing::error!(error = %reason, "a report cannot be processed and becomes a dead letter");
     match context.dead_letters.set_aside(delivery, reason).await {
         Ok(_) => answer(delivery.terminate().await),
-        Err(error) => tracing::warn!(%error, "it could not be set aside; it comes again"),
+        Err(error) => {
+            tracing::warn!(%error, "could not store a report as a dead letter; it comes again");
+        }
     }
 }
 
@@ -195,7 +197,7 @@ async fn advance(
 
 async fn again(context: &Context, request: RequestId, error: &Error, deliveries: &[Delivery]) {
     context.suspects.reports.survived(request, 0);
-    tracing::warn!(%request, %error, reports = deliveries.len(), "will be tried again");
+    tracing::warn!(%request, %error, reports = deliveries.len(), "the reports of a request will be processed again");
     for delivery in deliveries {
         let delivered = delivery.place().map_or(1, |place| place.delivered);
         answer(delivery.nak(pause_before(delivered)).await);

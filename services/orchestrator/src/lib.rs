@@ -1,8 +1,8 @@
-//! The orchestrator: it takes in what happened and decides the next steps.
+//! The orchestrator: it processes events and reports, and decides the next steps.
 //!
 //! Two loops share the work. The [`outbox`] consumes the log and applies the effects of each
 //! commit. It acks a commit once they are applied, so the log is the only queue of pending effects.
-//! [`gather`] takes in reports from workers and timers, many at once, and commits their outcomes.
+//! [`gather`] processes reports from workers and timers, many at once, and commits their outcomes.
 
 mod advance;
 mod border;

@@ -33,7 +33,7 @@ enum Item {
     Lost(Lost),
 }
 
-/// Takes in commits until the shutdown begins, then finishes the work in flight. Commits up to
+/// Processes commits until the shutdown begins, then finishes the work in progress. Commits up to
 /// sequence `began` are older than this instance. The commits of one request take turns, so that
 /// the effects of an end never overtake those of a later redrive.
 pub async fn run(
@@ -104,7 +104,7 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: Sequence) {
     };
     let delivered = delivery.place().map_or(1, |place| place.delivered);
     let pause = pause_before(delivered);
-    tracing::warn!(subject = delivery.subject(), %error, ?pause, "will be tried again");
+    tracing::warn!(subject = delivery.subject(), %error, ?pause, "the effects of a commit will be tried again");
     if let Some(request) = delivery.request() {
         context.suspects.commits.survived(request, 0);
     }

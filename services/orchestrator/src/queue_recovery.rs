@@ -38,18 +38,18 @@ pub struct Lost {
 }
 
 impl Lost {
-    /// Puts the request's tasks and timers back, as far as they are wanted.
+    /// Restores the request's tasks and timers, as far as they are still needed.
     pub async fn put_back(self, context: &Arc<Context>) {
         let done = contain::lost(context, &self).await;
         let settled = match done {
             Ok(()) => true,
-            // The outbox sets the unreadable commit itself aside when it takes it in.
+            // The outbox stores the unreadable commit as a dead letter when it processes it.
             Err(error @ (Error::Unreadable(_) | Error::Refused(_))) => {
-                tracing::error!(request = %self.request, %error, "cannot be put back");
+                tracing::error!(request = %self.request, %error, "could not recover the tasks of a request");
                 true
             }
             Err(error) => {
-                tracing::debug!(request = %self.request, %error, "cannot be put back yet");
+                tracing::debug!(request = %self.request, %error, "cannot recover the tasks of a request yet");
                 false
             }
         };
@@ -113,7 +113,7 @@ impl QueueRecovery {
                 tracing::warn!(
                     shard,
                     requests = open.len(),
-                    "the queues lost what they held: putting it back from the log"
+                    "the queues lost messages: recovering them from the log"
                 );
             }
             requests += open.len();
@@ -123,7 +123,7 @@ impl QueueRecovery {
         }
         let filled = filling.done().await?;
         if filled {
-            tracing::info!(requests, took = ?begun.elapsed(), "the queues are filled");
+            tracing::info!(requests, took = ?begun.elapsed(), "recovered the queues");
         }
         Ok(filled)
     }
@@ -148,7 +148,7 @@ impl QueueRecovery {
                 tracing::info!(
                     shard,
                     sequence = last.sequence.get(),
-                    "looking for open requests"
+                    "queue recovery looks for open requests"
                 );
             }
         }
@@ -167,7 +167,7 @@ pub async fn begin_where_lost(queues: &Queues) -> Option<Filling> {
     match queues.begin_where_lost().await {
         Ok(filling) => filling,
         Err(error) => {
-            tracing::warn!(%error, "the queues cannot be looked at or filled yet");
+            tracing::warn!(%error, "the queues cannot be checked or recovered yet");
             None
         }
     }
@@ -189,7 +189,11 @@ async fn put_all_back(
             return Ok(true);
         }
         let pause = pause_before(times);
-        tracing::warn!(requests = open.len(), ?pause, "cannot be put back yet");
+        tracing::warn!(
+            requests = open.len(),
+            ?pause,
+            "cannot recover the tasks of all requests yet"
+        );
         tokio::time::sleep(pause).await;
         if !filling.is_there().await? {
             return Ok(false);
@@ -229,7 +233,7 @@ async fn put_back(
             }
             if said.elapsed() > SAY_EVERY {
                 said = Instant::now();
-                tracing::info!(left = open.len(), of, "filling the queues");
+                tracing::info!(left = open.len(), of, "recovering the queues");
             }
         }
         Ok(())

@@ -150,7 +150,7 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
         Err(error) => return Err(failed(context, request, uri, &error)),
     };
     context.forget_fetches(request, uri);
-    tracing::info!(%request, uri, bytes = bytes.len(), "fetched");
+    tracing::info!(%request, uri, bytes = bytes.len(), "fetched a resource");
     Ok(Resource {
         uri: uri.to_owned(),
         sha256: Some(nats::sha256(&bytes)),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_fetched_is_recorded_in_one_commit_unless_that_would_be_too_large() {
+    fn fetched_resources_are_recorded_in_one_commit_unless_it_would_be_too_large() {
         assert_eq!(sizes(Vec::new()), [0]);
         assert_eq!(sizes(vec![resource(2_048, 1_000); 100]), [100]);
         assert_eq!(sizes(vec![resource(2_048, 0); 1_000]), [255, 255, 255, 235]);

@@ -29,6 +29,6 @@ pub async fn tasks_of_ended(context: &Context, request: RequestId) -> Result<(),
     let taken_back = context.tasks.take_back(request, up_to).await?;
     // Only now: a task that was not withdrawn is with a worker, and this notice stops it.
     context.tasks.tell_to_stop(Stop { request, run }).await?;
-    tracing::info!(%request, taken_back, "its tasks are stopped");
+    tracing::info!(%request, taken_back, "stopped the tasks of a request");
     Ok(())
 }

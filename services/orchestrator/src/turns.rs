@@ -61,7 +61,7 @@ impl<T> Turns<T> {
             self.under_way.spawn(async move {
                 // The messages of this turn are redelivered, and the line goes on.
                 if let Err(panic) = caught(working).await {
-                    tracing::error!(%request, panic, "a turn broke");
+                    tracing::error!(%request, panic, "the work on a request panicked");
                 }
                 request
             });

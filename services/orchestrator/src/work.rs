@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_document_is_let_go_where_too_many_are_kept() {
+    fn a_large_document_is_evicted_when_too_many_are_cached() {
         let kept = MemoryBudget::default();
         let (mut large, mut small) = (work(&kept, 2 * LARGE_BYTES), work(&kept, 1_000));
         let both = kept.bytes();

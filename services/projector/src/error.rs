@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_as_a_whole_refuses_is_not_held_against_a_commit() {
+    fn a_refusal_by_the_server_as_a_whole_is_not_blamed_on_a_commit() {
         let said = || "said".to_owned();
         let corrupt = nats::Error::Corrupt {
             what: said(),

@@ -82,7 +82,7 @@ impl Shard {
         let Some(begun) = self.suspects.begin(sequence, request).await? else {
             tracing::error!(
                 sequence = sequence.get(),
-                "a commit is passed over: {CONVICTED}"
+                "a commit is skipped: {CONVICTED}"
             );
             return match request {
                 Some(request) => self.stops.stop(request, sequence, &CONVICTED).await,

@@ -41,7 +41,8 @@ pub struct Shard {
     pub trimmed: Instant,
     /// The last sequence whose events this instance has published to the feed.
     pub published: Sequence,
-    /// Whether commits are projected one by one, and those that cannot be projected are set aside.
+    /// Whether to project commits one by one, and to stop the views of those that cannot be
+    /// projected.
     pub singly: bool,
     pub suspects: Suspects,
 }
@@ -72,7 +73,7 @@ impl Shard {
                     Some(Err(error)) => {
                         let blame = error.is_of_its_commit();
                         blamed = if blame { blamed + 1 } else { 0 };
-                        tracing::warn!(%error, "projecting is tried again");
+                        tracing::warn!(%error, "the projection of a shard will be tried again");
                     }
                 }
                 if !shutdown.pause(RETRY_PAUSE).await {
@@ -151,7 +152,7 @@ impl Shard {
             shard,
             from = from.get(),
             to = to.get(),
-            "Redis is not what it was: building the views again"
+            "Redis lost data: rebuilding the views"
         );
         self.views.forget();
         self.stops.reload().await?;
@@ -160,7 +161,7 @@ impl Shard {
         if found < from {
             return Err(Error::Emptied);
         }
-        tracing::info!(shard, to = to.get(), "the views are built again");
+        tracing::info!(shard, to = to.get(), "rebuilt the views");
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ impl Stops {
         if self.stopped.insert(request) {
             tracing::error!(
                 %request, sequence = sequence.get(), error = %reason,
-                "its view stops here, until a process can go on with it"
+                "the view of a request stops at this commit, until a process can continue it"
             );
         }
         self.tried.insert(request);
@@ -84,7 +84,7 @@ impl Stops {
                     error,
                 }) => self.stop(request, sequence, &error).await?,
                 Err(UnreadableCommit { error, .. }) => {
-                    tracing::error!(%error, "it is of no request and is passed over");
+                    tracing::error!(%error, "a commit that belongs to no request is skipped");
                 }
             }
         }
@@ -109,7 +109,7 @@ impl Stops {
     pub async fn resumed(&mut self, request: RequestId) -> Result<(), Error> {
         self.store.resume_view(request).await?;
         self.stopped.remove(&request);
-        tracing::info!(%request, "its view goes on");
+        tracing::info!(%request, "the view of a request continues");
         Ok(())
     }
 }

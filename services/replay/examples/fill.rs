@@ -1,8 +1,8 @@
-//! Fills a log with valid commits, to measure against: `fill NATS_URL REQUESTS [TASKS]`.
+//! Fills a log with valid commits, for measurements: `fill NATS_URL REQUESTS [TASKS]`.
 //!
-//! Each request has two groups of so many tasks (22 by default: 50 events in 6 commits); one in
-//! fifty fails, with its dead letter. Nothing consumes what it writes, so it is for a server
-//! that serves nothing else.
+//! Each request has two groups of TASKS tasks (22 by default: 50 events in 6 commits). One in fifty
+//! fails, with its dead letter. Nothing consumes the written messages, so use a server that serves
+//! nothing else.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 /// How many requests are written at once.
 const AT_ONCE: usize = 400;
-/// One of so many requests fails.
+/// One of this many requests fails.
 const FAILS: u32 = 50;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -107,7 +107,7 @@ fn hashes(document: &Document, group: usize, tasks: u32) -> Result<Vec<String>, 
     Ok(made.iter().map(|task| nats::sha256(&task.xml)).collect())
 }
 
-/// Writes one request, commit by commit, and gives the number of its events.
+/// Writes one request, commit by commit, and returns the number of its events.
 async fn request(
     log: &Log,
     letters: &DeadLetters,

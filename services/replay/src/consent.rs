@@ -1,4 +1,5 @@
-//! Whatever writes says what it will do, and wants to be told who, why, and yes.
+//! The confirmation before a write: every writing command says what it will do, and needs a name, a
+//! reason and a yes.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -7,8 +8,7 @@ use operations::Why;
 use crate::Error;
 use crate::command::ConsentArgs;
 
-/// Says on stderr what will be done, and gives who wants it and why; an error where it is not
-/// wanted.
+/// Announces the write on stderr. Returns who wants it and why, or an error if the user declines.
 pub fn ask(will: &str, args: &ConsentArgs) -> Result<Why, Error> {
     eprintln!("{will}");
     let reason = args.reason.as_deref().unwrap_or_default();

@@ -1,11 +1,11 @@
 use std::process::ExitCode;
 
-/// How a command ended that did what it was asked.
+/// The outcome of a command that ran to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// There is nothing wrong.
+    /// The command found nothing wrong.
     Fine,
-    /// Something is not as it should be.
+    /// The command found an inconsistency.
     Found,
 }
 
@@ -18,10 +18,10 @@ impl From<Finding> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked, by what the caller can do.
+/// Why a command could not run, by what the caller can do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Ask in another way.
+    /// The usage is wrong.
     #[error("{0}")]
     Usage(String),
     /// The question has no answer.

@@ -5,10 +5,11 @@ use domain::request::Status;
 use history::filter::Filter;
 use history::point::Ago;
 
-/// What narrows `tail`, `search` and `export`. Of each, any of the given values will do.
+/// The flags that narrow `tail`, `search` and `export`. An item matches a flag if it matches any of
+/// its values.
 #[derive(Args, Clone, Debug, Default)]
 pub struct FilterArgs {
-    /// Requests that stand so: received, running, succeeded, failed, cancelled
+    /// Requests in this status: received, running, succeeded, failed, cancelled
     #[arg(long, value_parser = status)]
     pub status: Vec<Status>,
     /// Events of this name, such as task-failed
@@ -32,7 +33,7 @@ pub struct FilterArgs {
     /// Requests that were submitted with this x-* header
     #[arg(long, value_name = "NAME=VALUE")]
     pub label: Vec<String>,
-    /// Only what was stored before then
+    /// Only commits that were stored before this time
     #[arg(long, value_name = "1h|TIME")]
     pub until: Option<Ago>,
 }

@@ -1,4 +1,4 @@
-//! Keeping up with a request until it has ended.
+//! Follows a request until it has ended.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::output::Paint;
 use crate::show::{delta, entry_line};
 use crate::{Error, Finding, line, page};
 
-/// How often a request is looked at even where nothing was noticed: following starts after it
-/// was read.
+/// How often the request is read even without a notice. A commit may come between the first read
+/// and the start of the follower.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Prints what is new, line by line.
+/// Prints new events, line by line.
 pub async fn request(live: &Live, story: Story, json: bool) -> Result<Finding, Error> {
     let mut follower = Follower::open(&live.connection, live.log.shards()).await?;
     let (mut sequence, mut last) = (story.sequence(), story.last_at());

@@ -1,8 +1,8 @@
 //! The tool that answers what happened to a request, why, and whether it would happen again.
 //!
-//! It reads the log straight from the broker, or from a bundle, so it works when Redis and the
-//! API are down; it changes nothing unless it is told to, by whom and why. `docs/replay.md` is
-//! the operator's view of this module.
+//! The tool reads the log directly from the broker, or from a bundle, so it works when Redis and
+//! the API are down. It changes nothing without a name, a reason and a confirmation.
+//! `docs/replay.md` is the operator's view of this module.
 
 mod command;
 mod consent;
@@ -37,7 +37,7 @@ pub use error::{Error, Finding};
 pub use rerun::golden;
 
 impl ReplayCommand {
-    /// Whether it reads a stretch of the log, rather than one request.
+    /// Whether the command reads a range of the log, rather than one request.
     #[must_use]
     pub fn reads_much(&self) -> bool {
         let Self::Replay(command) = self;

@@ -1,4 +1,4 @@
-//! The JSON lines of the tool: their fields are documented in `docs/replay.md`, and only grow.
+//! The JSON lines of the tool. Their fields are documented in `docs/replay.md`, and only grow.
 
 use domain::request::{Event, Recorded};
 use history::timeline::Entry;
@@ -20,7 +20,7 @@ pub fn of_entry(entry: &Entry) -> Value {
 /// An event.
 pub fn of_event(recorded: &Recorded<Event>) -> Value {
     let data = serde_json::to_value(&recorded.event).unwrap_or_default();
-    // The stored form is one member named after the event; its name has a field of its own here.
+    // The stored form is one member named after the event. Here the name has a field of its own.
     let data = match data {
         Value::Object(members) => members.into_iter().next().map(|(_, data)| data),
         _ => None,

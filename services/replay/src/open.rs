@@ -1,4 +1,4 @@
-//! Opening the places that a command reads, where the settings say that they are.
+//! Opens the log, the bundle and the views that a command reads, at the addresses in the settings.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub async fn adopted(settings: &Settings) -> Result<Settings, Error> {
     adopted.map_err(|error| Error::Usage(error.to_string()))
 }
 
-/// The log. Without an address it is that of the server of `fanfold up` on this machine.
+/// The log. Without an address, this is the log of the server of `fanfold up` on this machine.
 pub async fn live(settings: &Settings) -> Result<Live, Error> {
     let url = settings.connections.nats_or_embedded()?;
     let shards = settings.deployment.shards;

@@ -1,15 +1,15 @@
-//! What eyes read: colours, widths, times and durations.
+//! Output for people: colors, widths, times and durations.
 
 use std::io::IsTerminal as _;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The width where there is no terminal.
+/// The width without a terminal.
 const PLAIN_WIDTH: usize = 100;
-/// No line is wrapped narrower than this.
+/// The narrowest width at which lines are wrapped.
 const NARROWEST: usize = 40;
 
-/// How to write on stdout.
+/// The style of the output on stdout.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     /// Whether colours are wanted.
@@ -19,7 +19,7 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// For stdout as it is.
+    /// The style that suits stdout.
     pub fn of_stdout() -> Self {
         let terminal = std::io::stdout().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -64,7 +64,7 @@ impl Paint {
         self.code("33", text)
     }
 
-    /// A word for how something stands, in the colour of good, bad or going on.
+    /// A status, in the color of good, bad or in progress.
     pub fn status(self, word: &str) -> String {
         match word {
             "succeeded" | "completed" => self.green(word),
@@ -74,7 +74,7 @@ impl Paint {
     }
 }
 
-/// Breaks a text into lines of this width, each begun by `indent`.
+/// Breaks a text into lines of this width, each with `indent` in front.
 pub fn wrap(text: &str, width: usize, indent: &str) -> String {
     let mut lines = String::new();
     let mut line = indent.to_owned();
@@ -93,7 +93,7 @@ pub fn wrap(text: &str, width: usize, indent: &str) -> String {
     lines
 }
 
-/// At the most so many characters on one line.
+/// Cuts a text to this width, on one line.
 pub fn short(text: &str, width: usize) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= width {
@@ -138,7 +138,7 @@ pub fn millis(millis: u64) -> String {
     ))
 }
 
-/// The time from one to the other, with its unit.
+/// The time from one timestamp to the other, with its unit.
 pub fn between(from: Timestamp, to: Timestamp) -> String {
     duration(to.duration_since(from))
 }
@@ -153,7 +153,7 @@ pub fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S%.3f").to_string()
 }
 
-/// A number with its noun, in the singular where it is one.
+/// A number with its noun, in the singular for one.
 pub fn count(number: impl Into<u64>, noun: &str) -> String {
     match number.into() {
         1 => format!("1 {noun}"),

@@ -1,4 +1,4 @@
-//! Printing, through a pager where the text is longer than the terminal is high.
+//! Prints output, through a pager if the text is higher than the terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
@@ -37,13 +37,13 @@ fn through_pager(text: &str) -> bool {
         return false;
     };
     if let Some(mut stdin) = pager.stdin.take() {
-        // Whoever leaves the pager has read enough.
+        // A user who leaves the pager has read enough.
         let _ = stdin.write_all(text.as_bytes());
     }
     pager.wait().is_ok()
 }
 
-/// Prints a text that ends its line, without a pager.
+/// Prints a text with the end of the line, without a pager.
 pub fn text(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;

@@ -1,4 +1,4 @@
-//! `search`: the requests that a filter selects, the newest first.
+//! `search`: the requests that a filter selects, newest first.
 
 use history::search::{Found, find};
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! The words of the terminal for what `history` tells as data.
+//! The terminal's words for the data of `history`.
 
 use std::fmt::Write as _;
 
@@ -54,7 +54,7 @@ pub fn cause(cause: &Cause, now: Timestamp) -> String {
     }
 }
 
-/// A failure: the first task that was given up, in place of the number of tasks alone.
+/// A failure, described by the first given-up task rather than by the number of tasks alone.
 fn failed(failure: &FailureSummary) -> String {
     let mut text = failure.message.clone();
     let Some((task, last)) = &failure.first else {

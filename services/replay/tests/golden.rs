@@ -1,4 +1,4 @@
-//! The golden bundles: what was decided once is decided so still.
+//! The golden bundles: this build decides them as they were decided once.
 
 use std::path::Path;
 

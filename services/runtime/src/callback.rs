@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callback_is_https_to_a_place_outside() {
+    fn a_callback_is_https_to_a_public_address() {
         for (url, why) in [
             ("", "it cannot be read"),
             ("x", "it cannot be read"),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_may_allow_what_is_inside() {
+    fn an_operator_may_allow_internal_callbacks() {
         for url in [
             "http://127.0.0.1:8/",
             "https://10.0.0.1/",

@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_an_error_with_what_it_said() {
+    async fn a_panic_is_an_error_with_its_message() {
         assert_eq!(caught(async { 7 }).await, Ok(7));
         let number = 7;
         let panicking = async { panic!("out of cheese, {number}") };

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_the_log_does_not_have_is_not_taken_over() {
+    fn a_document_that_the_log_does_not_have_is_not_taken_over() {
         let documents = Documents::shared();
         let (payload, _) = document("in the log");
         let (other, parsed) = document("another");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_alone_keeps_nothing() {
+    fn a_role_that_runs_alone_keeps_no_documents() {
         let documents = Documents::default();
         let (payload, parsed) = document("x");
         documents.hand_over(id(1), &payload, parsed);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_by_its_bytes() {
+    fn waiting_documents_are_bounded_by_their_bytes() {
         let documents = Documents::shared();
         let large = "x".repeat(9 * 1024 * 1024);
         for number in 0..40 {

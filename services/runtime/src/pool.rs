@@ -201,7 +201,7 @@ impl Pool {
             "work on a document does not end; another thread takes the place of its own"
         );
         if may && let Err(error) = self.thread(Takes::Both) {
-            tracing::error!(%error, "no thread can be started");
+            tracing::error!(%error, "could not start a thread of the pool");
         }
     }
 
@@ -256,7 +256,7 @@ impl Begun {
 fn give_way() {
     let thread = rustix::thread::gettid();
     if let Err(error) = rustix::process::setpriority_process(Some(thread), COSTLY_NICENESS) {
-        tracing::debug!(%error, "costly work does not give way");
+        tracing::debug!(%error, "could not lower the priority of a thread for costly work");
     }
 }
 

@@ -32,7 +32,7 @@ pub use table::{
 };
 
 /// How much longer than a request's timeout the log must live, so that the orchestrator can still
-/// take in the timeout.
+/// process the timeout.
 pub const LOG_OUTLIVES: Duration = Duration::from_mins(1);
 
 impl Settings {

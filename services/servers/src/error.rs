@@ -6,7 +6,7 @@ pub enum Error {
     /// There is no such program.
     #[error("{0} is not on this machine: run `make tools`, or set {1} to a server that runs")]
     NotInstalled(&'static str, &'static str),
-    /// Somebody else listens there.
+    /// Another process listens on the port.
     #[error("127.0.0.1:{port}, where {program} is to listen, is in use: free it")]
     PortInUse {
         /// The program.
@@ -14,7 +14,7 @@ pub enum Error {
         /// The port.
         port: u16,
     },
-    /// It ended before it answered.
+    /// The program ended before it answered.
     #[error("{program} ended at once ({status}); its log is {}: {tail}", log.display())]
     Ended {
         /// The program.
@@ -26,32 +26,32 @@ pub enum Error {
         /// The last line of its log.
         tail: String,
     },
-    /// It did not answer in time.
+    /// The program did not answer in time.
     #[error("{program} did not answer within {seconds} s; its log is {}", log.display())]
     Silent {
         /// The program.
         program: &'static str,
-        /// How long was waited.
+        /// The time limit.
         seconds: u64,
         /// Its log.
         log: PathBuf,
     },
-    /// It ended again and again.
+    /// The program ended repeatedly.
     #[error("{program} ended {times} times within a minute; its log is {}", log.display())]
     KeepsEnding {
         /// The program.
         program: &'static str,
-        /// How often.
+        /// The number of ends.
         times: usize,
         /// Its log.
         log: PathBuf,
     },
-    /// Its folder or process could not be used.
+    /// The folder or process of the program could not be used.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The action that failed.
         what: String,
-        /// Why it failed.
+        /// The cause.
         source: std::io::Error,
     },
 }

@@ -1,5 +1,5 @@
-//! The servers that `fanfold up` and the tests start themselves: a real nats-server and a real
-//! redis-server on loopback, each a child process with its data in a folder of its own.
+//! The servers that `fanfold up` and the tests start: a real nats-server and a real redis-server on
+//! loopback. Each is a child process with a data folder of its own.
 
 mod error;
 mod memory;

@@ -1,15 +1,15 @@
-//! The memory of this machine, and how nats-server is to use it.
+//! The memory of this machine, and the share of nats-server.
 
 use std::fs;
 
-/// How much nats-server's heap may grow between two collections, in percent of what is in use. A
-/// collection looks at every subject and id that it knows of, a million of them where requests
-/// are kept for long; with Go's own 100 that is a third of its time then.
+/// How much nats-server's heap may grow between two collections, in percent of the live heap. A
+/// collection visits every subject and id, a million of them in a deployment with a long retention.
+/// With Go's default of 100, collections would take a third of its time there.
 const GROWTH_PERCENT: &str = "300";
-/// From this part of the memory on it collects as often as it takes to need no more.
+/// From this part of the memory on, nats-server collects as often as necessary to stay within it.
 const HEAP_PART: u64 = 2;
 
-/// The memory of the machine, and what a container lets its processes have of it, in bytes.
+/// The memory of the machine, and the limit of the container, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub machine: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// None where the system does not say.
+    /// Returns `None` if the system does not report its memory.
     pub fn found() -> Option<Self> {
         let machine = fs::read_to_string("/proc/meminfo").ok()?;
         let container = fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
@@ -36,12 +36,12 @@ impl Memory {
     }
 }
 
-/// What the environment of nats-server is to have, and what its configuration: nothing where the
-/// operator has told Go's runtime anything by `is_set`, or where there would be no bound.
+/// The environment and the configuration of nats-server. Empty if `is_set` finds a memory setting
+/// of the operator, or if the memory is unknown.
 pub(crate) struct Advice {
     pub environment: Vec<(&'static str, String)>,
-    /// How much the streams in memory may have. It is what nats-server takes by itself; told of a
-    /// limit of its heap it would take less.
+    /// The limit on streams in memory. It is nats-server's own default; with a limit on its heap,
+    /// nats-server would choose less.
     pub max_memory_store: Option<u64>,
 }
 
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn collections_are_seldom_and_bounded() {
+    fn garbage_collections_are_rare_and_bounded() {
         let advice = advice(Some(memory(4_000, 1_000)), |_| false);
         let heap = ("GOMEMLIMIT", "500".to_owned());
         assert_eq!(advice.environment, [("GOGC", "300".to_owned()), heap]);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_has_set_holds() {
+    fn memory_settings_of_the_operator_are_left_alone() {
         for set in ["GOGC", "GOMEMLIMIT"] {
             let advice = advice(Some(memory(4_000, 4_000)), |name| name == set);
             assert_eq!(advice.environment, []);

@@ -8,30 +8,30 @@ use crate::server::{Group, Server, Spec, take_port};
 use crate::staging::Staging;
 use crate::{Error, Port, find};
 
-/// Where it keeps the streams, in its folder.
+/// The path of the streams in the data folder.
 const STREAMS: &str = "jetstream/jetstream/$G/streams";
 
-/// A nats-server of one's own.
+/// An embedded nats-server.
 #[derive(Clone, Debug)]
 pub struct NatsServer {
-    /// Where its data and its configuration are.
+    /// The folder of the data and the configuration.
     pub folder: PathBuf,
-    /// The loopback port it listens on.
+    /// The loopback port of the server.
     pub port: Port,
-    /// When it syncs to disk: `always`, or an interval such as `100ms`.
+    /// The sync interval: `always`, or a duration such as `100ms`.
     pub sync_interval: String,
-    /// Its place in a cluster, for one that is not alone.
+    /// The cluster of the server, if it has one.
     pub cluster: Option<Cluster>,
-    /// Whose signals it gets.
+    /// The process group that receives the server's signals.
     pub group: Group,
-    /// Further lines of its configuration.
+    /// Further lines of the configuration.
     pub further: String,
 }
 
-/// A server's place in a cluster.
+/// The membership of a server in a cluster.
 #[derive(Clone, Debug)]
 pub struct Cluster {
-    /// Its name.
+    /// The name of the server.
     pub name: String,
     /// The loopback port for the other servers.
     pub port: u16,
@@ -40,7 +40,7 @@ pub struct Cluster {
 }
 
 impl NatsServer {
-    /// Starts it, and waits until it answers.
+    /// Starts the server, and waits until it answers.
     pub async fn start(&self) -> Result<Server, Error> {
         let program = find(&["nats-server"]);
         let program = program.ok_or(Error::NotInstalled("nats-server", "NATS_URL"))?;
@@ -66,14 +66,14 @@ impl NatsServer {
             group: self.group,
         })
         .await?;
-        // Those of a cluster stage in memory by themselves, where their streams have replicas.
+        // Clustered servers stage batches in memory by themselves, if their streams have replicas.
         if self.cluster.is_none() {
             server.stage(Staging::of(&folder, folder.join(STREAMS)));
         }
         Ok(server)
     }
 
-    /// What the server is configured with.
+    /// The configuration file of the server.
     fn config(&self, folder: &Path, port: u16, max_memory_store: Option<u64>) -> String {
         let name = self.cluster.as_ref().map_or("fanfold", |c| c.name.as_str());
         let queues = max_memory_store.map_or(String::new(), |bytes| {
@@ -103,7 +103,7 @@ impl NatsServer {
     }
 }
 
-/// A path as it stands between quotes in the server's configuration.
+/// A path in a form that fits between the quotes of the configuration.
 fn quotable(path: &Path) -> String {
     let path = path.display().to_string();
     path.replace('\\', "\\\\").replace('"', "\\\"")

@@ -5,14 +5,14 @@ use std::ops::Range;
 use crate::Error;
 use crate::error::io;
 
-/// The ports among which a free one is sought. By default the kernel gives none of them to an
-/// outgoing connection, so that no connection takes the port before its server listens, or while
-/// its server restarts.
+/// The range in which a free port is sought. By default the kernel gives none of these ports to an
+/// outgoing connection. So no connection takes the port before its server listens, or while its
+/// server restarts.
 const SOUGHT: Range<u16> = 15_000..32_000;
 /// How many ports are tried.
 const TRIES: u16 = 200;
 
-/// A loopback port that nobody listens on now.
+/// A loopback port without a listener.
 pub fn free_port() -> Result<u16, Error> {
     let span = u64::from(SOUGHT.end - SOUGHT.start);
     for _ in 0..TRIES {
@@ -30,14 +30,14 @@ pub fn free_port() -> Result<u16, Error> {
 /// The loopback port of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
-    /// This one; an error where it is taken.
+    /// This port; an error if it is in use.
     Fixed(u16),
-    /// This one, or a free one where it is taken. 0 is always a free one.
+    /// This port, or a free one if it is in use. 0 is always a free one.
     Usual(u16),
 }
 
 impl Port {
-    /// The number of a port that nobody listens on now.
+    /// The number of a port without a listener.
     pub(crate) fn choose(self, program: &'static str) -> Result<u16, Error> {
         let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
         match self {

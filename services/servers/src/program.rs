@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-/// Where the project keeps the programs it fetched itself (`make tools`).
+/// The folder of the programs that `make tools` fetched.
 const TOOLS: &str = ".tools/bin";
 
 /// The first of these programs that is in the project's own tools or on the PATH.

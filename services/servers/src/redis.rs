@@ -4,22 +4,22 @@ use crate::error::io;
 use crate::server::{Group, Server, Spec, take_port};
 use crate::{Error, Port, find};
 
-/// A Redis (or Valkey) server of one's own. It keeps snapshots only: what it loses in a crash
-/// is built again from the log.
+/// An embedded Redis (or Valkey) server. It keeps snapshots only. Data that it loses in a crash is
+/// rebuilt from the log.
 #[derive(Clone, Debug)]
 pub struct RedisServer {
-    /// Where its data is.
+    /// The folder of the data.
     pub folder: PathBuf,
-    /// The loopback port it listens on.
+    /// The loopback port of the server.
     pub port: Port,
-    /// Its loopback port for the other servers, for one of a cluster.
+    /// The loopback port for the other servers of a cluster.
     pub cluster_port: Option<u16>,
-    /// Whose signals it gets.
+    /// The process group that receives the server's signals.
     pub group: Group,
 }
 
 impl RedisServer {
-    /// Starts it, and waits until it answers.
+    /// Starts the server, and waits until it answers.
     pub async fn start(&self) -> Result<Server, Error> {
         let program = find(&["redis-server", "valkey-server"]);
         let program = program.ok_or(Error::NotInstalled("redis-server", "REDIS_URL"))?;
@@ -34,7 +34,7 @@ impl RedisServer {
             ("--save", "1800 1".into()),
             ("--appendonly", "no".into()),
             ("--maxmemory-policy", "noeviction".into()),
-            // A title of its own would hide the folder, by which a stale server is known.
+            // A process title would hide the folder, which identifies a stale server.
             ("--set-proc-title", "no".into()),
         ];
         let cluster = self.cluster_port.map(|port| {

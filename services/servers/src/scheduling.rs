@@ -1,6 +1,5 @@
-//! How the kernel shares the cores between the threads of servers and roles. Under the batch
-//! policy a thread that is woken lets the one that runs finish its turn, so that more is done at
-//! once and less is spent on changing over.
+//! The kernel's scheduling of the threads of servers and roles. Under the batch policy, a woken
+//! thread lets the running one finish its turn. This does more work with fewer context switches.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,12 +9,12 @@ use std::sync::OnceLock;
 /// Two of the kernel's policies, by its numbers (sched(7)).
 const OTHER: u32 = 0;
 const BATCH: u32 = 3;
-/// The policy's place in what proc(5) says of a thread, counted from after its name.
+/// The index of the policy among the fields of proc(5) after the thread's name.
 const POLICY: usize = 38;
 const THIS_THREAD: &str = "/proc/thread-self/stat";
 
-/// A command that runs a program under the batch policy, which its children get too. None where
-/// somebody chose a policy for this thread, or the batch policy cannot be had.
+/// A command that runs a program and its children under the batch policy. `None` if the user chose
+/// a policy for this thread, or if the batch policy is unavailable.
 #[must_use]
 pub fn in_batch(program: impl AsRef<OsStr>) -> Option<Command> {
     let mut command = command()?;
@@ -23,7 +22,8 @@ pub fn in_batch(program: impl AsRef<OsStr>) -> Option<Command> {
     Some(command)
 }
 
-/// Puts this thread, and the threads and processes that it starts, under the batch policy, likewise.
+/// Puts this thread, and the threads and processes that it starts, under the batch policy, under
+/// the same conditions.
 pub fn put_in_batch() {
     let thread = fs::read_link("/proc/thread-self");
     let thread = thread.as_ref().map(|path| path.file_name());
@@ -31,7 +31,7 @@ pub fn put_in_batch() {
         command.args(["--pid", "0"]).arg(thread);
         let done = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !done.as_ref().is_ok_and(std::process::ExitStatus::success) {
-            tracing::debug!(?done, "a thread is not put under the batch policy");
+            tracing::debug!(?done, "could not put a thread under the batch policy");
         }
     }
 }
@@ -49,7 +49,7 @@ fn chrt() -> Command {
     command
 }
 
-/// Whether it is there, is allowed, and does what it says.
+/// Whether the command exists, is permitted, and has the expected effect.
 fn can_be_had() -> bool {
     let mut probe = chrt();
     let probe = probe.args(["0", "cat", THIS_THREAD]).stderr(Stdio::null());
@@ -57,7 +57,7 @@ fn can_be_had() -> bool {
     said.is_ok_and(|said| policy(&String::from_utf8_lossy(&said.stdout)) == Some(BATCH))
 }
 
-/// The policy in what proc(5) says of a thread, whose name may have spaces and brackets.
+/// The policy in the proc(5) line of a thread, whose name may have spaces and brackets.
 fn policy(stat: &str) -> Option<u32> {
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(POLICY)?.parse().ok()
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(not(target_os = "linux"), ignore = "there is no such policy")]
-    fn what_is_run_in_batch_has_the_batch_policy() {
+    fn a_process_started_in_batch_has_the_batch_policy() {
         let said = in_batch("cat").unwrap().arg(THIS_THREAD).output().unwrap();
         assert_eq!(policy(&String::from_utf8_lossy(&said.stdout)), Some(BATCH));
         assert_eq!(now(), Some(OTHER));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_is_found_whatever_the_thread_is_called() {
+    fn the_scheduling_policy_is_read_whatever_the_name_of_the_thread() {
         let fields: Vec<String> = (3..=52).map(|field| field.to_string()).collect();
         let stat = format!("1 (a) b (c) {}", fields.join(" "));
         assert_eq!(policy(&stat), Some(41), "proc(5) calls it field 41");

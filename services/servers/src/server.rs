@@ -1,4 +1,4 @@
-//! A server as a child process: started, waited for until it answers, stopped in order.
+//! A server as a child process: start, wait for an answer, and orderly stop.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,31 +14,32 @@ use tokio::process::{Child, Command};
 use crate::error::io;
 use crate::{Error, Port, Staging, in_batch, stale};
 
-/// How long a server may take until it answers: one with much data reads it first.
+/// The time limit of a start. A server with much data reads it first.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// How often it is asked meanwhile.
+/// How often the server is probed during the start.
 const START_PROBE: Duration = Duration::from_millis(10);
 /// How long one probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a server may take to stop before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Whose signals a server gets.
+/// The process group that receives a server's signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Its own: Ctrl-C in a terminal is for its parent, which stops it in order.
+    /// A group of its own: Ctrl-C in a terminal reaches only the parent, which stops the server in
+    /// order.
     Own,
-    /// Its parent's: it goes when a test runner kills the test's group.
+    /// The parent's group: the server ends when a test runner kills the group of the test.
     Shared,
 }
 
-/// What to start, and how to tell that it answers.
+/// The program to start, and the probe of its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     pub name: &'static str,
     pub program: PathBuf,
     pub args: Vec<String>,
-    /// What its environment has beside ours.
+    /// The variables that the server has in addition to those of this process.
     pub environment: Vec<(&'static str, String)>,
     pub folder: PathBuf,
     pub port: u16,
@@ -48,7 +49,7 @@ pub(crate) struct Spec {
     pub group: Group,
 }
 
-/// A server that runs, and answered when it was started. It is killed when it is dropped.
+/// A server that runs, and answered when it was started. It is killed on drop.
 #[derive(Debug)]
 pub struct Server {
     spec: Spec,
@@ -70,7 +71,7 @@ fn pid_file(name: &str, folder: &Path) -> PathBuf {
     folder.join(format!("{name}.pid"))
 }
 
-/// Chooses the port of a server, after stopping the server of an earlier run, which would hold the
+/// Chooses the port of a server. First it stops the server of an earlier run, which would hold the
 /// port and the data.
 pub(crate) async fn take_port(name: &'static str, folder: &Path, port: Port) -> Result<u16, Error> {
     stale::stop(&pid_file(name, folder), folder).await;
@@ -90,7 +91,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts it again, on the same port and data, after it ended or was killed.
+    /// Restarts the server on the same port and data, after it ended or was killed.
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.kill().await;
         self.child = spawn(&self.spec)?;
@@ -99,64 +100,65 @@ impl Server {
         Ok(())
     }
 
-    /// Has it stage batches there from now on.
+    /// Makes the server stage batches in this folder from now on.
     pub(crate) fn stage(&mut self, staging: Staging) {
         self.staging = Some(Arc::new(staging));
         self.tend();
     }
 
-    /// Puts right what may go while it runs: whoever cleans `/dev/shm` does not know of it.
+    /// Repairs the staging folder of a running server, because a cleaner of `/dev/shm` may remove
+    /// it.
     pub(crate) fn tend(&self) {
         if let Some(staging) = &self.staging {
             staging.link();
         }
     }
 
-    /// What runs.
+    /// The name of the program.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.spec.name
     }
 
-    /// Where clients find it.
+    /// The URL for clients.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.spec.url
     }
 
-    /// Where it stages batches, for one that does so on disk by itself.
+    /// The staging folder, for a server that would stage batches on disk.
     #[must_use]
     pub fn staging(&self) -> Option<Arc<Staging>> {
         self.staging.clone()
     }
 
-    /// Its log.
+    /// The path of the log.
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.spec.log()
     }
 
-    /// Its process.
+    /// The id of the process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// Waits until it ends.
+    /// Waits until the server ends.
     pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
         self.child.wait().await
     }
 
-    /// Kills it at once, as a crash would.
+    /// Kills the server as a crash would.
     pub async fn kill(&mut self) {
-        // One that has ended already is what is wanted.
+        // It may have ended already.
         let _ = self.child.kill().await;
     }
 
-    /// Asks it to end, and kills it when it takes too long.
+    /// Terminates the server, and kills it if it takes too long.
     pub async fn stop(mut self) {
         if let Some(pid) = self.child.id().and_then(pid) {
-            // One that has ended already is what is wanted.
+            // It may have ended already.
             let _ = kill_process(pid, Signal::TERM);
         }
         let ended = tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await;
@@ -164,7 +166,7 @@ impl Server {
             tracing::warn!(server = self.spec.name, "it takes too long to stop; killed");
             self.kill().await;
         }
-        // A pid file without its process would be looked at in vain.
+        // A pid file without its process would be checked in vain.
         let _ = fs::remove_file(self.spec.pid_file());
     }
 

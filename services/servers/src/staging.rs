@@ -1,9 +1,10 @@
-//! Where a nats-server of one's own stages atomic batches: in memory.
+//! The staging of atomic batches in memory, for an embedded nats-server.
 //!
-//! Until a batch is whole, nats-server 2.15 keeps it in memory for a stream with replicas, but for
-//! one without in files that it makes, syncs and deletes for every batch, which takes longer than
-//! the sync of the stream itself. What is staged was promised to nobody, so its folder is a link
-//! into a file system that is in memory. Why this is safe: `docs/decisions/0017-batches-are-staged-in-memory.md`.
+//! Until a batch is complete, nats-server 2.15 keeps it in memory for a stream with replicas. For a
+//! stream without replicas it makes, syncs and deletes files for every batch, which takes longer
+//! than the sync of the stream itself. Staged messages were promised to nobody. So their folder is
+//! a link into a file system in memory. See `docs/decisions/0017-batches-are-staged-in-memory.md`
+//! for why this is safe.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -13,21 +14,21 @@ use std::sync::{Mutex, PoisonError};
 
 use tempfile::{Builder, TempDir};
 
-/// A file system in memory, as Linux has it.
+/// The file system in memory of Linux.
 const MEMORY: &str = "/dev/shm";
-/// Where nats-server stages batches, in the folder of each stream.
+/// The folder of staged batches, within the folder of each stream.
 const BATCHES: &str = "batches";
 
-/// The staging of one server; on disk again when it is dropped.
+/// The staging of one server. After a drop, batches are staged on disk again.
 #[derive(Debug)]
 pub struct Staging {
     streams: PathBuf,
-    /// Locked while streams are led there: a server may be started again meanwhile.
+    /// Locked while links are made, because the server may restart meanwhile.
     memory: Option<Mutex<TempDir>>,
 }
 
 impl Staging {
-    /// For the server of this folder, where its streams are in `streams`, once they are there.
+    /// The staging for the server of this folder, whose streams will be in `streams`.
     pub(crate) fn of(folder: &Path, streams: PathBuf) -> Self {
         let memory = memory_of(folder);
         if let Err(error) = &memory {
@@ -39,15 +40,15 @@ impl Staging {
         }
     }
 
-    /// Stages the batches of every stream there is now in memory: a server that starts takes some
-    /// of the links away. Where it cannot be done they are staged on disk, which is only slower.
+    /// Stages the batches of every present stream in memory. A server that starts removes some of
+    /// the links. If a link cannot be made, batches are staged on disk, which is only slower.
     pub fn link(&self) {
         let Some(memory) = &self.memory else { return };
         let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
         for stream in self.streams() {
             if let Err(error) = lead(&stream, memory.path()) {
                 let stream = stream.display();
-                tracing::debug!(%stream, %error, "its batches are staged on disk");
+                tracing::debug!(%stream, %error, "the batches of a stream are staged on disk");
             }
         }
     }
@@ -65,21 +66,21 @@ impl Drop for Staging {
         for stream in self.streams() {
             let link = stream.join(BATCHES);
             if fs::read_link(&link).is_ok_and(|to| to.starts_with(memory.path())) {
-                // One that stays leads nowhere, and is taken away at the next start.
+                // A link that stays is dangling, and the next start removes it.
                 let _ = fs::remove_file(link);
             }
         }
     }
 }
 
-/// A new folder in memory, for nobody else to look into. Its name says which server it is for, so
-/// that what was left of one that was killed is found; a copy of a server's data is another.
+/// A new private folder in memory. Its name identifies the server, so that the folder of a killed
+/// server is found. A copy of a server's data has another name.
 fn memory_of(folder: &Path) -> io::Result<TempDir> {
     let place = fs::metadata(folder)?;
     let prefix = format!("fanfold-{}-{}-", place.dev(), place.ino());
     for left in fs::read_dir(MEMORY)?.flatten() {
         if left.file_name().to_string_lossy().starts_with(&prefix) {
-            // What is not ours cannot be removed, and is of no use to us.
+            // A folder of another user cannot be removed, and is of no use here.
             let _ = fs::remove_dir_all(left.path());
         }
     }
@@ -89,7 +90,7 @@ fn memory_of(folder: &Path) -> io::Result<TempDir> {
     builder.tempdir_in(MEMORY)
 }
 
-/// Leads the batches of a stream into memory, or leaves them on disk after an error.
+/// Links the batches of a stream into memory, or leaves them on disk after an error.
 fn lead(stream: &Path, memory: &Path) -> io::Result<()> {
     let staging = memory.join(stream.file_name().unwrap_or_default());
     let link = stream.join(BATCHES);
@@ -97,14 +98,14 @@ fn lead(stream: &Path, memory: &Path) -> io::Result<()> {
         return Ok(());
     }
     if staging.is_dir() {
-        // The server was killed in the middle of these, and has had its look at them.
+        // The server was killed in the middle of these batches, and has recovered since.
         fs::remove_dir_all(&staging)?;
     }
     let made = fs::create_dir(&staging);
     match fs::symlink_metadata(&link) {
-        // It leads elsewhere, or nowhere.
+        // The link has another target, or none.
         Ok(was) if was.is_symlink() => fs::remove_file(&link)?,
-        // On disk it stays where there is no memory: the server may be at work in it.
+        // Without memory the folder on disk stays, because the server may be using it.
         Ok(_) if made.is_ok() => fs::remove_dir_all(&link)?,
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! A server that outlived a parent that was killed: it would hold the port and the data.
+//! Stops a stale server, which outlived its killed parent: it would hold the port and the data.
 
 use std::fs;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long it may take to end before it is killed.
+/// How long the server may take to end before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is looked at meanwhile.
+/// How often the process is checked meanwhile.
 const STOP_PROBE: Duration = Duration::from_millis(20);
 
-/// Stops the server that a pid file names, where it still is one that works in `folder`.
+/// Stops the server that a pid file names, if the process still works in `folder`.
 pub async fn stop(pid_file: &Path, folder: &Path) {
     let Some((number, pid)) = named(pid_file) else {
         return;
@@ -23,7 +23,7 @@ pub async fn stop(pid_file: &Path, folder: &Path) {
         pid = number,
         "a server of an earlier run is still there; stopping it"
     );
-    // One that ends meanwhile is what is wanted.
+    // It may have ended already.
     let _ = kill_process(pid, Signal::TERM);
     let gone = async {
         while works_in(number, folder) {
@@ -40,7 +40,7 @@ fn named(pid_file: &Path) -> Option<(i32, Pid)> {
     Some((number, Pid::from_raw(number)?))
 }
 
-/// Whether the process names the folder in its command line: pids are used again.
+/// Whether the process has the folder in its command line. The kernel reuses pids.
 fn works_in(number: i32, folder: &Path) -> bool {
     let folder = folder.to_string_lossy().into_owned();
     fs::read(format!("/proc/{number}/cmdline"))

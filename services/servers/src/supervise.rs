@@ -3,16 +3,16 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, Server};
 
-/// How often a server may end within [`WINDOW`] before nobody starts it again.
+/// How often a server may end within [`WINDOW`] before it is given up.
 const ENDS_MAX: usize = 5;
 /// See [`ENDS_MAX`].
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// How often it is looked whether something about a server is to be put right.
+/// How often the staging of a server is checked.
 const TEND_EVERY: Duration = Duration::from_secs(2);
 
-/// Starts a server again whenever it ends, until `stop` is there; then stops it in order. An
-/// error says that it keeps ending.
+/// Restarts a server whenever it ends, until `stop` completes, and then stops it in order. An error
+/// says that it ends repeatedly.
 pub async fn supervise(mut server: Server, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let mut ends: VecDeque<Instant> = VecDeque::new();
     tokio::pin!(stop);

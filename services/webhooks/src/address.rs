@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn callbacks_that_lead_inside_are_refused() {
+    async fn callbacks_to_internal_addresses_are_refused() {
         for url in [
             "http://example.com/",
             "https://127.0.0.1/",

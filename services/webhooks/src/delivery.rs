@@ -74,7 +74,7 @@ impl Sender {
             Ok(Answer::Again(pause)) => self.again(event, sequence, pause).await,
             Ok(Answer::Never) => event.terminate().await,
             Err(error) => {
-                tracing::warn!(%error, "a webhook is looked at again");
+                tracing::warn!(%error, "the event of a webhook will be processed again");
                 self.again(event, sequence, LOOK_AGAIN).await
             }
         };
@@ -89,7 +89,7 @@ impl Sender {
     }
 
     async fn give_up(&self, event: &Delivery, reason: String) -> Result<Answer, Error> {
-        tracing::warn!(subject = event.subject(), reason, "webhook is given up");
+        tracing::warn!(subject = event.subject(), reason, "a webhook is given up");
         let reason = Error::Refused(reason);
         self.dead_letters.set_aside(event, &reason).await?;
         Ok(Answer::Never)
@@ -106,7 +106,7 @@ impl Sender {
                 Ok(done) => return done,
                 Err(_) => {
                     if let Err(error) = event.in_progress().await {
-                        tracing::debug!(%error, "no sign of life could be sent");
+                        tracing::debug!(%error, "could not extend the ack wait of a webhook");
                     }
                 }
             }
@@ -196,12 +196,12 @@ impl Sender {
         let id = event.header("ce-id").unwrap_or_default();
         let reason = match self.post(event, url).await {
             Ok(()) => {
-                tracing::info!(id, attempt, "webhook delivered");
+                tracing::info!(id, attempt, "delivered a webhook");
                 return Ok(Answer::Done);
             }
             Err(Failure::Transient(reason)) if attempt < self.attempts => {
                 let pause = self.pause_after(attempt);
-                tracing::info!(id, attempt, reason, ?pause, "webhook is tried again");
+                tracing::info!(id, attempt, reason, ?pause, "a webhook will be tried again");
                 return Ok(Answer::Again(pause));
             }
             Err(Failure::Transient(reason) | Failure::Permanent(reason)) => reason,

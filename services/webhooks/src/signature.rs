@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_long_enough_and_says_what_it_is() {
+    fn a_secret_has_a_minimum_length_and_the_standard_prefix() {
         for wrong in [
             "",
             "whsec_",

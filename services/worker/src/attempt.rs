@@ -125,7 +125,7 @@ async fn execute(
         Ok(result) => succeed(context, task, result, span).await,
         Err(Unfinished::GivenBack(error)) => Err(error),
         Err(Unfinished::Failed(fault)) if cancelled.is_cancelled() => {
-            tracing::info!(task = %task.id, code = fault.code, "stopped");
+            tracing::info!(task = %task.id, code = fault.code, "stopped a task");
             Ok(Answer::Never)
         }
         Err(Unfinished::Failed(fault)) => Box::pin(fail(context, task, fault, span)).await,
@@ -168,7 +168,9 @@ pub async fn keep_lease<T>(
         }
         match task.delivery.in_progress().await {
             Ok(()) => heard = Instant::now(),
-            Err(error) => tracing::debug!(task = %task.id, %error, "no sign of life could be sent"),
+            Err(error) => {
+                tracing::debug!(task = %task.id, %error, "could not extend the lease of a task");
+            }
         }
     }
 }
@@ -308,7 +310,7 @@ async fn fail_without_lease(
     span: Span,
 ) -> Result<Answer, Error> {
     tracing::warn!(
-        task = %task.id, attempt = task.attempt.get(), code = fault.code, "failed after its lease"
+        task = %task.id, attempt = task.attempt.get(), code = fault.code, "an attempt failed after its lease had expired"
     );
     let next = Next::RetryAt(Timestamp::now());
     let verdict = request::Verdict::Failed { fault, next };

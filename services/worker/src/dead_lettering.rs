@@ -31,7 +31,7 @@ pub async fn give_up(
     span: Span,
 ) -> Result<Answer, Error> {
     tracing::warn!(
-        task = %task.id, attempt = task.attempt.get(), code = fault.code, "given up: {}", fault.message
+        task = %task.id, attempt = task.attempt.get(), code = fault.code, "a task is given up: {}", fault.message
     );
     let letter = DeadLetter {
         task: task.id,
@@ -85,21 +85,21 @@ pub async fn report_again(
     Ok(Answer::Never)
 }
 
-/// Sets an unreadable task message aside, so that it blocks nothing. The task is given up, so that
-/// its request ends and names the cause.
+/// Stores an unreadable task message as a dead letter, so that it blocks nothing. The task is given
+/// up, so that its request ends and names the cause.
 pub async fn set_aside(context: &WorkerContext, unreadable: &Unreadable) {
     let Unreadable { delivery, error } = unreadable;
-    tracing::error!(%error, "a task is set aside");
+    tracing::error!(%error, "a task message cannot be read and becomes a dead letter");
     let answered = match set_aside_and_report(context, delivery, error).await {
         Ok(_) => delivery.terminate().await,
         Err(_) => delivery.nak(UNREPORTED_PAUSE).await,
     };
     if let Err(error) = answered {
-        tracing::debug!(%error, "it comes again");
+        tracing::debug!(%error, "a task message will be delivered again");
     }
 }
 
-/// Sets a task message aside and reports its task as given up.
+/// Stores a task message as a dead letter and reports its task as given up.
 pub async fn set_aside_and_report(
     context: &WorkerContext,
     delivery: &Delivery,

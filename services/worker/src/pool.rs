@@ -70,7 +70,7 @@ pub async fn run(
         // Suspects that wait to run alone do not count against the concurrency.
         pull.hold_at_most(context.task_type.concurrency + context.quarantine.waiting());
         if let Err(error) = pull.ask().await {
-            tracing::debug!(%error, "the broker cannot be asked for tasks");
+            tracing::debug!(%error, "the worker could not request tasks from the broker");
         }
         tokio::select! {
             task = pull.next() => match task {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_stops_its_run_and_those_before_and_no_later_one() {
+    fn a_notice_stops_its_run_and_earlier_ones_but_no_later_one() {
         let mut running = Running::default();
         let (one, other) = (request(), request());
         let tokens: Vec<_> = (0..3)

@@ -83,7 +83,7 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(
             Error::Missing(_) => return Err(lost(FailureCode::PayloadMissing, &error)),
             Error::Corrupt { .. } => return Err(lost(FailureCode::PayloadUnreadable, &error)),
             Error::TooLarge { .. } => return Err(lost(FailureCode::PayloadTooLarge, &error)),
-            _ => tracing::warn!(%error, ?pause, "a payload is not to be had yet"),
+            _ => tracing::warn!(%error, ?pause, "a payload is not available yet"),
         }
         tokio::select! {
             goes_on = context.shutdown.pause(pause) => if !goes_on {

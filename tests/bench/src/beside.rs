@@ -1,4 +1,4 @@
-//! Full load beside `fanfold replay verify --all`: how much the reading slows it.
+//! Full load next to `fanfold replay verify --all`: how much the scan slows the load.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::load::{self, Expect};
 use crate::measure::{SETTINGS, binary};
 use crate::workload::Workload;
 
-/// How long each stretch is, one alone and one beside the reading by turns.
+/// How long each measurement takes. Measurements with and without the scan alternate.
 const STRETCH: Duration = Duration::from_secs(10);
-/// How many of each.
+/// How many measurements of each kind are made.
 const ROUNDS: usize = 4;
 
 #[allow(clippy::cast_precision_loss)] // Counts of a bench are far below 2^52.
@@ -27,7 +27,7 @@ pub async fn run(workload: &Workload, sync: &'static str) {
     load().await;
     let (mut alone, mut beside, mut readings) = (0, 0, 0);
     for round in 0..ROUNDS {
-        // By turns which is first: the machine and the log change with time.
+        // Alternate which one comes first, because the machine and the log change with time.
         if round % 2 == 0 {
             alone += load().await.len();
         }
@@ -55,7 +55,7 @@ pub async fn run(workload: &Workload, sync: &'static str) {
     );
 }
 
-/// Reads all of the log and compares it with the views. What has not ended yet may differ.
+/// Scans the whole log and compares it with the views. Views of running requests may differ.
 async fn verify(world: &World) {
     let verified = Command::new(binary())
         .args(["replay", "verify", "--all"])

@@ -1,10 +1,10 @@
-//! As much of an HTTP client as the load needs, so that the callers cost little of the machine.
+//! A minimal HTTP client for the load, so that the callers cost little of the machine.
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// One kept connection.
+/// A persistent connection.
 pub struct Caller {
     stream: TcpStream,
     buffer: BytesMut,

@@ -1,4 +1,5 @@
-//! Callers: closed-loop, each with its next request as soon as it has its answer; or at a rate.
+//! Callers: closed-loop, where each sends its next request as soon as it has its answer, or at a
+//! rate.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::http::Caller;
 use crate::workload::Workload;
 
-/// What is submitted, and the one right answer.
+/// The submitted document, and its only right answer.
 #[derive(Clone)]
 pub struct Expect {
     pub document: String,
@@ -24,7 +25,8 @@ impl Expect {
         }
     }
 
-    /// A wrong answer ends the bench: a figure for wrong answers is none.
+    /// Checks an answer. A wrong answer ends the bench, because a figure for wrong answers is
+    /// worthless.
     fn check(&self, answer: &crate::http::Answer) {
         let body = std::str::from_utf8(&answer.body).unwrap();
         assert_eq!(answer.status, 200, "{body}");
@@ -34,7 +36,8 @@ impl Expect {
     }
 }
 
-/// So many callers for so long; gives the time of each answered request, at least one a caller.
+/// Runs this many callers for this long. Returns the time of each answered request, at least one
+/// for each caller.
 pub async fn closed(
     address: &str,
     expect: &Expect,
@@ -64,8 +67,8 @@ pub async fn closed(
     all
 }
 
-/// Submissions at a rate, without waiting for their ends; gives the time of each 202, and waits
-/// until all have ended.
+/// Submits at a rate, without waiting for the ends. Returns the time of each 202 after all requests
+/// have ended.
 pub async fn at_rate(address: &str, expect: &Expect, rate: f64, length: Duration) -> Vec<Duration> {
     const CONNECTIONS: u32 = 16;
     let mut running = JoinSet::new();
@@ -80,7 +83,7 @@ pub async fn at_rate(address: &str, expect: &Expect, rate: f64, length: Duration
             while due < begun + length {
                 tokio::time::sleep_until(due.into()).await;
                 let answer = caller.submit(&expect.document, false).await;
-                // From when it was due: a caller that is held up does not hide it.
+                // Measure from the due time, so that a delayed caller does not hide its delay.
                 times.push(due.elapsed());
                 assert_eq!(answer.status, 202);
                 let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
@@ -98,17 +101,17 @@ pub async fn at_rate(address: &str, expect: &Expect, rate: f64, length: Duration
     all
 }
 
-/// What callers have heard lately.
+/// The answers that callers have received recently.
 #[derive(Default)]
 pub struct Heard {
     pub answered: Vec<Duration>,
-    /// How often the answer was 503.
+    /// The number of 503 answers.
     pub refused: u64,
 }
 
-/// Submissions at a rate whatever becomes of them, from enough connections that few are late by
-/// their fault.
-/// Each answer is told as it comes; one that is not a 503 must be right.
+/// Submits at a rate, whatever the answers, over enough connections that few submissions are late
+/// because of the callers. Each answer is passed on as it comes. An answer other than 503 must be
+/// right.
 pub async fn open(
     address: &str,
     expect: &Expect,
@@ -117,7 +120,7 @@ pub async fn open(
     wait: bool,
     heard: Arc<Mutex<Heard>>,
 ) {
-    // Far more than are let in at once: it is the program that is to say no, not its caller.
+    // Far more than the API admits at once: the program must refuse submissions, not its caller.
     const CONNECTIONS: u32 = 4_096;
     let mut running = JoinSet::new();
     let begun = Instant::now();
@@ -163,7 +166,7 @@ async fn until_succeeded(caller: &mut Caller, id: &str) {
     }
 }
 
-/// The time below which this share of the times is, in milliseconds.
+/// The quantile of these times at this share, in milliseconds.
 pub fn quantile(times: &mut [Duration], share: f64) -> f64 {
     if times.is_empty() {
         return 0.0;

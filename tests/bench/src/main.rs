@@ -1,5 +1,5 @@
-//! `make bench`: the real program on fresh data under load, in both durability settings, beside
-//! what the broker alone does with the same messages. Every answer is checked.
+//! `make bench`: the real program on fresh data under load, in both durability settings, compared
+//! with the rate of the broker alone for the same messages. Every answer is checked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod beside;
@@ -19,14 +19,14 @@ use measure::Row;
 use over_time::Steady;
 use workload::Workload;
 
-/// How long each part of a run takes.
+/// The durations of the parts of a run.
 #[derive(Clone, Copy)]
 pub struct Lengths {
-    /// Sixty-four callers.
+    /// With sixty-four callers.
     pub closed: Duration,
-    /// One caller.
+    /// With one caller.
     pub alone: Duration,
-    /// Submissions at half of the full rate.
+    /// With submissions at half of the full rate.
     pub half: Duration,
 }
 
@@ -89,8 +89,8 @@ async fn main() {
     }
 }
 
-/// `--soak SECONDS` is 80 % of full load, `--overload SECONDS` twice full load, which is measured
-/// before for two minutes and a half; `--rate R` is a rate instead.
+/// `--soak SECONDS` runs at 80 % of full load, `--overload SECONDS` at twice full load. The full
+/// load is measured first, for two and a half minutes; `--rate R` gives a rate instead.
 fn steady(value: impl Fn(&str) -> Option<f64>) -> Option<Steady> {
     let soak = value("--soak").map(|seconds| (seconds, 0.8));
     let (seconds, share) = soak.or_else(|| Some((value("--overload")?, 2.0)))?;

@@ -11,14 +11,14 @@ use crate::raw::{self, Traffic};
 use crate::workload::Workload;
 use crate::{Lengths, old, process};
 
-/// What the program is started with.
+/// The settings of the program under test.
 pub const SETTINGS: [(&str, &str); 3] = [
     ("EXECUTOR", "noop"),
     ("RUST_LOG", "warn"),
     ("WORKER_CONCURRENCY", "256"),
 ];
 
-/// What was measured.
+/// The measurements of one workload.
 #[derive(Serialize)]
 pub struct Row {
     pub workload: &'static str,
@@ -32,12 +32,12 @@ pub struct Row {
     pub alone_p99_ms: f64,
     pub submit_p50_ms: f64,
     pub submit_p99_ms: f64,
-    /// By process, for a thousand tasks at full load.
+    /// The processor seconds of each process for a thousand tasks at full load.
     pub cpu_s_per_1000_tasks: Vec<(&'static str, f64)>,
     pub peak_mib: Vec<(&'static str, f64)>,
     pub log_bytes_per_request: f64,
     pub messages_per_request: f64,
-    /// What the broker alone does with the same messages.
+    /// The rate of the broker alone with the same messages.
     pub raw_requests_per_s: f64,
     pub share_of_raw: f64,
 }
@@ -82,7 +82,7 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths, old:
         load::at_rate(address, &expect, rate / 2.0, lengths.half).await
     };
     let peak_mib = watched.iter().map(|w| (w.name, w.peak_mib())).collect();
-    // The broker alone is to have the machine alone.
+    // The measurement of the broker alone must have the machine to itself.
     drop(program);
     drop(world);
     let raw_requests_per_s = raw::rate(sync, &traffic, requests).await;
@@ -107,7 +107,7 @@ pub async fn run(workload: &Workload, sync: &'static str, lengths: Lengths, old:
     }
 }
 
-/// The program beside this one.
+/// The program that was built next to this one.
 pub fn binary() -> String {
     let mut path: PathBuf = std::env::current_exe().unwrap();
     path.set_file_name("fanfold");

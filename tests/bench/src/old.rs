@@ -1,4 +1,4 @@
-//! Old requests: whether a request costs more where the log holds many that have ended.
+//! Old requests: whether a request costs more if the log holds many ended ones.
 
 use std::time::Instant;
 
@@ -12,10 +12,10 @@ use harness::World;
 use jiff::Timestamp;
 use nats::{Connection, Log, Options, Topology};
 
-/// How many are written at once.
+/// How many requests are written at once.
 const AT_ONCE: usize = 1_000;
 
-/// Writes so many ended requests into the log of a world.
+/// Writes this many ended requests into the log of a world.
 pub async fn fill(world: &World, requests: usize) {
     let connection = Connection::open(&Options::new(world.nats_url(), "old")).await;
     let connection = connection.unwrap();
@@ -37,7 +37,7 @@ pub async fn fill(world: &World, requests: usize) {
     eprintln!("{requests} old requests in {:?}", begun.elapsed());
 }
 
-/// Waits until the program has worked through what it found.
+/// Waits until the program has processed the log that it found.
 pub async fn until_caught_up(world: &World) {
     let begun = Instant::now();
     let jetstream = world.jetstream().await;

@@ -11,12 +11,12 @@ use crate::measure::{SETTINGS, binary};
 use crate::process;
 use crate::workload::Workload;
 
-/// What the log and the views are kept for, so that the run sees them go.
+/// The retention of the log and of the views: short, so that the run includes deletions.
 const KEPT: Duration = Duration::from_mins(2);
-/// How long is measured what full load is, once as much is deleted as is written.
+/// How long the full load is measured, once deletions keep pace with writes.
 const FULL_LOAD: Duration = Duration::from_secs(30);
 
-/// What happened within one stretch.
+/// The measurements of one period.
 #[derive(Serialize)]
 pub struct Stretch {
     pub second: u64,
@@ -24,20 +24,20 @@ pub struct Stretch {
     pub refused_per_s: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
-    /// By process: how much of a core, and MiB.
+    /// By process: the share of a core, and the memory in MiB.
     pub cores: Vec<(&'static str, f64)>,
     pub mib: Vec<(&'static str, f64)>,
-    /// Commits in the log, commits the orchestrator has yet to be given, tasks, MiB in Redis.
+    /// Commits in the log, commits not yet delivered to the orchestrator, tasks, MiB in Redis.
     pub log: u64,
     pub backlog: u64,
     pub tasks: u64,
     pub redis_mib: f64,
 }
 
-/// A part of full load, as it was measured just before, for so long.
+/// A share of the measured full load, for this long.
 pub struct Steady {
     pub share: f64,
-    /// Given by the caller instead of measured.
+    /// The rate that the user gave instead of a measurement.
     pub rate: Option<f64>,
     pub length: Duration,
     pub every: Duration,
@@ -79,7 +79,7 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     for process in &mut watched {
         process.cpu_seconds();
     }
-    // One stretch more than the load takes shows what is left of it.
+    // One period longer than the load, to show the remaining work.
     while begun.elapsed() < steady.length + steady.every {
         tokio::time::sleep(steady.every).await;
         let mut now = std::mem::take(&mut *heard.lock().unwrap());
@@ -108,8 +108,8 @@ pub async fn run(workload: &Workload, sync: &'static str, steady: &Steady) -> Ve
     stretches
 }
 
-/// How many requests a second so many callers have done that each wait for their results, once as
-/// much is deleted by its age as is written: deleting is work too.
+/// The requests per second of this many callers that each wait for their results. The measurement
+/// starts once deletions by age keep pace with writes, because deleting is work too.
 #[allow(clippy::cast_precision_loss)]
 async fn full_load(address: &str, expect: &Expect, callers: usize) -> f64 {
     eprintln!("measuring full load with retention at work, which takes {KEPT:?} to begin …");

@@ -1,17 +1,17 @@
-//! What a process uses, as Linux counts it.
+//! The resource use of processes, as Linux counts it.
 
 use std::fs;
 
 use harness::{Program, World};
 
-/// A process that is watched.
+/// A watched process.
 pub struct Watched {
     pub name: &'static str,
     pid: u32,
     before: f64,
 }
 
-/// Everything that a measured program runs on, and whoever loads it.
+/// Every process that a measurement involves: the program, its servers, and the callers.
 pub fn all(program: &Program, world: &mut World) -> [Watched; 4] {
     let (nats, redis) = world.pids();
     [
@@ -34,18 +34,18 @@ impl Watched {
         }
     }
 
-    /// The CPU seconds since it is watched, or since this was asked last.
+    /// The CPU seconds since the watch began, or since the last call.
     pub fn cpu_seconds(&mut self) -> f64 {
         let now = cpu_seconds(self.pid);
         now - std::mem::replace(&mut self.before, now)
     }
 
-    /// The most memory it ever held, in MiB.
+    /// The peak memory of the process, in MiB.
     pub fn peak_mib(&self) -> f64 {
         self.status_mib("VmHWM:")
     }
 
-    /// The memory it holds now, in MiB.
+    /// The present memory of the process, in MiB.
     pub fn mib(&self) -> f64 {
         self.status_mib("VmRSS:")
     }
@@ -60,7 +60,7 @@ impl Watched {
 
 fn cpu_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name may hold anything, so the fields are counted from behind it.
+    // The name may contain anything, so count the fields after it.
     let fields: Vec<&str> = stat
         .rsplit(')')
         .next()

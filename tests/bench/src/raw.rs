@@ -1,5 +1,5 @@
-//! What the broker alone does with the same number and size of messages: published with many in
-//! flight, and those that Fanfold consumes consumed and acked.
+//! The rate of the broker alone for the same number and size of messages. All messages are
+//! published with many in flight, and those that Fanfold consumes are consumed and acked.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use harness::World;
 
 /// How many publishes are in flight.
 const IN_FLIGHT: usize = 1_000;
-/// The most messages of a stream that are sent: the rate is the same for more.
+/// How many messages of a stream are sent. More would not change the rate.
 const MOST: u64 = 60_000;
 
-/// What went through each stream.
+/// The traffic of each stream.
 pub struct Traffic(Vec<Through>);
 
 struct Through {
@@ -20,11 +20,11 @@ struct Through {
     storage: stream::StorageType,
     messages: u64,
     bytes: u64,
-    /// The size of a task, which its queue does not keep.
+    /// The size of a task message. The queue does not keep it.
     task_bytes: usize,
 }
 
-/// How often each message of a stream is consumed and acked.
+/// How many consumers read and ack each message of a stream.
 fn consumers(stream: &str) -> usize {
     match stream {
         "TASKS" | "REPORTS" => 1,
@@ -82,7 +82,8 @@ impl Traffic {
 }
 
 impl Through {
-    /// The size of a message; a work queue keeps none, so that of a task or report is given.
+    /// The size of a message. A work queue keeps none, so the caller gives the size of a task or
+    /// report.
     fn size(&self) -> usize {
         match self.name.as_str() {
             "TASKS" => self.task_bytes,
@@ -94,7 +95,7 @@ impl Through {
     }
 }
 
-/// Requests a second of the broker alone, on fresh data of its own.
+/// Requests per second of the broker alone, on fresh data.
 #[allow(clippy::cast_precision_loss)] // Counts of a bench are far below 2^52.
 pub async fn rate(sync: &str, traffic: &Traffic, requests: usize) -> f64 {
     let world = World::own_that_syncs(sync).await;

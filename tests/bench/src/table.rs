@@ -1,4 +1,4 @@
-//! The one table.
+//! The result table.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What is submitted.
+//! The workloads: kinds of submitted requests.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ pub struct Workload {
     pub name: &'static str,
     pub groups: usize,
     pub tasks: usize,
-    /// The size of a task document, about.
+    /// The approximate size of a task document, in bytes.
     pub task_bytes: usize,
     /// Whether the bytes are in each valuation, rather than once in the document.
     pub each: bool,
@@ -51,7 +51,7 @@ impl Workload {
         ]
     }
 
-    /// Whether it is big enough to be looked at one by one only.
+    /// Whether its requests are so large that they are only measured one by one.
     pub fn is_big(&self) -> bool {
         self.callers == 1
     }
@@ -79,7 +79,7 @@ impl Workload {
         )
     }
 
-    /// The one right answer.
+    /// The only right response.
     pub fn response(&self) -> String {
         let filler = "x".repeat(self.task_bytes - 300);
         let shared = if self.each { "" } else { filler.as_str() };

@@ -4,7 +4,7 @@ use harness::World;
 use super::scene::{Scene, document};
 
 #[tokio::test]
-async fn without_redis_and_without_the_api_the_log_still_speaks() {
+async fn replay_reads_the_log_without_redis_and_without_the_api() {
     let mut scene = Scene::in_world(World::own().await).await;
     let id = scene.request(&["ok", "boom"], "failed").await;
     scene.program.kill().await;
@@ -33,7 +33,7 @@ async fn without_redis_and_without_the_api_the_log_still_speaks() {
 }
 
 #[tokio::test]
-async fn a_log_that_breaks_its_invariants_is_found_by_kind() {
+async fn every_broken_invariant_of_a_log_is_reported_by_kind() {
     let mut scene = Scene::start().await;
     let late = scene.request(&["ok"], "succeeded").await;
     let missing = scene.request(&["ok", "boom"], "failed").await;
@@ -87,7 +87,7 @@ async fn a_log_that_breaks_its_invariants_is_found_by_kind() {
 }
 
 #[tokio::test]
-async fn a_commit_that_cannot_be_read_is_a_finding_and_all_else_is_verified() {
+async fn an_unreadable_commit_is_a_finding_and_all_else_is_verified() {
     let mut scene = Scene::start().await;
     let id = scene.request(&["ok"], "succeeded").await;
     scene.request(&["ok", "boom"], "failed").await;
@@ -143,7 +143,7 @@ async fn reading_leaves_no_consumer_behind() {
 }
 
 #[tokio::test]
-async fn a_task_document_that_is_not_what_was_sent_is_a_finding() {
+async fn a_task_document_that_differs_from_the_sent_one_is_a_finding() {
     let scene = Scene::start().await;
     let id = scene.request(&["boom"], "failed").await;
     scene.replay(&["task", &id, "0", "1"]).await.expect(0);

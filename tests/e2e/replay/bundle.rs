@@ -54,7 +54,7 @@ async fn a_bundle_is_decided_again_without_any_server_and_a_changed_rule_makes_i
 }
 
 #[tokio::test]
-async fn a_bundle_that_was_tampered_with_says_so_at_the_first_event() {
+async fn a_tampered_bundle_differs_at_the_first_event() {
     let scene = Scene::start().await;
     let id = scene.request(&["ok", "boom"], "failed").await;
     let file = exported(&scene, &[&id]).await;

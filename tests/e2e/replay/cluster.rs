@@ -6,7 +6,7 @@ use harness::{RedisCluster, Valuer, World};
 use super::scene::{Scene, document, value};
 
 #[tokio::test]
-async fn on_a_cluster_the_views_are_written_verified_and_built_anew_as_on_one_server() {
+async fn on_a_redis_cluster_the_views_are_written_verified_and_rebuilt_as_on_one_server() {
     let cluster = RedisCluster::start().await;
     let url = cluster.url();
     let (world, valuer) = (World::start().await, Valuer::start(value).await);
@@ -40,7 +40,7 @@ async fn on_a_cluster_the_views_are_written_verified_and_built_anew_as_on_one_se
     );
     counts.expect(0);
 
-    // A projector that runs would build the views again by itself, sooner or later.
+    // A running projector would eventually rebuild the views by itself.
     scene.program.kill().await;
     for node in 0..3 {
         let redis = &mut cluster.node(node).await;
@@ -53,7 +53,7 @@ async fn on_a_cluster_the_views_are_written_verified_and_built_anew_as_on_one_se
         scene.replay_with(&verify, &there).await.expect(0);
     }
 
-    // One on every server: the walk over the keys comes to all of them.
+    // One on every server: the scan of the keys reaches all of them.
     let ghosts: Vec<RequestId> = (0..12)
         .map(|n| RequestId::of_key("nobody", &n.to_string()))
         .collect();

@@ -1,4 +1,4 @@
-//! What the workers were given, told by the log and proven.
+//! The task documents that the workers received, reported by the log and proven.
 
 use domain::request::{Event, Given};
 
@@ -37,7 +37,7 @@ async fn the_document_of_a_task_that_succeeded_is_proven_by_the_log() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_not_what_a_worker_was_given_is_found_with_both_hashes() {
+async fn a_document_that_differs_from_the_one_a_worker_received_is_reported_with_both_hashes() {
     let mut scene = Scene::start().await;
     let id = scene.request(&["ok"], "succeeded").await;
     scene.program.stop().await;
@@ -78,7 +78,7 @@ async fn a_document_that_is_not_what_a_worker_was_given_is_found_with_both_hashe
 }
 
 #[tokio::test]
-async fn a_log_from_before_it_was_told_what_workers_were_given_is_read_as_it_was() {
+async fn a_log_without_document_hashes_is_still_read() {
     let mut scene = Scene::start().await;
     let id = scene.request(&["ok"], "succeeded").await;
     scene.program.stop().await;

@@ -1,11 +1,11 @@
-//! What is somewhere and should not be, and the other way round.
+//! Stored data without a request, and requests without their stored data.
 
 use domain::request::{Event, Next, RequestId};
 use redis::AsyncCommands as _;
 
 use super::scene::{Ran, Scene};
 
-/// The findings, each by its kind and key, and the counts.
+/// The findings, each as its kind and key, and the counts.
 fn findings(ran: &Ran) -> (Vec<(String, String)>, serde_json::Value) {
     let mut lines = ran.lines();
     let counts = lines.pop().unwrap();
@@ -38,7 +38,7 @@ async fn a_view_of_a_request_that_the_log_does_not_have_is_found_key_by_key() {
     assert_eq!(ran.code, 2, "{}", ran.out);
     let mut expected = orphans.map(|key| ("view".to_owned(), key)).to_vec();
     assert_eq!(findings(&ran).0, expected);
-    // The fourth is of a version before, and goes with a rebuild.
+    // The fourth key is of an earlier version, and a rebuild removes it.
     let rebuild = ["rebuild", "--reason", "a test", "--yes"];
     let told = scene.replay(&rebuild).await.expect(0);
     assert!(told.contains("1 key of a version before"), "{told}");
@@ -51,7 +51,7 @@ async fn a_view_of_a_request_that_the_log_does_not_have_is_found_key_by_key() {
 }
 
 #[tokio::test]
-async fn a_view_that_outlives_what_the_log_keeps_is_no_finding() {
+async fn a_view_that_outlives_its_request_in_the_log_is_no_finding() {
     let scene = Scene::start().await;
     let redis = &mut scene.world.redis().await;
     let old = RequestId::of_key("somebody", "long ago");

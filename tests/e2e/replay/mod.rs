@@ -1,4 +1,4 @@
-//! `fanfold replay …` against real logs.
+//! Tests of `fanfold replay …` against real logs.
 
 mod broken;
 mod bundle;

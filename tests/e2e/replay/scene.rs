@@ -1,4 +1,4 @@
-//! Requests that stand in every way a request can stand, and the tool run on them.
+//! Requests in every possible state, and the tool that runs on them.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use domain::request::{Command, Event, RequestId, Rules, Sequence};
 use harness::{Program, Reply, Valuer, World, result_of, until};
 use nats::{Connection, Log, Options};
 
-/// A tool that was run to its end.
+/// The output of a tool that ran to its end.
 pub struct Ran {
     pub code: i32,
     pub out: String,
@@ -20,7 +20,7 @@ impl Ran {
         self.out
     }
 
-    /// The objects of its output, one a line.
+    /// The JSON objects of its output, one per line.
     #[track_caller]
     pub fn lines(&self) -> Vec<serde_json::Value> {
         let parse = |line: &str| serde_json::from_str(line).expect(line);
@@ -34,7 +34,7 @@ pub struct Scene {
     pub program: Program,
 }
 
-/// A document of two groups; the first has a valuation of each of these names.
+/// A document of two groups. The first has a valuation of each of these names.
 pub fn document(names: &[&str]) -> String {
     let valuation = |name: &str| {
         format!(
@@ -83,7 +83,7 @@ impl Scene {
         }
     }
 
-    /// Submits a document and waits until its request stands so, in the log and in the view.
+    /// Submits a document and waits until its request has this status, in the log and in the view.
     pub async fn request(&self, names: &[&str], status: &str) -> String {
         let client = self.program.client();
         let call = client
@@ -101,7 +101,7 @@ impl Scene {
         Log::new(Connection::open(&options).await.unwrap(), 1)
     }
 
-    /// Another request with the events of this one, each changed; nobody is to run meanwhile.
+    /// Copies the events of a request, each changed, to a new request. No role may run meanwhile.
     pub async fn copy(&self, id: &str, mut change: impl FnMut(&mut Event)) -> String {
         let log = self.log().await;
         let new = RequestId::of_key("copy", id);
@@ -142,7 +142,7 @@ impl Scene {
         id
     }
 
-    /// A request whose task is nowhere any more.
+    /// A request with a task that is neither queued nor reported.
     pub async fn stuck(&self) -> String {
         let id = self.request(&["ok", "hang"], "running").await;
         self.settled(&id, 1).await;
@@ -158,7 +158,7 @@ impl Scene {
         id
     }
 
-    /// Waits until so many attempts of a request have ended.
+    /// Waits until this many attempts of a request have ended.
     pub async fn settled(&self, id: &str, attempts: u64) {
         let client = self.program.client();
         until("the attempts have ended", || async {
@@ -200,7 +200,7 @@ impl Scene {
     }
 }
 
-/// The tool, not started yet.
+/// The command of the tool, not started yet.
 pub fn command(world: &World, args: &[&str]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_fanfold"));
     command
@@ -208,7 +208,7 @@ pub fn command(world: &World, args: &[&str]) -> tokio::process::Command {
         .args(args)
         .env("NATS_URL", world.nats_url())
         .env("REDIS_URL", world.redis_url())
-        // So wide that nothing is wrapped or cut at a place that depends on a duration.
+        // So wide that no line is wrapped or cut at a position that depends on a duration.
         .env("COLUMNS", "1000")
         .env("USER", "tester")
         .env("NO_COLOR", "1")
@@ -217,7 +217,7 @@ pub fn command(world: &World, args: &[&str]) -> tokio::process::Command {
     command
 }
 
-/// Asserts what the tool says, without what differs from run to run.
+/// Asserts the output of the tool, without the parts that differ from run to run.
 macro_rules! assert_told {
     ($name:expr, $told:expr) => {{
         let told = $told;

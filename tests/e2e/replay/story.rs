@@ -2,7 +2,7 @@ use super::scene::{Scene, assert_told};
 use domain::request::Sequence;
 
 #[tokio::test]
-async fn a_failed_request_is_told_with_its_cause_first_and_verified() {
+async fn a_failed_request_is_shown_with_its_cause_first_and_verified() {
     let scene = Scene::start().await;
     let id = scene.request(&["boom"], "failed").await;
     assert_told!("show_failed", scene.replay(&["show", &id]).await.expect(0));
@@ -25,7 +25,7 @@ async fn a_failed_request_is_told_with_its_cause_first_and_verified() {
 }
 
 #[tokio::test]
-async fn every_way_a_request_can_stand_is_told() {
+async fn every_state_of_a_request_is_described() {
     let scene = Scene::start().await;
     let succeeded = scene.request(&["ok", "ok"], "succeeded").await;
     let cancelled = scene.cancelled().await;
@@ -52,7 +52,7 @@ async fn every_way_a_request_can_stand_is_told() {
 }
 
 #[tokio::test]
-async fn a_request_is_told_as_it_was_and_what_changed_since() {
+async fn a_request_is_shown_as_of_a_point_with_the_changes_since() {
     let scene = Scene::start().await;
     let id = scene.request(&["ok", "ok"], "succeeded").await;
     let commits = scene
@@ -85,7 +85,7 @@ async fn a_request_is_told_as_it_was_and_what_changed_since() {
 }
 
 #[tokio::test]
-async fn requests_and_events_are_found_by_what_they_say() {
+async fn requests_and_events_are_found_by_their_content() {
     let scene = Scene::start().await;
     let failed = scene.request(&["ok", "boom"], "failed").await;
     let fine = scene.request(&["ok"], "succeeded").await;
@@ -145,7 +145,7 @@ async fn requests_and_events_are_found_by_what_they_say() {
 }
 
 #[tokio::test]
-async fn exit_codes_tell_usage_from_nothing_found_from_nobody_there() {
+async fn exit_codes_distinguish_usage_errors_nothing_found_and_unreachable_servers() {
     let scene = Scene::start().await;
     let unknown = "01a20d07-ceb0-71d2-8a80-d677f6148452";
     scene.replay(&["show", unknown]).await.expect(3);

@@ -1,11 +1,11 @@
-//! Views that are not what the log folds to: found, and built anew.
+//! Views that differ from the fold of the log are found and rebuilt.
 
 use harness::World;
 use redis::{AsyncCommands as _, Cmd};
 
 use super::scene::{Scene, document};
 
-/// A failed request and one that succeeded, and their keys.
+/// A failed request and a succeeded one, with their keys.
 struct Views {
     scene: Scene,
     failed: String,
@@ -50,7 +50,7 @@ impl Views {
         format!("{}:groups", self.request())
     }
 
-    /// Every way a key can be wrong, kind by kind.
+    /// Every way in which a key can be wrong, kind by kind.
     fn corruptions(&self) -> Vec<(String, Cmd)> {
         let response = cached(&self.fine, "response");
         let metadata = cached(&self.fine, "metadata");
@@ -89,7 +89,7 @@ impl Views {
         ]
     }
 
-    /// The keys that `verify` finds, each once.
+    /// The keys in the findings of `verify`, each once.
     async fn found(&self) -> Vec<String> {
         let ran = self.scene.replay(&["verify", "--all", "--json"]).await;
         let mut lines = ran.lines();

@@ -5,7 +5,7 @@ use redis::AsyncCommands as _;
 use super::scene::{Scene, command, document};
 
 #[tokio::test]
-async fn nothing_is_written_without_a_reason_and_a_yes_and_what_is_written_is_on_record() {
+async fn every_write_needs_a_reason_and_a_confirmation_and_is_recorded() {
     let scene = Scene::start().await;
     scene.request(&["ok"], "succeeded").await;
     scene.world.flush_redis().await;
@@ -38,7 +38,7 @@ async fn nothing_is_written_without_a_reason_and_a_yes_and_what_is_written_is_on
 }
 
 #[tokio::test]
-async fn a_fork_takes_over_what_is_still_the_same_and_runs_only_the_rest() {
+async fn a_fork_takes_over_unchanged_results_and_runs_only_the_rest() {
     let scene = Scene::start().await;
     let id = scene.request(&["ok", "boom", "ok"], "failed").await;
     let file = scene.world.folder().join("fixed.xml");
@@ -76,7 +76,7 @@ async fn a_fork_takes_over_what_is_still_the_same_and_runs_only_the_rest() {
     scene.replay(&["verify", new]).await.expect(0);
 }
 
-/// Submissions that nothing goes on with.
+/// Submits requests while no orchestrator runs.
 async fn fill(scene: &Scene, requests: usize) {
     let log = scene.log().await;
     let received = |number: usize| {
@@ -104,7 +104,7 @@ async fn fill(scene: &Scene, requests: usize) {
 }
 
 #[tokio::test]
-async fn a_rebuild_that_is_killed_half_way_is_taken_up_where_it_was() {
+async fn a_rebuild_that_is_killed_half_way_resumes_where_it_was() {
     let mut scene = Scene::start().await;
     scene.request(&["ok"], "succeeded").await;
     scene.program.stop().await;

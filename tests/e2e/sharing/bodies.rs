@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::raw::{call, held, is_problem, rest};
 use crate::{document, up};
 
-/// Submits what is no document, of this length.
+/// Submits an invalid document of this length.
 async fn submit(client: &Client, from: u8, length: usize) -> String {
     let head = format!(
         "POST /valuation HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/xml\r\n\
@@ -22,9 +22,9 @@ async fn submit(client: &Client, from: u8, length: usize) -> String {
     .await
 }
 
-/// A body of 400,000 bytes that is under way from one address, but for its last byte, and how one
-/// of 250,000 from another is refused beside it. None where it was the first that was refused: it
-/// may not have come yet when the other did.
+/// Sends a body of 400,000 bytes, without its last byte, from one address. Returns how the API
+/// refuses a body of 250,000 bytes from another address meanwhile. `None` if it refused the first
+/// one, which may have arrived after the second.
 async fn holds(client: &Client, from: u8, second: u8) -> Option<(TcpStream, String)> {
     let mut stream = held(client, from, 400_000).await?;
     stream.write_all(&vec![b'x'; 399_999]).await.unwrap();
@@ -38,7 +38,7 @@ async fn holds(client: &Client, from: u8, second: u8) -> Option<(TcpStream, Stri
 }
 
 #[tokio::test]
-async fn one_address_cannot_have_all_room_of_the_bodies_and_gives_it_back() {
+async fn one_address_cannot_take_all_memory_for_bodies_and_gives_it_back() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [
@@ -102,7 +102,7 @@ fn zstd(text: &str, window_log: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_coding_is_read_whole_and_no_window_is_larger_than_8_mib() {
+async fn an_encoded_body_is_read_to_its_end_and_no_window_exceeds_8_mib() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;

@@ -7,7 +7,7 @@ use crate::up;
 const HEALTHZ: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[tokio::test]
-async fn one_address_cannot_have_all_connections_and_idle_ones_make_room() {
+async fn one_address_cannot_take_all_connections_and_idle_ones_are_closed_for_others() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [
@@ -44,7 +44,7 @@ async fn one_address_cannot_have_all_connections_and_idle_ones_make_room() {
 }
 
 #[tokio::test]
-async fn a_head_has_its_time_from_its_first_byte_on_and_is_no_larger_than_it_may_be() {
+async fn a_request_head_is_limited_in_time_from_its_first_byte_and_in_size() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [("FANFOLD_TEST_HTTP_HEAD_TIMEOUT_MS", "500")];
@@ -57,7 +57,7 @@ async fn a_head_has_its_time_from_its_first_byte_on_and_is_no_larger_than_it_may
         .await
         .unwrap();
     assert_eq!(rest(&mut slow).await, "");
-    // It has said nothing for longer, which is another limit.
+    // The client has been silent for longer than the limit on idle connections.
     patient.write_all(HEALTHZ).await.unwrap();
     let mut said = [0; 12];
     patient.read_exact(&mut said).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_head_has_its_time_from_its_first_byte_on_and_is_no_larger_than_it_may
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_a_problem_too() {
+async fn bytes_that_are_no_http_request_get_a_problem_too() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
@@ -98,7 +98,7 @@ async fn what_is_no_request_is_a_problem_too() {
     }
     let old = call(&client, 1, b"GET /healthz HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
-    // An answer in its place takes nothing from the one before it.
+    // The problem answers the second call, and leaves the first answer intact.
     let both = [HEALTHZ, b"nonsense\r\n\r\n"].concat();
     let both = call(&client, 1, &both).await;
     assert!(both.starts_with("HTTP/1.1 200 "), "{both}");
@@ -106,7 +106,7 @@ async fn what_is_no_request_is_a_problem_too() {
 }
 
 #[tokio::test]
-async fn who_reads_nothing_of_its_answers_is_cut_off() {
+async fn a_caller_that_never_reads_its_answers_is_disconnected() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let settings = [
@@ -115,11 +115,11 @@ async fn who_reads_nothing_of_its_answers_is_cut_off() {
     ];
     let program = up(&world, &valuer, &settings).await;
     let client = program.client();
-    // It takes the only place from the client that is idle.
+    // The new client takes the only place from the idle client.
     let mut greedy = connect(&client, 2, true).await;
     let call = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
     let _cut_off = tokio::time::timeout(harness::LIMIT, greedy.write_all(&call)).await;
-    // It has the place once an answer comes; before that the idle client may still have it.
+    // An answer shows that it has the place. Before that, the idle client may still have it.
     let answered = tokio::time::timeout(harness::LIMIT, greedy.peek(&mut [0])).await;
     assert_eq!(answered.unwrap().unwrap(), 1);
     until("its place is another's", || client.ready()).await;

@@ -1,4 +1,4 @@
-//! No caller can stop the others: what callers share has limits, and no address takes all of it.
+//! No caller can stop the others: shared resources have limits, and no address takes all of them.
 
 mod bodies;
 mod connections;

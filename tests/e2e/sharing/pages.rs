@@ -9,17 +9,18 @@ use super::raw::connect;
 
 use crate::{document, up};
 
-/// A page, and the questions about the request's log that the broker got while the page was read.
+/// Reads a page, and counts the queries about the request's log that the broker received meanwhile.
 async fn asked(world: &World, client: &Client, path: &str) -> (Value, Vec<Value>) {
     let looking = async_nats::connect(world.nats_url()).await.unwrap();
     let asks = looking.subscribe("$JS.API.DIRECT.GET.REQUESTS_0").await;
     let mut asks = asks.unwrap();
-    // A flush ends before the broker has read it. An answer on the same connection comes later.
+    // A flush ends before the broker has read the messages. An answer on the same connection comes
+    // after them.
     let knows = looking.request("$JS.API.INFO", "".into()).await;
     knows.unwrap();
     let answer = client.get(path).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    // What was asked before this has come before it.
+    // Earlier queries have arrived before this answer.
     looking
         .publish("$JS.API.DIRECT.GET.REQUESTS_0", "{}".into())
         .await
@@ -41,14 +42,14 @@ async fn asked(world: &World, client: &Client, path: &str) -> (Value, Vec<Value>
 }
 
 #[tokio::test]
-async fn a_page_reads_what_it_shows() {
+async fn a_page_reads_only_the_entries_that_it_shows() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let mut program = up(&world, &valuer, &[]).await;
     let client = program.client();
     let id = client.submit(&document(3, 5), "").await.id();
     let last = client.until_status(&id, "succeeded").await["sequence"].clone();
-    // Other roles read the log of a request too. From here on there are none.
+    // Other roles read the log of a request too. From here on none of them runs.
     assert!(program.stop().await.success());
     let program = Program::start(env!("CARGO_BIN_EXE_fanfold"), "api", &world, &[]).await;
     let client = program.client();
@@ -113,8 +114,8 @@ async fn a_page_reads_what_it_shows() {
 }
 
 #[tokio::test]
-async fn a_call_looks_at_so_many_dead_letters_and_says_where_to_go_on() {
-    // It is many letters, and no crash.
+async fn a_call_scans_a_bounded_number_of_dead_letters_and_returns_a_cursor() {
+    // The test stores many dead letters and kills no server.
     let world = World::own_that_syncs("1m").await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[]).await;
@@ -147,7 +148,7 @@ async fn a_call_looks_at_so_many_dead_letters_and_says_where_to_go_on() {
 }
 
 #[tokio::test]
-async fn one_address_reads_half_of_the_task_documents_at_once_and_leaves_the_rest_to_others() {
+async fn one_address_reads_at_most_half_of_the_task_documents_at_once() {
     let world = World::start().await;
     let valuer = Valuer::start(|_| std::future::pending()).await;
     let program = up(&world, &valuer, &[]).await;
@@ -164,7 +165,7 @@ async fn one_address_reads_half_of_the_task_documents_at_once_and_leaves_the_res
     .await;
     let call = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
     let begun = async || {
-        // It does not read on, and its window is far smaller than the answer.
+        // The client stops reading, and its window is far smaller than the answer.
         let mut stream = connect(&client, 2, true).await;
         stream.write_all(call.as_bytes()).await.unwrap();
         let mut said = [0; 12];

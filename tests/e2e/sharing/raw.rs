@@ -1,10 +1,10 @@
-//! Connections as a test writes them, from whichever loopback address.
+//! Raw connections that a test writes to, from any loopback address.
 
 use harness::{Client, LIMIT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// A connection from `127.0.0.<from>`; with a small window, where it is to be filled soon.
+/// Connects from `127.0.0.<from>`. A small window fills up soon.
 pub async fn connect(client: &Client, from: u8, small: bool) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, from], 0).into()).unwrap();
@@ -15,7 +15,7 @@ pub async fn connect(client: &Client, from: u8, small: bool) -> TcpStream {
     socket.connect(address.parse().unwrap()).await.unwrap()
 }
 
-/// What comes until the server closes the connection, or breaks it off.
+/// Reads until the server closes or resets the connection.
 pub async fn rest(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut text)).await;
@@ -23,15 +23,15 @@ pub async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// What is answered to a call that is sent whole and is the last of its connection.
+/// The answer to a call that is sent whole and is the last on its connection.
 pub async fn call(client: &Client, from: u8, text: &[u8]) -> String {
     let mut stream = connect(client, from, false).await;
-    // The server may answer and close before it has read all.
+    // The server may answer and close before it has read everything.
     let _closed = stream.write_all(text).await;
     rest(&mut stream).await
 }
 
-/// A call whose body the server waits for; none where it does not take the connection.
+/// A call whose body the server waits for; `None` if the server does not accept the connection.
 pub async fn held(client: &Client, from: u8, length: usize) -> Option<TcpStream> {
     let mut stream = connect(client, from, false).await;
     let head = format!(

@@ -13,8 +13,8 @@ async fn follow(client: &Client, id: &str) -> Response {
         .await
 }
 
-/// A connection that has the head of an event stream and reads no more; none where the server has
-/// not seen yet that the stream before it was left.
+/// Opens an event stream, reads its head and nothing more; `None` if the server has not noticed yet
+/// that the client left the stream before.
 async fn silent_reader(client: &Client, id: &str) -> Option<TcpStream> {
     let mut stream = connect(client, 2, true).await;
     let call = format!(
@@ -27,7 +27,7 @@ async fn silent_reader(client: &Client, id: &str) -> Option<TcpStream> {
 }
 
 #[tokio::test]
-async fn event_streams_take_no_place_of_those_who_wait_and_a_silent_reader_loses_its_own() {
+async fn event_streams_take_no_place_of_waiting_callers_and_a_silent_reader_is_disconnected() {
     let world = World::start().await;
     let valuer = Valuer::start(|call| async move {
         if call.group > 0 {
@@ -65,7 +65,7 @@ async fn event_streams_take_no_place_of_those_who_wait_and_a_silent_reader_loses
     })
     .await;
 
-    // The history is more than its window takes.
+    // The history is larger than the window of the client.
     let silent = until_some("the silent reader has the place", || {
         silent_reader(&client, &id)
     })

@@ -1,15 +1,14 @@
-//! Where the servers of the tests come from: those that are given, Docker, or processes of one's
-//! own.
+//! The source of the servers for the tests: given ones, Docker, or processes of the test.
 
 use std::env;
 
-/// Where the servers of the tests come from.
+/// The source of the servers for the tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// `TEST_NATS_URL` and `TEST_REDIS_URL` name them; the tests share them one after the other,
-    /// and empty them.
+    /// `TEST_NATS_URL` and `TEST_REDIS_URL` name them. The tests use them one after the other, and
+    /// empty them.
     Given { nats: String, redis: String },
-    /// `TEST_BACKEND=containers`: a container each, by testcontainers.
+    /// `TEST_BACKEND=containers`: one container for each server, by testcontainers.
     Containers,
     /// Processes on free loopback ports.
     Own,
@@ -41,7 +40,7 @@ pub mod containers {
     use testcontainers::runners::AsyncRunner;
     use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 
-    /// Two containers; they go when they are dropped.
+    /// Two containers, which are removed on drop.
     pub struct Containers {
         nats: ContainerAsync<GenericImage>,
         redis: ContainerAsync<GenericImage>,

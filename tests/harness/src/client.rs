@@ -13,7 +13,7 @@ pub struct Client {
     http: reqwest::Client,
 }
 
-/// An answer, read whole.
+/// A complete answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -28,14 +28,14 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.body))
     }
 
-    /// A header's text, empty where it is not there.
+    /// The text of a header; empty if the header is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The request it is about.
+    /// The id of the request in the answer.
     #[track_caller]
     pub fn id(&self) -> String {
         let id = self.json()["requestId"].as_str().map(str::to_owned);
@@ -45,7 +45,7 @@ impl Answer {
 
 impl Client {
     pub fn new(base: String) -> Self {
-        // Another one may be there already, which serves as well.
+        // A provider may be installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { base, http }
@@ -55,12 +55,12 @@ impl Client {
         &self.base
     }
 
-    /// A call to be built further.
+    /// A call that the test can extend.
     pub fn call(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
-    /// Sends a call and reads its answer.
+    /// Sends a call and reads the complete answer.
     #[track_caller]
     pub fn send(&self, call: RequestBuilder) -> impl Future<Output = Answer> + use<> {
         let place = std::panic::Location::caller();
@@ -75,7 +75,7 @@ impl Client {
         }
     }
 
-    /// Sends a call and gives its answer as it comes.
+    /// Sends a call and returns the answer as a stream.
     pub async fn http(&self, call: RequestBuilder) -> reqwest::Response {
         call.send().await.unwrap()
     }
@@ -85,7 +85,7 @@ impl Client {
         self.send(self.call(Method::GET, path))
     }
 
-    /// Submits a document; `query` is such as `sync=Y`.
+    /// Submits a document. `query` is, for example, `sync=Y`.
     #[track_caller]
     pub fn submit(&self, document: &str, query: &str) -> impl Future<Output = Answer> + use<> {
         let call = self.call(Method::POST, &format!("/valuation?{query}"));
@@ -105,7 +105,7 @@ impl Client {
         self.get(&format!("/valuation/{id}/results"))
     }
 
-    /// Waits until the status of a request is this one, and gives it.
+    /// Waits until a request has this status, and returns the status.
     pub async fn until_status(&self, id: &str, wanted: &str) -> Value {
         until_some(&format!("{id} is {wanted}"), || async {
             let status = self.status(id).await.json();
@@ -114,7 +114,7 @@ impl Client {
         .await
     }
 
-    /// Whether `/readyz` says so.
+    /// Whether `/readyz` reports ready.
     pub async fn ready(&self) -> bool {
         let answer = self.call(Method::GET, "/readyz").send().await;
         answer.is_ok_and(|answer| answer.status() == StatusCode::OK)

@@ -47,13 +47,13 @@ impl NatsCluster {
         jetstream.delete_stream("PROBE").await.unwrap();
     }
 
-    /// All of them, for a client.
+    /// The URL of all servers, for a client.
     pub fn url(&self) -> String {
         let urls: Vec<&str> = self.servers.iter().map(Server::url).collect();
         urls.join(",")
     }
 
-    /// Kills one as a crash would, and starts it again.
+    /// Kills one server as a crash would, and restarts it.
     pub async fn kill_and_restart(&mut self, server: usize) {
         self.servers[server].restart().await.unwrap();
     }
@@ -116,13 +116,13 @@ impl RedisCluster {
         }
     }
 
-    /// A plain client of one of them.
+    /// A plain client of one server.
     pub async fn node(&self, node: usize) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.servers[node].url()).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
     }
 
-    /// All of them, for a client.
+    /// The URL of all servers, for a client.
     pub fn url(&self) -> String {
         let urls: Vec<&str> = self.servers.iter().map(Server::url).collect();
         urls.join(",")

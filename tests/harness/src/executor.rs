@@ -1,4 +1,4 @@
-//! An executor that a test writes: the service behind the `http` executor.
+//! An executor that a test supplies: the service behind the `http` executor.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ pub struct TaskCall {
     pub document: String,
 }
 
-/// What the service answers.
+/// An answer of the service.
 pub enum Reply {
     /// A result document.
     Result(String),
@@ -32,7 +32,7 @@ pub enum Reply {
 
 type Answer = Arc<dyn Fn(TaskCall) -> BoxFuture<'static, Reply> + Send + Sync>;
 
-/// A service that values tasks as the test says; it ends when it is dropped.
+/// A service that values tasks as the test specifies. It ends on drop.
 pub struct Valuer {
     url: String,
     calls: Arc<Mutex<Vec<TaskCall>>>,
@@ -40,7 +40,7 @@ pub struct Valuer {
 }
 
 impl Valuer {
-    /// Starts it; each attempt is answered by `answer`.
+    /// Starts the service. `answer` answers each attempt.
     pub async fn start<F>(answer: impl Fn(TaskCall) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Reply> + Send + 'static,
@@ -69,7 +69,7 @@ impl Valuer {
         Self::start(|call| async move { Reply::Result(result_of(&call)) }).await
     }
 
-    /// One that holds every task until it is let go.
+    /// A service that holds every task until the test releases it.
     pub async fn held() -> (Self, watch::Sender<bool>) {
         let (open, gate) = watch::channel(false);
         let valuer = Self::start(move |call| {
@@ -82,7 +82,7 @@ impl Valuer {
         (valuer.await, open)
     }
 
-    /// One that is busy at the first attempt of these tasks.
+    /// A service that is busy at the first attempt of these tasks.
     pub async fn busy_at_first(busy: impl Fn(u32) -> bool + Send + Sync + 'static) -> Self {
         Self::start(move |call| {
             let busy = call.attempt == 1 && busy(call.task);
@@ -97,17 +97,17 @@ impl Valuer {
         .await
     }
 
-    /// The setting `EXECUTOR` that has a worker call it.
+    /// The value of `EXECUTOR` for a worker that calls this service.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How many attempts there were so far.
+    /// The number of attempts so far.
     pub fn calls_so_far(&self) -> usize {
         self.calls.lock().unwrap().len()
     }
 
-    /// The attempts so far, in the order in which they came.
+    /// The attempts so far, in order of arrival.
     pub fn calls(&self) -> Vec<TaskCall> {
         self.calls.lock().unwrap().clone()
     }
@@ -143,8 +143,8 @@ pub fn result_of(call: &TaskCall) -> String {
     priced(&call.document, call.group, call.task)
 }
 
-/// A task document with its `analytics/price/amount` set to (group + 1) · 100 + task; as it is,
-/// where it has none.
+/// A task document with its `analytics/price/amount` set to (group + 1) · 100 + task. A document
+/// without an amount stays as it is.
 pub fn priced(document: &str, group: u32, task: u32) -> String {
     let amount = format!("{}.00", (group + 1) * 100 + task);
     let Some(price) = document.find("<price>") else {

@@ -15,8 +15,7 @@ pub struct RequestCase {
     pub tasks: Vec<(u32, u32, String)>,
 }
 
-/// Every golden request of this tree, and those beside it that came from elsewhere, where they
-/// are there.
+/// Every golden request of this tree, and further ones from elsewhere if they are present.
 pub fn request_cases() -> Vec<RequestCase> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = folders(&here.join("../golden/requests"));
@@ -63,7 +62,7 @@ fn read(folder: &Path) -> RequestCase {
     }
 }
 
-/// The form in which documents are compared.
+/// The canonical form, for comparisons.
 #[track_caller]
 pub fn canonical(document: &str) -> String {
     canonicalize(document.as_bytes(), &Limits::default())

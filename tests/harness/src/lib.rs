@@ -1,5 +1,5 @@
-//! What the tests run against: a real NATS and a real Redis for each test, the real program, and
-//! a client of its HTTP API. Everything it starts is gone when it is dropped.
+//! The harness of the tests: a real NATS and a real Redis for each test, the real program, and a
+//! client of its HTTP API. Everything that the harness starts is removed on drop.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Processes as the kernel has them.
+//! Processes, through the kernel.
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -8,8 +8,8 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
     kill_process(pid.unwrap(), signal).unwrap();
 }
 
-/// The policy by which the kernel schedules a process, or `thread-self`, by its number (sched(7)):
-/// field 41 of what proc(5) says of it.
+/// The kernel's scheduling policy of a process, or of `thread-self`, as a number (sched(7)): field
+/// 41 of proc(5).
 #[must_use]
 pub fn policy(process: &str) -> u32 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();

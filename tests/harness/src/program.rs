@@ -1,4 +1,4 @@
-//! The real program, as a process.
+//! The real program as a process.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,7 @@ use crate::process;
 use crate::until::until;
 use crate::world::World;
 
-/// A process of `fanfold`; killed when it is dropped. Where the test failed, the end of its log
-/// is shown.
+/// A process of `fanfold`, killed on drop. If the test failed, the end of its log is printed.
 pub struct Program {
     binary: PathBuf,
     args: Vec<String>,
@@ -27,7 +26,7 @@ pub struct Program {
 
 impl Program {
     /// Starts a role (`up`, `api`, …) against the servers of a world, with these settings, and
-    /// waits until it answers where it listens.
+    /// waits until its listeners answer.
     pub async fn start(binary: &str, role: &str, world: &World, settings: &[(&str, &str)]) -> Self {
         let listens = matches!(role, "up" | "api") && !settings.contains(&("ENABLE_HTTP", "false"));
         let port = free_port().unwrap();
@@ -89,18 +88,18 @@ impl Program {
         self.child.id().expect("it runs")
     }
 
-    /// What it has logged so far.
+    /// The log of the process so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Kills it as a crash would.
+    /// Kills the process as a crash would.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Starts it again and again, as whoever supervises it would, as long as it ends by itself
-    /// until `done`; how often it ended. More than so many times is too many.
+    /// Restarts the process as a supervisor would, whenever it ends by itself, until `done`.
+    /// Returns how often it ended. Fails if it ended more than `at_most` times.
     pub async fn supervised(&mut self, at_most: usize, done: impl Future<Output = ()>) -> usize {
         tokio::pin!(done);
         let mut ends = 0;
@@ -116,23 +115,23 @@ impl Program {
         }
     }
 
-    /// Starts it again with the same settings.
+    /// Restarts the process with the same settings.
     pub async fn restart(&mut self) {
         self.child = spawn(&self.binary, &self.args, &self.settings, &self.log);
         self.until_ready().await;
     }
 
-    /// Sends it a signal.
+    /// Sends the process a signal.
     pub fn signal(&self, signal: Signal) {
         process::signal(self.pid(), signal);
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     pub async fn ended(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Terminates the process, and waits until it has ended.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         let ended = tokio::time::timeout(crate::LIMIT, self.child.wait());
@@ -141,8 +140,8 @@ impl Program {
 }
 
 impl Program {
-    /// No test may leave a request without progress for longer than its timeouts explain. Where
-    /// the servers are gone by now nothing can be said.
+    /// Checks that the test left no request without progress for longer than its timeouts explain.
+    /// Checks nothing if the servers are gone by now.
     fn check_nothing_is_stuck(&self) {
         let output = std::process::Command::new(&self.binary)
             .args(["requests", "stuck"])

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use tokio::task::JoinSet;
 
-/// What came.
+/// A received call.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub headers: BTreeMap<String, String>,
@@ -18,7 +18,7 @@ pub struct Received {
 
 type Calls = Arc<Mutex<Vec<Received>>>;
 
-/// A service that takes what is posted to it; it ends when it is dropped.
+/// A service that accepts posted webhooks. It ends on drop.
 pub struct Receiver {
     url: String,
     calls: Calls,
@@ -26,7 +26,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts it; it answers the n-th call (from 0) with the n-th status, and 204 after them.
+    /// Starts the service. It answers the n-th call (from 0) with the n-th status, and later calls
+    /// with 204.
     pub async fn start(statuses: &'static [u16]) -> Self {
         let calls = Calls::default();
         let take = move |State(calls): State<Calls>, headers: HeaderMap, body: String| async move {

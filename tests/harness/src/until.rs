@@ -2,10 +2,10 @@ use std::time::{Duration, Instant};
 
 /// How long a test waits for a state that must come.
 pub const LIMIT: Duration = Duration::from_mins(1);
-/// How often it looks.
+/// How often the state is checked.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Waits until a state is there; fails the test, naming it, when it does not come.
+/// Waits for a state. Fails the test with the name of the state if the state does not come.
 #[track_caller]
 pub fn until<F: Future<Output = bool>>(
     what: &str,
@@ -25,7 +25,7 @@ pub fn until<F: Future<Output = bool>>(
     }
 }
 
-/// Waits until something is there and gives it; fails the test when it does not come.
+/// Waits for a value and returns it. Fails the test if the value does not come.
 #[track_caller]
 pub fn until_some<T, F: Future<Output = Option<T>>>(
     what: &str,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::backend::Backend;
 use crate::process;
 
-/// A NATS and a Redis with nothing in them, for one test.
+/// An empty NATS and an empty Redis, for one test.
 pub struct World {
     nats_url: String,
     redis_url: String,
@@ -19,9 +19,9 @@ pub struct World {
     kept: Kept,
 }
 
-/// What keeps the servers there.
+/// The guard that keeps the servers alive.
 enum Kept {
-    /// Whoever holds the lock has the given servers to itself.
+    /// The holder of the lock has the given servers to itself.
     Given(#[allow(dead_code)] File),
     #[cfg(feature = "containers")]
     Containers(#[allow(dead_code)] Box<crate::backend::containers::Containers>),
@@ -34,7 +34,7 @@ struct Own {
 }
 
 impl World {
-    /// Servers as the environment chooses them.
+    /// Starts servers as the environment chooses them.
     pub async fn start() -> Self {
         match Backend::chosen() {
             Backend::Given { nats, redis } => Self::given(nats, redis).await,
@@ -43,18 +43,18 @@ impl World {
         }
     }
 
-    /// Servers that are processes of this test's own, whatever the environment chooses: for
-    /// tests that kill them.
+    /// Starts servers as processes of this test, whatever the environment chooses, for tests that
+    /// kill them.
     pub async fn own() -> Self {
         Self::own_that_syncs("always").await
     }
 
-    /// The same, with a NATS that syncs to disk at this interval.
+    /// Starts own servers, with a NATS that syncs to disk at this interval.
     pub async fn own_that_syncs(interval: &str) -> Self {
         Self::own_with(interval, "").await
     }
 
-    /// The same, with further lines in the configuration of its NATS.
+    /// Starts own servers, with further lines in the configuration of NATS.
     pub async fn own_configured(further: &str) -> Self {
         Self::own_with("always", further).await
     }
@@ -126,17 +126,17 @@ impl World {
         &self.redis_url
     }
 
-    /// A folder for this test's files.
+    /// A folder for the files of this test.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A plain client of the broker, to look at what is there.
+    /// A plain client of the broker, for inspection.
     pub async fn jetstream(&self) -> async_nats::jetstream::Context {
         async_nats::jetstream::new(async_nats::connect(&self.nats_url).await.unwrap())
     }
 
-    /// A plain client of Redis, to look at what is there.
+    /// A plain client of Redis, for inspection.
     pub async fn redis(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.redis_url.as_str()).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
@@ -170,7 +170,7 @@ impl World {
         own
     }
 
-    /// Has NATS stage batches as one that `up` starts does, once its streams are there.
+    /// Makes NATS stage batches in memory, as under `up`, once its streams exist.
     pub fn stage_in_memory(&mut self) {
         if let Some(staging) = self.servers().nats.staging() {
             staging.link();
@@ -188,12 +188,12 @@ impl World {
         self.servers().nats.kill().await;
     }
 
-    /// Has nats-server stand still as one that hangs, or go on.
+    /// Signals nats-server, to suspend it like a hung process or to resume it.
     pub fn signal_nats(&mut self, signal: Signal) {
         process::signal(self.pids().0, signal);
     }
 
-    /// Kills nats-server if it runs, and starts it on its data.
+    /// Kills nats-server if it runs, and restarts it on its data.
     pub async fn restart_nats(&mut self) {
         self.servers().nats.restart().await.unwrap();
     }
@@ -203,7 +203,7 @@ impl World {
         self.servers().redis.kill().await;
     }
 
-    /// Kills redis-server and starts it with nothing in it.
+    /// Kills redis-server and restarts it empty.
     pub async fn restart_redis_empty(&mut self) {
         self.servers().redis.kill().await;
         let dump = self.folder.path().join("redis/dump.rdb");

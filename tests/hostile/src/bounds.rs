@@ -1,31 +1,30 @@
-//! What must hold while something hostile is under way.
+//! The bounds that must hold while hostile work runs.
 
 use std::time::Duration;
 
 use crate::ordinary::Met;
 
-/// An ordinary submission has its answer within this, 99 of 100 times.
+/// The time limit of 99 of 100 answers to ordinary submissions.
 pub const ORDINARY_P99: Duration = Duration::from_secs(1);
-/// `/healthz` answers within this while 64 of the costliest documents are under way.
+/// The time limit of `/healthz` while 64 of the costliest documents are processed.
 pub const HEALTH_MAX: Duration = Duration::from_millis(100);
-/// A refusal takes less processor time than this, in seconds.
+/// The processor time that a refusal may take, in seconds.
 pub const REFUSAL_SECONDS: f64 = 1.0;
-/// The memory above a document's own need that its submission may take, in MiB.
+/// The memory that a submission may take beyond the document's own need, in MiB.
 pub const MEMORY_MIB: f64 = 64.0;
-/// What a task that ran costs by itself, in seconds of processor time: what the bench measures for
-/// requests of few tasks. It is a document's own need, and no part of its refusal.
+/// The processor time of a task that ran, in seconds, as the bench measures it for requests of few
+/// tasks. It is part of a document's own need, not of its refusal.
 pub const TASK_SECONDS: f64 = 0.000_15;
-/// A document's own need, as a multiple of its bytes once unpacked: the tree is 40 to 60 bytes a
-/// node, and the shortest node has four. The results of its tasks are part of it.
+/// A document's own need of memory, as a multiple of its uncompressed bytes. The tree takes 40 to
+/// 60 bytes a node, and the shortest node has four bytes. The results of its tasks are included.
 pub const NEED: f64 = 20.0;
-/// What all callers together may have under way, in MiB: the need of what comes over many
+/// The memory for all callers together, in MiB: the need of their submissions over many
 /// connections.
 pub const CALLERS_NEED_MIB: f64 = 256.0;
-/// The view of a request that is submitted afterwards is there within this: a projector that
-/// stands still would never write it.
+/// The time limit for the view of a later request. A stalled projector would never write it.
 pub const VIEW_WITHIN: Duration = Duration::from_secs(5);
 
-/// What became of the view of a request that was submitted afterwards.
+/// Whether the view of a later request was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum View {
     #[default]
@@ -34,33 +33,33 @@ pub enum View {
     Missing,
 }
 
-/// What was measured.
+/// The measurements of a trial.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// Whether it was refused, at the door or later, for what it costs or is.
+    /// Whether the submission was refused for its cost or form, by admission or later.
     pub refused: bool,
-    /// How the program ended, where it did.
+    /// How the program ended, if it did.
     pub died: Option<String>,
-    /// Processor seconds above what the ordinary caller costs.
+    /// Processor seconds beyond those of the ordinary caller.
     pub processor: f64,
-    /// How many tasks of it ended.
+    /// How many of its tasks ended.
     pub tasks: u32,
-    /// The peak of the program's memory above what it held before, in MiB.
+    /// The peak memory of the program beyond its memory before, in MiB.
     pub peak_mib: f64,
-    /// The peak of its servers' memory above what they held before, in MiB. It is told and not
-    /// judged: it has settings of its own.
+    /// The peak memory of the servers beyond their memory before, in MiB. It is reported and not
+    /// judged, because it has settings of its own.
     pub servers_mib: f64,
-    /// The need, in MiB.
+    /// The document's own need of memory, in MiB.
     pub need_mib: f64,
     pub ordinary: Met,
     pub health: Met,
     pub view: View,
-    /// Whether it still worked on it some seconds later, or served nobody.
+    /// Whether the program was still busy some seconds later, or served nobody.
     pub busy: bool,
 }
 
 impl Measured {
-    /// The bounds that it breaks.
+    /// The bounds that the trial breaks.
     pub fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
         if let Some(died) = &self.died {
@@ -94,7 +93,7 @@ impl Measured {
         broken
     }
 
-    /// The same, where `/healthz` is held to its bound too.
+    /// The broken bounds, including the bound of `/healthz`.
     pub fn broken_together(&self) -> Vec<String> {
         let mut broken = self.broken();
         if self.health.max > HEALTH_MAX {
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_accepted_may_take_its_time() {
+    fn accepted_work_may_use_any_amount_of_processor_time() {
         let measured = Measured {
             processor: 100.0,
             ..Measured::default()

@@ -1,4 +1,4 @@
-//! Callers that cost: connections that are slow, silent, many, or that ask for much.
+//! Costly callers: connections that are slow, silent or many, or that request much.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,7 +14,7 @@ use crate::http::{self, HOSTILE, ORDINARY, connect, head, post};
 use crate::table::Row;
 use crate::trial::{Trials, request_id};
 
-/// How long the callers hold what they have.
+/// How long the callers hold their connections.
 const LENGTH: Duration = Duration::from_secs(4);
 const DRIPS_EVERY: Duration = Duration::from_millis(200);
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
@@ -24,21 +24,21 @@ pub struct Callers {
     pub name: &'static str,
     pub about: &'static str,
     count: usize,
-    /// From how many addresses they come.
+    /// The number of their addresses.
     addresses: usize,
-    /// What each sends at once.
+    /// The request that each sends at once.
     request: fn(&There) -> Vec<u8>,
     /// Whether each then sends a byte now and then.
     drips: bool,
-    /// Whether each reads what it is sent.
+    /// Whether each reads its answer.
     reads: bool,
 }
 
-/// What the callers ask about.
+/// The requests that the callers ask about.
 pub struct There {
-    /// A request that is under way for long.
+    /// A request that runs for long.
     slow: String,
-    /// One that has ended, with a response of 5 MB.
+    /// A request that has ended, with a response of 5 MB.
     large: String,
 }
 
@@ -230,7 +230,7 @@ pub const ALL: &[Callers] = &[
     },
 ];
 
-/// One kind of caller after the other, each against a program that has both requests.
+/// Runs one kind of caller after the other, each against a program that has both requests.
 pub async fn run(trials: &mut Trials, callers: &Callers) -> anyhow::Result<Row> {
     let port = trials.program.port();
     let there = if let Ok(there) = there(port).await {
@@ -262,7 +262,7 @@ pub async fn run(trials: &mut Trials, callers: &Callers) -> anyhow::Result<Row> 
     for id in [&there.slow, &there.large] {
         let why = br#"{"by":"hostile","reason":"it was enough"}"#;
         let request = post(&format!("/valuation/{id}/cancel"), JSON, why);
-        // The large one has ended, and so may the program.
+        // The large request has ended, and the program may have ended as well.
         let _ = http::send(port, ORDINARY, &request, LENGTH).await;
     }
     Ok(Row {
@@ -276,7 +276,7 @@ pub async fn run(trials: &mut Trials, callers: &Callers) -> anyhow::Result<Row> 
     })
 }
 
-/// The address of one of several hostile callers.
+/// The address of a hostile caller, by its number.
 fn address(number: usize) -> Ipv4Addr {
     let [_, b, c, d] = HOSTILE.octets();
     Ipv4Addr::new(
@@ -287,7 +287,7 @@ fn address(number: usize) -> Ipv4Addr {
     )
 }
 
-/// Makes one connection and holds it; says what came of it.
+/// Opens one connection and holds it. Returns the outcome.
 async fn hold(
     port: u16,
     from: Ipv4Addr,
@@ -318,7 +318,7 @@ async fn hold(
         }
     };
     let write = async {
-        // What is not wanted any more is refused by the other side, which is read about.
+        // The server may refuse the rest of the request. Reading the answer shows the refusal.
         let _ = writing.write_all(request).await;
         while drips && writing.write_all(b"a").await.is_ok() {
             sleep(DRIPS_EVERY).await;

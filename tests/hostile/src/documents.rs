@@ -1,4 +1,4 @@
-//! The kinds of documents, one after the other.
+//! Runs the kinds of documents, one after the other.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use crate::http::{self, HOSTILE};
 use crate::table::Row;
 use crate::trial::{Trials, request_id};
 
-/// How long an answer to a submission is waited for.
+/// How long to wait for the answer to a submission.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(8);
-/// How long a request may take until it is cancelled.
+/// How long a request may take before it is cancelled.
 const ENDED_WITHIN: Duration = Duration::from_secs(6);
 
-/// Sends one kind, follows its request to its end, or cancels it.
+/// Sends one kind of document and follows its request to the end, or cancels it.
 pub async fn run(trials: &mut Trials, kind: &Kind) -> anyhow::Result<Row> {
     let body = body(kind, &trials.program.hrefs());
     let need_mib = need_mib(kind, &body);
@@ -64,7 +64,7 @@ pub async fn run(trials: &mut Trials, kind: &Kind) -> anyhow::Result<Row> {
     })
 }
 
-/// Its body, with a place that the program may fetch from.
+/// The body of a kind, with a location that the program may fetch from.
 pub fn body(kind: &Kind, hrefs: &str) -> Vec<u8> {
     let body = (kind.body)();
     match std::str::from_utf8(&body) {
@@ -73,8 +73,8 @@ pub fn body(kind: &Kind, hrefs: &str) -> Vec<u8> {
     }
 }
 
-/// What a document needs by itself: of one that is packed it is not known, but none is larger
-/// once it is unpacked than what is accepted at all.
+/// A document's own need of memory. The need of a compressed document is unknown, but no accepted
+/// document is larger than the limit after decompression.
 #[allow(clippy::cast_precision_loss)] // Sizes here are far below 2^52.
 fn need_mib(kind: &Kind, body: &[u8]) -> f64 {
     const MIB: f64 = 1_048_576.0;
@@ -89,11 +89,11 @@ fn need_mib(kind: &Kind, body: &[u8]) -> f64 {
     }
 }
 
-/// What became of a request's tasks.
+/// The outcomes of a request's tasks.
 #[derive(Default)]
 struct Tasks {
     ended: u32,
-    /// The bytes of their results, about: those of the first page are taken for all.
+    /// The approximate bytes of all results, extrapolated from the first page.
     result_bytes: u64,
 }
 
@@ -125,7 +125,7 @@ impl Tasks {
     }
 }
 
-/// Follows a request; says how it ended, and whether it was refused after all.
+/// Follows a request. Returns how it ended, and whether it was refused after all.
 async fn follow(port: u16, id: &str, since: Instant) -> (String, bool) {
     let mut pause = Duration::from_millis(30);
     while since.elapsed() < ENDED_WITHIN {
@@ -159,7 +159,7 @@ async fn follow(port: u16, id: &str, since: Instant) -> (String, bool) {
     )
 }
 
-/// How a request ended, with its code, where it has.
+/// How a request ended, with its code; `None` while it runs.
 fn ended(status: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(status).ok()?;
     let word = body.get("status")?.as_str()?;

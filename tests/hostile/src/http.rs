@@ -1,5 +1,5 @@
-//! As much of an HTTP client as hostile callers need: one connection a request, from any address
-//! of the loopback network, and an answer also where not all of the request was wanted.
+//! A minimal HTTP client for hostile callers: one connection a request, from any loopback address,
+//! and an answer even if the server did not read the whole request.
 
 use std::fmt::Write as _;
 use std::io;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Where ordinary callers are.
+/// The address of ordinary callers.
 pub const ORDINARY: Ipv4Addr = Ipv4Addr::LOCALHOST;
-/// Where hostile ones are, so that what is shared by address is.
+/// The address of hostile callers, so that limits by address apply.
 pub const HOSTILE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// An answer.
@@ -20,7 +20,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// A connection to the program, from an address.
+/// Connects to the program from an address.
 pub async fn connect(port: u16, from: Ipv4Addr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((from, 0)))?;
@@ -30,7 +30,7 @@ pub async fn connect(port: u16, from: Ipv4Addr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The head of a request, up to and with the empty line.
+/// The head of a request, including the empty line.
 pub fn head(method: &str, path: &str, headers: &[(&str, &str)], length: Option<usize>) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n");
     let posts = method == "POST";
@@ -48,7 +48,7 @@ pub fn head(method: &str, path: &str, headers: &[(&str, &str)], length: Option<u
     head.into_bytes()
 }
 
-/// Sends a request and reads the answer, within a time.
+/// Sends a request and reads the answer, within a time limit.
 pub async fn send(
     port: u16,
     from: Ipv4Addr,
@@ -83,13 +83,13 @@ async fn exchange(port: u16, from: Ipv4Addr, request: &[u8]) -> io::Result<Answe
     let mut bytes = Vec::new();
     let (read, wrote) = {
         let mut read = std::pin::pin!(reading.read_to_end(&mut bytes));
-        // Who refuses a request need not read all of it.
+        // A server that refuses a request need not read all of it.
         tokio::select! {
             read = &mut read => (read, Ok(())),
             wrote = writing.write_all(request) => (read.await, wrote),
         }
     };
-    // A connection may be reset behind a whole answer.
+    // A connection may be reset after a complete answer.
     if let Some(answer) = parse(&bytes) {
         return Ok(answer);
     }

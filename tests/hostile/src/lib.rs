@@ -1,5 +1,5 @@
-//! Submissions that cost: a table of generators, one for each kind of cost. `make hostile` sends
-//! each to the real program; tests may take any of them.
+//! Costly submissions: a table of generators, one for each kind of cost. `make hostile` sends each
+//! to the real program, and tests may use any of them.
 
 mod kinds;
 
@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 
 pub use kinds::KINDS;
 
-/// What the URIs of the kinds with `href` begin with: whoever sends such a document puts a place
-/// there that its program may fetch from, and [`REMOTE`] into it.
+/// The prefix of the URIs in the kinds with `href`. The sender of such a document replaces it with
+/// a location that the program may fetch from, and puts [`REMOTE`] there.
 pub const HREFS: &str = "file:///hrefs.invalid/";
-/// The name of the document that such a URI brings.
+/// The name of the document behind such a URI.
 pub const REMOTE: &str = "large.xml";
 
 /// A kind of cost.
@@ -18,11 +18,11 @@ pub const REMOTE: &str = "large.xml";
 pub struct Kind {
     /// Its name.
     pub name: &'static str,
-    /// What it costs, as a sentence.
+    /// The cost, as a sentence.
     pub about: &'static str,
-    /// Makes the body of its submission: always the same bytes.
+    /// Makes the body of the submission: always the same bytes.
     pub body: fn() -> Vec<u8>,
-    /// The headers that the submission has besides its media type and length.
+    /// The headers of the submission, besides media type and length.
     pub headers: &'static [(&'static str, &'static str)],
 }
 
@@ -42,7 +42,7 @@ impl Kind {
     }
 }
 
-/// What [`REMOTE`] holds: a market of a thousand quotes, 0.1 MB of it, and a text of 1 MB.
+/// The content of [`REMOTE`]: a market of a thousand quotes, 0.1 MB of it, and a text of 1 MB.
 #[must_use]
 pub fn remote() -> Vec<u8> {
     let quotes = each(1_000, |n| {
@@ -68,13 +68,13 @@ fn grouped(definitions: &str, valuations: &str) -> Vec<u8> {
     )
 }
 
-/// A request document with one valuation, which selects.
+/// A request document with one valuation, which has a `select`.
 fn selecting(definitions: &str, expression: &str) -> Vec<u8> {
     let valuation = format!("<valuation name='v'><p select=\"{expression}\"/></valuation>");
     grouped(definitions, &valuation)
 }
 
-/// A request document whose valuation selects an element where a condition holds, which is
+/// A request document whose valuation selects an element under a condition. The condition is
 /// evaluated once.
 fn condition(definitions: &str, condition: &str) -> Vec<u8> {
     let expression = format!("/vnml/project/m[{condition}]");
@@ -90,12 +90,12 @@ fn each(count: usize, piece: impl Fn(usize) -> String) -> String {
     })
 }
 
-/// So many attributes.
+/// This many attributes.
 fn attributes(prefix: &str, count: usize) -> String {
     each(count, |n| format!(" {prefix}{n}='v'"))
 }
 
-/// An element around another, so many times.
+/// An element nested in others to this depth.
 fn nested(depth: usize, start: &str, inner: &str, end: &str) -> String {
     format!("{}{inner}{}", start.repeat(depth), end.repeat(depth))
 }

@@ -1,5 +1,5 @@
-//! `make hostile`: the real program under everything that costs, with an ordinary caller beside it
-//! whose answers must stay right. See `docs/hostile.md`.
+//! `make hostile`: the real program under every kind of cost, with an ordinary caller whose answers
+//! must stay right. See `docs/hostile.md`.
 
 mod bounds;
 mod callers;
@@ -25,31 +25,31 @@ use program::Program;
 use table::Row;
 use trial::Trials;
 
-/// All is over within this: what has not been tried by then is named.
+/// The time limit of all trials. Trials that did not run by then are listed.
 const LENGTH: Duration = Duration::from_secs(570);
-/// What is kept of it for the documents together and the end.
+/// The part of the time that is reserved for the documents together and for the end.
 const LAST: Duration = Duration::from_secs(45);
-/// What is kept of it for the callers besides.
+/// The part of the time that is reserved for the callers as well.
 const CALLERS: Duration = Duration::from_secs(100);
 
 #[derive(Parser)]
 #[command(about = "Documents and callers that cost, against a real `up`")]
 struct Arguments {
-    /// The program.
+    /// Path of the program
     #[arg(long, default_value = "target/release/fanfold")]
     binary: PathBuf,
-    /// Only what has one of these in its name.
+    /// Run only kinds with one of these texts in the name
     only: Vec<String>,
-    /// The memory beyond which the program is killed, in MiB.
+    /// Memory at which the program is killed, in MiB
     #[arg(long, default_value_t = 3_072)]
     memory: u64,
-    /// Keeps the program's data and log, and says where.
+    /// Keep the data and the log of the program, and print their folder
     #[arg(long)]
     keep: bool,
-    /// Shows what there is.
+    /// List the kinds
     #[arg(long)]
     list: bool,
-    /// Writes the documents into a folder instead.
+    /// Write the documents into a folder instead of sending them
     #[arg(long)]
     write: Option<PathBuf>,
 }
@@ -99,7 +99,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         rows.len(),
         begun.elapsed().as_secs_f64()
     );
-    // What was measured until then is told in any case.
+    // Print the measurements so far in any case.
     let missed = all?;
     if !missed.is_empty() {
         println!(
@@ -124,7 +124,7 @@ fn list() {
     }
 }
 
-/// Every trial that there is time for; gives the names of the others.
+/// Runs every trial that there is time for. Returns the names of the others.
 async fn all_of_them(
     trials: &mut Trials,
     arguments: &Arguments,

@@ -1,6 +1,6 @@
-//! The ordinary caller: a small synchronous submission every 100 ms and a look at `/healthz` every
-//! 50 ms, whatever the others do. It has a thread of its own, so that it is not kept waiting by
-//! whoever makes hostile documents here.
+//! The ordinary caller: a small synchronous submission every 100 ms and a call to `/healthz` every
+//! 50 ms, whatever the others do. It has a thread of its own, so that the generators of hostile
+//! documents do not delay it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,14 +23,13 @@ pub enum What {
 struct Call {
     what: What,
     at: Instant,
-    /// How much later it was made than it should have been: what this machine, and not the
-    /// program, kept waiting.
+    /// How late the call was made: the delay of this machine, not of the program.
     late: Duration,
-    /// None while it is under way.
+    /// `None` while the call is open.
     ended: Option<(Duration, Result<(), String>)>,
 }
 
-/// A caller that goes on until it is dropped.
+/// An ordinary caller that runs until it is dropped.
 pub struct Ordinary {
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
@@ -43,7 +42,7 @@ struct State {
     ended: AtomicBool,
 }
 
-/// What an ordinary caller met in a stretch of time.
+/// The results of an ordinary caller in a period.
 #[derive(Clone, Debug, Default)]
 pub struct Met {
     pub calls: usize,
@@ -52,7 +51,7 @@ pub struct Met {
     pub max: Duration,
     pub late: Duration,
     pub wrong: usize,
-    /// The first thing that was wrong.
+    /// The first error.
     pub first: Option<String>,
 }
 
@@ -77,12 +76,12 @@ impl Ordinary {
         })
     }
 
-    /// Makes no calls while the program is started anew.
+    /// Suspends the calls while the program is restarted.
     pub fn pause(&self, paused: bool) {
         self.state.paused.store(paused, Relaxed);
     }
 
-    /// What was met by calls that began since then, once all of them have ended.
+    /// The results of calls that began since then, once all of them have ended.
     pub async fn met(&self, what: What, since: Instant) -> Met {
         let until = Instant::now();
         let within = |call: &&Call| call.what == what && call.at >= since && call.at <= until;
@@ -102,7 +101,7 @@ impl Drop for Ordinary {
     fn drop(&mut self) {
         self.state.ended.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It panics nowhere, and if it did, there is nothing more to be said.
+            // The thread does not panic. If it did, there would be nothing to report.
             let _ = thread.join();
         }
     }
@@ -189,7 +188,7 @@ fn met<'c>(calls: impl Iterator<Item = &'c Call>) -> Met {
     met
 }
 
-/// A small request that is no other's.
+/// A small request that differs from every other one.
 pub fn document(number: u32) -> String {
     format!(
         "<vnml><project><market name=\"m\"><rate>0.03</rate></market><notes>{number}</notes>\
@@ -198,7 +197,7 @@ pub fn document(number: u32) -> String {
     )
 }
 
-/// Its one right answer, by the executor `noop`.
+/// Its only right response, by the executor `noop`.
 fn response(number: u32) -> String {
     format!(
         "<vnml><project><notes>{number}</notes><group name=\"g\"><valuation name=\"noop\"><analytics>\

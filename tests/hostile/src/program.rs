@@ -1,4 +1,4 @@
-//! The program under test: a real `up` with ports and a data folder of its own.
+//! The program under test: a real `up` with its own ports and data folder.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use tokio::time::sleep;
 use crate::http::{self, ORDINARY};
 use crate::usage::{self, Watch};
 
-/// How long it may take to end, as it is told.
+/// The configured grace period for the end of the program.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// How long it may take to start.
+/// The time limit for its start.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
-/// How long a server that was killed is waited for.
+/// How long to wait for the end of a killed server.
 const DIES_WITHIN: Duration = Duration::from_secs(5);
-/// The address space it may have: what is asked for in one piece beyond it ends it. The servers
-/// it starts inherit it, and reserve more than they use.
+/// The address space of the program. A larger allocation ends it. The servers that it starts
+/// inherit the limit, and reserve more than they use.
 const ADDRESS_SPACE: u64 = 24 * 1024 * 1024 * 1024;
-/// The descriptors it may have, as is usual.
+/// The usual number of file descriptors.
 const DESCRIPTORS: u64 = 1_024;
 
-/// The task types that the hostile documents name; everything else is valued by `noop`.
+/// The task types that the hostile documents name. Every other task is valued by `noop`.
 const CONFIGURATION: &str = r#"
 [[task-types]]
 name = "echo"
@@ -52,14 +52,14 @@ pub struct Program {
     port: u16,
     most_kib: u64,
     child: Child,
-    /// The servers it has started: where it is aborted they outlive it, and are nobody's children.
+    /// The servers that the program started. They outlive an abort and are then no one's children.
     servers: Vec<u32>,
     pub watch: Watch,
     generation: usize,
 }
 
 impl Program {
-    /// Starts it on empty data and waits until it is ready.
+    /// Starts the program on empty data and waits until it is ready.
     pub async fn start(binary: &Path, folder: &Path, memory_mib: u64) -> anyhow::Result<Self> {
         let hrefs = folder.join("hrefs");
         fs::create_dir_all(&hrefs)?;
@@ -86,7 +86,7 @@ impl Program {
         self.port
     }
 
-    /// The port of its Redis, which it has written down in its data folder.
+    /// The port of its Redis, from its data folder.
     pub fn redis_port(&self) -> anyhow::Result<u16> {
         let file = data(&self.folder, self.generation).join("servers.json");
         let servers: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
@@ -99,12 +99,12 @@ impl Program {
         self.child.id()
     }
 
-    /// What its documents may refer to, as the beginning of a URI.
+    /// The prefix of the URIs that its documents may refer to.
     pub fn hrefs(&self) -> String {
         format!("file://{}/", self.folder.join("hrefs").display())
     }
 
-    /// How it ended, where it did.
+    /// How the program ended, if it did.
     pub fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok().flatten()?;
         let why = if self.watch.was_over() {
@@ -115,7 +115,7 @@ impl Program {
         Some(why)
     }
 
-    /// Starts it again: on the same data, or on empty ones.
+    /// Restarts the program: on the same data, or on empty data.
     pub async fn restart(&mut self, emptied: bool) -> anyhow::Result<()> {
         self.kill();
         if emptied {
@@ -152,7 +152,7 @@ impl Program {
         );
     }
 
-    /// Asks it to end; says after how long it did, or that it did not within the bound.
+    /// Terminates the program. Returns how long it took, or that it exceeded the limit.
     pub async fn terminate(&mut self, within: Duration) -> Result<(Duration, String), Duration> {
         let begun = Instant::now();
         signal(self.pid(), Signal::TERM);
@@ -166,14 +166,14 @@ impl Program {
     }
 
     fn kill(&mut self) {
-        // Its servers would find out by themselves, but in their own time.
+        // The servers would end by themselves, but later.
         let mut servers = usage::children(self.pid());
         servers.append(&mut self.servers);
-        // It may have ended.
+        // The program may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         servers.iter().copied().for_each(usage::kill);
-        // Their ports are wanted again.
+        // The next program needs the ports.
         let begun = Instant::now();
         while servers.iter().any(|pid| usage::is_alive(*pid)) && begun.elapsed() < DIES_WITHIN {
             std::thread::sleep(Duration::from_millis(10));
@@ -233,7 +233,7 @@ fn spawn(
         maximum: Some(ADDRESS_SPACE),
     };
     prlimit(pid, Resource::As, address_space)?;
-    // It may raise its limit up to the one that nobody changed.
+    // The program may raise its soft limit up to the hard limit.
     let descriptors = Rlimit {
         current: Some(DESCRIPTORS),
         maximum: getrlimit(Resource::Nofile).maximum,

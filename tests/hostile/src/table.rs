@@ -1,4 +1,4 @@
-//! The table.
+//! The result table.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::bounds::Measured;
 use crate::ordinary::Met;
 
-/// What became of one kind.
+/// The outcome of one kind.
 pub struct Row {
     pub name: String,
     /// The bytes that were sent.
     pub bytes: usize,
-    /// What was answered, and after how long.
+    /// The answer, and its delay.
     pub answer: String,
-    /// How it ended.
+    /// How the request ended.
     pub end: String,
     pub time: Duration,
     pub measured: Measured,
@@ -32,7 +32,7 @@ pub fn of(rows: &[Row]) -> String {
     text
 }
 
-/// One row. `here` is by how much this machine was late with its own calls.
+/// One row. `here` is the delay of this machine in its own calls.
 pub fn line(row: &Row) -> String {
     let measured = &row.measured;
     let late = measured.ordinary.late.max(measured.health.late);

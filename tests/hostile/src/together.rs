@@ -1,5 +1,5 @@
 //! 64 of the costliest accepted documents at once, and the end of the program while they are
-//! under way.
+//! processed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,25 +16,25 @@ use crate::table::Row;
 use crate::trial::{Trials, request_id};
 
 const TOGETHER: usize = 64;
-/// So many kinds are taken, by turns.
+/// How many kinds are used, in rotation.
 const COSTLIEST: usize = 8;
-/// How long the ordinary caller is watched beside them.
+/// How long the ordinary caller is watched meanwhile.
 const LENGTH: Duration = Duration::from_secs(10);
-/// An answer is waited for no longer than they are watched.
+/// The wait for an answer ends with the watch.
 const ANSWERED_WITHIN: Duration = LENGTH;
-/// A quarter of them is waited for so long before the program is asked to end.
+/// How long to wait for a quarter of the documents before the program is terminated.
 const QUARTER_WITHIN: Duration = Duration::from_secs(5);
-/// The program may take so much longer to end than it is told.
+/// How much longer than its grace period the program may take to end.
 const BEYOND_GRACE: Duration = Duration::from_secs(3);
 
 struct Submission {
     kind: &'static Kind,
     body: Vec<u8>,
-    /// What it needs by itself, with the results of its tasks, in MiB.
+    /// The document's own need of memory, with the results of its tasks, in MiB.
     need_mib: f64,
 }
 
-/// The costliest kinds of those that were accepted and did not end the program.
+/// The costliest kinds among those that were accepted and did not end the program.
 fn costliest(rows: &[Row]) -> Vec<(&'static Kind, f64)> {
     let accepted = |row: &&Row| row.answer.starts_with("202") && row.measured.died.is_none();
     let mut rows: Vec<&Row> = rows.iter().filter(accepted).collect();
@@ -46,7 +46,7 @@ fn costliest(rows: &[Row]) -> Vec<(&'static Kind, f64)> {
     rows.iter().filter_map(kind).take(COSTLIEST).collect()
 }
 
-/// Both trials.
+/// Runs both trials.
 pub async fn run(trials: &mut Trials, rows: &[Row]) -> anyhow::Result<Vec<Row>> {
     let hrefs = trials.program.hrefs();
     let of = |(kind, need_mib): (&'static Kind, f64)| Submission {
@@ -83,7 +83,7 @@ async fn together(trials: &mut Trials, submissions: &Arc<Vec<Submission>>) -> an
     cancel(port, ids).await;
     let need_mib = need_mib(submissions) + CALLERS_NEED_MIB;
     let mut measured = trials.end(begun, false, need_mib).await?;
-    // They may end in their own time; that all of them are cancelled at once is no bound.
+    // The requests may end in their own time. No bound covers the cancellation of all at once.
     measured.busy = false;
     Ok(Row {
         name: format!("{TOGETHER} of the costliest at once"),
@@ -96,8 +96,8 @@ async fn together(trials: &mut Trials, submissions: &Arc<Vec<Submission>>) -> an
     })
 }
 
-/// All of them as they are sent, and for each processor the need of the one that needs most: what
-/// may be worked on at once.
+/// The bytes of all documents as sent, plus the largest need for each processor, because each may
+/// process one.
 #[allow(clippy::cast_precision_loss)] // Sizes and counts here are far below 2^52.
 fn need_mib(submissions: &[Submission]) -> f64 {
     const MIB: f64 = 1_048_576.0;
@@ -107,11 +107,11 @@ fn need_mib(submissions: &[Submission]) -> f64 {
     bytes(submissions) as f64 / MIB + most * processors as f64
 }
 
-/// SIGTERM while they are under way.
+/// Sends SIGTERM while the documents are processed.
 async fn end(trials: &mut Trials, submissions: &Arc<Vec<Submission>>) -> anyhow::Result<Row> {
     trials.anew().await?;
     let mut sending = send(trials.program.port(), submissions);
-    // Once a quarter of them is taken in, or nothing more is to be expected.
+    // Once a quarter of them is accepted, or no further answer can come.
     let mut answers = Vec::new();
     let quarter = async {
         while answers.len() < TOGETHER / 4 {
@@ -154,7 +154,7 @@ async fn end(trials: &mut Trials, submissions: &Arc<Vec<Submission>>) -> anyhow:
     })
 }
 
-/// Sends all of them at once; each gives its answer and the id of its request.
+/// Sends all of them at once. Each gives its answer and the id of its request.
 fn send(port: u16, submissions: &Arc<Vec<Submission>>) -> JoinSet<(String, Option<String>)> {
     let mut sending = JoinSet::new();
     for number in 0..TOGETHER {
@@ -184,7 +184,7 @@ async fn cancel(port: u16, ids: Vec<String>) {
     cancelling.join_all().await;
 }
 
-/// How often each answer came.
+/// The number of each answer.
 fn counted(answers: Vec<String>) -> String {
     let mut counts = std::collections::BTreeMap::new();
     for answer in answers {

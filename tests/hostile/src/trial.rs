@@ -1,4 +1,4 @@
-//! One trial: something hostile against the program, with what was measured beside it.
+//! One trial: hostile work against the program, with the measurements meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -12,19 +12,19 @@ use crate::program::Program;
 use crate::usage::processor_seconds;
 use crate::view;
 
-/// An ordinary caller is met for so long at the least, so that there is something to be said.
+/// The minimum time with an ordinary caller, so that the trial has data.
 const LEAST: Duration = Duration::from_secs(1);
-/// The program is at rest when it uses no more than so much of a processor above the ordinary.
+/// The program is idle when it uses no more than this share of a processor beyond the ordinary.
 const REST: f64 = 0.3;
 const REST_LOOKS: Duration = Duration::from_millis(250);
-/// It is to be at rest so long after what it did was cancelled.
+/// How soon the program must be idle after its work was cancelled.
 const REST_WITHIN: Duration = Duration::from_secs(8);
 
-/// Everything that trials are made with.
+/// The context of all trials.
 pub struct Trials {
     pub program: Program,
     pub ordinary: Ordinary,
-    /// The processor that the ordinary caller costs, in seconds a second.
+    /// The processor seconds per second that the ordinary caller costs.
     pub background: f64,
 }
 
@@ -36,7 +36,7 @@ pub struct Begun {
 }
 
 impl Trials {
-    /// Looks at the ordinary caller alone.
+    /// Measures the ordinary caller alone.
     pub async fn new(program: Program) -> anyhow::Result<Self> {
         let ordinary = Ordinary::start(program.port())?;
         sleep(Duration::from_secs(1)).await;
@@ -69,8 +69,8 @@ impl Trials {
         }
     }
 
-    /// Ends a trial: takes what was used and held until now, waits until the program is at rest,
-    /// looks for the view of a later request, and starts the program anew where it must be.
+    /// Ends a trial: records the used time and memory, waits until the program is idle, checks the
+    /// view of a later request, and restarts the program if it must.
     pub async fn end(
         &mut self,
         begun: Begun,
@@ -107,13 +107,13 @@ impl Trials {
                 died.push_str(", and did not serve when it was started again");
             }
         } else if measured.busy || measured.view == View::Missing {
-            // What comes next is to be measured for itself.
+            // The next trial needs a fresh program.
             self.anew().await?;
         }
         Ok(measured)
     }
 
-    /// Starts the program on empty data.
+    /// Restarts the program on empty data.
     pub async fn anew(&mut self) -> anyhow::Result<()> {
         self.ordinary.pause(true);
         let started = self.program.restart(true).await;
@@ -121,13 +121,13 @@ impl Trials {
         started
     }
 
-    /// Whether it serves again on the data that it ended on. It is started on empty ones where it
-    /// does not.
+    /// Whether the program serves again on the data on which it ended. If not, it is restarted on
+    /// empty data.
     async fn start_again(&mut self) -> anyhow::Result<bool> {
         self.ordinary.pause(true);
         let mut serves = self.program.restart(false).await.is_ok();
         if serves {
-            // What ended it comes again from the log, soon.
+            // The document that ended the program comes again from the log, soon.
             sleep(Duration::from_secs(2)).await;
             serves = self.serves(VIEW_WITHIN).await && self.program.ended().is_none();
         }
@@ -142,7 +142,7 @@ impl Trials {
         answer.is_ok_and(|answer| answer.status == 200)
     }
 
-    /// Whether it comes to rest, and serves an ordinary caller then.
+    /// Whether the program becomes idle, and then serves an ordinary caller.
     async fn at_rest(&mut self) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < REST_WITHIN && self.program.ended().is_none() {
@@ -161,13 +161,13 @@ impl Trials {
         false
     }
 
-    /// Whether the view of a request that is submitted now comes.
+    /// Whether the view of a new request is written.
     async fn view(&self) -> anyhow::Result<View> {
         let request = http::post("/valuation", &[], document(0).as_bytes());
         let begun = Instant::now();
         let answer = http::send(self.program.port(), ORDINARY, &request, VIEW_WITHIN).await;
         let Some(id) = answer.ok().and_then(|answer| request_id(&answer.body)) else {
-            // The ordinary caller says why.
+            // The ordinary caller reports the reason.
             return Ok(View::NotLookedFor);
         };
         while begun.elapsed() < VIEW_WITHIN {
@@ -186,7 +186,7 @@ fn mib(peak_kib: u64, before_kib: u64) -> f64 {
     (peak_kib as f64 - before_kib as f64) / 1_024.0
 }
 
-/// The id of a request, as a 202 tells it.
+/// The id of a request, from a 202.
 pub fn request_id(body: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     Some(body.get("requestId")?.as_str()?.to_owned())

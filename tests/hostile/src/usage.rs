@@ -1,4 +1,4 @@
-//! What processes use, as Linux counts it.
+//! The resource use of processes, as Linux counts it.
 
 use std::fs;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The clock ticks of a second in `/proc`, the same on every Linux there is today.
 const TICKS: f64 = 100.0;
 const PAGE_KIB: u64 = 4;
-/// How often memory is looked at.
+/// How often memory is sampled.
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
-/// After so many looks the children are looked for anew.
+/// After how many samples the child processes are listed again.
 const CHILDREN_EVERY: u32 = 50;
 
-/// The processor seconds of a process, all its threads together.
+/// The processor seconds of a process, over all its threads.
 pub fn processor_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name may hold anything, so the fields are counted from behind it.
+    // The name may contain anything, so count the fields after it.
     let fields = stat
         .rsplit(')')
         .next()
@@ -32,7 +32,7 @@ pub fn processor_seconds(pid: u32) -> f64 {
         / TICKS
 }
 
-/// The memory that a process holds now, in KiB.
+/// The present memory of a process, in KiB.
 pub fn resident_kib(pid: u32) -> u64 {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages = statm
@@ -42,7 +42,7 @@ pub fn resident_kib(pid: u32) -> u64 {
     pages.unwrap_or(0) * PAGE_KIB
 }
 
-/// The most memory that a process held since [`forget_peak`], in KiB.
+/// The peak memory of a process since [`forget_peak`], in KiB.
 fn peak_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -50,13 +50,13 @@ fn peak_kib(pid: u32) -> u64 {
     kib.unwrap_or(0)
 }
 
-/// Has the kernel count the peak of a process's memory from now on (`clear_refs`, proc(5)). Where
-/// it may not be told, what was looked at every 10 ms has to do.
+/// Resets the kernel's peak of a process's memory (`clear_refs`, proc(5)). If that is not
+/// permitted, the samples every 10 ms must do.
 fn forget_peak(pid: u32) -> bool {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()
 }
 
-/// Whether a process runs: one that has ended and that nobody has asked about does not.
+/// Whether a process runs. A zombie does not.
 pub fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat
@@ -66,7 +66,7 @@ pub fn is_alive(pid: u32) -> bool {
     state.is_some_and(|state| state != "Z" && state != "X")
 }
 
-/// The processes that a process has started and that still run.
+/// The running child processes of a process.
 pub fn children(pid: u32) -> Vec<u32> {
     let Ok(all) = fs::read_dir("/proc") else {
         return Vec::new();
@@ -88,11 +88,11 @@ fn parent(pid: u32) -> Option<u32> {
 /// Kills one process.
 pub fn kill(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // It may have ended by itself.
+    // The process may have ended by itself.
     let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
 }
 
-/// Watches the memory of a process and its children, and ends it where it takes too much.
+/// Watches the memory of a process and its children, and kills it above a limit.
 pub struct Watch {
     state: Arc<State>,
     pid: u32,
@@ -122,7 +122,7 @@ impl Watch {
         })
     }
 
-    /// Counts peaks from now on; gives what is held now.
+    /// Starts new peaks. Returns the present memory.
     pub fn begin(&self) -> (u64, u64) {
         let program = resident_kib(self.pid);
         let servers = children(self.pid).into_iter().map(resident_kib).sum();
@@ -141,7 +141,7 @@ impl Watch {
         (looked_at.max(exact), self.state.servers_peak.load(Relaxed))
     }
 
-    /// Whether it was ended for what it took.
+    /// Whether the process was killed for its memory.
     pub fn was_over(&self) -> bool {
         self.state.over.load(Relaxed)
     }

@@ -1,12 +1,12 @@
-//! Whether a view is in Redis: the API would fold the log where it is not, and nobody would see
-//! that the projector stands still.
+//! Whether a view is in Redis. The API would fold the log for a missing view, and so hide a stalled
+//! projector.
 
 use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Whether the view of a request is there; none where Redis does not say.
+/// Whether the view of a request exists; `None` if Redis does not answer.
 pub async fn is_there(redis_port: u16, id: &str) -> std::io::Result<Option<bool>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, redis_port)).await?;
     stream

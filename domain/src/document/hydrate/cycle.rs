@@ -38,7 +38,7 @@ impl<'a> Hydrator<'a> {
             link = known.before.as_ref();
         }
         if back {
-            let reason = "it selects what it is itself a part of";
+            let reason = "it selects an element that contains it";
             return Err(element.error(FailureCode::HydrationCycle, expression, reason));
         }
         Ok(())

@@ -44,7 +44,7 @@ impl CapturedResources {
             ..Limits::default()
         };
         let tree = parse(bytes, &limits).map_err(|refusal| {
-            let reason = format!("what is there is no document: {refusal}");
+            let reason = format!("the fetched bytes are no document: {refusal}");
             HydrationError::failed(FailureCode::HydrationFetchFailed, "href", uri, reason)
         })?;
         let resource = Resource {

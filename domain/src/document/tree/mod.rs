@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_one_id_however_many_there_are() {
+    fn every_name_keeps_one_id_however_many_names_there_are() {
         let mut tree = Tree::new();
         let names: Vec<String> = (0..2 * FEW_NAMES).map(|n| format!("n{n}")).collect();
         let mut ids = Vec::new();

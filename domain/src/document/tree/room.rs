@@ -57,7 +57,7 @@ mod tests {
     use crate::document::parse::parse;
 
     #[test]
-    fn what_a_large_document_has_is_counted_beforehand() {
+    fn room_for_the_nodes_of_a_large_document_is_reserved_exactly() {
         let xml = "<a><b x=\"1\" y='2'/>text<!-- c --><d>t</d></a>";
         assert_eq!(sizes(xml), (6, 2));
         let large = format!("<a>{}</a>", "<b x=\"1\">t</b>".repeat(10_000));

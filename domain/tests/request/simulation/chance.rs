@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Decides what happens next. Once it has nothing more to say everything goes in order.
+/// Decides the next step from recorded choices. Once they are used up, everything runs in order.
 #[derive(Clone, Debug, Default)]
 pub struct Chance(Vec<u8>);
 

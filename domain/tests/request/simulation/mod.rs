@@ -1,5 +1,5 @@
-//! The orchestrator, the workers and the broker around one request, without any of them: what
-//! is delivered when, how often and in what order is left to chance.
+//! A simulation of the orchestrator, the workers and the broker around one request. Chance decides
+//! when, how often and in which order messages are delivered.
 
 mod chance;
 mod orchestrator;
@@ -23,25 +23,25 @@ pub use script::{Script, orderly, script, succeeding};
 struct Message {
     group: GroupIndex,
     task: TaskNumber,
-    /// Of earlier messages.
+    /// Attempts of earlier messages.
     before: AttemptNumber,
-    /// Of earlier runs.
+    /// Attempts of earlier runs.
     earlier: AttemptNumber,
     delivered: u32,
 }
 
-/// Everything there is of one request.
+/// The whole state of the simulation of one request.
 #[derive(Debug)]
 pub struct World {
     script: Script,
     chance: Chance,
     rules: Rules,
-    /// Whether timers may fire before what they limit has ended.
+    /// Whether timers may fire before the limited work has ended.
     impatient: bool,
     pub state: State,
     /// The commits, in order.
     pub log: Vec<Vec<Event>>,
-    /// The commits whose effects are to be performed.
+    /// The commits whose effects have not been performed.
     outbox: Vec<usize>,
     queue: Vec<Message>,
     reports: Vec<Report>,
@@ -86,7 +86,7 @@ impl World {
         self.log.iter().flatten()
     }
 
-    /// Until nothing is to be done any more.
+    /// Runs until nothing is left to do.
     pub fn run(mut self) -> Self {
         while self.step() {
             self.check_timers();
@@ -94,7 +94,7 @@ impl World {
         self
     }
 
-    /// Runs what failed again; whatever was delivered before is delivered once more.
+    /// Redrives the request. Earlier messages are delivered once more.
     pub fn redrive(mut self, chance: Chance) -> Self {
         self.chance = chance;
         self.impatient = false;
@@ -144,8 +144,8 @@ impl World {
         None
     }
 
-    /// Once all effects are performed, in whatever order and however often, whatever runs has
-    /// its own timers.
+    /// Checks the timers: once all effects are performed, in any order and any number of times,
+    /// every running part has its own timers.
     fn check_timers(&self) {
         let request = self.request();
         if self.impatient || !self.outbox.is_empty() || request.status().is_terminal() {
@@ -157,7 +157,7 @@ impl World {
         }
     }
 
-    /// The results in their places, those of the group in which it ended included.
+    /// The results in their places, including those of the last group.
     pub fn results(&self) -> Vec<Vec<Option<String>>> {
         let text = |p: &Payload| p.inline().map(str::to_owned);
         let request = self.request();
@@ -179,7 +179,7 @@ impl World {
     }
 }
 
-/// The report an event takes down, as it may be delivered again.
+/// The report that an event records, for a second delivery.
 fn reported_by(event: &Event) -> Option<Report> {
     match event {
         Event::TaskSucceeded(e) => Some(ok(e.group.get(), e.task.get(), e.attempt.get())),

@@ -4,7 +4,7 @@ use super::{Message, World};
 use crate::words::*;
 
 impl World {
-    /// The orchestrator does what follows from a commit; its ack may be lost.
+    /// Performs the effects of a commit. The ack may be lost.
     pub(super) fn perform(&mut self) {
         let place = self.chance.pick(self.outbox.len());
         let commit = self.outbox[place];
@@ -27,7 +27,7 @@ impl World {
             }
             Effect::ClearGroupTimer { group } => {
                 let timer = self.group_timers.remove(&group);
-                // Clearing is best effort: it may have fired already.
+                // Clearing is best effort: the timer may have fired already.
                 if let Some(deadline) = timer.filter(|_| self.chance.strikes()) {
                     self.reports.push(Report::GroupTimedOut { group, deadline });
                 }
@@ -40,7 +40,7 @@ impl World {
         }
     }
 
-    /// A timer fires; the broker has it no more then.
+    /// Fires a timer. The broker then no longer has it.
     pub(super) fn fire(&mut self) {
         if let Some((group, deadline)) = self.group_timers.pop_first() {
             self.reports.push(Report::GroupTimedOut { group, deadline });
@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    /// A task that is still there is not sent twice.
+    /// Dispatches a task. A task that is still in the queue is not sent twice.
     fn dispatch(&mut self, index: GroupIndex) {
         let running = self.request().running().filter(|g| g.index == index);
         let pending: Vec<Message> = running.map_or_else(Vec::new, |group| {
@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// The orchestrator takes in some of the reports that are there; their acks may be lost.
+    /// The orchestrator receives some of the waiting reports. Their acks may be lost.
     pub(super) fn gather(&mut self) {
         let mut batch = Vec::new();
         for _ in 0..=self.chance.pick(self.reports.len()) {

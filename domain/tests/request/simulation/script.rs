@@ -3,15 +3,15 @@ use proptest::prelude::*;
 
 use super::{Chance, World};
 
-/// What a task does: so many attempts fail, then it ends.
+/// The script of a task: how many attempts fail before it ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Task {
     pub failures: u32,
-    /// Whether the attempt after those has the result, or is the one that is given up.
+    /// Whether the last attempt has the result, or is given up.
     pub succeeds: bool,
 }
 
-/// What the groups of a document do.
+/// The script of the groups of a document.
 pub type Script = Vec<Vec<Task>>;
 
 fn task() -> impl Strategy<Value = Task> {
@@ -27,7 +27,7 @@ pub fn orderly(script: &Script) -> World {
     World::new(script.clone(), Chance::default()).run()
 }
 
-/// The orderly run of the same tasks, had they all succeeded.
+/// An orderly run of the same tasks, all of which succeed.
 pub fn succeeding(script: &Script) -> World {
     let well = |task: &Task| Task {
         succeeds: true,

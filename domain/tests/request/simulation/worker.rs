@@ -4,7 +4,7 @@ use super::{Message, World};
 use crate::words::*;
 
 impl World {
-    /// A worker runs an attempt and reports; the ack of its report or of its task may be lost.
+    /// A worker runs an attempt and reports it. The ack of its report or of its task may be lost.
     pub(super) fn work(&mut self) {
         let place = self.chance.pick(self.queue.len());
         let message = &mut self.queue[place];

@@ -1,4 +1,4 @@
-//! How requests end, and begin again.
+//! Ends of requests, and redrives.
 
 use domain::request::{
     Cancelled, Command, Event, Failed, FailedTask, Failure, GroupIndex, Redriven, Run, Succeeded,
@@ -56,7 +56,7 @@ pub fn request_timed_out(group: Option<u32>, tasks: Vec<FailedTask>) -> Event {
     })
 }
 
-/// The document cannot be taken further.
+/// The failure of a document that cannot be derived further.
 pub fn unreadable() -> Failure {
     Failure {
         code: "hydration-no-match".into(),
@@ -80,7 +80,7 @@ pub fn cancelled() -> Event {
     })
 }
 
-/// A redrive at so many seconds.
+/// A redrive this many seconds after the start.
 pub fn redrive(seconds: i64) -> Command {
     Command::Redrive {
         by: "ada".into(),

@@ -1,4 +1,4 @@
-//! The words the stories are told in.
+//! The vocabulary of the stories.
 
 mod ends;
 mod reports;
@@ -21,12 +21,12 @@ pub const RULES: Rules = Rules {
     fail_fast: false,
 };
 
-/// So many seconds after the stories begin; decisions are made at 0 where nothing else is said.
+/// The time this many seconds after the start of a story. Decisions are made at 0 by default.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }
 
-/// When a group that started at 0 times out.
+/// The deadline of a group that started at 0.
 pub fn deadline() -> Timestamp {
     at(900)
 }
@@ -58,7 +58,7 @@ pub fn resource(uri: &str) -> Resource {
     }
 }
 
-/// One step, as a story tells it.
+/// One step of a story.
 #[derive(Clone, Debug)]
 pub enum Step {
     Group(Option<String>, u32),

@@ -1,4 +1,4 @@
-//! What workers say, and how it is taken down.
+//! The reports of workers, and the events that record them.
 
 use domain::request::{
     Attempt, AttemptNumber, Event, Fault, GroupIndex, Next, Outcome, Payload, Report, TaskFailed,
@@ -19,7 +19,7 @@ pub fn fault(code: &str) -> Fault {
     }
 }
 
-/// The failed attempt as the history keeps it.
+/// The failed attempt as the history stores it.
 pub fn attempt(attempt: u32) -> Attempt {
     Attempt {
         attempt: AttemptNumber::new(attempt),
@@ -70,7 +70,7 @@ pub fn letter(group: u32, task: u32) -> String {
     format!("letter-{group}-{task}")
 }
 
-/// The event that takes an outcome down.
+/// The event that records an outcome.
 pub fn taken_down(report: Report) -> Event {
     let Report::Outcome(o) = report else {
         panic!("not an outcome: {report:?}");

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_read_back_from_its_field_whatever_it_says() {
+    fn any_group_is_read_back_from_its_field() {
         let all = [
             GroupStatus::Waiting,
             GroupStatus::Running,
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_no_group_is_refused() {
+    fn an_invalid_group_field_is_refused() {
         for field in [
             "",
             "{}",

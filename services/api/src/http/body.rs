@@ -160,7 +160,7 @@ impl Coming {
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| {
-                tracing::debug!(%error, "a body broke off");
+                tracing::debug!(%error, "a request body ended early");
                 Refused::CutOff
             })?;
             self.came += chunk.len();

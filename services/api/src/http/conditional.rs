@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_known_in_any_encoding() {
+    fn an_entity_tag_matches_in_any_content_coding() {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::IF_NONE_MATCH,

@@ -89,13 +89,13 @@ pub fn most(wanted: usize) -> usize {
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
+        tracing::debug!(%error, "could not raise the limit of open files");
     }
     let most = allowed(wanted, getrlimit(Resource::Nofile).current);
     if most < wanted {
         tracing::warn!(
             most,
-            "HTTP_CONNECTIONS_MAX is more than the limit of open files (ulimit -n) lets there be"
+            "HTTP_CONNECTIONS_MAX exceeds the limit of open files: raise the limit (ulimit -n), or lower the setting"
         );
     }
     most
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_one_idle_for_longest_goes_and_one_that_is_called_stays() {
+    async fn the_longest_idle_connection_is_closed_and_an_active_one_stays() {
         let mut connections = Connections::new(3);
         let busy = connect(&mut connections, 1).await.unwrap();
         busy.called();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_its_share_takes_no_place_of_the_others() {
+    async fn a_caller_with_its_full_share_takes_no_place_from_others() {
         let mut connections = Connections::new(300);
         let other = connect(&mut connections, 2).await.unwrap();
         let mut own = Vec::new();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn some_descriptors_are_for_ourselves() {
+    fn some_file_descriptors_are_reserved_for_the_process() {
         assert_eq!(allowed(10_000, None), 10_000);
         assert_eq!(allowed(10_000, Some(10_256)), 10_000);
         assert_eq!(allowed(10_000, Some(10_255)), 9_999);

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn an_invalid_idempotency_key_is_refused() {
         let long = "k".repeat(KEY_MAX_CHARS + 1);
         for value in [
             "",

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_is_dropped_to_its_end() {
+    async fn incoming_bytes_are_dropped_until_the_peer_closes() {
         let (mut peer, mut own) = duplex(1_000);
         let sending = async move {
             peer.write_all(&vec![b'x'; 99_999]).await.unwrap();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_is_dropped_than_may_be() {
+    async fn no_more_bytes_are_dropped_than_the_limit() {
         let (mut peer, mut own) = duplex(200_000);
         peer.write_all(&vec![b'x'; 150_000]).await.unwrap();
         assert_eq!(over(Linger::new(MOST), &mut own).await, 0);

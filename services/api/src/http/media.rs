@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_may_be_quoted_and_what_is_quoted_is_no_other_parameter() {
+    fn a_quoted_parameter_value_contains_no_other_parameter() {
         for (text, expected) in [
             ("", vec![]),
             (" ; x ", vec![]),

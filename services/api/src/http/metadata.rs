@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_kept_as_it_was_said() {
+    fn metadata_is_stored_unchanged() {
         let headers = headers(&[
             ("x-tag", b"a"),
             ("x-desk", "Z\u{fc}rich".as_bytes()),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_in_another_encoding_is_refused_and_any_other_header_is_not_looked_at() {
+    fn metadata_in_another_encoding_is_refused_and_other_headers_are_ignored() {
         assert!(of(&headers(&[("x-desk", b"Z\xfcrich")])).is_err());
         assert!(of(&headers(&[("x-a", b"a"), ("x-a", b"\xff")])).is_err());
         assert!(
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn two_callbacks_are_none() {
+    fn two_callback_headers_count_as_none() {
         let headers = headers(&[
             ("x-callback", b"https://a.example/"),
             ("x-callback", b"https://b.example/"),

@@ -34,7 +34,7 @@ struct Details {
 /// An error (RFC 9457). More members may follow, as the error has them.
 #[derive(ToSchema)]
 #[schema(as = Problem)]
-#[allow(dead_code, missing_docs)] // It is there for its schema.
+#[allow(dead_code, missing_docs)] // The struct exists for its schema.
 pub struct ProblemBody {
     /// A URN that ends with the code.
     #[schema(rename = "type", example = "urn:fanfold:problem:unknown-request")]
@@ -46,7 +46,7 @@ pub struct ProblemBody {
     status: Value,
     /// Stable, in kebab-case.
     code: String,
-    /// What happened, in plain words.
+    /// The problem in plain words.
     detail: String,
     /// The same as `detail`, for clients of the old API.
     message: String,
@@ -215,7 +215,7 @@ impl From<nats::Error> for Problem {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "log-unavailable",
-            "the log is not available; nothing was taken in, try again",
+            "the log is unavailable and nothing was stored; try again",
         )
         .retry_after(1)
     }
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_log_can_never_take_is_the_documents_fault_and_not_to_be_tried_again() {
+    fn a_commit_that_the_log_can_never_store_is_a_client_error_without_a_retry() {
         let (what, bytes, limit) = ("a new commit".into(), 2, 1);
         let Problem(details) = nats::Error::TooLarge { what, bytes, limit }.into();
         assert_eq!(details.status, StatusCode::PAYLOAD_TOO_LARGE);

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn yes_and_no_are_said_in_any_spelling_of_the_old_api() {
+    fn booleans_are_read_in_every_spelling_of_the_old_api() {
         for word in ["Y", "y", "Yes", "TRUE", "true", "1"] {
             assert_eq!(word.parse(), Ok(Said(true)), "{word}");
         }

@@ -94,7 +94,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
             Ok((stream, peer)) => serving.begin(stream, peer.into()),
             Err(error) => {
                 if let Some(times) = serving.warnings.due() {
-                    tracing::warn!(%error, times, "a connection could not be taken in");
+                    tracing::warn!(%error, times, "could not accept a connection");
                 }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }

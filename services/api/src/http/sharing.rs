@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_has_256_places_where_there_are_so_many() {
+    fn a_proxy_has_256_places_if_there_are_that_many() {
         for (most, share) in [(1, 1), (256, 256), (300, 256), (512, 256), (514, 257)] {
             let places = Shared::places(most);
             assert!(places.take(caller("::1"), share).is_ok(), "{most}");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_taken_whole_takes_nothing() {
+    fn a_share_that_cannot_grow_gives_everything_back() {
         let bytes = Shared::bytes(100, 1);
         let mut part = bytes.take(caller("10.0.0.1"), 50).unwrap();
         assert_eq!(part.grow(1), Err(Beyond::Share));

@@ -125,13 +125,13 @@ impl Socket {
 /// acknowledges nothing while the kernel still buffers the output.
 fn prepare(stream: &TcpStream, patience: Patience) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps its small packets back");
+        tracing::debug!(%error, "could not set TCP_NODELAY on a connection");
     }
     #[cfg(target_os = "linux")]
     {
         let limit = u32::try_from(patience.write.as_millis()).unwrap_or(u32::MAX);
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, limit) {
-            tracing::debug!(%error, "the kernel has no limit for what a peer does not take");
+            tracing::debug!(%error, "could not set a time limit for data that a peer does not acknowledge");
         }
     }
     #[cfg(not(target_os = "linux"))]
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_refused_below_the_routes_is_a_problem_and_no_other_answer_is() {
+    fn only_a_refusal_below_the_routes_is_turned_into_a_problem() {
         let plain = |answer: &str| {
             let problem = refused_below(answer.as_bytes())?;
             Some(String::from_utf8(problem.written_plainly().to_vec()).unwrap())

@@ -74,7 +74,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn fields_become_elements_and_nothing_escapes_its_own() {
+    fn fields_become_elements_and_no_value_breaks_out_of_its_own() {
         let value =
             json!({ "groups": [{ "name": "a<b&\"c\u{1}" }], "none": null, "n": 2, "x~y": true });
         let text = document("status", Some("urn:x"), &value);

@@ -13,13 +13,13 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::valuation::intake::{at_cost, on_pool};
 
-/// What a document would become, with no side effect.
+/// Checks a document and lists its groups, tasks and references, with no side effect.
 #[utoipa::path(
     post, path = "/valuation/check", tag = "valuations",
     request_body(content((String = "application/xml"), (String = "text/xml"))),
     responses(
         (status = 200, description = "Its groups, tasks and references", body = Value),
-        (status = 400, description = "Not a document that can be taken in", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "The document is refused", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Not XML, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),

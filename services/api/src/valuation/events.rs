@@ -33,7 +33,7 @@ pub struct EventsQuery {
     /// Only events after this one, as `next` or an event's `sequence:index` names it.
     #[param(pattern = "^[0-9]{1,15}:[0-9]{1,6}$")]
     after: Option<String>,
-    /// How many at the most.
+    /// The maximum number on a page.
     #[param(minimum = 1, maximum = 10_000)]
     limit: Option<usize>,
 }

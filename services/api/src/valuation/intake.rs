@@ -72,7 +72,7 @@ pub async fn at_cost<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     pool.run(cost, work).await.map_err(|error| {
-        tracing::error!(%error, "work on a document ended");
+        tracing::error!(%error, "the work on a document failed");
         let message = "the document could not be worked on";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     })

@@ -17,7 +17,7 @@ use crate::valuation::results::{failed, response};
 use crate::valuation::waiters::Waiter;
 use operations::Submitted;
 
-/// That a document was taken in.
+/// The answer to an accepted document.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Accepted {

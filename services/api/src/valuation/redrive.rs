@@ -21,12 +21,12 @@ use crate::valuation::read::{parse_id, with_sequence};
     request_body = WhyBody,
     responses(
         (status = 202, description = "It runs again", body = Value, headers(("Location" = String), ("Fanfold-Sequence" = u64))),
-        (status = 400, description = "Not what is expected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such request", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Not as it stands", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -82,7 +82,7 @@ impl RequestIndex {
             if *indexed {
                 let newest = api.store.newest(shard, below, since, CHUNK).await;
                 chunk.extend(newest.map_err(|error| {
-                    tracing::warn!(%error, "the index went away");
+                    tracing::warn!(%error, "the request index in Redis became unavailable");
                     let message = "the list cannot be made now; try again";
                     let status = StatusCode::SERVICE_UNAVAILABLE;
                     Problem::new(status, "list-unavailable", message).retry_after(1)

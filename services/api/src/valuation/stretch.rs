@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_so_many_events_and_goes_on_within_a_commit() {
+    fn a_page_has_a_limited_number_of_events_and_the_next_continues_within_a_commit() {
         let most = |events| Most {
             events,
             bytes: usize::MAX,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_so_many_bytes_but_one_event_in_any_case() {
+    fn a_page_has_a_limited_number_of_bytes_but_at_least_one_event() {
         let long = commit(7, 3, &"x".repeat(600));
         let one = {
             let mut stretch = Stretch::default();

@@ -65,7 +65,7 @@ impl SubmitQuery {
     responses(
         (status = 200, description = "The response document", body = String, content_type = "application/xml"),
         (status = 202, description = "Taken in", body = Accepted, headers(("Location" = String), ("Retry-After" = u64), ("Fanfold-Sequence" = u64), ("Idempotency-Replayed" = Option<String>))),
-        (status = 400, description = "Not a document that can be taken in", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "The document is refused", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "The request was cancelled while the caller waited", body = ProblemBody, content_type = "application/problem+json"),
         (status = 410, description = "The key names a request whose data has expired", body = ProblemBody, content_type = "application/problem+json"),

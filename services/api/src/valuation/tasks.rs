@@ -29,13 +29,13 @@ pub struct TasksQuery {
     /// Only tasks of this group, from 0.
     #[param(value_type = Option<u32>)]
     group: Option<GroupIndex>,
-    /// Only tasks that stand so: `pending`, `succeeded`, `failed` or `stopped`.
+    /// Only tasks with this status: `pending`, `succeeded`, `failed` or `stopped`.
     #[param(value_type = Option<String>, pattern = "^(pending|succeeded|failed|stopped)$")]
     status: Option<TaskStatus>,
     /// Where the page begins, as `next` names it.
     #[param(pattern = "^[0-9]{1,9}:[0-9]{1,9}$")]
     after: Option<String>,
-    /// How many at the most.
+    /// The maximum number on a page.
     #[param(minimum = 1, maximum = 1_000)]
     limit: Option<usize>,
 }
@@ -82,7 +82,7 @@ struct AttemptBody {
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
     duration_ms: u64,
-    /// What went wrong; none where nothing did.
+    /// The fault; null for an attempt without one.
     #[schema(value_type = Option<Value>)]
     fault: Option<Fault>,
 }

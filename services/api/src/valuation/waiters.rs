@@ -92,7 +92,7 @@ impl Waiters {
     pub async fn follow(&self, connection: &Connection, shards: u8, shutdown: &Shutdown) {
         loop {
             if let Err(error) = self.follow_once(connection, shards).await {
-                tracing::warn!(%error, "following the log is taken up again");
+                tracing::warn!(%error, "the follower of the log will be restarted");
             }
             self.wake_all();
             let pause = tokio::time::sleep(FOLLOW_AGAIN);
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_take_no_place_of_those_who_wait_and_one_address_not_all_of_either() {
+    fn streams_and_waiting_callers_have_separate_places_and_no_address_takes_all_of_either() {
         let waiters = Waiters::new(300, 300);
         let request = RequestId::new(uuid::Uuid::nil());
         let caller = |last| Caller::from(SocketAddr::from(([10, 0, 0, last], 1)));

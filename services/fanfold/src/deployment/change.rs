@@ -1,4 +1,4 @@
-//! `fanfold deployment set`: a change of facts, with what follows from it at the broker.
+//! `fanfold deployment set`: changes facts, and updates the broker to them.
 
 use domain::request::Sequence;
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::roles::topology;
 
-/// Changes facts and brings the broker to them. The change is on record.
+/// Changes facts and updates the broker to them. Records the change.
 pub async fn set(
     connection: &Connection,
     changes: &[String],
@@ -38,7 +38,7 @@ pub async fn set(
         Err(error) => {
             let put_back = put_back(connection, &stored.facts, sequence).await;
             put_back.with_context(|| {
-                format!("{error}; the facts are changed, and could not be put back")
+                format!("{error}; the facts are changed, and could not be reverted")
             })?;
             bail!("{error}; the facts stay as they were");
         }
@@ -93,13 +93,14 @@ async fn apply(connection: &Connection, facts: &Facts) -> anyhow::Result<Vec<Str
     Ok(topology(&settings).apply(connection).await?)
 }
 
-/// Takes a change back that the broker does not let Fanfold have.
+/// Reverts a change that the broker does not support.
 async fn put_back(connection: &Connection, facts: &Facts, sequence: u64) -> anyhow::Result<()> {
     connection.store_facts(facts, sequence).await?;
     apply(connection, facts).await.map(|_| ())
 }
 
-/// The shards of a log cannot change: a request's commits are in the shard that the number gives.
+/// Refuses a change of the shards of a log, because the number of shards decides which shard holds
+/// a request.
 async fn check_shards(connection: &Connection, from: &Facts, to: &Facts) -> anyhow::Result<()> {
     if from.get("SHARDS") == to.get("SHARDS") || !connection.has_log().await? {
         return Ok(());
@@ -134,7 +135,7 @@ fn removed_types(from: &Facts, to: &Facts) -> Vec<String> {
         .collect()
 }
 
-/// No worker would take the tasks of a type that is not there any more.
+/// Refuses to remove a task type that still has tasks, because no worker would take them.
 async fn check_types(connection: &Connection, removed: &[String]) -> anyhow::Result<()> {
     for name in removed {
         let left = connection.tasks_of(name).await?;

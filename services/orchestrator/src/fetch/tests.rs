@@ -204,7 +204,7 @@ async fn an_allowed_host_is_asked_at_the_address_that_was_checked() {
     }
     let private = format!("private:{named}");
     let named_url = local(&private, &[]).fetch(&format!("{named}/a.xml")).await;
-    // If the name has an IPv6 address first, nobody listens there.
+    // If the name resolves to an IPv6 address first, no server listens there.
     assert!(
         matches!(named_url, Ok(_) | Err(FetchError::Transient(_))),
         "{named_url:?}"
@@ -212,7 +212,7 @@ async fn an_allowed_host_is_asked_at_the_address_that_was_checked() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed_and_errors_are_told_apart() {
+async fn redirects_are_not_followed_and_errors_are_distinguished() {
     let followed = Arc::new(AtomicU32::new(0));
     let counted = followed.clone();
     let routes = Router::new()
@@ -256,7 +256,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_stopped_bombs_too() {
+async fn a_body_that_is_too_large_even_after_decompression_is_stopped() {
     let bomb = gzip(&vec![b' '; 50_000_000]);
     assert!(bomb.len() < 100_000);
     let packed =

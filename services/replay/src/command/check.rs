@@ -1,4 +1,4 @@
-//! Checking what is there, and taking it home.
+//! Commands that check stored data, and that export it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Finding requests and events among all.
+//! Commands that find requests and events.
 
 use clap::Args;
 use history::point::Ago;

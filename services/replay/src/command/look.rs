@@ -1,4 +1,4 @@
-//! Looking at one request.
+//! Commands that show one request.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::Args;
 use domain::request::RequestId;
 use history::point::Point;
 
-/// Where it is read from, and how it is told.
+/// The source to read from, and the output format.
 #[derive(Args)]
 pub struct ReadingArgs {
     /// Read from this bundle instead of the log
@@ -17,7 +17,7 @@ pub struct ReadingArgs {
     pub json: bool,
 }
 
-/// A request, and where it is read from.
+/// A request, with the source to read from.
 #[derive(Args)]
 pub struct OneArgs {
     /// The request

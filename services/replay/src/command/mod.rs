@@ -57,7 +57,7 @@ pub enum Replay {
 }
 
 impl Replay {
-    /// Whether it reads the log at the broker, rather than a bundle.
+    /// Whether the command reads the log at the broker, rather than a bundle.
     #[must_use]
     pub fn reads_log(&self) -> bool {
         let bundle = match self {

@@ -1,4 +1,4 @@
-//! What writes to the system.
+//! Commands that write.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,10 @@ use domain::request::RequestId;
 use history::point::Point;
 use projections::Kind;
 
-/// Who writes, and why.
+/// The person who writes, and the reason.
 #[derive(Args)]
 pub struct ConsentArgs {
-    /// Why; it is recorded
+    /// Reason for the write; it is recorded
     #[arg(long)]
     pub reason: Option<String>,
     /// Do not ask for confirmation
@@ -35,7 +35,7 @@ pub struct RebuildArgs {
     /// Start over instead of resuming a stopped rebuild
     #[arg(long)]
     pub restart: bool,
-    /// How many commits are folded before what came of them is kept
+    /// How many commits are folded before the views are stored
     #[arg(long, default_value_t = operations::rebuild::KEEP_EVERY, hide = true)]
     pub keep_every: u64,
 }

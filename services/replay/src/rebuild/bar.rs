@@ -26,7 +26,7 @@ impl Bar {
         }
     }
 
-    #[allow(clippy::cast_precision_loss)] // A rate is for eyes.
+    #[allow(clippy::cast_precision_loss)] // A rate is for display.
     pub fn show(&mut self, done: u64, events: u64) {
         if !self.wanted || self.shown.is_some_and(|at| at.elapsed() < SHOW_EVERY) {
             return;

@@ -1,4 +1,4 @@
-//! `rebuild`: the views folded anew beside the live ones, and then put in their place.
+//! `rebuild`: folds the views anew beside the live ones, then swaps them in.
 
 mod bar;
 
@@ -32,16 +32,16 @@ pub async fn run(args: &RebuildArgs, settings: &Settings) -> Result<Finding, Err
 fn will(rebuild: &Rebuild<'_>) -> String {
     let goes_on = rebuild.goes_on_after().map_or_else(String::new, |commits| {
         let commits = count(commits, "commit");
-        format!(" It goes on after the {commits} that are folded already.")
+        format!(" It continues after the {commits} that are already folded.")
     });
     format!(
-        "This folds {} anew beside the live views, and puts the new ones in their place: {}.{goes_on}",
+        "This folds {} into new views next to the live ones, and then swaps them in: {}.{goes_on}",
         count(rebuild.total(), "commit"),
         rebuild.kinds(),
     )
 }
 
-#[allow(clippy::cast_precision_loss)] // A rate is for eyes.
+#[allow(clippy::cast_precision_loss)] // A rate is for display.
 fn tell(rebuilt: &Rebuilt) -> Result<Finding, Error> {
     page::print(&format!(
         "{} rebuilt of {} and {} in {:.1} s, {:.0} events/s",

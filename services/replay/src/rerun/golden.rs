@@ -9,7 +9,7 @@ use super::told::told;
 use crate::command::TestArgs;
 use crate::{Error, Finding, page};
 
-/// Decides a golden case again, and gives what differs.
+/// Replays a golden case, and returns the differences.
 pub async fn golden(case: &Path) -> Result<Option<String>, Error> {
     let bundle = Bundle::read(case)?;
     let outcome = again(bundle, None).await?;
@@ -17,7 +17,7 @@ pub async fn golden(case: &Path) -> Result<Option<String>, Error> {
     Ok((!fine).then(|| told(&outcome, "another build")))
 }
 
-/// Puts a bundle into the tree, as plain lines that a review can read.
+/// Adds a bundle to the source tree, as plain lines that a review can read.
 pub async fn test(args: &TestArgs) -> Result<Finding, Error> {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if args.name.is_empty() || !args.name.chars().all(word) {

@@ -1,5 +1,5 @@
-//! `run`: a bundle decided again with this build, without any server. `test`: a bundle as a golden
-//! case.
+//! `run`: replays a bundle with this build, without any server. `test`: turns a bundle into a
+//! golden case.
 
 mod golden;
 mod told;

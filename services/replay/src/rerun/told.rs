@@ -1,4 +1,4 @@
-//! What came of deciding again, as JSON and for eyes.
+//! The outcome of a replay, as JSON and for a terminal.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::output::{Paint, count, short};
 
-/// The longest event that a difference shows.
+/// The longest event text that a difference shows.
 const SHOWN_CHARS: usize = 400;
 
 pub fn as_json(outcome: &Outcome) -> serde_json::Value {

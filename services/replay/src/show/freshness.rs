@@ -10,7 +10,7 @@ pub fn told(freshness: &Freshness, story: &Story) -> String {
     let view = match &freshness.view {
         Err(reason) => {
             let reason = short(&reason.to_string(), 80);
-            format!("the view is not to be had ({reason})")
+            format!("the view is unavailable ({reason})")
         }
         Ok(None) if story.view.status.is_terminal() => {
             "there is no view: it has expired, or Redis was emptied".into()

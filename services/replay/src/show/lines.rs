@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::output::{Paint, between, clock, short};
 use crate::words;
 
-/// The most lines of a timeline, unless it is wanted unfolded.
+/// How many lines of a timeline are shown, unless the user asks for all.
 const TIMELINE_LINES: usize = 40;
 
 pub fn timeline(text: &mut String, entries: &[Entry], all: bool, paint: Paint) {
@@ -22,7 +22,7 @@ pub fn timeline(text: &mut String, entries: &[Entry], all: bool, paint: Paint) {
     for (number, entry) in entries.iter().enumerate() {
         let since = delta(before, entry.at);
         before = Some(entry.at);
-        // The first lines say how it began, the last how it ended: the middle can go.
+        // The first lines tell the beginning and the last ones the end, so the middle is hidden.
         let hidden = (TIMELINE_LINES / 2..TIMELINE_LINES / 2 + skipped).contains(&number);
         if skipped > 0 && number == TIMELINE_LINES / 2 {
             let _ = writeln!(text, "  … {skipped} lines; --unfolded has all");

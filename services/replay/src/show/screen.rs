@@ -15,7 +15,7 @@ use crate::command::ShowArgs;
 use crate::output::{Paint, between, count, short, time, wrap};
 use crate::words;
 
-/// The most groups shown one by one.
+/// How many groups are listed one by one.
 const GROUP_LINES: usize = 20;
 /// The width of a bar.
 const BAR: u32 = 20;
@@ -130,7 +130,7 @@ fn group_line(index: usize, group: &GroupView, last: Timestamp, paint: Paint) ->
     )
 }
 
-/// The commands one would want next.
+/// The commands that the user may want next.
 fn next(story: &Story) -> Vec<String> {
     let id = story.id;
     let mut commands = Vec::new();

@@ -1,4 +1,4 @@
-//! `summary`: a period beside the period before, so that changes stand out.
+//! `summary`: a period compared with the period before, so that changes stand out.
 
 mod told;
 

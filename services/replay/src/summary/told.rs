@@ -1,4 +1,4 @@
-//! A period beside the one before, for eyes.
+//! A period compared with the one before, for a terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,13 +10,13 @@ use crate::output::{Paint, duration, millis, time};
 
 /// The most lines of each list.
 const SHOWN: usize = 10;
-/// What grew or shrank by this factor stands out.
+/// A number that changed by this factor is highlighted.
 const STANDS_OUT: f64 = 2.0;
 
 pub fn told(since: Timestamp, length: SignedDuration, later: &Tally, earlier: &Tally) -> String {
     let paint = Paint::of_stdout();
     let mut text = format!(
-        "{} since {}, beside the {} before\n",
+        "{} since {}, compared with the {} before\n",
         paint.bold(&format!("the last {}", duration(length))),
         time(since),
         duration(length)
@@ -102,7 +102,7 @@ fn list<K: Ord + std::fmt::Display>(
     }
 }
 
-/// The largest of each name, with what they were before.
+/// The largest entry of each name, with its value in the period before.
 fn beside<'a, K: Ord, V: Copy + Default>(
     now: &'a BTreeMap<K, V>,
     then: &'a BTreeMap<K, V>,

@@ -1,4 +1,4 @@
-//! `verify`: the log folded again, its invariants, and everything that depends on it.
+//! `verify`: folds the log again, and checks its invariants and all data that depends on it.
 
 mod report;
 

@@ -22,7 +22,7 @@ pub fn counts(report: &Report, seconds: f64) -> serde_json::Value {
     })
 }
 
-#[allow(clippy::cast_precision_loss)] // A rate is for eyes.
+#[allow(clippy::cast_precision_loss)] // A rate is for display.
 pub fn told(report: &Report, seconds: f64) -> String {
     let paint = Paint::of_stdout();
     let mut text = String::new();

@@ -40,13 +40,13 @@ pub fn statement(statement: &Statement, now: Timestamp) -> String {
             clock(*deadline)
         ),
         Statement::NoOrchestratorAsks => {
-            "No orchestrator asks for commits now: nobody goes on with it.".into()
+            "No orchestrator asks for commits now, so none continues the request.".into()
         }
         Statement::OrchestratorBehind(commits) => {
             format!("The orchestrator is {} behind.", count(*commits, "commit"))
         }
         Statement::TooFewToCompare => {
-            "There are too few other tasks in groups of that name to say what is usual.".into()
+            "There are too few other tasks in groups of that name for a comparison.".into()
         }
         Statement::Speed { slow, usual } => format!(
             "For such tasks that is {}: they take {} (median), {} at the 95th percentile.",

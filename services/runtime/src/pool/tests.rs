@@ -56,7 +56,7 @@ fn costly_work_is_overtaken_only_so_often() {
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_any_more_never_begins() {
+async fn a_job_whose_caller_has_gone_never_starts() {
     let pool = Pool::start().unwrap();
     let (release, released) = mpsc::channel::<()>();
     let released = Arc::new(Mutex::new(released));

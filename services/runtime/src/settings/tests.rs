@@ -17,7 +17,7 @@ fn load(
 }
 
 #[test]
-fn a_flag_goes_over_the_environment_which_goes_over_the_file() {
+fn a_flag_overrides_the_environment_and_the_environment_overrides_the_file() {
     let file = "http_port = 1\nmax_task_attempts = 5\nworker_concurrency = 7";
     let environment = [("HTTP_PORT", "2"), ("MAX_TASK_ATTEMPTS", "6")];
     let settings = load(file, &environment, &[("HTTP_PORT", "3")]).unwrap();
@@ -28,7 +28,7 @@ fn a_flag_goes_over_the_environment_which_goes_over_the_file() {
 }
 
 #[test]
-fn a_bad_value_names_itself_and_who_set_it() {
+fn an_invalid_value_is_named_with_its_source() {
     let error = load("", &[("HTTP_PORT", "eighty")], &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -90,7 +90,7 @@ fn a_fact_is_compared_with_those_of_the_deployment_and_not_with_defaults() {
 }
 
 #[test]
-fn no_document_is_accepted_that_is_larger_than_what_can_be_read_again() {
+fn no_document_is_accepted_that_is_too_large_to_read_again() {
     let most = nats::STORED_MAX_BYTES;
     assert_eq!(most, 256 << 20, "it stands in the setting's text");
     let of_responses = domain::document::Limits::default().max_assembled_bytes;
@@ -133,7 +133,7 @@ fn durations_and_sizes_have_units_and_zero_is_refused_where_it_makes_no_sense() 
 }
 
 #[test]
-fn a_setting_that_was_removed_is_refused_with_what_to_do_instead() {
+fn a_removed_setting_is_refused_with_its_replacement() {
     for (name, instead) in [
         ("HEALTH_PORT", "set ADMIN_PORT"),
         ("NATS_PORT", "servers.json in DATA_DIR"),
@@ -259,7 +259,7 @@ fn a_fact_that_differs_is_named_with_both_values_and_the_command() {
 }
 
 #[test]
-fn the_names_of_the_types_matter_to_those_who_define_them() {
+fn task_type_names_are_compared_only_by_roles_that_define_them() {
     let file = "[[task-types]]\nname = 'bonds'";
     let stored = load(file, &[], &[]).unwrap().facts(true);
     let bare = load("", &[], &[]).unwrap();
@@ -294,7 +294,7 @@ fn facts_are_changed_to_values_that_are_good_at_a_start() {
 }
 
 #[test]
-fn a_setting_nobody_knows_is_refused() {
+fn an_unknown_setting_is_refused() {
     let error = load("http_prot = 1", &[], &[]).unwrap_err();
     assert!(
         error

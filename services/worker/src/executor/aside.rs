@@ -5,13 +5,14 @@ use domain::FailureCode;
 
 use super::Fault;
 
-/// The largest document that is worked on in place: some two milliseconds of reading. The work on
-/// a larger one goes to a thread of its own, so that leases and time limits are still looked after.
+/// The largest document that is processed in place: some two milliseconds of reading. The work on a
+/// larger one goes to a thread of its own, so that leases and time limits are still kept.
 pub const IN_PLACE_BYTES: usize = 128 * 1024;
 
-/// Computes a document from a document, in place or aside by its size.
+/// Computes a document from a document, in place or on a thread of its own, by its size.
 ///
-/// Work once begun aside is not stopped, because it waits for nothing and ends soon by itself.
+/// Work that has begun on a thread is not stopped, because it waits for nothing and ends soon by
+/// itself.
 pub async fn computed(
     document: Bytes,
     work: impl FnOnce(Bytes) -> Result<Bytes, Fault> + Send + 'static,
@@ -35,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a document of a size is worked on aside.
+    /// Whether a document of this size is processed on a thread of its own.
     async fn goes_aside(bytes: usize) -> bool {
         let here = thread::current().id();
         let kept_if_aside = move |document: Bytes| {
@@ -47,13 +48,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_large_document_is_worked_on_aside() {
+    async fn only_a_large_document_runs_on_another_thread() {
         assert!(!goes_aside(IN_PLACE_BYTES).await);
         assert!(goes_aside(IN_PLACE_BYTES + 1).await);
     }
 
     #[tokio::test]
-    async fn a_panic_aside_is_a_fault_of_the_attempt() {
+    async fn a_panic_on_another_thread_is_a_fault_of_the_attempt() {
         let document = Bytes::from(vec![0; IN_PLACE_BYTES + 1]);
         let fault = computed(document, |_| panic!("out of cheese")).await;
         assert_eq!(fault.unwrap_err().code, "worker-failed");

@@ -37,7 +37,7 @@ pub struct ConfigError {
     pub field: String,
     /// The value, or `***` where it may be a secret.
     pub value: String,
-    /// What is wrong with it.
+    /// The reason why the value cannot be used.
     pub reason: String,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn max_result_bytes(own: Option<usize>, all: usize) -> Result<usize, 
     }
 }
 
-/// What stands for a secret where it would be shown.
+/// The text that is shown in place of a secret.
 pub(super) const MASK: &str = "***";
 
 /// Values that may be secrets, by name.

@@ -13,11 +13,11 @@ pub const MAX_CAUSES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
-    /// What kind of failure this is: stable, kebab-case, for policies and filters.
+    /// The kind of failure: stable, kebab-case, for policies and filters.
     pub code: String,
-    /// What went wrong, in plain words.
+    /// The failure in plain words.
     pub message: String,
-    /// What lies behind it, the nearest cause first; a program's last words come last.
+    /// The causes, nearest first; a program's last words come last.
     pub causes: Vec<String>,
     /// Whether another attempt may help.
     pub retry: Retry,
@@ -30,7 +30,7 @@ pub enum Retry {
     Never,
     /// The retry policy of the task type decides.
     ByPolicy,
-    /// The executor was told when to come back.
+    /// The called service said when to retry.
     After(Duration),
 }
 

@@ -1,8 +1,8 @@
-//! Executors: what runs one attempt of one task.
+//! Executors: the code that runs one attempt of one task.
 //!
-//! An executor takes a task document and gives back a result document of the same shape, or a
+//! An executor takes a task document and returns a result document of the same shape, or a
 //! [`Fault`] that says whether another attempt may help. It keeps no state between attempts and
-//! never retries by itself: attempts are the queue's to count. `docs/executors.md` is the
+//! never retries by itself, because the queue counts the attempts. `docs/executors.md` is the
 //! operator's view of this module.
 
 pub(crate) mod aside;
@@ -28,7 +28,7 @@ pub use http::Http;
 pub use reference::Reference;
 pub use walk::MAX_DEPTH;
 
-/// What an attempt is given.
+/// The input of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// The request the task belongs to.
@@ -39,9 +39,9 @@ pub struct Task {
     pub group: GroupIndex,
     /// The task's number within its group.
     pub task: TaskNumber,
-    /// Which attempt this is.
+    /// The number of the attempt, from 1.
     pub attempt: AttemptNumber,
-    /// Where in a trace of the submitter's the request belongs, as W3C Trace Context writes it.
+    /// The position of the request in a trace of the submitter, as W3C Trace Context writes it.
     pub traceparent: Option<String>,
     /// The task document: XML in UTF-8.
     pub document: Bytes,

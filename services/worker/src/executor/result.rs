@@ -1,4 +1,4 @@
-//! Whether what came back is a result at all.
+//! Checks that a reply is a result.
 
 use bytes::Bytes;
 use domain::FailureCode;
@@ -11,10 +11,10 @@ const PLAIN: [&str; 4] = ["vnml", "project", "group", "valuation"];
 /// Where a job's reply has its result, below a root of any name.
 const WRAPPING: [&str; 3] = ["job", "task", "results"];
 
-/// Lets a reply through that can be folded into its request: XML in UTF-8 with a valuation.
+/// Accepts a reply that can be put into its request: XML in UTF-8 with a valuation.
 ///
-/// Checked here, so that a program that answers nonsense fails its own attempt, with its name and
-/// its last words at hand, rather than the request later on.
+/// The worker checks this, so that a program that answers nonsense fails its own attempt, with its
+/// name and its last words, rather than the request later on.
 pub(super) async fn checked(reply: Bytes) -> Result<Bytes, Fault> {
     aside::computed(reply, checked_in_place).await
 }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_in_words() {
+    fn any_other_output_is_refused_with_a_reason() {
         for (reply, says) in [
             ("", "no element"),
             ("done.\n", "no element"),

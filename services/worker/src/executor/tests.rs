@@ -1,4 +1,4 @@
-//! What all executors have in common.
+//! The common behavior of all executors.
 
 use super::*;
 use domain::request::{AttemptNumber, GroupIndex, TaskNumber};
@@ -28,7 +28,7 @@ async fn an_echo_is_the_document_as_it_is() {
 }
 
 #[tokio::test]
-async fn nothing_starts_once_cancelled() {
+async fn a_cancelled_attempt_does_not_start() {
     let cancelled = CancellationToken::new();
     cancelled.cancel();
     for toml in [

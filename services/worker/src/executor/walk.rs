@@ -143,7 +143,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What a reference stands for; one to an entity nobody declared stays as it is written.
+/// The value of a reference. A reference to an undeclared entity stays as it is written.
 fn resolved<'a>(name: &BytesRef) -> Result<Cow<'a, str>, Defect> {
     match name.resolve_char_ref() {
         Ok(Some(character)) => Ok(Cow::Owned(character.to_string())),

@@ -143,7 +143,7 @@ async fn until_its_lease_would_be_over_twice() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_not_to_be_had_is_waited_for_and_costs_no_attempt() {
+async fn an_unavailable_document_is_waited_for_and_costs_no_attempt() {
     let mut site = Site::new(Executor::Noop).await;
     let document = site.context.payloads.place(large().into()).await.unwrap();
     site.send(&document).await;
@@ -163,7 +163,7 @@ async fn a_document_that_is_not_to_be_had_is_waited_for_and_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn a_result_that_cannot_be_kept_is_kept_when_it_can() {
+async fn a_result_that_cannot_be_stored_is_stored_once_the_store_is_back() {
     let mut site = Site::new(Executor::Echo).await;
     // A document inside the message needs no object store.
     site.send(&Payload::from(large().as_str())).await;
@@ -185,7 +185,7 @@ async fn a_result_that_cannot_be_kept_is_kept_when_it_can() {
 }
 
 #[tokio::test]
-async fn a_task_whose_document_is_waited_for_is_given_back_by_a_worker_that_ends() {
+async fn a_worker_that_stops_returns_a_task_that_waits_for_its_document() {
     let mut site = Site::new(Executor::Noop).await;
     let document = site.context.payloads.place(large().into()).await.unwrap();
     site.send(&document).await;

@@ -1,4 +1,4 @@
-//! Expressions that walk far, and sets that are large.
+//! Expressions that walk far, and large node sets.
 
 use crate::{Kind, attributes, condition, each, nested, project};
 
@@ -135,7 +135,7 @@ pub const KINDS: &[Kind] = &[
     ),
 ];
 
-/// Numbers on the left that are all greater than those on the right.
+/// Numbers on the left that all exceed those on the right.
 fn compared(operator: &str) -> Vec<u8> {
     let left = each(100_000, |n| format!("<a>{}</a>", 200_000 + n));
     let right = each(100_000, |n| format!("<b>{n}</b>"));

@@ -1,4 +1,4 @@
-//! Expressions that are high, long, or many.
+//! Expressions that are deep, long or many.
 
 use crate::{Kind, condition, each, grouped, nested, selecting};
 

@@ -91,7 +91,7 @@ pub const KINDS: &[Kind] = &[
     ),
 ];
 
-/// Groups that each take the result of the one before twice.
+/// Groups that each take the result of the previous one twice.
 fn growing(groups: usize, first: &str) -> Vec<u8> {
     let later = each(groups - 1, |n| {
         let at = format!("/vnml/project/group[{}]/valuation", n + 1);

@@ -1,4 +1,4 @@
-//! Valuations that become many.
+//! Valuations that expand to many tasks.
 
 use crate::{Kind, each, grouped, project};
 

@@ -1,4 +1,4 @@
-//! Elements laid over each other, and what is made of them.
+//! Elements merged with each other, and the content that merging makes.
 
 use crate::{Kind, attributes, each, grouped, nested};
 

@@ -1,4 +1,4 @@
-//! The table.
+//! The table of all kinds.
 
 mod axes;
 mod expressions;
@@ -13,7 +13,7 @@ mod texts;
 
 use crate::Kind;
 
-/// Every kind there is.
+/// Every kind.
 pub const KINDS: &[Kind] = &{
     const PARTS: [&[Kind]; 10] = [
         expressions::KINDS,
@@ -54,7 +54,7 @@ mod tests {
 
     use super::KINDS;
 
-    /// What a submission may have at the most: larger ones are refused by their length alone.
+    /// The most bytes of a submission. Larger ones are refused by their length alone.
     const MAX_BYTES: usize = 10 * 1024 * 1024;
 
     #[test]
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn every_submission_is_small_enough_to_be_looked_at() {
+    fn every_submission_is_small_enough_to_be_parsed() {
         for kind in KINDS {
             let bytes = (kind.body)().len();
             assert!((1..=MAX_BYTES).contains(&bytes), "{}: {bytes}", kind.name);

@@ -1,4 +1,4 @@
-//! Submissions that are more once they are unpacked.
+//! Submissions that grow by decompression.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ use crate::{Kind, grouped, project};
 const GZIP: &[(&str, &str)] = &[("content-encoding", "gzip")];
 const ZSTD: &[(&str, &str)] = &[("content-encoding", "zstd")];
 
-/// So large is a window for the decoder of a caller that means no harm, as a power of two.
+/// The window of an ordinary caller's decoder, as a power of two.
 const WINDOW_LOG: u32 = 27;
 
 pub const KINDS: &[Kind] = &[
@@ -73,14 +73,14 @@ pub const KINDS: &[Kind] = &[
     .with(GZIP),
 ];
 
-// Neither can fail: both write into memory.
+// Neither call can fail: both write into memory.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let _ = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
 }
 
-/// The same bytes so many times, under zstd.
+/// Repeats these bytes, under zstd.
 fn zstd_of(bytes: &[u8], times: usize, window_log: Option<u32>) -> Vec<u8> {
     let packed = || -> std::io::Result<Vec<u8>> {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1)?;

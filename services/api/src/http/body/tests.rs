@@ -42,7 +42,7 @@ fn codings(bytes: &[u8]) -> [(&'static str, Vec<u8>); 3] {
 }
 
 #[tokio::test]
-async fn a_body_may_have_so_many_bytes_and_not_one_more_in_any_coding() {
+async fn a_body_one_byte_beyond_the_limit_is_refused_in_any_coding() {
     let bodies = Shared::bytes(1 << 24, 1 << 24);
     for (coding, body) in codings(&[b'x'; MOST]) {
         let posted = read(&bodies, coding, &body).await.0.unwrap();
@@ -67,7 +67,7 @@ async fn a_body_may_have_so_many_bytes_and_not_one_more_in_any_coding() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_read_no_further() {
+async fn a_refused_body_is_read_no_further() {
     let bodies = Shared::bytes(1 << 24, 1 << 24);
     let (refused, read_of) = read(&bodies, "identity", &[b'x'; 3 * MOST]).await;
     assert_eq!(

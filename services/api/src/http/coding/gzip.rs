@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_has_something_behind_it_is_refused() {
+    fn a_body_that_is_cut_off_or_has_trailing_bytes_is_refused() {
         let body = member(b"some text that is there");
         for cut in 1..body.len() {
             assert!(decoded("gzip", &body[..cut], 5).is_err(), "{cut}");
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_so_many_members_and_not_one_more() {
+    fn a_body_with_one_member_beyond_the_limit_is_refused() {
         let most = member(b"").repeat(STREAMS_MAX);
         assert_eq!(decoded("gzip", &most, 64 * 1024).unwrap().0, b"");
         let more = [most, member(b"")].concat();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_small_comes_out_in_slices() {
+    fn a_highly_compressed_body_is_decoded_in_slices() {
         let body = member(&vec![0; 50_000_000]);
         // `decoded` checks each slice.
         let (whole, _) = decoded("gzip", &body, usize::MAX).unwrap();

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_without_case_and_identity_is_none() {
+    fn coding_names_ignore_case_and_identity_means_no_coding() {
         for (values, coding) in [
             (&[][..], Some("none")),
             (&["identity"], Some("none")),

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_its_size_has_a_window_of_that_size() {
+    fn a_frame_that_declares_its_size_has_a_window_of_that_size() {
         let small = zstd::bulk::compress(&vec![7; 20_000], 3).unwrap();
         let (_, held) = decoded("zstd", &small, 64).unwrap();
         assert!(held < 300 * 1024, "{held}");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_has_something_behind_it_is_refused() {
+    fn a_body_that_is_cut_off_or_has_trailing_bytes_is_refused() {
         let body = frame(b"some text that is there", 17);
         for cut in 1..body.len() {
             assert!(decoded("zstd", &body[..cut], 5).is_err(), "{cut}");
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_so_many_frames_and_not_one_more() {
+    fn a_body_with_one_frame_beyond_the_limit_is_refused() {
         let most = frame(b"", 10).repeat(STREAMS_MAX);
         assert_eq!(decoded("zstd", &most, 64 * 1024).unwrap().0, b"");
         let more = [most, frame(b"", 10)].concat();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_small_comes_out_in_slices() {
+    fn a_highly_compressed_body_is_decoded_in_slices() {
         let body = frame(&vec![0; 50_000_000], 23);
         // `decoded` checks each slice.
         let (whole, _) = decoded("zstd", &body, usize::MAX).unwrap();

@@ -28,7 +28,7 @@ pub const MAX_GRACE: Duration = Duration::from_mins(1);
 /// of the worker's environment holds addresses and credentials that are none of its business.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER"];
 
-/// A program and what it is run with.
+/// A program and its settings.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CommandConfig {
@@ -177,7 +177,8 @@ impl Command {
     }
 }
 
-/// What the program sees: some of the worker's variables, and over them those configured.
+/// The environment of the program: some of the worker's variables, overridden by the configured
+/// ones.
 fn environment(config: &CommandConfig) -> Result<BTreeMap<String, OsString>, ConfigError> {
     let inherited = INHERITED
         .into_iter()

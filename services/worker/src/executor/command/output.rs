@@ -1,4 +1,4 @@
-//! What a program writes, kept within bounds.
+//! The output of a program, kept within bounds.
 
 use std::collections::VecDeque;
 use std::io;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tail_of_nothing_keeps_nothing() {
+    async fn a_tail_of_zero_bytes_keeps_nothing() {
         let mut tail = Tail::new(0);
         tail.fill(&mut &b"abc"[..]).await.unwrap();
         assert_eq!(tail.text(), "");

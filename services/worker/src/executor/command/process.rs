@@ -192,11 +192,11 @@ async fn drain(tail: &mut Tail, pipe: Option<&mut (impl tokio::io::AsyncRead + U
     }
 }
 
-/// The process group of a program; whatever is left of it is killed when this is dropped.
+/// The process group of a program. All remaining processes are killed on drop.
 ///
-/// A group keeps its number as long as one of its processes is there, and a child keeps its own
-/// until it has been waited for. So the number is used no more once the child has been waited for
-/// and the rest been killed.
+/// A group keeps its number as long as one of its processes exists, and a child keeps its own until
+/// it has been waited for. So the number is no longer used after the child was waited for and the
+/// rest was killed.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -207,7 +207,7 @@ impl Group {
 
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
-            // The only way to fail is that nobody is left, which is what is wanted.
+            // The only possible error is that no process is left, which is the goal.
             let _ = kill_process_group(group, signal);
         }
     }

@@ -95,12 +95,12 @@ fn alive(path: &Path, then: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_document_goes_in_and_the_result_comes_out() {
+async fn the_program_reads_the_document_and_writes_the_result() {
     assert_eq!(run("cat", "").await, Ok(Bytes::from(RESULT)));
 }
 
 #[tokio::test]
-async fn a_document_beyond_a_pipes_capacity_goes_both_ways() {
+async fn a_document_larger_than_a_pipe_is_read_and_written() {
     let big = RESULT.replace(
         "<valuation/>",
         &format!("<valuation>{}</valuation>", "x".repeat(1 << 20)),
@@ -116,7 +116,7 @@ async fn a_document_beyond_a_pipes_capacity_goes_both_ways() {
 }
 
 #[tokio::test]
-async fn the_program_knows_its_task_and_nothing_of_the_worker() {
+async fn the_program_sees_its_task_and_no_variables_of_the_worker() {
     let echo = "read -r _; printf '<vnml><project><group><valuation>%s</valuation></group></project></vnml>' \
                 \"$FANFOLD_REQUEST_ID $FANFOLD_TASK_TYPE $FANFOLD_GROUP $FANFOLD_TASK $FANFOLD_ATTEMPT ${TRACEPARENT%%-4*} $MINE ${CARGO_MANIFEST_DIR-unset} $(pwd)\"";
     let result = run(echo, "env = { MINE = 'set' }\ndirectory = '/'")
@@ -230,7 +230,7 @@ async fn a_result_of_the_limit_is_taken_and_a_byte_more_stops_the_program() {
 }
 
 #[tokio::test]
-async fn the_last_words_are_kept_and_the_rest_forgotten() {
+async fn only_the_end_of_the_error_output_is_kept() {
     let fault = run(
         "i=0; while [ $i -lt 3000 ]; do echo \"line $i of a long story\" >&2; i=$((i+1)); done; exit 1",
         "",
@@ -262,7 +262,7 @@ async fn an_attempt_over_its_limit_is_stopped_with_all_its_processes() {
 }
 
 #[tokio::test]
-async fn a_program_may_use_its_grace_for_last_words() {
+async fn a_program_may_write_during_its_grace_period() {
     let pipe = Alive::new();
     let text = alive(
         &pipe.path(),
@@ -317,7 +317,7 @@ async fn a_dropped_attempt_leaves_no_process() {
 }
 
 #[tokio::test]
-async fn what_a_program_leaves_running_ends_with_it() {
+async fn processes_that_a_program_leaves_behind_end_with_it() {
     let pipe = Alive::new();
     let text = alive(&pipe.path(), &format!("sleep 1000 & printf '{RESULT}'"));
     assert_eq!(run(&text, "").await, Ok(Bytes::from(RESULT)));
@@ -325,7 +325,7 @@ async fn what_a_program_leaves_running_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_process_that_left_the_group_with_the_output_open_holds_nothing_up() {
+async fn a_process_that_left_the_group_with_the_output_open_delays_nothing() {
     // Its child leaves the group, and lives until the test drops the other end of what it reads.
     const LEAVING: &str = "pipe R, W; \
         if (!fork) { close R; setpgrp; close W; exec \"cat\", $ARGV[0] } \

@@ -1,4 +1,4 @@
-//! What a program's end says, in the manner of `sysexits.h`.
+//! The verdict of a program's exit, in the manner of `sysexits.h`.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;

@@ -74,8 +74,8 @@ impl Http {
             return Err(ConfigError::new("connect-timeout-ms", 0, reason));
         }
         let url = url(&config.url)?;
-        // Whoever comes first chooses the provider for the whole process. If that was not us, one
-        // is there, which is all that is needed.
+        // The first call chooses the provider for the whole process. If another call was first, its
+        // provider serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let headers = headers(config)?;
         let client = |kept: usize| {
@@ -89,7 +89,7 @@ impl Http {
                 .redirect(Policy::none())
                 .no_proxy();
             if url.scheme() == "http" {
-                // No certificate is ever looked at, so a system that has none is no obstacle.
+                // No certificate is ever checked, so a system without certificates is no obstacle.
                 client = client.tls_certs_only([]);
             }
             client.build().map_err(|error| {
@@ -111,7 +111,7 @@ impl Http {
         time_limit: Duration,
         cancelled: &CancellationToken,
     ) -> Result<Bytes, Fault> {
-        // Dropping the exchange closes its connection, which is how the service is told.
+        // Dropping the exchange closes its connection, which cancels the call at the service.
         tokio::select! {
             biased;
             () = cancelled.cancelled() => Err(Fault::cancelled()),

@@ -1,4 +1,4 @@
-//! What a service's answer says about the attempt.
+//! The verdict of a service's answer.
 
 use bytes::{Bytes, BytesMut};
 use domain::FailureCode;
@@ -8,8 +8,8 @@ use reqwest::{Response, StatusCode};
 use super::retry_after;
 use crate::executor::{Fault, MAX_CAUSE_BYTES, Retry, result};
 
-/// How much is made room for before a byte has come: the service's word for its length is not
-/// taken beyond this.
+/// The most memory that is reserved before the first byte. The declared length of an answer is not
+/// trusted beyond this.
 const MAX_RESERVED_BYTES: usize = 64 * 1024;
 
 /// The result in an answer, or the fault the answer stands for.
@@ -70,7 +70,7 @@ async fn refusal(mut response: Response) -> Fault {
     }
     match body(&mut response, MAX_CAUSE_BYTES).await {
         Ok((excerpt, _)) => fault.because(String::from_utf8_lossy(&excerpt)),
-        // The status has said enough; that its explanation broke off is told, but decides nothing.
+        // The status decides; a truncated explanation is only added as a cause.
         Err(error) => fault.because_of(&error),
     }
 }

@@ -1,4 +1,4 @@
-//! When a service wants to be asked again.
+//! The time at which a service wants the next call.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 /// clock or a slip of the pen does not put a task off for ever.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// The delay a `Retry-After` asks for; none where it cannot be read or lies in the past.
+/// The delay that a `Retry-After` asks for; `None` if it cannot be read or lies in the past.
 pub(super) fn delay(value: &HeaderValue) -> Option<Duration> {
     delay_from(value.to_str().ok()?, SystemTime::now())
 }

@@ -182,7 +182,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn an_explanation_is_kept_up_to_a_limit() {
+async fn an_error_body_is_kept_up_to_a_limit() {
     let answer = (StatusCode::BAD_REQUEST, "x".repeat(MAX_CAUSE_BYTES + 1));
     let fault = Service::answering(answer).await.run("").await.unwrap_err();
     assert_eq!(fault.causes[0].len(), MAX_CAUSE_BYTES);
@@ -227,7 +227,7 @@ async fn an_answer_that_is_no_result_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_may_come_back() {
+async fn an_unreachable_service_is_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -240,7 +240,7 @@ async fn a_service_that_is_not_there_may_come_back() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_may_be_whole_the_next_time() {
+async fn a_truncated_answer_is_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let breaking_off = async {
@@ -286,7 +286,7 @@ async fn a_kept_connection_that_is_closed_as_it_is_used_again_costs_no_attempt()
 }
 
 #[tokio::test]
-async fn a_service_that_never_answers_is_left_at_the_time_limit() {
+async fn a_call_to_a_service_that_never_answers_ends_at_the_time_limit() {
     let (url, serving, _) = listener(b"").await;
     let limit = Duration::from_millis(100);
     let fault = run_within(&executor(&url, ""), limit).await.unwrap_err();

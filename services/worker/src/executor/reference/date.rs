@@ -209,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counting_is_as_another_calendar_has_it(from in -3_000_000_i64..2_900_000, days in 0_i64..100_000, months in 0_i64..1_200) {
+        fn day_counts_agree_with_another_calendar_library(from in -3_000_000_i64..2_900_000, days in 0_i64..100_000, months in 0_i64..1_200) {
             let theirs = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(from)).unwrap();
             let later = theirs.checked_add(jiff::Span::new().days(days));
             let ours = |date: jiff::civil::Date| Date {

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_decimal_cannot_hold_is_none() {
+    fn a_number_that_a_decimal_cannot_hold_becomes_none() {
         for text in [
             "79228162514264337593543950336",
             "99999999999999999999999999999",

@@ -7,7 +7,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::terms::{Kind, Terms};
 
-/// What a valuation is worth, to the cent, in the principal's currency.
+/// The value of a valuation, to the cent, in the principal's currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Price {
     /// Without the interest accrued since the last payment.

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_at_most_so_many_payments() {
+    fn the_number_of_payments_is_limited() {
         assert_eq!(of_term(years("100"), 12).unwrap().payments, MAX_PAYMENTS);
         for (term, frequency) in [
             ("100.25", 12),

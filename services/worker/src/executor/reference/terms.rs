@@ -1,4 +1,4 @@
-//! What a valuation says, as numbers.
+//! The terms of a valuation, as numbers.
 
 use domain::FailureCode;
 use rust_decimal::Decimal;

@@ -295,7 +295,7 @@ fn a_valuation_without_a_plain_bond_or_loan_is_refused() {
 }
 
 #[test]
-fn all_that_is_missing_is_named_at_once() {
+fn one_error_names_every_missing_field() {
     let (code, message) = refused(&task("<bond><principal> </principal></bond>", "", ""));
     assert_eq!(code, "reference-missing-number");
     assert_eq!(

@@ -83,13 +83,13 @@ pub(super) struct Place<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Way<'a>([Option<Place<'a>>; 3]);
 
-/// What the valuer knows of a valuation.
+/// The parsed parts of a valuation.
 #[derive(Debug)]
 pub(super) struct Valuation<'a> {
     /// The valuation's own element.
     pub tag: Tag<'a>,
     values: [Option<Cow<'a, str>>; FIELDS.len()],
-    /// What the instrument holds, in order: the first priceable one is priced.
+    /// The children of the instrument, in order. The first priceable one is priced.
     pub instruments: Vec<&'a str>,
     ways: [Way<'a>; ANSWERS.len()],
 }

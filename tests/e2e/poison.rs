@@ -36,7 +36,7 @@ async fn an_unreadable_message_becomes_a_dead_letter_unchanged_and_blocks_nothin
     let client = program.client();
     // The first recovery drops whatever is in the queues.
     until("the queues are filled", || async {
-        program.log().contains("the queues are filled")
+        program.log().contains("recovered the queues")
     })
     .await;
     let partition = partition();

@@ -68,7 +68,7 @@ async fn compare_tasks(
         outcome.tasks += 1;
         if made.get(&stored.task) != Some(&stored.sha256) {
             let task = stored.task;
-            let other = format!("the document of task {task} is another than it was");
+            let other = format!("the document of task {task} differs from the recorded one");
             outcome.others.push(other);
         }
     }
@@ -123,9 +123,9 @@ pub async fn execute(
             let before = source.payload(&e.result).await?;
             match executor.execute(execution).await {
                 Ok(result) if same(&result, &before) => {}
-                Ok(_) => outcome
-                    .others
-                    .push(format!("the result of task {task} is another")),
+                Ok(_) => outcome.others.push(format!(
+                    "the result of task {task} differs from the recorded one"
+                )),
                 Err(reason) => outcome.others.push(format!("task {task} failed: {reason}")),
             }
         }

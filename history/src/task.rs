@@ -69,7 +69,7 @@ async fn derive(source: &Source, story: &Story, id: TaskId) -> Result<TaskDocume
     let request = story.state.request().ok_or_else(nothing)?;
     if id.group.index() > request.completed.len() {
         return Err(Error::NotFound(format!(
-            "group {} has not started: its tasks are made of the results before it",
+            "group {} has not started: its tasks need the results of earlier groups",
             id.group
         )));
     }

@@ -222,7 +222,9 @@ async fn batch(
             Some(status) if status.as_u16() == 204 => {
                 let more = pending(&answer)? > 0;
                 if more && messages.is_empty() {
-                    return Err(Error::Unavailable("a page came with nothing in it".into()));
+                    return Err(Error::Unavailable(
+                        "the broker answered with an empty page".into(),
+                    ));
                 }
                 return Ok(Batch { messages, more });
             }

@@ -142,8 +142,8 @@ async fn a_report_that_ends_every_orchestrator_fails_its_own_request() {
     let failure = failure(&api.client(), &bad).await;
     assert_eq!(failure["code"], "internal", "{failure}");
     let message = failure["message"].as_str().unwrap();
-    assert!(message.contains("taking in report"), "{message}");
-    until("the report is set aside", || async {
+    assert!(message.contains("the work on report"), "{message}");
+    until("the report is a dead letter", || async {
         crate::messages(&world, "DEAD_LETTERS").await > 0
     })
     .await;

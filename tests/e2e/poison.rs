@@ -139,7 +139,11 @@ async fn a_view_that_meets_an_unreadable_event_stops_and_says_so_while_others_go
         let said = client.get("/readyz").await;
         assert_eq!(said.status, StatusCode::OK, "the API serves all others");
         assert_eq!(said.json()["stoppedViews"][0]["requestId"], REQUEST);
-        assert!(projector.log().contains("its view stops here"));
+        assert!(
+            projector
+                .log()
+                .contains("the view of a request stops at this commit")
+        );
         assert!(
             api.admin()
                 .get("/metrics")

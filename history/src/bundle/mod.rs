@@ -52,7 +52,10 @@ impl Bundle {
                     bundle = Some(Self::begun(header));
                 }
                 (Line::Bundle(header), None) => {
-                    return Err(format!("its form {} is not known", header.version));
+                    return Err(format!(
+                        "the version {} of its format is unknown",
+                        header.version
+                    ));
                 }
                 (
                     Line::End {
@@ -64,7 +67,7 @@ impl Bundle {
                     end = Some((hash, lines, number, before));
                 }
                 (line, Some(bundle)) => bundle.take_in(line)?,
-                (_, None) => return Err("it does not begin as one".into()),
+                (_, None) => return Err("it does not begin with a header".into()),
             }
             before += line.len();
         }
@@ -72,7 +75,7 @@ impl Bundle {
         bundle.damage = match end {
             None => Some("its end is missing".into()),
             Some((hash, lines, found, bytes)) => (lines != found || hash != sha256(&text[..bytes]))
-                .then(|| "it was changed after it was written: its hash is another".into()),
+                .then(|| "it was changed after it was written: its hash differs".into()),
         };
         Ok(bundle)
     }

@@ -86,7 +86,7 @@ async fn again(
     Ok(match decide(state, command) {
         Ok(Decision::Events(events)) => Ok(events),
         Ok(Decision::NeedsSteps(from)) => Err(format!(
-            "this build starts group {from} here, and none was started then"
+            "this build starts group {from} here, and the log starts none"
         )),
         Err(rejection) => Err(rejection.to_string()),
     })

@@ -88,7 +88,7 @@ fn lost(id: &str, task: TaskId, sequence: Sequence) -> Problem {
         sequence: Some(sequence),
         key: None,
         message: format!(
-            "task {task} was given up, and its dead letter {id} is not there: no discard of it is \
+            "task {task} was given up, and its dead letter {id} is missing: no discard of it is \
              on record, so it was lost"
         ),
     }

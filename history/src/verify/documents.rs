@@ -22,7 +22,7 @@ pub async fn compare(
         Ok(made) => made,
         // A missing payload is a finding of its own.
         Err(Error::NotFound(_) | Error::Unreadable(_)) => {
-            report.note("requests whose task documents cannot be made: a payload is not there");
+            report.note("requests whose task documents cannot be made: a payload is missing");
             return Ok(());
         }
         Err(error) => return Err(error),

@@ -40,7 +40,7 @@ pub async fn find(
             continue;
         }
         let message = if known {
-            "it is of a version before, and nothing reads it: a rebuild takes it away"
+            "it is of an earlier version, and nothing reads it: a rebuild removes it"
         } else {
             "the log has no such request"
         };

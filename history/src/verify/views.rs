@@ -117,7 +117,7 @@ impl Views {
             }
             if look == LOOKS {
                 for _ in &behind {
-                    report.note("views that are behind: the projector has yet to come to them");
+                    report.note("views that are behind: the projector has not reached them yet");
                 }
             }
             if behind.is_empty() || look == LOOKS {

@@ -54,7 +54,7 @@ impl Run {
                 sequence: Some(d.sequence),
                 key: None,
                 message: format!(
-                    "this build decides event {} otherwise: {}; recorded is {}",
+                    "this build decides event {} differently: {}; recorded is {}",
                     d.index,
                     d.decided.as_ref().map_or("nothing", |event| event.name()),
                     d.recorded.as_ref().map_or("nothing", |event| event.name()),

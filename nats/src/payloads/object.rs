@@ -58,7 +58,7 @@ pub(super) async fn read(connection: &Connection, name: &str) -> Result<Vec<u8>,
             None => gone = Some(info.nuid),
         }
     }
-    let reason = format!("payload {name} was written anew while it was read, {READS} times");
+    let reason = format!("payload {name} was rewritten while it was read, {READS} times");
     Err(Error::Unavailable(reason))
 }
 

@@ -60,7 +60,7 @@ impl Admission {
         {
             return Ok(place);
         }
-        let message = "more is waiting than can be done soon; submit it again later";
+        let message = "too much work is waiting; submit it again later";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
         Err(problem.retry_after(RETRY_AFTER))
     }

@@ -152,7 +152,7 @@ pub async fn list(
 fn turn(api: &Api) -> Result<SemaphorePermit<'_>, Problem> {
     api.looking
         .try_acquire()
-        .map_err(|_| overloaded("others look through the dead letters; try again"))
+        .map_err(|_| overloaded("too many callers search the dead letters; try again"))
 }
 
 fn unknown(id: &str) -> Problem {

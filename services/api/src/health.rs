@@ -51,7 +51,7 @@ pub async fn alive() -> Json<Health> {
     get, path = "/readyz", tag = "health",
     responses(
         (status = 200, description = "Everything that is needed answers", body = Health),
-        (status = 503, description = "Something does not, or this process is to end", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Something does not, or this process is stopping", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn ready(State(api): State<Arc<Api>>) -> Response {
@@ -71,9 +71,9 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
         return Json(body).into_response();
     }
     let (status, message) = if stopping {
-        ("stopping", "this process is to end")
+        ("stopping", "this process is stopping")
     } else {
-        ("unavailable", "something that is needed does not answer")
+        ("unavailable", "a dependency does not answer")
     };
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, status, message)
         .with("status", json!(status))

@@ -37,7 +37,7 @@ impl std::fmt::Display for Error {
         match self {
             Self::Listen(address, error) => write!(
                 f,
-                "{address} cannot be listened on ({error}): free it, or set HTTP_PORT"
+                "cannot listen on {address} ({error}): free it, or set HTTP_PORT"
             ),
         }
     }

@@ -91,7 +91,7 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
     axum::serve(listener, router)
         .with_graceful_shutdown(async move { shutdown.softly().await })
         .await
-        .context("the admin listener")
+        .context("the admin listener failed")
 }
 
 /// Reports whether this role is ready: its dependencies answer, and it has no stopped view.

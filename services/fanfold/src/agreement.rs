@@ -48,7 +48,7 @@ pub async fn agree(
             Err(error) => return Err(error.into()),
         }
     }
-    bail!("the facts of the deployment could not be stored: others store theirs again and again")
+    bail!("the facts of the deployment could not be stored: other processes keep storing theirs")
 }
 
 /// Creates the streams that the first facts describe. If the broker cannot support them, the facts

@@ -154,8 +154,8 @@ fn show(preview: &Preview, out: &mut impl Write) -> std::io::Result<()> {
         let name = group.name.as_deref().unwrap_or("-");
         let tasks = match &group.tasks {
             TasksPreview::Ready { tasks } => format!("{tasks} tasks"),
-            TasksPreview::NeedsResources => "tasks known when its references are".into(),
-            TasksPreview::NeedsResults => "tasks known when the groups before it are".into(),
+            TasksPreview::NeedsResources => "tasks unknown until its references are fetched".into(),
+            TasksPreview::NeedsResults => "tasks unknown until the groups before it end".into(),
             TasksPreview::Fails { code, message } => format!("would fail: {code}: {message}"),
         };
         writeln!(

@@ -66,7 +66,10 @@ impl EmbeddedServers {
         }
         if endpoints != Endpoints::default() {
             endpoints.write(&data).with_context(|| {
-                format!("writing down in {} where the servers are", data.display())
+                format!(
+                    "could not write the addresses of the servers to {}",
+                    data.display()
+                )
             })?;
             servers.written = Some(data);
         }
@@ -103,7 +106,7 @@ impl EmbeddedServers {
         }
         self.stop.cancel();
         while let Some(stopped) = self.supervised.join_next().await {
-            stopped.context("stopping a server")??;
+            stopped.context("could not stop a server")??;
         }
         drop(self.folder);
         Ok(())

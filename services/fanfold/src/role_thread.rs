@@ -39,7 +39,7 @@ impl RoleThread {
                 let _ = runtime.block_on(stopped);
                 runtime.shutdown_timeout(STOP_TIMEOUT);
             })
-            .context("a thread for a role")?;
+            .context("could not start a thread for a role")?;
         Ok(Self {
             handle,
             stop: Some(stop),

@@ -88,7 +88,7 @@ pub async fn start(
     let mut log = None;
     let mut in_process = InProcess {
         documents: Documents::default(),
-        pool: Pool::start().context("the threads for work on documents")?,
+        pool: Pool::start().context("could not start the threads for work on documents")?,
         worker: role
             .includes(Role::Worker)
             .then(|| worker::name(&settings.worker)),

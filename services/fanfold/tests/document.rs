@@ -50,7 +50,7 @@ const LINKED: &str = "<vnml><project><p><i n='1'/><i n='2'/></p>
 fn a_check_says_what_a_document_would_become() {
     let shown = prints(&["check", "-"], LINKED);
     let expected = "accepted\ngroups: 2\ngroup 0 (a): 1 valuations, 2 tasks\n\
-        group 1 (b): 1 valuations, tasks known when the groups before it are\n\
+        group 1 (b): 1 valuations, tasks unknown until the groups before it end\n\
         references: 1\n  s3://bucket/m.xml\n";
     assert_eq!(shown, expected);
 }

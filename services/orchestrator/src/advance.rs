@@ -67,7 +67,7 @@ pub async fn with_reports(
             }
         }
     }
-    Err(Error::Later("the request kept going on meanwhile".into()))
+    Err(Error::Later("the request kept changing meanwhile".into()))
 }
 
 /// The locked work of a request. Unless it is kept, it is reset when the lock is released.

@@ -66,7 +66,9 @@ pub async fn of_open(
     }
     if commits.last().is_none_or(|commit| commit.sequence < last) {
         // The answer came from a replica that lags behind.
-        return Err(Error::Later("not all of its commits are to be read".into()));
+        return Err(Error::Later(
+            "not all of its commits can be read yet".into(),
+        ));
     }
     let events = commits.iter().flat_map(|commit| &commit.events);
     let delayed = delayed(events, Timestamp::now());

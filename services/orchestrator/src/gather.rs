@@ -127,8 +127,8 @@ async fn take_in(
         .unzip();
     let reports: Vec<Report> = reports.into_iter().flatten().collect();
     let of = || match deliveries.first() {
-        Some(first) => contain::what(first, "taking in report"),
-        None => "taking in reports".into(),
+        Some(first) => contain::what(first, "the work on report"),
+        None => "the work on reports".into(),
     };
     let is_foreign = reports
         .iter()

@@ -56,7 +56,7 @@ pub async fn capture(
         let limit = bounds.bytes;
         return Err(Error::failure(
             FailureCode::HydrationTooCostly,
-            format!("what the document refers to has over HREF_TOTAL_MAX_BYTES, {limit} bytes"),
+            format!("the resources of the document have over HREF_TOTAL_MAX_BYTES, {limit} bytes"),
         ));
     }
     // Keep the resources that arrived even if another fetch failed, so that they are not fetched

@@ -222,7 +222,7 @@ impl Work {
 }
 
 fn missing() -> Error {
-    Error::Later("the document is not at hand".into())
+    Error::Later("the document is not loaded".into())
 }
 
 impl From<Failure> for Error {

@@ -13,15 +13,11 @@ pub fn ask(will: &str, args: &ConsentArgs) -> Result<Why, Error> {
     eprintln!("{will}");
     let reason = args.reason.as_deref().unwrap_or_default();
     if reason.trim().is_empty() {
-        return Err(Error::Usage(
-            "say why with --reason: it is put on record".into(),
-        ));
+        return Err(Error::Usage("say why with --reason: it is recorded".into()));
     }
     let why = Why::new(&args.by, reason).map_err(|error| Error::Usage(error.to_string()))?;
     if !args.yes && !terminal_says_yes()? {
-        return Err(Error::Usage(
-            "nothing was done: --yes says that it is wanted".into(),
-        ));
+        return Err(Error::Usage("nothing was done: confirm with --yes".into()));
     }
     Ok(why)
 }

@@ -23,7 +23,7 @@ pub async fn run(args: &DiffArgs, settings: &Settings) -> Result<Finding, Error>
     };
     let changes = changes(&at(args.a), &at(args.b));
     if changes.is_empty() {
-        page::print("nothing changed between the two")?;
+        page::print("nothing changed between the two points")?;
     } else {
         page::print(&told(&changes, Paint::of_stdout()))?;
     }

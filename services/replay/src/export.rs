@@ -21,7 +21,7 @@ pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Erro
         found.iter().map(|found| found.request_id).collect()
     };
     if ids.is_empty() {
-        return Err(Error::not_found("no request is so"));
+        return Err(Error::not_found("no request matches"));
     }
     let rules = Rules {
         fail_fast: settings.deployment.fail_fast,

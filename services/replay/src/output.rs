@@ -12,7 +12,7 @@ const NARROWEST: usize = 40;
 /// The style of the output on stdout.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
-    /// Whether colours are wanted.
+    /// Whether to use colors.
     pub colours: bool,
     /// The width of a line.
     pub width: usize,

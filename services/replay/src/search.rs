@@ -24,7 +24,7 @@ pub async fn run(args: &SearchArgs, settings: &Settings) -> Result<Finding, Erro
         }
     }
     match (args.reading.json, found.is_empty()) {
-        (_, true) => return Err(Error::not_found("no request is so")),
+        (_, true) => return Err(Error::not_found("no request matches")),
         (false, _) => page::print(&text)?,
         (true, _) => {}
     }

@@ -133,7 +133,7 @@ async fn execute(
 }
 
 fn panicked(panic: &str) -> executor::Fault {
-    let message = "the worker panicked, and went on with the next";
+    let message = "the worker panicked during the attempt";
     executor::Fault::transient(FailureCode::WorkerFailed, message).because(panic)
 }
 

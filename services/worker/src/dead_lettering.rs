@@ -60,7 +60,7 @@ pub async fn report_again(
 ) -> Result<Answer, Error> {
     let what = || format!("the dead letter {}", letter.id());
     let Some(last) = letter.attempts.last() else {
-        let reason = "it tells of no attempt".into();
+        let reason = "it has no attempt".into();
         return Err(Error::Corrupt {
             what: what(),
             reason,

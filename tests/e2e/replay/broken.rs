@@ -11,7 +11,7 @@ async fn replay_reads_the_log_without_redis_and_without_the_api() {
     scene.replay(&["verify", "--all"]).await.expect(0);
     scene.world.kill_redis().await;
     let shown = scene.replay(&["show", &id]).await.expect(0);
-    assert!(shown.contains("the view is not to be had"), "{shown}");
+    assert!(shown.contains("the view is unavailable"), "{shown}");
     assert!(shown.contains("no market for it"), "{shown}");
     scene.replay(&["why", &id]).await.expect(0);
     scene.replay(&["state", &id]).await.expect(0);

@@ -41,7 +41,7 @@ async fn a_view_of_a_request_that_the_log_does_not_have_is_found_key_by_key() {
     // The fourth key is of an earlier version, and a rebuild removes it.
     let rebuild = ["rebuild", "--reason", "a test", "--yes"];
     let told = scene.replay(&rebuild).await.expect(0);
-    assert!(told.contains("1 key of a version before"), "{told}");
+    assert!(told.contains("1 key of an earlier version"), "{told}");
     expected.remove(3);
     assert_eq!(findings(&scene.replay(&verify).await).0, expected);
     scene

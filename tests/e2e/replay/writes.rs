@@ -129,7 +129,7 @@ async fn a_rebuild_that_is_killed_half_way_resumes_where_it_was() {
     let kept: bool = redis.exists("rebuild:all:progress").await.unwrap();
     assert!(kept, "it was killed before its end");
     let ran = scene.replay(&args).await;
-    assert!(ran.err.contains("It goes on after"), "{}", ran.err);
+    assert!(ran.err.contains("It continues after"), "{}", ran.err);
     ran.expect(0);
     scene.replay(&["verify", "--all"]).await.expect(0);
 }

@@ -63,7 +63,7 @@ impl FromRequest<Arc<Api>> for PostedJson {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let limit = Limit {
             most: JSON_MAX_BYTES,
-            of: "the body is larger than it may be",
+            of: "the body is larger than its limit",
         };
         read(api, request, limit).await.map(Self)
     }
@@ -113,10 +113,10 @@ impl Refused {
                 Problem::new(status, "payload-too-large", message)
             }
             Self::NoRoom(Beyond::All) => {
-                overloaded("the bodies that are under way take all their room; send it again later")
+                overloaded("too many bodies are being received; send it again later")
             }
             Self::NoRoom(Beyond::Share) => overloaded(
-                "the bodies under way from this address take all its room; send it again later",
+                "too many bodies are being received from this address; send it again later",
             ),
             Self::Broken(why) => unreadable(&why.to_string()),
             Self::CutOff => unreadable("it ended early"),

@@ -209,7 +209,7 @@ impl From<nats::Error> for Problem {
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE, message);
         }
         if matches!(error, nats::Error::TooLarge { .. }) {
-            let message = format!("what the log would keep of this does not fit: {error}");
+            let message = format!("the record of this call does not fit into the log: {error}");
             return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "document-limit", message);
         }
         Self::new(

@@ -212,7 +212,7 @@ async fn answer(
         request.extensions_mut().insert(line.caller);
         router.oneshot(request).await?
     } else {
-        let message = "a request has one Host header: a host and, where it has one, its port";
+        let message = "a request needs one Host header: a host, optionally with a port";
         let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid-host", message);
         problem.written(media::prefers_xml(request.headers()))
     };

@@ -158,7 +158,7 @@ fn refused_below(answer: &[u8]) -> Option<Problem> {
     let status = answer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
     let status = StatusCode::from_bytes(status).ok()?;
     let (code, message) = match status {
-        StatusCode::BAD_REQUEST => ("invalid-request", "this is not HTTP/1.1 as it is to be"),
+        StatusCode::BAD_REQUEST => ("invalid-request", "this is not valid HTTP/1.1"),
         StatusCode::URI_TOO_LONG => ("uri-too-long", "the URI is too long"),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
             "head-too-large",

@@ -53,7 +53,7 @@ pub async fn check(
     let preview = at_cost(&api.pool, Cost::Costly, whole).await??;
     drop(room);
     preview.map(Json).ok_or_else(|| {
-        let message = "the document could not be worked on";
+        let message = "the server could not process the document";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     })
 }

@@ -107,7 +107,7 @@ impl Following {
 
 /// The error when too many callers follow requests.
 fn too_many_streams() -> Problem {
-    let message = "too many event streams are followed; read the history in pages, or try again";
+    let message = "too many event streams are open; read the history in pages, or try again";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Problem::new(status, "too-many-streams", message).retry_after(1)
 }

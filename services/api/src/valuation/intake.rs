@@ -73,7 +73,7 @@ pub async fn at_cost<T: Send + 'static>(
 ) -> Result<T, Problem> {
     pool.run(cost, work).await.map_err(|error| {
         tracing::error!(%error, "the work on a document failed");
-        let message = "the document could not be worked on";
+        let message = "the server could not process the document";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     })
 }

@@ -85,7 +85,7 @@ impl Pieces {
             Ok(mut made) => Ok(made.pop()),
             Err(Halt::Fails(failure)) => Err(failure.message),
             Err(Halt::Capture(uris)) => Err(format!("not captured: {}", uris.join(", "))),
-            Err(Halt::TakesLonger) => Err("it takes more work than it may".into()),
+            Err(Halt::TakesLonger) => Err("it takes more work than is allowed".into()),
         }
     }
 }

@@ -84,7 +84,8 @@ pub async fn task(
     };
     let found = found.ok_or_else(unknown)?;
     let place = api.task_documents.take(caller, 1);
-    let place = place.map_err(|_| overloaded("others read task documents; try again"))?;
+    let place =
+        place.map_err(|_| overloaded("too many task documents are being read; try again"))?;
     let request = before(&api, id, group).await?;
     let pieces = api.pieces(id, &request, group.index()).await?;
     let making = move || pieces.task(group, task);

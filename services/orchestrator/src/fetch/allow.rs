@@ -87,7 +87,7 @@ impl Allowed {
         };
         let url = Url::parse(address).map_err(|error| error.to_string())?;
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(format!("{}: is not fetched from", url.scheme()));
+            return Err(format!("{}: URLs cannot be fetched", url.scheme()));
         }
         if has_secrets(&url) || url.query().is_some() || url.fragment().is_some() {
             return Err("https://host or https://host/path is expected".into());

@@ -53,7 +53,7 @@ fn tell(rebuilt: &Rebuilt) -> Result<Finding, Error> {
     ))?;
     if rebuilt.superseded > 0 {
         page::print(&format!(
-            "{} of a version before, which nothing reads, taken away",
+            "{} of an earlier version, which nothing reads, removed",
             count(rebuilt.superseded, "key")
         ))?;
     }

@@ -25,7 +25,7 @@ pub fn told(freshness: &Freshness, story: &Story) -> String {
             .as_ref()
             .map_or_else(String::new, |position| {
                 match position.pending + position.unacked {
-                    0 => "; the projector has projected all there is".to_owned(),
+                    0 => "; the projector has projected every commit".to_owned(),
                     behind => format!("; the projector is {} behind", count(behind, "commit")),
                 }
             });

@@ -31,7 +31,7 @@ pub fn statement(statement: &Statement, now: Timestamp) -> String {
         Statement::Waiting(tasks) => format!("{tasks} tasks wait for a worker."),
         Statement::NoWorkerAsks(name) => format!("No worker of type {name} asks for tasks now."),
         Statement::OutcomesReported => {
-            "Outcomes are reported and wait for the orchestrator to take them in.".into()
+            "Outcomes are reported and wait for the orchestrator to commit them.".into()
         }
         Statement::Missing { tasks, deadline } => format!(
             "{} neither in the work queue nor reported: not dispatched yet, or lost; the group's \

@@ -24,7 +24,7 @@ pub async fn computed(
         Ok(result) => result,
         // Either the work panicked or the runtime is going down.
         Err(error) => {
-            let message = "the worker did not get to the end of its own work on the document";
+            let message = "the worker could not finish its own work on the document";
             Err(Fault::transient(FailureCode::WorkerFailed, message).because_of(&error))
         }
     }

@@ -1,4 +1,4 @@
-//! A walk over a document's elements that knows where it is, by name and by byte.
+//! A walk over the elements of a document that keeps its position, by name and by byte.
 
 use std::borrow::Cow;
 

@@ -35,7 +35,7 @@ impl std::fmt::Display for Broken {
             Self::TooManyStreams => write!(f, "it has more than {STREAMS_MAX} members or frames"),
             Self::WindowTooLarge(bytes) => write!(
                 f,
-                "its zstd window is {bytes} bytes, and {} are the most (RFC 9659)",
+                "its zstd window is {bytes} bytes, and at most {} are allowed (RFC 9659)",
                 zstandard::WINDOW_MAX_BYTES
             ),
         }

@@ -50,7 +50,7 @@ pub struct CommandConfig {
     /// milliseconds.
     #[serde(default = "default_grace_ms")]
     pub grace_ms: u64,
-    /// The most bytes of its result, where that is to be less than of all results.
+    /// The most bytes of its result, if the limit is below that of all results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_result_bytes: Option<usize>,
     /// How many of the last bytes of its standard error are kept as a cause.

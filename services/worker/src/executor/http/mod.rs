@@ -48,7 +48,7 @@ pub struct HttpConfig {
     /// How long connecting may take, in milliseconds; the attempt's time limit holds besides.
     #[serde(default = "default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
-    /// The most bytes of its result, where that is to be less than of all results.
+    /// The most bytes of its result, if the limit is below that of all results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_result_bytes: Option<usize>,
 }

@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-/// The number that a text is, where it is one and a decimal can hold it without rounding.
+/// The number in a text, if it is a number and a decimal can hold it without rounding.
 ///
 /// `INF` and `NaN` are numbers of XML Schema, but no amounts.
 pub(super) fn of(text: &str) -> Option<Decimal> {

@@ -79,7 +79,7 @@ pub(super) struct Place<'a> {
     pub close: Option<usize>,
 }
 
-/// The way to an answer's element, as far as the document has it.
+/// The path to an answer's element, as much of it as the document has.
 #[derive(Debug, Default)]
 pub(super) struct Way<'a>([Option<Place<'a>>; 3]);
 
@@ -126,7 +126,7 @@ impl<'a> Valuation<'a> {
         self.ways[answer as usize].0[1].is_some()
     }
 
-    /// Takes note of an element; the field it is, if its text is wanted.
+    /// Records an element. Returns its field, if its text is needed.
     fn open(&mut self, path: &[&'a str], tag: Tag<'a>) -> Option<Field> {
         for (way, names) in self.ways.iter_mut().zip(&ANSWERS) {
             if names.starts_with(path) {
@@ -144,7 +144,7 @@ impl<'a> Valuation<'a> {
         })
     }
 
-    /// Takes note of where an element of this depth ended.
+    /// Records the end of an element of this depth.
     fn close(&mut self, depth: usize, at: usize) {
         for way in &mut self.ways {
             // Only the first element of a name is kept, so as long as its end is not noted it is

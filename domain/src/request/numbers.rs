@@ -1,11 +1,12 @@
 //! The numbers by which a request, its groups, its tasks and its commits are told apart. Each is a
 //! type, so that one is not taken for another. Their stored and public form is the bare number.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 /// A type around a bare number: it is read, written and shown as that number.
@@ -13,8 +14,7 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident($bare:ty)) => {
         $(#[$doc])*
         #[derive(
-            Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize,
-            Deserialize, JsonSchema,
+            Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
         )]
         #[serde(transparent)]
         pub struct $name($bare);
@@ -49,6 +49,25 @@ macro_rules! number {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        /// The schema of the bare number, in its place: derived, it would be a definition.
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                <$bare>::inline_schema()
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                <$bare>::schema_name()
+            }
+
+            fn schema_id() -> Cow<'static, str> {
+                <$bare>::schema_id()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                <$bare>::json_schema(generator)
             }
         }
 

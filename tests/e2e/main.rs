@@ -36,6 +36,7 @@ mod sync;
 mod time_out;
 mod trace;
 mod waiting;
+mod walkthrough;
 mod webhooks;
 
 use futures::StreamExt as _;

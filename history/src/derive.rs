@@ -1,5 +1,6 @@
 //! Feeding a derivation from what is recorded. A replay fetches nothing.
 
+use domain::FailureCode;
 use domain::derivation::{Derivation, Halt, Lack};
 use domain::request::{Failure, Payload, Request};
 use nats::{INLINE_MAX_BYTES, sha256};
@@ -39,8 +40,12 @@ impl From<Halt> for Stop {
         match halt {
             Halt::Fails(failure) => Self::Fails(failure),
             Halt::Capture(uris) => Self::NotCaptured(uris),
-            // A replay allows all the work that is needed.
-            Halt::TakesLonger => Self::NotCaptured(Vec::new()),
+            // A replay allows all the work that a document may cost.
+            Halt::TakesLonger => Self::from(Failure {
+                code: FailureCode::HydrationTooCostly.into(),
+                message: "the document takes more work than it may".into(),
+                ..Failure::default()
+            }),
         }
     }
 }
@@ -57,8 +62,7 @@ pub async fn before_group(
         Ok(derivation) => derivation,
         Err(failure) => return Ok(Err(failure.into())),
     };
-    let groups = group.min(request.completed.len());
-    let fed = feed(source, &mut derivation, request, groups).await?;
+    let fed = feed(source, &mut derivation, request, group).await?;
     Ok(fed.map(|()| derivation).map_err(Stop::from))
 }
 
@@ -69,7 +73,8 @@ pub async fn feed(
     request: &Request,
     groups: usize,
 ) -> Result<Result<(), Failure>, Error> {
-    let completed = &request.completed[..groups];
+    let completed = request.completed.get(..groups);
+    let completed = completed.unwrap_or(&request.completed);
     while let Some(lack) = derivation.lacks(&request.resources, completed) {
         let fed = match lack {
             Lack::Resource(resource) => {

@@ -55,8 +55,8 @@ pub async fn made(source: &Source, commits: &[Commit]) -> Result<Hashes, Error> 
             };
             hashes.insert(task, sha256(&document.xml));
         }
-        let groups = request.completed.len().min(group + 1);
-        if feed(source, &mut derived, request, groups).await?.is_err() {
+        let fed = feed(source, &mut derived, request, group + 1).await?;
+        if fed.is_err() {
             break;
         }
     }

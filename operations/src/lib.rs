@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use domain::request::{RequestId, Rules};
 use nats::{Connection, DeadLetters, ExecuteError, Log, Payloads, Receipt};
-use runtime::Documents;
+use runtime::{Deployment, Documents};
 
 pub use dead_letters::{Answer, Change, Changed};
 pub use fork::{ForkError, ForkPlan};
@@ -46,15 +46,13 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// Operations on this connection and log. Requests have these rules, and a run may take
-    /// `longest_run`.
+    /// Operations on this connection and log, under the facts of the deployment.
     #[must_use]
     pub fn new(
         connection: Connection,
         log: Log,
         documents: Documents,
-        rules: Rules,
-        longest_run: Duration,
+        deployment: &Deployment,
     ) -> Self {
         Self {
             payloads: Payloads::new(connection.clone()),
@@ -62,8 +60,10 @@ impl Operations {
             log,
             documents,
             seen: Seen::default(),
-            rules,
-            needed: longest_run.saturating_add(runtime::LOG_OUTLIVES),
+            rules: deployment.rules(),
+            needed: deployment
+                .request_timeout
+                .saturating_add(runtime::LOG_OUTLIVES),
         }
     }
 

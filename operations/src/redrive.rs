@@ -56,8 +56,11 @@ impl Operations {
         if log_age.is_zero() {
             return Ok(false);
         }
-        let commits = self.log.read(request, Sequence::NONE).await?;
-        let lost_at = commits.first().map(|first| first.at.checked_add(log_age));
+        let page = self.log.read_page(request, Sequence::NONE, 1).await?;
+        let lost_at = page
+            .commits
+            .first()
+            .map(|first| first.at.checked_add(log_age));
         let ends_by = Timestamp::now().checked_add(self.needed);
         Ok(matches!((lost_at, ends_by), (Some(Ok(lost_at)), Ok(ends_by)) if lost_at < ends_by))
     }

@@ -76,7 +76,7 @@ impl Derivation {
         Some(Lack::Results(results))
     }
 
-    /// Whether results are in place that the state of the request does not have.
+    /// Returns whether the document has results of groups that the request has not completed.
     #[must_use]
     pub fn is_ahead_of(&self, request: &Request) -> bool {
         self.placed > request.completed.len()
@@ -99,7 +99,7 @@ impl Derivation {
         Ok(())
     }
 
-    /// Whether no group follows the running one.
+    /// Returns whether the running group is the last one.
     #[must_use]
     pub fn is_in_last_group(&self) -> bool {
         self.placed + 1 >= self.document.groups()

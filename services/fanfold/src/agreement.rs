@@ -55,7 +55,8 @@ pub async fn agree(
 /// are removed again, so that another start may try others.
 async fn proven(topology: &Topology, connection: &Connection, sequence: u64) -> anyhow::Result<()> {
     if let Err(error) = topology.declare(connection).await {
-        connection.remove_facts(sequence).await?;
+        let removed = connection.remove_facts(sequence).await;
+        removed.with_context(|| format!("{error}; the facts could not be removed again"))?;
         return Err(error.into());
     }
     Ok(())

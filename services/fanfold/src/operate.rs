@@ -92,8 +92,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
             connection.clone(),
             log,
             Documents::default(),
-            settings.deployment.rules(),
-            settings.deployment.request_timeout,
+            &settings.deployment,
         );
         match command {
             OperateCommand::Requests(Requests::Stuck { after, json }) => {

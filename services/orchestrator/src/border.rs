@@ -12,12 +12,11 @@ use domain::request::{
 };
 use jiff::Timestamp;
 use nats::DeadLetter;
-use runtime::{PARSE_INLINE_MAX_BYTES, Unfinished};
+use runtime::{Cost, PARSE_INLINE_MAX_BYTES, Unfinished};
 
 use crate::context::Context;
 use crate::dispatch::{self, Made};
 use crate::error::Error;
-use crate::work::cost;
 
 /// The shortest delay before a refused task is dispatched again. The worker is still answering the
 /// old message, and the broker would drop a new one as its duplicate until that message is gone.
@@ -108,7 +107,7 @@ async fn look_at(context: &Context, result: &Payload) -> Result<Option<Unusable>
         }
         Err(error) => return Err(error.into()),
     };
-    let cost = cost(bytes.len());
+    let cost = Cost::of_bytes(bytes.len());
     let looking = move || check_result(&bytes, &limits);
     match context.pool.run(cost, looking).await {
         Ok(looked_at) => Ok(looked_at.err().map(Into::into)),

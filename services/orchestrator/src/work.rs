@@ -102,7 +102,7 @@ impl Work {
             match lack {
                 Lack::Resource(Resource { uri, content, .. }) => {
                     let bytes = context.payloads.fetch(content).await?;
-                    let (uri, cost) = (uri.clone(), cost(bytes.len()));
+                    let (uri, cost) = (uri.clone(), Cost::of_bytes(bytes.len()));
                     let capture =
                         move |derivation: &mut Derivation| derivation.capture(&uri, &bytes);
                     self.on_pool(context, cost, capture).await??;
@@ -149,7 +149,7 @@ impl Work {
         } else {
             let results = owned(results);
             let work = move |derivation: &mut Derivation| work(derivation, &results);
-            self.on_pool(context, cost(bytes), work).await?
+            self.on_pool(context, Cost::of_bytes(bytes), work).await?
         };
         if let Some(kept) = &mut self.derivation {
             kept.count();
@@ -270,20 +270,9 @@ async fn begin(
         Derivation::accept(&bytes)
     } else {
         let accept = move || Derivation::accept(&bytes);
-        context.pool.run(cost(size), accept).await?
+        context.pool.run(Cost::of_bytes(size), accept).await?
     };
     Ok(accepted?)
-}
-
-/// Above this size in bytes, parsing or writing a document counts as costly.
-const COSTLY_BYTES: usize = 1024 * 1024;
-
-pub fn cost(bytes: usize) -> Cost {
-    if bytes <= COSTLY_BYTES {
-        Cost::Small
-    } else {
-        Cost::Costly
-    }
 }
 
 fn bytes(results: &[Cow<'_, [u8]>]) -> usize {

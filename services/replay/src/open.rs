@@ -46,7 +46,6 @@ pub fn operations(live: &Live, settings: &Settings) -> Operations {
         live.connection.clone(),
         live.log.clone(),
         Documents::default(),
-        settings.deployment.rules(),
-        settings.deployment.request_timeout,
+        &settings.deployment,
     )
 }

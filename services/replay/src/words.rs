@@ -95,7 +95,7 @@ pub fn entry(what: &What) -> String {
 
 fn outcomes(told: &Outcomes) -> String {
     let durations = &told.durations_ms;
-    let median = durations[durations.len() / 2];
+    let median = durations.get(durations.len() / 2).copied().unwrap_or(0);
     let took = match durations.as_slice() {
         [.., longest] if durations.len() > 1 => {
             format!("median {}, longest {}", millis(median), millis(*longest))

@@ -31,6 +31,21 @@ pub enum Cost {
     Costly,
 }
 
+/// Above this size in bytes, parsing or writing a document counts as costly.
+const COSTLY_BYTES: usize = 1024 * 1024;
+
+impl Cost {
+    /// The cost of parsing or writing this many bytes of documents.
+    #[must_use]
+    pub const fn of_bytes(bytes: usize) -> Self {
+        if bytes <= COSTLY_BYTES {
+            Self::Small
+        } else {
+            Self::Costly
+        }
+    }
+}
+
 /// Why a piece of work returned no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfinished {

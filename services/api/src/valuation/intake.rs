@@ -48,21 +48,13 @@ fn outlined(body: &[u8], effort: Effort) -> Result<Outline, Problem> {
     })
 }
 
-/// From this size on, work on a document is costly.
-const COSTLY_BYTES: usize = 1024 * 1024;
-
 /// Runs work on this many bytes of documents in the pool.
 pub async fn on_pool<T: Send + 'static>(
     pool: &Pool,
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    let cost = if bytes <= COSTLY_BYTES {
-        Cost::Small
-    } else {
-        Cost::Costly
-    };
-    at_cost(pool, cost, work).await
+    at_cost(pool, Cost::of_bytes(bytes), work).await
 }
 
 /// Runs work in the pool.

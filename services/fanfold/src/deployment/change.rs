@@ -1,11 +1,11 @@
 //! `fanfold deployment set`: changes facts, and updates the broker to them.
 
-use domain::request::Sequence;
 use std::collections::BTreeSet;
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use domain::request::Sequence;
 use jiff::Timestamp;
 use nats::{Connection, Error, Operation};
 use operations::Why;

@@ -33,11 +33,11 @@ pub struct Live {
 }
 
 impl Live {
-    /// Connects to the broker at this URL, under this name. The log has this many shards.
-    pub async fn open(url: &str, name: &str, shards: u8) -> Result<Self, Error> {
+    /// Connects to the broker. The log has this many shards.
+    pub async fn open(options: Options, shards: u8) -> Result<Self, Error> {
         let options = Options {
             connect_timeout: CONNECT_TIMEOUT,
-            ..Options::new(url, name)
+            ..options
         };
         let connection = Connection::open(&options).await?;
         Ok(Self::on(connection, shards))
@@ -112,10 +112,9 @@ pub(crate) fn absent(id: RequestId) -> Error {
     ))
 }
 
-/// The views in the Redis at this URL, which keeps them for this long. An error if Redis does not
-/// answer soon.
-pub async fn views(url: &str, kept_for: Duration) -> Result<Store, Error> {
-    let opening = tokio::time::timeout(VIEWS_TIMEOUT, projections::Connection::open(url));
+/// The views in this Redis, which keeps them for this long. An error if Redis does not answer soon.
+pub async fn views(options: &projections::Options, kept_for: Duration) -> Result<Store, Error> {
+    let opening = tokio::time::timeout(VIEWS_TIMEOUT, projections::Connection::open(options));
     let connection = opening.await.map_err(|_| {
         Error::Unreachable(format!("Redis does not answer within {VIEWS_TIMEOUT:?}"))
     })??;

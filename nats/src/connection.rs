@@ -6,8 +6,9 @@ use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::{self, message::PublishMessage};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr};
 use bytes::Bytes;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::credentials::with_credentials;
+use crate::access::Access;
 use crate::denied::Denied;
 use crate::error::{Refusal, refusal};
 use crate::{Error, account, size};
@@ -24,8 +25,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// The address of the broker, and the limits of the connection.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the broker is: one or more URLs, separated by commas.
-    pub url: String,
+    /// Where the broker is: one or more URLs, separated by commas. They may have credentials.
+    pub url: SecretString,
+    /// How the client proves who it is, and how it knows the broker.
+    pub access: Access,
     /// The name of the connection, for the broker's own listings.
     pub name: String,
     /// How long connecting may take.
@@ -44,7 +47,8 @@ impl Options {
     #[must_use]
     pub fn new(url: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
+            url: url.into().into(),
+            access: Access::default(),
             name: name.into(),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(5),
@@ -59,6 +63,8 @@ impl Options {
 pub struct Connection {
     pub(crate) client: Client,
     pub(crate) jetstream: jetstream::Context,
+    /// The prefix of the subjects of JetStream's API.
+    pub(crate) api: String,
     /// How long the broker may take to answer.
     pub(crate) request_timeout: Duration,
     denied: Denied,
@@ -69,13 +75,14 @@ pub struct Connection {
 impl Connection {
     /// Connects, and checks that the server is new enough and has JetStream.
     pub async fn open(options: &Options) -> Result<Self, Error> {
+        let urls = options.url.expose_secret();
         let unreachable = |reason: String| {
             Error::Unavailable(format!(
                 "no server answers at {} ({reason}): start one, or set NATS_URL",
-                redacted(&options.url)
+                redacted(urls)
             ))
         };
-        let servers = options.url.split(',').map(|url| url.trim().parse());
+        let servers = urls.split(',').map(|url| url.trim().parse());
         let servers: Vec<ServerAddr> = servers
             .collect::<Result<_, _>>()
             .map_err(|error: std::io::Error| unreachable(error.to_string()))?;
@@ -96,26 +103,30 @@ impl Connection {
                     log_event(&event);
                 }
             });
-        let connecting = with_credentials(connect, &servers)?.connect(servers);
+        let connecting = options.access.apply(connect, &servers)?.connect(servers);
         let client = tokio::time::timeout(options.connect_timeout, connecting)
             .await
             .map_err(|_| unreachable(format!("waited {:?}", options.connect_timeout)))?
             .map_err(|error| unreachable(error.to_string()))?;
-        check_version(&client, &options.url)?;
+        check_version(&client, urls)?;
+        let api = options.access.api();
         let jetstream = ContextBuilder::new()
+            .api_prefix(&api)
             .timeout(options.request_timeout)
             .ack_timeout(options.request_timeout)
             .max_ack_inflight(options.max_in_flight)
             .build(client.clone());
         let account = jetstream.query_account().await.map_err(|error| {
             Error::Unsuitable(format!(
-                "the NATS server at {} has no JetStream ({error}): start it with -js",
-                redacted(&options.url)
+                "the NATS server at {} has no JetStream at {api} ({error}): start it with -js, or \
+                 set NATS_DOMAIN to the domain of a server that has it",
+                redacted(urls)
             ))
         })?;
         Ok(Self {
             client,
             jetstream,
+            api,
             request_timeout: options.request_timeout,
             denied,
             ack_pending: account::ack_pending(&account),

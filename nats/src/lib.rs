@@ -1,12 +1,12 @@
 //! JetStream as the log and the queues. No other crate names async-nats.
 
+mod access;
 mod account;
 mod apply;
 mod batch;
 mod commit;
 mod connection;
 mod costs;
-mod credentials;
 mod dead_letters;
 mod declare;
 mod delivery;
@@ -41,6 +41,7 @@ mod timers;
 mod topology;
 mod trace;
 
+pub use access::{Access, Login};
 pub use commit::Commit;
 pub use connection::{Connection, MINIMUM_SERVER, Options};
 pub use dead_letters::{DeadLetter, DeadLetters, Filter, Kept, Letter, Page, Summary, Unread};

@@ -125,7 +125,11 @@ pub(crate) async fn last(
     let answer = connection
         .client
         .request(
-            format!("$JS.API.DIRECT.GET.{stream}.{}", subject::log(request)),
+            format!(
+                "{}.DIRECT.GET.{stream}.{}",
+                connection.api,
+                subject::log(request)
+            ),
             bytes::Bytes::new(),
         )
         .await
@@ -211,7 +215,11 @@ async fn batch(
         .map_err(Error::unavailable)?;
     connection
         .client
-        .publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, ask.into())
+        .publish_with_reply(
+            format!("{}.DIRECT.GET.{stream}", connection.api),
+            inbox,
+            ask.into(),
+        )
         .await
         .map_err(Error::unavailable)?;
     let mut messages = Vec::new();

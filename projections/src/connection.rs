@@ -8,6 +8,8 @@ use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 
 use crate::Error;
+use crate::options::Options;
+use crate::prefix::Prefix;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +21,10 @@ const RECONNECT_MAX_DELAY: Duration = Duration::from_secs(1);
 /// A connection to a Redis server, or to a Redis Cluster where several URLs are given. Clones share
 /// the connection, and it reconnects by itself.
 #[derive(Clone)]
-pub struct Connection(Inner);
+pub struct Connection {
+    inner: Inner,
+    prefix: Prefix,
+}
 
 #[derive(Clone)]
 enum Inner {
@@ -28,15 +33,15 @@ enum Inner {
 }
 
 impl Connection {
-    /// Connects to one URL, or to a cluster. For a cluster, the URLs of several nodes are separated
-    /// by commas.
-    pub async fn open(url: &str) -> Result<Self, Error> {
-        let opening = tokio::time::timeout(CONNECT_TIMEOUT, Self::connect(url));
+    /// Connects to one server, or to a cluster.
+    pub async fn open(options: impl Into<Options>) -> Result<Self, Error> {
+        let options = options.into();
+        let opening = tokio::time::timeout(CONNECT_TIMEOUT, Self::connect(&options));
         let opened = opening
             .await
             .unwrap_or_else(|_| Err(Error::Unavailable(format!("waited {CONNECT_TIMEOUT:?}"))));
         opened.map_err(|error| {
-            let place = url.rsplit('@').next().unwrap_or(url);
+            let place = options.place();
             let (Error::Unavailable(reason)
             | Error::Refused(reason)
             | Error::Corrupt { reason, .. }) = error;
@@ -46,21 +51,37 @@ impl Connection {
         })
     }
 
-    async fn connect(url: &str) -> Result<Self, Error> {
-        let urls: Vec<&str> = url.split(',').map(str::trim).collect();
-        if urls.len() > 1 {
-            let client = ClusterClientBuilder::new(urls)
-                .response_timeout(RESPONSE_TIMEOUT)
-                .build()?;
-            let connection = client.get_async_connection().await?;
-            return Ok(Self(Inner::Cluster(connection)));
+    async fn connect(options: &Options) -> Result<Self, Error> {
+        let prefix = Prefix::new(&options.prefix);
+        let mut servers = options.servers()?;
+        if servers.len() > 1 {
+            let mut builder = ClusterClientBuilder::new(servers).response_timeout(RESPONSE_TIMEOUT);
+            if let Some(certificates) = options.certificates()? {
+                builder = builder.certs(certificates);
+            }
+            let connection = builder.build()?.get_async_connection().await?;
+            let inner = Inner::Cluster(connection);
+            return Ok(Self { inner, prefix });
         }
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_max_delay(RECONNECT_MAX_DELAY);
-        let manager = ConnectionManager::new_with_config(redis::Client::open(url)?, config).await?;
-        Ok(Self(Inner::Single(manager)))
+        let server = servers
+            .pop()
+            .ok_or_else(|| Error::Unavailable("no URL".into()))?;
+        let client = match options.certificates()? {
+            Some(certificates) => redis::Client::build_with_tls(server, certificates)?,
+            None => redis::Client::open(server)?,
+        };
+        let manager = ConnectionManager::new_with_config(client, config).await?;
+        let inner = Inner::Single(manager);
+        Ok(Self { inner, prefix })
+    }
+
+    /// What stands in front of every key.
+    pub(crate) fn prefix(&self) -> &Prefix {
+        &self.prefix
     }
 
     /// Whether Redis answers now.
@@ -72,7 +93,7 @@ impl Connection {
 
     /// The servers that hold keys: one, or the primaries of the cluster.
     pub(crate) async fn nodes(&self) -> Result<Vec<Node>, Error> {
-        let Inner::Cluster(connection) = &self.0 else {
+        let Inner::Cluster(connection) = &self.inner else {
             return Ok(vec![Node::Only]);
         };
         let mut slots = redis::cmd("CLUSTER");
@@ -97,7 +118,7 @@ impl Connection {
 
     /// Sends one server a command that no key routes.
     pub(crate) async fn ask(&self, node: &Node, command: Cmd) -> Result<Value, Error> {
-        match (self.0.clone(), node) {
+        match (self.inner.clone(), node) {
             (Inner::Cluster(mut connection), Node::Of(host, port)) => {
                 let node = SingleNodeRoutingInfo::ByAddress {
                     host: host.clone(),
@@ -145,10 +166,19 @@ async fn each(
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match &mut self.0 {
-            Inner::Single(connection) => connection.req_packed_command(cmd),
-            Inner::Cluster(connection) => connection.req_packed_command(cmd),
-        }
+        let Some(cmd) = self.prefix.command(cmd) else {
+            return match &mut self.inner {
+                Inner::Single(connection) => connection.req_packed_command(cmd),
+                Inner::Cluster(connection) => connection.req_packed_command(cmd),
+            };
+        };
+        let mut inner = self.inner.clone();
+        Box::pin(async move {
+            match &mut inner {
+                Inner::Single(connection) => connection.req_packed_command(&cmd).await,
+                Inner::Cluster(connection) => connection.req_packed_command(&cmd).await,
+            }
+        })
     }
 
     fn req_packed_commands<'a>(
@@ -157,14 +187,25 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match &mut self.0 {
-            Inner::Single(connection) => connection.req_packed_commands(cmd, offset, count),
-            Inner::Cluster(connection) => Box::pin(each(connection, cmd)),
-        }
+        let Some(cmd) = self.prefix.pipeline(cmd) else {
+            return match &mut self.inner {
+                Inner::Single(connection) => connection.req_packed_commands(cmd, offset, count),
+                Inner::Cluster(connection) => Box::pin(each(connection, cmd)),
+            };
+        };
+        let mut inner = self.inner.clone();
+        Box::pin(async move {
+            match &mut inner {
+                Inner::Single(connection) => {
+                    connection.req_packed_commands(&cmd, offset, count).await
+                }
+                Inner::Cluster(connection) => each(connection, &cmd).await,
+            }
+        })
     }
 
     fn get_db(&self) -> i64 {
-        match &self.0 {
+        match &self.inner {
             Inner::Single(connection) => connection.get_db(),
             Inner::Cluster(connection) => connection.get_db(),
         }

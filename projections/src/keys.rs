@@ -44,7 +44,9 @@ impl Walk {
             return Ok(None);
         };
         let mut scan = redis::cmd("SCAN");
-        scan.arg(self.cursor).arg("MATCH").arg(&self.pattern);
+        let prefix = self.store.connection.prefix();
+        let pattern = prefix.of(&self.pattern);
+        scan.arg(self.cursor).arg("MATCH").arg(pattern);
         scan.arg("COUNT").arg(LOOK);
         let answer = self.store.connection.ask(node, scan).await?;
         let (cursor, keys): (u64, Vec<String>) = redis::from_redis_value(answer)
@@ -53,7 +55,9 @@ impl Walk {
         if cursor == 0 {
             self.nodes.pop();
         }
-        Ok(Some(keys))
+        let prefix = self.store.connection.prefix();
+        let own = keys.iter().filter_map(|key| prefix.without(key));
+        Ok(Some(own.map(str::to_owned).collect()))
     }
 }
 

@@ -1,4 +1,5 @@
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 
 use domain::request::{
     Event, Failed, GroupIndex, GroupStarted, Next, Received, Recorded, Redriven, RequestId,
@@ -68,10 +69,17 @@ fn begun(request: RequestId, seq: Sequence, at: Timestamp, received: &Received) 
     View {
         group_count: u32::try_from(received.groups.len()).unwrap_or(u32::MAX),
         groups: received.groups.iter().map(waiting).collect(),
-        metadata: received.metadata.clone(),
+        metadata: told(received),
         idempotency_key: received.idempotency_key.clone(),
         ..View::new(request, seq, at)
     }
+}
+
+/// The metadata that readers are told.
+fn told(received: &Received) -> BTreeMap<String, String> {
+    let told = received.told_metadata();
+    told.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 fn apply(view: &mut View, seq: Sequence, at: Timestamp, event: &Event) {

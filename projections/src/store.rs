@@ -4,6 +4,8 @@ use domain::request::Sequence;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::AsyncCommands as _;
+
 use crate::script::Scripts;
 use crate::view::View;
 use crate::{Connection, Error, key};
@@ -47,7 +49,8 @@ impl Store {
 
     /// The sequence up to which a shard is noted as projected; `NONE` before the first.
     pub async fn checkpoint(&self, shard: u8) -> Result<Sequence, Error> {
-        self.advance(shard, Sequence::NONE, Sequence::NONE).await
+        let noted: Option<u64> = self.connection().get(key::checkpoint(shard)).await?;
+        Ok(noted.map_or(Sequence::NONE, Sequence::new))
     }
 
     /// Notes that a shard is projected up to `to`, unless the earlier note is less than `from`.

@@ -30,6 +30,7 @@ mod recipes;
 mod redrive;
 mod replay;
 mod resources;
+mod secrets;
 mod sharing;
 mod stuck;
 mod sync;

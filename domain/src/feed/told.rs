@@ -89,7 +89,7 @@ fn received(request_id: RequestId, event: &request::Received) -> Received {
     let group_count = count(event.groups.len(), groups.len());
     let mut bytes = 0;
     let mut metadata = BTreeMap::new();
-    for (name, value) in &event.metadata {
+    for (name, value) in event.told_metadata() {
         let more = json_bytes(name) + json_bytes(value);
         if bytes + more > METADATA_MAX_BYTES {
             truncated = true;

@@ -74,6 +74,18 @@ pub struct Received {
     pub idempotency_key: Option<String>,
 }
 
+/// The header with the URL of the webhook. Its query may have a key of its receiver.
+const CALLBACK: &str = "x-callback";
+
+impl Received {
+    /// The metadata that readers of the request are told: all but the URL of the webhook, which only
+    /// its sender needs.
+    pub fn told_metadata(&self) -> impl Iterator<Item = (&String, &String)> {
+        let all = self.metadata.iter();
+        all.filter(|(name, _)| name.as_str() != CALLBACK)
+    }
+}
+
 /// What the document says of a group before anything is hydrated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupOutline {

@@ -16,13 +16,17 @@ mod valuations;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::serve::Limits;
+use http::tls::Tls;
 use nats::{Connection, Log};
 use projections::Store;
 use runtime::{ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, WebhooksConfig};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
+pub use http::tls::PeerNames;
 pub use router::{openapi, router};
+
 pub use state::Api;
 
 /// Why the API cannot run.
@@ -30,6 +34,8 @@ pub use state::Api;
 pub enum Error {
     /// The server cannot listen on the address.
     Listen(SocketAddr, std::io::Error),
+    /// The certificate of the listener cannot be used.
+    Tls(std::io::Error),
 }
 
 impl std::fmt::Display for Error {
@@ -39,6 +45,7 @@ impl std::fmt::Display for Error {
                 f,
                 "cannot listen on {address} ({error}): free it, or set HTTP_PORT"
             ),
+            Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -93,6 +100,22 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(LISTEN_BACKLOG)
 }
 
+/// Serves another router on another listener, with the TLS and the limits of the API, until shutdown.
+pub async fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    config: &ApiConfig,
+    shutdown: &Shutdown,
+) -> Result<(), Error> {
+    let tls = Tls::of(config).map_err(Error::Tls)?;
+    let limits = Limits {
+        drain_delay: std::time::Duration::ZERO,
+        ..config.into()
+    };
+    http::serve::serve(listener, router, limits, tls, shutdown).await;
+    Ok(())
+}
+
 /// Serves until shutdown. Then lets the waiting callers have their answers.
 pub async fn run(
     connection: Connection,
@@ -103,6 +126,7 @@ pub async fn run(
     config: Config<'_>,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
+    let tls = Tls::of(config.api).map_err(Error::Tls)?;
     let api = Arc::new(Api::new(
         connection.clone(),
         log,
@@ -117,7 +141,8 @@ pub async fn run(
     beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { watching.admission.watch(&watching.connection, &until).await });
-    http::serve::serve(listener, router(api), config.api.into(), &shutdown).await;
+    let limits = config.api.into();
+    http::serve::serve(listener, router(api), limits, tls, &shutdown).await;
     beside.shutdown().await;
     Ok(())
 }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::admission::Admission;
+use crate::http::metadata::Kept;
 use crate::http::sharing::Shared;
 use crate::valuation::task_index::Indexes;
 use crate::valuation::waiters::Waiters;
@@ -35,6 +36,8 @@ pub struct Api {
     pub(crate) bodies: Shared,
     pub(crate) admission: Admission,
     pub(crate) payload_max_bytes: usize,
+    /// The headers that a request keeps.
+    pub(crate) kept: Kept,
     /// Whether callbacks may lead to private addresses.
     pub(crate) private_callbacks: bool,
     /// Whether callbacks are signed, and therefore sent at all.
@@ -78,8 +81,9 @@ impl Api {
             bodies: Shared::bytes(own.http_bodies_max_bytes, own.payload_max_bytes),
             admission: Admission::new(config),
             payload_max_bytes: own.payload_max_bytes,
+            kept: own.into(),
             private_callbacks: config.webhooks.webhook_allow_private,
-            signs_callbacks: !config.webhooks.webhook_secret.is_empty(),
+            signs_callbacks: config.webhooks.webhook_secret.is_some(),
             sync_wait: own.sync_wait_timeout,
             time_to_live: config.deployment.request_ttl,
             body_timeout: own.http_body_timeout,

@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use nats::Connection;
 use operations::{Readiness, StuckWatch, readiness};
 use projections::Store;
-use runtime::{ProcessConfig, Settings, Shutdown};
+use runtime::{ApiConfig, ProcessConfig, Settings, Shutdown};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -31,6 +31,8 @@ pub struct Admin {
     store: Option<Store>,
     watch: StuckWatch,
     shards: u8,
+    /// The TLS and the limits of the API, which hold for this listener too.
+    config: ApiConfig,
     shutdown: Shutdown,
 }
 
@@ -52,6 +54,7 @@ impl Admin {
             shards: settings.deployment.shards,
             connection,
             store,
+            config: settings.api.clone(),
             shutdown: shutdown.clone(),
         }
     }
@@ -82,14 +85,13 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
 
 /// Serves until the process is asked to end.
 pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
-    let shutdown = admin.shutdown.clone();
+    let (shutdown, config) = (admin.shutdown.clone(), admin.config.clone());
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(admin));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.softly().await })
+    api::serve(listener, router, &config, &shutdown)
         .await
         .context("the admin listener failed")
 }

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, FromArgMatches as _, Subcommand};
 use clap_complete::Shell;
 use replay::ReplayCommand;
-use runtime::{Settings, SettingsError};
+use runtime::{Secrecy, Settings, SettingsError};
 
 use crate::deployment::DeploymentCommand;
 use crate::document::DocumentCommand;
@@ -134,14 +134,14 @@ pub fn definition() -> clap::Command {
             .arg(Arg::new("command").num_args(0..).value_name("COMMAND")),
     );
     for setting in Settings::definitions() {
-        app = app.arg(
-            Arg::new(setting.name)
-                .long(setting.flag())
-                .value_name("VALUE")
-                .global(true)
-                .hide(true)
-                .help(setting.about),
-        );
+        // Every user of the machine can read a command line, so a secret is no flag.
+        if setting.secrecy != Secrecy::Secret {
+            app = app.arg(flag(setting.name, setting.flag()).help(setting.about));
+        }
+        if setting.secrecy != Secrecy::Open {
+            let about = format!("File that has the value of {}.", setting.name);
+            app = app.arg(flag(&setting.file(), format!("{}-file", setting.flag())).help(about));
+        }
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
     let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
@@ -149,6 +149,15 @@ pub fn definition() -> clap::Command {
     app.about(help::ABOUT)
         .help_template(help::TEMPLATE)
         .after_help(overview)
+}
+
+/// The flag of a setting.
+fn flag(name: &str, long: String) -> Arg {
+    Arg::new(name.to_owned())
+        .long(long)
+        .value_name("VALUE")
+        .global(true)
+        .hide(true)
 }
 
 /// Parses the command line, the environment and the file.
@@ -215,11 +224,15 @@ pub fn print_help(words: &[String]) -> anyhow::Result<()> {
 }
 
 fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
-    let flags: BTreeMap<&str, String> = Settings::definitions()
-        .iter()
-        .filter_map(|setting| {
-            let given = matches.get_one::<String>(setting.name)?;
-            Some((setting.name, given.clone()))
+    let names = Settings::definitions().iter().flat_map(|setting| {
+        let own = (setting.secrecy != Secrecy::Secret).then(|| setting.name.to_owned());
+        let file = (setting.secrecy != Secrecy::Open).then(|| setting.file());
+        own.into_iter().chain(file)
+    });
+    let flags: BTreeMap<String, String> = names
+        .filter_map(|name| {
+            let given = matches.get_one::<String>(&name)?;
+            Some((name, given.clone()))
         })
         .collect();
     let file = matches.get_one::<String>("config").map(PathBuf::from);

@@ -7,9 +7,6 @@ use std::time::Duration;
 use nats::{Connection, Options};
 use runtime::{Aws, Definition, Facts, Part, Settings};
 
-/// The text printed in place of a secret.
-const MASK: &str = "***";
-
 /// How long to wait for the broker. This command also works without it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -28,12 +25,7 @@ pub fn print(settings: Settings) -> anyhow::Result<ExitCode> {
     for part in Part::ALL {
         writeln!(out, "# {}", part.title())?;
         for definition in Settings::definitions().iter().filter(|d| d.part == part) {
-            let (value, source) = settings.origin(definition);
-            let shown = if definition.secret && !value.is_empty() {
-                masked(value)
-            } else {
-                value.to_owned()
-            };
+            let (shown, source) = (settings.shown(definition), settings.source(definition));
             let Definition { name, about, .. } = definition;
             writeln!(out, "{name}={shown}  # {source}: {about}")?;
         }
@@ -86,38 +78,19 @@ async fn effective(settings: Settings) -> (Settings, String) {
 }
 
 async fn stored(settings: &Settings) -> anyhow::Result<Facts> {
-    let url = settings.connections.nats_or_embedded()?;
     let options = Options {
         connect_timeout: CONNECT_TIMEOUT,
         request_timeout: CONNECT_TIMEOUT,
-        ..Options::new(url, "fanfold-cli")
+        ..settings.connections.nats("fanfold-cli")?
     };
     Ok(Connection::open(&options).await?.facts().await?.facts)
 }
 
 /// Prints the variables for `s3://` objects, which are not settings of Fanfold.
 fn print_aws(out: &mut impl Write, aws: &Aws) -> anyhow::Result<()> {
-    for (name, about, secret) in Aws::VARIABLES {
-        let value = aws.value(name);
-        let shown = if secret && !value.is_empty() {
-            MASK
-        } else {
-            value
-        };
+    for (name, about) in Aws::VARIABLES {
+        let shown = aws.shown(name);
         writeln!(out, "{name}={shown}  # environment only: {about}")?;
     }
     Ok(())
-}
-
-/// Masks the user and password of a URL, and all of a text that is not a URL.
-fn masked(secret: &str) -> String {
-    secret
-        .split(',')
-        .map(|url| match (url.find("://"), url.rfind('@')) {
-            (Some(scheme), Some(at)) => format!("{}{MASK}{}", &url[..scheme + 3], &url[at..]),
-            (Some(_), None) => url.to_owned(),
-            (None, _) => MASK.to_owned(),
-        })
-        .collect::<Vec<_>>()
-        .join(",")
 }

@@ -18,7 +18,7 @@ impl DataFolder {
     /// Locks the folder. An error if another process has locked it.
     pub fn take(folder: &Path) -> anyhow::Result<Self> {
         let about = || format!("DATA_DIR {}", folder.display());
-        std::fs::create_dir_all(folder).with_context(about)?;
+        servers::private_folder(folder).with_context(about)?;
         let mut options = File::options();
         let lock = options.create(true).read(true).write(true).truncate(false);
         let mut lock = lock.open(folder.join(LOCK)).with_context(about)?;

@@ -9,6 +9,7 @@ use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Filter, Summary};
 use operations::{Change, Changed, Operations, Why};
+use runtime::{Form, printable};
 
 use crate::operate::{who, why};
 
@@ -113,11 +114,8 @@ pub async fn run(command: &DeadLetters, operations: &Operations) -> anyhow::Resu
         }
         DeadLetters::Show { id } => match operations.letters().get(id).await? {
             Some(kept) => {
-                writeln!(
-                    stdout(),
-                    "{}",
-                    serde_json::to_string_pretty(&kept.detail())?
-                )?;
+                let text = serde_json::to_string_pretty(&kept.detail())?;
+                writeln!(stdout(), "{}", printable(&text, Form::Json))?;
                 Ok(ExitCode::SUCCESS)
             }
             None => bail!("there is no dead letter {id}"),
@@ -185,9 +183,11 @@ async fn list(
         for kept in &page.letters {
             let summary = kept.summary();
             if json {
-                writeln!(stdout(), "{}", serde_json::to_string(&summary)?)?;
+                let text = serde_json::to_string(&summary)?;
+                writeln!(stdout(), "{}", printable(&text, Form::Json))?;
             } else {
-                writeln!(stdout(), "{}", line(&summary))?;
+                let form = Form::Line { colours: false };
+                writeln!(stdout(), "{}", printable(&line(&summary), form))?;
             }
         }
         listed += page.letters.len();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use nats::{Connection, Options};
+use nats::Connection;
 use runtime::Settings;
 use serde_json::json;
 
@@ -58,8 +58,8 @@ pub fn run(command: &DeploymentCommand, settings: &Settings) -> anyhow::Result<E
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let url = settings.connections.nats_or_embedded()?;
-        let connection = Connection::open(&Options::new(url, "fanfold-cli")).await?;
+        let options = settings.connections.nats("fanfold-cli")?;
+        let connection = Connection::open(&options).await?;
         let DeploymentCommand::Deployment { json, change } = command;
         match change {
             None => show(&connection, *json).await,

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use runtime::{ConnectionsConfig, Endpoints};
+use secrecy::ExposeSecret as _;
 use servers::{Group, NatsServer, Port, RedisServer, Server, Staging, supervise};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_line::Role;
 use crate::data_folder::DataFolder;
+use crate::server_password::{self, USER, with_login};
 
 /// The servers of this process, supervised until they stop.
 #[derive(Default)]
@@ -34,35 +36,46 @@ impl EmbeddedServers {
         }
         let data = Path::new(&settings.data_dir).to_path_buf();
         let mut endpoints = Endpoints::default();
-        if settings.nats_url.is_empty() || settings.redis_url.is_empty() {
+        if settings.nats_url.is_none() || settings.redis_url.is_none() {
             servers.folder = Some(DataFolder::take(&data)?);
         }
-        if settings.nats_url.is_empty() {
+        // Anybody on this machine can reach a port of it.
+        let password = || server_password::of(&data);
+        if settings.nats_url.is_none() {
+            let password = password()?;
             let server = NatsServer {
                 folder: data.join("nats"),
                 port: Port::Usual(settings.nats_port),
                 sync_interval: settings.nats_sync_interval.clone(),
                 cluster: None,
                 group: Group::Own,
-                further: String::new(),
+                further: format!(
+                    "authorization {{ user: \"{USER}\", password: \"{}\" }}\n",
+                    password.expose_secret()
+                ),
             };
             let server = server.start().await?;
-            server.url().clone_into(&mut settings.nats_url);
+            let url = with_login(server.url(), USER, &password);
+            settings.nats_url = Some(url.as_str().into());
             servers.staging = server.staging();
+            endpoints.nats_url = Some(url);
             servers.supervise(server);
-            endpoints.nats_url = Some(settings.nats_url.clone());
         }
-        if settings.redis_url.is_empty() {
+        if settings.redis_url.is_none() {
+            let password = password()?;
             let server = RedisServer {
                 folder: data.join("redis"),
                 port: Port::Usual(settings.redis_port),
                 cluster_port: None,
                 group: Group::Own,
+                password: Some(password.clone()),
             };
             let server = server.start().await?;
-            server.url().clone_into(&mut settings.redis_url);
+            // Redis has one user where nobody made others.
+            let url = with_login(server.url(), "", &password);
+            settings.redis_url = Some(url.as_str().into());
+            endpoints.redis_url = Some(url);
             servers.supervise(server);
-            endpoints.redis_url = Some(settings.redis_url.clone());
         }
         if endpoints != Endpoints::default() {
             endpoints.write(&data).with_context(|| {
@@ -118,7 +131,7 @@ fn require_given(settings: &ConnectionsConfig) -> anyhow::Result<()> {
         ("NATS_URL", &settings.nats_url),
         ("REDIS_URL", &settings.redis_url),
     ] {
-        if url.is_empty() {
+        if url.is_none() {
             bail!("{name} is not set: say where it is, or run `fanfold up`, which starts its own");
         }
     }

@@ -18,26 +18,55 @@ mod ready;
 mod rerun;
 mod role_thread;
 mod roles;
+mod server_password;
 mod up;
 
 use std::process::ExitCode;
 
 use command_line::{Command, CommandLine};
-use runtime::{Shutdown, start_logs};
+use runtime::{Form, Shutdown, printable, start_logs};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == worker::executor::CONFINED)
+    {
+        return become_program(arguments);
+    }
     match run() {
         Ok(code) => code,
         // The reader of the output, such as `head`, has closed the pipe.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("fanfold: {error:#}");
+            let text = format!("fanfold: {error:#}");
+            eprintln!("{}", printable(&text, Form::Lines { colours: false }));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Becomes the program of an executor, within its limits. Returns only if that is not possible, with
+/// the codes that shells have for it.
+fn become_program(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let Err(error) = worker::executor::confined(arguments);
+    eprintln!("the program could not be started: {error}");
+    let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+    ExitCode::from(if is_missing { 127 } else { 126 })
+}
+
+/// Keeps other processes of this user out of the memory and the environment of this one, which have
+/// secrets. A program that an executor runs is such a process.
+fn keep_secrets() -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    }
+    Ok(())
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -48,6 +77,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn run() -> anyhow::Result<ExitCode> {
+    keep_secrets()?;
     let CommandLine { command, settings } = command_line::parse()?;
     let command = match command {
         Command::Config => return config::print(settings),

@@ -8,7 +8,7 @@ use crate::agreement::adopted;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use domain::request::RequestId;
-use nats::{Connection, ExecuteError, Log, Options};
+use nats::{Connection, ExecuteError, Log};
 use operations::{Operations, StuckWatch, Why};
 use runtime::{Documents, Settings};
 
@@ -120,8 +120,8 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
 
 /// Connects to the configured NATS, or to the one that `up` started on this machine.
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
-    let url = settings.connections.nats_or_embedded()?;
-    Ok(Connection::open(&Options::new(url, "fanfold-cli")).await?)
+    let options = settings.connections.nats("fanfold-cli")?;
+    Ok(Connection::open(&options).await?)
 }
 
 fn obeyed(id: RequestId, obeyed: Result<&str, ExecuteError>) -> anyhow::Result<ExitCode> {

@@ -19,13 +19,18 @@ pub fn block(
 ) -> String {
     let mut lines = vec!["Fanfold is ready.".to_owned(), String::new()];
     let mut line = |name: &str, value: String| lines.push(format!("  {name:<9} {value}"));
+    let scheme = if settings.api.http_tls_cert.is_empty() {
+        "http"
+    } else {
+        "https"
+    };
     match address {
         Some(address) => {
-            line("address", format!("http://{address}"));
+            line("address", format!("{scheme}://{address}"));
             line(
                 "try",
                 format!(
-                    "curl -H 'Content-Type: application/xml' 'http://{address}/valuation?sync=Y' -d '{SAMPLE}'"
+                    "curl -H 'Content-Type: application/xml' '{scheme}://{address}/valuation?sync=Y' -d '{SAMPLE}'"
                 ),
             );
         }
@@ -34,7 +39,7 @@ pub fn block(
     if let Some(admin) = admin {
         line(
             "admin",
-            format!("http://{admin} (/healthz, /readyz, /metrics)"),
+            format!("{scheme}://{admin} (/healthz, /readyz, /metrics)"),
         );
     }
     let folder = Path::new(&settings.connections.data_dir);

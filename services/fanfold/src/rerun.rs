@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use futures::future::BoxFuture;
 use history::execute::{Execution, Executor};
 use replay::ReplayCommand;
-use runtime::{Settings, start_logs};
+use runtime::{Form, Settings, printable, start_logs};
 
 /// The niceness of a process that runs only when nothing else wants to.
 const LEAST_URGENT: i32 = 19;
@@ -28,7 +28,8 @@ pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<Ex
         Err(error) => {
             let code = error.exit_code();
             if code != ExitCode::SUCCESS {
-                eprintln!("fanfold: {error}");
+                let text = format!("fanfold: {error}");
+                eprintln!("{}", printable(&text, Form::Lines { colours: false }));
             }
             code
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nats::{Connection, Log, Options, Queues, Topology};
+use nats::{Connection, Log, Queues, Topology};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
@@ -34,15 +34,12 @@ pub fn topology(settings: &Settings) -> Topology {
 }
 
 async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> {
-    let options = Options::new(
-        &settings.connections.nats_url,
-        format!("fanfold-{}", role.name()),
-    );
-    Ok(Connection::open(&options).await?)
+    let name = format!("fanfold-{}", role.name());
+    Ok(Connection::open(&settings.connections.nats(&name)?).await?)
 }
 
 async fn views(settings: &Settings) -> anyhow::Result<Store> {
-    let connection = projections::Connection::open(&settings.connections.redis_url).await?;
+    let connection = projections::Connection::open(&settings.connections.redis()?).await?;
     let keep = settings.deployment.request_ttl;
     Ok(Store::new(connection, keep))
 }
@@ -111,8 +108,7 @@ pub async fn start(
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
     }
     // `up` sends webhooks only if it has a key to sign them with.
-    if role == Role::Webhooks || (role == Role::Up && !settings.webhooks.webhook_secret.is_empty())
-    {
+    if role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some()) {
         let thread = threads.push_mut(thread(Role::Webhooks)?);
         let part = thread.run(part(Role::Webhooks)).await?;
         connection = part.connection.clone();

@@ -20,9 +20,9 @@ pub async fn adopted(settings: &Settings) -> Result<Settings, Error> {
 
 /// The log. Without an address, this is the log of the server of `fanfold up` on this machine.
 pub async fn live(settings: &Settings) -> Result<Live, Error> {
-    let url = settings.connections.nats_or_embedded()?;
+    let options = settings.connections.nats("fanfold-replay")?;
     let shards = settings.deployment.shards;
-    Ok(Live::open(&url, "fanfold-replay", shards).await?)
+    Ok(Live::open(options, shards).await?)
 }
 
 /// The bundle, if one is named, and the log otherwise.
@@ -35,9 +35,9 @@ pub async fn source(bundle: Option<&Path>, settings: &Settings) -> Result<Source
 
 /// The views. An error if Redis does not answer soon.
 pub async fn views(settings: &Settings) -> Result<Store, history::Error> {
-    let url = settings.connections.redis_or_embedded();
-    let url = url.map_err(|error| history::Error::Unreachable(error.to_string()))?;
-    live::views(&url, settings.deployment.request_ttl).await
+    let options = settings.connections.redis();
+    let options = options.map_err(|error| history::Error::Unreachable(error.to_string()))?;
+    live::views(&options, settings.deployment.request_ttl).await
 }
 
 /// The operations on the log.

@@ -1,8 +1,9 @@
 //! The addresses of the servers of `up`: a file in its data folder, which tools read.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::ConnectionsConfig;
@@ -10,8 +11,8 @@ use crate::ConnectionsConfig;
 /// The name of the file in the data folder.
 const FILE: &str = "servers.json";
 
-/// The URLs of the servers that `up` started.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The URLs of the servers that `up` started, with their passwords.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Endpoints {
     /// The URL of the NATS server.
@@ -34,6 +35,12 @@ pub struct NoServer {
     file: PathBuf,
 }
 
+impl std::fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoints").finish_non_exhaustive()
+    }
+}
+
 impl Endpoints {
     fn file(folder: &Path) -> PathBuf {
         folder.join(FILE)
@@ -41,7 +48,13 @@ impl Endpoints {
 
     /// Writes the file.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        std::fs::write(Self::file(folder), serde_json::to_vec_pretty(self)?)
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // The URLs have passwords. A file that is there may have another mode.
+        Self::remove(folder)?;
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600);
+        let mut file = file.open(Self::file(folder))?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)
     }
 
     /// Removes the file, because the servers are about to stop.
@@ -61,34 +74,40 @@ impl Endpoints {
 
 impl ConnectionsConfig {
     /// The NATS servers in the settings, or else the one that `up` started from this data folder.
-    pub fn nats_or_embedded(&self) -> Result<String, NoServer> {
-        self.or_embedded("NATS_URL", &self.nats_url, |found| found.nats_url)
+    pub(crate) fn nats_or_embedded(&self) -> Result<SecretString, NoServer> {
+        self.or_embedded("NATS_URL", self.nats_url.as_ref(), |found| found.nats_url)
     }
 
     /// The Redis in the settings, or else the one that `up` started from this data folder.
-    pub fn redis_or_embedded(&self) -> Result<String, NoServer> {
-        self.or_embedded("REDIS_URL", &self.redis_url, |found| found.redis_url)
+    pub(crate) fn redis_or_embedded(&self) -> Result<SecretString, NoServer> {
+        self.or_embedded("REDIS_URL", self.redis_url.as_ref(), |found| {
+            found.redis_url
+        })
     }
 
     fn or_embedded(
         &self,
         name: &'static str,
-        set: &str,
+        set: Option<&SecretString>,
         of: impl Fn(Endpoints) -> Option<String>,
-    ) -> Result<String, NoServer> {
-        if !set.is_empty() {
-            return Ok(set.to_owned());
+    ) -> Result<SecretString, NoServer> {
+        if let Some(set) = set {
+            return Ok(set.clone());
         }
         let folder = Path::new(&self.data_dir);
-        of(Endpoints::read(folder)).ok_or_else(|| NoServer {
-            name,
-            file: Endpoints::file(folder),
-        })
+        of(Endpoints::read(folder))
+            .map(SecretString::from)
+            .ok_or_else(|| NoServer {
+                name,
+                file: Endpoints::file(folder),
+            })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
     use crate::Settings;
 
@@ -108,9 +127,9 @@ mod tests {
         };
         endpoints.write(folder.path()).unwrap();
         let found = servers.nats_or_embedded().unwrap();
-        assert_eq!(found, "nats://127.0.0.1:1");
+        assert_eq!(found.expose_secret(), "nats://127.0.0.1:1");
         let found = servers.redis_or_embedded().unwrap();
-        assert_eq!(found, "redis://127.0.0.1:2");
+        assert_eq!(found.expose_secret(), "redis://127.0.0.1:2");
         Endpoints::remove(folder.path()).unwrap();
         Endpoints::remove(folder.path()).unwrap();
         assert!(servers.redis_or_embedded().is_err());

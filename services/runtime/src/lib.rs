@@ -4,12 +4,14 @@
 mod address;
 mod callback;
 mod caught;
+mod connections;
 mod documents;
 mod endpoints;
 mod in_process;
 mod logs;
 mod poison;
 mod pool;
+mod printable;
 mod settings;
 mod shutdown;
 mod since;
@@ -24,10 +26,12 @@ pub use in_process::InProcess;
 pub use logs::start_logs;
 pub use poison::strike;
 pub use pool::{Cost, Pool, Unfinished};
+pub use printable::{Form, PrintableLines, printable};
 pub use settings::{
     ApiConfig, Aws, ConnectionsConfig, Definition, Deployment, Facts, LOG_OUTLIVES, LogFormat,
-    Part, ProcessConfig, ReferencesConfig, Settings, SettingsError, Source, TASK_TYPES,
-    WebhooksConfig, WorkerConfig, Wrong, changed_facts,
+    MASK, MetadataHeaders, Part, ProcessConfig, ReferencesConfig, Secrecy, Settings, SettingsError,
+    Source, TASK_TYPES, WebhooksConfig, WorkerConfig, Wrong, changed_facts, credential,
+    read_secret,
 };
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};

@@ -8,7 +8,9 @@ mod error;
 mod facts;
 mod layers;
 mod log_format;
+mod metadata_headers;
 mod removed;
+mod secret;
 mod table;
 mod value;
 
@@ -22,10 +24,12 @@ use crate::task_types::TaskTypes;
 use layers::Layers;
 
 pub use aws::Aws;
-pub use definition::{Definition, Part, Source};
+pub use definition::{Definition, Part, Secrecy, Source};
 pub use error::{SettingsError, Wrong};
 pub use facts::{Facts, TASK_TYPES, changed_facts};
 pub use log_format::LogFormat;
+pub use metadata_headers::MetadataHeaders;
+pub use secret::{MASK, credential, read as read_secret};
 pub use table::{
     ApiConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig, Settings,
     WebhooksConfig, WorkerConfig,
@@ -49,11 +53,16 @@ impl Settings {
         table::LIMITS
     }
 
-    /// The error for a flag of an earlier version, such as `--nats-port`.
+    /// The error for a flag of an earlier version, such as `--nats-port`, or for a secret.
     #[must_use]
     pub fn removed_flag(flag: &str) -> Option<SettingsError> {
         let flag = flag.trim_start_matches('-').replace('-', "_");
-        let reason = removed::instead(&flag.to_uppercase())?;
+        let flag = flag.to_uppercase();
+        let mut secrets = table::SETTINGS.iter();
+        if let Some(secret) = secrets.find(|d| d.secrecy == Secrecy::Secret && d.name == flag) {
+            return Some(SettingsError::OnCommandLine { name: secret.name });
+        }
+        let reason = removed::instead(&flag)?;
         Some(SettingsError::Removed { reason })
     }
 
@@ -64,7 +73,7 @@ impl Settings {
         environment: impl Fn(&str) -> Option<String>,
         flags: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, SettingsError> {
-        let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let environment = &|name: &str| environment(name).filter(|value| !value.is_empty());
         let mut table = file.map(read).transpose()?.unwrap_or_default();
         let task_types = table.remove("task-types");
         // Kubernetes describes a service `redis` to every pod as `REDIS_PORT=tcp://…`.
@@ -80,11 +89,7 @@ impl Settings {
         let mut layers = Layers::default();
         for definition in table::SETTINGS {
             let name = definition.name;
-            let in_file = table.remove(&definition.key());
-            let value = flags(name)
-                .map(|value| (value, Source::Flag))
-                .or_else(|| environment(name).map(|value| (value, Source::Environment)))
-                .or_else(|| in_file.map(|value| (text(&value), Source::File)));
+            let value = value_of(definition, &mut table, environment, &flags)?;
             match value {
                 Some((value, source)) => layers.put(name, value, source),
                 None => layers.put_default(definition),
@@ -99,7 +104,7 @@ impl Settings {
                 None => layers.put_default(limit),
             }
         }
-        let mut settings = Self::parse(layers, Aws::read(environment))?;
+        let mut settings = Self::parse(layers, Aws::read(environment)?)?;
         let (worker, most) = (&settings.worker, settings.deployment.result_max_bytes);
         settings.task_types =
             TaskTypes::read(task_types, worker, most).map_err(|reason| file_error(file, reason))?;
@@ -107,10 +112,16 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The value of a setting as it was given, and its source.
+    /// The source of the value of a setting.
     #[must_use]
-    pub fn origin(&self, definition: &Definition) -> (&str, Source) {
-        self.origins.origin(definition.name)
+    pub fn source(&self, definition: &Definition) -> Source {
+        self.origins.origin(definition.name).1
+    }
+
+    /// What may be shown of the value of a setting.
+    #[must_use]
+    pub fn shown(&self, definition: &Definition) -> String {
+        definition.shown(self.origins.origin(definition.name).0)
     }
 
     /// Whether the operator set the address of NATS; otherwise `up` starts its own server.
@@ -124,11 +135,23 @@ impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
         let is_set = |name: &str| self.origins.origin(name).1 != Source::Default;
         let age_is_set = is_set("LOG_MAX_AGE_SECONDS");
+        self.connections
+            .check()
+            .map_err(|wrong| self.wrong(wrong))?;
         self.deployment.check().map_err(|wrong| self.wrong(wrong))?;
         for (name, checked) in self.deployment.check_ages() {
             if is_set(name) == age_is_set {
                 checked.map_err(|reason| self.wrong(Wrong::new(name, reason)))?;
             }
+        }
+        let (certificate, key) = (&self.api.http_tls_cert, &self.api.http_tls_key);
+        if certificate.is_empty() != key.is_empty() {
+            let reason = "set HTTP_TLS_CERT and HTTP_TLS_KEY together";
+            return Err(self.wrong(Wrong::new("HTTP_TLS_CERT", reason)));
+        }
+        if certificate.is_empty() && !self.api.http_client_ca.is_empty() {
+            let reason = "it needs HTTP_TLS_CERT";
+            return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
         }
         if self.api.payload_max_bytes > nats::STORED_MAX_BYTES {
             return Err(self.wrong(Wrong::new("PAYLOAD_MAX_BYTES", too_many_bytes())));
@@ -200,6 +223,43 @@ fn overridden(name: &str, environment: impl Fn(&str) -> Option<String>) -> Optio
 #[cfg(not(feature = "testing"))]
 fn overridden(_name: &str, _environment: impl Fn(&str) -> Option<String>) -> Option<String> {
     None
+}
+
+/// The value of a setting in the topmost layer that has it.
+fn value_of(
+    definition: &Definition,
+    table: &mut toml::Table,
+    environment: impl Fn(&str) -> Option<String>,
+    flags: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(String, Source)>, SettingsError> {
+    if let Some(value) = flags(definition.name) {
+        secret::check_flag(definition, &value)?;
+    }
+    let mut in_table = |key: String| table.remove(&key).map(|value| text(&value));
+    let own = in_table(definition.key());
+    let named = if definition.secrecy == Secrecy::Open {
+        None
+    } else {
+        in_table(definition.file().to_lowercase())
+    };
+    let in_file = |name: &str| {
+        if name == definition.name {
+            &own
+        } else {
+            &named
+        }
+        .clone()
+    };
+    if let Some(found) = secret::in_layer(definition, Source::Flag, flags)? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = secret::in_layer(definition, Source::Environment, &environment)? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = secret::in_layer(definition, Source::File, in_file)? {
+        return Ok(Some(found));
+    }
+    secret::of_systemd(definition, environment)
 }
 
 fn file_error(file: Option<&Path>, reason: String) -> SettingsError {

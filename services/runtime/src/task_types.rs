@@ -1,9 +1,11 @@
 //! The task types: a closed set that the operator configures.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::time::Duration;
 
 use domain::request::RetryPolicy;
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use crate::WorkerConfig;
@@ -12,7 +14,7 @@ use crate::WorkerConfig;
 const DEFAULT: &str = "default";
 
 /// The configuration of one task type.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TaskType {
     /// The name, which is one token of a subject.
     pub name: String,
@@ -28,6 +30,16 @@ pub struct TaskType {
     pub concurrency: usize,
     /// The most bytes of a result.
     pub result_max_bytes: usize,
+}
+
+impl fmt::Debug for TaskType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Variables and headers of an executor may be secret.
+        f.debug_struct("TaskType")
+            .field("name", &self.name)
+            .field("executor", &self.executor.get("kind"))
+            .finish_non_exhaustive()
+    }
 }
 
 /// The closed set of task types, in the order in which they are matched. `default` is always the
@@ -225,7 +237,9 @@ impl TaskType {
             ));
         }
         Ok(Self {
-            executor: entry.executor.unwrap_or_else(|| executor(&worker.executor)),
+            executor: entry
+                .executor
+                .unwrap_or_else(|| executor(worker.executor.expose_secret())),
             retry,
             time_limit: entry
                 .time_limit_ms

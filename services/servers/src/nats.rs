@@ -6,7 +6,7 @@ use crate::error::io;
 use crate::memory::{self, Memory};
 use crate::server::{Group, Server, Spec, take_port};
 use crate::staging::Staging;
-use crate::{Error, Port, find};
+use crate::{Error, Port, find, private_folder, write_private};
 
 /// The path of the streams in the data folder.
 const STREAMS: &str = "jetstream/jetstream/$G/streams";
@@ -44,15 +44,15 @@ impl NatsServer {
     pub async fn start(&self) -> Result<Server, Error> {
         let program = find(&["nats-server"]);
         let program = program.ok_or(Error::NotInstalled("nats-server", "NATS_URL"))?;
-        fs::create_dir_all(&self.folder)
+        private_folder(&self.folder)
             .map_err(io(format!("the folder {}", self.folder.display())))?;
         let folder = fs::canonicalize(&self.folder).map_err(io("its folder"))?;
         let config = folder.join("nats-server.conf");
         let is_set = |name: &str| std::env::var_os(name).is_some();
         let advice = memory::advice(Memory::found(), is_set);
         let port = take_port("nats-server", &folder, self.port).await?;
-        fs::write(&config, self.config(&folder, port, advice.max_memory_store))
-            .map_err(io("its configuration"))?;
+        let text = self.config(&folder, port, advice.max_memory_store);
+        write_private(&config, text.as_bytes()).map_err(io("its configuration"))?;
         let mut server = Server::start(Spec {
             name: "nats-server",
             program,

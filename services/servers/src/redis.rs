@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use crate::error::io;
 use crate::server::{Group, Server, Spec, take_port};
-use crate::{Error, Port, find};
+use crate::{Error, Port, find, private_folder, write_private};
 
 /// An embedded Redis (or Valkey) server. It keeps snapshots only. Data that it loses in a crash is
 /// rebuilt from the log.
@@ -16,6 +18,8 @@ pub struct RedisServer {
     pub cluster_port: Option<u16>,
     /// The process group that receives the server's signals.
     pub group: Group,
+    /// The password of its clients, if they need one.
+    pub password: Option<SecretString>,
 }
 
 impl RedisServer {
@@ -23,7 +27,7 @@ impl RedisServer {
     pub async fn start(&self) -> Result<Server, Error> {
         let program = find(&["redis-server", "valkey-server"]);
         let program = program.ok_or(Error::NotInstalled("redis-server", "REDIS_URL"))?;
-        std::fs::create_dir_all(&self.folder)
+        private_folder(&self.folder)
             .map_err(io(format!("the folder {}", self.folder.display())))?;
         let folder = std::fs::canonicalize(&self.folder).map_err(io("its folder"))?;
         let port = take_port("redis-server", &folder, self.port).await?;
@@ -43,6 +47,13 @@ impl RedisServer {
                 ("--cluster-port", port.to_string()),
             ]
         });
+        // The password is in a file, because everybody can read the arguments of a process.
+        let config = folder.join("redis.conf");
+        let password = self.password.as_ref();
+        let text = password.map_or_else(String::new, |password| {
+            format!("requirepass \"{}\"\n", password.expose_secret())
+        });
+        write_private(&config, text.as_bytes()).map_err(io("its configuration"))?;
         let args = settings
             .into_iter()
             .chain(cluster.into_iter().flatten())
@@ -50,13 +61,19 @@ impl RedisServer {
         Server::start(Spec {
             name: "redis-server",
             program,
-            args: args.collect(),
+            args: std::iter::once(config.display().to_string())
+                .chain(args)
+                .collect(),
             environment: Vec::new(),
             folder,
             port,
             url: format!("redis://127.0.0.1:{port}"),
             ask: "PING\r\n",
-            answer: "+PONG",
+            answer: if self.password.is_some() {
+                "-NOAUTH"
+            } else {
+                "+PONG"
+            },
             group: self.group,
         })
         .await

@@ -1,6 +1,7 @@
 //! A server as a child process: start, wait for an answer, and orderly stop.
 
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::error::io;
-use crate::{Error, Port, Staging, in_batch, stale};
+use crate::{Error, Port, Staging, append_private, in_batch, private_folder, stale};
 
 /// The time limit of a start. A server with much data reads it first.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -39,7 +40,7 @@ pub(crate) struct Spec {
     pub name: &'static str,
     pub program: PathBuf,
     pub args: Vec<String>,
-    /// The variables that the server has in addition to those of this process.
+    /// The variables that the server has in addition to some of this process.
     pub environment: Vec<(&'static str, String)>,
     pub folder: PathBuf,
     pub port: u16,
@@ -80,7 +81,7 @@ pub(crate) async fn take_port(name: &'static str, folder: &Path, port: Port) -> 
 
 impl Server {
     pub(crate) async fn start(spec: Spec) -> Result<Self, Error> {
-        fs::create_dir_all(&spec.folder)
+        private_folder(&spec.folder)
             .map_err(io(format!("the folder {}", spec.folder.display())))?;
         let mut server = Self {
             child: spawn(&spec)?,
@@ -219,14 +220,37 @@ pub(crate) fn pid(number: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(number).ok()?)
 }
 
+/// The variables of this process that a server needs. Others may be secrets, which are none of its
+/// business.
+const INHERITED: [&str; 11] = [
+    "GOGC",
+    "GOMAXPROCS",
+    "GOMEMLIMIT",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "TMPDIR",
+    "TZ",
+    "USER",
+];
+
+fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+    let all = INHERITED.into_iter();
+    all.filter_map(|name| Some((name, std::env::var_os(name)?)))
+}
+
 fn spawn(spec: &Spec) -> Result<Child, Error> {
-    let log = File::options().create(true).append(true).open(spec.log());
+    let log = append_private(&spec.log());
     let log = log.map_err(io(format!("the log {}", spec.log().display())))?;
     let errors = log.try_clone().map_err(io("its log"))?;
     let in_batch = in_batch(&spec.program).map(Command::from);
     let mut command = in_batch.unwrap_or_else(|| Command::new(&spec.program));
     command
         .args(&spec.args)
+        .env_clear()
+        .envs(inherited())
         .envs(spec.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log)

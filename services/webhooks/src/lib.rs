@@ -11,6 +11,7 @@ use std::sync::Arc;
 use domain::request::EventKind;
 use nats::{Connection, DeadLetters, FeedReader, First, Log, Quarantine};
 use runtime::{Deployment, Shutdown, WebhooksConfig};
+use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -36,6 +37,12 @@ pub enum Error {
     Ended,
 }
 
+/// The key of the configuration.
+fn secret(config: &WebhooksConfig) -> Result<Secret, InvalidSecret> {
+    let set = config.webhook_secret.as_ref();
+    set.map_or("", |secret| secret.expose_secret()).parse()
+}
+
 /// Delivers events until the shutdown begins, then finishes the deliveries in progress.
 pub async fn run(
     connection: Connection,
@@ -53,8 +60,8 @@ pub async fn run(
         suspects,
         ack_wait,
         dead_letters: DeadLetters::new(connection.clone()),
-        secret: config.webhook_secret.parse()?,
-        default_url: config.webhook_url.clone(),
+        secret: secret(config)?,
+        default_url: config.webhook_url.expose_secret().to_owned(),
         allow_private: config.webhook_allow_private,
         attempts: config.webhook_attempts,
         retry_delay: config.webhook_retry_delay,

@@ -77,6 +77,7 @@ impl RedisCluster {
                 port: Port::Fixed(port),
                 cluster_port: Some(cluster_port),
                 group: Group::Shared,
+                password: None,
             };
             servers.push(server.start().await.unwrap());
             places.push((port, cluster_port));

@@ -10,6 +10,7 @@
 )]
 
 mod backend;
+mod certificates;
 mod client;
 mod cluster;
 mod executor;
@@ -20,6 +21,7 @@ mod receiver;
 mod until;
 mod world;
 
+pub use certificates::Certificates;
 pub use client::{Answer, Client};
 pub use cluster::{NatsCluster, RedisCluster};
 pub use executor::{Reply, TaskCall, Valuer, priced, result_of};

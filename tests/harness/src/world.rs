@@ -69,6 +69,7 @@ impl World {
             port: Port::Usual(0),
             cluster_port: None,
             group: Group::Shared,
+            password: None,
         };
         let redis = redis.start().await.unwrap();
         Self {

@@ -3,43 +3,67 @@
 use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use runtime::{ApiConfig, MetadataHeaders};
 
 use crate::http::problem::Problem;
 
-/// Headers that are known to carry credentials. They are meant for a proxy in front of the API.
-/// Everyone who may read a request sees the metadata that it keeps.
-const CREDENTIALS: [&str; 7] = [
-    "x-access-token",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-auth-token",
-    "x-authorization",
-    "x-csrf-token",
-    "x-goog-iam-authorization-token",
-];
+/// The headers that the API keeps, and how much of them.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    headers: MetadataHeaders,
+    count_max: usize,
+    value_max_bytes: usize,
+}
 
-/// The `x-*` headers, with names in lower case, without those that carry credentials. The values of
-/// a repeated header are joined (RFC 9110, section 5.3). A value that is not UTF-8 is refused,
-/// because its meaning is unknown.
-pub fn of(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
-    headers
-        .keys()
-        .filter(|name| name.as_str().starts_with("x-"))
-        .filter(|name| !CREDENTIALS.contains(&name.as_str()))
-        .map(|name| {
+impl From<&ApiConfig> for Kept {
+    fn from(config: &ApiConfig) -> Self {
+        Self {
+            headers: config.metadata_headers.clone(),
+            count_max: config.metadata_count_max,
+            value_max_bytes: config.metadata_value_max_bytes,
+        }
+    }
+}
+
+impl Kept {
+    /// The kept headers, with names in lower case, and the callback beside them. The values of a
+    /// repeated header are joined (RFC 9110, section 5.3). A value that is not UTF-8 is refused,
+    /// because its meaning is unknown.
+    pub fn of(&self, headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
+        let mut kept = BTreeMap::new();
+        for name in headers.keys() {
+            let is_callback = name.as_str() == CALLBACK;
+            if !is_callback && !self.headers.keep(name.as_str()) {
+                continue;
+            }
             let values = headers.get_all(name).iter();
             let values = values.map(|value| text(name, value));
-            let values: Vec<&str> = values.collect::<Result<_, _>>()?;
-            Ok((name.to_string(), values.join(", ")))
-        })
-        .collect()
+            let value = values.collect::<Result<Vec<&str>, _>>()?.join(", ");
+            // The check of a callback has a limit of its own.
+            if !is_callback && value.len() > self.value_max_bytes {
+                let most = self.value_max_bytes;
+                return Err(refused(format!("the header {name} has over {most} bytes")));
+            }
+            kept.insert(name.to_string(), value);
+        }
+        let own = kept.keys().filter(|name| *name != CALLBACK).count();
+        if own > self.count_max {
+            let most = self.count_max;
+            return Err(refused(format!(
+                "{own} headers would be kept, but at most {most} are"
+            )));
+        }
+        Ok(kept)
+    }
+}
+
+fn refused(message: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-metadata", message)
 }
 
 fn text<'v>(name: &HeaderName, value: &'v HeaderValue) -> Result<&'v str, Problem> {
-    std::str::from_utf8(value.as_bytes()).map_err(|_| {
-        let message = format!("the header {name} is not in UTF-8");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid-metadata", message)
-    })
+    std::str::from_utf8(value.as_bytes())
+        .map_err(|_| refused(format!("the header {name} is not in UTF-8")))
 }
 
 /// The header with the URL of the webhook that tells how the request ended.
@@ -68,6 +92,15 @@ pub fn check_callback(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Problem> {
+        let kept = Kept {
+            headers: "x-*".parse().unwrap(),
+            count_max: 32,
+            value_max_bytes: 1_024,
+        };
+        kept.of(headers)
+    }
 
     fn headers(all: &[(&'static str, &[u8])]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -135,5 +168,26 @@ mod tests {
         let metadata = of(&headers).unwrap();
         let names: Vec<&str> = metadata.keys().map(String::as_str).collect();
         assert_eq!(names, ["x-desk"]);
+    }
+
+    #[test]
+    fn metadata_has_a_number_and_a_size_and_the_callback_counts_for_neither() {
+        let long = vec![b'a'; 1_024];
+        assert!(of(&headers(&[("x-desk", &long)])).is_ok());
+        let longer = vec![b'a'; 1_025];
+        assert!(of(&headers(&[("x-desk", &longer)])).is_err());
+        let halves = [("x-desk", &long[..512]), ("x-desk", &long[..512])];
+        assert!(of(&headers(&halves)).is_err(), "joined they are longer");
+        assert!(of(&headers(&[("x-callback", &longer)])).is_ok());
+        let many = |count: usize| {
+            let mut many = headers(&[("x-callback", b"https://a.example/")]);
+            for number in 0..count {
+                let name = HeaderName::try_from(format!("x-{number}")).unwrap();
+                many.insert(name, HeaderValue::from_static("a"));
+            }
+            of(&many)
+        };
+        assert_eq!(many(32).unwrap().len(), 33);
+        assert!(many(33).is_err());
     }
 }

@@ -18,4 +18,6 @@ pub mod query;
 pub mod serve;
 pub mod sharing;
 pub mod socket;
+pub mod stream;
+pub mod tls;
 pub mod xml;

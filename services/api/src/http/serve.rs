@@ -28,6 +28,8 @@ use crate::http::linger;
 use crate::http::media;
 use crate::http::problem::Problem;
 use crate::http::socket::{Patience, Socket};
+use crate::http::stream::Stream;
+use crate::http::tls::{self, Handshake, PeerNames, Tls};
 
 /// The pause after an accept fails, for example because too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
@@ -73,8 +75,15 @@ impl From<&ApiConfig> for Limits {
 
 /// Serves until shutdown is requested. It goes on for a while, so that observers of `/readyz`
 /// notice. Then it accepts nothing new and lets running calls finish.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: &Shutdown) {
-    let mut serving = Serving::new(router, limits);
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    tls: Option<Tls>,
+    shutdown: &Shutdown,
+) {
+    let mut look = tokio::time::interval(tls::LOOK_EVERY);
+    let mut serving = Serving::new(router, limits, tls);
     let closing = async {
         shutdown.softly().await;
         tokio::time::sleep(limits.drain_delay).await;
@@ -85,6 +94,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
             accepted = listener.accept() => accepted,
             Some(ended) = serving.tasks.join_next_with_id() => {
                 serving.all.remove(ended.map_or_else(|error| error.id(), |(id, ())| id));
+                continue;
+            }
+            _ = look.tick(), if serving.tls.is_some() => {
+                serving.tls.as_mut().map(Tls::look);
                 continue;
             }
             () = &mut closing => break,
@@ -112,6 +125,7 @@ struct Serving {
     http: http1::Builder,
     router: Router,
     limits: Limits,
+    tls: Option<Tls>,
     /// Cancelled when every connection must close after its current call.
     closing: CancellationToken,
     tasks: JoinSet<()>,
@@ -120,7 +134,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn new(router: Router, limits: Limits) -> Self {
+    fn new(router: Router, limits: Limits, tls: Option<Tls>) -> Self {
         let mut http = http1::Builder::new();
         // The socket limits how long a head may take.
         http.max_header_size(limits.head_max_bytes)
@@ -129,6 +143,7 @@ impl Serving {
             http,
             router,
             limits,
+            tls,
             closing: CancellationToken::new(),
             tasks: JoinSet::new(),
             all: Connections::new(connections::most(limits.connections_max)),
@@ -142,12 +157,20 @@ impl Serving {
             return;
         };
         let line = Line::new(caller, place);
-        let socket = Socket::new(stream, line.clone(), self.limits.patience);
-        let (router, own) = (self.router.clone(), line.clone());
-        let service = service_fn(move |request| answer(router.clone(), own.clone(), request));
-        let connection = self.http.serve_connection(TokioIo::new(socket), service);
+        let handshake = self.tls.as_ref().map(Tls::handshake);
+        let (http, router, patience) =
+            (self.http.clone(), self.router.clone(), self.limits.patience);
         let (own, closing) = (line.clone(), self.closing.clone());
         let task = self.tasks.spawn(async move {
+            let Some((stream, peer)) = begun(stream, handshake, &closing).await else {
+                return own.end();
+            };
+            let socket = Socket::new(stream, own.clone(), patience);
+            let of_calls = own.clone();
+            let service = service_fn(move |request| {
+                answer(router.clone(), of_calls.clone(), peer.clone(), request)
+            });
+            let connection = http.serve_connection(TokioIo::new(socket), service);
             let ended = until_closed(connection.with_upgrades(), &closing).await;
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke off");
@@ -160,6 +183,24 @@ impl Serving {
         });
         self.all.insert(task.id(), line);
     }
+}
+
+/// The stream of a new connection, and the names of its client. `None` if the handshake of TLS fails
+/// or takes too long.
+async fn begun(
+    stream: TcpStream,
+    handshake: Option<Handshake>,
+    closing: &CancellationToken,
+) -> Option<(Stream, Option<PeerNames>)> {
+    let Some(handshake) = handshake else {
+        return Some((Stream::Plain(stream), None));
+    };
+    let shaken = Box::pin(handshake.shake(stream));
+    let stream = closing.run_until_cancelled(shaken).await?;
+    let told = |error: &std::io::Error| tracing::debug!(%error, "a handshake failed");
+    let stream = stream.inspect_err(told).ok()?;
+    let peer = tls::peer(&stream);
+    Some((Stream::Encrypted(stream), peer))
 }
 
 /// Serves a connection until its end. After `closing`, the call in progress is the last. The
@@ -195,6 +236,7 @@ async fn close_upgradeable(upgrade: OnUpgrade) {
 async fn answer(
     router: Router,
     line: Arc<Line>,
+    peer: Option<PeerNames>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     line.called();
@@ -210,6 +252,9 @@ async fn answer(
     });
     let mut response = if names_one_host(request.version(), request.headers()) {
         request.extensions_mut().insert(line.caller);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         router.oneshot(request).await?
     } else {
         let message = "a request needs one Host header: a host, optionally with a port";

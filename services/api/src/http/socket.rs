@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::http::line::{Line, Phase};
 use crate::http::linger::{self, Linger};
 use crate::http::problem::Problem;
+use crate::http::stream::Stream;
 
 /// The timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,7 @@ pub struct Patience {
 
 /// A socket with its connection's state.
 pub struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     line: Arc<Line>,
     patience: Patience,
     reading: Pin<Box<Sleep>>,
@@ -46,8 +47,8 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, line: Arc<Line>, patience: Patience) -> Self {
-        prepare(&stream, patience);
+    pub fn new(stream: Stream, line: Arc<Line>, patience: Patience) -> Self {
+        prepare(stream.tcp(), patience);
         Self {
             stream,
             line,

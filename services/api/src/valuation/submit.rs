@@ -92,7 +92,7 @@ pub async fn submit(
     };
     let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
     let key = idempotency::key(&headers)?;
-    let metadata = metadata::of(&headers)?;
+    let metadata = api.kept.of(&headers)?;
     metadata::check_callback(&metadata, api.signs_callbacks, api.private_callbacks)?;
     let Posted { bytes: body, room } = posted;
     runtime::strike("api", &body);

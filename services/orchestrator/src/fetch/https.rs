@@ -32,9 +32,10 @@ async fn resolve(url: &Url, private: bool) -> Result<SocketAddr, FetchError> {
     };
     let barred = addresses.iter().find(|a| !runtime::is_public(a.ip()));
     if let (Some(barred), false) = (barred, private) {
+        // The caller learns nothing about the operator's network.
+        tracing::warn!(host, address = %barred.ip(), "a reference was refused");
         let reason = format!(
-            "{host} is at {}, which is not public: its entry in HREF_ALLOW needs private: in front",
-            barred.ip()
+            "{host} has an address that is not public: its entry in HREF_ALLOW needs private: in front"
         );
         return Err(FetchError::NotAllowed(reason));
     }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use runtime::Aws;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest, Sha256};
 
 /// The block size of SHA-256 in bytes, for HMAC (RFC 2104).
@@ -10,8 +11,8 @@ const BLOCK: usize = 64;
 /// The credentials that sign a request.
 pub struct Credentials {
     pub access_key_id: String,
-    pub secret_access_key: String,
-    pub session_token: Option<String>,
+    pub secret_access_key: SecretString,
+    pub session_token: Option<SecretString>,
 }
 
 impl Credentials {
@@ -42,7 +43,7 @@ impl Credentials {
             ("x-amz-date", time.clone()),
         ];
         if let Some(token) = &self.session_token {
-            headers.push(("x-amz-security-token", token.clone()));
+            headers.push(("x-amz-security-token", token.expose_secret().to_owned()));
         }
         let mut signed = headers.clone();
         signed.push(("host", host.to_owned()));
@@ -55,7 +56,7 @@ impl Credentials {
         let scope = format!("{date}/{region}/s3/aws4_request");
         let canonical = hex(&Sha256::digest(canonical));
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{canonical}");
-        let secret = format!("AWS4{}", self.secret_access_key);
+        let secret = format!("AWS4{}", self.secret_access_key.expose_secret());
         let mut key = hmac(secret.as_bytes(), date);
         for part in [region, "s3", "aws4_request"] {
             key = hmac(&key, part);

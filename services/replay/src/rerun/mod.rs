@@ -41,5 +41,5 @@ fn is_set(settings: &Settings, name: &str) -> bool {
     let mut definitions = Settings::definitions().iter();
     definitions
         .find(|definition| definition.name == name)
-        .is_some_and(|definition| settings.origin(definition).1 != Origin::Default)
+        .is_some_and(|definition| settings.source(definition) != Origin::Default)
 }

@@ -2,11 +2,16 @@
 
 /// Declares a configuration for each part of the program. The table of a part has its settings, and
 /// after them its limits. The flags, the environment, the file and the documents follow from it.
+///
+/// A setting with `#[secret Secret]` is secret, and one with `#[secret Url]` may have credentials in
+/// it. All that masks such a value, and reads it from a file, follows from this word.
 macro_rules! settings {
+    (@secrecy) => { Secrecy::Open };
+    (@secrecy $secrecy:ident) => { Secrecy::$secrecy };
     ($(
         $(#[doc = $doc:literal])+
         $owner:ident: $config:ident for $part:ident {
-            $($(#[secret $secret:tt])? $field:ident: $kind:ty as $read:ty = $name:literal, $default:literal, $about:literal;)+
+            $($(#[secret $secret:ident])? $field:ident: $kind:ty as $read:ty = $name:literal, $default:literal, $about:literal;)+
         }
         limits {
             $($limit:ident: $limit_kind:ty as $limit_read:ty = $limit_name:literal, $value:literal, $meaning:literal;)*
@@ -60,7 +65,7 @@ macro_rules! settings {
                 name: $name,
                 default: $default,
                 about: $about,
-                secret: false $(|| $secret)?,
+                secrecy: settings!(@secrecy $($secret)?),
                 canonical: canonical::<$read>,
             },)+)+
         ];
@@ -72,7 +77,7 @@ macro_rules! settings {
                 name: $limit_name,
                 default: $value,
                 about: $meaning,
-                secret: false,
+                secrecy: Secrecy::Open,
                 canonical: canonical::<$limit_read>,
             },)*)+
         ];

@@ -49,6 +49,17 @@ impl Part {
     }
 }
 
+/// How secret the value of a setting is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// It may be shown.
+    Open,
+    /// It is a URL, or several, whose credentials are masked wherever it is shown.
+    Url,
+    /// It is masked wherever it is shown.
+    Secret,
+}
+
 /// One setting, as the documents and `fanfold config` present it.
 #[derive(Clone, Copy, Debug)]
 pub struct Definition {
@@ -60,8 +71,9 @@ pub struct Definition {
     pub default: &'static str,
     /// The meaning of the setting, with its unit.
     pub about: &'static str,
-    /// Whether the value is masked when it is printed.
-    pub secret: bool,
+    /// How secret the value is. A value that is not open may also be in a file or be a credential
+    /// of systemd.
+    pub secrecy: Secrecy,
     /// The canonical form of a value.
     pub(super) canonical: fn(&str) -> Result<String, String>,
 }
@@ -81,6 +93,18 @@ impl Definition {
         self.name.to_lowercase().replace('_', "-")
     }
 
+    /// The name, in the environment, of the setting with the path of a file that has the value.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!("{}_FILE", self.name)
+    }
+
+    /// What may be shown of a value.
+    #[must_use]
+    pub fn shown(&self, value: &str) -> String {
+        super::secret::shown(self.secrecy, value)
+    }
+
     /// The name in the file.
     #[must_use]
     pub fn key(&self) -> String {
@@ -95,8 +119,12 @@ pub enum Source {
     Default,
     /// The facts that are stored with the log.
     Deployment,
+    /// The credentials that systemd gave to this service.
+    Credential,
     /// The TOML file.
     File,
+    /// The file that the setting `…_FILE` names.
+    SecretFile,
     /// The environment.
     Environment,
     /// The command line.
@@ -108,7 +136,9 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::Default => "default",
             Self::Deployment => "deployment",
+            Self::Credential => "systemd credential",
             Self::File => "file",
+            Self::SecretFile => "secret file",
             Self::Environment => "environment",
             Self::Flag => "flag",
         })

@@ -36,6 +36,25 @@ pub enum SettingsError {
         /// Why the value is not valid.
         reason: String,
     },
+    /// A secret is set in two ways at once.
+    #[error("{name} and {name}_FILE are both set ({source_name}): set one of them")]
+    Twice {
+        /// The setting.
+        name: &'static str,
+        /// The source of both.
+        source_name: Source,
+    },
+    /// A secret is a flag.
+    #[error(
+        "--{}: every user of this machine can read a command line, so no secret belongs there: set \
+         {name} in the environment, or name a file that has the value with --{}-file",
+        flag(name),
+        flag(name)
+    )]
+    OnCommandLine {
+        /// The setting.
+        name: &'static str,
+    },
     /// A setting of an earlier version.
     #[error("{reason}")]
     Removed {
@@ -62,4 +81,8 @@ pub enum SettingsError {
         /// Why the file cannot be used.
         reason: String,
     },
+}
+
+fn flag(name: &str) -> String {
+    name.to_lowercase().replace('_', "-")
 }

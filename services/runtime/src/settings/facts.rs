@@ -30,7 +30,7 @@ impl Settings {
     }
 
     fn canonical(&self, fact: &Definition) -> String {
-        let (value, _) = self.origin(fact);
+        let (value, _) = self.origins.origin(fact.name);
         // The value was parsed when it was loaded.
         (fact.canonical)(value).unwrap_or_else(|_| value.to_owned())
     }
@@ -44,7 +44,7 @@ impl Settings {
             let Some(stored) = stored.get(fact.name) else {
                 continue;
             };
-            let (own, (_, source)) = (self.canonical(fact), self.origin(fact));
+            let (own, source) = (self.canonical(fact), self.source(fact));
             if source != Source::Default && source != Source::Deployment {
                 if own != *stored {
                     differences.push(differs(fact.name, &own, &source.to_string(), stored));

@@ -3,19 +3,40 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::aws::Aws;
-use super::definition::{Definition, Part, canonical};
+use super::definition::{Definition, Part, Secrecy, canonical};
 use super::error::SettingsError;
 use super::layers::Layers;
 use super::log_format::LogFormat;
+use super::metadata_headers::MetadataHeaders;
+use super::secret::Secret;
 use super::value::{Bytes, Flag, Millis, Positive, Seconds, Unless, Whole};
 use crate::task_types::TaskTypes;
 
 settings! {
     /// The addresses of the servers.
     connections: ConnectionsConfig for Connections {
-        #[secret true] nats_url: String as String = "NATS_URL", "", "URLs of the NATS servers, separated by commas. Unset: `up` starts its own server, and tools look for it.";
-        #[secret true] redis_url: String as String = "REDIS_URL", "", "URLs of Redis, or of the nodes of a Redis Cluster, separated by commas. Unset: `up` starts its own server, and tools look for it.";
+        #[secret Url] nats_url: Option<SecretString> as Unless<Secret> = "NATS_URL", "", "URLs of the NATS servers, separated by commas. Unset: `up` starts its own server, and tools look for it.";
+        #[secret Url] redis_url: Option<SecretString> as Unless<Secret> = "REDIS_URL", "", "URLs of Redis, or of the nodes of a Redis Cluster, separated by commas. Unset: `up` starts its own server, and tools look for it.";
+        nats_user: String as String = "NATS_USER", "", "User at NATS, with `NATS_PASSWORD`.";
+        #[secret Secret] nats_password: Option<SecretString> as Unless<Secret> = "NATS_PASSWORD", "", "Password of `NATS_USER`.";
+        #[secret Secret] nats_token: Option<SecretString> as Unless<Secret> = "NATS_TOKEN", "", "Token at NATS.";
+        #[secret Secret] nats_nkey: Option<SecretString> as Unless<Secret> = "NATS_NKEY", "", "Seed of the NKey that signs the greeting of NATS.";
+        #[secret Secret] nats_creds: Option<SecretString> as Unless<Secret> = "NATS_CREDS", "", "Content of a `.creds` file, as `nsc` writes it; `NATS_CREDS_FILE` names the file.";
+        nats_ca: String as String = "NATS_CA", "", "File with the certificates of the authorities that Fanfold trusts for NATS. Unset: those that the system trusts.";
+        nats_cert: String as String = "NATS_CERT", "", "File with the client certificate for NATS, with `NATS_KEY`.";
+        nats_key: String as String = "NATS_KEY", "", "File with the key of `NATS_CERT`.";
+        nats_tls_first: bool as Flag = "NATS_TLS_FIRST", "false", "Whether the handshake of TLS comes before the greeting of NATS, as `handshake_first` of the server wants it.";
+        nats_domain: String as String = "NATS_DOMAIN", "", "Domain of JetStream, where the server that Fanfold connects to is a leaf node of it.";
+        nats_inbox_prefix: String as String = "NATS_INBOX_PREFIX", "", "Prefix of the subjects on which this process receives answers. Unset: `_INBOX`.";
+        redis_user: String as String = "REDIS_USER", "", "User of Redis's access list, with `REDIS_PASSWORD`. Unset: the default user.";
+        #[secret Secret] redis_password: Option<SecretString> as Unless<Secret> = "REDIS_PASSWORD", "", "Password at Redis.";
+        redis_ca: String as String = "REDIS_CA", "", "File with the certificates of the authorities that Fanfold trusts for Redis (`rediss://`). Unset: those that the system trusts.";
+        redis_cert: String as String = "REDIS_CERT", "", "File with the client certificate for Redis, with `REDIS_KEY`.";
+        redis_key: String as String = "REDIS_KEY", "", "File with the key of `REDIS_CERT`.";
+        redis_prefix: String as String = "REDIS_PREFIX", "", "What stands in front of every key in Redis, so that several installations can share a server.";
         data_dir: String as String = "DATA_DIR", ".fanfold", "Folder in which `up` keeps the data of its own servers.";
         nats_sync_interval: String as String = "NATS_SYNC_INTERVAL", "always", "How often the NATS server that `up` starts syncs to disk: `always`, or an interval such as 100ms. A power cut loses what was not synced.";
     }
@@ -45,6 +66,10 @@ settings! {
         http_host: IpAddr as IpAddr = "HTTP_HOST", "127.0.0.1", "IP address that the API listens on.";
         http_port: u16 as Whole<u16> = "HTTP_PORT", "8080", "Port that the API listens on. 0 picks a free port.";
         payload_max_bytes: usize as Bytes = "PAYLOAD_MAX_BYTES", "10 MiB", "Size of the largest document that is accepted; at most 256 MiB.";
+        http_tls_cert: String as String = "HTTP_TLS_CERT", "", "File with the certificates of the API and the admin listener, which then speak TLS alone. It is read again when it changes.";
+        http_tls_key: String as String = "HTTP_TLS_KEY", "", "File with the key of `HTTP_TLS_CERT`.";
+        http_client_ca: String as String = "HTTP_CLIENT_CA", "", "File with the certificates of the authorities whose clients are known by their own certificates.";
+        metadata_headers: MetadataHeaders as MetadataHeaders = "METADATA_HEADERS", "x-desk,x-trader,x-tag,x-request-id,x-correlation-id,x-label-*", "Headers of a submission that stay with the request as its metadata, separated by commas: names that begin with `x-`, or the beginning of such a name and `*`. Known credentials are never kept.";
         sync_wait_timeout: Duration as Millis = "SYNC_WAIT_TIMEOUT_MS", "2m", "How long a synchronous submission waits for its result.";
         backlog_max: u64 as Whole<u64> = "BACKLOG_MAX", "5000", "Number of commits and reports that may wait for the orchestrator. Above half of it, a growing share of submissions gets 503; above all of it, every submission does.";
         http_connections_max: usize as Positive<Whole<usize>> = "HTTP_CONNECTIONS_MAX", "10000", "Number of open HTTP connections, as far as the limit of open files allows.";
@@ -57,6 +82,10 @@ settings! {
         http_head_timeout: Duration as Positive<Millis> = "HTTP_HEAD_TIMEOUT_MS", "10s", "How long the head of an HTTP request may take from its first byte.";
         http_body_timeout: Duration as Positive<Millis> = "HTTP_BODY_TIMEOUT_MS", "30s", "How long the body of an HTTP request may take.";
         http_write_timeout: Duration as Positive<Millis> = "HTTP_WRITE_TIMEOUT_MS", "30s", "How long a caller may read nothing of its answer before the connection is closed.";
+        tls_handshake_timeout: Duration as Positive<Millis> = "TLS_HANDSHAKE_TIMEOUT_MS", "10s", "How long the TLS handshake of a caller may take.";
+        tls_handshakes_max: usize as Positive<Whole<usize>> = "TLS_HANDSHAKES_MAX", "256", "Number of TLS handshakes at once; further ones wait within their time limit.";
+        metadata_count_max: usize as Whole<usize> = "METADATA_COUNT_MAX", "32", "Number of headers that a request keeps as its metadata.";
+        metadata_value_max_bytes: usize as Bytes = "METADATA_VALUE_MAX_BYTES", "1 KiB", "Size of a value of metadata.";
         sse_heartbeat: Duration as Positive<Millis> = "SSE_HEARTBEAT_MS", "15s", "Interval of heartbeats on a silent event stream.";
         sync_waiters_max: usize as Whole<usize> = "SYNC_WAITERS_MAX", "10000", "Number of callers that may wait for an answer at once. Further callers get 503.";
         event_streams_max: usize as Whole<usize> = "EVENT_STREAMS_MAX", "1000", "Number of event streams that may be open at once. Further callers get 503.";
@@ -65,7 +94,7 @@ settings! {
     }
     /// The configuration of the worker.
     worker: WorkerConfig for Worker {
-        executor: String as String = "EXECUTOR", "reference", "Executor of the task type `default`: `reference`, `echo`, `noop`, `command:PROGRAM ARGS…`, or an `http://` URL.";
+        #[secret Url] executor: SecretString as Secret = "EXECUTOR", "reference", "Executor of the task type `default`: `reference`, `echo`, `noop`, `command:PROGRAM ARGS…`, or an `http://` URL.";
         worker_concurrency: usize as Positive<Whole<usize>> = "WORKER_CONCURRENCY", "64", "Number of tasks of one type that a worker runs at once.";
         worker_name: String as String = "WORKER_NAME", "", "Name of this worker in the history. Unset: a name is generated.";
         max_task_attempts: u32 as Positive<Whole<u32>> = "MAX_TASK_ATTEMPTS", "3", "Number of attempts of a task, unless its type says otherwise.";
@@ -89,8 +118,8 @@ settings! {
     }
     /// The configuration of webhooks.
     webhooks: WebhooksConfig for Webhooks {
-        #[secret true] webhook_secret: String as String = "WEBHOOK_SECRET", "", "Key that signs webhooks: `whsec_` and base64. Unset: no webhooks are sent, and the API refuses callbacks.";
-        webhook_url: String as String = "WEBHOOK_URL", "", "Webhook URL of requests that were submitted without an `x-callback` header.";
+        #[secret Secret] webhook_secret: Option<SecretString> as Unless<Secret> = "WEBHOOK_SECRET", "", "Key that signs webhooks: `whsec_` and base64. Unset: no webhooks are sent, and the API refuses callbacks.";
+        #[secret Url] webhook_url: SecretString as Secret = "WEBHOOK_URL", "", "Webhook URL of requests that were submitted without an `x-callback` header.";
         webhook_allow_private: bool as Flag = "WEBHOOK_ALLOW_PRIVATE", "false", "Whether webhooks may go to plain http and to private addresses.";
     }
     limits {

@@ -1,3 +1,5 @@
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 fn load(
@@ -163,9 +165,12 @@ fn a_removed_setting_is_refused_with_its_replacement() {
 }
 
 #[test]
-fn there_are_at_most_forty_settings_and_no_limit_is_one_of_them() {
+fn there_are_at_most_forty_settings_beside_those_of_connections_and_no_limit_is_one_of_them() {
     let settings = Settings::definitions();
-    assert!(settings.len() <= 40, "{}", settings.len());
+    let connections = settings.iter().filter(|d| d.part == Part::Connections);
+    assert!(connections.count() <= 21, "{}", settings.len());
+    let others = settings.iter().filter(|d| d.part != Part::Connections);
+    assert!(others.count() <= 44, "{}", settings.len());
     for limit in Settings::limits() {
         assert!(settings.iter().all(|setting| setting.name != limit.name));
         assert!((limit.canonical)(limit.default).is_ok(), "{}", limit.name);
@@ -214,7 +219,8 @@ fn the_credentials_for_s3_are_those_of_every_aws_tool_and_stay_out_of_logs() {
         ("AWS_SECRET_ACCESS_KEY", "xyzzy"),
     ];
     let settings = load("", &set, &[]).unwrap();
-    assert_eq!(settings.aws.value("AWS_SECRET_ACCESS_KEY"), "xyzzy");
+    assert_eq!(settings.aws.secret_access_key.expose_secret(), "xyzzy");
+    assert_eq!(settings.aws.shown("AWS_SECRET_ACCESS_KEY"), MASK);
     assert_eq!(settings.aws.region, "us-east-1");
     assert!(!format!("{settings:?}").contains("xyzzy"));
 }
@@ -233,7 +239,7 @@ fn a_fact_that_nobody_set_is_that_of_the_deployment() {
     let source = |name: &str| {
         let mut definitions = Settings::definitions().iter();
         let definition = definitions.find(|d| d.name == name).unwrap();
-        adopted.origin(definition).1
+        adopted.source(definition)
     };
     assert_eq!(source("TASK_LEASE_MS"), Source::Deployment);
     assert_eq!(source("SHARDS"), Source::Environment);
@@ -311,4 +317,73 @@ fn a_variable_by_which_kubernetes_describes_a_service_is_no_setting() {
         error.to_string().contains("REDIS_PORT was removed"),
         "{error}"
     );
+}
+
+#[test]
+fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().display().to_string();
+    for secret in Settings::definitions() {
+        if secret.secrecy == Secrecy::Open {
+            continue;
+        }
+        // NATS_URL and REDIS_URL make the others settings of a server that is known.
+        let of = |settings: &Settings| settings.origins.origin(secret.name).0.to_owned();
+        let path = folder.path().join(secret.key());
+        std::fs::write(&path, "canary\n").unwrap();
+        let named = path.display().to_string();
+        let file = secret.file();
+        let partners = [
+            ("NATS_URL", "nats://h"),
+            ("REDIS_URL", "redis://h"),
+            ("NATS_USER", "ann"),
+            ("NATS_PASSWORD", "x"),
+        ];
+        let needed = match secret.name {
+            "NATS_PASSWORD" => &partners[..3],
+            "NATS_TOKEN" | "NATS_NKEY" | "NATS_CREDS" | "REDIS_PASSWORD" => &partners[..2],
+            _ => &[],
+        };
+        let with = |more: &[(&str, &str)]| {
+            let all: Vec<(&str, &str)> = needed.iter().chain(more).copied().collect();
+            load("", &all, &[])
+        };
+        let loaded = with(&[(secret.name, "canary")]).unwrap();
+        assert_eq!(of(&loaded), "canary");
+        let loaded = with(&[(&file, &named)]).unwrap();
+        assert_eq!(of(&loaded), "canary");
+        assert_eq!(loaded.source(secret), Source::SecretFile);
+        let loaded = with(&[("CREDENTIALS_DIRECTORY", &directory)]).unwrap();
+        assert_eq!(of(&loaded), "canary", "{}", secret.name);
+        assert_eq!(loaded.source(secret), Source::Credential);
+        let shown = format!("{loaded:?} {}", loaded.wrong(Wrong::new(secret.name, "x")));
+        assert_eq!(
+            shown.contains("canary"),
+            secret.secrecy == Secrecy::Url,
+            "{shown}"
+        );
+        let both = with(&[(secret.name, "canary"), (&file, &named)]).unwrap_err();
+        assert!(both.to_string().contains("are both set"), "{both}");
+        let missing = with(&[(&file, "/no/such/file")]).unwrap_err().to_string();
+        assert!(
+            missing.starts_with(&format!("{file}='/no/such/file'")),
+            "{missing}"
+        );
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn no_secret_is_taken_from_the_command_line() {
+    for (name, value) in [
+        ("WEBHOOK_SECRET", "whsec_canary"),
+        ("NATS_URL", "nats://ann:canary@h"),
+    ] {
+        let said = load("", &[], &[(name, value)]).unwrap_err().to_string();
+        assert!(said.contains("every user of this machine"), "{said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+    load("", &[], &[("NATS_URL", "nats://h:4222")]).unwrap();
+    let flag = Settings::removed_flag("--webhook-secret").unwrap();
+    assert!(flag.to_string().contains("--webhook-secret-file"), "{flag}");
 }

@@ -72,12 +72,44 @@ pub(super) const MASK: &str = "***";
 /// Values that may be secrets, by name.
 pub(super) mod secrets {
     use std::collections::BTreeMap;
+    use std::path::PathBuf;
 
     use secrecy::SecretString;
-    use serde::Serializer;
+    use serde::{Deserialize, Serializer};
 
     /// By name, in a stable order.
-    pub type Secrets = BTreeMap<String, SecretString>;
+    pub type Secrets = BTreeMap<String, Secret>;
+
+    /// A value that may be a secret, and where it is.
+    #[derive(Clone, Debug, Deserialize)]
+    #[serde(untagged)]
+    pub enum Secret {
+        /// The value itself.
+        Value(SecretString),
+        /// The file that has it.
+        File {
+            /// The path of the file.
+            file: PathBuf,
+        },
+        /// The credential of systemd that has it.
+        Credential {
+            /// The name of the credential.
+            credential: String,
+        },
+    }
+
+    impl Secret {
+        /// The value.
+        pub fn read(&self) -> Result<SecretString, String> {
+            match self {
+                Self::Value(value) => Ok(value.clone()),
+                Self::File { file } => runtime::read_secret(file).map(SecretString::from),
+                Self::Credential { credential } => {
+                    runtime::credential(credential).map(SecretString::from)
+                }
+            }
+        }
+    }
 
     /// Writes the names, and a mask for each value.
     pub fn masked<S: Serializer>(secrets: &Secrets, serializer: S) -> Result<S::Ok, S::Error> {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-pub use command::Command;
+pub use command::{CONFINED, Command, confined};
 pub use config::{ConfigError, ExecutorConfig};
 pub use fault::{Fault, MAX_CAUSE_BYTES, MAX_CAUSES, Retry};
 pub use http::Http;

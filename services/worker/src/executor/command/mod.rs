@@ -1,6 +1,7 @@
 //! Any program as an executor: the task document on its standard input, the result on its
 //! standard output, and its exit code as the verdict.
 
+mod confine;
 mod output;
 mod process;
 mod verdict;
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::{MASK, max_result_bytes, secrets};
 use super::{ConfigError, Fault, MAX_CAUSE_BYTES, Task, result};
+use confine::Confinement;
+pub use confine::{CONFINED, LimitsConfig, confined};
 use process::{Outcome, Process};
 use rustix::io::Errno;
 
@@ -46,6 +49,15 @@ pub struct CommandConfig {
     /// The directory it runs in; the worker's own by default.
     #[serde(default)]
     pub directory: Option<PathBuf>,
+    /// The user that it runs as: a name, or `uid:gid`. The worker has to run as root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The most that it may use.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// Whether it can never gain privileges, such as by a program with the set-user-ID bit.
+    #[serde(default)]
+    pub no_new_privileges: bool,
     /// How long it has to stop when asked to (SIGTERM), before it is made to (SIGKILL), in
     /// milliseconds.
     #[serde(default = "default_grace_ms")]
@@ -73,6 +85,7 @@ pub struct Command {
     args: Vec<String>,
     env: BTreeMap<String, OsString>,
     directory: Option<PathBuf>,
+    confinement: Option<Confinement>,
     grace: Duration,
     max_result_bytes: usize,
     max_stderr_bytes: usize,
@@ -102,6 +115,11 @@ impl Command {
             args: config.args.clone(),
             env: environment(config)?,
             directory: config.directory.clone(),
+            confinement: Confinement::of(
+                config.user.as_deref(),
+                config.limits,
+                config.no_new_privileges,
+            )?,
             grace,
             max_result_bytes: max_result_bytes(config.max_result_bytes, limit)?,
             max_stderr_bytes: config.max_stderr_bytes,
@@ -194,6 +212,7 @@ fn environment(config: &CommandConfig) -> Result<BTreeMap<String, OsString>, Con
         if name.starts_with("FANFOLD_") {
             return Err(refused("FANFOLD_ names are set by the worker"));
         }
+        let value = value.read().map_err(|reason| refused(&reason))?;
         if value.expose_secret().contains('\0') {
             return Err(refused("holds a NUL"));
         }

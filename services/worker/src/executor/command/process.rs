@@ -11,6 +11,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
 use super::Command;
+use super::confine::THIS_PROGRAM;
 use super::output::{Bounded, Tail};
 use crate::executor::Task;
 
@@ -37,7 +38,14 @@ pub(super) struct Process {
 
 impl Process {
     pub fn start(command: &Command, task: &Task) -> io::Result<Self> {
-        let mut spawn = tokio::process::Command::new(&command.program);
+        let mut spawn = match &command.confinement {
+            None => tokio::process::Command::new(&command.program),
+            Some(confinement) => {
+                let mut spawn = tokio::process::Command::new(THIS_PROGRAM);
+                spawn.args(confinement.arguments()).arg(&command.program);
+                spawn
+            }
+        };
         spawn
             .args(&command.args)
             .env_clear()

@@ -37,10 +37,11 @@ const KEPT_IDLE: Duration = Duration::from_secs(1);
 const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 
 /// A service and how it is called.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HttpConfig {
     /// Where task documents are posted: `http` or `https`, without a user or password.
+    #[serde(serialize_with = "shown_url")]
     pub url: String,
     /// Headers sent along, which may be secret.
     #[serde(default, serialize_with = "secrets::masked")]
@@ -48,9 +49,22 @@ pub struct HttpConfig {
     /// How long connecting may take, in milliseconds; the attempt's time limit holds besides.
     #[serde(default = "default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
+    /// Whether the beginning of an answer that is no success, and the details of a broken exchange,
+    /// become causes, which every caller who may read the request can see.
+    #[serde(default)]
+    pub tell_answers: bool,
     /// The most bytes of its result, if the limit is below that of all results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_result_bytes: Option<usize>,
+}
+
+impl std::fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpConfig")
+            .field("url", &shown(&self.url))
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
 }
 
 fn default_connect_timeout_ms() -> u64 {
@@ -58,13 +72,22 @@ fn default_connect_timeout_ms() -> u64 {
 }
 
 /// Posts each attempt to a service, over connections that are kept open.
-#[derive(Debug)]
 pub struct Http {
     client: Client,
     /// One that opens a connection for every call.
     fresh: Client,
     url: Url,
+    tell_answers: bool,
     max_result_bytes: usize,
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = shown(self.url.as_str());
+        f.debug_struct("Http")
+            .field("url", &url)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Http {
@@ -94,13 +117,14 @@ impl Http {
             }
             client.build().map_err(|error| {
                 let reason = format!("no client can be made for it: {}", chain(&error));
-                ConfigError::new("url", &url, reason)
+                ConfigError::new("url", shown(url.as_str()), reason)
             })
         };
         Ok(Self {
             client: client(usize::MAX)?,
             fresh: client(0)?,
             url,
+            tell_answers: config.tell_answers,
             max_result_bytes: max_result_bytes(config.max_result_bytes, limit)?,
         })
     }
@@ -141,7 +165,9 @@ impl Http {
         if let Some(traceparent) = &task.traceparent {
             call = call.header("traceparent", traceparent);
         }
-        let call = call.build().map_err(|error| reply::broken(&error))?;
+        let call = call
+            .build()
+            .map_err(|error| reply::broken(error, self.tell_answers))?;
         let (begun, again) = (Instant::now(), call.try_clone());
         let mut response = self.client.execute(call).await;
         // A service may close a connection that was kept just as it is used again. That says
@@ -152,8 +178,8 @@ impl Http {
         {
             response = self.fresh.execute(again).await;
         }
-        let response = response.map_err(|error| reply::broken(&error))?;
-        reply::taken(response, self.max_result_bytes).await
+        let response = response.map_err(|error| reply::broken(error, self.tell_answers))?;
+        reply::taken(response, self.max_result_bytes, self.tell_answers).await
     }
 }
 
@@ -162,16 +188,29 @@ fn is_closed(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
+/// A URL without its query, which may have a key.
+fn shown(url: &str) -> String {
+    match url.split_once('?') {
+        Some((base, _)) => format!("{base}?{MASK}"),
+        None => url.to_owned(),
+    }
+}
+
+/// Shows a URL without its query.
+fn shown_url<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown(url))
+}
+
 fn url(text: &str) -> Result<Url, ConfigError> {
     let url = Url::parse(text)
-        .map_err(|error| ConfigError::new("url", text, format!("not a URL: {error}")))?;
+        .map_err(|error| ConfigError::new("url", shown(text), format!("not a URL: {error}")))?;
     if !url.username().is_empty() || url.password().is_some() {
         let reason = "a user and password belong into a header, where they are masked";
         return Err(ConfigError::new("url", MASK, reason));
     }
     if !matches!(url.scheme(), "http" | "https") {
         let reason = "only http and https are spoken";
-        return Err(ConfigError::new("url", text, reason));
+        return Err(ConfigError::new("url", shown(text), reason));
     }
     Ok(url)
 }
@@ -188,6 +227,7 @@ fn headers(config: &HttpConfig) -> Result<HeaderMap, ConfigError> {
         if OURS.contains(&parsed.as_str()) || parsed.as_str().starts_with("fanfold-") {
             return Err(refused("set by the worker"));
         }
+        let value = value.read().map_err(|reason| refused(&reason))?;
         let mut value = HeaderValue::from_str(value.expose_secret())
             .map_err(|_| refused("not a header's value"))?;
         value.set_sensitive(true);

@@ -13,10 +13,14 @@ use crate::executor::{Fault, MAX_CAUSE_BYTES, Retry, result};
 const MAX_RESERVED_BYTES: usize = 64 * 1024;
 
 /// The result in an answer, or the fault the answer stands for.
-pub(super) async fn taken(mut response: Response, limit: usize) -> Result<Bytes, Fault> {
+pub(super) async fn taken(
+    mut response: Response,
+    limit: usize,
+    tells: bool,
+) -> Result<Bytes, Fault> {
     let status = response.status();
     if !status.is_success() {
-        return Err(refusal(response).await);
+        return Err(refusal(response, tells).await);
     }
     if response
         .content_length()
@@ -27,7 +31,7 @@ pub(super) async fn taken(mut response: Response, limit: usize) -> Result<Bytes,
     match body(&mut response, limit).await {
         Ok((_, true)) => Err(too_big(limit)),
         Ok((body, false)) => result::checked(body).await,
-        Err(error) => Err(broken(&error)),
+        Err(error) => Err(broken(error, tells)),
     }
 }
 
@@ -47,8 +51,9 @@ async fn body(response: &mut Response, limit: usize) -> Result<(Bytes, bool), re
     Ok((body.freeze(), false))
 }
 
-/// The fault of an answer that is no success, with the beginning of what it says.
-async fn refusal(mut response: Response) -> Fault {
+/// The fault of an answer that is no success. What the answer says is for the operator: it goes into
+/// the log of the worker, and becomes a cause only where the configuration says so.
+async fn refusal(mut response: Response, tells: bool) -> Fault {
     let status = response.status();
     let retry = if may_pass(status) {
         response
@@ -64,14 +69,20 @@ async fn refusal(mut response: Response) -> Fault {
         Fault::permanent(format!("http-{}", status.as_u16()), message).with_retry(retry);
     if let Some(location) = response.headers().get(LOCATION) {
         let location = String::from_utf8_lossy(location.as_bytes());
-        fault = fault.because(format!(
-            "redirects are not followed; it points to {location}"
-        ));
+        tracing::warn!(%status, ?location, "the service answered with a redirect");
+        fault = fault.because("redirects are not followed");
+        if tells {
+            fault = fault.because(format!("it points to {location}"));
+        }
     }
     match body(&mut response, MAX_CAUSE_BYTES).await {
-        Ok((excerpt, _)) => fault.because(String::from_utf8_lossy(&excerpt)),
+        Ok((excerpt, _)) => {
+            let answer = String::from_utf8_lossy(&excerpt);
+            tracing::warn!(%status, ?answer, "the service answered with a failure");
+            if tells { fault.because(answer) } else { fault }
+        }
         // The status decides; a truncated explanation is only added as a cause.
-        Err(error) => fault.because_of(&error),
+        Err(error) => because_of(fault, error, tells),
     }
 }
 
@@ -92,7 +103,7 @@ fn too_big(limit: usize) -> Fault {
 }
 
 /// The fault of an exchange that did not come to an end.
-pub(super) fn broken(error: &reqwest::Error) -> Fault {
+pub(super) fn broken(error: reqwest::Error, tells: bool) -> Fault {
     let fault = if error.is_builder() {
         Fault::permanent(
             FailureCode::HttpRequestInvalid,
@@ -109,5 +120,21 @@ pub(super) fn broken(error: &reqwest::Error) -> Fault {
             "the exchange with the service broke off",
         )
     };
-    fault.because_of(error)
+    because_of(fault, error, tells)
+}
+
+/// Adds why an exchange ended: to the log all of it but the URL, which may have a key in it, and to
+/// the fault only what names neither the service nor its place.
+fn because_of(fault: Fault, error: reqwest::Error, tells: bool) -> Fault {
+    let error = error.without_url();
+    tracing::warn!(error = ?super::chain(&error), "an exchange with the service ended early");
+    if tells {
+        return fault.because_of(&error);
+    }
+    let sources = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+    let mut io = sources.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    match io.next() {
+        Some(io) => fault.because(io.kind().to_string()),
+        None => fault,
+    }
 }

@@ -139,7 +139,8 @@ async fn the_status_decides_on_another_attempt() {
         (503, Retry::ByPolicy),
     ] {
         let answer = (StatusCode::from_u16(status).unwrap(), "because");
-        let fault = Service::answering(answer).await.run("").await.unwrap_err();
+        let service = Service::answering(answer).await;
+        let fault = service.run("tell-answers = true").await.unwrap_err();
         assert_eq!(fault.code, format!("http-{status}"));
         assert_eq!(fault.retry, retry, "{status}");
         assert_eq!(fault.causes, ["because"]);
@@ -173,19 +174,43 @@ async fn a_service_may_say_when_to_come_back() {
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let moved = (StatusCode::TEMPORARY_REDIRECT, [("location", "/elsewhere")]);
-    let fault = Service::answering(moved).await.run("").await.unwrap_err();
+    let service = Service::answering(moved).await;
+    let fault = service.run("").await.unwrap_err();
     assert_eq!(
         (fault.code.as_str(), fault.retry),
         ("http-307", Retry::Never)
     );
-    assert!(fault.causes[0].contains("/elsewhere"));
+    assert_eq!(fault.causes, ["redirects are not followed"]);
+    let fault = service.run("tell-answers = true").await.unwrap_err();
+    assert!(fault.causes[1].contains("/elsewhere"));
 }
 
 #[tokio::test]
 async fn an_error_body_is_kept_up_to_a_limit() {
     let answer = (StatusCode::BAD_REQUEST, "x".repeat(MAX_CAUSE_BYTES + 1));
-    let fault = Service::answering(answer).await.run("").await.unwrap_err();
+    let service = Service::answering(answer).await;
+    let fault = service.run("tell-answers = true").await.unwrap_err();
     assert_eq!(fault.causes[0].len(), MAX_CAUSE_BYTES);
+}
+
+#[tokio::test]
+async fn neither_the_url_nor_an_answer_of_a_service_is_told_to_callers() {
+    let answer = (StatusCode::INTERNAL_SERVER_ERROR, "db at 10.0.0.7 is down");
+    let fault = Service::answering(answer).await.run("").await.unwrap_err();
+    assert!(fault.causes.is_empty(), "{fault:?}");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap();
+    drop(listener);
+    let url = format!("http://{place}/price?api_key=TOPSECRET");
+    for (settings, causes) in [("", 1), ("tell-answers = true", 2)] {
+        let executor = executor(&url, settings);
+        let fault = run_within(&executor, PATIENCE).await.unwrap_err();
+        assert!(fault.causes.len() >= causes, "{fault:?}");
+        let told = format!("{fault:?} {executor:?}");
+        assert!(!told.contains("TOPSECRET"), "{told}");
+    }
+    let quiet = run_within(&executor(&url, ""), PATIENCE).await.unwrap_err();
+    assert_eq!(quiet.causes, ["connection refused"]);
 }
 
 #[tokio::test]

@@ -1,15 +1,21 @@
 //! Requests with everything that belongs to them, as the lines of a bundle.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read as _;
 
 use domain::request::{Event, Payload, RequestId};
 
 use crate::bundle::{self, Bundle, Header, Line, Rules, StoredCommit, StoredPayload, StoredTask};
+use crate::redact::Redaction;
 use crate::source::Source;
-use crate::{Error, documents, redact};
+use crate::{Error, documents};
 
-/// The lines of a bundle of these requests. With `redacted`, the text of documents, results and
-/// headers is masked.
+/// The length of the key of pseudonyms.
+const KEY_BYTES: usize = 32;
+
+/// The lines of a bundle of these requests. With `redacted`, what documents and people say is
+/// masked.
 pub async fn lines(
     source: &Source,
     ids: &[RequestId],
@@ -17,20 +23,30 @@ pub async fn lines(
     rules: Rules,
 ) -> Result<Vec<Line>, Error> {
     let mut lines = vec![Line::Bundle(Header::new(redacted, rules))];
+    let key = redacted.then(random_key).transpose()?;
     for id in ids {
-        request(source, *id, redacted, &mut lines).await?;
+        let redaction = key.clone().map(Redaction::new);
+        request(source, *id, redaction, &mut lines).await?;
     }
-    with_tasks(lines).await
+    with_tasks(lines, redacted).await
+}
+
+/// The key of the pseudonyms of one bundle. Nobody keeps it.
+fn random_key() -> Result<Vec<u8>, Error> {
+    let mut key = vec![0; KEY_BYTES];
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    Ok(key)
 }
 
 async fn request(
     source: &Source,
     id: RequestId,
-    redacted: bool,
+    mut redaction: Option<Redaction>,
     lines: &mut Vec<Line>,
 ) -> Result<(), Error> {
     let commits = source.commits(id).await?;
     let mut known = HashSet::new();
+    let mut payloads = Vec::new();
     for payload in commits
         .iter()
         .flat_map(|commit| &commit.events)
@@ -39,14 +55,30 @@ async fn request(
         if let Payload::Stored { sha256, .. } = payload
             && known.insert(sha256.clone())
         {
-            let bytes = source.payload(payload).await?;
-            lines.push(Line::Payload(stored(sha256, bytes, redacted)));
+            payloads.push((sha256, source.payload(payload).await?));
         }
     }
-    dead_letters(source, id, redacted, lines).await?;
-    for mut commit in commits {
-        if redacted {
-            commit.events.iter_mut().for_each(redact::event);
+    // What an expression names in one document may be in another one.
+    if let Some(redaction) = &mut redaction {
+        let all = commits.iter().flat_map(|commit| &commit.events);
+        for payload in all.flat_map(Event::payloads) {
+            if let Payload::Inline(text) = payload {
+                redaction.learn(text);
+            }
+        }
+        for (_, bytes) in &payloads {
+            redaction.learn(&String::from_utf8_lossy(bytes));
+        }
+    }
+    let redaction = redaction.as_ref();
+    for (sha256, bytes) in payloads {
+        lines.push(Line::Payload(stored(sha256, bytes, redaction)));
+    }
+    dead_letters(source, id, redaction.is_some(), lines).await?;
+    for mut commit in commits.clone() {
+        if let Some(redaction) = redaction {
+            let events = commit.events.iter_mut();
+            events.for_each(|event| redaction.event(event));
             commit.traceparent = None;
         }
         lines.push(Line::Commit(StoredCommit {
@@ -61,11 +93,13 @@ async fn request(
     Ok(())
 }
 
-fn stored(sha256: &str, bytes: Vec<u8>, redacted: bool) -> StoredPayload {
-    let (text, hex) = match String::from_utf8(bytes) {
-        Ok(text) if redacted => (Some(redact::xml(&text)), None),
-        Ok(text) => (Some(text), None),
-        Err(error) => {
+fn stored(sha256: &str, bytes: Vec<u8>, redaction: Option<&Redaction>) -> StoredPayload {
+    let (text, hex) = match (String::from_utf8(bytes), redaction) {
+        (Ok(text), Some(redaction)) => (Some(redaction.xml(&text)), None),
+        (Ok(text), None) => (Some(text), None),
+        // Nothing of a document in another encoding can be masked.
+        (Err(_), Some(_)) => (Some(String::new()), None),
+        (Err(error), None) => {
             let bytes = error.into_bytes();
             let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             (None, Some(hex.concat()))
@@ -93,14 +127,19 @@ async fn dead_letters(
 }
 
 /// Adds the hashes of the task documents, as this build makes them.
-async fn with_tasks(mut lines: Vec<Line>) -> Result<Vec<Line>, Error> {
+async fn with_tasks(mut lines: Vec<Line>, redacted: bool) -> Result<Vec<Line>, Error> {
     let packed = bundle::pack(&lines, false)?;
     let bundle = Bundle::parse(&packed).map_err(Error::Unreadable)?;
     let ids = bundle.requests();
     let source = Source::Bundle(Box::new(bundle));
     for id in ids {
         let commits = source.commits(id).await?;
-        for (task, sha256) in documents::made(&source, &commits).await? {
+        let made = documents::made(&source, &commits).await;
+        // A masked document may no longer make tasks: an expression may compare what is masked.
+        if redacted && made.is_err() {
+            continue;
+        }
+        for (task, sha256) in made? {
             lines.push(Line::Task(StoredTask { task, sha256 }));
         }
     }

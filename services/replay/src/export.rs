@@ -1,5 +1,10 @@
 //! `export`: requests with everything that belongs to them, in one file.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
 use history::bundle::{self, Line, Rules};
 use history::source::Source;
 use history::{export, search};
@@ -28,7 +33,7 @@ pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Erro
     };
     let lines = export::lines(&source, &ids, args.redact, rules).await?;
     let packed = bundle::pack(&lines, true)?;
-    std::fs::write(&args.output, &packed)?;
+    write_private(&args.output, &packed)?;
     let commits = lines.iter().filter(|line| matches!(line, Line::Commit(_)));
     eprintln!(
         "{}: {} in {}, {} bytes, sha256 {}",
@@ -39,4 +44,14 @@ pub async fn run(args: &ExportArgs, settings: &Settings) -> Result<Finding, Erro
         sha256(&packed)
     );
     Ok(Finding::Fine)
+}
+
+/// Writes a file that only its owner can read.
+fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    // The mode above holds for a new file only.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(content)
 }

@@ -362,7 +362,7 @@ mod tests {
         for event in [
             r#"{"cancelled":{"by":"hunter2","reason":"hunter2"}}"#,
             r#"{"group-started":{"group":0,"name":"hunter2","tasks":1,"deadline":"2026-01-01T00:00:00Z"}}"#,
-            r#"{"failed":{"failure":{"code":"c","message":"hunter2"}}}"#,
+            r#"{"failed":{"failure":{"code":"c","message":"hunter2","redriveMayHelp":true}}}"#,
         ] {
             let masked = said(event);
             assert!(!masked.contains("hunter2"), "{masked}");

@@ -2,7 +2,7 @@ use harness::{Client, Program, Reply, Valuer, World, result_of, until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::{document, fanfold, history, post, up};
+use crate::{document, fanfold, history, post, telling, up};
 
 /// Submits three requests with one task each. Each fails permanently with its own code.
 async fn failed(world: &World) -> (Program, Valuer, Vec<String>) {
@@ -15,7 +15,9 @@ async fn failed(world: &World) -> (Program, Valuer, Vec<String>) {
         }
     })
     .await;
-    let program = up(world, &valuer, &[("MAX_TASK_ATTEMPTS", "2")]).await;
+    let config = telling(world, &valuer);
+    let settings = [("MAX_TASK_ATTEMPTS", "2"), ("FANFOLD_CONFIG", &config)];
+    let program = up(world, &valuer, &settings).await;
     let client = program.client();
     let mut ids = Vec::new();
     for _ in 0..3 {

@@ -55,6 +55,18 @@ async fn up(world: &World, valuer: &Valuer, settings: &[(&str, &str)]) -> Progra
     Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", world, &all).await
 }
 
+/// A settings file in which the answers of the service are told as causes.
+fn telling(world: &World, valuer: &Valuer) -> String {
+    let file = world.folder().join("telling.toml");
+    let text = format!(
+        "[[task-types]]\nname = 'default'\n[task-types.executor]\nkind = 'http'\n\
+         url = '{}'\ntell-answers = true\n",
+        valuer.url()
+    );
+    std::fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
 /// A document of this many groups with this many valuations each.
 fn document(groups: usize, tasks: usize) -> String {
     let valuation = "<valuation name=\"v\"><market select=\"/vnml/project/market[1]\"/>\

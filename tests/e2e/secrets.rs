@@ -26,10 +26,7 @@ fn secrets(world: &World) -> Vec<(String, String)> {
         ("NATS_USER", "ann"),
         ("NATS_PASSWORD_FILE", password.to_str().unwrap()),
         ("WEBHOOK_SECRET", WEBHOOK_SECRET),
-        (
-            "WEBHOOK_URL",
-            "https://hooks.example.com/canary7Q?key=canary7Q",
-        ),
+        ("WEBHOOK_URL", "https://hooks.example.com/told?key=canary7Q"),
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "canary7Qaws"),
         ("AWS_SESSION_TOKEN", "canary7Qsession"),
@@ -141,11 +138,13 @@ async fn no_secret_comes_out_anywhere() {
         "the program has not looked: {seen}"
     );
 
+    let bundle = world.folder().join("bundle.fanfold");
+    let bundle = bundle.to_str().unwrap();
     for args in [
         &["config"][..],
         &["replay", "show", &id],
         &["dead-letters", "list", "--json"],
-        &["replay", "export", &id, "-o", "/dev/stdout"],
+        &["replay", "export", &id, "-o", bundle],
     ] {
         let mut told = Command::new(env!("CARGO_BIN_EXE_fanfold"));
         told.args(args)
@@ -155,6 +154,12 @@ async fn no_secret_comes_out_anywhere() {
         let text = [told.stdout, told.stderr].concat();
         clean(&args.join(" "), &String::from_utf8_lossy(&text));
     }
+    let mode = fs::metadata(bundle).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let exported = zstd::decode_all(File::open(bundle).unwrap()).unwrap();
+    let exported = String::from_utf8(exported).unwrap();
+    assert!(exported.contains("LICENCE=granted"), "{exported}");
+    clean("a bundle", &exported);
     for (wrong, value) in [
         ("WEBHOOK_SECRET", "canary7Q"),
         ("NATS_CREDS", "canary7Q"),
@@ -225,6 +230,7 @@ async fn the_servers_of_up_want_a_password_and_their_files_are_for_the_owner() {
         ("FANFOLD_TEST_NATS_PORT", "0"),
         ("FANFOLD_TEST_REDIS_PORT", "0"),
         ("DATA_DIR", data.to_str().unwrap()),
+        ("EXECUTOR", "echo"),
     ];
     let mut program = Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", &world, &settings).await;
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;

@@ -39,7 +39,7 @@ pub async fn request(
     let mut state = State::Absent;
     for commit in commits {
         let decided = again(source, &state, commit, fail_fast).await?;
-        if let Some(divergence) = compare(commit, decided) {
+        if let Some(divergence) = compare(commit, decided, source.is_redacted()) {
             return Ok(Some(divergence));
         }
         state = commit.events.iter().fold(state, evolve);
@@ -47,13 +47,29 @@ pub async fn request(
     Ok(None)
 }
 
-fn compare(commit: &Commit, decided: Result<Vec<Event>, String>) -> Option<Divergence> {
+/// Without what a masked document cannot tell again: a failure quotes the document.
+fn comparable(event: &Event, redacted: bool) -> Event {
+    let mut event = event.clone();
+    if let (Event::Failed(failed), true) = (&mut event, redacted) {
+        failed.failure.message.clear();
+    }
+    event
+}
+
+fn compare(
+    commit: &Commit,
+    decided: Result<Vec<Event>, String>,
+    redacted: bool,
+) -> Option<Divergence> {
+    let comparable = |event: Option<&Event>| event.map(|event| comparable(event, redacted));
     let (decided, note) = match decided {
         Ok(decided) => (decided, None),
         Err(note) => (Vec::new(), Some(note)),
     };
     let length = commit.events.len().max(decided.len());
-    let index = (0..length).find(|index| commit.events.get(*index) != decided.get(*index))?;
+    let differs =
+        |index: &usize| comparable(commit.events.get(*index)) != comparable(decided.get(*index));
+    let index = (0..length).find(differs)?;
     Some(Divergence {
         request: commit.request,
         sequence: commit.sequence,

@@ -51,7 +51,9 @@ fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(path)?;
-    // The mode above holds for a new file only.
-    file.set_permissions(Permissions::from_mode(0o600))?;
+    // The mode above holds for a new file only. A terminal or a pipe keeps its own.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
     file.write_all(content)
 }

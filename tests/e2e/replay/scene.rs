@@ -74,7 +74,8 @@ impl Scene {
 
     pub async fn in_world(world: World) -> Self {
         let valuer = Valuer::start(value).await;
-        let settings = [("WORKER_NAME", "worker-1")];
+        let config = crate::telling(&world, &valuer);
+        let settings = [("WORKER_NAME", "worker-1"), ("FANFOLD_CONFIG", &config)];
         let program = crate::up(&world, &valuer, &settings).await;
         Self {
             world,

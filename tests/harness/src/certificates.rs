@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 
 /// The files of an authority, and of a server and a client that it certifies.
@@ -26,6 +26,7 @@ impl Certificates {
     /// Makes new certificates in this folder.
     pub fn new(folder: &Path) -> Self {
         let mut authority = CertificateParams::default();
+        name(&mut authority, "authority");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
@@ -56,7 +57,8 @@ impl Certificates {
         self.sign("server", server)
     }
 
-    fn sign(&self, name: &str, params: CertificateParams) -> String {
+    fn sign(&self, name: &str, mut params: CertificateParams) -> String {
+        self::name(&mut params, name);
         let key = KeyPair::generate().unwrap();
         let signed = params.signed_by(&key, &self.issuer).unwrap();
         let write = |ending: &str, text: &str| {
@@ -66,4 +68,11 @@ impl Certificates {
         write("pem", &signed.pem());
         signed.pem()
     }
+}
+
+/// Gives a certificate a name of its own. OpenSSL takes one with the name of its issuer for
+/// self-signed.
+fn name(params: &mut CertificateParams, name: &str) {
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
 }

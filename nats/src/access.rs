@@ -22,9 +22,9 @@ pub enum Login {
     User(String, SecretString),
     /// A token.
     Token(SecretString),
-    /// The seed of an NKey.
+    /// The seed of an `NKey`.
     Nkey(SecretString),
-    /// A JWT with the seed of its NKey, in the form of a `.creds` file.
+    /// A JWT with the seed of its `NKey`, in the form of a `.creds` file.
     Creds(SecretString),
 }
 

@@ -82,10 +82,16 @@ impl Connection {
                 redacted(urls)
             ))
         };
-        let servers = urls.split(',').map(|url| url.trim().parse());
-        let servers: Vec<ServerAddr> = servers
-            .collect::<Result<_, _>>()
-            .map_err(|error: std::io::Error| unreachable(error.to_string()))?;
+        let parsed = |urls: &mut dyn Iterator<Item = String>| {
+            let servers = urls.map(|url| url.parse());
+            servers
+                .collect::<Result<Vec<ServerAddr>, _>>()
+                .map_err(|error| unreachable(error.to_string()))
+        };
+        let all = || urls.split(',').map(str::trim);
+        let servers = parsed(&mut all().map(str::to_owned))?;
+        // The client logs its servers, so their URLs must not have the credentials any more.
+        let bare = parsed(&mut all().map(without_login))?;
         let denied = Denied::default();
         let said = denied.clone();
         let connect = ConnectOptions::new()
@@ -103,7 +109,7 @@ impl Connection {
                     log_event(&event);
                 }
             });
-        let connecting = options.access.apply(connect, &servers)?.connect(servers);
+        let connecting = options.access.apply(connect, &servers)?.connect(bare);
         let client = tokio::time::timeout(options.connect_timeout, connecting)
             .await
             .map_err(|_| unreachable(format!("waited {:?}", options.connect_timeout)))?
@@ -254,6 +260,15 @@ fn log_event(event: &Event) {
         Event::ServerError(error) => tracing::error!(%error, "NATS reported an error"),
         Event::ClientError(error) => tracing::warn!(%error, "NATS client"),
         other => tracing::info!(event = %other, "NATS"),
+    }
+}
+
+/// A URL without its user and password.
+fn without_login(url: &str) -> String {
+    let address = url.find("://").map_or(0, |scheme| scheme + 3);
+    match url.rfind('@') {
+        Some(at) if at >= address => format!("{}{}", &url[..address], &url[at + 1..]),
+        _ => url.to_owned(),
     }
 }
 

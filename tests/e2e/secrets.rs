@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Stdio;
 
-use harness::{Client, Program, World, until};
+use harness::{Certificates, Client, Program, World, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -64,10 +64,55 @@ fn spawn(args: &[&str], settings: &[(String, String)], log: &Path, folder: &Path
     command.spawn().unwrap()
 }
 
+/// Every message that a request leaves in the log, the feed and the dead letters.
+async fn stored(world: &World) -> Vec<String> {
+    let login =
+        async_nats::ConnectOptions::with_user_and_password("ann".into(), format!("{CANARY}pw"));
+    let client = login.connect(world.nats_url()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    let mut all = Vec::new();
+    for name in ["REQUESTS_0", "LIFECYCLE", "DEAD_LETTERS"] {
+        let stream = jetstream.get_stream(name).await.unwrap();
+        let last = stream.cached_info().state.last_sequence;
+        assert!(last > 0, "{name} is empty");
+        for sequence in 1..=last {
+            let message = stream.get_raw_message(sequence).await.unwrap();
+            let body = String::from_utf8_lossy(&message.payload).into_owned();
+            all.push(format!("{body} {:?}", message.headers));
+        }
+    }
+    all
+}
+
 fn clean(place: &str, text: &str) {
     let encoded = WEBHOOK_SECRET.trim_start_matches("whsec_");
     for canary in [CANARY, encoded] {
         assert!(!text.contains(canary), "{place}: {text}");
+    }
+}
+
+/// Starts the program with values that it cannot use, and looks at what it says.
+async fn no_failing_start_tells_one(world: &World, settings: &[(String, String)], folder: &Path) {
+    for (wrong, value) in [
+        ("WEBHOOK_SECRET", "canary7Q"),
+        ("NATS_CREDS", "canary7Q"),
+        ("NATS_URL", "nats://canary7Q@127.0.0.1:1"),
+        ("REDIS_URL", "redis://:canary7Q@127.0.0.1:1"),
+        ("EXECUTOR", "http://canary7Q:canary7Q@h/?canary7Q"),
+        ("EXECUTOR", "https://[h/?canary7Q"),
+    ] {
+        let mut failing = settings.to_vec();
+        failing.retain(|(name, _)| name != "FANFOLD_CONFIG" && name != "HTTP_PORT");
+        if wrong.starts_with("NATS") {
+            failing.retain(|(name, _)| !name.starts_with("NATS_"));
+        }
+        failing.push(("HTTP_PORT".into(), "0".into()));
+        failing.push((wrong.into(), value.into()));
+        let log = world.folder().join("failing.log");
+        let mut failing = spawn(&["up"], &failing, &log, folder);
+        let ended = tokio::time::timeout(harness::LIMIT, failing.wait()).await;
+        assert!(!ended.unwrap().unwrap().success(), "{wrong}={value}");
+        clean(wrong, &fs::read_to_string(log).unwrap());
     }
 }
 
@@ -160,26 +205,11 @@ async fn no_secret_comes_out_anywhere() {
     let exported = String::from_utf8(exported).unwrap();
     assert!(exported.contains("LICENCE=granted"), "{exported}");
     clean("a bundle", &exported);
-    for (wrong, value) in [
-        ("WEBHOOK_SECRET", "canary7Q"),
-        ("NATS_CREDS", "canary7Q"),
-        ("NATS_URL", "nats://canary7Q@127.0.0.1:1"),
-        ("REDIS_URL", "redis://:canary7Q@127.0.0.1:1"),
-        ("EXECUTOR", "http://canary7Q:canary7Q@h/?canary7Q"),
-        ("EXECUTOR", "https://[h/?canary7Q"),
-    ] {
-        let mut failing = settings.clone();
-        failing.retain(|(name, _)| name != "FANFOLD_CONFIG" && name != "HTTP_PORT");
-        if wrong.starts_with("NATS") {
-            failing.retain(|(name, _)| !name.starts_with("NATS_"));
-        }
-        failing.push(("HTTP_PORT".into(), "0".into()));
-        failing.push((wrong.into(), value.into()));
-        let log = world.folder().join("failing.log");
-        let mut failing = spawn(&["up"], &failing, &log, folder.path());
-        let ended = tokio::time::timeout(harness::LIMIT, failing.wait()).await;
-        assert!(!ended.unwrap().unwrap().success(), "{wrong}={value}");
-        clean(wrong, &fs::read_to_string(log).unwrap());
+    no_failing_start_tells_one(&world, &settings, folder.path()).await;
+    let streams = stored(&world).await;
+    assert!(streams.len() > 3, "the streams were not read");
+    for message in streams {
+        clean("a stream", &message);
     }
     let logged = fs::read_to_string(&log).unwrap();
     assert!(logged.contains("TRACE"), "nothing was traced");
@@ -285,4 +315,51 @@ async fn the_servers_of_up_want_a_password_and_their_files_are_for_the_owner() {
     program.restart().await;
     let again = fs::read_to_string(data.join("server-password")).unwrap();
     assert_eq!(again, password);
+}
+
+#[tokio::test]
+async fn the_api_and_the_admin_listener_speak_tls_alone() {
+    let world = World::start().await;
+    let certificates = Certificates::new(world.folder());
+    let (port, admin) = (servers::free_port().unwrap(), servers::free_port().unwrap());
+    let shown = |path: &Path| path.display().to_string();
+    let settings = [
+        ("NATS_URL", world.nats_url().to_owned()),
+        ("REDIS_URL", world.redis_url().to_owned()),
+        ("HTTP_PORT", port.to_string()),
+        ("ADMIN_PORT", admin.to_string()),
+        ("HTTP_TLS_CERT", shown(&certificates.server.0)),
+        ("HTTP_TLS_KEY", shown(&certificates.server.1)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    for path in [&certificates.server.0, &certificates.server.1] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    fs::set_permissions(world.folder(), fs::Permissions::from_mode(0o755)).unwrap();
+    let log = world.folder().join("up.log");
+    let _up = spawn(&["up"], &settings, &log, world.folder());
+    // A client of the harness installs the provider of TLS.
+    let plain = Client::new(format!("http://127.0.0.1:{port}"));
+    let ca = fs::read(&certificates.ca).unwrap();
+    let ca = reqwest::Certificate::from_pem(&ca).unwrap();
+    let client = reqwest::Client::builder()
+        .tls_certs_only([ca])
+        .build()
+        .unwrap();
+    let answers = async |port: u16, path: &str| {
+        let answer = client
+            .get(format!("https://localhost:{port}{path}"))
+            .send()
+            .await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
+    until("the API answers", async || answers(port, "/readyz").await).await;
+    assert!(answers(admin, "/healthz").await);
+    assert!(answers(admin, "/metrics").await);
+    assert!(!plain.ready().await);
+    let block = fs::read_to_string(log).unwrap();
+    assert!(
+        block.contains(&format!("https://127.0.0.1:{port}")),
+        "{block}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Brokers that not everybody may reach: TLS, NKeys, JWTs, domains and inboxes.
+//! Brokers that not everybody may reach: TLS, keys, JWTs, domains and inboxes.
 
 use std::path::Path;
 
@@ -157,7 +157,7 @@ async fn users_passwords_tokens_and_nkeys_log_in() {
 }
 
 /// A JWT of NATS.
-fn jwt(issuer: &KeyPair, subject: &str, nats: Value) -> String {
+fn jwt(issuer: &KeyPair, subject: &str, nats: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = part(&json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
     let claims = part(&json!({
@@ -174,20 +174,20 @@ async fn a_creds_file_logs_in_to_a_broker_with_an_operator() {
     let (operator, account) = (KeyPair::new_operator(), KeyPair::new_account());
     let (system, user) = (KeyPair::new_account(), KeyPair::new_user());
     let of_operator = json!({ "type": "operator", "version": 2 });
-    let of_operator = jwt(&operator, &operator.public_key(), of_operator);
+    let of_operator = jwt(&operator, &operator.public_key(), &of_operator);
     let all = json!({
         "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true,
         "conn": -1, "leaf": -1, "mem_storage": -1, "disk_storage": -1, "streams": -1,
         "consumer": -1,
     });
     let of_account = json!({ "type": "account", "version": 2, "limits": all });
-    let of_account = jwt(&operator, &account.public_key(), of_account);
+    let of_account = jwt(&operator, &account.public_key(), &of_account);
     let none = json!({
         "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true,
         "conn": -1, "leaf": -1,
     });
     let of_system = json!({ "type": "account", "version": 2, "limits": none });
-    let of_system = jwt(&operator, &system.public_key(), of_system);
+    let of_system = jwt(&operator, &system.public_key(), &of_system);
     let configured = format!(
         "operator: {of_operator}\nsystem_account: {}\nresolver: MEMORY\n\
          resolver_preload: {{ {}: {of_account}, {}: {of_system} }}\n",
@@ -197,7 +197,7 @@ async fn a_creds_file_logs_in_to_a_broker_with_an_operator() {
     );
     let world = World::own_configured(&configured).await;
     let of_user = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
-    let of_user = jwt(&account, &user.public_key(), of_user);
+    let of_user = jwt(&account, &user.public_key(), &of_user);
     let creds = format!(
         "-----BEGIN NATS USER JWT-----\n{of_user}\n------END NATS USER JWT------\n\n\
          -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",

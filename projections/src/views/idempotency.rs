@@ -21,6 +21,9 @@ impl Part for Idempotency {
 
     fn key_of(&self, view: &View) -> Option<String> {
         let key = view.idempotency_key.as_ref()?;
+        // Braces would choose the slot of a cluster, so that a caller could have all its keys on one
+        // server. A key of a caller is ASCII, so no other key has the replacements.
+        let key = key.replace('{', "\u{2774}").replace('}', "\u{2775}");
         Some(format!("{PREFIX}{key}"))
     }
 
@@ -60,5 +63,28 @@ impl Part for Idempotency {
 
     fn prefix_of_lookups(&self) -> Option<&'static str> {
         Some(PREFIX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_caller_chooses_the_slot_of_its_key() {
+        let id = RequestId::of_key("a", "b");
+        let mut view = View::new(
+            id,
+            domain::request::Sequence::FIRST,
+            jiff::Timestamp::UNIX_EPOCH,
+        );
+        view.idempotency_key = Some("a{tag}b".into());
+        let key = Idempotency.key_of(&view).unwrap();
+        assert!(!key.contains(['{', '}']), "{key}");
+        view.idempotency_key = Some("a-b".into());
+        assert_eq!(
+            Idempotency.key_of(&view).unwrap(),
+            "request:idempotency:a-b"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Text of others in a form that a terminal, a log and a reader of logs cannot misunderstand.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// The form of a text.
@@ -36,13 +37,16 @@ pub fn printable(text: &str, form: Form) -> Cow<'_, str> {
             continue;
         }
         rest = &rest[c.len_utf8()..];
-        match (is_control(c, form), form) {
-            (false, _) => shown.push(c),
-            (true, Form::Json) => shown.push_str(&format!("\\u{:04x}", c as u32)),
-            (true, _) if c == '\n' => shown.push_str("\\n"),
-            (true, _) if (c as u32) < 0x100 => shown.push_str(&format!("\\x{:02x}", c as u32)),
-            (true, _) => shown.push_str(&format!("\\u{:04x}", c as u32)),
-        }
+        let code = u32::from(c);
+        // Writing to a String cannot fail.
+        let _ = match (is_control(c, form), form) {
+            (false, _) => write!(shown, "{c}"),
+            (true, Form::Line { .. }) if c == '\n' => write!(shown, "\\n"),
+            (true, Form::Line { .. } | Form::Lines { .. }) if code < 0x100 => {
+                write!(shown, "\\x{code:02x}")
+            }
+            (true, _) => write!(shown, "\\u{code:04x}"),
+        };
     }
     shown.into()
 }

@@ -15,14 +15,14 @@ const OTHERS_WRITE: u32 = 0o002;
 pub fn find(names: &[&str]) -> Option<PathBuf> {
     let own = std::env::current_exe().ok();
     let beside = own.as_deref().and_then(Path::parent).map(Path::to_path_buf);
-    let named = std::env::var_os(TOOLS).map(PathBuf::from);
+    let tools = std::env::var_os(TOOLS).map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    find_in(names, &folders(beside, named, &path))
+    find_in(names, &folders(beside, tools, &path))
 }
 
-fn folders(beside: Option<PathBuf>, named: Option<PathBuf>, path: &OsString) -> Vec<PathBuf> {
+fn folders(beside: Option<PathBuf>, tools: Option<PathBuf>, path: &OsString) -> Vec<PathBuf> {
     let path = std::env::split_paths(path);
-    let all = beside.into_iter().chain(named).chain(path);
+    let all = beside.into_iter().chain(tools).chain(path);
     all.filter(|folder| folder.is_absolute()).collect()
 }
 
@@ -77,8 +77,8 @@ mod tests {
     fn only_folders_that_somebody_named_are_searched() {
         let path = OsString::from("/usr/bin:.:tools:");
         let own = Some(PathBuf::from("/opt/fanfold"));
-        let named = Some(PathBuf::from("/opt/tools"));
+        let tools = Some(PathBuf::from("/opt/tools"));
         let expected = ["/opt/fanfold", "/opt/tools", "/usr/bin"];
-        assert_eq!(folders(own, named, &path), expected.map(PathBuf::from));
+        assert_eq!(folders(own, tools, &path), expected.map(PathBuf::from));
     }
 }

@@ -86,13 +86,17 @@ impl Program {
         self.port
     }
 
-    /// The port of its Redis, from its data folder.
-    pub fn redis_port(&self) -> anyhow::Result<u16> {
+    /// The port and the password of its Redis, from its data folder.
+    pub fn redis(&self) -> anyhow::Result<(u16, String)> {
         let file = data(&self.folder, self.generation).join("servers.json");
         let servers: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
         let url = servers["redis_url"].as_str().unwrap_or_default();
         let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
-        port.with_context(|| format!("{} has no redis_url", file.display()))
+        let login = url
+            .split_once("://:")
+            .and_then(|(_, rest)| rest.split_once('@'));
+        let found = port.zip(login.map(|(password, _)| password.to_owned()));
+        found.with_context(|| format!("{} has no redis_url", file.display()))
     }
 
     pub fn pid(&self) -> u32 {

@@ -171,7 +171,8 @@ impl Trials {
             return Ok(View::NotLookedFor);
         };
         while begun.elapsed() < VIEW_WITHIN {
-            match view::is_there(self.program.redis_port()?, &id).await? {
+            let (port, password) = self.program.redis()?;
+            match view::is_there(port, &password, &id).await? {
                 Some(true) => return Ok(View::Found),
                 Some(false) => sleep(Duration::from_millis(20)).await,
                 None => return Ok(View::NotLookedFor),

@@ -7,8 +7,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Whether the view of a request exists; `None` if Redis does not answer.
-pub async fn is_there(redis_port: u16, id: &str) -> std::io::Result<Option<bool>> {
+pub async fn is_there(redis_port: u16, password: &str, id: &str) -> std::io::Result<Option<bool>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, redis_port)).await?;
+    stream
+        .write_all(format!("AUTH {password}\r\n").as_bytes())
+        .await?;
+    let mut greeting = [0; 5];
+    stream.read_exact(&mut greeting).await?;
+    if &greeting != b"+OK\r\n" {
+        return Ok(None);
+    }
     stream
         .write_all(format!("EXISTS state:request:{id}\r\n").as_bytes())
         .await?;

@@ -23,7 +23,7 @@ settings! {
         nats_user: String as String = "NATS_USER", "", "User at NATS, with `NATS_PASSWORD`.";
         #[secret Secret] nats_password: Option<SecretString> as Unless<Secret> = "NATS_PASSWORD", "", "Password of `NATS_USER`.";
         #[secret Secret] nats_token: Option<SecretString> as Unless<Secret> = "NATS_TOKEN", "", "Token at NATS.";
-        #[secret Secret] nats_nkey: Option<SecretString> as Unless<Secret> = "NATS_NKEY", "", "Seed of the NKey that signs the greeting of NATS.";
+        #[secret Secret] nats_nkey: Option<SecretString> as Unless<Secret> = "NATS_NKEY", "", "Seed of the key that signs the greeting of NATS (`SU…`).";
         #[secret Secret] nats_creds: Option<SecretString> as Unless<Secret> = "NATS_CREDS", "", "Content of a `.creds` file, as `nsc` writes it; `NATS_CREDS_FILE` names the file.";
         nats_ca: String as String = "NATS_CA", "", "File with the certificates of the authorities that Fanfold trusts for NATS. Unset: those that the system trusts.";
         nats_cert: String as String = "NATS_CERT", "", "File with the client certificate for NATS, with `NATS_KEY`.";

@@ -82,16 +82,11 @@ impl Connection {
                 redacted(urls)
             ))
         };
-        let parsed = |urls: &mut dyn Iterator<Item = String>| {
-            let servers = urls.map(|url| url.parse());
-            servers
-                .collect::<Result<Vec<ServerAddr>, _>>()
-                .map_err(|error| unreachable(error.to_string()))
-        };
         let all = || urls.split(',').map(str::trim);
-        let servers = parsed(&mut all().map(str::to_owned))?;
+        let wrong = |error: std::io::Error| unreachable(error.to_string());
+        let servers = parsed(all().map(str::to_owned)).map_err(wrong)?;
         // The client logs its servers, so their URLs must not have the credentials any more.
-        let bare = parsed(&mut all().map(without_login))?;
+        let bare = parsed(all().map(without_login)).map_err(wrong)?;
         let denied = Denied::default();
         let said = denied.clone();
         let connect = ConnectOptions::new()
@@ -261,6 +256,10 @@ fn log_event(event: &Event) {
         Event::ClientError(error) => tracing::warn!(%error, "NATS client"),
         other => tracing::info!(event = %other, "NATS"),
     }
+}
+
+fn parsed(urls: impl Iterator<Item = String>) -> Result<Vec<ServerAddr>, std::io::Error> {
+    urls.map(|url| url.parse()).collect()
 }
 
 /// A URL without its user and password.

@@ -315,6 +315,8 @@ async fn the_servers_of_up_want_a_password_and_their_files_are_for_the_owner() {
     program.restart().await;
     let again = fs::read_to_string(data.join("server-password")).unwrap();
     assert_eq!(again, password);
+    // Its servers would outlive it otherwise.
+    assert!(program.stop().await.success());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::header::IntoHeaderName;
+use async_nats::header::{IntoHeaderName, NATS_PIN_ID};
 use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind};
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Error, LogReader, Topology, commit, subject, tasks, trace};
+use crate::{Commit, Connection, Does, Error, LogReader, Outline, Topology, commit, subject, tasks, trace};
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);
@@ -164,6 +164,25 @@ impl Delivery {
     #[must_use]
     pub fn request(&self) -> Option<RequestId> {
         subject::request(self.subject(), 2)
+    }
+
+    /// What the headers of a delivery from the log say of its request.
+    #[must_use]
+    pub fn outline(&self) -> Option<Outline> {
+        let sequence = Sequence::new(self.place().ok()?.sequence);
+        Some(Outline {
+            request: self.request()?,
+            sequence,
+            does: Does::of(self.message.headers.as_ref()),
+        })
+    }
+
+    /// The id by which the broker names the instance that it delivers to.
+    #[must_use]
+    pub fn pin(&self) -> Option<&str> {
+        let headers = self.message.headers.as_ref()?;
+        let pin = headers.get_last(NATS_PIN_ID)?;
+        Some(pin.as_str())
     }
 
     /// Its body.

@@ -228,7 +228,7 @@ impl Connection {
         Ok(found)
     }
 
-    async fn subjects(&self, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
+    pub(crate) async fn subjects(&self, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
         let stream = self
             .jetstream
             .get_stream_no_info(stream)

@@ -3,6 +3,7 @@
 mod account;
 mod apply;
 mod batch;
+mod checkpoint;
 mod commit;
 mod connection;
 mod costs;
@@ -20,14 +21,17 @@ mod feed_reader;
 mod fits;
 mod follow;
 mod group_commit;
+mod holder;
 mod inspect;
 mod log;
 mod log_reader;
 mod operations;
+mod outline;
 mod packed;
 mod payloads;
 mod pull;
 mod quarantine;
+mod queue_content;
 mod queues;
 mod read;
 mod reports;
@@ -40,7 +44,9 @@ mod tasks;
 mod timers;
 mod topology;
 mod trace;
+mod unknown_event;
 
+pub use checkpoint::Checkpoint;
 pub use commit::Commit;
 pub use connection::{Connection, MINIMUM_SERVER, Options};
 pub use dead_letters::{DeadLetter, DeadLetters, Filter, Kept, Letter, Page, Summary, Unread};
@@ -51,10 +57,12 @@ pub use execute::{Advanced, ExecuteError, Receipt};
 pub use feed::Feed;
 pub use feed_reader::FeedReader;
 pub use follow::{Follower, Notice};
+pub use holder::Holder;
 pub use inspect::{Extent, Position, Queued, TASKS_LOOKED_AT};
 pub use log::Log;
 pub use log_reader::LogReader;
 pub use operations::Operation;
+pub use outline::{Does, Outline};
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
@@ -62,7 +70,8 @@ pub use pull::{Pull, PullOptions};
 pub use quarantine::{
     ALONE_MAX, Begun, ENDS_MAX, First, Mark, PANICS_MAX, Quarantine, Verdict, WAITING_MAX,
 };
-pub use queues::{Filling, Queues};
+pub use queue_content::QueueContent;
+pub use queues::{Queues, QueuesState};
 pub use read::CommitPage;
 pub use reports::{Reports, StoredReport};
 pub use scan::{Scan, Start, UnreadableCommit};

@@ -8,7 +8,7 @@ use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
 use jiff::Timestamp;
 
-use crate::{Commit, Connection, Delivery, Error, LogReader, Topology, subject};
+use crate::{Commit, Connection, Delivery, Error, LogReader, Outline, Topology, subject};
 
 /// How long the broker may take to send the next commit of a range.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,6 +49,27 @@ impl Scan {
         start: Start,
         to: Sequence,
     ) -> Result<Self, Error> {
+        Self::open_as(connection, shard, start, to, false).await
+    }
+
+    /// Opens the range from sequence `from` to `to`, both included, without the bodies. Only
+    /// [`Self::next_outlines`] reads it.
+    pub async fn outlines(
+        connection: &Connection,
+        shard: u8,
+        from: Sequence,
+        to: Sequence,
+    ) -> Result<Self, Error> {
+        Self::open_as(connection, shard, Start::Sequence(from), to, true).await
+    }
+
+    async fn open_as(
+        connection: &Connection,
+        shard: u8,
+        start: Start,
+        to: Sequence,
+        headers_only: bool,
+    ) -> Result<Self, Error> {
         let stream = connection
             .jetstream
             .get_stream(Topology::log_stream(shard))
@@ -72,6 +93,7 @@ impl Scan {
             .stream
             .create_consumer(pull::OrderedConfig {
                 deliver_policy: policy(start)?,
+                headers_only,
                 ..pull::OrderedConfig::default()
             })
             .await
@@ -97,8 +119,23 @@ impl Scan {
         &mut self,
         limit: usize,
     ) -> Result<Option<Vec<Result<Commit, UnreadableCommit>>>, Error> {
-        let mut commits = Vec::new();
-        while let (Some(messages), true) = (&mut self.messages, commits.len() < limit) {
+        let deliveries = self.deliveries(limit).await?;
+        let commits = deliveries.iter().map(UnreadableCommit::or_commit);
+        let commits = commits.collect::<Result<Vec<_>, Error>>()?;
+        Ok((!commits.is_empty()).then_some(commits))
+    }
+
+    /// Reads what the headers of the next commits say, at most `limit` of them; `None` at the end
+    /// of the range.
+    pub async fn next_outlines(&mut self, limit: usize) -> Result<Option<Vec<Outline>>, Error> {
+        let deliveries = self.deliveries(limit).await?;
+        let outlines = deliveries.iter().filter_map(Delivery::outline).collect();
+        Ok((!deliveries.is_empty()).then_some(outlines))
+    }
+
+    async fn deliveries(&mut self, limit: usize) -> Result<Vec<Delivery>, Error> {
+        let mut deliveries = Vec::new();
+        while let (Some(messages), true) = (&mut self.messages, deliveries.len() < limit) {
             let message = tokio::time::timeout(NEXT_TIMEOUT, messages.next())
                 .await
                 .map_err(|_| Error::Unavailable(format!("no commit came in {NEXT_TIMEOUT:?}")))?
@@ -107,13 +144,13 @@ impl Scan {
             let delivery = Delivery::new(message);
             let sequence = Sequence::new(delivery.place()?.sequence);
             if sequence <= self.end {
-                commits.push(UnreadableCommit::or_commit(&delivery)?);
+                deliveries.push(delivery);
             }
             if sequence >= self.end {
                 self.close().await;
             }
         }
-        Ok((!commits.is_empty()).then_some(commits))
+        Ok(deliveries)
     }
 
     /// Follows the log from `start` without an end, and waits for commits that are not there yet.

@@ -27,6 +27,7 @@ mod problems;
 mod queues;
 mod readme;
 mod recipes;
+mod reconciler;
 mod redrive;
 mod replay;
 mod resources;

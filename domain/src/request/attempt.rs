@@ -127,5 +127,9 @@ pub enum Report {
         group: GroupIndex,
         /// The task.
         task: TaskNumber,
+        /// The run whose attempt failed. A task of a later run does not wait for it. Older timers
+        /// do not say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<Run>,
     },
 }

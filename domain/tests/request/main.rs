@@ -11,6 +11,7 @@ mod cause;
 mod delayed;
 mod group;
 mod late;
+mod needs;
 mod order;
 mod reaction;
 mod redrive;

@@ -9,15 +9,17 @@ use nats::{
     Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Quarantine, Receipt, Tasks,
     Timers,
 };
+use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use runtime::{Documents, InProcess, Pool, TaskTypes, Wrong};
 use tokio::sync::Mutex;
 
 use crate::Config;
-use crate::deferred_timers::DeferredTimers;
+use crate::deferred_timers::{DeferredTimers, Timer, Wanted};
 use crate::error::Error;
 use crate::fetch::Fetcher;
 use crate::memory_budget::MemoryBudget;
+use crate::open_requests::OpenRequests;
 use crate::resources::Bounds;
 use crate::work::Work;
 
@@ -48,6 +50,9 @@ struct Dispatched {
 
 /// Everything that the parts of the orchestrator share.
 pub struct Context {
+    pub connection: Connection,
+    /// The open requests of each shard, as far as this instance knows them.
+    pub open: OpenRequests,
     pub log: Log,
     pub tasks: Tasks,
     pub timers: Timers,
@@ -103,7 +108,9 @@ impl Context {
             timers: Timers::new(connection.clone()),
             held: DeferredTimers::new(ack_wait),
             payloads: Payloads::new(connection.clone()),
-            dead_letters: DeadLetters::new(connection),
+            dead_letters: DeadLetters::new(connection.clone()),
+            connection,
+            open: OpenRequests::new(deployment.shards),
             suspects,
             task_types: config.task_types.clone(),
             rules: deployment.rules(),
@@ -125,6 +132,22 @@ impl Context {
             fetches: Cache::new(COUNTED_FETCHES),
             log,
         })
+    }
+
+    /// The timer that an event stored at `at` wants. Its time limit counts from then, by the clock of
+    /// the broker, and not from the clock of the process that decided the event. `deadline` is the
+    /// one by which the log names the start of a group.
+    pub fn timer(&self, timer: Timer, at: Timestamp, deadline: Option<Timestamp>) -> Wanted {
+        let limit = match timer {
+            Timer::Group(..) => self.rules.group_timeout,
+            Timer::Request(..) => self.request_timeout,
+        };
+        let due = at.checked_add(limit).unwrap_or(Timestamp::MAX);
+        Wanted {
+            timer,
+            due,
+            deadline: deadline.unwrap_or(due),
+        }
     }
 
     /// Counts an attempt to fetch a resource for a request. After a failover, the new instance

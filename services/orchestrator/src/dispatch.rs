@@ -145,16 +145,19 @@ async fn in_chunks(
     Ok(Runs::Yes)
 }
 
-/// Sends one task again after its delay, unless it has ended.
+/// Sends one task again after its delay, unless it has ended. The timer of an earlier run sends
+/// nothing: the task of this run has a delay of its own.
 pub async fn task(
     context: &Arc<Context>,
     request: RequestId,
-    group: GroupIndex,
-    task: TaskNumber,
+    (group, task): (GroupIndex, TaskNumber),
+    run: Option<Run>,
 ) -> Result<(), Error> {
     match open_task(context, request, group, task).await? {
-        Some(made) => send_one(context, made).await,
-        None => Ok(()),
+        Some(made) if run.is_none_or(|run| run == made.attempts.run) => {
+            send_one(context, made).await
+        }
+        _ => Ok(()),
     }
 }
 

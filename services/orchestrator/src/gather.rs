@@ -182,9 +182,9 @@ async fn advance(
     }
     let mut due = false;
     for report in &reports {
-        if let Report::TaskDue { group, task } = report {
+        if let Report::TaskDue { group, task, run } = report {
             due = true;
-            let sent = Box::pin(dispatch::task(context, request, *group, *task)).await;
+            let sent = Box::pin(dispatch::task(context, request, (*group, *task), *run)).await;
             context.or_abort(request, sent).await?;
         }
     }

@@ -67,6 +67,7 @@ pub async fn run(
         tokio::select! {
             chunk = commits.next(), if turns.under_way() < places => {
                 let Some(chunk) = chunk else { break };
+                context.open.hear(&chunk);
                 for delivery in chunk {
                     match delivery.request() {
                         Some(request) => turns.queue(request, Item::Commit(delivery)),

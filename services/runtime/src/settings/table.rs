@@ -105,5 +105,7 @@ settings! {
         log_format: LogFormat as LogFormat = "LOG_FORMAT", "text", "Format of the logs: `text` or `json`.";
         log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs, in the syntax of `tracing`.";
     }
-    limits {}
+    limits {
+        reconcile_interval: Duration as Positive<Millis> = "RECONCILE_INTERVAL_MS", "30s", "How often the orchestrator looks whether the queues hold what every open request needs.";
+    }
 }

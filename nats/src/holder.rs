@@ -6,7 +6,7 @@ use async_nats::jetstream::stream::ConsumerErrorKind;
 use domain::request::Sequence;
 
 use crate::declare::declare_consumer;
-use crate::topology::{REPORTS, TASKS};
+use crate::topology::{REPORTS, TASKS, task_consumer};
 use crate::{Connection, Error, LogReader, Queues, Topology};
 
 /// The orchestrator's consumer of a shard's log.
@@ -56,7 +56,11 @@ impl Connection {
     async fn restore(&self, stream: &str, config: pull::Config) -> Result<(), Error> {
         let name = config.durable_name.clone().unwrap_or_default();
         if self.consumer_info(stream, &name).await?.is_none() {
-            tracing::warn!(stream, consumer = name, "a consumer was deleted and is created again");
+            tracing::warn!(
+                stream,
+                consumer = name,
+                "a consumer was deleted and is created again"
+            );
             declare_consumer(self, stream, config).await?;
         }
         Ok(())
@@ -84,7 +88,7 @@ impl Queues {
             self.connection.restore(REPORTS, config).await?;
         }
         for task_type in &self.topology.task_types {
-            let config = self.topology.task_consumer(task_type);
+            let config = task_consumer(task_type, self.topology.task_lease);
             self.connection.restore(TASKS, config).await?;
         }
         Ok(())

@@ -17,7 +17,12 @@ async fn stream(world: &World, name: &str) -> Stream {
 }
 
 async fn purge(world: &World, name: &str, filter: &str) {
-    let purged = stream(world, name).await.purge().filter(filter).await.unwrap();
+    let purged = stream(world, name)
+        .await
+        .purge()
+        .filter(filter)
+        .await
+        .unwrap();
     assert!(purged.purged > 0, "there was nothing at {filter}");
 }
 
@@ -165,7 +170,11 @@ async fn a_restart_begins_to_look_at_the_oldest_open_request() {
     go.send_replace(true);
     all_succeed(&world, &program, &ids).await;
     until("nothing is open before the end of the log", || async {
-        let end = stream(&world, "REQUESTS_0").await.cached_info().state.last_sequence;
+        let end = stream(&world, "REQUESTS_0")
+            .await
+            .cached_info()
+            .state
+            .last_sequence;
         let marks = stream(&world, "QUARANTINE").await;
         let stored = marks.get_last_raw_message_by_subject("quarantine.checkpoint.0");
         let stored = stored.await.unwrap();
@@ -182,7 +191,8 @@ async fn a_commit_that_this_version_cannot_read_is_followed_once_it_can() {
     let mut settings = vec![("EXECUTOR", valuer.url()), OFTEN];
     // The older version does not know an event of the first commit.
     settings.push(("FANFOLD_UNKNOWN_EVENT", "group-started"));
-    let start = |role, settings| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, settings);
+    let start =
+        |role, settings| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, settings);
     let newer = &[settings[0], settings[1]];
     let (api, _projector) = (start("api", newer).await, start("projector", newer).await);
     let _worker = start("worker", newer).await;
@@ -196,7 +206,9 @@ async fn a_commit_that_this_version_cannot_read_is_followed_once_it_can() {
     until("the checkpoint names it", || async {
         let marks = stream(&world, "QUARANTINE").await;
         let stored = marks.get_last_raw_message_by_subject("quarantine.checkpoint.0");
-        let text = stored.await.map(|stored| String::from_utf8_lossy(&stored.payload).into_owned());
+        let text = stored
+            .await
+            .map(|stored| String::from_utf8_lossy(&stored.payload).into_owned());
         text.is_ok_and(|text| text.contains(&request.to_string()))
     })
     .await;
@@ -214,8 +226,11 @@ async fn a_commit_that_this_version_cannot_read_is_followed_once_it_can() {
     .await;
     older.kill().await;
     newer.restart().await;
-    tokio::time::timeout(Duration::from_secs(60), api.client().until_status(&id, "succeeded"))
-        .await
-        .unwrap();
+    tokio::time::timeout(
+        Duration::from_secs(60),
+        api.client().until_status(&id, "succeeded"),
+    )
+    .await
+    .unwrap();
     nothing_is_stuck(&world).await;
 }

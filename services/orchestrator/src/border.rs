@@ -20,7 +20,7 @@ use crate::error::Error;
 
 /// The shortest delay before a refused task is dispatched again. The worker is still answering the
 /// old message, and the broker would drop a new one as its duplicate until that message is gone.
-const AGAIN_AFTER: Duration = Duration::from_secs(2);
+pub const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Whether this process must check the result of a report before it records the report. It trusts
 /// only its own worker to have checked: a foreign worker may claim so wrongly, and a result that
@@ -174,7 +174,7 @@ fn is_of_this_run(outcome: &Outcome, made: &Made) -> bool {
 
 /// The time of another attempt, by the clock of the worker: only the time since the end of the
 /// attempt counts.
-fn after(outcome: &Outcome, delay: Duration) -> Timestamp {
+pub fn after(outcome: &Outcome, delay: Duration) -> Timestamp {
     let ran = Duration::from_millis(outcome.duration_ms);
     outcome
         .started_at
@@ -193,11 +193,14 @@ async fn next(
 ) -> Result<(Attempt, Next), Error> {
     let task_type = context.task_types.of(made.document.name.as_deref());
     let policy = context.task_types.get(task_type).map(|of| &of.retry);
-    let failed = told.attempt.since(made.attempts.earlier);
+    let failed = made.failures.saturating_add(1);
     let by_chance = chance(made.id, told.attempt);
     let delay = policy.and_then(|policy| policy.delay(failed, &told.fault.code, retry, by_chance));
     if let Some(delay) = delay {
-        return Ok((told, Next::DispatchAt(after(outcome, delay.max(AGAIN_AFTER)))));
+        return Ok((
+            told,
+            Next::DispatchAt(after(outcome, delay.max(AGAIN_AFTER))),
+        ));
     }
     let letter = DeadLetter {
         task: made.id,
@@ -207,6 +210,7 @@ async fn next(
         attempts: vec![told.clone()],
         sequence: None,
         truncated: false,
+        exhausted: false,
     };
     let mut kept = context.dead_letters.keep(letter).await?;
     let next = Next::DeadLetter(kept.id());

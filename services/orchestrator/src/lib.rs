@@ -19,6 +19,7 @@ mod open_requests;
 mod outbox;
 mod queue_recovery;
 mod reconciler;
+mod reconsider;
 mod resources;
 mod stop;
 mod turns;

@@ -159,7 +159,11 @@ impl OpenRequests {
     /// Forgets a request that had ended at commit `at`, unless a later commit is known.
     pub fn ended(&self, shard: u8, request: RequestId, at: Sequence) {
         let mut shard = self.shard(shard);
-        if shard.requests.get(&request).is_some_and(|open| open.heard <= at) {
+        if shard
+            .requests
+            .get(&request)
+            .is_some_and(|open| open.heard <= at)
+        {
             shard.requests.remove(&request);
         }
     }

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use nats::{Commit, QueueContent};
 use tokio::sync::mpsc;
 
-use crate::context::Context;
 use crate::contain::{self, End};
+use crate::context::Context;
 use crate::deferred_timers::Timer;
 use crate::error::Error;
 use crate::{advance, dispatch};
@@ -122,12 +122,7 @@ async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
     Ok(Found::PutBack)
 }
 
-fn missing(
-    context: &Context,
-    lost: &Lost,
-    now: &Request,
-    content: &QueueContent,
-) -> Missing {
+fn missing(context: &Context, lost: &Lost, now: &Request, content: &QueueContent) -> Missing {
     let (request, run) = (lost.request, now.run);
     let is_missing = |need: &Need| match *need {
         Need::RequestTimer => {
@@ -139,9 +134,7 @@ fn missing(
             !content.group_timers.contains(&(group, run)) && !context.held.is_held(timer)
         }
         // A message of waiting outcomes names only one of its tasks.
-        Need::Task(group, task) => {
-            content.outcomes == 0 && !content.tasks.contains(&(group, task))
-        }
+        Need::Task(group, task) => content.outcomes == 0 && !content.tasks.contains(&(group, task)),
         Need::NextStep => content.outcomes == 0 && lost.acked,
     };
     let mut needs = needs(now);
@@ -162,7 +155,9 @@ async fn put_back(context: &Arc<Context>, lost: &Lost, missing: Missing) -> Resu
         let commit = commits.iter().rev().find(|c| c.events.iter().any(is));
         commit.map(|commit| commit.at)
     };
-    let events = commits.iter().flat_map(|c| c.events.iter().map(|e| (c.at, e)));
+    let events = commits
+        .iter()
+        .flat_map(|c| c.events.iter().map(|e| (c.at, e)));
     let delayed = delayed(events);
     let mut now: HashSet<TaskNumber> = HashSet::new();
     let mut next_step = false;

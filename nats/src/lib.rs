@@ -19,6 +19,7 @@ mod feed;
 mod feed_reader;
 #[cfg(test)]
 mod fits;
+mod flight;
 mod follow;
 mod group_commit;
 mod holder;

@@ -53,6 +53,13 @@ impl Log {
         Topology::log_stream(request.partition().shard(self.shards))
     }
 
+    /// Waits for the commits whose callers went away before the broker answered.
+    pub async fn landed(&self) {
+        for appending in &*self.appending {
+            appending.landed().await;
+        }
+    }
+
     /// How long the shard of a request keeps commits; zero means forever.
     pub async fn max_age(&self, request: RequestId) -> Result<Duration, Error> {
         let jetstream = &self.connection.jetstream;

@@ -172,12 +172,13 @@ impl Part {
         })
     }
 
-    /// Runs a role, then flushes its connection.
+    /// Runs a role, then waits for the commits that its callers left and flushes its connection.
     async fn flushed(
         self,
         role: impl Future<Output = anyhow::Result<()>> + Send,
     ) -> anyhow::Result<()> {
         let ran = role.await;
+        self.log.landed().await;
         self.connection.flush().await;
         ran
     }

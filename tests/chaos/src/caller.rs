@@ -133,6 +133,10 @@ impl Caller {
         self.seen = answer.sequence();
         self.record.id = answer.id();
         self.record.accepted = Some(self.load.timeline.seconds());
+        if self.seen == 0 {
+            let text = format!("no Fanfold-Sequence in the answer {}", answer.status);
+            self.record.found("never-back", text);
+        }
         if self.record.id.is_none() {
             let text = format!("no requestId in: {}", start_of(&answer.body));
             self.record.found("accepted", text);

@@ -1,131 +1,190 @@
-//! A TCP proxy between one process and a server, to cut that process off.
+//! A TCP proxy between two processes, with which a test cuts or slows what passes between them.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-/// A proxy on a loopback port of its own. It ends with all its connections when it is dropped.
-pub struct Proxy {
-    port: u16,
-    link: watch::Sender<Link>,
-    _connections: JoinSet<()>,
+/// How much one read takes.
+const CHUNK: usize = 64 * 1024;
+/// How many chunks may be on their way in one direction of a connection. A sender that is faster
+/// than the link then waits, as behind a full send buffer.
+const IN_FLIGHT: usize = 64;
+
+/// The condition of the link.
+#[derive(Clone, Copy, Default)]
+struct Condition {
+    cut: bool,
+    delay: Duration,
+    bytes_per_second: Option<u32>,
+    /// How often all connections were closed.
+    resets: u64,
 }
 
-/// The state of the link, for all connections.
-#[derive(Clone, Copy)]
-struct Link {
-    /// While the link is cut, no byte goes through.
-    cut: bool,
-    /// Connections of an earlier epoch are closed.
-    epoch: u64,
+/// A link to one server. It ends on drop, with all its connections.
+pub struct Proxy {
+    port: u16,
+    condition: Arc<watch::Sender<Condition>>,
+    _serving: JoinSet<()>,
 }
 
 impl Proxy {
-    /// Starts a proxy for a server, named by its URL or its `host:port`.
+    /// Starts a link to `upstream`, for example `127.0.0.1:4222` or the URL of a server, on a port of
+    /// its own. The server need not listen yet.
     pub async fn start(upstream: &str) -> Self {
         let upstream = upstream
             .rsplit_once("//")
             .map_or(upstream, |(_, place)| place);
         let upstream = upstream.rsplit_once('@').map_or(upstream, |(_, it)| it);
-        let upstream = upstream.trim_end_matches('/').to_owned();
+        let upstream = upstream.trim_end_matches('/');
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let link = watch::Sender::new(Link {
-            cut: false,
-            epoch: 0,
-        });
-        let mut connections = JoinSet::new();
-        connections.spawn(accept(listener, upstream, link.clone()));
+        let condition = Arc::new(watch::Sender::new(Condition::default()));
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, upstream.to_owned(), condition.clone()));
         Self {
             port,
-            link,
-            _connections: connections,
+            condition,
+            _serving: serving,
         }
     }
 
-    /// Its port.
+    /// The port of the link.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its `host:port`. Put the scheme in front.
+    /// The address of the link, in place of `upstream`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Cuts the link like a lost network: nobody is told, connections stay open, and what either
-    /// side sends waits until the link is healed. A new connection is accepted and silent.
+    /// Lets nothing pass from now on, without a word to either side, as a pulled cable does. What
+    /// is sent meanwhile arrives after `heal`, unless its sender has given up by then. A new
+    /// connection gets no answer.
     pub fn cut(&self) {
-        self.link.send_modify(|link| link.cut = true);
+        self.condition.send_modify(|now| now.cut = true);
     }
 
-    /// Heals the link. What was sent meanwhile arrives now, as TCP sends it again.
+    /// Delays everything by this much, in each direction.
+    pub fn delay(&self, delay: Duration) {
+        self.condition.send_modify(|now| now.delay = delay);
+    }
+
+    /// Lets this many bytes pass in a second, per connection and direction.
+    pub fn limit(&self, bytes_per_second: u32) {
+        self.condition
+            .send_modify(|now| now.bytes_per_second = Some(bytes_per_second.max(1)));
+    }
+
+    /// Ends a cut, a delay and a limit.
     pub fn heal(&self) {
-        self.link.send_modify(|link| link.cut = false);
+        self.condition.send_modify(|now| {
+            *now = Condition {
+                resets: now.resets,
+                ..Condition::default()
+            };
+        });
     }
 
-    /// Closes all connections. New ones are served as the link allows.
-    pub fn close_connections(&self) {
-        self.link.send_modify(|link| link.epoch += 1);
+    /// Closes all open connections at once. New ones are served.
+    pub fn reset(&self) {
+        self.condition.send_modify(|now| now.resets += 1);
     }
 }
 
-async fn accept(listener: TcpListener, upstream: String, link: watch::Sender<Link>) {
+async fn serve(listener: TcpListener, upstream: String, condition: Arc<watch::Sender<Condition>>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((client, _)) = accepted else { return };
-                connections.spawn(serve(client, upstream.clone(), link.subscribe()));
+                // An accept fails where the caller has gone, or for want of descriptors.
+                let Ok((near, _)) = accepted else { continue };
+                connections.spawn(connection(near, upstream.clone(), condition.subscribe()));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn serve(client: TcpStream, upstream: String, mut link: watch::Receiver<Link>) {
-    let epoch = link.borrow_and_update().epoch;
-    let mut closed = link.clone();
-    let served = async {
-        if link.wait_for(|link| !link.cut).await.is_err() {
-            return;
-        }
-        let Ok(server) = TcpStream::connect(&upstream).await else {
+async fn connection(near: TcpStream, upstream: String, condition: watch::Receiver<Condition>) {
+    let resets = condition.borrow().resets;
+    let mut until_reset = condition.clone();
+    let relayed = async {
+        open(&mut condition.clone()).await;
+        let Ok(far) = TcpStream::connect(&upstream).await else {
             return;
         };
-        let _ = (client.set_nodelay(true), server.set_nodelay(true));
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
-        // Either end closes both.
+        // Without it, a small message would wait for the ack of the one before.
+        let _ = (near.set_nodelay(true), far.set_nodelay(true));
+        let (near_read, near_write) = near.into_split();
+        let (far_read, far_write) = far.into_split();
+        // Either direction may end first: then both sides see the connection closed.
         tokio::select! {
-            () = pump(from_client, to_server, link.clone()) => {}
-            () = pump(from_server, to_client, link.clone()) => {}
+            () = relay(near_read, far_write, condition.clone()) => {}
+            () = relay(far_read, near_write, condition.clone()) => {}
         }
     };
     tokio::select! {
-        () = served => {}
-        _ = closed.wait_for(|link| link.epoch != epoch) => {}
+        () = relayed => {}
+        _ = until_reset.wait_for(|now| now.resets != resets) => {}
     }
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut link: watch::Receiver<Link>) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        // The bytes wait here while the link is cut.
-        if link.wait_for(|link| !link.cut).await.is_err()
-            || to.write_all(&buffer[..read]).await.is_err()
-        {
+/// Waits while the link is cut.
+async fn open(condition: &mut watch::Receiver<Condition>) {
+    // The sender is gone when the proxy is, and then this connection is dropped too.
+    let _ = condition.wait_for(|now| !now.cut).await;
+}
+
+/// Passes one direction on, each chunk after its delay.
+async fn relay(mut from: OwnedReadHalf, to: OwnedWriteHalf, condition: watch::Receiver<Condition>) {
+    let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>(IN_FLIGHT);
+    let delays = condition.clone();
+    let reading = async move {
+        loop {
+            let mut chunk = vec![0; CHUNK];
+            let Ok(length @ 1..) = from.read(&mut chunk).await else {
+                return;
+            };
+            chunk.truncate(length);
+            let due = Instant::now() + delays.borrow().delay;
+            if sender.send((due, chunk)).await.is_err() {
+                return;
+            }
+        }
+    };
+    // What was read before the end of the connection is still passed on.
+    tokio::join!(reading, write(receiver, to, condition));
+}
+
+async fn write(
+    mut chunks: mpsc::Receiver<(Instant, Vec<u8>)>,
+    mut to: OwnedWriteHalf,
+    mut condition: watch::Receiver<Condition>,
+) {
+    while let Some((due, chunk)) = chunks.recv().await {
+        tokio::time::sleep_until(due).await;
+        open(&mut condition).await;
+        let limit = condition.borrow().bytes_per_second;
+        if let Some(limit) = limit {
+            let seconds = f64::from(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+            tokio::time::sleep(Duration::from_secs_f64(seconds / f64::from(limit))).await;
+        }
+        if to.write_all(&chunk).await.is_err() {
             return;
         }
     }
+    let _ = to.shutdown().await;
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     async fn echo() -> (String, JoinSet<()>) {
@@ -160,7 +219,7 @@ mod tests {
         proxy.heal();
         stream.read_exact(&mut byte).await.unwrap();
         assert_eq!(&byte, b"b");
-        proxy.close_connections();
+        proxy.reset();
         assert_eq!(stream.read(&mut byte).await.unwrap(), 0);
     }
 }

@@ -18,7 +18,7 @@ use crate::timeline::Timeline;
 /// The number of servers.
 pub const BROKERS: usize = 3;
 /// How long a server may take until it serves.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// A server in lame duck mode closes a client a second, after a grace of one second.
 const LAME_DUCK: Duration = Duration::from_secs(40);
@@ -60,8 +60,8 @@ impl Brokers {
             http: http::client()?,
         };
         let program = find(&["nats-server"]).context("nats-server is not installed")?;
-        for number in 0..BROKERS {
-            let config = brokers.configure(number, folder, route_ports[number])?;
+        for (number, port) in route_ports.into_iter().enumerate() {
+            let config = brokers.configure(number, folder, port)?;
             let spec = Spec {
                 name: format!("nats-{number}"),
                 program: program.clone(),

@@ -163,7 +163,7 @@ async fn until_streams_have_replicas(nats: &async_nats::Client) -> anyhow::Resul
             tokio::time::sleep(SUPERVISION).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), made)
+    tokio::time::timeout(Duration::from_mins(1), made)
         .await
         .context("the brokers make no stream with three replicas")?;
     if !jetstream.delete_stream("PROBE").await?.success {

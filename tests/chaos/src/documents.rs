@@ -22,6 +22,7 @@ pub enum Plan {
 
 /// A request: what is submitted, and by which way.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a choice of its own.
 pub struct Order {
     pub name: String,
     pub plan: Plan,

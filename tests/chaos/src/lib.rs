@@ -46,7 +46,7 @@ use schedule::{Planned, Schedule};
 use timeline::Timeline;
 
 /// How long after the last fault everything may take to end.
-pub const DRAIN: Duration = Duration::from_secs(60);
+pub const DRAIN: Duration = Duration::from_mins(1);
 /// The shortest time between two faults of a lane, also when the lane is late.
 const BETWEEN: Duration = Duration::from_millis(500);
 /// A lane that is later than this part of the run leaves out its other faults.
@@ -138,7 +138,7 @@ async fn under_faults(
             Some(took) => format!("drained {took:.1?} after healing"),
             None => format!("NOT DRAINED within {DRAIN:?} of healing"),
         });
-        anyhow::Ok((inflicted, healed - begun, drained))
+        anyhow::Ok((inflicted, healed.saturating_sub(begun), drained))
     };
     let progress = async {
         loop {
@@ -159,7 +159,9 @@ async fn under_faults(
         let text = format!("not within {DRAIN:?} of healing, but later");
         checked.found("drained", "queues", text);
     }
-    Report::new(plan, folder, &records, inflicted, lasted, drained, checked)
+    Report::new(
+        plan, folder, &records, &inflicted, lasted, drained, &checked,
+    )
 }
 
 /// Lets every fault come in its time.

@@ -22,7 +22,7 @@ const SLOTS: usize = 16_384;
 const NODE_TIMEOUT: &str = "3000";
 /// How long a command of the run itself may take.
 const COMMAND: Duration = Duration::from_secs(3);
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub struct RedisNodes {
@@ -69,7 +69,7 @@ impl RedisNodes {
     }
 
     async fn join(&self, buses: &[u16]) -> anyhow::Result<()> {
-        for number in 0..NODES {
+        for (number, bus) in buses.iter().enumerate() {
             if number < MASTERS {
                 let (from, to) = (SLOTS * number / MASTERS, SLOTS * (number + 1) / MASTERS - 1);
                 let (from, to) = (from.to_string(), to.to_string());
@@ -77,7 +77,7 @@ impl RedisNodes {
                 self.ask::<()>(number, &own).await?;
             }
             let port = self.links[number].port().to_string();
-            let bus = buses[number].to_string();
+            let bus = bus.to_string();
             let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, &bus];
             self.ask::<()>(0, &meet).await?;
         }
@@ -105,7 +105,7 @@ impl RedisNodes {
             words[1..].iter().for_each(|word| {
                 command.arg(word);
             });
-            Ok::<T, redis::RedisError>(command.query_async(&mut connection).await?)
+            command.query_async::<T>(&mut connection).await
         };
         let answer = tokio::time::timeout(COMMAND, asked).await;
         let answer = answer.with_context(|| format!("redis-{node} does not answer"))?;

@@ -26,10 +26,10 @@ impl Report {
         plan: &Plan,
         folder: &Path,
         records: &[Record],
-        inflicted: Inflicted,
+        inflicted: &Inflicted,
         lasted: Duration,
         drained: Option<Duration>,
-        checked: Checked,
+        checked: &Checked,
     ) -> anyhow::Result<Self> {
         let mut findings = String::new();
         for finding in &checked.findings {
@@ -43,7 +43,7 @@ impl Report {
             lasted.as_secs_f64(),
             plan.shards
         );
-        for (name, figure) in figures(records, &inflicted, drained) {
+        for (name, figure) in figures(records, inflicted, drained) {
             line(&mut text, name, &figure);
         }
         for (name, figure) in &checked.figures {
@@ -51,7 +51,7 @@ impl Report {
         }
         text.push('\n');
         for (check, asserted) in CHECKS {
-            judge(&mut text, &checked, check, asserted);
+            judge(&mut text, checked, check, asserted);
         }
         text.push('\n');
         let count = checked.findings.len();

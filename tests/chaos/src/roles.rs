@@ -19,7 +19,7 @@ pub const ROLES: [&str; 5] = ["orchestrator", "projector", "worker", "webhooks",
 /// The instances of each role.
 pub const SIDES: [&str; 2] = ["a", "b"];
 /// How long a role may take until it is ready where the servers are well.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// How long a role may take to end after SIGTERM: its grace, and what its drain takes.
 const END: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(50);
@@ -73,13 +73,13 @@ impl Roles {
     }
 
     /// The numbers of both instances of a role.
-    pub fn both(&self, role: usize) -> [usize; 2] {
+    pub fn both(role: usize) -> [usize; 2] {
         [role, role + ROLES.len()]
     }
 
     /// The addresses of the APIs.
     pub fn apis(&self) -> Vec<String> {
-        let apis = self.both(ROLES.len() - 1);
+        let apis = Self::both(ROLES.len() - 1);
         let apis = apis.map(|number| format!("http://127.0.0.1:{}", self.all[number].http));
         apis.to_vec()
     }

@@ -55,7 +55,7 @@ async fn read_once(jetstream: &Context, name: &str) -> anyhow::Result<Vec<Stored
     let config = pull::Config {
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::None,
-        inactive_threshold: Duration::from_secs(60),
+        inactive_threshold: Duration::from_mins(1),
         memory_storage: true,
         num_replicas: 1,
         ..Default::default()

@@ -9,7 +9,7 @@ use crate::check::Checked;
 use crate::cluster::Cluster;
 
 /// How long a tool may take.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 /// How old work must be to be stuck.
 const STUCK_AFTER: &str = "30";
 

@@ -17,9 +17,13 @@ const RESETS: u32 = 4;
 
 async fn cut(cluster: &Cluster, aim: &Aim, what: &str, links: &[&Proxy]) {
     cluster.timeline.note(&format!("cut: {what}"));
-    links.iter().for_each(|link| link.cut());
+    for link in links {
+        link.cut();
+    }
     aim.hold().await;
-    links.iter().for_each(|link| link.heal());
+    for link in links {
+        link.heal();
+    }
 }
 
 fn one_role<'a>(cluster: &'a Cluster, aim: &mut Aim) -> &'a Role {
@@ -105,9 +109,13 @@ pub async fn slow(cluster: &Cluster, aim: &mut Aim) -> anyhow::Result<()> {
     cluster
         .timeline
         .note(&format!("slow {what}: {delay:?} in each direction"));
-    links.iter().for_each(|link| link.delay(delay));
+    for link in &links {
+        link.delay(delay);
+    }
     aim.hold().await;
-    links.iter().for_each(|link| link.heal());
+    for link in &links {
+        link.heal();
+    }
     Ok(())
 }
 

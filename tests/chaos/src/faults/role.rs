@@ -2,7 +2,8 @@ use rustix::process::Signal;
 
 use super::Aim;
 use crate::cluster::Cluster;
-use crate::roles::{ROLES, SIDES};
+use crate::process::Process;
+use crate::roles::{ROLES, Roles, SIDES};
 
 pub async fn kill(cluster: &Cluster, aim: &mut Aim) -> anyhow::Result<()> {
     let one = aim.one_of(cluster.roles.all.len());
@@ -11,7 +12,7 @@ pub async fn kill(cluster: &Cluster, aim: &mut Aim) -> anyhow::Result<()> {
 
 pub async fn kill_both(cluster: &Cluster, aim: &mut Aim) -> anyhow::Result<()> {
     let role = aim.one_of(ROLES.len());
-    kill_these(cluster, aim, &cluster.roles.both(role)).await
+    kill_these(cluster, aim, &Roles::both(role)).await
 }
 
 /// Every role of one side dies, as with its machine.
@@ -27,7 +28,7 @@ async fn kill_these(cluster: &Cluster, aim: &Aim, numbers: &[usize]) -> anyhow::
             .iter()
             .map(|number| &cluster.roles.all[*number].process)
     };
-    let names: Vec<&str> = processes().map(|process| process.name()).collect();
+    let names: Vec<&str> = processes().map(Process::name).collect();
     cluster
         .timeline
         .note(&format!("kill -9 of {}", names.join(", ")));
@@ -56,7 +57,7 @@ pub async fn stop(cluster: &Cluster, aim: &mut Aim) -> anyhow::Result<()> {
 /// A rolling restart of one role.
 pub async fn roll(cluster: &Cluster, aim: &mut Aim) -> anyhow::Result<()> {
     let role = aim.one_of(ROLES.len());
-    for number in cluster.roles.both(role) {
+    for number in Roles::both(role) {
         cluster.roles.roll(number).await?;
     }
     Ok(())
@@ -65,7 +66,7 @@ pub async fn roll(cluster: &Cluster, aim: &mut Aim) -> anyhow::Result<()> {
 /// A rolling restart of every role.
 pub async fn roll_all(cluster: &Cluster, _: &mut Aim) -> anyhow::Result<()> {
     for role in 0..ROLES.len() {
-        for number in cluster.roles.both(role) {
+        for number in Roles::both(role) {
             cluster.roles.roll(number).await?;
         }
     }

@@ -158,7 +158,7 @@ impl GroupCommit {
         // Other callers that are about to publish get into the same batch.
         tokio::task::yield_now().await;
         let gone = |_| {
-            Err(Refusal::Other(
+            Err(Refusal::Unanswered(
                 "the caller that published the batch was stopped".into(),
             ))
         };
@@ -232,7 +232,7 @@ impl GroupCommit {
                 Err(error) => {
                     tracing::debug!(%error, messages, "the broker refused a batch");
                     if !self.connection.is_connected() {
-                        return refuse(flight, &Refusal::Other(error.to_string()));
+                        return refuse(flight, &Refusal::Unanswered(error.to_string()));
                     }
                 }
             }
@@ -255,7 +255,9 @@ impl GroupCommit {
                         waiting.tell(Ok(Place { sequence, stored }));
                     }
                 }
-                Some(Err(error)) => return refuse(flight, &Refusal::Other(error.to_string())),
+                Some(Err(error)) => {
+                    return refuse(flight, &Refusal::Unanswered(error.to_string()));
+                }
                 None => {}
             }
         }

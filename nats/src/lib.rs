@@ -16,6 +16,7 @@ mod error;
 mod execute;
 mod feed;
 mod feed_reader;
+mod filled;
 #[cfg(test)]
 mod fits;
 mod follow;
@@ -26,6 +27,7 @@ mod log_reader;
 mod operations;
 mod packed;
 mod payloads;
+mod postponed;
 mod pull;
 mod quarantine;
 mod queues;
@@ -40,6 +42,8 @@ mod tasks;
 mod timers;
 mod topology;
 mod trace;
+mod unanswered;
+mod watch;
 
 pub use commit::Commit;
 pub use connection::{Connection, MINIMUM_SERVER, Options};
@@ -50,6 +54,7 @@ pub use error::Error;
 pub use execute::{Advanced, ExecuteError, Receipt};
 pub use feed::Feed;
 pub use feed_reader::FeedReader;
+pub use filled::Filled;
 pub use follow::{Follower, Notice};
 pub use inspect::{Extent, Position, Queued, TASKS_LOOKED_AT};
 pub use log::Log;
@@ -58,6 +63,7 @@ pub use operations::Operation;
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
+pub use postponed::Postponed;
 pub use pull::{Pull, PullOptions};
 pub use quarantine::{
     ALONE_MAX, Begun, ENDS_MAX, First, Mark, PANICS_MAX, Quarantine, Verdict, WAITING_MAX,

@@ -13,6 +13,7 @@ mod duplicates;
 mod early;
 mod failure;
 mod foreign;
+mod full_disk;
 mod golden;
 mod history;
 mod idempotency;

@@ -91,6 +91,7 @@ impl Context {
             documents: taken_in,
             pool,
             worker: own_worker,
+            ..
         } = in_process;
         let Config {
             references,

@@ -36,6 +36,7 @@ mod stuck;
 mod sync;
 mod time_out;
 mod trace;
+mod unconfirmed;
 mod waiting;
 mod walkthrough;
 mod webhooks;

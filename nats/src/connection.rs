@@ -66,7 +66,7 @@ pub struct Connection {
     pub(crate) jetstream: jetstream::Context,
     /// How long the broker may take to answer.
     pub(crate) request_timeout: Duration,
-    denied: Denied,
+    pub(crate) denied: Denied,
     /// How many servers were named.
     pub(crate) servers: usize,
     pub(crate) skew: Skew,

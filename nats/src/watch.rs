@@ -73,14 +73,16 @@ impl Connection {
         let log = Topology::log_stream(0);
         // A direct get of a message that no log has. A server that cannot answer it says so itself.
         let subject = format!("$JS.API.DIRECT.GET.{log}.requests.0.none");
-        let asking = self.client.request(subject, Bytes::new());
+        let asking = self.client.request(subject.clone(), Bytes::new());
         match tokio::time::timeout(SILENT_MAX, asking).await {
             Ok(Err(error)) if error.kind() == RequestErrorKind::TimedOut => {}
             Ok(_) => return false,
             Err(_) => {}
         }
         tokio::time::sleep(READ_GRACE).await;
-        self.is_connected() && self.heard() == heard && self.has_other_servers()
+        // The server says nothing to a question that it denies.
+        let is_denied = self.denied.publishing_to(&subject).is_some();
+        self.is_connected() && self.heard() == heard && self.has_other_servers() && !is_denied
     }
 
     /// How many messages and connections there were.

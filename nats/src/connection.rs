@@ -10,12 +10,17 @@ use bytes::Bytes;
 use crate::credentials::with_credentials;
 use crate::denied::Denied;
 use crate::error::{Refusal, refusal};
+use crate::unanswered::Unanswered;
+use crate::watch::Skew;
 use crate::{Error, account, size};
 
 /// The oldest server that has everything the topology needs: message schedules, atomic
 /// and fast batches, and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
+/// How long one server may take to connect. The client then tries the next one, so a server that
+/// says nothing keeps it from the others for this long at most.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a waiting caller checks whether a lost connection is back, or was replaced.
 const CONNECTED_LOOK: Duration = Duration::from_millis(20);
 /// How long the client may take to send buffered messages.
@@ -61,7 +66,11 @@ pub struct Connection {
     pub(crate) jetstream: jetstream::Context,
     /// How long the broker may take to answer.
     pub(crate) request_timeout: Duration,
-    denied: Denied,
+    pub(crate) denied: Denied,
+    /// How many servers were named.
+    pub(crate) servers: usize,
+    pub(crate) skew: Skew,
+    pub(crate) unanswered: Unanswered,
     /// The most unacked messages that a consumer may have, where the account has a limit.
     ack_pending: Option<i64>,
 }
@@ -79,11 +88,12 @@ impl Connection {
         let servers: Vec<ServerAddr> = servers
             .collect::<Result<_, _>>()
             .map_err(|error: std::io::Error| unreachable(error.to_string()))?;
+        let named = servers.len();
         let denied = Denied::default();
         let said = denied.clone();
         let connect = ConnectOptions::new()
             .name(&options.name)
-            .connection_timeout(options.connect_timeout)
+            .connection_timeout(options.connect_timeout.min(HANDSHAKE_TIMEOUT))
             .request_timeout(Some(options.request_timeout))
             .ping_interval(options.ping_interval)
             .subscription_capacity(65_536)
@@ -118,6 +128,9 @@ impl Connection {
             jetstream,
             request_timeout: options.request_timeout,
             denied,
+            servers: named,
+            skew: Skew::default(),
+            unanswered: Unanswered::default(),
             ack_pending: account::ack_pending(&account),
         })
     }

@@ -168,7 +168,7 @@ impl GroupCommit {
         // Other callers that are about to publish get into the same batch.
         tokio::task::yield_now().await;
         let gone = |_| {
-            Err(Refusal::Other(
+            Err(Refusal::Unanswered(
                 "this process ended before the broker answered".into(),
             ))
         };
@@ -257,7 +257,7 @@ impl Shared {
                 Err(error) => {
                     tracing::debug!(%error, messages, "the broker refused a batch");
                     if !self.connection.is_connected() {
-                        return refuse(flight, &Refusal::Other(error.to_string()));
+                        return refuse(flight, &Refusal::Unanswered(error.to_string()));
                     }
                 }
             }
@@ -280,7 +280,9 @@ impl Shared {
                         waiting.tell(Ok(Place { sequence, stored }));
                     }
                 }
-                Some(Err(error)) => return refuse(flight, &Refusal::Other(error.to_string())),
+                Some(Err(error)) => {
+                    return refuse(flight, &Refusal::Unanswered(error.to_string()));
+                }
                 None => {}
             }
         }

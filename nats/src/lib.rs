@@ -17,6 +17,7 @@ mod error;
 mod execute;
 mod feed;
 mod feed_reader;
+mod filled;
 #[cfg(test)]
 mod fits;
 mod flight;
@@ -30,6 +31,7 @@ mod operations;
 mod outline;
 mod packed;
 mod payloads;
+mod postponed;
 mod pull;
 mod quarantine;
 mod queue_content;
@@ -45,7 +47,9 @@ mod tasks;
 mod timers;
 mod topology;
 mod trace;
+mod unanswered;
 mod unknown_event;
+mod watch;
 
 pub use checkpoint::Checkpoint;
 pub use commit::Commit;
@@ -57,6 +61,7 @@ pub use error::Error;
 pub use execute::{Advanced, ExecuteError, Receipt};
 pub use feed::Feed;
 pub use feed_reader::FeedReader;
+pub use filled::Filled;
 pub use follow::{Follower, Notice};
 pub use holder::Holder;
 pub use inspect::{Extent, Position, Queued, TASKS_LOOKED_AT};
@@ -67,6 +72,7 @@ pub use outline::{Does, Outline};
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
+pub use postponed::Postponed;
 pub use pull::{Pull, PullOptions, Pulled};
 pub use quarantine::{
     ALONE_MAX, Begun, ENDS_MAX, First, Mark, PANICS_MAX, Quarantine, Verdict, WAITING_MAX,

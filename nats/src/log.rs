@@ -15,6 +15,11 @@ const UNSURE_RETRIES: u32 = 5;
 /// The pause before such a retry.
 const UNSURE_PAUSE: Duration = Duration::from_millis(5);
 
+/// How often a commit that must be there is looked for again at a replica that lags.
+const LAG_LOOKS: u32 = 25;
+/// The pause before such a look.
+const LAG_PAUSE: Duration = Duration::from_millis(20);
+
 /// All commits of all requests.
 #[derive(Clone)]
 pub struct Log {
@@ -43,6 +48,13 @@ impl Log {
     #[must_use]
     pub fn shards(&self) -> u8 {
         self.shards
+    }
+
+    /// How many commits in a row have had no answer lately, over a connection that stands. A broker
+    /// with a write error answers none until it is restarted.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.connection.unanswered.commits()
     }
 
     fn appending(&self, request: RequestId) -> &GroupCommit {
@@ -134,15 +146,26 @@ impl Log {
                 body: encoded.body.clone(),
             };
             let refused = match self.appending(request).publish(message).await {
-                Ok(place) => return Ok(Sequence::new(place.sequence)),
+                Ok(place) => {
+                    self.connection.unanswered.end();
+                    return Ok(Sequence::new(place.sequence));
+                }
                 Err(refused @ (Refusal::NotSent | Refusal::TooLarge { .. })) => {
                     return Err(Error::of_refusal(refused));
                 }
                 Err(refused) => refused,
             };
             // After a lost answer, the commit that is there may be this one.
-            if let Some(sequence) = Box::pin(self.find_own(request, expected, events)).await? {
-                return Ok(sequence);
+            let found = Box::pin(self.find_own(request, expected, events, &refused)).await;
+            let silent = matches!(refused, Refusal::Unanswered(_));
+            if silent && self.connection.is_connected() {
+                self.connection.unanswered.note();
+            }
+            match found {
+                Ok(Some(sequence)) => return Ok(sequence),
+                Ok(None) => {}
+                Err(_) if silent => return Err(Error::of_refusal(refused)),
+                Err(error) => return Err(error),
             }
             match refused {
                 Refusal::SequenceUnsure if unsure < UNSURE_RETRIES => {
@@ -181,8 +204,16 @@ impl Log {
         request: RequestId,
         expected: Sequence,
         events: &[Event],
+        refused: &Refusal,
     ) -> Result<Option<Sequence>, Error> {
-        let page = self.read_page(request, expected, 1).await?;
+        let mut page = self.read_page(request, expected, 1).await?;
+        // The broker said that a commit is there. A replica that lags has not got it yet.
+        let mut looked = 0;
+        while page.commits.is_empty() && *refused == Refusal::WrongSequence && looked < LAG_LOOKS {
+            looked += 1;
+            tokio::time::sleep(LAG_PAUSE).await;
+            page = self.read_page(request, expected, 1).await?;
+        }
         let first = page.commits.into_iter().next();
         Ok(first
             .filter(|commit| commit.events == events)

@@ -101,6 +101,23 @@ pub(crate) fn lifecycle(event: &str, id: RequestId) -> String {
     format!("lifecycle.{event}.{id}")
 }
 
+/// The subjects of the events that are due to be delivered again.
+pub(crate) const DUE: &str = "webhooks.due.>";
+/// The subjects of the events that wait for that.
+pub(crate) const POSTPONED: &str = "webhooks.postponed.>";
+
+/// The subject of an event that is due. An id is one token.
+pub(crate) fn due(request: Option<RequestId>, id: &str) -> String {
+    let request = request.map_or_else(|| "none".to_owned(), |request| request.to_string());
+    let token = id.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    format!("webhooks.due.{request}.{token}")
+}
+
+/// The subject of an event that is postponed until it is due.
+pub(crate) fn postponed(due: &str) -> String {
+    due.replacen("due", "postponed", 1)
+}
+
 /// The beginning of every dead letter's subject.
 pub(crate) const DEAD_LETTERS: &str = "dead-letters.";
 

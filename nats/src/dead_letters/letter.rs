@@ -116,7 +116,7 @@ impl Unread {
     #[must_use]
     pub fn can_be_put_back(&self) -> bool {
         let root = self.subject.split('.').next().unwrap_or_default();
-        matches!(root, "tasks" | "reports") && self.truncated.is_none()
+        matches!(root, "tasks" | "reports" | "webhooks") && self.truncated.is_none()
     }
 }
 

@@ -40,6 +40,13 @@ impl DeadLetters {
         Self { connection }
     }
 
+    /// The sequence of the last letter that was stored.
+    pub async fn last_sequence(&self) -> Result<u64, Error> {
+        let stream = self.connection.jetstream.get_stream(DEAD_LETTERS).await;
+        let stream = stream.map_err(Error::unavailable)?;
+        Ok(stream.cached_info().state.last_sequence)
+    }
+
     async fn stream(&self) -> Result<Stream<()>, Error> {
         let stream = self.connection.jetstream.get_stream_no_info(DEAD_LETTERS);
         stream.await.map_err(Error::unavailable)

@@ -15,6 +15,7 @@ mod payloads;
 mod quarantine;
 mod queue;
 mod queues;
+mod silent;
 mod stale;
 mod timers;
 mod topology;

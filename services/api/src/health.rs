@@ -60,8 +60,24 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
     let stopping = api.shutdown.is_soft();
     // Late and stopped views do not make the process unready: requests go on without them.
     let unprojected = found.oldest_unprojected.map(|age| age.as_secs());
-    let (dependencies, stopped) = (found.dependencies(), &found.stopped_views);
-    if found.has_dependencies() && !stopping {
+    let (mut dependencies, stopped) = (found.dependencies(), &found.stopped_views);
+    // Without room, submissions are refused, and everything else goes on.
+    let full = api.storage.reason();
+    let room = if full.is_empty() { "ok" } else { &full };
+    dependencies.insert("storage", room.to_owned());
+    let unanswered = api.log.unanswered();
+    if unanswered > 0 {
+        let said = format!(
+            "the last {unanswered} commits had no answer: if the disk of a NATS server was full, \
+             restart the server once there is room"
+        );
+        dependencies.insert("log", said);
+    }
+    if let Some(skew) = api.connection.clock_skew() {
+        let said = format!("this machine's clock is {skew:#} ahead of the broker's");
+        dependencies.insert("clock", said);
+    }
+    if found.has_dependencies() && unanswered == 0 && !stopping {
         let body = Health {
             status: "ready",
             dependencies: Some(dependencies),

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::Config;
 use crate::admission::Admission;
 use crate::http::sharing::Shared;
+use crate::storage::Storage;
 use crate::valuation::task_index::Indexes;
 use crate::valuation::waiters::Waiters;
 
@@ -34,6 +35,7 @@ pub struct Api {
     /// The memory for the bodies that are arriving.
     pub(crate) bodies: Shared,
     pub(crate) admission: Admission,
+    pub(crate) storage: Storage,
     pub(crate) payload_max_bytes: usize,
     /// Whether callbacks may lead to private addresses.
     pub(crate) private_callbacks: bool,
@@ -77,6 +79,7 @@ impl Api {
             waiters: Waiters::new(own.sync_waiters_max, own.event_streams_max),
             bodies: Shared::bytes(own.http_bodies_max_bytes, own.payload_max_bytes),
             admission: Admission::new(config),
+            storage: Storage::new(in_process.broker_folder, config.deployment.shards),
             payload_max_bytes: own.payload_max_bytes,
             private_callbacks: config.webhooks.webhook_allow_private,
             signs_callbacks: !config.webhooks.webhook_secret.is_empty(),

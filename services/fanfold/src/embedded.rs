@@ -18,6 +18,7 @@ pub struct EmbeddedServers {
     supervised: JoinSet<Result<(), servers::Error>>,
     stop: CancellationToken,
     staging: Option<Arc<Staging>>,
+    broker_folder: Option<PathBuf>,
     /// The folder that holds the file with the servers' addresses.
     written: Option<PathBuf>,
     /// Keeps the data folder locked for this process as long as its servers may run.
@@ -49,6 +50,7 @@ impl EmbeddedServers {
             let server = server.start().await?;
             server.url().clone_into(&mut settings.nats_url);
             servers.staging = server.staging();
+            servers.broker_folder = Some(data.join("nats"));
             servers.supervise(server);
             endpoints.nats_url = Some(settings.nats_url.clone());
         }
@@ -79,6 +81,11 @@ impl EmbeddedServers {
     /// The folder in which the NATS of this process stages batches.
     pub fn staging(&self) -> Option<Arc<Staging>> {
         self.staging.clone()
+    }
+
+    /// The data folder of the NATS of this process.
+    pub fn broker_folder(&self) -> Option<PathBuf> {
+        self.broker_folder.clone()
     }
 
     fn supervise(&mut self, server: Server) {

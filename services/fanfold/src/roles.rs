@@ -1,5 +1,6 @@
 //! The roles of one process.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -78,6 +79,7 @@ pub async fn start(
     role: Role,
     settings: &Settings,
     mut connection: Connection,
+    broker_folder: Option<PathBuf>,
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
@@ -92,6 +94,7 @@ pub async fn start(
         worker: role
             .includes(Role::Worker)
             .then(|| worker::name(&settings.worker)),
+        broker_folder,
     };
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
@@ -172,12 +175,16 @@ impl Part {
         })
     }
 
-    /// Runs a role, then waits for the commits that its callers left and flushes its connection.
+    /// Runs a role while its connection is watched, then waits for the commits that its callers left
+    /// and flushes the connection.
     async fn flushed(
         self,
         role: impl Future<Output = anyhow::Result<()>> + Send,
     ) -> anyhow::Result<()> {
-        let ran = role.await;
+        let ran = tokio::select! {
+            ran = role => ran,
+            never = self.connection.watch() => match never {},
+        };
         self.log.landed().await;
         self.connection.flush().await;
         ran

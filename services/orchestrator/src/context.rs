@@ -96,6 +96,7 @@ impl Context {
             documents: taken_in,
             pool,
             worker: own_worker,
+            ..
         } = in_process;
         let Config {
             references,

@@ -4,6 +4,7 @@
 mod address;
 mod callback;
 mod caught;
+mod disk;
 mod documents;
 mod endpoints;
 mod in_process;
@@ -18,6 +19,7 @@ mod task_types;
 pub use address::is_public;
 pub use callback::callback;
 pub use caught::caught;
+pub use disk::Disk;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
 pub use endpoints::{Endpoints, NoServer};
 pub use in_process::InProcess;

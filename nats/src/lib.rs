@@ -15,6 +15,7 @@ mod deployment;
 mod error;
 mod execute;
 mod feed;
+mod feed_check;
 mod feed_reader;
 #[cfg(test)]
 mod fits;

@@ -3,7 +3,7 @@
 
 use domain::request::{RequestId, Sequence};
 use jiff::Timestamp;
-use redis::AsyncCommands;
+use redis::{AsyncCommands, RedisResult};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Store, key};
@@ -28,7 +28,8 @@ impl Store {
         let id = view.request_id.to_string();
         let json = serde_json::to_string(view).map_err(|error| corrupt(&error))?;
         let mut connection = self.connection();
-        let _: bool = connection.hset_nx(key::STOPPED, id, json).await?;
+        let noted: RedisResult<bool> = connection.hset_nx(key::STOPPED, id, json).await;
+        noted.map_err(foreign)?;
         Ok(())
     }
 
@@ -42,12 +43,17 @@ impl Store {
     /// The stopped views.
     pub async fn stopped_views(&self) -> Result<Vec<StoppedView>, Error> {
         let mut connection = self.connection();
-        let stopped: Vec<String> = connection.hvals(key::STOPPED).await?;
+        let stopped: RedisResult<Vec<String>> = connection.hvals(key::STOPPED).await;
         stopped
+            .map_err(foreign)?
             .iter()
             .map(|json| serde_json::from_str(json).map_err(|error| corrupt(&error)))
             .collect()
     }
+}
+
+fn foreign(error: redis::RedisError) -> Error {
+    Error::of_key(key::STOPPED.to_owned(), error)
 }
 
 fn corrupt(error: &serde_json::Error) -> Error {

@@ -22,7 +22,28 @@ pub struct StoppedView {
     pub stopped_at: Timestamp,
 }
 
+impl StoppedView {
+    /// The reason of a view whose commit ended the process that projected it, again and again.
+    pub const CONVICTED: &str = "its projection ended the process again and again";
+
+    /// Whether folding the log of the request may end the process.
+    #[must_use]
+    pub fn is_convicted(&self) -> bool {
+        self.reason == Self::CONVICTED
+    }
+}
+
 impl Store {
+    /// The stop of the view of a request, if it is stopped.
+    pub async fn stopped_view(&self, request: RequestId) -> Result<Option<StoppedView>, Error> {
+        let mut connection = self.connection();
+        let json: RedisResult<Option<String>> =
+            connection.hget(key::STOPPED, request.to_string()).await;
+        let json = json.map_err(foreign)?;
+        json.map(|json| serde_json::from_str(&json).map_err(|error| corrupt(&error)))
+            .transpose()
+    }
+
     /// Notes that a view was stopped. An earlier note of the same view stands.
     pub async fn stop_view(&self, view: &StoppedView) -> Result<(), Error> {
         let id = view.request_id.to_string();

@@ -5,11 +5,13 @@ use std::slice;
 use domain::request::{RequestId, Sequence};
 use nats::{Commit, Delivery, Feed, UnreadableCommit};
 
+use projections::StoppedView;
+
 use crate::shard::Shard;
 use crate::{Error, feed};
 
 /// Why a view is stopped if its projection ended the process.
-const CONVICTED: &str = "its projection ended the process again and again";
+const CONVICTED: &str = StoppedView::CONVICTED;
 
 /// The outputs to make from commits.
 #[derive(Clone, Copy, PartialEq, Eq)]

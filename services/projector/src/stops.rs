@@ -43,7 +43,10 @@ impl Stops {
             reason: reason.to_string(),
             stopped_at: Timestamp::now(),
         };
-        if let Err(error) = self.store.stop_view(&view).await {
+        let known = self.stopped.contains(&request);
+        if let Err(error) = self.store.stop_view(&view).await
+            && !known
+        {
             tracing::debug!(%request, %error, "a stopped view is noted later");
             self.unsaved.push(view);
         }

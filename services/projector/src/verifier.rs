@@ -170,8 +170,7 @@ impl Verifier {
 
     /// Compares the view and the events of a request with its log, and mends what differs.
     async fn verify(&mut self, request: RequestId) -> Result<(), Error> {
-        let stopped = self.store.stopped_views().await?;
-        if stopped.iter().any(|view| view.request_id == request) {
+        if self.store.stopped_view(request).await?.is_some() {
             return Ok(());
         }
         // Asked before the log is read: what the log has up to here is due in both outputs.

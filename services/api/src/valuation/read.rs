@@ -56,7 +56,6 @@ impl Api {
             Ok(_) => {}
             Err(error) => tracing::warn!(%request, %error, "its view cannot be read; folding"),
         }
-        self.may_be_folded(request).await?;
         let (looks, pause) = CATCH_UP;
         let mut found = Sequence::NONE;
         for _ in 0..looks {
@@ -130,17 +129,6 @@ impl Api {
             tracing::debug!(%request, %error, "the projector is not told of a doubtful view");
         }
         true
-    }
-
-    /// Refuses to fold the log of a request that ended the projector, as far as Redis knows of it.
-    async fn may_be_folded(&self, request: RequestId) -> Result<(), Problem> {
-        match self.store.stopped_view(request).await {
-            Ok(Some(stopped)) if stopped.is_convicted() => {
-                let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, "history-unreadable");
-                Err(Problem::new(status, code, stopped.reason).of(request))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The error for a request that was not found: 404 only where the leader of the log has nothing

@@ -16,6 +16,7 @@ mod deployment;
 mod error;
 mod execute;
 mod feed;
+mod feed_check;
 mod feed_reader;
 mod filled;
 #[cfg(test)]

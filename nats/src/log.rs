@@ -86,6 +86,22 @@ impl Log {
         read::commits(&self.connection, &self.stream(request), request, after).await
     }
 
+    /// All commits of a request up to the one that its leader names as the last. A server that lags
+    /// is an error that a retry may cure.
+    pub async fn read_whole(&self, request: RequestId) -> Result<Vec<Commit>, Error> {
+        let last = self.last_sequence(request).await?;
+        let commits = self.read(request, Sequence::NONE).await?;
+        let read = commits
+            .last()
+            .map_or(Sequence::NONE, |commit| commit.sequence);
+        if read >= last {
+            return Ok(commits);
+        }
+        Err(Error::Unavailable(format!(
+            "the server that answers has request {request} up to {read}, and not yet {last}"
+        )))
+    }
+
     /// The first commits of a request after sequence `after`: at most `limit` of them, and fewer
     /// where they are large.
     pub async fn read_page(

@@ -1,9 +1,9 @@
 //! Reading a range of the log in order, without leaving a consumer behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, pull};
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -12,12 +12,19 @@ use crate::{Commit, Connection, Delivery, Error, LogReader, Outline, Topology, s
 
 /// How long the broker may take to send the next commit of a range.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a range waits for a server that has its last commit. A server that lags, or that has
+/// just lost the lead, gives an earlier end.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause before the end of the log is asked for again.
+const END_PAUSE: Duration = Duration::from_millis(50);
 
 /// The commits of a shard between two sequences, in order.
 pub struct Scan {
     stream: Stream,
     consumer: String,
     messages: Option<pull::Ordered>,
+    /// The next sequence of the range, where it is known.
+    next: Option<Sequence>,
     end: Sequence,
 }
 
@@ -42,7 +49,9 @@ impl Scan {
         Self::open_at(connection, shard, Start::Sequence(from), to).await
     }
 
-    /// Opens the range from `start` to sequence `to`, which is included.
+    /// Opens the range from `start` to sequence `to`, which is included. `Sequence::MAX` stands for
+    /// the present end. A range whose end is missing at the server that answers is an error that a
+    /// retry may cure, so that a range that was read to its end is whole.
     pub async fn open_at(
         connection: &Connection,
         shard: u8,
@@ -70,16 +79,16 @@ impl Scan {
         to: Sequence,
         headers_only: bool,
     ) -> Result<Self, Error> {
-        let stream = connection
-            .jetstream
-            .get_stream(Topology::log_stream(shard))
-            .await
-            .map_err(Error::unavailable)?;
+        let stream = up_to(connection, shard, to).await?;
         let state = stream.cached_info().state.clone();
         let mut scan = Self {
             stream,
             consumer: String::new(),
             messages: None,
+            next: match start {
+                Start::Sequence(from) => Some(from.max(Sequence::FIRST)),
+                Start::Time(_) => None,
+            },
             end: to.min(Sequence::new(state.last_sequence)),
         };
         let nothing = match start {
@@ -101,6 +110,12 @@ impl Scan {
         scan.consumer.clone_from(&consumer.cached_info().name);
         scan.messages = Some(consumer.messages().await.map_err(Error::unavailable)?);
         Ok(scan)
+    }
+
+    /// The last sequence of the range.
+    #[must_use]
+    pub fn end(&self) -> Sequence {
+        self.end
     }
 
     /// Reads the next commits, at most `limit`; `None` at the end of the range.
@@ -143,6 +158,11 @@ impl Scan {
                 .map_err(Error::unavailable)?;
             let delivery = Delivery::new(message);
             let sequence = Sequence::new(delivery.place()?.sequence);
+            if let Some(next) = self.next.replace(sequence.next())
+                && sequence > next
+            {
+                check_gap(&self.stream, next, sequence).await?;
+            }
             if sequence <= self.end {
                 deliveries.push(delivery);
             }
@@ -187,6 +207,40 @@ impl Scan {
     }
 }
 
+/// Checks that age alone has removed the commits between two sequences.
+async fn check_gap(stream: &Stream, next: Sequence, found: Sequence) -> Result<(), Error> {
+    let info = stream.get_info().await.map_err(Error::unavailable)?;
+    if info.state.first_sequence >= found.get() {
+        return Ok(());
+    }
+    Err(Error::Unavailable(format!(
+        "the server that reads the log lacks commits {next} to {}",
+        found.before()
+    )))
+}
+
+/// The stream of a shard, as a server that has commit `to` describes it.
+async fn up_to(connection: &Connection, shard: u8, to: Sequence) -> Result<Stream, Error> {
+    let begun = Instant::now();
+    loop {
+        let stream = connection
+            .jetstream
+            .get_stream(Topology::log_stream(shard))
+            .await
+            .map_err(Error::unavailable)?;
+        let last = Sequence::new(stream.cached_info().state.last_sequence);
+        if last >= to || to == Sequence::MAX {
+            return Ok(stream);
+        }
+        if begun.elapsed() >= END_TIMEOUT {
+            return Err(Error::Unavailable(format!(
+                "the server that answers has the log up to {last}, and not yet {to}"
+            )));
+        }
+        tokio::time::sleep(END_PAUSE).await;
+    }
+}
+
 fn policy(start: Start) -> Result<DeliverPolicy, Error> {
     Ok(match start {
         Start::Sequence(from) => DeliverPolicy::ByStartSequence {
@@ -223,6 +277,20 @@ impl UnreadableCommit {
 }
 
 impl Connection {
+    /// Whether a shard has the commit at a sequence, as its leader says.
+    pub async fn has_commit(&self, shard: u8, sequence: Sequence) -> Result<bool, Error> {
+        let stream = self
+            .jetstream
+            .get_stream_no_info(Topology::log_stream(shard))
+            .await
+            .map_err(Error::unavailable)?;
+        match stream.get_raw_message(sequence.get()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
+            Err(error) => Err(Error::unavailable(error)),
+        }
+    }
+
     /// The sequence up to which a reader of a shard's log has acked.
     pub async fn acked(&self, shard: u8, reader: LogReader) -> Result<Sequence, Error> {
         let consumer: PullConsumer = self

@@ -1,66 +1,109 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::try_join_all;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::cluster::ClusterClientBuilder;
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
-use redis::{Cmd, Pipeline, RedisFuture, Value};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use tokio::sync::OnceCell;
 
 use crate::Error;
+use crate::circuit::{Circuit, Circuits, TRY_TIMEOUT, Way, key_of};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long Redis may take to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a lost connection is tried again at once. Each later call tries again.
+const RETRIES: usize = 1;
 /// The longest pause before the client tries a lost connection again.
-const RECONNECT_MAX_DELAY: Duration = Duration::from_secs(1);
+const RECONNECT_MAX_DELAY: Duration = Duration::from_millis(200);
 
 /// A connection to a Redis server, or to a Redis Cluster where several URLs are given. Clones share
-/// the connection, and it reconnects by itself.
+/// the connection, and it reconnects by itself. Where Redis does not answer, further calls fail at
+/// once for a moment.
 #[derive(Clone)]
-pub struct Connection(Inner);
+pub struct Connection {
+    inner: Inner,
+    circuits: Arc<Circuits>,
+}
 
 #[derive(Clone)]
 enum Inner {
     Single(ConnectionManager),
-    Cluster(ClusterConnection),
+    Cluster(Arc<Cluster>),
+}
+
+/// A cluster, which is connected to at the first call.
+struct Cluster {
+    client: ClusterClient,
+    connection: OnceCell<ClusterConnection>,
+}
+
+impl Cluster {
+    async fn get(&self) -> RedisResult<ClusterConnection> {
+        let connecting = self
+            .connection
+            .get_or_try_init(|| self.client.get_async_connection());
+        Ok(connecting.await?.clone())
+    }
 }
 
 impl Connection {
     /// Connects to one URL, or to a cluster. For a cluster, the URLs of several nodes are separated
     /// by commas.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let opening = tokio::time::timeout(CONNECT_TIMEOUT, Self::connect(url));
-        let opened = opening
-            .await
-            .unwrap_or_else(|_| Err(Error::Unavailable(format!("waited {CONNECT_TIMEOUT:?}"))));
-        opened.map_err(|error| {
-            let place = url.rsplit('@').next().unwrap_or(url);
-            let (Error::Unavailable(reason)
-            | Error::Refused(reason)
-            | Error::Corrupt { reason, .. }) = error;
-            Error::Unavailable(format!(
-                "no server answers at {place} ({reason}): start one, or set REDIS_URL"
-            ))
-        })
+        let connection = Self::at(url).map_err(|error| absent(url, error))?;
+        let answered = tokio::time::timeout(CONNECT_TIMEOUT, connection.ping()).await;
+        answered
+            .unwrap_or_else(|_| Err(Error::Unavailable(format!("waited {CONNECT_TIMEOUT:?}"))))
+            .map_err(|error| absent(url, error))?;
+        Ok(connection)
     }
 
-    async fn connect(url: &str) -> Result<Self, Error> {
+    /// Connects like [`Self::open`], and also where Redis does not answer yet: then at the first call
+    /// that finds it.
+    pub async fn open_or_later(url: &str) -> Result<Self, Error> {
+        let connection = Self::at(url).map_err(|error| absent(url, error))?;
+        let answered = tokio::time::timeout(CONNECT_TIMEOUT, connection.ping()).await;
+        if let Ok(Err(error)) = answered {
+            let error = absent(url, error);
+            tracing::warn!(%error, "this process begins without Redis");
+        }
+        Ok(connection)
+    }
+
+    /// The connection, which is made at the first call. Needs a URL that can be read.
+    fn at(url: &str) -> Result<Self, Error> {
         let urls: Vec<&str> = url.split(',').map(str::trim).collect();
         if urls.len() > 1 {
             let client = ClusterClientBuilder::new(urls)
+                .connection_timeout(RESPONSE_TIMEOUT)
                 .response_timeout(RESPONSE_TIMEOUT)
                 .build()?;
-            let connection = client.get_async_connection().await?;
-            return Ok(Self(Inner::Cluster(connection)));
+            let cluster = Cluster {
+                client,
+                connection: OnceCell::new(),
+            };
+            return Ok(Self {
+                inner: Inner::Cluster(Arc::new(cluster)),
+                circuits: Arc::new(Circuits::of_cluster()),
+            });
         }
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_number_of_retries(RETRIES)
             .set_max_delay(RECONNECT_MAX_DELAY);
-        let manager = ConnectionManager::new_with_config(redis::Client::open(url)?, config).await?;
-        Ok(Self(Inner::Single(manager)))
+        let client = redis::Client::open(url)?;
+        let manager = ConnectionManager::new_lazy_with_config(client, config)?;
+        Ok(Self {
+            inner: Inner::Single(manager),
+            circuits: Arc::new(Circuits::of_server()),
+        })
     }
 
     /// Whether Redis answers now.
@@ -72,13 +115,14 @@ impl Connection {
 
     /// The servers that hold keys: one, or the primaries of the cluster.
     pub(crate) async fn nodes(&self) -> Result<Vec<Node>, Error> {
-        let Inner::Cluster(connection) = &self.0 else {
+        let Inner::Cluster(cluster) = &self.inner else {
             return Ok(vec![Node::Only]);
         };
+        let mut connection = cluster.get().await?;
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
         // Each range of slots: its first slot, its last slot, its primary, and its replicas.
-        let slots: Vec<Vec<Value>> = slots.query_async(&mut connection.clone()).await?;
+        let slots: Vec<Vec<Value>> = slots.query_async(&mut connection).await?;
         let mut nodes = Vec::new();
         for primary in slots
             .into_iter()
@@ -97,16 +141,18 @@ impl Connection {
 
     /// Sends one server a command that no key routes.
     pub(crate) async fn ask(&self, node: &Node, command: Cmd) -> Result<Value, Error> {
-        match (self.0.clone(), node) {
-            (Inner::Cluster(mut connection), Node::Of(host, port)) => {
+        match (self.inner.clone(), node) {
+            (Inner::Cluster(cluster), Node::Of(host, port)) => {
                 let node = SingleNodeRoutingInfo::ByAddress {
                     host: host.clone(),
                     port: *port,
                 };
                 let routing = RoutingInfo::SingleNode(node);
+                let mut connection = cluster.get().await?;
                 Ok(connection.route_command(command, routing).await?)
             }
-            (Inner::Cluster(mut connection), Node::Only) => {
+            (Inner::Cluster(cluster), Node::Only) => {
+                let mut connection = cluster.get().await?;
                 Ok(connection.req_packed_command(&command).await?)
             }
             (Inner::Single(mut connection), _) => {
@@ -130,43 +176,102 @@ fn unreadable(error: redis::ParsingError) -> Error {
     Error::Unavailable(format!("its slots cannot be read: {error}"))
 }
 
-/// Sends each command of a pipeline to the server that has its key. A cluster takes no pipeline
-/// whose keys are not all in one slot. No pipeline here is a transaction, which could not be split.
-async fn each(
-    connection: &ClusterConnection,
-    pipeline: &Pipeline,
-) -> redis::RedisResult<Vec<Value>> {
-    let answers = pipeline.cmd_iter().map(|command| {
-        let mut connection = connection.clone();
-        async move { connection.req_packed_command(command).await }
-    });
-    try_join_all(answers).await
+/// The error of a server that does not answer when a process begins.
+fn absent(url: &str, error: Error) -> Error {
+    let place = url.rsplit('@').next().unwrap_or(url);
+    let reason = match error {
+        Error::Unavailable(reason) | Error::Refused(reason) | Error::Corrupt { reason, .. } => {
+            reason
+        }
+        Error::Foreign { key } => key,
+    };
+    Error::Unavailable(format!(
+        "no server answers at {place} ({reason}): start one, or set REDIS_URL"
+    ))
+}
+
+impl Inner {
+    /// Sends a command to the server that has its key.
+    async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Single(manager) => manager.clone().req_packed_command(command).await,
+            Self::Cluster(cluster) => {
+                let mut connection = cluster.get().await?;
+                connection.req_packed_command(command).await
+            }
+        }
+    }
+
+    /// Whether the server that has this key answers soon.
+    async fn answers(&self, key: Option<&[u8]>) -> RedisResult<()> {
+        let question = match key {
+            Some(key) => redis::cmd("EXISTS").arg(key).clone(),
+            None => redis::cmd("PING"),
+        };
+        let answer = tokio::time::timeout(TRY_TIMEOUT, self.ask(&question)).await;
+        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+        answer.unwrap_or_else(|_| Err(late().into())).map(|_| ())
+    }
+
+    /// Makes a call under the circuit of a key.
+    async fn under<T>(
+        &self,
+        circuit: Option<&Circuit>,
+        key: Option<&[u8]>,
+        call: impl Future<Output = RedisResult<T>>,
+    ) -> RedisResult<T> {
+        let Some(circuit) = circuit else {
+            return call.await;
+        };
+        if let Way::Try = circuit.admit()? {
+            let answered = Box::pin(self.answers(key)).await;
+            circuit.note(&answered);
+            answered?;
+        }
+        let ended = call.await;
+        circuit.note(&ended);
+        ended
+    }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match &mut self.0 {
-            Inner::Single(connection) => connection.req_packed_command(cmd),
-            Inner::Cluster(connection) => connection.req_packed_command(cmd),
-        }
+        let key = key_of(cmd);
+        let circuit = self.circuits.of(key);
+        self.inner.under(circuit, key, self.inner.ask(cmd)).boxed()
     }
 
+    /// A cluster takes no pipeline whose keys are not all in one slot, so each command goes to the
+    /// server that has its key. No pipeline here is a transaction, which could not be split.
     fn req_packed_commands<'a>(
         &'a mut self,
         cmd: &'a Pipeline,
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match &mut self.0 {
-            Inner::Single(connection) => connection.req_packed_commands(cmd, offset, count),
-            Inner::Cluster(connection) => Box::pin(each(connection, cmd)),
+        let this = &*self;
+        match &this.inner {
+            Inner::Single(manager) => {
+                let mut manager = manager.clone();
+                let call = async move { manager.req_packed_commands(cmd, offset, count).await };
+                let key = cmd.cmd_iter().next().and_then(key_of);
+                this.inner.under(this.circuits.of(None), key, call).boxed()
+            }
+            Inner::Cluster(_) => {
+                let answers = cmd.cmd_iter().map(|command| {
+                    let key = key_of(command);
+                    let circuit = this.circuits.of(key);
+                    this.inner.under(circuit, key, this.inner.ask(command))
+                });
+                try_join_all(answers).boxed()
+            }
         }
     }
 
     fn get_db(&self) -> i64 {
-        match &self.0 {
-            Inner::Single(connection) => connection.get_db(),
-            Inner::Cluster(connection) => connection.get_db(),
+        match &self.inner {
+            Inner::Single(manager) => manager.get_db(),
+            Inner::Cluster(_) => 0,
         }
     }
 }

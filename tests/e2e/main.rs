@@ -26,6 +26,7 @@ mod overload;
 mod own_servers;
 mod poison;
 mod problems;
+mod projector;
 mod queues;
 mod readme;
 mod recipes;

@@ -15,6 +15,7 @@ mod payloads;
 mod quarantine;
 mod queue;
 mod queues;
+mod scan;
 mod silent;
 mod stale;
 mod timers;

@@ -1,14 +1,14 @@
 //! The request of an idempotency key: the key of the submission, with the id as its value.
 
 use domain::request::RequestId;
-use redis::{Pipeline, Script};
+use redis::{AsyncCommands, Pipeline, Script};
 
 use super::Part;
 use crate::check::Differences;
 use crate::read::Answers;
 use crate::view::View;
 use crate::write::{Change, Write};
-use crate::{Error, script};
+use crate::{Error, Store, script};
 
 pub(crate) struct Idempotency;
 
@@ -60,5 +60,22 @@ impl Part for Idempotency {
 
     fn prefix_of_lookups(&self) -> Option<&'static str> {
         Some(PREFIX)
+    }
+}
+
+impl Store {
+    /// Deletes the idempotency key of a request, as its view names it.
+    pub(crate) async fn remove_idempotency(&self, request: RequestId) -> Result<(), Error> {
+        let Some(name) = self.idempotency_key(request).await? else {
+            return Ok(());
+        };
+        let mut connection = self.connection();
+        let key = format!("{PREFIX}{name}");
+        let found: Option<String> = connection.get(&key).await?;
+        // Another request may have the name by now.
+        if found == Some(request.to_string()) {
+            let _: i64 = connection.del(key).await?;
+        }
+        Ok(())
     }
 }

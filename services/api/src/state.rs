@@ -1,10 +1,13 @@
 use std::time::Duration;
 
+use domain::request::RequestId;
 use nats::{Connection, Log, Payloads};
 use operations::Operations;
 use projections::Store;
+use quick_cache::sync::Cache;
 use runtime::{InProcess, Pool, Shutdown};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::Config;
 use crate::admission::Admission;
@@ -21,6 +24,9 @@ const LOOKING_MAX: usize = 4;
 /// How many task documents may be in memory at once, from the fetch to the end of the answer; others
 /// get 503. One caller may have half of them.
 const TASK_DOCUMENTS_MAX: usize = 16;
+
+/// How many running requests are remembered whose views were checked.
+const CHECKED_MAX: usize = 100_000;
 
 /// The state that all routes share.
 pub struct Api {
@@ -51,6 +57,8 @@ pub struct Api {
     pub(crate) task_documents: Shared,
     /// The task indexes of recently read requests.
     pub(crate) indexes: Indexes,
+    /// When the views of running requests were last found to be where the log is.
+    pub(crate) checked: Cache<RequestId, Instant>,
     /// The permits to read a range of the log.
     pub(crate) scanning: Semaphore,
 }
@@ -92,6 +100,7 @@ impl Api {
             looking: Semaphore::new(LOOKING_MAX),
             task_documents: Shared::bytes(TASK_DOCUMENTS_MAX, 1),
             indexes: Indexes::new(),
+            checked: Cache::new(CHECKED_MAX),
             connection,
             log,
             store,

@@ -43,7 +43,8 @@ async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> 
 }
 
 async fn views(settings: &Settings) -> anyhow::Result<Store> {
-    let connection = projections::Connection::open(&settings.connections.redis_url).await?;
+    let connection =
+        projections::Connection::open_or_later(&settings.connections.redis_url).await?;
     let keep = settings.deployment.request_ttl;
     Ok(Store::new(connection, keep))
 }

@@ -125,7 +125,10 @@ impl Api {
     async fn folded(&self, id: RequestId) -> Result<View, Problem> {
         let last = self.log.last_sequence(id).await?;
         let view = self.view(id, last).await?;
-        view.ok_or_else(|| Problem::unknown(id))
+        match view {
+            Some(view) => Ok(view),
+            None => Err(self.not_found(id).await),
+        }
     }
 }
 

@@ -38,7 +38,9 @@ settings! {
         tasks_max_bytes: i64 as Bytes = "TASKS_MAX_BYTES", "512 MiB", "Memory that the broker may use for waiting tasks. Above it, tasks wait in the log.";
         result_max_bytes: usize as Positive<Bytes> = "RESULT_MAX_BYTES", "10 MiB", "Size of the largest result of a task; at most 256 MiB.";
     }
-    limits {}
+    limits {
+        verify_requests_per_hour: u32 as Whole<u32> = "VERIFY_REQUESTS_PER_HOUR", "3600", "Number of requests that a projector compares with the log in an hour, in each shard, to mend views and the feed.";
+    }
     /// The configuration of the HTTP API.
     api: ApiConfig for Api {
         enable_http: bool as Flag = "ENABLE_HTTP", "true", "Whether the API listens on HTTP.";

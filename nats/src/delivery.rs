@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Does, Error, LogReader, Outline, Topology, commit, subject, tasks, trace};
+use crate::{
+    Commit, Connection, Does, Error, LogReader, Outline, Topology, commit, subject, tasks, trace,
+};
 
 /// How long one pull waits at the broker; well below [`Topology::takeover_after`].
 const PULL_EXPIRY: Duration = Duration::from_secs(2);

@@ -56,7 +56,11 @@ impl Connection {
     async fn restore(&self, stream: &str, config: pull::Config) -> Result<(), Error> {
         let name = config.durable_name.clone().unwrap_or_default();
         if self.consumer_info(stream, &name).await?.is_none() {
-            tracing::warn!(stream, consumer = name, "a consumer was deleted and is created again");
+            tracing::warn!(
+                stream,
+                consumer = name,
+                "a consumer was deleted and is created again"
+            );
             declare_consumer(self, stream, config).await?;
         }
         Ok(())

@@ -103,8 +103,14 @@ mod tests {
         content.take_in(&format!("reports.5.{id}.due.0.7.1"));
         content.take_in(&format!("reports.5.{id}.0.9"));
         assert_eq!(content.request_timers, [Run::FIRST, Run::new(2)].into());
-        assert_eq!(content.group_timers, [(GroupIndex::new(3), Run::new(1))].into());
-        assert_eq!(content.tasks, [(GroupIndex::FIRST, TaskNumber::new(7))].into());
+        assert_eq!(
+            content.group_timers,
+            [(GroupIndex::new(3), Run::new(1))].into()
+        );
+        assert_eq!(
+            content.tasks,
+            [(GroupIndex::FIRST, TaskNumber::new(7))].into()
+        );
         assert_eq!(content.outcomes, 1);
     }
 }

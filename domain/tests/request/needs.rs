@@ -12,7 +12,10 @@ fn task(task: u32) -> Need {
 
 #[test]
 fn a_request_without_a_group_needs_its_timer_and_its_next_step() {
-    assert_eq!(needs_after([received()]), [Need::RequestTimer, Need::NextStep]);
+    assert_eq!(
+        needs_after([received()]),
+        [Need::RequestTimer, Need::NextStep]
+    );
 }
 
 #[test]
@@ -45,5 +48,8 @@ fn a_redriven_group_whose_results_all_came_late_needs_its_next_step() {
 
 #[test]
 fn an_ended_request_needs_nothing() {
-    assert_eq!(needs_after([received(), started(0, 1), failed(unreadable())]), []);
+    assert_eq!(
+        needs_after([received(), started(0, 1), failed(unreadable())]),
+        []
+    );
 }

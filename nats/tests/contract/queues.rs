@@ -4,8 +4,8 @@ use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use domain::request::{GroupIndex, Payload, TaskId, TaskNumber};
 use harness::{NatsCluster, World};
 use nats::{
-    Attempts, Connection, Deliveries, Pull, PullOptions, Queues, QueuesState, Stored, TaskMessage, Tasks,
-    Topology,
+    Attempts, Connection, Deliveries, Pull, PullOptions, Queues, QueuesState, Stored, TaskMessage,
+    Tasks, Topology,
 };
 
 use crate::{connect, new_id};
@@ -77,7 +77,11 @@ async fn instances_that_look_at_once_see_the_same_loss() {
     delete(&world, "TASKS").await;
     let looks = futures::future::join_all((0..8).map(|_| queues.look())).await;
     let last = queues.look().await.unwrap();
-    assert!(looks.iter().any(|look| look.as_ref().is_ok_and(|look| *look == last)));
+    assert!(
+        looks
+            .iter()
+            .any(|look| look.as_ref().is_ok_and(|look| *look == last))
+    );
 }
 
 #[tokio::test]

@@ -88,8 +88,14 @@ async fn a_timer_that_is_set_late_for_an_earlier_run_replaces_no_timer_of_a_late
     let content = connection.queue_content(id).await.unwrap();
     assert_eq!(content.messages, 6);
     assert_eq!(content.request_timers, [Run::FIRST, later].into());
-    assert_eq!(content.group_timers, [(group, Run::FIRST), (group, later)].into());
-    timers.clear_group(id, (group, Run::FIRST), None).await.unwrap();
+    assert_eq!(
+        content.group_timers,
+        [(group, Run::FIRST), (group, later)].into()
+    );
+    timers
+        .clear_group(id, (group, Run::FIRST), None)
+        .await
+        .unwrap();
     timers.clear_request(id, Run::FIRST, None).await.unwrap();
     let content = connection.queue_content(id).await.unwrap();
     assert_eq!(content.request_timers, [later].into());

@@ -197,7 +197,10 @@ async fn next(
     let by_chance = chance(made.id, told.attempt);
     let delay = policy.and_then(|policy| policy.delay(failed, &told.fault.code, retry, by_chance));
     if let Some(delay) = delay {
-        return Ok((told, Next::DispatchAt(after(outcome, delay.max(AGAIN_AFTER)))));
+        return Ok((
+            told,
+            Next::DispatchAt(after(outcome, delay.max(AGAIN_AFTER))),
+        ));
     }
     let letter = DeadLetter {
         task: made.id,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use domain::request::{
     Command, DISPATCHED_AT_ONCE, GroupIndex, Rejection, RequestId, Rules, Run, Sequence,
 };
+use jiff::Timestamp;
 use nats::{
     Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Quarantine, Receipt, Tasks,
     Timers,
 };
-use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use runtime::{Documents, InProcess, Pool, TaskTypes, Wrong};
 use tokio::sync::Mutex;

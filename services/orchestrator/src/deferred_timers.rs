@@ -254,7 +254,9 @@ async fn set(timers: &Timers, wanted: Wanted) -> Result<(), Error> {
     match wanted.timer {
         Timer::Group(request, group, run) => {
             let group = (group, run);
-            timers.set_group(request, group, wanted.deadline, wanted.due).await
+            timers
+                .set_group(request, group, wanted.deadline, wanted.due)
+                .await
         }
         Timer::Request(request, run) => timers.set_request(request, run, wanted.due).await,
     }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::request::{
-    Attempt, Effect, Event, RequestId, Run, Sequence, TaskId, react,
-};
+use domain::request::{Attempt, Effect, Event, RequestId, Run, Sequence, TaskId, react};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use nats::Commit;

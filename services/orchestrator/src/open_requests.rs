@@ -108,7 +108,11 @@ impl OpenRequests {
         let mut shard = self.shard(shard);
         shard.known = shard.known.max(checkpoint.from.before());
         for request in &checkpoint.unreadable {
-            let open = Open::new(checkpoint.from, now);
+            // The next look finds its last commit.
+            let open = Open {
+                heard: Sequence::NONE,
+                ..Open::new(checkpoint.from, now)
+            };
             shard.requests.entry(*request).or_insert(open);
         }
         shard.close_gap();
@@ -159,7 +163,11 @@ impl OpenRequests {
     /// Forgets a request that had ended at commit `at`, unless a later commit is known.
     pub fn ended(&self, shard: u8, request: RequestId, at: Sequence) {
         let mut shard = self.shard(shard);
-        if shard.requests.get(&request).is_some_and(|open| open.heard <= at) {
+        if shard
+            .requests
+            .get(&request)
+            .is_some_and(|open| open.heard <= at)
+        {
             shard.requests.remove(&request);
         }
     }

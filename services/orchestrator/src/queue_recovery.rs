@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use nats::{Commit, QueueContent};
 use tokio::sync::mpsc;
 
-use crate::context::Context;
 use crate::contain::{self, End};
+use crate::context::Context;
 use crate::deferred_timers::Timer;
 use crate::error::Error;
 use crate::{advance, dispatch};
@@ -93,6 +93,8 @@ struct Missing {
     /// The running group, and its deadline as the log has it.
     group: Option<(GroupIndex, Timestamp)>,
     needs: Vec<Need>,
+    /// Whether this instance holds a timer that is not yet set.
+    held: bool,
 }
 
 async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
@@ -113,35 +115,37 @@ async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
         missing(context, lost, now, &content)
     };
     if missing.needs.is_empty() {
-        return Ok(match content.outcomes {
-            0 => Found::Whole(content.messages),
-            _ => Found::Moving(lost.sequence),
+        // A timer that this instance still holds is in no queue yet.
+        let moving = content.outcomes > 0 || missing.held;
+        return Ok(if moving {
+            Found::Moving(lost.sequence)
+        } else {
+            Found::Whole(content.messages)
         });
     }
     put_back(context, lost, missing).await?;
     Ok(Found::PutBack)
 }
 
-fn missing(
-    context: &Context,
-    lost: &Lost,
-    now: &Request,
-    content: &QueueContent,
-) -> Missing {
+fn missing(context: &Context, lost: &Lost, now: &Request, content: &QueueContent) -> Missing {
     let (request, run) = (lost.request, now.run);
+    let mut held = false;
+    let mut is_held = |timer| {
+        let is_held = context.held.is_held(timer);
+        held |= is_held;
+        is_held
+    };
     let is_missing = |need: &Need| match *need {
         Need::RequestTimer => {
             let timer = Timer::Request(request, run);
-            !content.request_timers.contains(&run) && !context.held.is_held(timer)
+            !content.request_timers.contains(&run) && !is_held(timer)
         }
         Need::GroupTimer(group) => {
             let timer = Timer::Group(request, group, run);
-            !content.group_timers.contains(&(group, run)) && !context.held.is_held(timer)
+            !content.group_timers.contains(&(group, run)) && !is_held(timer)
         }
         // A message of waiting outcomes names only one of its tasks.
-        Need::Task(group, task) => {
-            content.outcomes == 0 && !content.tasks.contains(&(group, task))
-        }
+        Need::Task(group, task) => content.outcomes == 0 && !content.tasks.contains(&(group, task)),
         Need::NextStep => content.outcomes == 0 && lost.acked,
     };
     let mut needs = needs(now);
@@ -150,6 +154,7 @@ fn missing(
         run,
         group: now.running().map(|group| (group.index, group.deadline)),
         needs,
+        held,
     }
 }
 
@@ -162,7 +167,9 @@ async fn put_back(context: &Arc<Context>, lost: &Lost, missing: Missing) -> Resu
         let commit = commits.iter().rev().find(|c| c.events.iter().any(is));
         commit.map(|commit| commit.at)
     };
-    let events = commits.iter().flat_map(|c| c.events.iter().map(|e| (c.at, e)));
+    let events = commits
+        .iter()
+        .flat_map(|c| c.events.iter().map(|e| (c.at, e)));
     let delayed = delayed(events);
     let mut now: HashSet<TaskNumber> = HashSet::new();
     let mut next_step = false;

@@ -279,7 +279,7 @@ impl Reconciler {
 /// Whether a request must be looked at closely: it was not yet, has moved on since, or the queues
 /// hold another number of messages for it.
 fn is_doubtful(open: &Open, messages: u32) -> bool {
-    !open.looked.is_some_and(|looked| {
-        looked.heard == open.heard && looked.messages == messages
-    })
+    !open
+        .looked
+        .is_some_and(|looked| looked.heard == open.heard && looked.messages == messages)
 }

@@ -1,5 +1,6 @@
 use domain::request::{DISPATCHED_AT_ONCE, Event, GroupIndex, Need, TaskNumber, needs};
 
+use crate::story::given;
 use crate::words::*;
 
 fn needs_after(events: impl IntoIterator<Item = Event>) -> Vec<Need> {

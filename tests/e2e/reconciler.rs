@@ -5,6 +5,8 @@ use std::time::Duration;
 use async_nats::jetstream::stream::Stream;
 use domain::request::RequestId;
 use harness::{Program, Reply, Valuer, World, result_of, until};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::{document, history, messages, nothing_is_stuck, up};
 
@@ -24,6 +26,13 @@ async fn purge(world: &World, name: &str, filter: &str) {
         .await
         .unwrap();
     assert!(purged.purged > 0, "there was nothing at {filter}");
+}
+
+/// The stored checkpoint of the open requests.
+async fn checkpoint(world: &World) -> Option<Value> {
+    let marks = stream(world, "QUARANTINE").await;
+    let stored = marks.get_last_raw_message_by_subject("quarantine.checkpoint.0");
+    Some(serde_json::from_slice(&stored.await.ok()?.payload).unwrap())
 }
 
 /// Submits some requests of 2 groups with 3 tasks, and waits until their tasks are in the queue.
@@ -110,7 +119,7 @@ async fn lost_reports_cost_another_attempt_and_nothing_else() {
 async fn timers_that_disappear_are_set_again() {
     let world = World::start().await;
     let valuer = Valuer::start(|_| std::future::pending()).await;
-    let settings = [OFTEN, ("GROUP_TIMEOUT_MS", "6000")];
+    let settings = [OFTEN, ("GROUP_TIMEOUT_MS", "8000")];
     let program = up(&world, &valuer, &settings).await;
     let id = program.client().submit(&document(1, 1), "").await.id();
     until("its timers are set", || async {
@@ -132,6 +141,15 @@ async fn deleted_consumers_are_created_again() {
     let world = World::start().await;
     let (valuer, go) = Valuer::held().await;
     let program = up(&world, &valuer, &SETTINGS).await;
+    go.send_replace(true);
+    let first = program.client().submit(&document(1, 1), "").await.id();
+    program.client().until_status(&first, "succeeded").await;
+    until("the checkpoint is after it", || async {
+        let stored = checkpoint(&world).await.unwrap_or_default();
+        stored["from"].as_u64() > Some(1)
+    })
+    .await;
+    go.send_replace(false);
     let mut ids = waiting(&world, &program).await;
     let consumers = [
         ("REQUESTS_0", "orchestrator"),
@@ -159,9 +177,7 @@ async fn a_restart_begins_to_look_at_the_oldest_open_request() {
     let mut program = up(&world, &valuer, &SETTINGS).await;
     let ids = waiting(&world, &program).await;
     until("the checkpoint is stored", || async {
-        let marks = stream(&world, "QUARANTINE").await;
-        let stored = marks.get_last_raw_message_by_subject("quarantine.checkpoint.0");
-        stored.await.is_ok()
+        checkpoint(&world).await.is_some()
     })
     .await;
     program.kill().await;
@@ -175,10 +191,7 @@ async fn a_restart_begins_to_look_at_the_oldest_open_request() {
             .cached_info()
             .state
             .last_sequence;
-        let marks = stream(&world, "QUARANTINE").await;
-        let stored = marks.get_last_raw_message_by_subject("quarantine.checkpoint.0");
-        let stored = stored.await.unwrap();
-        let stored: serde_json::Value = serde_json::from_slice(&stored.payload).unwrap();
+        let stored = checkpoint(&world).await.unwrap();
         stored["from"] == end + 1
     })
     .await;
@@ -198,18 +211,13 @@ async fn a_commit_that_this_version_cannot_read_is_followed_once_it_can() {
     let _worker = start("worker", newer).await;
     let mut older = start("orchestrator", &settings).await;
     let id = api.client().submit(&document(2, 2), "").await.id();
-    let request: RequestId = id.parse().unwrap();
     until("the older version has set it aside", || async {
         messages(&world, "DEAD_LETTERS").await > 0
     })
     .await;
     until("the checkpoint names it", || async {
-        let marks = stream(&world, "QUARANTINE").await;
-        let stored = marks.get_last_raw_message_by_subject("quarantine.checkpoint.0");
-        let text = stored
-            .await
-            .map(|stored| String::from_utf8_lossy(&stored.payload).into_owned());
-        text.is_ok_and(|text| text.contains(&request.to_string()))
+        let stored = checkpoint(&world).await.unwrap_or_default();
+        stored["unreadable"].to_string().contains(&id)
     })
     .await;
     older.kill().await;
@@ -233,4 +241,43 @@ async fn a_commit_that_this_version_cannot_read_is_followed_once_it_can() {
     .await
     .unwrap();
     nothing_is_stuck(&world).await;
+}
+
+/// Publishes the first commit of a request again, as that of another request, with a deadline as a
+/// process would choose it whose clock is an hour slow.
+async fn submitted_by_a_slow_clock(world: &World) -> RequestId {
+    let log = stream(world, "REQUESTS_0").await;
+    let commit = log.get_raw_message(1).await.unwrap();
+    let mut events: Value = serde_json::from_slice(&commit.payload).unwrap();
+    let deadline = &mut events[1]["group-started"]["deadline"];
+    let wrong: Timestamp = deadline.as_str().unwrap().parse().unwrap();
+    let wrong = wrong - SignedDuration::from_hours(1);
+    *deadline = wrong.to_string().into();
+    let request = RequestId::of_key("test", "slow clock");
+    let mut headers = commit.headers.clone();
+    headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
+    let subject = format!("requests.{}.{request}", request.partition());
+    let jetstream = world.jetstream().await;
+    let body = events.to_string().into();
+    let sent = jetstream.publish_with_headers(subject, headers, body);
+    sent.await.unwrap().await.unwrap();
+    request
+}
+
+#[tokio::test]
+async fn a_process_whose_clock_is_an_hour_slow_fails_no_group() {
+    let world = World::start().await;
+    let (valuer, go) = Valuer::held().await;
+    let program = up(&world, &valuer, &SETTINGS).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    until("its task runs", || async { valuer.calls().len() == 1 }).await;
+    let slow = submitted_by_a_slow_clock(&world).await.to_string();
+    until("the timers of both are set", || async {
+        messages(&world, "REPORTS").await == 4
+    })
+    .await;
+    go.send_replace(true);
+    client.until_status(&slow, "succeeded").await;
+    client.until_status(&id, "succeeded").await;
 }

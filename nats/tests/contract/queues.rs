@@ -174,7 +174,7 @@ async fn queues_that_an_earlier_version_stored_on_disk_are_replaced_by_recovery(
         stream.cached_info().config.storage
     };
     assert_eq!(storage().await, StorageType::File);
-    fill(&queues(&connection)).await;
+    queues(&connection).look().await.unwrap();
     assert_eq!(storage().await, StorageType::Memory);
 }
 

@@ -108,7 +108,11 @@ impl OpenRequests {
         let mut shard = self.shard(shard);
         shard.known = shard.known.max(checkpoint.from.before());
         for request in &checkpoint.unreadable {
-            let open = Open::new(checkpoint.from, now);
+            // The next look finds its last commit.
+            let open = Open {
+                heard: Sequence::NONE,
+                ..Open::new(checkpoint.from, now)
+            };
             shard.requests.entry(*request).or_insert(open);
         }
         shard.close_gap();

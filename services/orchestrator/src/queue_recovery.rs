@@ -93,6 +93,8 @@ struct Missing {
     /// The running group, and its deadline as the log has it.
     group: Option<(GroupIndex, Timestamp)>,
     needs: Vec<Need>,
+    /// Whether this instance holds a timer that is not yet set.
+    held: bool,
 }
 
 async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
@@ -113,9 +115,12 @@ async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
         missing(context, lost, now, &content)
     };
     if missing.needs.is_empty() {
-        return Ok(match content.outcomes {
-            0 => Found::Whole(content.messages),
-            _ => Found::Moving(lost.sequence),
+        // A timer that this instance still holds is in no queue yet.
+        let moving = content.outcomes > 0 || missing.held;
+        return Ok(if moving {
+            Found::Moving(lost.sequence)
+        } else {
+            Found::Whole(content.messages)
         });
     }
     put_back(context, lost, missing).await?;
@@ -124,14 +129,20 @@ async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
 
 fn missing(context: &Context, lost: &Lost, now: &Request, content: &QueueContent) -> Missing {
     let (request, run) = (lost.request, now.run);
+    let mut held = false;
+    let mut is_held = |timer| {
+        let is_held = context.held.is_held(timer);
+        held |= is_held;
+        is_held
+    };
     let is_missing = |need: &Need| match *need {
         Need::RequestTimer => {
             let timer = Timer::Request(request, run);
-            !content.request_timers.contains(&run) && !context.held.is_held(timer)
+            !content.request_timers.contains(&run) && !is_held(timer)
         }
         Need::GroupTimer(group) => {
             let timer = Timer::Group(request, group, run);
-            !content.group_timers.contains(&(group, run)) && !context.held.is_held(timer)
+            !content.group_timers.contains(&(group, run)) && !is_held(timer)
         }
         // A message of waiting outcomes names only one of its tasks.
         Need::Task(group, task) => content.outcomes == 0 && !content.tasks.contains(&(group, task)),
@@ -143,6 +154,7 @@ fn missing(context: &Context, lost: &Lost, now: &Request, content: &QueueContent
         run,
         group: now.running().map(|group| (group.index, group.deadline)),
         needs,
+        held,
     }
 }
 

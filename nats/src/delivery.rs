@@ -237,7 +237,29 @@ impl Delivery {
 
     /// Asks the broker to redeliver the message, not before `delay`.
     pub async fn nak(&self, delay: Duration) -> Result<(), Error> {
-        self.answer(AckKind::Nak(Some(delay))).await
+        let delay = Some(delay).filter(|delay| !delay.is_zero());
+        self.answer(AckKind::Nak(delay)).await
+    }
+
+    /// Tells the broker that work on the message continues, and waits until the broker has heard
+    /// it. The broker answers whoever asks, so the answer says only that the lease of the message
+    /// begins anew, and not whose lease it is. Without a connection nothing is sent: the client
+    /// would send it later.
+    pub async fn extend(&self) -> Result<(), Error> {
+        let client = self.message.context.client();
+        let reply = self.message.reply.clone();
+        let Some(subject) = reply.filter(|_| self.is_connected()) else {
+            return Err(Error::Unavailable("not connected".into()));
+        };
+        let heard = client.request(subject, AckKind::Progress.into()).await;
+        heard.map(|_| ()).map_err(Error::unavailable)
+    }
+
+    /// Whether an answer goes out now, rather than into the client's reconnect buffer.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let client = self.message.context.client();
+        client.connection_state() == async_nats::connection::State::Connected
     }
 
     /// Tells the broker that work on the message continues.

@@ -105,6 +105,7 @@ impl Texts {
                 sha256: Some("0".repeat(64)),
             }),
             checked: true,
+            exhausted: false,
             verdict,
         })
     }
@@ -360,6 +361,7 @@ proptest! {
             attempts: (0..attempts).map(|number| texts.attempt(number)).collect(),
             sequence: Some(Sequence::new(u64::MAX)),
             truncated: false,
+            exhausted: false,
         };
         let fitted = letter.clone().with_last_attempts();
         let (headers, body) = crate::dead_letters::encode(&fitted).unwrap();

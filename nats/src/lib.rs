@@ -58,7 +58,7 @@ pub use operations::Operation;
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
-pub use pull::{Pull, PullOptions};
+pub use pull::{Pull, PullOptions, Pulled};
 pub use quarantine::{
     ALONE_MAX, Begun, ENDS_MAX, First, Mark, PANICS_MAX, Quarantine, Verdict, WAITING_MAX,
 };

@@ -133,7 +133,8 @@ impl Topology {
             declare_consumer(connection, REPORTS, self.report_consumer(shard)).await?;
         }
         for task_type in &self.task_types {
-            declare_consumer(connection, TASKS, self.task_consumer(task_type)).await?;
+            let consumer = task_consumer(task_type, self.task_lease);
+            declare_consumer(connection, TASKS, consumer).await?;
         }
         Ok(())
     }
@@ -313,16 +314,17 @@ impl Topology {
             ..pull::Config::default()
         }
     }
+}
 
-    fn task_consumer(&self, task_type: &str) -> pull::Config {
-        pull::Config {
-            durable_name: Some(task_consumer_name(task_type)),
-            filter_subject: format!("tasks.{task_type}.>"),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: self.task_lease,
-            max_ack_pending: 50_000,
-            ..pull::Config::default()
-        }
+/// The consumer of the workers of a task type.
+pub(crate) fn task_consumer(task_type: &str, task_lease: Duration) -> pull::Config {
+    pull::Config {
+        durable_name: Some(task_consumer_name(task_type)),
+        filter_subject: format!("tasks.{task_type}.>"),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: task_lease,
+        max_ack_pending: 50_000,
+        ..pull::Config::default()
     }
 }
 

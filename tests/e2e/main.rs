@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod aside;
+mod attempts;
 mod bad_input;
 mod cancel;
 mod connections;

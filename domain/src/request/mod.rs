@@ -13,6 +13,7 @@ mod delayed;
 mod event;
 mod event_kind;
 mod evolve;
+mod exhausted;
 mod failure;
 mod fork;
 mod id;
@@ -37,6 +38,7 @@ pub use event::{
 };
 pub use event_kind::EventKind;
 pub use evolve::evolve;
+pub use exhausted::given_up_early;
 pub use failure::{FAILED_TASKS_MAX, FAILURE_MAX_BYTES, FailedTask, Failure};
 pub use fork::{Fork, TakenGroup};
 pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};

@@ -9,6 +9,7 @@ mod cancel;
 mod capture;
 mod cause;
 mod delayed;
+mod exhausted;
 mod group;
 mod late;
 mod order;

@@ -44,6 +44,9 @@ pub struct DeadLetter {
     /// Whether the letter holds only the last attempts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+    /// Whether the task was given up only because its attempts were used up, by its worker's count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exhausted: bool,
 }
 
 impl DeadLetter {

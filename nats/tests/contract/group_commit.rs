@@ -125,6 +125,7 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
             duration_ms: 1,
             given: None,
             checked: false,
+            exhausted: false,
             verdict: Verdict::Succeeded(Payload::from("<r/>")),
         };
         reports.outcome(request, outcome, false)

@@ -38,7 +38,10 @@ async fn send(tasks: &Tasks, document: &str) -> TaskId {
 }
 
 async fn pull(connection: &Connection) -> Pull {
-    let options = PullOptions { concurrency: 1 };
+    let options = PullOptions {
+        concurrency: 1,
+        lease: std::time::Duration::from_secs(30),
+    };
     Pull::open(connection, "default", options).await.unwrap()
 }
 

@@ -20,7 +20,7 @@ use crate::error::Error;
 
 /// The shortest delay before a refused task is dispatched again. The worker is still answering the
 /// old message, and the broker would drop a new one as its duplicate until that message is gone.
-const AGAIN_AFTER: Duration = Duration::from_secs(2);
+pub const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Whether this process must check the result of a report before it records the report. It trusts
 /// only its own worker to have checked: a foreign worker may claim so wrongly, and a result that
@@ -172,7 +172,7 @@ fn is_of_this_run(outcome: &Outcome, made: &Made) -> bool {
     outcome.run.is_none_or(|run| run == attempts.run) && outcome.attempt > attempts.earlier
 }
 
-fn after(delay: Duration) -> Timestamp {
+pub fn after(delay: Duration) -> Timestamp {
     Timestamp::now()
         .checked_add(delay)
         .unwrap_or(Timestamp::MAX)
@@ -188,7 +188,7 @@ async fn next(
 ) -> Result<(Attempt, Next), Error> {
     let task_type = context.task_types.of(made.document.name.as_deref());
     let policy = context.task_types.get(task_type).map(|of| &of.retry);
-    let failed = told.attempt.since(made.attempts.earlier);
+    let failed = made.failures.saturating_add(1);
     let by_chance = chance(made.id, told.attempt);
     let delay = policy.and_then(|policy| policy.delay(failed, &told.fault.code, retry, by_chance));
     if let Some(delay) = delay {
@@ -202,6 +202,7 @@ async fn next(
         attempts: vec![told.clone()],
         sequence: None,
         truncated: false,
+        exhausted: false,
     };
     let mut kept = context.dead_letters.keep(letter).await?;
     let next = Next::DeadLetter(kept.id());

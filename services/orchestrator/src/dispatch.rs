@@ -27,6 +27,7 @@ const CHUNK: usize = 256;
 struct Pending {
     number: TaskNumber,
     attempts: Attempts,
+    failures: u32,
 }
 
 /// Which tasks of a group are to be sent.
@@ -190,6 +191,8 @@ pub async fn open_task(
 pub struct Made {
     pub id: TaskId,
     pub attempts: Attempts,
+    /// How many failed attempts of this run are recorded.
+    pub failures: u32,
     traceparent: Option<TraceParent>,
     pub document: TaskDocument,
 }
@@ -226,6 +229,7 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
         attempts,
         traceparent,
         document,
+        failures: _,
     } = task;
     let task_type = task_types.of(document.name.as_deref());
     let payload = payloads.place(document.xml.into()).await?;
@@ -269,6 +273,7 @@ impl Batch<'_> {
             .filter(|(number, task)| wanted(*number) && matches!(task, TaskState::Pending { .. }))
             .map(|(number, task)| Pending {
                 number,
+                failures: task.failures(),
                 attempts: Attempts {
                     before: task.last_attempt(),
                     earlier: task.earlier_attempts(),
@@ -299,6 +304,7 @@ impl Batch<'_> {
         let made = pending.iter().zip(documents).map(|(task, document)| Made {
             id: self.id(task),
             attempts: task.attempts,
+            failures: task.failures,
             traceparent: self.traceparent.clone(),
             document,
         });

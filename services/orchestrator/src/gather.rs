@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::memory_budget::KEPT_MAX_BYTES;
 use crate::outbox::{SIGNS_OF_LIFE, pause_before, with_signs_of_life};
 use crate::turns::Turns;
-use crate::{advance, border, dispatch};
+use crate::{advance, border, dispatch, reconsider};
 
 /// The most reports that become one commit.
 const REPORTS_PER_COMMIT: usize = 500;
@@ -176,6 +176,9 @@ async fn advance(
     if is_foreign {
         let refused = Box::pin(border::refuse_unusable(context, request, &mut reports)).await;
         context.or_abort(request, refused).await?;
+    }
+    if reports.iter().any(reconsider::is_exhausted) {
+        Box::pin(reconsider::given_up(context, request, &mut reports)).await?;
     }
     if reports.iter().any(|report| large_result(report).is_some()) {
         Box::pin(by_reference(context, &mut reports)).await?;

@@ -17,6 +17,7 @@ mod gather;
 mod memory_budget;
 mod outbox;
 mod queue_recovery;
+mod reconsider;
 mod resources;
 mod stop;
 mod turns;

@@ -73,6 +73,7 @@ settings! {
     limits {
         task_timeout: Duration as Positive<Millis> = "TASK_TIMEOUT_MS", "1m", "Timeout of an attempt, unless its type says otherwise.";
         retry_delay: Duration as Millis = "RETRY_DELAY_MS", "500ms", "Delay before the second attempt, unless its type says otherwise.";
+        broker_patience: Duration as Positive<Millis> = "BROKER_PATIENCE_MS", "5m", "How long a worker keeps a task, under its lease, while the broker lacks the document of the task or takes no outcome. Then the task goes to another worker.";
         long_delay: Duration as Millis = "LONG_DELAY_MS", "30s", "Delays longer than this are kept by a timer instead of the task queue.";
     }
     /// The configuration of fetches.

@@ -156,7 +156,7 @@ async fn a_worker_that_stops_takes_no_task_with_it() {
         if number == 5 {
             busy.signal(Signal::TERM);
         }
-        let call = client.submit(&document(1, 4), "?sync=Y");
+        let call = client.submit(&document(1, 4), "sync=Y");
         quick.push(tokio::spawn(async move {
             let begun = Instant::now();
             (call.await, begun.elapsed())

@@ -65,8 +65,7 @@ pub async fn run(context: &WorkerContext, task: TaskMessage, cancelled: &Cancell
         lease: &lease,
         cancelled,
     };
-    // The future is large; box it so that only a pointer moves.
-    let attempting = pin!(Box::pin(attempt_it(context, &given)));
+    let attempting = pin!(attempt_it(context, &given));
     let (answer, lost) = lease.kept_while(attempting).await;
     answer_message(context, &given, answer, lost).await;
 }

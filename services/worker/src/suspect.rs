@@ -78,11 +78,9 @@ async fn give_up_convicted(
     given: &Given<'_>,
     begun: &Begun,
 ) -> Result<Answer, Error> {
-    match dead_lettering::settled(context, given).await? {
-        Some(letter) => dead_lettering::report_again(context, given, &letter).await,
-        None => {
-            let fault = retry_decision::convicted(begun);
-            dead_lettering::give_up(context, given, fault, Span::none(), false).await
-        }
+    if let Some(letter) = dead_lettering::settled(context, given).await? {
+        return dead_lettering::report_again(context, given, &letter).await;
     }
+    let fault = retry_decision::convicted(begun);
+    dead_lettering::give_up(context, given, fault, Span::none(), false).await
 }

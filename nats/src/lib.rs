@@ -27,6 +27,7 @@ mod log_reader;
 mod operations;
 mod packed;
 mod payloads;
+mod pinned;
 mod pull;
 mod quarantine;
 mod queues;
@@ -35,6 +36,7 @@ mod reports;
 mod scan;
 mod size;
 mod state_cache;
+mod state_weight;
 mod stored;
 mod subject;
 mod tasks;
@@ -45,7 +47,7 @@ mod trace;
 pub use commit::Commit;
 pub use connection::{Connection, MINIMUM_SERVER, Options};
 pub use dead_letters::{DeadLetter, DeadLetters, Filter, Kept, Letter, Page, Summary, Unread};
-pub use delivery::{Deliveries, Delivery, Place, Unreadable};
+pub use delivery::{Delivery, Place, Unreadable};
 pub use deployment::StoredFacts;
 pub use error::Error;
 pub use execute::{Advanced, ExecuteError, Receipt};
@@ -59,6 +61,7 @@ pub use operations::Operation;
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
+pub use pinned::Deliveries;
 pub use pull::{Pull, PullOptions};
 pub use quarantine::{
     ALONE_MAX, Begun, ENDS_MAX, First, Mark, PANICS_MAX, Quarantine, Verdict, WAITING_MAX,

@@ -14,6 +14,7 @@ mod early;
 mod failure;
 mod foreign;
 mod golden;
+mod handover;
 mod history;
 mod idempotency;
 mod large_groups;

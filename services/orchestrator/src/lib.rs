@@ -16,6 +16,7 @@ mod fetch;
 mod gather;
 mod memory_budget;
 mod outbox;
+mod outside;
 mod queue_recovery;
 mod resources;
 mod stop;

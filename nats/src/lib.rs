@@ -32,6 +32,7 @@ mod operations;
 mod outline;
 mod packed;
 mod payloads;
+mod pinned;
 mod postponed;
 mod pull;
 mod quarantine;
@@ -42,6 +43,7 @@ mod reports;
 mod scan;
 mod size;
 mod state_cache;
+mod state_weight;
 mod stored;
 mod subject;
 mod tasks;
@@ -56,7 +58,7 @@ pub use checkpoint::Checkpoint;
 pub use commit::Commit;
 pub use connection::{Connection, MINIMUM_SERVER, Options};
 pub use dead_letters::{DeadLetter, DeadLetters, Filter, Kept, Letter, Page, Summary, Unread};
-pub use delivery::{Deliveries, Delivery, Place, Unreadable};
+pub use delivery::{Delivery, Place, Unreadable};
 pub use deployment::StoredFacts;
 pub use error::Error;
 pub use execute::{Advanced, ExecuteError, Receipt};
@@ -73,6 +75,7 @@ pub use outline::{Does, Outline};
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
+pub use pinned::Deliveries;
 pub use postponed::Postponed;
 pub use pull::{Pull, PullOptions, Pulled};
 pub use quarantine::{

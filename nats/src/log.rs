@@ -207,6 +207,7 @@ impl Log {
         let appended = self.append_in(request, expected, &events, trace).await;
         match appended {
             Ok(sequence) => {
+                decided.weigh(&events);
                 let comes = self.comes_soon(request, sequence);
                 decided.stands_at(sequence, comes.then_some(events));
             }

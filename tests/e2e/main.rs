@@ -16,6 +16,7 @@ mod failure;
 mod foreign;
 mod full_disk;
 mod golden;
+mod handover;
 mod history;
 mod idempotency;
 mod large_groups;

@@ -9,6 +9,7 @@ mod deployment;
 mod feed;
 mod follow;
 mod group_commit;
+mod handover;
 mod limits;
 mod log;
 mod payloads;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::request::{
-    Command, DISPATCHED_AT_ONCE, GroupIndex, Rejection, RequestId, Rules, Run, Sequence,
+    Command, DISPATCHED_AT_ONCE, GroupIndex, Payload, Rejection, RequestId, Rules, Run, Sequence,
 };
 use jiff::Timestamp;
 use nats::{
@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::fetch::Fetcher;
 use crate::memory_budget::MemoryBudget;
 use crate::open_requests::OpenRequests;
+use crate::outside::Outside;
 use crate::resources::Bounds;
 use crate::work::Work;
 
@@ -69,6 +70,8 @@ pub struct Context {
     pub ack_wait: Duration,
     pub fetcher: Fetcher,
     pub resource_bounds: Bounds,
+    /// The places for work that waits for hosts and for the object store.
+    pub outside: Outside,
     /// The documents that the API of this process accepted.
     pub taken_in: Documents,
     /// The threads for lengthy work on documents.
@@ -124,6 +127,7 @@ impl Context {
                 bytes: references.href_total_max_bytes,
                 attempts: references.href_attempts,
             },
+            outside: Outside::default(),
             taken_in,
             pool,
             own_worker,
@@ -149,6 +153,27 @@ impl Context {
             due,
             deadline: deadline.unwrap_or(due),
         }
+    }
+
+    /// The bytes of a payload. A turn that has to get them from the object store gives up its place
+    /// of the shard meanwhile.
+    pub async fn bytes_of(&self, payload: &Payload) -> Result<Vec<u8>, nats::Error> {
+        let _place = match payload.inline() {
+            Some(_) => None,
+            None => Some(self.outside.transfer().await),
+        };
+        self.payloads.fetch(payload).await
+    }
+
+    /// Makes the payload of these bytes. A turn that has to put them into the object store gives up
+    /// its place of the shard meanwhile.
+    pub async fn place(&self, bytes: Vec<u8>) -> Result<Payload, nats::Error> {
+        let _place = if bytes.len() <= nats::INLINE_MAX_BYTES {
+            None
+        } else {
+            Some(self.outside.transfer().await)
+        };
+        self.payloads.place(bytes.into()).await
     }
 
     /// Counts an attempt to fetch a resource for a request. After a failover, the new instance

@@ -17,6 +17,7 @@ mod gather;
 mod memory_budget;
 mod open_requests;
 mod outbox;
+mod outside;
 mod queue_recovery;
 mod reconciler;
 mod reconsider;

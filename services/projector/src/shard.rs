@@ -45,27 +45,42 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Projects until the shutdown begins. A commit that cannot be read or projected stops the view
-    /// of its request, because a view never skips an event.
+    /// Projects until the shutdown begins, and then hands back what it has not begun.
     pub async fn run(
         mut self,
         mut deliveries: Deliveries,
         shutdown: Shutdown,
     ) -> Result<(), Error> {
+        let mut chunk = Vec::new();
+        self.follow(&mut deliveries, &mut chunk, &shutdown).await?;
+        deliveries.hand_back(chunk).await;
+        Ok(())
+    }
+
+    /// Projects until the shutdown begins. `chunk` then has what was not projected. A commit that
+    /// cannot be read or projected stops the view of its request, because a view never skips an
+    /// event.
+    async fn follow(
+        &mut self,
+        deliveries: &mut Deliveries,
+        chunk: &mut Vec<Delivery>,
+        shutdown: &Shutdown,
+    ) -> Result<(), Error> {
         let mut next = Instant::now();
         loop {
+            chunk.clear();
             let idle = self.standing.look_after(REDIS_LOOK);
-            let chunk = tokio::select! {
-                chunk = gather(&mut deliveries, next, idle) => chunk.ok_or(Error::Ended)?,
+            tokio::select! {
+                gathered = gather(deliveries, chunk, (next, idle)) => gathered.ok_or(Error::Ended)?,
                 () = shutdown.softly() => return Ok(()),
             };
             next = Instant::now() + TAKE_IN_EVERY;
-            self.suspects.note(&chunk);
+            self.suspects.note(chunk);
             let mut blamed = 0;
             loop {
                 self.singly = blamed >= SPLIT_AFTER;
                 // Wait for a broker that is away, but not past a hard shutdown.
-                match shutdown.unless_hard(Box::pin(self.take_in(&chunk))).await {
+                match shutdown.unless_hard(Box::pin(self.take_in(chunk))).await {
                     None => return Ok(()),
                     Some(Ok(())) => break,
                     Some(Err(error)) => {
@@ -142,22 +157,22 @@ fn in_order(chunk: &[Delivery]) -> Result<Vec<(Sequence, &Delivery)>, Error> {
     Ok(all)
 }
 
-/// Gathers deliveries until `until`, or until a chunk is full. Returns an empty list if nothing
-/// arrives for a while, and `None` if the connection is closed.
+/// Gathers deliveries into `gathered` until `until`, or until a chunk is full. Gathers none if
+/// nothing arrives for a while, and returns `None` if the connection is closed.
 async fn gather(
     deliveries: &mut Deliveries,
-    until: Instant,
-    idle: Duration,
-) -> Option<Vec<Delivery>> {
+    gathered: &mut Vec<Delivery>,
+    (until, idle): (Instant, Duration),
+) -> Option<()> {
     let Ok(first) = tokio::time::timeout(idle, deliveries.next()).await else {
-        return Some(Vec::new());
+        return Some(());
     };
-    let mut gathered = first?;
+    gathered.extend(first?);
     while gathered.len() < Deliveries::CHUNK {
         match tokio::time::timeout_at(until.into(), deliveries.next()).await {
             Ok(more) => gathered.extend(more?),
             Err(_) => break,
         }
     }
-    Some(gathered)
+    Some(())
 }

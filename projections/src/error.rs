@@ -42,9 +42,9 @@ impl Error {
 
     /// Converts the error of a guarded write. The script of the write fails because of the content
     /// of its own key. A fault of Redis as a whole, such as a full memory, has a code of its own.
-    pub(crate) fn of_write(error: redis::RedisError) -> Self {
+    pub(crate) fn of_write(error: &redis::RedisError) -> Self {
         let told = error.to_string();
-        if is_of_its_key(&error) {
+        if is_of_its_key(error) {
             Self::Refused(told)
         } else {
             Self::Unavailable(told)

@@ -111,7 +111,7 @@ impl Store {
             let written: redis::RedisResult<()> = write.query_async(&mut connection).await;
             let Err(error) = written else { continue };
             if !is_of_its_key(&error) {
-                return Err(Error::of_write(error));
+                return Err(Error::of_write(&error));
             }
             if let Some(key) = key_of(&write) {
                 let _: i64 = connection.del(key).await?;
@@ -169,9 +169,9 @@ impl Store {
                     self.scripts.load(&mut connection).await;
                     // The scripts that Redis knew have run. A second run changes nothing.
                     let again: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
-                    again.map_err(Error::of_write)?;
+                    again.map_err(|error| Error::of_write(&error))?;
                 }
-                sent => sent.map_err(Error::of_write)?,
+                sent => sent.map_err(|error| Error::of_write(&error))?,
             }
         }
         Ok(())

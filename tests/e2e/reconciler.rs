@@ -235,7 +235,7 @@ async fn a_commit_that_this_version_cannot_read_is_followed_once_it_can() {
     older.kill().await;
     newer.restart().await;
     tokio::time::timeout(
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         api.client().until_status(&id, "succeeded"),
     )
     .await

@@ -156,7 +156,7 @@ mod tests {
     async fn a_turn_that_waits_for_the_outside_needs_no_place_up_to_a_limit() {
         let outside = Outside::default();
         let mut changes = outside.changes();
-        let waits: Vec<_> = (0..TURNS_MAX + 1).map(|_| outside.wait()).collect();
+        let waits: Vec<_> = (0..=TURNS_MAX).map(|_| outside.wait()).collect();
         assert_eq!(outside.turns(), TURNS_MAX);
         assert!(changes.has_changed().unwrap());
         changes.mark_unchanged();

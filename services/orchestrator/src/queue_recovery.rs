@@ -100,7 +100,7 @@ struct Missing {
 async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
     let request = lost.request;
     // Read the queues before the log: an outcome that is in neither is then in the log.
-    let content = context.connection.queue_content(request).await?;
+    let queued = context.connection.queue_content(request).await?;
     let missing = {
         let loaded = context.load_current(request).await?;
         let Some(now) = loaded.state().request() else {
@@ -112,22 +112,22 @@ async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
         if loaded.sequence() != lost.sequence {
             return Ok(Found::Moving(loaded.sequence()));
         }
-        missing(context, lost, now, &content)
+        missing(context, lost, now, &queued)
     };
     if missing.needs.is_empty() {
         // A timer that this instance still holds is in no queue yet.
-        let moving = content.outcomes > 0 || missing.held;
+        let moving = queued.outcomes > 0 || missing.held;
         return Ok(if moving {
             Found::Moving(lost.sequence)
         } else {
-            Found::Whole(content.messages)
+            Found::Whole(queued.messages)
         });
     }
     put_back(context, lost, missing).await?;
     Ok(Found::PutBack)
 }
 
-fn missing(context: &Context, lost: &Lost, now: &Request, content: &QueueContent) -> Missing {
+fn missing(context: &Context, lost: &Lost, now: &Request, queued: &QueueContent) -> Missing {
     let (request, run) = (lost.request, now.run);
     let mut held = false;
     let mut is_held = |timer| {
@@ -138,15 +138,15 @@ fn missing(context: &Context, lost: &Lost, now: &Request, content: &QueueContent
     let is_missing = |need: &Need| match *need {
         Need::RequestTimer => {
             let timer = Timer::Request(request, run);
-            !content.request_timers.contains(&run) && !is_held(timer)
+            !queued.request_timers.contains(&run) && !is_held(timer)
         }
         Need::GroupTimer(group) => {
             let timer = Timer::Group(request, group, run);
-            !content.group_timers.contains(&(group, run)) && !is_held(timer)
+            !queued.group_timers.contains(&(group, run)) && !is_held(timer)
         }
         // A message of waiting outcomes names only one of its tasks.
-        Need::Task(group, task) => content.outcomes == 0 && !content.tasks.contains(&(group, task)),
-        Need::NextStep => content.outcomes == 0 && lost.acked,
+        Need::Task(group, task) => queued.outcomes == 0 && !queued.tasks.contains(&(group, task)),
+        Need::NextStep => queued.outcomes == 0 && lost.acked,
     };
     let mut needs = needs(now);
     needs.retain(is_missing);

@@ -163,11 +163,11 @@ impl Reconciler {
         }
         let shards = self.context.log.shards();
         let counts = self.connection.queue_counts(self.shard, shards).await?;
-        let moved = Instant::now().checked_sub(self.every / 2);
+        let quiet_since = Instant::now().checked_sub(self.every / 2);
         let doubtful = open.which(self.shard, |request, open| {
             let count = counts.get(&request).copied().unwrap_or(0);
-            let moves = !lost && moved.is_some_and(|moved| open.heard_at > moved);
-            open.heard <= holder.delivered && !moves && is_doubtful(open, count)
+            let moving = !lost && quiet_since.is_some_and(|since| open.heard_at > since);
+            open.heard <= holder.delivered && !moving && is_doubtful(open, count)
         });
         if doubtful.is_empty() {
             return Ok(0);

@@ -124,7 +124,7 @@ impl Shard {
         }
         self.resume(published).await?;
         self.trim().await?;
-        if found < published && !self.catch_up(found, published).await? {
+        if found < published && !Box::pin(self.catch_up(found, published)).await? {
             return Ok(());
         }
         self.standing.noted = self.standing.noted.max(found);

@@ -306,8 +306,9 @@ proptest! {
                 outcome.task = TaskNumber::new(task);
             }
         }
-        let (group, deadline) = (0, Timestamp::MAX);
-        reports.push(Report::GroupTimedOut { group: GroupIndex::new(group), deadline });
+        let running = state.request().unwrap().running().unwrap();
+        let (group, deadline) = (running.index, running.deadline);
+        reports.push(Report::GroupTimedOut { group, deadline });
         let events = decided(&state, advance(reports, None));
         fits(&events)?;
         let state = after(state, &events);

@@ -80,7 +80,7 @@ async fn a_disk_that_fills_up_refuses_submissions_first_and_everything_accepted_
         return;
     };
     let (valuer, gate) = Valuer::held().await;
-    let program = up_on(&disk, &world, valuer.url()).await;
+    let mut program = up_on(&disk, &world, valuer.url()).await;
     let client = program.client();
     let mut accepted = Vec::new();
     for _ in 0..5 {
@@ -122,4 +122,5 @@ async fn a_disk_that_fills_up_refuses_submissions_first_and_everything_accepted_
     until("everything is ready", || client.ready()).await;
     let log = program.log();
     assert!(log.contains("restarting it"), "{log}");
+    assert!(program.stop().await.success());
 }

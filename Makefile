@@ -7,12 +7,17 @@ CARGO_FUZZ := 0.13.2
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= documents xpath use_argument idempotency_key traceparent cursor media_types bundle costly
 
+# How much `make chaos` does: 100,000 tasks under 300 faults in an hour.
+CHAOS_REQUESTS ?= 10000
+CHAOS_FAULTS ?= 300
+CHAOS_SECONDS ?= 3600
+
 # testcontainers is built only where it is asked for: it brings a Docker client.
 ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test lint api-fuzz conformance fuzz hostile recipes bench bench-quick tools clean-data
+.PHONY: help run test lint api-fuzz conformance fuzz hostile chaos recipes bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
@@ -20,6 +25,7 @@ help:
 	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
 	@echo 'make conformance  the document engine against the W3C suite and libxml2, hydration against the oracle'
 	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
+	@echo 'make chaos  a cluster under load and faults for CHAOS_SECONDS (3600); SEED replays a schedule'
 	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
 tools:
@@ -53,6 +59,12 @@ fuzz: .tools/bin/cargo-fuzz
 hostile: tools
 	@cargo build --release --locked --package fanfold --package hostile
 	@target/release/hostile $(HOSTILE)
+
+# SEED repeats a schedule and a load; CHAOS has further flags, or kinds of faults.
+chaos: tools
+	@cargo build --release --locked --package fanfold --package chaos
+	@target/release/chaos --requests $(CHAOS_REQUESTS) --faults $(CHAOS_FAULTS) --seconds $(CHAOS_SECONDS) \
+	$(if $(SEED),--seed $(SEED)) $(CHAOS)
 
 recipes:
 	@scripts/recipes.sh

@@ -36,6 +36,7 @@ impl From<projections::Error> for Error {
             projections::Error::Unavailable(reason) => {
                 Self::Unreachable(format!("Redis does not answer: {reason}"))
             }
+            error @ projections::Error::Foreign { .. } => Self::Unreachable(error.to_string()),
             error @ (projections::Error::Refused(_) | projections::Error::Corrupt { .. }) => {
                 Self::Unreadable(error.to_string())
             }

@@ -142,8 +142,7 @@ async fn publish(
 
 /// Lets the connection write the messages made so far, while they are still in the processor's
 /// cache. The messages of a large batch, with all their headers, thus never exist at the same time.
-/// An atomic batch does not yield like this: an API caller that went away in between would take
-/// other callers' messages with it.
+/// An atomic batch has few bytes, and does not yield like this.
 async fn write_some(made: usize) {
     if made.is_multiple_of(WRITTEN_AT_ONCE) {
         tokio::task::yield_now().await;

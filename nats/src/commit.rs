@@ -4,6 +4,7 @@ use bytes::Bytes;
 use domain::request::{Event, EventKind, Recorded, RequestId, Sequence, TraceParent};
 use jiff::Timestamp;
 
+use crate::unknown_event::is_hidden;
 use crate::{Error, packed, subject, trace};
 
 /// The names of a commit's events, for readers that fetch headers only.
@@ -125,7 +126,10 @@ pub(crate) fn decode(
         .get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE)
         .and_then(|value| value.as_str().parse().ok())
         .ok_or_else(|| corrupt("it does not say on which sequence it was decided".into()))?;
-    let events = packed::unpack(headers, body).map_err(corrupt)?;
+    let events: Vec<Event> = packed::unpack(headers, body).map_err(corrupt)?;
+    if let Some(event) = events.iter().find(|event| is_hidden(event.name())) {
+        return Err(corrupt(format!("unknown variant `{}`", event.name())));
+    }
     Ok(Commit {
         request,
         sequence,

@@ -11,12 +11,17 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::access::Access;
 use crate::denied::Denied;
 use crate::error::{Refusal, refusal};
+use crate::unanswered::Unanswered;
+use crate::watch::Skew;
 use crate::{Error, account, size};
 
 /// The oldest server that has everything the topology needs: message schedules, atomic
 /// and fast batches, and pinned consumers that work.
 pub const MINIMUM_SERVER: (i64, i64, i64) = (2, 14, 0);
 
+/// How long one server may take to connect. The client then tries the next one, so a server that
+/// says nothing keeps it from the others for this long at most.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a waiting caller checks whether a lost connection is back, or was replaced.
 const CONNECTED_LOOK: Duration = Duration::from_millis(20);
 /// How long the client may take to send buffered messages.
@@ -67,7 +72,11 @@ pub struct Connection {
     pub(crate) api: String,
     /// How long the broker may take to answer.
     pub(crate) request_timeout: Duration,
-    denied: Denied,
+    pub(crate) denied: Denied,
+    /// How many servers were named.
+    pub(crate) servers: usize,
+    pub(crate) skew: Skew,
+    pub(crate) unanswered: Unanswered,
     /// The most unacked messages that a consumer may have, where the account has a limit.
     ack_pending: Option<i64>,
 }
@@ -87,11 +96,12 @@ impl Connection {
         let servers = parsed(all().map(str::to_owned)).map_err(wrong)?;
         // The client logs its servers, so their URLs must not have the credentials any more.
         let bare = parsed(all().map(without_login)).map_err(wrong)?;
+        let named = servers.len();
         let denied = Denied::default();
         let said = denied.clone();
         let connect = ConnectOptions::new()
             .name(&options.name)
-            .connection_timeout(options.connect_timeout)
+            .connection_timeout(options.connect_timeout.min(HANDSHAKE_TIMEOUT))
             .request_timeout(Some(options.request_timeout))
             .ping_interval(options.ping_interval)
             .subscription_capacity(65_536)
@@ -130,6 +140,9 @@ impl Connection {
             api,
             request_timeout: options.request_timeout,
             denied,
+            servers: named,
+            skew: Skew::default(),
+            unanswered: Unanswered::default(),
             ack_pending: account::ack_pending(&account),
         })
     }

@@ -1,7 +1,7 @@
 //! The creation of streams and consumers, and the check of those that exist.
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType, Stream};
@@ -193,6 +193,15 @@ pub(crate) async fn declare_consumer(
 ) -> Result<(), Error> {
     config.max_ack_pending = connection.ack_pending(config.max_ack_pending);
     let name = config.durable_name.clone().unwrap_or_default();
+    // A consumer that was created again after somebody deleted it begins later in the log. The
+    // broker does not change where a consumer begins.
+    let found: Result<PullConsumer, _> = connection
+        .jetstream
+        .get_consumer_from_stream(&name, stream)
+        .await;
+    if let Ok(found) = found {
+        config.deliver_policy = found.cached_info().config.deliver_policy;
+    }
     let made = connection
         .jetstream
         .create_consumer_on_stream(config, stream)

@@ -1,133 +1,13 @@
-//! The messages that a pinned consumer delivers to the one instance that holds it.
+//! Delivered messages, and their answers.
 
 use std::time::Duration;
 
-use async_nats::header::IntoHeaderName;
-use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind};
-use async_nats::jetstream::consumer::{PullConsumer, pull};
+use async_nats::header::{IntoHeaderName, NATS_PIN_ID};
 use async_nats::jetstream::{AckKind, Message};
 use domain::request::{AttemptNumber, RequestId, Run, Sequence, TaskId, TraceParent};
-use futures::{StreamExt, stream::ReadyChunks};
 use jiff::Timestamp;
-use tokio::time::Instant;
 
-use crate::topology::{PINNED, REPORTS, report_consumer_name};
-use crate::{Commit, Connection, Error, LogReader, Topology, commit, subject, tasks, trace};
-
-/// How long one pull waits at the broker; well below [`Topology::takeover_after`].
-const PULL_EXPIRY: Duration = Duration::from_secs(2);
-/// The interval of the broker's heartbeats within a pull.
-const PULL_HEARTBEAT: Duration = Duration::from_millis(900);
-/// How many messages one pull requests.
-const PULL_BATCH: usize = 1_000;
-/// The pause before the reader looks again for a missing consumer.
-const REOPEN_PAUSE: Duration = Duration::from_millis(250);
-
-/// The messages of a consumer, in chunks. A chunk has all messages that have arrived, up to some
-/// hundreds.
-pub struct Deliveries {
-    connection: Connection,
-    stream: String,
-    consumer: String,
-    chunks: ReadyChunks<pull::Stream>,
-    /// When to look again for a missing consumer, such as that of a queue that is being recreated.
-    reopen_at: Option<Instant>,
-}
-
-impl Deliveries {
-    /// The most messages in a chunk.
-    pub const CHUNK: usize = 500;
-
-    /// The log of a shard as the orchestrator or the projector reads it.
-    pub async fn of_log(
-        connection: &Connection,
-        shard: u8,
-        reader: LogReader,
-    ) -> Result<Self, Error> {
-        Self::open(connection, &Topology::log_stream(shard), reader.name()).await
-    }
-
-    /// The reports of a shard.
-    pub async fn of_reports(connection: &Connection, shard: u8) -> Result<Self, Error> {
-        Self::open(connection, REPORTS, &report_consumer_name(shard)).await
-    }
-
-    async fn open(connection: &Connection, stream: &str, consumer: &str) -> Result<Self, Error> {
-        Ok(Self {
-            chunks: pull(connection, stream, consumer).await?,
-            connection: connection.clone(),
-            stream: stream.to_owned(),
-            consumer: consumer.to_owned(),
-            reopen_at: None,
-        })
-    }
-
-    /// Waits for the next chunk, which has at least one message. `None` says that the connection is
-    /// closed. Faults of the connection are logged and waited out, because the broker redelivers
-    /// every message that was not acked.
-    pub async fn next(&mut self) -> Option<Vec<Delivery>> {
-        loop {
-            if let Some(at) = self.reopen_at {
-                tokio::time::sleep_until(at).await;
-                self.reopen().await;
-                continue;
-            }
-            let mut deliveries = Vec::new();
-            for message in self.chunks.next().await? {
-                match message {
-                    Ok(message) => deliveries.push(Delivery { message }),
-                    Err(error) => self.interrupted(&error),
-                }
-            }
-            if !deliveries.is_empty() {
-                return Some(deliveries);
-            }
-        }
-    }
-
-    fn interrupted(&mut self, error: &MessagesError) {
-        tracing::debug!(%error, "a pull was interrupted");
-        if let MessagesErrorKind::ConsumerDeleted | MessagesErrorKind::NoResponders = error.kind() {
-            self.reopen_at = Some(Instant::now() + REOPEN_PAUSE);
-        }
-    }
-
-    /// Continues with the consumer that replaced a missing one, once it exists.
-    async fn reopen(&mut self) {
-        match pull(&self.connection, &self.stream, &self.consumer).await {
-            Ok(chunks) => {
-                self.chunks = chunks;
-                self.reopen_at = None;
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a lost consumer is not back yet");
-                self.reopen_at = Some(Instant::now() + REOPEN_PAUSE);
-            }
-        }
-    }
-}
-
-async fn pull(
-    connection: &Connection,
-    stream: &str,
-    consumer: &str,
-) -> Result<ReadyChunks<pull::Stream>, Error> {
-    let consumer: PullConsumer = connection
-        .jetstream
-        .get_consumer_from_stream(consumer, stream)
-        .await
-        .map_err(Error::unavailable)?;
-    let messages = consumer
-        .stream()
-        .max_messages_per_batch(PULL_BATCH)
-        .expires(PULL_EXPIRY)
-        .heartbeat(PULL_HEARTBEAT)
-        .group(PINNED)
-        .messages()
-        .await
-        .map_err(Error::unavailable)?;
-    Ok(messages.ready_chunks(Deliveries::CHUNK))
-}
+use crate::{Commit, Does, Error, Outline, commit, subject, tasks, trace};
 
 /// One delivered message.
 pub struct Delivery {
@@ -164,6 +44,25 @@ impl Delivery {
     #[must_use]
     pub fn request(&self) -> Option<RequestId> {
         subject::request(self.subject(), 2)
+    }
+
+    /// What the headers of a delivery from the log say of its request.
+    #[must_use]
+    pub fn outline(&self) -> Option<Outline> {
+        let sequence = Sequence::new(self.place().ok()?.sequence);
+        Some(Outline {
+            request: self.request()?,
+            sequence,
+            does: Does::of(self.message.headers.as_ref()),
+        })
+    }
+
+    /// The id by which the broker names the instance that it delivers to.
+    #[must_use]
+    pub fn pin(&self) -> Option<&str> {
+        let headers = self.message.headers.as_ref()?;
+        let pin = headers.get_last(NATS_PIN_ID)?;
+        Some(pin.as_str())
     }
 
     /// Its body.
@@ -237,7 +136,29 @@ impl Delivery {
 
     /// Asks the broker to redeliver the message, not before `delay`.
     pub async fn nak(&self, delay: Duration) -> Result<(), Error> {
-        self.answer(AckKind::Nak(Some(delay))).await
+        let delay = Some(delay).filter(|delay| !delay.is_zero());
+        self.answer(AckKind::Nak(delay)).await
+    }
+
+    /// Tells the broker that work on the message continues, and waits until the broker has heard
+    /// it. The broker answers whoever asks, so the answer says only that the lease of the message
+    /// begins anew, and not whose lease it is. Without a connection nothing is sent: the client
+    /// would send it later.
+    pub async fn extend(&self) -> Result<(), Error> {
+        let client = self.message.context.client();
+        let reply = self.message.reply.clone();
+        let Some(subject) = reply.filter(|_| self.is_connected()) else {
+            return Err(Error::Unavailable("not connected".into()));
+        };
+        let heard = client.request(subject, AckKind::Progress.into()).await;
+        heard.map(|_| ()).map_err(Error::unavailable)
+    }
+
+    /// Whether an answer goes out now, rather than into the client's reconnect buffer.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let client = self.message.context.client();
+        client.connection_state() == async_nats::connection::State::Connected
     }
 
     /// Tells the broker that work on the message continues.

@@ -5,12 +5,27 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 
 use crate::size::MESSAGE_MAX_BYTES;
 
+/// The broker's codes for a lack of room: of the server, of the memory and the storage of the
+/// account, and of a stream that refuses new messages.
+const NO_ROOM: [ErrorCode; 4] = [
+    ErrorCode(10023),
+    ErrorCode(10028),
+    ErrorCode(10047),
+    ErrorCode(10077),
+];
+
 /// The errors of the broker, divided by what the caller can do.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The broker did not answer, or not in time: try again.
     #[error("NATS is unavailable: {0}")]
     Unavailable(String),
+    /// The broker may or may not have stored the message: look before trying again.
+    #[error("NATS gave no answer, and may have stored the message: {0}")]
+    Unanswered(String),
+    /// The broker has no room for the message: try again once an operator has made room.
+    #[error("NATS has no room: {0}")]
+    Full(String),
     /// The broker takes no more of this: tell the sender.
     #[error("NATS refuses: {0}")]
     Refused(String),
@@ -63,6 +78,8 @@ impl Error {
                 limit,
             },
             Refusal::Denied(text) => Self::Denied(text),
+            Refusal::Full(text) => Self::Full(text),
+            Refusal::Unanswered(text) => Self::Unanswered(text),
             other => Self::unavailable(other),
         }
     }
@@ -77,7 +94,10 @@ impl Error {
     /// Whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Conflict)
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::Unanswered(_) | Self::Full(_) | Self::Conflict
+        )
     }
 }
 
@@ -108,7 +128,13 @@ pub(crate) enum Refusal {
     /// There is no connection: the message was not sent, and will not be.
     #[error("not connected")]
     NotSent,
-    /// The broker gave no answer, or one that says nothing about the message.
+    /// The stream or the whole broker has no room.
+    #[error("{0}")]
+    Full(String),
+    /// The broker gave no answer: the message may be stored.
+    #[error("{0}")]
+    Unanswered(String),
+    /// The message was not stored, for another reason.
     #[error("{0}")]
     Other(String),
 }
@@ -138,8 +164,15 @@ pub(crate) fn refusal(error: &PublishError) -> Refusal {
             ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM | ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM,
             _,
         )) => too_large(error),
+        Some((code, text)) if NO_ROOM.contains(&code) => Refusal::Full(text),
         Some((_, text)) => Refusal::Other(text),
-        None => Refusal::Other(error.to_string()),
+        None => match error.kind() {
+            // Nothing was sent, or no stream was there to take it.
+            PublishErrorKind::StreamNotFound | PublishErrorKind::MaxAckPending => {
+                Refusal::Other(error.to_string())
+            }
+            _ => Refusal::Unanswered(error.to_string()),
+        },
     }
 }
 
@@ -167,7 +200,12 @@ mod tests {
 
     #[test]
     fn only_errors_that_a_retry_may_cure_are_transient() {
-        for error in [Error::Unavailable("x".into()), Error::Conflict] {
+        for error in [
+            Error::Unavailable("x".into()),
+            Error::Unanswered("x".into()),
+            Error::Full("x".into()),
+            Error::Conflict,
+        ] {
             assert!(error.is_transient(), "{error}");
         }
         for error in [

@@ -162,7 +162,9 @@ impl From<Error> for Failure {
         match error {
             Error::Conflict => AggregateError::AggregateConflict,
             Error::Corrupt { .. } => AggregateError::DeserializationError(Box::new(error)),
-            Error::Unavailable(_) => AggregateError::DatabaseConnectionError(Box::new(error)),
+            Error::Unavailable(_) | Error::Unanswered(_) | Error::Full(_) => {
+                AggregateError::DatabaseConnectionError(Box::new(error))
+            }
             error => AggregateError::UnexpectedError(Box::new(error)),
         }
     }

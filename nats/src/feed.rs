@@ -34,7 +34,7 @@ const PERHAPS_KNOWN: u32 = 5;
 
 /// Publishes the feed.
 pub struct Feed {
-    connection: Connection,
+    pub(crate) connection: Connection,
     fast: batch::Fast,
     costs: Costs,
     /// How many more batches are not measured.

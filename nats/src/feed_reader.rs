@@ -9,8 +9,9 @@ use futures::StreamExt;
 use crate::topology::LIFECYCLE;
 use crate::{Connection, Delivery, Error};
 
-/// How many events may wait for their answers, including those whose redelivery is delayed.
-const WAITING_MAX: i64 = 10_000;
+/// How many events may wait for their answers. An event that is to come again much later is
+/// postponed and answered.
+const WAITING_MAX: i64 = 1_000;
 
 /// The events of the feed with these names, from the time at which the reader was first opened.
 pub struct FeedReader {
@@ -26,20 +27,29 @@ impl FeedReader {
         events: &[&str],
         ack_wait: Duration,
     ) -> Result<Self, Error> {
-        let stream = connection
-            .jetstream
-            .get_stream_no_info(LIFECYCLE)
-            .await
-            .map_err(Error::unavailable)?;
         let config = pull::Config {
             durable_name: Some(durable.to_owned()),
             filter_subjects: events.iter().map(|e| format!("lifecycle.{e}.*")).collect(),
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
             ack_wait,
-            max_ack_pending: connection.ack_pending(WAITING_MAX),
             ..pull::Config::default()
         };
+        Self::of(connection, LIFECYCLE, config).await
+    }
+
+    /// Opens the consumer of a stream that has events of the feed.
+    pub(crate) async fn of(
+        connection: &Connection,
+        stream: &str,
+        config: pull::Config,
+    ) -> Result<Self, Error> {
+        let config = pull::Config {
+            max_ack_pending: connection.ack_pending(WAITING_MAX),
+            ..config
+        };
+        let stream = connection.jetstream.get_stream_no_info(stream).await;
+        let stream = stream.map_err(Error::unavailable)?;
         // This call also updates an existing consumer that has another `ack_wait`.
         let consumer = stream.create_consumer(config).await;
         let consumer = consumer.map_err(Error::unavailable)?;

@@ -105,6 +105,7 @@ impl Texts {
                 sha256: Some("0".repeat(64)),
             }),
             checked: true,
+            exhausted: false,
             verdict,
         })
     }
@@ -305,8 +306,9 @@ proptest! {
                 outcome.task = TaskNumber::new(task);
             }
         }
-        let (group, deadline) = (0, Timestamp::MAX);
-        reports.push(Report::GroupTimedOut { group: GroupIndex::new(group), deadline });
+        let running = state.request().unwrap().running().unwrap();
+        let (group, deadline) = (running.index, running.deadline);
+        reports.push(Report::GroupTimedOut { group, deadline });
         let events = decided(&state, advance(reports, None));
         fits(&events)?;
         let state = after(state, &events);
@@ -360,6 +362,7 @@ proptest! {
             attempts: (0..attempts).map(|number| texts.attempt(number)).collect(),
             sequence: Some(Sequence::new(u64::MAX)),
             truncated: false,
+            exhausted: false,
         };
         let fitted = letter.clone().with_last_attempts();
         let (headers, body) = crate::dead_letters::encode(&fitted).unwrap();

@@ -2,6 +2,7 @@
 //! next batch. On disk, an atomic batch costs one sync whatever its size, but some milliseconds of
 //! the broker's time. A lone message is a plain publish.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,11 @@ use async_nats::jetstream::context::{PublishAckFuture, PublishError};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
-use tokio::sync::{MutexGuard, oneshot};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::costs::Costs;
 use crate::error::{Error, Refusal};
+use crate::flight::{Flight, Flights};
 use crate::stored::Stored;
 use crate::{Connection, batch, size};
 
@@ -70,6 +72,10 @@ impl Waiting {
         self.others.extend(other.others);
     }
 
+    fn is_awaited(&self) -> bool {
+        !self.tell.is_closed()
+    }
+
     fn tell(self, answer: Answer) {
         // A caller that no longer waits needs no answer.
         for other in self.others {
@@ -85,16 +91,18 @@ pub(crate) type Join = fn(Vec<Waiting>) -> Vec<Waiting>;
 /// The publishes to one stream.
 #[derive(Clone)]
 pub(crate) struct GroupCommit {
-    connection: Connection,
     shared: Arc<Shared>,
+    /// The batches whose callers went away.
+    flights: Flights,
     join: Option<Join>,
 }
 
 struct Shared {
+    connection: Connection,
     queue: Mutex<Vec<Waiting>>,
     batches: Batches,
     /// Held by the caller that publishes a batch.
-    flight: tokio::sync::Mutex<()>,
+    flight: Arc<tokio::sync::Mutex<()>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -129,19 +137,21 @@ impl GroupCommit {
 
     fn new(connection: Connection, batches: Batches) -> Self {
         let shared = Shared {
+            connection,
             queue: Mutex::default(),
             batches,
-            flight: tokio::sync::Mutex::default(),
+            flight: Arc::default(),
         };
         Self {
-            connection,
             shared: Arc::new(shared),
+            flights: Flights::default(),
             join: None,
         }
     }
 
     /// Publishes a message and waits for the broker's answer. One of the waiting callers publishes
-    /// the messages of all who wait by then.
+    /// the messages of all who wait by then. If that caller goes away, a task takes over its batch,
+    /// so that nobody else notices.
     pub async fn publish(&self, message: Outgoing) -> Answer {
         // On its own, a message that is too large is refused alone. In a batch it would fail the
         // others.
@@ -158,53 +168,68 @@ impl GroupCommit {
         // Other callers that are about to publish get into the same batch.
         tokio::task::yield_now().await;
         let gone = |_| {
-            Err(Refusal::Other(
-                "the caller that published the batch was stopped".into(),
+            Err(Refusal::Unanswered(
+                "this process ended before the broker answered".into(),
             ))
         };
         loop {
             tokio::select! {
                 biased;
                 answer = &mut told => return answer.unwrap_or_else(gone),
-                flying = self.shared.flight.lock() => {
+                flying = self.shared.flight.clone().lock_owned() => {
                     let flight = self.board();
                     if flight.is_empty() {
                         // The message is on its way in the batch of another caller.
                         drop(flying);
                         return told.await.unwrap_or_else(gone);
                     }
-                    self.fly_while_others_wait(flight, flying).await;
+                    let flight = fly_while_others_wait(self.shared.clone(), flight, flying);
+                    Flight::new(flight, &self.flights).await;
                 }
             }
         }
     }
 
+    /// Waits for the batches whose callers went away.
+    pub async fn landed(&self) {
+        self.flights.landed().await;
+    }
+
+    /// The messages of the next batch. A message whose caller went away while it waited here is
+    /// never sent, because nobody could learn that it is stored.
     fn board(&self) -> Vec<Waiting> {
         let mut queue = lock(&self.shared.queue);
         let boarding = queue.len().min(FLIGHT_MAX);
-        let flight = queue.drain(..boarding).collect();
+        let flight = queue.drain(..boarding).filter(Waiting::is_awaited);
+        let flight = flight.collect();
         drop(queue);
         match self.join {
             Some(join) => join(flight),
             None => flight,
         }
     }
+}
 
-    /// Publishes a batch, and lets the next one begin if the broker does not answer soon. A lost
-    /// connection thus holds up no other caller.
-    async fn fly_while_others_wait(&self, flight: Vec<Waiting>, flying: MutexGuard<'_, ()>) {
-        let mut flight = Box::pin(self.fly(flight));
-        if tokio::time::timeout(FLIGHT_PATIENCE, &mut flight)
-            .await
-            .is_err()
-        {
-            drop(flying);
-            flight.await;
-        }
+/// Publishes a batch, and lets the next one begin if the broker does not answer soon. A lost
+/// connection thus holds up no other caller.
+async fn fly_while_others_wait(
+    shared: Arc<Shared>,
+    flight: Vec<Waiting>,
+    flying: OwnedMutexGuard<()>,
+) {
+    let mut flight = pin!(shared.fly(flight));
+    if tokio::time::timeout(FLIGHT_PATIENCE, &mut flight)
+        .await
+        .is_err()
+    {
+        drop(flying);
+        flight.await;
     }
+}
 
+impl Shared {
     async fn fly(&self, flight: Vec<Waiting>) {
-        match &self.shared.batches {
+        match &self.batches {
             Batches::Atomic(costs) => self.fly_to_log(flight, costs).await,
             Batches::Fast(fast) => self.fly_to_queue(flight, fast).await,
         }
@@ -232,7 +257,7 @@ impl GroupCommit {
                 Err(error) => {
                     tracing::debug!(%error, messages, "the broker refused a batch");
                     if !self.connection.is_connected() {
-                        return refuse(flight, &Refusal::Other(error.to_string()));
+                        return refuse(flight, &Refusal::Unanswered(error.to_string()));
                     }
                 }
             }
@@ -255,7 +280,9 @@ impl GroupCommit {
                         waiting.tell(Ok(Place { sequence, stored }));
                     }
                 }
-                Some(Err(error)) => return refuse(flight, &Refusal::Other(error.to_string())),
+                Some(Err(error)) => {
+                    return refuse(flight, &Refusal::Unanswered(error.to_string()));
+                }
                 None => {}
             }
         }

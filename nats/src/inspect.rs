@@ -113,12 +113,23 @@ impl Connection {
         if position.pending == 0 && position.unacked == 0 {
             return Ok(None);
         }
+        self.stored_after(shard, Sequence::new(position.acked))
+            .await
+    }
+
+    /// When the broker stored the first commit of a shard after a sequence. `None` says that there
+    /// is none.
+    pub async fn stored_after(
+        &self,
+        shard: u8,
+        sequence: Sequence,
+    ) -> Result<Option<Timestamp>, Error> {
         let stream = self
             .jetstream
             .get_stream_no_info(Topology::log_stream(shard))
             .await
             .map_err(Error::unavailable)?;
-        let after = Some(position.acked + 1);
+        let after = Some(sequence.next().get());
         match stream.direct_get_next_for_subject(">", after).await {
             Ok(message) => timestamp(message.time).map(Some),
             // The commit was removed by age meanwhile.
@@ -228,7 +239,7 @@ impl Connection {
         Ok(found)
     }
 
-    async fn subjects(&self, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
+    pub(crate) async fn subjects(&self, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
         let stream = self
             .jetstream
             .get_stream_no_info(stream)

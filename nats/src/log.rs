@@ -15,6 +15,11 @@ const UNSURE_RETRIES: u32 = 5;
 /// The pause before such a retry.
 const UNSURE_PAUSE: Duration = Duration::from_millis(5);
 
+/// How often a commit that must be there is looked for again at a replica that lags.
+const LAG_LOOKS: u32 = 25;
+/// The pause before such a look.
+const LAG_PAUSE: Duration = Duration::from_millis(20);
+
 /// All commits of all requests.
 #[derive(Clone)]
 pub struct Log {
@@ -45,12 +50,26 @@ impl Log {
         self.shards
     }
 
+    /// How many commits in a row have had no answer lately, over a connection that stands. A broker
+    /// with a write error answers none until it is restarted.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.connection.unanswered.commits()
+    }
+
     fn appending(&self, request: RequestId) -> &GroupCommit {
         &self.appending[usize::from(request.partition().shard(self.shards))]
     }
 
     fn stream(&self, request: RequestId) -> String {
         Topology::log_stream(request.partition().shard(self.shards))
+    }
+
+    /// Waits for the commits whose callers went away before the broker answered.
+    pub async fn landed(&self) {
+        for appending in &*self.appending {
+            appending.landed().await;
+        }
     }
 
     /// How long the shard of a request keeps commits; zero means forever.
@@ -65,6 +84,22 @@ impl Log {
     /// none.
     pub async fn read(&self, request: RequestId, after: Sequence) -> Result<Vec<Commit>, Error> {
         read::commits(&self.connection, &self.stream(request), request, after).await
+    }
+
+    /// All commits of a request up to the one that its leader names as the last. A server that lags
+    /// is an error that a retry may cure.
+    pub async fn read_whole(&self, request: RequestId) -> Result<Vec<Commit>, Error> {
+        let last = self.last_sequence(request).await?;
+        let commits = self.read(request, Sequence::NONE).await?;
+        let read = commits
+            .last()
+            .map_or(Sequence::NONE, |commit| commit.sequence);
+        if read >= last {
+            return Ok(commits);
+        }
+        Err(Error::Unavailable(format!(
+            "the server that answers has request {request} up to {read}, and not yet {last}"
+        )))
     }
 
     /// The first commits of a request after sequence `after`: at most `limit` of them, and fewer
@@ -127,15 +162,26 @@ impl Log {
                 body: encoded.body.clone(),
             };
             let refused = match self.appending(request).publish(message).await {
-                Ok(place) => return Ok(Sequence::new(place.sequence)),
+                Ok(place) => {
+                    self.connection.unanswered.end();
+                    return Ok(Sequence::new(place.sequence));
+                }
                 Err(refused @ (Refusal::NotSent | Refusal::TooLarge { .. })) => {
                     return Err(Error::of_refusal(refused));
                 }
                 Err(refused) => refused,
             };
             // After a lost answer, the commit that is there may be this one.
-            if let Some(sequence) = Box::pin(self.find_own(request, expected, events)).await? {
-                return Ok(sequence);
+            let found = Box::pin(self.find_own(request, expected, events, &refused)).await;
+            let silent = matches!(refused, Refusal::Unanswered(_));
+            if silent && self.connection.is_connected() {
+                self.connection.unanswered.note();
+            }
+            match found {
+                Ok(Some(sequence)) => return Ok(sequence),
+                Ok(None) => {}
+                Err(_) if silent => return Err(Error::of_refusal(refused)),
+                Err(error) => return Err(error),
             }
             match refused {
                 Refusal::SequenceUnsure if unsure < UNSURE_RETRIES => {
@@ -161,6 +207,7 @@ impl Log {
         let appended = self.append_in(request, expected, &events, trace).await;
         match appended {
             Ok(sequence) => {
+                decided.weigh(&events);
                 let comes = self.comes_soon(request, sequence);
                 decided.stands_at(sequence, comes.then_some(events));
             }
@@ -174,8 +221,16 @@ impl Log {
         request: RequestId,
         expected: Sequence,
         events: &[Event],
+        refused: &Refusal,
     ) -> Result<Option<Sequence>, Error> {
-        let page = self.read_page(request, expected, 1).await?;
+        let mut page = self.read_page(request, expected, 1).await?;
+        // The broker said that a commit is there. A replica that lags has not got it yet.
+        let mut looked = 0;
+        while page.commits.is_empty() && *refused == Refusal::WrongSequence && looked < LAG_LOOKS {
+            looked += 1;
+            tokio::time::sleep(LAG_PAUSE).await;
+            page = self.read_page(request, expected, 1).await?;
+        }
         let first = page.commits.into_iter().next();
         Ok(first
             .filter(|commit| commit.events == events)

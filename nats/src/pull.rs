@@ -9,7 +9,8 @@ use async_nats::{Message, StatusCode, Subject, Subscriber};
 use futures::StreamExt;
 use tokio::time::Instant;
 
-use crate::topology::{TASKS, task_consumer_name};
+use crate::declare::declare_consumer;
+use crate::topology::{TASKS, task_consumer, task_consumer_name};
 use crate::{Connection, Delivery, Error, TaskMessage, Unreadable};
 
 /// How long one pull waits at the broker.
@@ -22,20 +23,38 @@ const SILENT_AFTER: Duration = Duration::from_millis(2_500);
 const ENDED_AFTER: Duration = PULL_EXPIRY.saturating_add(SILENT_AFTER);
 /// The pause before the worker requests tasks again from a missing consumer.
 const ABSENT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a consumer may be missing before the worker creates it again. A queue that was lost
+/// comes back with its consumers before that.
+const ABSENT_MAX: Duration = Duration::from_secs(2);
+/// How long the end of a subscription may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many heartbeats and ends of pulls may be on their way to a worker, beside tasks.
+const DRAIN_SPARE: usize = 16;
 
 /// The limits of a worker's pulls.
 #[derive(Clone, Copy, Debug)]
 pub struct PullOptions {
     /// The most tasks held at once.
     pub concurrency: usize,
+    /// How long a worker keeps a task without a sign of life.
+    pub lease: Duration,
 }
+
+/// A message from the queue: a task, or one that cannot be read.
+pub type Pulled = Result<TaskMessage, Box<Unreadable>>;
 
 /// The tasks of one type, as one worker gets them.
 pub struct Pull {
     connection: Connection,
     consumer: PullConsumer,
+    task_type: String,
+    lease: Duration,
     inbox: Subject,
     answers: Subscriber,
+    /// How many messages came to the inbox.
+    received: usize,
+    /// The client's count of connects at the subscription to the inbox.
+    subscribed: u64,
     concurrency: usize,
     /// Tasks handed out and not yet released.
     held: usize,
@@ -44,6 +63,11 @@ pub struct Pull {
     /// When to request tasks again from a consumer that was missing, such as that of a queue that
     /// is being recreated.
     absent_until: Option<Instant>,
+    /// Since when the consumer has been missing.
+    absent_since: Option<Instant>,
+    /// The last sign of life before a silence, and until when messages that waited out the silence
+    /// may arrive. The broker may have sent them right after that sign of life.
+    late: Option<(Instant, Instant)>,
     /// When the broker last showed a sign of life, or got a request while no other was open.
     heard: Instant,
     /// When to check next whether to request more tasks. It is a field because [`Self::next`] may
@@ -72,14 +96,20 @@ impl Pull {
             .await
             .map_err(Error::unavailable)?;
         Ok(Self {
+            subscribed: connection.connects(),
             connection: connection.clone(),
             consumer,
+            task_type: task_type.to_owned(),
+            lease: options.lease,
             inbox,
             answers,
+            received: 0,
             concurrency: options.concurrency.max(1),
             held: 0,
             asked: 0,
             absent_until: None,
+            absent_since: None,
+            late: None,
             heard: Instant::now(),
             look_at: Instant::now() + SILENT_AFTER,
             connects: 0,
@@ -135,7 +165,7 @@ impl Pull {
 
     /// Waits for the next task. An error says that a message cannot be read. `None` says that the
     /// connection is closed. The future is safe to drop.
-    pub async fn next(&mut self) -> Option<Result<TaskMessage, Box<Unreadable>>> {
+    pub async fn next(&mut self) -> Option<Pulled> {
         loop {
             let waiting = tokio::time::timeout_at(self.look_at, self.answers.next());
             let Ok(answer) = waiting.await else {
@@ -143,12 +173,12 @@ impl Pull {
                 if self.heard.elapsed() > ENDED_AFTER {
                     self.asked = 0;
                 }
+                Box::pin(self.restore_consumer()).await;
                 self.ask_for_more().await;
                 continue;
             };
             let message = answer?;
-            self.heard = Instant::now();
-            self.look_at = self.heard + SILENT_AFTER;
+            self.note_sign_of_life();
             if let Some(task) = self.take(message) {
                 return Some(task);
             }
@@ -158,24 +188,104 @@ impl Pull {
         }
     }
 
+    fn note_sign_of_life(&mut self) {
+        let now = Instant::now();
+        if self.asked > 0 && now - self.heard > SILENT_AFTER {
+            self.late = Some((self.heard, now + PULL_HEARTBEAT));
+        }
+        self.late = self.late.filter(|(_, until)| now < *until);
+        self.received += 1;
+        self.heard = now;
+        self.look_at = now + SILENT_AFTER;
+    }
+
+    /// Ends the pull: the broker gives this worker no task any more. Returns the tasks that were
+    /// given to it and not handed out yet.
+    ///
+    /// The client forgets a subscription as soon as it asks the broker to end it, and with it the
+    /// tasks that are on their way. The subscription is therefore ended after a number of messages
+    /// that is larger than what may be on its way, and this worker sends the rest of that number to
+    /// itself. Whatever the broker sent before is then received.
+    pub async fn end(&mut self) -> Vec<Pulled> {
+        let mut given = Vec::new();
+        let limit = self.asked + DRAIN_SPARE;
+        let replaced = self.subscribed != self.connection.connects();
+        if !replaced && self.connection.is_connected() && self.end_after(limit).await.is_ok() {
+            let draining = async {
+                while let Some(message) = self.answers.next().await {
+                    given.extend(self.take(message));
+                }
+            };
+            let drained = tokio::time::timeout(DRAIN_TIMEOUT, draining).await;
+            tracing::debug!(?drained, "the pull has ended");
+        }
+        // What has arrived by now can still be given back.
+        let _ = self.answers.unsubscribe().await;
+        while let Some(message) = self.answers.next().await {
+            given.extend(self.take(message));
+        }
+        given
+    }
+
+    async fn end_after(&mut self, messages: usize) -> Result<(), Error> {
+        let last = (self.received + messages) as u64;
+        let ending = self.answers.unsubscribe_after(last).await;
+        ending.map_err(Error::unavailable)?;
+        let client = &self.connection.client;
+        for _ in 0..messages {
+            let sent = client.publish(self.inbox.clone(), bytes::Bytes::new());
+            sent.await.map_err(Error::unavailable)?;
+        }
+        Ok(())
+    }
+
+    /// Creates a consumer that was deleted, for instance by hand. A queue that is missing too is
+    /// left to the orchestrator, which creates it together with its consumers.
+    async fn restore_consumer(&mut self) {
+        let absent = self
+            .absent_since
+            .filter(|since| since.elapsed() > ABSENT_MAX);
+        if absent.is_none() || !self.connection.is_connected() {
+            return;
+        }
+        self.absent_since = Some(Instant::now());
+        let config = task_consumer(&self.task_type, self.lease);
+        match declare_consumer(&self.connection, TASKS, config).await {
+            Ok(()) => {
+                tracing::warn!(
+                    consumer = task_consumer_name(&self.task_type),
+                    "created a consumer of the task queue that was missing"
+                );
+            }
+            Err(error) => tracing::warn!(%error, "the worker gets no tasks"),
+        }
+    }
+
     async fn ask_for_more(&mut self) {
         if self.ask().await.is_err() {
             tracing::debug!("the worker could not request tasks from the broker");
         }
     }
 
-    fn take(&mut self, message: Message) -> Option<Result<TaskMessage, Box<Unreadable>>> {
+    fn take(&mut self, message: Message) -> Option<Pulled> {
         match message.status {
+            // A message of its own, to end the subscription.
+            None if message.reply.is_none() => None,
             None | Some(StatusCode::OK) => {
                 self.asked = self.asked.saturating_sub(1);
                 self.held += 1;
+                self.absent_since = None;
+                let given_at = self.late.map_or_else(Instant::now, |(before, _)| before);
                 let message = async_nats::jetstream::Message {
                     message,
                     context: self.connection.jetstream.clone(),
                 };
-                Some(TaskMessage::parse(Delivery::new(message)))
+                Some(TaskMessage::parse(Delivery::new(message), given_at))
             }
-            Some(StatusCode::IDLE_HEARTBEAT) => None,
+            Some(StatusCode::IDLE_HEARTBEAT) => {
+                self.absent_since = None;
+                None
+            }
             Some(status) => {
                 self.end_of_pull(status, &message);
                 None
@@ -195,6 +305,7 @@ impl Pull {
         if status == StatusCode::NO_RESPONDERS {
             self.look_at = Instant::now() + ABSENT_PAUSE;
             self.absent_until = Some(self.look_at);
+            self.absent_since.get_or_insert_with(Instant::now);
         }
     }
 }

@@ -19,6 +19,7 @@ const ARRAY_MAX_BYTES: usize = 512 * 1024;
 /// Publishes reports.
 #[derive(Clone)]
 pub struct Reports {
+    connection: Connection,
     publishing: GroupCommit,
 }
 
@@ -27,7 +28,8 @@ impl Reports {
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self {
-            publishing: GroupCommit::joining(connection, join),
+            publishing: GroupCommit::joining(connection.clone(), join),
+            connection,
         }
     }
 
@@ -51,6 +53,9 @@ impl Reports {
         if again {
             headers.insert(AGAIN, "true");
         }
+        // A report that the client sends later, after its worker was told that it failed, could give
+        // up a task that another worker has by then.
+        self.connection.connected().await?;
         let message = Outgoing {
             subject: subject::outcome(id),
             headers,

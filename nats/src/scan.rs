@@ -1,23 +1,30 @@
 //! Reading a range of the log in order, without leaving a consumer behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, pull};
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
 use jiff::Timestamp;
 
-use crate::{Commit, Connection, Delivery, Error, LogReader, Topology, subject};
+use crate::{Commit, Connection, Delivery, Error, LogReader, Outline, Topology, subject};
 
 /// How long the broker may take to send the next commit of a range.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a range waits for a server that has its last commit. A server that lags, or that has
+/// just lost the lead, gives an earlier end.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause before the end of the log is asked for again.
+const END_PAUSE: Duration = Duration::from_millis(50);
 
 /// The commits of a shard between two sequences, in order.
 pub struct Scan {
     stream: Stream,
     consumer: String,
     messages: Option<pull::Ordered>,
+    /// The next sequence of the range, where it is known.
+    next: Option<Sequence>,
     end: Sequence,
 }
 
@@ -42,23 +49,46 @@ impl Scan {
         Self::open_at(connection, shard, Start::Sequence(from), to).await
     }
 
-    /// Opens the range from `start` to sequence `to`, which is included.
+    /// Opens the range from `start` to sequence `to`, which is included. `Sequence::MAX` stands for
+    /// the present end. A range whose end is missing at the server that answers is an error that a
+    /// retry may cure, so that a range that was read to its end is whole.
     pub async fn open_at(
         connection: &Connection,
         shard: u8,
         start: Start,
         to: Sequence,
     ) -> Result<Self, Error> {
-        let stream = connection
-            .jetstream
-            .get_stream(Topology::log_stream(shard))
-            .await
-            .map_err(Error::unavailable)?;
+        Self::open_as(connection, shard, start, to, false).await
+    }
+
+    /// Opens the range from sequence `from` to `to`, both included, without the bodies. Only
+    /// [`Self::next_outlines`] reads it.
+    pub async fn outlines(
+        connection: &Connection,
+        shard: u8,
+        from: Sequence,
+        to: Sequence,
+    ) -> Result<Self, Error> {
+        Self::open_as(connection, shard, Start::Sequence(from), to, true).await
+    }
+
+    async fn open_as(
+        connection: &Connection,
+        shard: u8,
+        start: Start,
+        to: Sequence,
+        headers_only: bool,
+    ) -> Result<Self, Error> {
+        let stream = up_to(connection, shard, to).await?;
         let state = stream.cached_info().state.clone();
         let mut scan = Self {
             stream,
             consumer: String::new(),
             messages: None,
+            next: match start {
+                Start::Sequence(from) => Some(from.max(Sequence::FIRST)),
+                Start::Time(_) => None,
+            },
             end: to.min(Sequence::new(state.last_sequence)),
         };
         let nothing = match start {
@@ -72,6 +102,7 @@ impl Scan {
             .stream
             .create_consumer(pull::OrderedConfig {
                 deliver_policy: policy(start)?,
+                headers_only,
                 ..pull::OrderedConfig::default()
             })
             .await
@@ -79,6 +110,12 @@ impl Scan {
         scan.consumer.clone_from(&consumer.cached_info().name);
         scan.messages = Some(consumer.messages().await.map_err(Error::unavailable)?);
         Ok(scan)
+    }
+
+    /// The last sequence of the range.
+    #[must_use]
+    pub fn end(&self) -> Sequence {
+        self.end
     }
 
     /// Reads the next commits, at most `limit`; `None` at the end of the range.
@@ -97,8 +134,23 @@ impl Scan {
         &mut self,
         limit: usize,
     ) -> Result<Option<Vec<Result<Commit, UnreadableCommit>>>, Error> {
-        let mut commits = Vec::new();
-        while let (Some(messages), true) = (&mut self.messages, commits.len() < limit) {
+        let deliveries = self.deliveries(limit).await?;
+        let commits = deliveries.iter().map(UnreadableCommit::or_commit);
+        let commits = commits.collect::<Result<Vec<_>, Error>>()?;
+        Ok((!commits.is_empty()).then_some(commits))
+    }
+
+    /// Reads what the headers of the next commits say, at most `limit` of them; `None` at the end
+    /// of the range.
+    pub async fn next_outlines(&mut self, limit: usize) -> Result<Option<Vec<Outline>>, Error> {
+        let deliveries = self.deliveries(limit).await?;
+        let outlines = deliveries.iter().filter_map(Delivery::outline).collect();
+        Ok((!deliveries.is_empty()).then_some(outlines))
+    }
+
+    async fn deliveries(&mut self, limit: usize) -> Result<Vec<Delivery>, Error> {
+        let mut deliveries = Vec::new();
+        while let (Some(messages), true) = (&mut self.messages, deliveries.len() < limit) {
             let message = tokio::time::timeout(NEXT_TIMEOUT, messages.next())
                 .await
                 .map_err(|_| Error::Unavailable(format!("no commit came in {NEXT_TIMEOUT:?}")))?
@@ -106,14 +158,19 @@ impl Scan {
                 .map_err(Error::unavailable)?;
             let delivery = Delivery::new(message);
             let sequence = Sequence::new(delivery.place()?.sequence);
+            if let Some(next) = self.next.replace(sequence.next())
+                && sequence > next
+            {
+                check_gap(&self.stream, next, sequence).await?;
+            }
             if sequence <= self.end {
-                commits.push(UnreadableCommit::or_commit(&delivery)?);
+                deliveries.push(delivery);
             }
             if sequence >= self.end {
                 self.close().await;
             }
         }
-        Ok((!commits.is_empty()).then_some(commits))
+        Ok(deliveries)
     }
 
     /// Follows the log from `start` without an end, and waits for commits that are not there yet.
@@ -147,6 +204,40 @@ impl Scan {
         {
             tracing::debug!(%error, "could not delete the consumer of a scan; it expires by itself");
         }
+    }
+}
+
+/// Checks that age alone has removed the commits between two sequences.
+async fn check_gap(stream: &Stream, next: Sequence, found: Sequence) -> Result<(), Error> {
+    let info = stream.get_info().await.map_err(Error::unavailable)?;
+    if info.state.first_sequence >= found.get() {
+        return Ok(());
+    }
+    Err(Error::Unavailable(format!(
+        "the server that reads the log lacks commits {next} to {}",
+        found.before()
+    )))
+}
+
+/// The stream of a shard, as a server that has commit `to` describes it.
+async fn up_to(connection: &Connection, shard: u8, to: Sequence) -> Result<Stream, Error> {
+    let begun = Instant::now();
+    loop {
+        let stream = connection
+            .jetstream
+            .get_stream(Topology::log_stream(shard))
+            .await
+            .map_err(Error::unavailable)?;
+        let last = Sequence::new(stream.cached_info().state.last_sequence);
+        if last >= to || to == Sequence::MAX {
+            return Ok(stream);
+        }
+        if begun.elapsed() >= END_TIMEOUT {
+            return Err(Error::Unavailable(format!(
+                "the server that answers has the log up to {last}, and not yet {to}"
+            )));
+        }
+        tokio::time::sleep(END_PAUSE).await;
     }
 }
 
@@ -186,6 +277,20 @@ impl UnreadableCommit {
 }
 
 impl Connection {
+    /// Whether a shard has the commit at a sequence, as its leader says.
+    pub async fn has_commit(&self, shard: u8, sequence: Sequence) -> Result<bool, Error> {
+        let stream = self
+            .jetstream
+            .get_stream_no_info(Topology::log_stream(shard))
+            .await
+            .map_err(Error::unavailable)?;
+        match stream.get_raw_message(sequence.get()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
+            Err(error) => Err(Error::unavailable(error)),
+        }
+    }
+
     /// The sequence up to which a reader of a shard's log has acked.
     pub async fn acked(&self, shard: u8, reader: LogReader) -> Result<Sequence, Error> {
         let consumer: PullConsumer = self

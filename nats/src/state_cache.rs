@@ -10,6 +10,7 @@ use domain::request::{Event, RequestId, Sequence, State, evolve};
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::state_weight::StateWeight;
 use crate::{Commit, Delivery, Error, Log};
 
 /// How many requests' states a process keeps.
@@ -50,6 +51,7 @@ impl StateCache {
 struct Slot {
     known: Option<Sequence>,
     state: State,
+    weight: StateWeight,
     /// The last commit that this process made, until it is delivered here.
     made: Option<Made>,
 }
@@ -123,6 +125,7 @@ impl Log {
         if known == Some(commit.previous) {
             let state = std::mem::take(&mut slot.state);
             slot.state = commit.events.iter().fold(state, evolve);
+            slot.weight.add(&commit.events);
             slot.known = Some(commit.sequence);
         } else if known.is_some_and(|known| known < commit.sequence) {
             // A commit in between is unknown here, so the state is read again when it is needed.
@@ -209,6 +212,7 @@ impl Log {
         while let Some(after) = next {
             let page = self.read_page(loaded.request, after, PAGE).await?;
             let events = page.commits.iter().flat_map(|commit| &commit.events);
+            loaded.slot.weight.add(events.clone());
             state = events.fold(state, evolve);
             sequence = page.commits.last().map_or(sequence, |last| last.sequence);
             next = page.next;
@@ -238,6 +242,11 @@ impl Loaded {
 
     pub(crate) fn request(&self) -> RequestId {
         self.request
+    }
+
+    /// Records what a decision on this state adds to it.
+    pub(crate) fn weigh(&mut self, events: &[Event]) {
+        self.slot.weight.add(events);
     }
 
     /// Records that the decision on this state was committed. `kept` has the events if the cache
@@ -274,8 +283,9 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // A decision was applied but not committed, so the state in this entry never happened.
-        if self.slot.state.revision() != self.revision {
+        // A decision was applied but not committed, so the state in this entry never happened. Or
+        // the memory for states is used up.
+        if self.slot.state.revision() != self.revision || self.slot.weight.is_too_much() {
             *self.slot = Slot::default();
         }
     }

@@ -1,7 +1,7 @@
 //! The subjects of single messages. The filters of streams and consumers are declared with the
 //! streams and consumers.
 
-use domain::request::{GroupIndex, RequestId, Run, TaskId};
+use domain::request::{GroupIndex, PARTITIONS, RequestId, Run, TaskId};
 
 /// The subject of the facts of the deployment.
 pub(crate) const DEPLOYMENT: &str = "deployment";
@@ -43,30 +43,43 @@ pub(crate) fn about(report: &str) -> &str {
     third.map_or(report, |(end, _)| &report[..end])
 }
 
-pub(crate) fn group_timed_out(request: RequestId, group: GroupIndex) -> String {
-    format!(
+pub(crate) fn group_timed_out(request: RequestId, group: GroupIndex, run: Run) -> String {
+    let report = format!(
         "reports.{}.{request}.timed-out.{group}",
         request.partition()
-    )
+    );
+    of_run(report, run)
 }
 
-pub(crate) fn request_timed_out(request: RequestId) -> String {
-    format!(
+pub(crate) fn request_timed_out(request: RequestId, run: Run) -> String {
+    let report = format!(
         "reports.{}.{request}.timed-out.request",
         request.partition()
-    )
+    );
+    of_run(report, run)
 }
 
-pub(crate) fn task_due(id: TaskId) -> String {
+/// Adds the run, so that a timer that is set late for an earlier run does not replace the timer of
+/// this one. The first run has no token, as in timers of older builds.
+fn of_run(report: String, run: Run) -> String {
+    if run == Run::FIRST {
+        report
+    } else {
+        format!("{report}.{run}")
+    }
+}
+
+pub(crate) fn task_due(id: TaskId, run: Run) -> String {
     let TaskId {
         request,
         group,
         task,
     } = id;
-    format!(
+    let report = format!(
         "reports.{}.{request}.due.{group}.{task}",
         request.partition()
-    )
+    );
+    of_run(report, run)
 }
 
 /// The subject of the timer that fires into `report`.
@@ -86,6 +99,23 @@ pub(crate) fn filling(queue: &str, by: &str) -> String {
 
 pub(crate) fn lifecycle(event: &str, id: RequestId) -> String {
     format!("lifecycle.{event}.{id}")
+}
+
+/// The subjects of the events that are due to be delivered again.
+pub(crate) const DUE: &str = "webhooks.due.>";
+/// The subjects of the events that wait for that.
+pub(crate) const POSTPONED: &str = "webhooks.postponed.>";
+
+/// The subject of an event that is due. An id is one token.
+pub(crate) fn due(request: Option<RequestId>, id: &str) -> String {
+    let request = request.map_or_else(|| "none".to_owned(), |request| request.to_string());
+    let token = id.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    format!("webhooks.due.{request}.{token}")
+}
+
+/// The subject of an event that is postponed until it is due.
+pub(crate) fn postponed(due: &str) -> String {
+    due.replacen("due", "postponed", 1)
 }
 
 /// The beginning of every dead letter's subject.
@@ -124,6 +154,22 @@ pub(crate) fn quarantined(consumer: &str, what: &str) -> String {
 /// stored.
 pub(crate) fn stop(request: RequestId) -> String {
     format!("stop.{request}")
+}
+
+/// The checkpoint of a shard's open requests. It is kept beside the marks, and as long as the log.
+pub(crate) fn checkpoint(shard: u8) -> String {
+    format!("quarantine.checkpoint.{shard}")
+}
+
+/// The subjects of a shard's partitions.
+pub(crate) fn partitions(root: &str, shard: u8, shards: u8, rest: &str) -> Vec<String> {
+    if shards == 1 {
+        return vec![format!("{root}.*.{rest}")];
+    }
+    (0..PARTITIONS)
+        .filter(|partition| partition % shards == shard)
+        .map(|partition| format!("{root}.{partition}.{rest}"))
+        .collect()
 }
 
 /// The request named in a token of a subject, counted from 0.

@@ -7,6 +7,7 @@ use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
 use domain::request::{AttemptNumber, Given, Payload, RequestId, Run, TaskId, TraceParent};
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use crate::group_commit::{GroupCommit, Outgoing};
 use crate::topology::TASKS;
@@ -221,6 +222,8 @@ pub struct TaskMessage {
     pub document: Payload,
     /// The message, to be answered.
     pub delivery: Delivery,
+    /// When the broker gave the task to this worker, at the earliest. The lease runs from then.
+    pub given_at: Instant,
 }
 
 impl TaskMessage {
@@ -233,7 +236,7 @@ impl TaskMessage {
         }
     }
 
-    pub(crate) fn parse(delivery: Delivery) -> Result<Self, Box<Unreadable>> {
+    pub(crate) fn parse(delivery: Delivery, given_at: Instant) -> Result<Self, Box<Unreadable>> {
         match Self::fields(&delivery) {
             Ok((id, task_type, delivered, attempts, document)) => Ok(Self {
                 id,
@@ -246,6 +249,7 @@ impl TaskMessage {
                 traceparent: delivery.traceparent(),
                 document,
                 delivery,
+                given_at,
             }),
             Err(reason) => {
                 let what = format!("the task at {}", delivery.subject());

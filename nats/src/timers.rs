@@ -21,15 +21,18 @@ impl Timers {
         Self { connection }
     }
 
-    /// Schedules the report of a group's timeout for the group's deadline.
+    /// Schedules the report of the timeout of a group in a run. `deadline` is the one that the log
+    /// has, by which the report names the start of the group. The timer fires at `due`, by the
+    /// clock of the broker.
     pub async fn set_group(
         &self,
         request: RequestId,
-        group: GroupIndex,
+        (group, run): (GroupIndex, Run),
         deadline: Timestamp,
+        due: Timestamp,
     ) -> Result<(), Error> {
         let report = Report::GroupTimedOut { group, deadline };
-        self.set(subject::group_timed_out(request, group), &report, deadline)
+        self.set(subject::group_timed_out(request, group, run), &report, due)
             .await
     }
 
@@ -41,17 +44,18 @@ impl Timers {
         deadline: Timestamp,
     ) -> Result<(), Error> {
         let report = Report::RequestTimedOut { run };
-        self.set(subject::request_timed_out(request), &report, deadline)
+        self.set(subject::request_timed_out(request, run), &report, deadline)
             .await
     }
 
     /// Schedules a task to be dispatched again at this time.
-    pub async fn set_task(&self, id: TaskId, due: Timestamp) -> Result<(), Error> {
+    pub async fn set_task(&self, id: TaskId, run: Run, due: Timestamp) -> Result<(), Error> {
         let report = Report::TaskDue {
             group: id.group,
             task: id.task,
+            run: Some(run),
         };
-        self.set(subject::task_due(id), &report, due).await
+        self.set(subject::task_due(id, run), &report, due).await
     }
 
     /// The last sequence that the broker gave to a timer or a report.
@@ -61,21 +65,27 @@ impl Timers {
         Ok(stream.cached_info().state.last_sequence)
     }
 
-    /// Clears the group's timer where it was set up to this sequence. A timer that was set later
+    /// Clears the group's timer of a run where it was set up to this sequence. A timer that was set later
     /// may belong to a redrive. This is best effort, because a late timeout changes nothing.
     pub async fn clear_group(
         &self,
         request: RequestId,
-        group: GroupIndex,
+        (group, run): (GroupIndex, Run),
         up_to: Option<u64>,
     ) -> Result<(), Error> {
-        self.clear(&subject::group_timed_out(request, group), up_to)
+        self.clear(&subject::group_timed_out(request, group, run), up_to)
             .await
     }
 
-    /// Clears the request's timer where it was set up to this sequence. This is best effort, too.
-    pub async fn clear_request(&self, request: RequestId, up_to: Option<u64>) -> Result<(), Error> {
-        self.clear(&subject::request_timed_out(request), up_to)
+    /// Clears the request's timer of a run where it was set up to this sequence. This is best
+    /// effort, too.
+    pub async fn clear_request(
+        &self,
+        request: RequestId,
+        run: Run,
+        up_to: Option<u64>,
+    ) -> Result<(), Error> {
+        self.clear(&subject::request_timed_out(request, run), up_to)
             .await
     }
 

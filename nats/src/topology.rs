@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PriorityPolicy, pull};
 use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
-use domain::request::PARTITIONS;
 
 use crate::declare::{declare_bucket, declare_consumer, declare_stream, is_on_disk};
 use crate::{Connection, Error, LogReader, account, subject};
@@ -133,7 +132,8 @@ impl Topology {
             declare_consumer(connection, REPORTS, self.report_consumer(shard)).await?;
         }
         for task_type in &self.task_types {
-            declare_consumer(connection, TASKS, self.task_consumer(task_type)).await?;
+            let consumer = task_consumer(task_type, self.task_lease);
+            declare_consumer(connection, TASKS, consumer).await?;
         }
         Ok(())
     }
@@ -182,7 +182,7 @@ impl Topology {
         let mut streams: Vec<_> = (0..self.shards)
             .map(|shard| stream::Config {
                 name: Self::log_stream(shard),
-                subjects: self.partitions("requests", shard, "*"),
+                subjects: subject::partitions("requests", shard, self.shards, "*"),
                 max_age: self.log_age,
                 allow_direct: true,
                 allow_atomic_publish: true,
@@ -254,17 +254,6 @@ impl Topology {
         }
     }
 
-    /// The subjects of a shard's partitions.
-    fn partitions(&self, root: &str, shard: u8, rest: &str) -> Vec<String> {
-        if self.shards == 1 {
-            return vec![format!("{root}.*.{rest}")];
-        }
-        (0..PARTITIONS)
-            .filter(|partition| partition % self.shards == shard)
-            .map(|partition| format!("{root}.{partition}.{rest}"))
-            .collect()
-    }
-
     pub(crate) fn payloads(&self) -> object_store::Config {
         object_store::Config {
             bucket: PAYLOADS.into(),
@@ -294,10 +283,10 @@ impl Topology {
         }
     }
 
-    fn report_consumer(&self, shard: u8) -> pull::Config {
+    pub(crate) fn report_consumer(&self, shard: u8) -> pull::Config {
         pull::Config {
             durable_name: Some(report_consumer_name(shard)),
-            filter_subjects: self.partitions("reports", shard, ">"),
+            filter_subjects: subject::partitions("reports", shard, self.shards, ">"),
             max_ack_pending: ACK_PENDING_MAX,
             ..self.pinned()
         }
@@ -313,16 +302,17 @@ impl Topology {
             ..pull::Config::default()
         }
     }
+}
 
-    fn task_consumer(&self, task_type: &str) -> pull::Config {
-        pull::Config {
-            durable_name: Some(task_consumer_name(task_type)),
-            filter_subject: format!("tasks.{task_type}.>"),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: self.task_lease,
-            max_ack_pending: 50_000,
-            ..pull::Config::default()
-        }
+/// The consumer of the workers of a task type.
+pub(crate) fn task_consumer(task_type: &str, task_lease: Duration) -> pull::Config {
+    pull::Config {
+        durable_name: Some(task_consumer_name(task_type)),
+        filter_subject: format!("tasks.{task_type}.>"),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: task_lease,
+        max_ack_pending: 50_000,
+        ..pull::Config::default()
     }
 }
 

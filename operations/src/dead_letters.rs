@@ -43,6 +43,9 @@ pub struct Answer {
 #[derive(Clone, Debug, Default)]
 pub struct Changed {
     seen: HashSet<RequestId>,
+    /// The last dead letter that is processed: the last one when the change began. A redriven
+    /// request that fails again makes a new dead letter, and a change of these too would never end.
+    pub until: Option<u64>,
     /// How many dead letters were processed.
     pub letters: usize,
     /// The outcomes: one for each request, or for each discarded dead letter.
@@ -52,11 +55,13 @@ pub struct Changed {
 }
 
 impl Changed {
-    /// No outcomes yet, to begin after this dead letter.
+    /// No outcomes yet, to begin after one dead letter and to end at another. Without an end, the
+    /// first step ends the change at the dead letter that is then the last.
     #[must_use]
-    pub fn after(letter: Option<u64>) -> Self {
+    pub fn between(letter: Option<u64>, until: Option<u64>) -> Self {
         Self {
             next: letter,
+            until,
             ..Self::default()
         }
     }
@@ -88,8 +93,16 @@ impl Operations {
         so_far: &mut Changed,
     ) -> Result<(), Error> {
         let after = so_far.next.unwrap_or(0);
+        let until = match so_far.until {
+            Some(until) => until,
+            None => self.letters.last_sequence().await?,
+        };
+        so_far.until = Some(until);
         let page = self.letters.look(filter, after, LETTERS_PER_STEP).await?;
         for kept in &page.letters {
+            if kept.sequence > until {
+                break;
+            }
             so_far.letters += 1;
             let discards = matches!(change, Change::Discard(_) | Change::WouldDiscard);
             let of_task = matches!(kept.letter, Letter::GivenUp(_));
@@ -101,7 +114,7 @@ impl Operations {
                 so_far.answers.push(self.change(kept, change).await?);
             }
         }
-        so_far.next = page.next;
+        so_far.next = page.next.filter(|next| *next < until);
         Ok(())
     }
 
@@ -109,8 +122,8 @@ impl Operations {
         let refused = match (change, &kept.letter, kept.request()) {
             (Change::WouldDiscard, ..) => None,
             (Change::Discard(why), ..) => {
-                self.discard(&kept.id, why).await?;
-                None
+                let was_there = self.discard(&kept.id, why).await?;
+                (!was_there).then(|| "it was discarded meanwhile".into())
             }
             (Change::WouldRedrive, Letter::GivenUp(_), Some(request)) => {
                 refused(self.would_redrive(request).await)?

@@ -110,6 +110,13 @@ impl Operations {
     pub async fn fork(&self, plan: ForkPlan, why: Why) -> Result<Receipt, ForkError> {
         let Why { by, reason } = why;
         let document = self.payloads.place(plan.bytes.into()).await?;
+        let (mut resources, mut groups) = (plan.origin.resources, plan.groups);
+        for resource in &mut resources {
+            self.refresh(&mut resource.content).await?;
+        }
+        for task in groups.iter_mut().flat_map(|group| &mut group.results) {
+            self.refresh(&mut task.result).await?;
+        }
         let mut metadata = plan.original.metadata;
         metadata.insert(ORIGIN.into(), format!("{}@{}", plan.from, plan.sequence));
         let received = Received {
@@ -130,13 +137,25 @@ impl Operations {
                 by,
                 reason,
             },
-            resources: plan.origin.resources,
-            groups: plan.groups,
+            resources,
+            groups,
             now: Timestamp::now(),
             rules: self.rules,
         }));
         let forked = self.log.execute(plan.id, command).await;
         Ok(self.done(plan.id, forked)?)
+    }
+}
+
+impl Operations {
+    /// Stores a payload of the original again if it is old. Retention would otherwise take it
+    /// before the end of the fork, because it counts from the time when the payload was stored.
+    async fn refresh(&self, payload: &mut Payload) -> Result<(), ForkError> {
+        if matches!(payload, Payload::Stored { .. }) {
+            let bytes = self.payloads.fetch(payload).await?;
+            *payload = self.payloads.place_stored(bytes.into()).await?;
+        }
+        Ok(())
     }
 }
 

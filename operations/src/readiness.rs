@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
+use domain::request::Sequence;
 use jiff::Timestamp;
 use nats::{Connection, Error, LogReader};
 use projections::{StoppedView, Store};
@@ -31,7 +32,7 @@ impl Readiness {
     pub async fn look(connection: &Connection, store: Option<&Store>, shards: u8) -> Self {
         let redis = async {
             match store {
-                Some(store) => Some(answer(store.ping()).await),
+                Some(store) => Some(answer(store.check()).await),
                 None => None,
             }
         };
@@ -39,7 +40,7 @@ impl Readiness {
             answer(connection.ping()),
             redis,
             stopped_views(store),
-            oldest_unprojected(connection, shards),
+            oldest_unprojected(connection, store, shards),
         );
         Self {
             nats,
@@ -49,10 +50,17 @@ impl Readiness {
         }
     }
 
-    /// Whether every dependency answers.
+    /// Whether everything answers without which the process cannot work.
     #[must_use]
     pub fn has_dependencies(&self) -> bool {
-        self.nats.is_ok() && self.redis.as_ref().is_none_or(Result::is_ok)
+        self.nats.is_ok()
+    }
+
+    /// Whether Redis is away or takes no writes. The process works without it: the API folds the
+    /// log, and the projector publishes the feed and writes the views later.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        self.redis.as_ref().is_some_and(Result::is_err)
     }
 
     /// Each dependency with `ok`, `not needed` or the fault.
@@ -84,26 +92,42 @@ pub async fn stopped_views(store: Option<&Store>) -> Vec<StoppedView> {
     stopped.ok().and_then(Result::ok).unwrap_or_default()
 }
 
-/// The age of the oldest commit that is not projected yet. Zero if no commit waits. `None` if the
-/// broker does not answer in time.
-pub async fn oldest_unprojected(connection: &Connection, shards: u8) -> Option<Duration> {
-    let looking = timeout(DEPENDENCY_TIMEOUT, oldest(connection, shards)).await;
+/// The age of the oldest commit that is not in the feed, or not in the views as far as Redis
+/// answers. Zero if no commit waits. `None` if the broker does not answer in time.
+pub async fn oldest_unprojected(
+    connection: &Connection,
+    store: Option<&Store>,
+    shards: u8,
+) -> Option<Duration> {
+    let looking = timeout(DEPENDENCY_TIMEOUT, oldest(connection, store, shards)).await;
     let oldest = looking.ok()?.ok()?;
     let waited = oldest.map(|at| Timestamp::now().duration_since(at));
     // The broker's clock may be ahead of the clock of this machine.
     Some(waited.map_or(Duration::ZERO, |age| age.try_into().unwrap_or_default()))
 }
 
-async fn oldest(connection: &Connection, shards: u8) -> Result<Option<Timestamp>, Error> {
+async fn oldest(
+    connection: &Connection,
+    store: Option<&Store>,
+    shards: u8,
+) -> Result<Option<Timestamp>, Error> {
     let mut oldest = None;
     for shard in 0..shards {
-        let at = connection
+        let published = connection.acked(shard, LogReader::Projector).await?;
+        let unpublished = connection
             .oldest_unacked(shard, LogReader::Projector)
             .await?;
-        oldest = match (oldest, at) {
-            (Some(oldest), Some(at)) => Some(at.min(oldest)),
-            (oldest, at) => oldest.or(at),
+        let unwritten = match checkpoint(store, shard).await {
+            Some(written) if written < published => connection.stored_after(shard, written).await?,
+            _ => None,
         };
+        oldest = [oldest, unpublished, unwritten].into_iter().flatten().min();
     }
     Ok(oldest)
+}
+
+/// Up to where the views of a shard are written, as far as Redis answers in time.
+async fn checkpoint(store: Option<&Store>, shard: u8) -> Option<Sequence> {
+    let asking = timeout(DEPENDENCY_TIMEOUT / 4, store?.checkpoint(shard)).await;
+    asking.ok()?.ok()
 }

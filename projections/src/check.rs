@@ -2,9 +2,11 @@
 
 use domain::request::Sequence;
 use std::collections::HashMap;
+use std::slice;
 
-use redis::Pipeline;
+use redis::{Pipeline, RedisResult, Value};
 
+use crate::error::is_of_another_type;
 use crate::read::Answers;
 use crate::view::View;
 use crate::{Error, Kind, Store};
@@ -42,11 +44,46 @@ impl Store {
             ask_for(&mut ask, view);
         }
         let mut connection = self.connection.clone();
-        let mut answers = Answers::new(ask.query_async(&mut connection).await?);
+        let answers: RedisResult<Vec<Value>> = ask.query_async(&mut connection).await;
+        let mut answers = match answers {
+            Ok(answers) => Answers::new(answers),
+            Err(error) if is_of_another_type(&error) => {
+                return Box::pin(self.of_another_type(views)).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         views
             .iter()
             .map(|view| compare(view, &mut answers))
             .collect()
+    }
+}
+
+impl Store {
+    /// The differences of views, of which one at least has a key of another type.
+    async fn of_another_type(
+        &self,
+        views: &[View],
+    ) -> Result<Vec<(Sequence, Vec<Difference>)>, Error> {
+        let mut all = Vec::with_capacity(views.len());
+        if let [view] = views {
+            let key = Kind::Request.part().key_of(view).unwrap_or_default();
+            all.push((
+                Sequence::NONE,
+                vec![Difference {
+                    key,
+                    kind: Kind::Request,
+                    field: "type".into(),
+                    expected: Some("the keys of a view".into()),
+                    found: Some("a key of another type".into()),
+                }],
+            ));
+            return Ok(all);
+        }
+        for view in views {
+            all.extend(self.differences(slice::from_ref(view)).await?);
+        }
+        Ok(all)
     }
 }
 

@@ -1,13 +1,18 @@
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::try_join_all;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::cluster::ClusterClientBuilder;
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
-use redis::{Cmd, Pipeline, RedisFuture, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use tokio::sync::OnceCell;
 
 use crate::Error;
+use crate::circuit::{Circuit, Circuits, TRY_TIMEOUT, Way, key_of};
 use crate::options::Options;
 use crate::prefix::Prefix;
 
@@ -15,57 +20,97 @@ use crate::prefix::Prefix;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long Redis may take to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a lost connection is tried again at once. Each later call tries again.
+const RETRIES: usize = 1;
 /// The longest pause before the client tries a lost connection again.
-const RECONNECT_MAX_DELAY: Duration = Duration::from_secs(1);
+const RECONNECT_MAX_DELAY: Duration = Duration::from_millis(200);
 
 /// A connection to a Redis server, or to a Redis Cluster where several URLs are given. Clones share
-/// the connection, and it reconnects by itself.
+/// the connection, and it reconnects by itself. Where Redis does not answer, further calls fail at
+/// once for a moment.
 #[derive(Clone)]
 pub struct Connection {
     inner: Inner,
+    circuits: Arc<Circuits>,
     prefix: Prefix,
 }
 
 #[derive(Clone)]
 enum Inner {
     Single(ConnectionManager),
-    Cluster(ClusterConnection),
+    Cluster(Arc<Cluster>),
+}
+
+/// A cluster, which is connected to at the first call.
+struct Cluster {
+    client: ClusterClient,
+    connection: OnceCell<ClusterConnection>,
+}
+
+impl Cluster {
+    async fn get(&self) -> RedisResult<ClusterConnection> {
+        let connecting = self
+            .connection
+            .get_or_try_init(|| self.client.get_async_connection());
+        Ok(connecting.await?.clone())
+    }
 }
 
 impl Connection {
     /// Connects to one server, or to a cluster.
     pub async fn open(options: impl Into<Options>) -> Result<Self, Error> {
         let options = options.into();
-        let opening = tokio::time::timeout(CONNECT_TIMEOUT, Self::connect(&options));
-        let opened = opening
-            .await
-            .unwrap_or_else(|_| Err(Error::Unavailable(format!("waited {CONNECT_TIMEOUT:?}"))));
-        opened.map_err(|error| {
-            let place = options.place();
-            let (Error::Unavailable(reason)
-            | Error::Refused(reason)
-            | Error::Corrupt { reason, .. }) = error;
-            Error::Unavailable(format!(
-                "no server answers at {place} ({reason}): start one, or set REDIS_URL"
-            ))
-        })
+        let absent = |error: Error| absent(&options, error);
+        let connection = Self::at(&options).map_err(absent)?;
+        let answered = tokio::time::timeout(CONNECT_TIMEOUT, connection.ping()).await;
+        answered
+            .unwrap_or_else(|_| Err(Error::Unavailable(format!("waited {CONNECT_TIMEOUT:?}"))))
+            .map_err(absent)?;
+        Ok(connection)
     }
 
-    async fn connect(options: &Options) -> Result<Self, Error> {
+    /// Connects like [`Self::open`], and also where Redis does not answer yet: then at the first call
+    /// that finds it. A Redis that answers and refuses the credentials is an error.
+    pub async fn open_or_later(options: impl Into<Options>) -> Result<Self, Error> {
+        let options = options.into();
+        let connection = Self::at(&options).map_err(|error| absent(&options, error))?;
+        let answered = tokio::time::timeout(CONNECT_TIMEOUT, connection.answer()).await;
+        if let Ok(Err(error)) = answered {
+            let is_refused = is_login_refused(&error);
+            let error = absent(&options, error.into());
+            if is_refused {
+                return Err(error);
+            }
+            tracing::warn!(%error, "this process begins without Redis");
+        }
+        Ok(connection)
+    }
+
+    /// The connection, which is made at the first call. Needs options that can be read.
+    fn at(options: &Options) -> Result<Self, Error> {
         let prefix = Prefix::new(&options.prefix);
         let mut servers = options.servers()?;
         if servers.len() > 1 {
-            let mut builder = ClusterClientBuilder::new(servers).response_timeout(RESPONSE_TIMEOUT);
+            let mut builder = ClusterClientBuilder::new(servers)
+                .connection_timeout(RESPONSE_TIMEOUT)
+                .response_timeout(RESPONSE_TIMEOUT);
             if let Some(certificates) = options.certificates()? {
                 builder = builder.certs(certificates);
             }
-            let connection = builder.build()?.get_async_connection().await?;
-            let inner = Inner::Cluster(connection);
-            return Ok(Self { inner, prefix });
+            let cluster = Cluster {
+                client: builder.build()?,
+                connection: OnceCell::new(),
+            };
+            return Ok(Self {
+                inner: Inner::Cluster(Arc::new(cluster)),
+                circuits: Arc::new(Circuits::of_cluster()),
+                prefix,
+            });
         }
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_number_of_retries(RETRIES)
             .set_max_delay(RECONNECT_MAX_DELAY);
         let server = servers
             .pop()
@@ -74,9 +119,12 @@ impl Connection {
             Some(certificates) => redis::Client::build_with_tls(server, certificates)?,
             None => redis::Client::open(server)?,
         };
-        let manager = ConnectionManager::new_with_config(client, config).await?;
-        let inner = Inner::Single(manager);
-        Ok(Self { inner, prefix })
+        let manager = ConnectionManager::new_lazy_with_config(client, config)?;
+        Ok(Self {
+            inner: Inner::Single(manager),
+            circuits: Arc::new(Circuits::of_server()),
+            prefix,
+        })
     }
 
     /// What stands in front of every key.
@@ -86,6 +134,10 @@ impl Connection {
 
     /// Whether Redis answers now.
     pub async fn ping(&self) -> Result<(), Error> {
+        Ok(self.answer().await?)
+    }
+
+    async fn answer(&self) -> RedisResult<()> {
         let mut connection = self.clone();
         let _: String = redis::cmd("PING").query_async(&mut connection).await?;
         Ok(())
@@ -93,13 +145,14 @@ impl Connection {
 
     /// The servers that hold keys: one, or the primaries of the cluster.
     pub(crate) async fn nodes(&self) -> Result<Vec<Node>, Error> {
-        let Inner::Cluster(connection) = &self.inner else {
+        let Inner::Cluster(cluster) = &self.inner else {
             return Ok(vec![Node::Only]);
         };
+        let mut connection = cluster.get().await?;
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
         // Each range of slots: its first slot, its last slot, its primary, and its replicas.
-        let slots: Vec<Vec<Value>> = slots.query_async(&mut connection.clone()).await?;
+        let slots: Vec<Vec<Value>> = slots.query_async(&mut connection).await?;
         let mut nodes = Vec::new();
         for primary in slots
             .into_iter()
@@ -119,15 +172,17 @@ impl Connection {
     /// Sends one server a command that no key routes.
     pub(crate) async fn ask(&self, node: &Node, command: Cmd) -> Result<Value, Error> {
         match (self.inner.clone(), node) {
-            (Inner::Cluster(mut connection), Node::Of(host, port)) => {
+            (Inner::Cluster(cluster), Node::Of(host, port)) => {
                 let node = SingleNodeRoutingInfo::ByAddress {
                     host: host.clone(),
                     port: *port,
                 };
                 let routing = RoutingInfo::SingleNode(node);
+                let mut connection = cluster.get().await?;
                 Ok(connection.route_command(command, routing).await?)
             }
-            (Inner::Cluster(mut connection), Node::Only) => {
+            (Inner::Cluster(cluster), Node::Only) => {
+                let mut connection = cluster.get().await?;
                 Ok(connection.req_packed_command(&command).await?)
             }
             (Inner::Single(mut connection), _) => {
@@ -151,34 +206,115 @@ fn unreadable(error: redis::ParsingError) -> Error {
     Error::Unavailable(format!("its slots cannot be read: {error}"))
 }
 
-/// Sends each command of a pipeline to the server that has its key. A cluster takes no pipeline
-/// whose keys are not all in one slot. No pipeline here is a transaction, which could not be split.
-async fn each(
-    connection: &ClusterConnection,
-    pipeline: &Pipeline,
-) -> redis::RedisResult<Vec<Value>> {
-    let answers = pipeline.cmd_iter().map(|command| {
-        let mut connection = connection.clone();
-        async move { connection.req_packed_command(command).await }
-    });
-    try_join_all(answers).await
+/// The error of a server that does not answer when a process begins.
+fn absent(options: &Options, error: Error) -> Error {
+    let place = options.place();
+    let reason = match error {
+        Error::Unavailable(reason) | Error::Refused(reason) | Error::Corrupt { reason, .. } => {
+            reason
+        }
+        Error::Foreign { key } => key,
+    };
+    Error::Unavailable(format!(
+        "no server answers at {place} ({reason}): start one, or set REDIS_URL"
+    ))
+}
+
+/// Whether a server answered that it does not know this client, or not with this password.
+fn is_login_refused(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+}
+
+impl Connection {
+    /// Sends a command that has the prefix.
+    async fn one(&self, command: Cow<'_, Cmd>) -> RedisResult<Value> {
+        let key = key_of(&command);
+        let circuit = self.circuits.of(key);
+        self.inner
+            .under(circuit, key, self.inner.ask(&command))
+            .await
+    }
+
+    /// Sends a pipeline whose commands have the prefix.
+    ///
+    /// A cluster takes no pipeline whose keys are not all in one slot, so each command goes to the
+    /// server that has its key. No pipeline here is a transaction, which could not be split.
+    async fn several(
+        &self,
+        pipeline: Cow<'_, Pipeline>,
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        match &self.inner {
+            Inner::Single(manager) => {
+                let mut manager = manager.clone();
+                let call = manager.req_packed_commands(&pipeline, offset, count);
+                let key = pipeline.cmd_iter().next().and_then(key_of);
+                self.inner.under(self.circuits.of(None), key, call).await
+            }
+            Inner::Cluster(_) => {
+                let answers = pipeline.cmd_iter().map(|command| {
+                    let key = key_of(command);
+                    let circuit = self.circuits.of(key);
+                    self.inner.under(circuit, key, self.inner.ask(command))
+                });
+                try_join_all(answers).await
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Sends a command to the server that has its key.
+    async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Single(manager) => manager.clone().req_packed_command(command).await,
+            Self::Cluster(cluster) => {
+                let mut connection = cluster.get().await?;
+                connection.req_packed_command(command).await
+            }
+        }
+    }
+
+    /// Whether the server that has this key answers soon.
+    async fn answers(&self, key: Option<&[u8]>) -> RedisResult<()> {
+        let question = match key {
+            Some(key) => redis::cmd("EXISTS").arg(key).clone(),
+            None => redis::cmd("PING"),
+        };
+        let answer = tokio::time::timeout(TRY_TIMEOUT, self.ask(&question)).await;
+        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+        answer.unwrap_or_else(|_| Err(late().into())).map(|_| ())
+    }
+
+    /// Makes a call under the circuit of a key.
+    async fn under<T>(
+        &self,
+        circuit: Option<&Circuit>,
+        key: Option<&[u8]>,
+        call: impl Future<Output = RedisResult<T>>,
+    ) -> RedisResult<T> {
+        let Some(circuit) = circuit else {
+            return call.await;
+        };
+        if let Way::Try = circuit.admit()? {
+            let answered = Box::pin(self.answers(key)).await;
+            circuit.note(&answered);
+            answered?;
+        }
+        let ended = call.await;
+        circuit.note(&ended);
+        ended
+    }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        let Some(cmd) = self.prefix.command(cmd) else {
-            return match &mut self.inner {
-                Inner::Single(connection) => connection.req_packed_command(cmd),
-                Inner::Cluster(connection) => connection.req_packed_command(cmd),
-            };
-        };
-        let mut inner = self.inner.clone();
-        Box::pin(async move {
-            match &mut inner {
-                Inner::Single(connection) => connection.req_packed_command(&cmd).await,
-                Inner::Cluster(connection) => connection.req_packed_command(&cmd).await,
-            }
-        })
+        match self.prefix.command(cmd) {
+            None => self.one(Cow::Borrowed(cmd)).boxed(),
+            Some(cmd) => self.one(Cow::Owned(cmd)).boxed(),
+        }
     }
 
     fn req_packed_commands<'a>(
@@ -187,27 +323,16 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        let Some(cmd) = self.prefix.pipeline(cmd) else {
-            return match &mut self.inner {
-                Inner::Single(connection) => connection.req_packed_commands(cmd, offset, count),
-                Inner::Cluster(connection) => Box::pin(each(connection, cmd)),
-            };
-        };
-        let mut inner = self.inner.clone();
-        Box::pin(async move {
-            match &mut inner {
-                Inner::Single(connection) => {
-                    connection.req_packed_commands(&cmd, offset, count).await
-                }
-                Inner::Cluster(connection) => each(connection, &cmd).await,
-            }
-        })
+        match self.prefix.pipeline(cmd) {
+            None => self.several(Cow::Borrowed(cmd), offset, count).boxed(),
+            Some(cmd) => self.several(Cow::Owned(cmd), offset, count).boxed(),
+        }
     }
 
     fn get_db(&self) -> i64 {
         match &self.inner {
-            Inner::Single(connection) => connection.get_db(),
-            Inner::Cluster(connection) => connection.get_db(),
+            Inner::Single(manager) => manager.get_db(),
+            Inner::Cluster(_) => 0,
         }
     }
 }

@@ -7,6 +7,13 @@ pub enum Error {
     /// Redis takes every write except that of this key: an operator must look at the key.
     #[error("Redis refuses a view: {0}")]
     Refused(String),
+    /// A key that is not a view has another type than Fanfold gives it: delete it, and build its
+    /// content anew.
+    #[error("the key {key} has another type")]
+    Foreign {
+        /// The key.
+        key: String,
+    },
     /// A view holds data that cannot be read: fold the log.
     #[error("the view {key} cannot be read: {reason}")]
     Corrupt {
@@ -21,26 +28,52 @@ impl Error {
     /// Whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Foreign { .. })
+    }
+
+    /// Converts the error of a plain command on one key.
+    pub(crate) fn of_key(key: String, error: redis::RedisError) -> Self {
+        if is_of_another_type(&error) {
+            Self::Foreign { key }
+        } else {
+            error.into()
+        }
     }
 
     /// Converts the error of a guarded write. The script of the write fails because of the content
     /// of its own key. A fault of Redis as a whole, such as a full memory, has a code of its own.
-    pub(crate) fn of_write(error: redis::RedisError) -> Self {
+    pub(crate) fn of_write(error: &redis::RedisError) -> Self {
         let told = error.to_string();
-        let refused = |error: &redis::ServerError| {
-            let in_script = || {
-                error
-                    .details()
-                    .is_some_and(|told| told.contains("user_script"))
-            };
-            error.code() == "WRONGTYPE" || (error.code() == "ERR" && in_script())
-        };
-        match error.into_server_errors() {
-            Some(errors) if errors.iter().any(|(_, error)| refused(error)) => Self::Refused(told),
-            _ => Self::Unavailable(told),
+        if is_of_its_key(error) {
+            Self::Refused(told)
+        } else {
+            Self::Unavailable(told)
         }
     }
+}
+
+/// Whether a guarded write failed because of the content of its own key.
+pub(crate) fn is_of_its_key(error: &redis::RedisError) -> bool {
+    any(error, |error| {
+        let in_script = || {
+            error
+                .details()
+                .is_some_and(|told| told.contains("user_script"))
+        };
+        error.code() == WRONG_TYPE || (error.code() == "ERR" && in_script())
+    })
+}
+
+/// Whether a command failed because its key has another type.
+pub(crate) fn is_of_another_type(error: &redis::RedisError) -> bool {
+    any(error, |error| error.code() == WRONG_TYPE)
+}
+
+const WRONG_TYPE: &str = "WRONGTYPE";
+
+fn any(error: &redis::RedisError, is: impl Fn(&redis::ServerError) -> bool) -> bool {
+    let errors = error.clone().into_server_errors();
+    errors.is_some_and(|errors| errors.iter().any(|(_, error)| is(error)))
 }
 
 impl From<redis::RedisError> for Error {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use domain::request::RequestId;
 use jiff::Timestamp;
-use redis::AsyncCommands;
+use redis::{AsyncCommands, RedisResult};
 
 use crate::{Error, Store, View, key};
 
@@ -35,54 +35,110 @@ impl Placed {
 }
 
 impl Store {
-    /// Puts requests into the index of a shard, and notes when they expire from it.
+    /// Puts requests into the index of a shard, and notes when they expire from it. The note of a
+    /// request that runs again stays until [`Self::trim`] meets it, so that a projector that was
+    /// replaced cannot take back the note of a later end.
     pub async fn index(
         &self,
         shard: u8,
         views: impl IntoIterator<Item = &View>,
     ) -> Result<(), Error> {
-        let mut connection = self.connection();
-        let (mut placed, mut ending, mut running) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut placed, mut ending) = (Vec::new(), Vec::new());
         for view in views {
             let id = view.request_id.to_string();
             let place = Placed::new(view.request_id, view.received_at);
             placed.push((place.micros, id.clone()));
             match self.expiry(view) {
-                0 => running.push(id),
+                0 => {}
                 at => ending.push((at, id)),
             }
         }
-        if !placed.is_empty() {
-            let _: i64 = connection.zadd_multiple(key::index(shard), &placed).await?;
-        }
-        if !ending.is_empty() {
-            let _: i64 = connection
-                .zadd_multiple(key::expiring(shard), &ending)
-                .await?;
-        }
-        if !running.is_empty() {
-            // The request may have ended before, and been redriven.
-            let _: i64 = connection.zrem(key::expiring(shard), &running).await?;
+        for (key, scores) in [(key::index(shard), placed), (key::expiring(shard), ending)] {
+            if !scores.is_empty() {
+                let added: RedisResult<i64> = self.connection().zadd_multiple(&key, &scores).await;
+                added.map_err(|error| Error::of_key(key, error))?;
+            }
         }
         Ok(())
     }
 
-    /// Removes requests from the index whose time has passed. Where there are very many, some stay
-    /// until the next call.
+    /// Removes requests from the index whose time has passed. A request whose view says that it
+    /// runs again, or that it expires later, stays in the index. Where there are very many, some
+    /// stay until the next call.
     pub async fn trim(&self, shard: u8, now: Timestamp) -> Result<(), Error> {
-        let mut connection = self.connection();
-        let (index, expiring) = (key::index(shard), key::expiring(shard));
         for _ in 0..TRIM_ROUNDS {
-            let gone: Vec<String> = connection
-                .zrangebyscore_limit(&expiring, "-inf", now.as_second(), 0, TRIM_AT_ONCE)
-                .await?;
-            if gone.is_empty() {
+            if !self.trim_some(shard, now).await? {
                 break;
             }
-            let _: i64 = connection.zrem(&index, &gone).await?;
-            let _: i64 = connection.zrem(&expiring, &gone).await?;
         }
         Ok(())
+    }
+
+    /// Returns whether there was anything to remove.
+    async fn trim_some(&self, shard: u8, now: Timestamp) -> Result<bool, Error> {
+        let mut connection = self.connection();
+        let (index, expiring) = (key::index(shard), key::expiring(shard));
+        let foreign = |error| Error::of_key(expiring.clone(), error);
+        let due =
+            connection.zrangebyscore_limit(&expiring, "-inf", now.as_second(), 0, TRIM_AT_ONCE);
+        let due: Vec<String> = due.await.map_err(foreign)?;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let ids = due.iter().filter_map(|id| id.parse().ok());
+        let kept = self.expiries(ids).await?;
+        let later = |at: i64| at == 0 || at > now.as_second();
+        let expiry_of = |id: &String| *kept.get(&id.parse::<RequestId>().ok()?)?;
+        let stays = |id: &&String| expiry_of(id).is_some_and(later);
+        let gone: Vec<&String> = due.iter().filter(|id| !stays(id)).collect();
+        if !gone.is_empty() {
+            let removed: RedisResult<i64> = connection.zrem(&index, &gone).await;
+            removed.map_err(|error| Error::of_key(index, error))?;
+        }
+        let again = due.iter().filter_map(|id| Some((expiry_of(id)?, id)));
+        let again: Vec<(i64, &String)> = again.filter(|(at, _)| *at > now.as_second()).collect();
+        if !again.is_empty() {
+            let noted: RedisResult<i64> = connection.zadd_multiple(&expiring, &again).await;
+            noted.map_err(foreign)?;
+        }
+        // A note that became later meanwhile stays.
+        let mut remove = self.scripts.remove_due.key(&expiring);
+        for id in &due {
+            remove.arg(id);
+        }
+        remove.arg(now.as_second());
+        let _: i64 = remove.invoke_async(&mut connection).await?;
+        Ok(true)
+    }
+
+    /// Whether a request is in the index of a shard.
+    pub async fn is_indexed(&self, shard: u8, request: RequestId) -> Result<bool, Error> {
+        let key = key::index(shard);
+        let score: RedisResult<Option<i64>> =
+            self.connection().zscore(&key, request.to_string()).await;
+        Ok(score.map_err(|error| Error::of_key(key, error))?.is_some())
+    }
+
+    /// Requests of a shard that were received after the time `after` and before `before`, oldest
+    /// first and at most `limit`.
+    pub async fn oldest(
+        &self,
+        shard: u8,
+        after: Timestamp,
+        before: Timestamp,
+        limit: isize,
+    ) -> Result<Vec<Placed>, Error> {
+        let key = key::index(shard);
+        let (after, before) = (after.as_microsecond(), before.as_microsecond());
+        let mut connection = self.connection();
+        let page = connection.zrangebyscore_limit_withscores(&key, after, before, 0, limit);
+        let page: RedisResult<Vec<(String, i64)>> = page.await;
+        let page = page.map_err(|error| Error::of_key(key, error))?;
+        let placed = page.into_iter().filter_map(|(id, micros)| {
+            let request = id.parse().ok()?;
+            Some(Placed { micros, request })
+        });
+        Ok(placed.collect())
     }
 
     /// The requests of a shard before `below`, down to the time `since`, newest first and at most

@@ -40,6 +40,14 @@ pub(crate) fn expiring(shard: u8) -> String {
 /// The stopped views, by request.
 pub(crate) const STOPPED: &str = "state:projector:stopped";
 
+/// The key of a write that only checks whether Redis takes writes.
+pub(crate) const PROBE: &str = "state:probe";
+
+/// The requests of a shard whose views are to be verified.
+pub(crate) fn doubts(shard: u8) -> String {
+    format!("state:projector:doubts:{shard}")
+}
+
 /// How far a shard of the log has been projected into this very Redis. Where the key is gone or
 /// lower than it was, Redis was emptied or set back.
 pub(crate) fn checkpoint(shard: u8) -> String {
@@ -67,7 +75,13 @@ mod tests {
             );
         }
         let idempotency = "request:idempotency:a".to_owned();
-        for other in [index(0), checkpoint(0), STOPPED.into(), idempotency] {
+        for other in [
+            index(0),
+            checkpoint(0),
+            doubts(0),
+            STOPPED.into(),
+            idempotency,
+        ] {
             assert_eq!(parse(&other), None, "{other}");
         }
     }

@@ -1,5 +1,7 @@
 //! A walk over every key, to find the keys whose request the log does not have.
 
+use std::time::Duration;
+
 use domain::request::RequestId;
 use redis::AsyncCommands;
 
@@ -8,6 +10,11 @@ use crate::{Error, Kind, Store, key};
 
 /// How many keys one `SCAN` asks for.
 const LOOK: usize = 1_000;
+
+/// How often a part of the walk is asked for that Redis has not answered.
+const TRIES: u32 = 10;
+/// The pause before it is asked for again.
+const PAUSE: Duration = Duration::from_millis(1_200);
 
 /// A key of a request's view.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +55,17 @@ impl Walk {
         let pattern = prefix.of(&self.pattern);
         scan.arg(self.cursor).arg("MATCH").arg(pattern);
         scan.arg("COUNT").arg(LOOK);
-        let answer = self.store.connection.ask(node, scan).await?;
+        let mut asked = 1;
+        let answer = loop {
+            match self.store.connection.ask(node, scan.clone()).await {
+                Err(error) if error.is_transient() && asked < TRIES => {
+                    tracing::debug!(%error, "the walk over all keys asks again");
+                    asked += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => break answer?,
+            }
+        };
         let (cursor, keys): (u64, Vec<String>) = redis::from_redis_value(answer)
             .map_err(|error| Error::Unavailable(format!("its keys cannot be read: {error}")))?;
         self.cursor = cursor;

@@ -1,6 +1,7 @@
 //! Views: pure folds of events, kept in Redis for reading. No other crate names redis.
 
 mod check;
+mod circuit;
 mod connection;
 mod error;
 mod index;

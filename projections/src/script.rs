@@ -10,6 +10,7 @@ use crate::{Connection, Kind};
 pub(crate) struct Scripts {
     of_views: Vec<Script>,
     pub advance: Script,
+    pub remove_due: Script,
 }
 
 impl Default for Scripts {
@@ -19,6 +20,7 @@ impl Default for Scripts {
                 .map(|kind| Script::new(kind.part().script()))
                 .collect(),
             advance: Script::new(ADVANCE),
+            remove_due: Script::new(REMOVE_DUE),
         }
     }
 }
@@ -85,4 +87,16 @@ if seen >= tonumber(ARGV[1]) and tonumber(ARGV[2]) > seen then
   redis.call('SET', KEYS[1], ARGV[2])
 end
 return seen
+";
+
+/// Removes members of a sorted set that are still due. ARGV: the members, then the time.
+const REMOVE_DUE: &str = r"
+local removed = 0
+for i = 1, #ARGV - 1 do
+  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if score and tonumber(score) <= tonumber(ARGV[#ARGV]) then
+    removed = removed + redis.call('ZREM', KEYS[1], ARGV[i])
+  end
+end
+return removed
 ";

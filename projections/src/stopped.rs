@@ -3,7 +3,7 @@
 
 use domain::request::{RequestId, Sequence};
 use jiff::Timestamp;
-use redis::AsyncCommands;
+use redis::{AsyncCommands, RedisResult};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Store, key};
@@ -22,13 +22,35 @@ pub struct StoppedView {
     pub stopped_at: Timestamp,
 }
 
+impl StoppedView {
+    /// The reason of a view whose commit ended the process that projected it, again and again.
+    pub const CONVICTED: &str = "its projection ended the process again and again";
+
+    /// Whether folding the log of the request may end the process.
+    #[must_use]
+    pub fn is_convicted(&self) -> bool {
+        self.reason == Self::CONVICTED
+    }
+}
+
 impl Store {
+    /// The stop of the view of a request, if it is stopped.
+    pub async fn stopped_view(&self, request: RequestId) -> Result<Option<StoppedView>, Error> {
+        let mut connection = self.connection();
+        let json: RedisResult<Option<String>> =
+            connection.hget(key::STOPPED, request.to_string()).await;
+        let json = json.map_err(foreign)?;
+        json.map(|json| serde_json::from_str(&json).map_err(|error| corrupt(&error)))
+            .transpose()
+    }
+
     /// Notes that a view was stopped. An earlier note of the same view stands.
     pub async fn stop_view(&self, view: &StoppedView) -> Result<(), Error> {
         let id = view.request_id.to_string();
         let json = serde_json::to_string(view).map_err(|error| corrupt(&error))?;
         let mut connection = self.connection();
-        let _: bool = connection.hset_nx(key::STOPPED, id, json).await?;
+        let noted: RedisResult<bool> = connection.hset_nx(key::STOPPED, id, json).await;
+        noted.map_err(foreign)?;
         Ok(())
     }
 
@@ -42,12 +64,17 @@ impl Store {
     /// The stopped views.
     pub async fn stopped_views(&self) -> Result<Vec<StoppedView>, Error> {
         let mut connection = self.connection();
-        let stopped: Vec<String> = connection.hvals(key::STOPPED).await?;
+        let stopped: RedisResult<Vec<String>> = connection.hvals(key::STOPPED).await;
         stopped
+            .map_err(foreign)?
             .iter()
             .map(|json| serde_json::from_str(json).map_err(|error| corrupt(&error)))
             .collect()
     }
+}
+
+fn foreign(error: redis::RedisError) -> Error {
+    Error::of_key(key::STOPPED.to_owned(), error)
 }
 
 fn corrupt(error: &serde_json::Error) -> Error {

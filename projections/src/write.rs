@@ -1,8 +1,10 @@
 //! Writing views: guarded scripts, each on one key, sent many at a time.
 
 use domain::request::Sequence;
-use redis::{Cmd, ErrorKind, Pipeline, Script, ServerErrorKind, ToRedisArgs};
+use redis::{AsyncCommands, Cmd, ErrorKind, Pipeline, Script, ServerErrorKind, ToRedisArgs};
 
+use crate::circuit::key_of;
+use crate::error::is_of_its_key;
 use crate::view::View;
 use crate::{Error, Kind, Store};
 
@@ -24,10 +26,10 @@ pub(crate) struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// Whether to write what never changes after the submission: with the rest of the view, and at
-    /// the end because of the expiry.
+    /// Whether to write what never changes after the submission: with the rest of the view, at the
+    /// end because of the expiry, and after a redrive, which takes the expiry back.
     pub fn has_submission(&self) -> bool {
-        self.written == Sequence::NONE || self.view.status.is_terminal()
+        self.written == Sequence::NONE || self.view.status.is_terminal() || self.view.redriven
     }
 }
 
@@ -66,8 +68,23 @@ impl Store {
         self.put_all(&[(view, written)]).await
     }
 
-    /// Writes many views, as `put` does. After an error any part may be written.
+    /// Writes many views, as `put` does. After an error any part may be written. A key that no
+    /// script can write, for example because it has another type, is deleted, and its view is
+    /// written anew.
     pub async fn put_all(&self, views: &[(&View, Sequence)]) -> Result<(), Error> {
+        match self.put_once(views).await {
+            Err(Error::Refused(refused)) => {
+                tracing::warn!(%refused, "a key that cannot be written is deleted and written anew");
+                let whole = views.iter().map(|(view, _)| (*view, Sequence::NONE));
+                let whole: Vec<_> = whole.collect();
+                Box::pin(self.clear(Kind::all(), &whole)).await?;
+                Box::pin(self.put_once(&whole)).await
+            }
+            put => put,
+        }
+    }
+
+    async fn put_once(&self, views: &[(&View, Sequence)]) -> Result<(), Error> {
         let mut writes = Vec::with_capacity(AT_ONCE);
         for (view, written) in views {
             self.write(Kind::all(), view, *written, &mut writes);
@@ -79,11 +96,45 @@ impl Store {
         self.send(writes).await
     }
 
+    /// Deletes the keys of these views that refuse their write.
+    async fn clear(
+        &self,
+        kinds: impl Iterator<Item = Kind> + Clone,
+        views: &[(&View, Sequence)],
+    ) -> Result<(), Error> {
+        let mut connection = self.connection();
+        let mut writes = Vec::new();
+        for (view, written) in views {
+            self.write(kinds.clone(), view, *written, &mut writes);
+        }
+        for Write(write) in writes {
+            let written: redis::RedisResult<()> = write.query_async(&mut connection).await;
+            let Err(error) = written else { continue };
+            if !is_of_its_key(&error) {
+                return Err(Error::of_write(&error));
+            }
+            if let Some(key) = key_of(&write) {
+                let _: i64 = connection.del(key).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes only the keys of these kinds.
     pub(crate) async fn put_kinds(&self, view: &View, kinds: &[Kind]) -> Result<(), Error> {
-        let mut writes = Vec::new();
-        self.write(kinds.iter().copied(), view, Sequence::NONE, &mut writes);
-        self.send(writes).await
+        let put = || {
+            let mut writes = Vec::new();
+            self.write(kinds.iter().copied(), view, Sequence::NONE, &mut writes);
+            self.send(writes)
+        };
+        match put().await {
+            Err(Error::Refused(_)) => {
+                let whole = [(view, Sequence::NONE)];
+                Box::pin(self.clear(kinds.iter().copied(), &whole)).await?;
+                put().await
+            }
+            put => put,
+        }
     }
 
     fn write(
@@ -118,9 +169,9 @@ impl Store {
                     self.scripts.load(&mut connection).await;
                     // The scripts that Redis knew have run. A second run changes nothing.
                     let again: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
-                    again.map_err(Error::of_write)?;
+                    again.map_err(|error| Error::of_write(&error))?;
                 }
-                sent => sent.map_err(Error::of_write)?,
+                sent => sent.map_err(|error| Error::of_write(&error))?,
             }
         }
         Ok(())

@@ -94,7 +94,8 @@ fn questions_and_commands_depend_on_no_api_or_cli() {
 fn one_crate_names_nats_and_one_names_redis() {
     for (library, owner) in [("async-nats", "nats"), ("redis", "projections")] {
         for (package, used) in dependencies() {
-            let allowed = package == owner || ["harness", "bench"].contains(&package.as_str());
+            let allowed =
+                package == owner || ["harness", "bench", "chaos"].contains(&package.as_str());
             assert!(
                 allowed || !used.contains(library),
                 "{package} names {library}"

@@ -177,6 +177,26 @@ async fn the_requests_of_dead_letters_are_redriven_over_http() {
 }
 
 #[tokio::test]
+async fn a_bulk_redrive_ends_before_the_letters_of_requests_that_fail_again() {
+    let world = World::start().await;
+    let valuer = Valuer::start(|_| async { Reply::Status(400, "never".into()) }).await;
+    let program = up(&world, &valuer, &[]).await;
+    let client = program.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    client.until_status(&id, "failed").await;
+    let body = json!({ "reason": "again" });
+    let first = post(&client, "/dead-letters/redrive", &body).await.json();
+    assert_eq!((&first["done"], &first["next"]), (&json!(1), &json!(null)));
+    until("it has failed again", || async {
+        list(&client, "").await.len() == 2
+    })
+    .await;
+    let body = json!({ "reason": "again", "until": first["until"], "dryRun": true });
+    let rest = post(&client, "/dead-letters/redrive", &body).await.json();
+    assert_eq!((&rest["letters"], &rest["next"]), (&json!(1), &json!(null)));
+}
+
+#[tokio::test]
 async fn the_requests_of_dead_letters_are_redriven_from_the_command_line() {
     let world = World::start().await;
     let (program, _valuer, ids) = failed(&world).await;

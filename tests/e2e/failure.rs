@@ -46,6 +46,7 @@ async fn a_task_out_of_attempts_is_dead_lettered_and_every_answer_says_why() {
 
     let results = client.results(&id).await;
     assert_eq!(results.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_ne!(results.header("fanfold-sequence"), "");
     let failure = &results.json()["failure"];
     assert_eq!(failure["code"], "tasks-failed");
     assert_eq!(failure["group"], 0);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
-use harness::{Program, Reply, Valuer, World, result_of, until};
+use harness::{Program, Proxy, Reply, Valuer, World, result_of, until};
 use rustix::process::Signal;
 use tokio::sync::watch;
 
@@ -104,5 +104,63 @@ async fn a_task_whose_workers_are_killed_each_time_leaves_a_dead_letter_that_say
     );
     assert_eq!(task["deadLetter"], format!("{id}.0.1.0"));
     assert_eq!(messages(&world, "DEAD_LETTERS").await, 1);
+    nothing_is_stuck(&world).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_cut_off_for_longer_than_its_lease_leaves_the_task_to_its_new_holder() {
+    let world = World::start().await;
+    let (answer, answers) = watch::channel(0);
+    let valuer = Valuer::start(move |call| {
+        let mut answers = answers.clone();
+        async move {
+            // The second delivery may have gone to the worker that is cut off, which still pulls.
+            let order = call.attempt.min(2);
+            answers.wait_for(|upto| *upto >= order).await.unwrap();
+            if order == 1 {
+                // A permanent failure, if this worker still had the task.
+                return Reply::Status(422, "no such curve".into());
+            }
+            Reply::Result(result_of(&call))
+        }
+    })
+    .await;
+    let proxy = Proxy::start(world.nats_url()).await;
+    let through_it = format!("nats://{}", proxy.address());
+    let settings = [("EXECUTOR", valuer.url()), ("TASK_LEASE_MS", "1500")];
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let (api, _orchestrator, _projector) = (
+        start("api").await,
+        start("orchestrator").await,
+        start("projector").await,
+    );
+    let mut cut_off = settings.to_vec();
+    cut_off.push(("NATS_URL", &through_it));
+    let binary = env!("CARGO_BIN_EXE_fanfold");
+    let cut_off = Program::start(binary, "worker", &world, &cut_off).await;
+    let client = api.client();
+    let id = client.submit(&document(1, 1), "").await.id();
+    until("the attempt runs", || async { valuer.calls().len() == 1 }).await;
+    proxy.cut();
+    let _other = start("worker").await;
+    until("the other worker has it", || async {
+        valuer.calls().len() == 2
+    })
+    .await;
+    // All that the worker sent meanwhile arrives now, and only then does its executor answer.
+    proxy.heal();
+    answer.send_replace(1);
+    until("it finds out", || async {
+        cut_off.log().contains("failed after its lease had expired")
+    })
+    .await;
+    answer.send_replace(2);
+    client.until_status(&id, "succeeded").await;
+    until("nothing is left", || async {
+        messages(&world, "TASKS").await == 0
+    })
+    .await;
+    assert_eq!(valuer.calls().len(), 2, "nobody else was given it");
+    assert_eq!(messages(&world, "DEAD_LETTERS").await, 0);
     nothing_is_stuck(&world).await;
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod aside;
+mod attempts;
 mod bad_input;
 mod cancel;
 mod connections;
@@ -13,7 +14,9 @@ mod duplicates;
 mod early;
 mod failure;
 mod foreign;
+mod full_disk;
 mod golden;
+mod handover;
 mod history;
 mod idempotency;
 mod large_groups;
@@ -24,9 +27,11 @@ mod overload;
 mod own_servers;
 mod poison;
 mod problems;
+mod projector;
 mod queues;
 mod readme;
 mod recipes;
+mod reconciler;
 mod redrive;
 mod replay;
 mod resources;
@@ -36,6 +41,7 @@ mod stuck;
 mod sync;
 mod time_out;
 mod trace;
+mod unconfirmed;
 mod waiting;
 mod walkthrough;
 mod webhooks;

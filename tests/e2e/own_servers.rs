@@ -103,7 +103,7 @@ async fn a_second_up_on_one_data_folder_says_so_and_touches_nothing() {
     let world = World::own().await;
     let valuer = Valuer::golden().await;
     let data = world.folder().join("data");
-    let program = up(&world, &data, valuer.url()).await;
+    let mut program = up(&world, &data, valuer.url()).await;
     let second = tokio::process::Command::new(env!("CARGO_BIN_EXE_fanfold"))
         .arg("up")
         .env("DATA_DIR", &data)
@@ -127,4 +127,5 @@ async fn a_second_up_on_one_data_folder_says_so_and_touches_nothing() {
     let listed = listed.await.unwrap();
     let said = String::from_utf8_lossy(&listed.stdout);
     assert!(said.contains(&id), "{said}");
+    assert!(program.stop().await.success());
 }

@@ -1,9 +1,16 @@
 use domain::request::Sequence;
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use harness::{Valuer, World};
+use axum::Router;
+use axum::routing::get;
+use harness::{Valuer, World, until};
 use reqwest::{Method, StatusCode};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::{document, up};
 
@@ -208,4 +215,60 @@ async fn the_finished_groups_can_be_read_where_a_later_one_refers_to_no_document
     let partial = partial.await;
     assert_eq!(partial.status, StatusCode::OK, "{}", partial.body);
     assert!(partial.body.contains("<amount>"), "{}", partial.body);
+}
+
+/// A host that takes connections and says nothing. Counts the connections.
+async fn silent(serving: &mut JoinSet<()>) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let at = format!("http://{}/", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    serving.spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            held.push(listener.accept().await.unwrap());
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (at, count)
+}
+
+/// A host that answers at once.
+async fn quick(serving: &mut JoinSet<()>) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let at = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().route("/m.xml", get(|| async { CURVES }));
+    serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    at
+}
+
+#[tokio::test]
+async fn a_silent_host_keeps_neither_plain_documents_nor_those_of_another_host_waiting() {
+    const DOCUMENTS: usize = 300;
+    const SOON: Duration = Duration::from_secs(3);
+    let mut serving = JoinSet::new();
+    let (silent, connections) = silent(&mut serving).await;
+    let quick = quick(&mut serving).await;
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let allow = format!("{silent},{quick}");
+    let program = up(&world, &valuer, &[("HREF_ALLOW", &allow)]).await;
+    let client = program.client();
+    for _ in 0..DOCUMENTS {
+        let refers = referring(&format!("{silent}m.xml"));
+        let answer = client.submit(&refers, "sync=N").await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    }
+    until("fetches wait for the silent host", || async {
+        connections.load(Ordering::Relaxed) > 0
+    })
+    .await;
+    let plain = document(1, 1);
+    for document in [plain, referring(&format!("{quick}m.xml"))] {
+        let began = Instant::now();
+        let answer = client.submit(&document, "sync=Y").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        let took = began.elapsed();
+        assert!(took < SOON, "{took:?}: {document}");
+    }
 }

@@ -74,6 +74,7 @@ async fn a_caller_that_waits_learns_why_its_request_failed() {
     let program = up(&world, &valuer, &[]).await;
     let answer = program.client().submit(&document(1, 3), "sync=Y").await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_ne!(answer.header("fanfold-sequence"), "");
     let body = answer.json();
     assert_eq!(body["status"], "failed");
     assert_eq!(body["code"], "tasks-failed");

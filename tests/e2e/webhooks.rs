@@ -1,4 +1,4 @@
-use harness::{Client, Receiver, Valuer, World, until};
+use harness::{Client, Receiver, Valuer, World, until, until_some};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -106,4 +106,63 @@ async fn a_callback_that_never_accepts_becomes_a_dead_letter_and_an_internal_one
         "{reasons}"
     );
     assert_eq!(receiver.calls().len(), 3);
+}
+
+/// How many ends the first build could hold before it told nobody else: its limit of unanswered
+/// events, and one more.
+const ENDS: usize = 10_001;
+
+/// Publishes copies of the end of a request to the feed, each as an event of its own.
+async fn end_again(world: &World, id: &str, times: usize) {
+    let jetstream = world.jetstream().await;
+    let feed = jetstream.get_stream("LIFECYCLE").await.unwrap();
+    let subject = format!("lifecycle.succeeded.{id}");
+    let end = until_some("the end is in the feed", || async {
+        feed.get_last_raw_message_by_subject(&subject).await.ok()
+    });
+    let end = end.await;
+    for chunk in (0..times).collect::<Vec<_>>().chunks(500) {
+        let mut acks = Vec::new();
+        for n in chunk {
+            let mut headers = end.headers.clone();
+            headers.insert("ce-id", format!("{id}:copy:{n}"));
+            headers.insert("Nats-Msg-Id", format!("{id}:copy:{n}"));
+            let (subject, body) = (subject.clone(), end.payload.clone());
+            let ack = jetstream.publish_with_headers(subject, headers, body);
+            acks.push(ack.await.unwrap());
+        }
+        for ack in acks {
+            ack.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_ends_for_a_receiver_that_is_down_delay_no_other_receiver() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let receiver = Receiver::start(&[]).await;
+    let settings = [
+        ("WEBHOOK_SECRET", SECRET),
+        ("WEBHOOK_ALLOW_PRIVATE", "true"),
+    ];
+    let program = up(&world, &valuer, &settings).await;
+    let client = program.client();
+    let down = format!("http://127.0.0.1:{}/", servers::free_port().unwrap());
+    let lost = submit(&client, &down).await;
+    end_again(&world, &lost, ENDS).await;
+    let heard = submit(&client, receiver.url()).await;
+    until("the other receiver is told", || async {
+        receiver
+            .calls()
+            .iter()
+            .any(|call| call.body.contains(&heard))
+    })
+    .await;
+    // Every end is still there, to be tried again when it is due.
+    let jetstream = world.jetstream().await;
+    let stream = jetstream.get_stream("WEBHOOKS").await.unwrap();
+    let kept = stream.cached_info().state.messages;
+    assert!(kept >= ENDS as u64 - 1_000, "{kept}");
+    assert_eq!(set_aside(&world).await.len(), 0);
 }

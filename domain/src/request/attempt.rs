@@ -99,6 +99,10 @@ pub struct Outcome {
     /// Whether the worker has checked its result, so that the orchestrator need not check it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checked: bool,
+    /// Whether the task was given up only because it has had all its attempts, by the worker's
+    /// count. That count is an upper bound, so the recorded failures decide.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exhausted: bool,
     /// How it ended.
     pub verdict: Verdict,
 }
@@ -127,5 +131,9 @@ pub enum Report {
         group: GroupIndex,
         /// The task.
         task: TaskNumber,
+        /// The run whose attempt failed. A task of a later run does not wait for it. Older timers
+        /// do not say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<Run>,
     },
 }

@@ -116,6 +116,7 @@ fn reports(request: &Request, events: &[Event]) -> Vec<Report> {
             duration_ms: e.duration_ms,
             given: e.given.clone(),
             checked: false,
+            exhausted: false,
             verdict: Verdict::Succeeded(e.result.clone()),
         })),
         Event::TaskFailed(e) => Some(Report::Outcome(Outcome {
@@ -128,6 +129,7 @@ fn reports(request: &Request, events: &[Event]) -> Vec<Report> {
             duration_ms: e.attempt.duration_ms,
             given: e.given.clone(),
             checked: false,
+            exhausted: false,
             verdict: Verdict::Failed {
                 fault: e.attempt.fault.clone(),
                 next: e.next.clone(),

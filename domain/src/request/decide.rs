@@ -239,7 +239,7 @@ fn failed(failure: Failure) -> Event {
 fn group_timed_out(group: &Group, reports: &[Report]) -> bool {
     reports.iter().any(|report| {
         matches!(report, Report::GroupTimedOut { group: index, deadline }
-            if *index == group.index && *deadline >= group.deadline)
+            if *index == group.index && *deadline == group.deadline)
     })
 }
 

@@ -4,19 +4,22 @@ use jiff::Timestamp;
 
 use super::{Event, GroupIndex, Next, TaskNumber};
 
-/// The tasks whose next attempt is due after `now`, with the due time, by group and number. Queue
-/// recovery uses it to restore the delays of a lost queue.
+/// The tasks that were last heard of when they failed and had to wait, each with the end of its
+/// delay, by group and number. The events come with the times at which the log stored them. Queue
+/// recovery uses this to restore the delays of lost messages.
 pub fn delayed<'a>(
-    events: impl IntoIterator<Item = &'a Event>,
-    now: Timestamp,
+    events: impl IntoIterator<Item = (Timestamp, &'a Event)>,
 ) -> HashMap<(GroupIndex, TaskNumber), Timestamp> {
     let mut delayed = HashMap::new();
-    for event in events {
+    for (at, event) in events {
         match event {
             Event::TaskFailed(failed) => {
                 let task = (failed.group, failed.task);
                 match failed.next {
-                    Next::RetryAt(due) | Next::DispatchAt(due) => delayed.insert(task, due),
+                    Next::RetryAt(_) | Next::DispatchAt(_) => {
+                        let due = at.checked_add(failed.delay()).unwrap_or(Timestamp::MAX);
+                        delayed.insert(task, due)
+                    }
                     Next::DeadLetter(_) => delayed.remove(&task),
                 };
             }
@@ -28,6 +31,5 @@ pub fn delayed<'a>(
             _ => {}
         }
     }
-    delayed.retain(|_, due| *due > now);
     delayed
 }

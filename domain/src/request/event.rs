@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cqrs_es::DomainEvent;
 use jiff::Timestamp;
@@ -167,6 +168,21 @@ pub struct TaskFailed {
     pub given: Option<Given>,
     /// The consequence.
     pub next: Next,
+}
+
+impl TaskFailed {
+    /// How long the task waits before it is tried again. Both times come from the clock that wrote
+    /// the report, so the delay is right where that clock is wrong.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        let (Next::RetryAt(due) | Next::DispatchAt(due)) = &self.next else {
+            return Duration::ZERO;
+        };
+        let ran = Duration::from_millis(self.attempt.duration_ms);
+        let waited = due.duration_since(self.attempt.started_at);
+        let waited = Duration::try_from(waited).unwrap_or(Duration::ZERO);
+        waited.saturating_sub(ran)
+    }
 }
 
 /// The data of [`Event::Succeeded`].

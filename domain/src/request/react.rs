@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::state::DISPATCHED_AT_ONCE;
@@ -40,8 +42,8 @@ pub enum Effect {
         group: GroupIndex,
         /// The task.
         task: TaskNumber,
-        /// When the task is due.
-        due: Timestamp,
+        /// How long the task waits, from the time at which the log stored the failure.
+        delay: Duration,
     },
     /// Write the whole history of the task into its dead letter. The worker knew only the last
     /// attempt.
@@ -137,10 +139,10 @@ fn waits(request: &Request, failed: &TaskFailed) -> bool {
 
 fn task_failed(request: &Request, failed: &TaskFailed) -> Vec<Effect> {
     match &failed.next {
-        Next::DispatchAt(due) if waits(request, failed) => vec![Effect::SetTaskTimer {
+        Next::DispatchAt(_) if waits(request, failed) => vec![Effect::SetTaskTimer {
             group: failed.group,
             task: failed.task,
-            due: *due,
+            delay: failed.delay(),
         }],
         Next::RetryAt(_) | Next::DispatchAt(_) => Vec::new(),
         Next::DeadLetter(letter) => {

@@ -54,15 +54,20 @@ impl RetryPolicy {
     /// last one. `chance`, from 0 to 1, places the delay within its jitter.
     #[must_use]
     pub fn delay(&self, made: u32, code: &str, retry: Retry, chance: f64) -> Option<Duration> {
-        let named = |codes: &[String]| codes.iter().any(|c| c == code);
-        if made >= self.attempts || named(&self.non_retryable) {
+        if made >= self.attempts || !self.may_retry(code, retry) {
             return None;
         }
         match retry {
-            Retry::Never if !named(&self.retryable) => None,
             Retry::After(delay) => Some(delay),
             Retry::Never | Retry::ByPolicy => Some(self.backoff(made, chance)),
         }
+    }
+
+    /// Whether a fault allows another attempt, as long as the run has attempts left.
+    #[must_use]
+    pub fn may_retry(&self, code: &str, retry: Retry) -> bool {
+        let named = |codes: &[String]| codes.iter().any(|c| c == code);
+        !named(&self.non_retryable) && (retry != Retry::Never || named(&self.retryable))
     }
 
     #[allow(clippy::cast_precision_loss)] // Milliseconds of delays are far below 2^52.

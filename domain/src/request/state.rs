@@ -274,6 +274,28 @@ impl TaskState {
         }
     }
 
+    /// How many failed attempts of the current run are recorded. The limit on attempts is about
+    /// these: a delivery that was given back, or that ended with its worker, has recorded nothing.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        let (Self::Pending { attempts, .. } | Self::Failed(attempts, _)) = self else {
+            return 0;
+        };
+        let earlier = self.earlier_attempts();
+        let of_this_run = attempts.partition_point(|attempt| attempt.attempt <= earlier);
+        u32::try_from(attempts.len() - of_this_run).unwrap_or(u32::MAX)
+    }
+
+    /// Whether this failed attempt is recorded.
+    #[must_use]
+    pub fn has_failed(&self, attempt: AttemptNumber, started_at: Timestamp) -> bool {
+        let (Self::Pending { attempts, .. } | Self::Failed(attempts, _)) = self else {
+            return false;
+        };
+        let same = |known: &Attempt| known.attempt == attempt && known.started_at == started_at;
+        attempts.iter().any(same)
+    }
+
     /// The last attempt of earlier runs. The limit on attempts holds for each run.
     #[must_use]
     pub fn earlier_attempts(&self) -> AttemptNumber {

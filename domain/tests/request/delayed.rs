@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use domain::request::{Event, GroupIndex, TaskNumber, delayed};
+use jiff::Timestamp;
 
 use crate::words::*;
 
@@ -8,19 +9,31 @@ fn failed_once() -> Vec<Event> {
     vec![received(), started(0, 2), taken_down(again(0, 1, 1))]
 }
 
-/// Whether no task waits a second before the retries of [`again`] are due.
+/// The end of the task's delay where the log stored its events in second `stored`.
+fn waits(events: &[Event], stored: i64) -> HashMap<(GroupIndex, TaskNumber), Timestamp> {
+    delayed(events.iter().map(|event| (at(stored), event)))
+}
+
+/// Whether no task waits after the event.
 fn nothing_waits_after(last: Event) -> bool {
     let mut events = failed_once();
     events.push(last);
-    delayed(&events, at(4)).is_empty()
+    waits(&events, 4).is_empty()
 }
 
 #[test]
-fn a_task_whose_last_attempt_failed_waits_until_its_retry_is_due() {
-    let events = failed_once();
+fn a_task_whose_last_attempt_failed_waits_for_its_delay() {
     let task = (GroupIndex::FIRST, TaskNumber::FIRST);
-    assert_eq!(delayed(&events, at(4)), HashMap::from([(task, at(5))]));
-    assert!(delayed(&events, at(5)).is_empty(), "it is due");
+    // The worker began in second 1, ran for 20 ms and asked for another attempt in second 5.
+    let due = at(2) + std::time::Duration::from_millis(3_980);
+    assert_eq!(waits(&failed_once(), 2), HashMap::from([(task, due)]));
+}
+
+#[test]
+fn a_worker_whose_clock_is_an_hour_off_delays_a_retry_no_longer() {
+    let task = (GroupIndex::FIRST, TaskNumber::FIRST);
+    let due = at(3_600) + std::time::Duration::from_millis(3_980);
+    assert_eq!(waits(&failed_once(), 3_600), HashMap::from([(task, due)]));
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub fn report() -> impl Strategy<Value = Report> {
     let due = (0..5_u32, 0..8_u32).prop_map(|(group, task)| Report::TaskDue {
         group: GroupIndex::new(group),
         task: TaskNumber::new(task),
+        run: None,
     });
     prop_oneof![
         8 => outcome,

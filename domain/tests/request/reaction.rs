@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use domain::request::{
     AttemptNumber, DISPATCHED_AFTER, DISPATCHED_AT_ONCE, Effect, Event, Group, GroupIndex, Next,
     Payload, Run, TaskFailed, TaskNumber, TaskState,
@@ -140,12 +142,13 @@ fn only_a_delay_too_long_for_the_queue_becomes_a_timer() {
     assert_eq!(request.effects(&short), NONE);
     let long = fails_until(32);
     let request = given([received(), started(0, 1), long.clone()]);
-    let due = at(32);
+    // The attempt ran from second 1 for 20 ms.
+    let delay = Duration::from_millis(30_980);
     let (group, task) = (0, 1);
     let timer = [Effect::SetTaskTimer {
         group: GroupIndex::new(group),
         task: TaskNumber::new(task),
-        due,
+        delay,
     }];
     assert_eq!(request.effects(&long), timer);
 }

@@ -193,6 +193,7 @@ fn a_task_that_is_due_again_changes_nothing_by_itself() {
     let due = Report::TaskDue {
         group: GroupIndex::FIRST,
         task: TaskNumber::FIRST,
+        run: None,
     };
     given([received(), started(0, 1), taken_down(again(0, 1, 1))])
         .when(reported([due]))

@@ -5,6 +5,7 @@ mod dead_letters;
 mod documents;
 mod invariants;
 mod orphans;
+mod patience;
 mod payloads;
 mod report;
 mod run;

@@ -8,6 +8,7 @@ use domain::request::RequestId;
 use jiff::Timestamp;
 use projections::{Store, ViewKey};
 
+use super::patience::patiently;
 use super::{Problem, Report, readable};
 use crate::Error;
 use crate::live::Live;
@@ -22,7 +23,7 @@ pub async fn find(
     report: &mut Report,
 ) -> Result<(), Error> {
     let mut strange: HashSet<ViewKey> = HashSet::new();
-    let mut all = store.view_keys().await?;
+    let mut all = patiently(|| store.view_keys()).await?;
     while let Some(keys) = all.next().await? {
         let orphans = keys.into_iter();
         strange.extend(orphans.filter(|key| key.superseded || !known(key.request)));
@@ -32,7 +33,7 @@ pub async fn find(
     for key in strange {
         let known = known(key.request);
         let newer = !known && is_in_log(live, key.request).await?;
-        if newer || !store.has_key(&key).await? {
+        if newer || !patiently(|| store.has_key(&key)).await? {
             continue;
         }
         if !known && is_older(store, key.request, kept_for).await? {
@@ -64,7 +65,8 @@ async fn is_in_log(live: &Live, id: RequestId) -> Result<bool, Error> {
 
 /// Whether a request was received before the oldest commit of the log, by its view or by its id.
 async fn is_older(store: &Store, id: RequestId, kept_for: Duration) -> Result<bool, Error> {
-    let begun = store.received_at(id).await?.or_else(|| begun(id));
+    let begun = patiently(|| store.received_at(id)).await?;
+    let begun = begun.or_else(|| self::begun(id));
     let horizon = Timestamp::now().checked_sub(kept_for);
     Ok(match (begun, horizon) {
         (Some(begun), Ok(horizon)) if !kept_for.is_zero() => begun < horizon,

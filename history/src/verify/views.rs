@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use projections::{Difference, Store, View, fold};
 use tokio::task::JoinSet;
 
+use super::patience::patiently;
 use super::{Problem, Report, readable};
 use crate::Error;
 use crate::live::Live;
@@ -69,7 +70,7 @@ impl Views {
         let views = std::mem::take(&mut self.batch);
         let store = self.store.clone();
         self.comparing.spawn(async move {
-            let compared = store.differences(&views).await?;
+            let compared = patiently(|| store.differences(&views)).await?;
             let differ = views
                 .iter()
                 .zip(compared)
@@ -139,8 +140,11 @@ impl Views {
             .connection
             .log_position(shard, LogReader::Projector)
             .await;
-        let projected = projector.is_ok_and(|position| position.acked >= view.seq.get());
-        let compared = self.store.differences(std::slice::from_ref(&view)).await?;
+        let written = patiently(|| self.store.checkpoint(shard)).await?;
+        let projected =
+            projector.is_ok_and(|position| position.acked >= view.seq.get()) && written >= view.seq;
+        let one = std::slice::from_ref(&view);
+        let compared = patiently(|| self.store.differences(one)).await?;
         for (seen, differences) in compared {
             if differences.is_empty() {
                 continue;

@@ -44,6 +44,9 @@ pub struct DeadLetter {
     /// Whether the letter holds only the last attempts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+    /// Whether the task was given up only because its attempts were used up, by its worker's count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exhausted: bool,
 }
 
 impl DeadLetter {
@@ -113,7 +116,7 @@ impl Unread {
     #[must_use]
     pub fn can_be_put_back(&self) -> bool {
         let root = self.subject.split('.').next().unwrap_or_default();
-        matches!(root, "tasks" | "reports") && self.truncated.is_none()
+        matches!(root, "tasks" | "reports" | "webhooks") && self.truncated.is_none()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tasks that will not be tried again and messages that cannot be read, with their history.
 
 mod aside;
+mod earlier_life;
 mod letter;
 mod page;
 
@@ -39,26 +40,42 @@ impl DeadLetters {
         Self { connection }
     }
 
+    /// The sequence of the last letter that was stored.
+    pub async fn last_sequence(&self) -> Result<u64, Error> {
+        let stream = self.connection.jetstream.get_stream(DEAD_LETTERS).await;
+        let stream = stream.map_err(Error::unavailable)?;
+        Ok(stream.cached_info().state.last_sequence)
+    }
+
     async fn stream(&self) -> Result<Stream<()>, Error> {
         let stream = self.connection.jetstream.get_stream_no_info(DEAD_LETTERS);
         stream.await.map_err(Error::unavailable)
     }
 
     /// Stores the dead letter of a task, and waits until the broker has it. A task has one letter
-    /// for each run. A letter that is already there stands and is returned.
+    /// for each run. A letter that is already there stands and is returned, unless it is from an
+    /// earlier life of the request's id.
     pub async fn keep(&self, letter: DeadLetter) -> Result<DeadLetter, Error> {
         let subject = subject::dead_letter(&letter.task_type, letter.task, letter.run);
         let letter = self.inlined(letter).await;
         match self.store(&subject, &letter, 0).await {
             Ok(()) => Ok(letter),
-            Err(Error::Conflict) => match self.last(&subject).await? {
-                Some(Kept {
-                    letter: Letter::GivenUp(kept),
-                    ..
-                }) => Ok(*kept),
-                _ => Err(Error::Conflict),
-            },
+            Err(Error::Conflict) => Box::pin(self.keep_over(&subject, letter)).await,
             Err(error) => Err(error),
+        }
+    }
+
+    async fn keep_over(&self, subject: &str, letter: DeadLetter) -> Result<DeadLetter, Error> {
+        let Some(found) = self.last(subject).await? else {
+            return Err(Error::Conflict);
+        };
+        if self.is_of_earlier_life(letter.task.request, &found).await? {
+            self.store(subject, &letter, found.sequence).await?;
+            return Ok(letter);
+        }
+        match found.letter {
+            Letter::GivenUp(kept) => Ok(*kept),
+            Letter::Unread(_) => Err(Error::Conflict),
         }
     }
 
@@ -70,13 +87,21 @@ impl DeadLetters {
         run: Run,
     ) -> Result<Option<DeadLetter>, Error> {
         let subject = subject::dead_letter(task_type, task, run);
-        Ok(self
-            .last(&subject)
-            .await?
-            .and_then(|kept| match kept.letter {
-                Letter::GivenUp(letter) => Some(*letter),
-                Letter::Unread(_) => None,
-            }))
+        let Some(kept) = self.last(&subject).await? else {
+            return Ok(None);
+        };
+        if self.is_of_earlier_life(task.request, &kept).await? {
+            return Ok(None);
+        }
+        Ok(match kept.letter {
+            Letter::GivenUp(letter) => Some(*letter),
+            Letter::Unread(_) => None,
+        })
+    }
+
+    /// Takes back the letter of a task that was given up too early.
+    pub async fn withdraw(&self, id: &str) -> Result<bool, Error> {
+        self.take_away(id).await
     }
 
     /// Writes a task's whole history into its dead letter: the attempts that are in the log, and

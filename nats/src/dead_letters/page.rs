@@ -130,7 +130,10 @@ pub(super) fn subject_of(id: &str) -> Option<String> {
         }
         [letter::UNREADABLE, request, root, sequence] => {
             let known = *request == "none" || request.parse::<RequestId>().is_ok();
-            let root = matches!(*root, "tasks" | "reports" | "requests" | "lifecycle");
+            let root = matches!(
+                *root,
+                "tasks" | "reports" | "requests" | "lifecycle" | "webhooks"
+            );
             (known && root && sequence.parse::<u64>().is_ok())
                 .then(|| format!("{}{id}", subject::DEAD_LETTERS))
         }

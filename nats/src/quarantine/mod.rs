@@ -38,6 +38,9 @@ const DEFER: Duration = Duration::from_millis(500);
 /// The number of messages whose panics are counted.
 const PANICKED_MAX: usize = 10_000;
 
+/// The number of suspects whose mark may or may not be stored.
+const UNSURE_MAX: usize = 10_000;
+
 /// How a suspect without a mark is begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
@@ -92,6 +95,9 @@ struct Inner {
     /// lost, or because it is wanted again, is not a suspect.
     survived: Survivors,
     panics: Mutex<HashMap<String, u32>>,
+    /// The marks as they were found, of suspects whose new mark may or may not be stored: the broker
+    /// did not answer. The next beginning here must not take that mark for a lost process.
+    unsure: Mutex<HashMap<String, Option<Mark>>>,
     alone: Arc<tokio::sync::Mutex<()>>,
     waiting: watch::Sender<usize>,
 }
@@ -114,6 +120,7 @@ impl Quarantine {
             families: Mutex::default(),
             survived: Survivors::default(),
             panics: Mutex::default(),
+            unsure: Mutex::default(),
             alone: Arc::default(),
             waiting: watch::Sender::new(0),
         };
@@ -229,7 +236,11 @@ impl Quarantine {
         request: Option<RequestId>,
     ) -> Result<Begun, Error> {
         let (inner, what) = (&self.0, what.to_string());
-        let found = inner.stored.read(&what).await?;
+        let unsure = lock(&inner.unsure).remove(&what);
+        let found = match unsure {
+            Some(found) => found,
+            None => inner.stored.read(&what).await?,
+        };
         let of_family = inner.of_family(&what);
         if found.is_none() && of_family >= ALONE_MAX {
             return Ok(Begun {
@@ -260,7 +271,14 @@ impl Quarantine {
             alone: before.1 + u32::from(alone.is_some()),
             ..Mark::new(request)
         };
-        inner.stored.write(&what, &mark).await?;
+        if let Err(error) = inner.stored.write(&what, &mark).await {
+            let mut unsure = lock(&inner.unsure);
+            if unsure.len() >= UNSURE_MAX {
+                unsure.clear();
+            }
+            unsure.insert(what, found);
+            return Err(error);
+        }
         lock(&inner.marks).insert(what.clone(), mark);
         Ok(Begun {
             verdict: verdict(before.1, of_family),

@@ -1,14 +1,14 @@
 use domain::request::{
     Attempt, AttemptNumber, Fault, GroupIndex, Payload, Run, Sequence, TaskId, TaskNumber,
 };
-use harness::World;
+use harness::{World, until};
 use jiff::Timestamp;
 use nats::{
-    Attempts, Connection, DeadLetter, DeadLetters, Deliveries, Filter, Letter, MESSAGE_MAX_BYTES,
-    Payloads, Pull, PullOptions, Stored, StoredReport, Tasks, Topology,
+    Attempts, Connection, DeadLetter, DeadLetters, Deliveries, Filter, Letter, Log,
+    MESSAGE_MAX_BYTES, Payloads, Pull, PullOptions, Stored, StoredReport, Tasks, Topology,
 };
 
-use crate::{connect, dense, new_id};
+use crate::{connect, dense, new_id, received};
 
 fn attempt(attempt: u32, code: &str) -> Attempt {
     Attempt {
@@ -37,6 +37,7 @@ fn letter(run: u32, last: Attempt) -> DeadLetter {
         attempts: vec![last],
         sequence: None,
         truncated: false,
+        exhausted: false,
     }
 }
 
@@ -148,7 +149,10 @@ async fn a_redriven_task_replaces_the_unanswered_one_of_the_previous_run() {
     };
     let send = |attempts| tasks.send("default", id, attempts, &document, None);
     assert_eq!(send(run(0)).await.unwrap(), Stored::Now);
-    let options = PullOptions { concurrency: 1 };
+    let options = PullOptions {
+        concurrency: 1,
+        lease: std::time::Duration::from_secs(30),
+    };
     let mut pull = Pull::open(&connection, "default", options).await.unwrap();
     pull.ask().await.unwrap();
     let old = pull.next().await.unwrap().ok().unwrap();
@@ -264,4 +268,37 @@ async fn a_letter_with_a_large_document_is_completed_with_as_many_attempts_as_fi
     let numbers: Vec<u32> = completed.attempts.iter().map(|a| a.attempt.get()).collect();
     assert_eq!(numbers.last(), Some(&1_000));
     assert!((2..1_000).contains(&numbers.len()), "{numbers:?}");
+}
+
+#[tokio::test]
+async fn a_dead_letter_of_an_earlier_life_of_an_id_is_not_found_and_is_replaced() {
+    let world = World::start().await;
+    let (connection, letters) = letters(&world).await;
+    let earlier = letter(0, attempt(3, "exit-1"));
+    letters.keep(earlier.clone()).await.unwrap();
+    let (id, run) = (earlier.task, earlier.run);
+    let find = || letters.find("default", id, run);
+    assert_eq!(
+        find().await.unwrap(),
+        Some(earlier.clone()),
+        "the log has no newer request"
+    );
+    let begun = std::time::Instant::now();
+    until("the letter is older than clocks may differ", || async {
+        begun.elapsed().as_millis() > 5_500
+    })
+    .await;
+    // The log has forgotten the request, and its key is used again.
+    let log = Log::new(connection, Topology::default().shards);
+    let events = [received("<vnml/>")];
+    log.append(id.request, Sequence::NONE, &events)
+        .await
+        .unwrap();
+    assert_eq!(find().await.unwrap(), None);
+    let own = DeadLetter {
+        attempts: vec![attempt(1, "exit-2")],
+        ..earlier
+    };
+    assert_eq!(letters.keep(own.clone()).await.unwrap(), own);
+    assert_eq!(find().await.unwrap(), Some(own));
 }

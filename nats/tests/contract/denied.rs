@@ -28,6 +28,7 @@ async fn a_missing_permission_is_reported_as_denied_rather_than_unavailable() {
         duration_ms: 1,
         given: None,
         checked: false,
+        exhausted: false,
         verdict: Verdict::Succeeded(Payload::from("<r/>")),
     };
     let reporting = Reports::new(connection)

@@ -72,6 +72,63 @@ async fn one_stale_commit_among_many_is_refused_and_affects_no_other() {
 }
 
 #[tokio::test]
+async fn a_caller_that_goes_away_at_any_moment_takes_no_commit_of_others_with_it() {
+    let world = World::start().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    // All of these tasks share one thread with this one, so each `yield_now` lets them go on to
+    // their next await: the first caller goes away before its batch, within it, and after it.
+    for steps in 0..16 {
+        let ids: Vec<RequestId> = (0..100).map(|_| new_id()).collect();
+        let mut appending: Vec<_> = ids
+            .iter()
+            .map(|&id| {
+                let (log, event) = (log.clone(), received("x"));
+                tokio::spawn(async move { log.append(id, Sequence::NONE, &[event]).await })
+            })
+            .collect();
+        for _ in 0..steps {
+            tokio::task::yield_now().await;
+        }
+        let gone = appending.remove(0);
+        gone.abort();
+        let _ = gone.await;
+        for (appended, &id) in appending.into_iter().zip(&ids[1..]) {
+            let sequence = appended.await.unwrap();
+            let sequence = sequence.unwrap_or_else(|error| panic!("{steps}: {error}"));
+            let last = log.last(id).await.unwrap().unwrap();
+            assert_eq!(last.sequence, sequence);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_only_caller_goes_away_is_stored_before_the_process_ends_or_never() {
+    let world = World::start().await;
+    let log = log(world.nats_url(), &Topology::default()).await;
+    let mut stored = 0;
+    for steps in 0..20 {
+        let id = new_id();
+        let appending = tokio::spawn({
+            let log = log.clone();
+            async move { log.append(id, Sequence::NONE, &[received("x")]).await }
+        });
+        for _ in 0..steps {
+            tokio::task::yield_now().await;
+        }
+        appending.abort();
+        let _ = appending.await;
+        log.landed().await;
+        let before = log.last(id).await.unwrap().is_some();
+        stored += u32::from(before);
+        // A message that was left behind would go with the next batch.
+        let next = log.append(new_id(), Sequence::NONE, &[received("y")]).await;
+        next.unwrap();
+        assert_eq!(log.last(id).await.unwrap().is_some(), before, "{steps}");
+    }
+    assert!(0 < stored && stored < 20, "{stored} of 20 were stored");
+}
+
+#[tokio::test]
 async fn a_group_of_tasks_sent_again_is_there_once() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
@@ -125,6 +182,7 @@ async fn reports_of_many_attempts_at_once_are_all_kept_in_few_messages() {
             duration_ms: 1,
             given: None,
             checked: false,
+            exhausted: false,
             verdict: Verdict::Succeeded(Payload::from("<r/>")),
         };
         reports.outcome(request, outcome, false)

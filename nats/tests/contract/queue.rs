@@ -31,9 +31,16 @@ async fn a_task_that_is_still_there_is_not_sent_twice() {
     assert_eq!(send().await, Stored::Now);
     assert_eq!(send().await, Stored::Already);
 
-    let mut pull = Pull::open(&connection, "default", PullOptions { concurrency: 4 })
-        .await
-        .unwrap();
+    let mut pull = Pull::open(
+        &connection,
+        "default",
+        PullOptions {
+            concurrency: 4,
+            lease: std::time::Duration::from_secs(30),
+        },
+    )
+    .await
+    .unwrap();
     pull.ask().await.unwrap();
     let Some(Ok(delivered)) = pull.next().await else {
         panic!("no task")
@@ -71,9 +78,16 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
         .send("default", task(), attempts, &Payload::from("x"), None)
         .await
         .unwrap();
-    let mut pull = Pull::open(&connection, "default", PullOptions { concurrency: 1 })
-        .await
-        .unwrap();
+    let mut pull = Pull::open(
+        &connection,
+        "default",
+        PullOptions {
+            concurrency: 1,
+            lease: std::time::Duration::from_secs(30),
+        },
+    )
+    .await
+    .unwrap();
     for attempt in [4, 5, 6] {
         pull.ask().await.unwrap();
         let Some(Ok(delivered)) = pull.next().await else {
@@ -114,6 +128,7 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
         duration_ms: 1,
         given: None,
         checked: false,
+        exhausted: false,
         verdict: Verdict::Succeeded(Payload::from("<r/>")),
     };
     Reports::new(connection.clone())
@@ -143,7 +158,10 @@ async fn reports_are_kept_until_they_are_acked_and_come_again_when_they_are_not(
 async fn a_worker_requests_no_more_than_it_has_room_for_from_a_stalled_broker() {
     let mut world = World::own().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
-    let options = PullOptions { concurrency: 4 };
+    let options = PullOptions {
+        concurrency: 4,
+        lease: std::time::Duration::from_secs(30),
+    };
     let mut pull = Pull::open(&connection, "default", options).await.unwrap();
     pull.ask().await.unwrap();
 

@@ -4,8 +4,8 @@ use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use domain::request::{GroupIndex, Payload, TaskId, TaskNumber};
 use harness::{NatsCluster, World};
 use nats::{
-    Attempts, Connection, Deliveries, Pull, PullOptions, Queues, Stored, TaskMessage, Tasks,
-    Topology,
+    Attempts, Connection, Deliveries, Pull, PullOptions, Queues, QueuesState, Stored, TaskMessage,
+    Tasks, Topology,
 };
 
 use crate::{connect, new_id};
@@ -14,10 +14,12 @@ fn queues(connection: &Connection) -> Queues {
     Queues::new(connection.clone(), Topology::default())
 }
 
-async fn fill(queues: &Queues) {
-    let filling = queues.begin_where_lost().await.unwrap();
-    assert!(filling.expect("they are lost").done().await.unwrap());
-    assert!(queues.begin_where_lost().await.unwrap().is_none());
+/// Looks at the queues, which must have lost their content since `before`.
+async fn begun_anew(queues: &Queues, before: &QueuesState) -> QueuesState {
+    let state = queues.look().await.unwrap();
+    assert_ne!(&state, before, "they are lost");
+    assert_eq!(queues.look().await.unwrap(), state, "once");
+    state
 }
 
 async fn delete(world: &World, queue: &str) {
@@ -38,7 +40,10 @@ async fn send(tasks: &Tasks, document: &str) -> TaskId {
 }
 
 async fn pull(connection: &Connection) -> Pull {
-    let options = PullOptions { concurrency: 1 };
+    let options = PullOptions {
+        concurrency: 1,
+        lease: std::time::Duration::from_secs(30),
+    };
     Pull::open(connection, "default", options).await.unwrap()
 }
 
@@ -51,51 +56,39 @@ async fn next(pull: &mut Pull) -> TaskMessage {
 }
 
 #[tokio::test]
-async fn new_emptied_and_deleted_queues_are_recovered_once() {
+async fn new_emptied_and_deleted_queues_begin_anew_once() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let queues = queues(&connection);
-    fill(&queues).await;
+    let mut state = begun_anew(&queues, &QueuesState::default()).await;
     let jetstream = world.jetstream().await;
     for name in ["TASKS", "REPORTS"] {
         let stream = jetstream.get_stream(name).await.unwrap();
         stream.purge().await.unwrap();
-        fill(&queues).await;
+        state = begun_anew(&queues, &state).await;
         delete(&world, name).await;
-        fill(&queues).await;
+        state = begun_anew(&queues, &state).await;
     }
 }
 
 #[tokio::test]
-async fn queues_lost_during_a_recovery_do_not_count_as_recovered() {
+async fn instances_that_look_at_once_see_the_same_loss() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let queues = queues(&connection);
-    let first = queues.begin_where_lost().await.unwrap().unwrap();
+    queues.look().await.unwrap();
     delete(&world, "TASKS").await;
-    let second = queues.begin_where_lost().await.unwrap().unwrap();
-    assert!(!first.done().await.unwrap());
-    assert!(second.done().await.unwrap());
-    assert!(queues.begin_where_lost().await.unwrap().is_none());
+    let looks = futures::future::join_all((0..8).map(|_| queues.look())).await;
+    let last = queues.look().await.unwrap();
+    assert!(
+        looks
+            .iter()
+            .any(|look| look.as_ref().is_ok_and(|look| *look == last))
+    );
 }
 
 #[tokio::test]
-async fn two_concurrent_queue_recoveries_do_not_disturb_each_other() {
-    let world = World::start().await;
-    let connection = connect(world.nats_url(), &Topology::default()).await;
-    let (queues, tasks) = (queues(&connection), Tasks::new(connection.clone()));
-    let first = queues.begin_where_lost().await.unwrap().unwrap();
-    let id = send(&tasks, "of the first").await;
-    let second = queues.begin_where_lost().await.unwrap().unwrap();
-    assert!(second.done().await.unwrap());
-    assert!(first.is_there().await.unwrap());
-    assert!(first.done().await.unwrap());
-    assert!(queues.begin_where_lost().await.unwrap().is_none());
-    assert_eq!(next(&mut pull(&connection).await).await.id, id);
-}
-
-#[tokio::test]
-async fn a_queue_under_a_new_leader_is_recovered_and_keeps_its_messages() {
+async fn a_queue_under_a_new_leader_shows_it_and_keeps_its_messages_and_its_mark() {
     let cluster = NatsCluster::start().await;
     let topology = Topology {
         replicas: 3,
@@ -103,23 +96,18 @@ async fn a_queue_under_a_new_leader_is_recovered_and_keeps_its_messages() {
     };
     let connection = connect(&cluster.url(), &topology).await;
     let queues = Queues::new(connection.clone(), topology);
-    fill(&queues).await;
+    let before = queues.look().await.unwrap();
     let tasks = Tasks::new(connection.clone());
     let id = send(&tasks, "of before").await;
     let servers: Vec<String> = cluster.url().split(',').map(str::to_owned).collect();
     let client = async_nats::connect(servers).await.unwrap();
     let step_down = "$JS.API.STREAM.LEADER.STEPDOWN.TASKS";
     client.request(step_down, "".into()).await.unwrap();
-    let filling = harness::until_some("another leads", || async {
-        queues.begin_where_lost().await.ok().flatten()
+    harness::until("another leads", || async {
+        queues.look().await.is_ok_and(|state| state != before)
     })
     .await;
-    assert!(filling.done().await.unwrap());
     assert_eq!(next(&mut pull(&connection).await).await.id, id);
-    harness::until("it is filled", || async {
-        matches!(queues.begin_where_lost().await, Ok(None))
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -127,12 +115,12 @@ async fn the_ack_of_a_lost_task_removes_no_other_task() {
     let world = World::start().await;
     let connection = connect(world.nats_url(), &Topology::default()).await;
     let (queues, tasks) = (queues(&connection), Tasks::new(connection.clone()));
-    fill(&queues).await;
+    queues.look().await.unwrap();
     send(&tasks, "lost").await;
     let mut pulling = pull(&connection).await;
     let lost = next(&mut pulling).await;
     delete(&world, "TASKS").await;
-    fill(&queues).await;
+    queues.look().await.unwrap();
     let id = send(&tasks, "of after").await;
     pulling.release(1);
     let after = next(&mut pulling).await;
@@ -155,7 +143,7 @@ async fn a_reader_continues_with_the_queue_that_replaced_its_own() {
     })
     .await;
     delete(&world, "REPORTS").await;
-    fill(&queues).await;
+    queues.look().await.unwrap();
     let jetstream = world.jetstream().await;
     let subject = format!("reports.0.{}.0.1", new_id());
     jetstream
@@ -186,7 +174,7 @@ async fn queues_that_an_earlier_version_stored_on_disk_are_replaced_by_recovery(
         stream.cached_info().config.storage
     };
     assert_eq!(storage().await, StorageType::File);
-    fill(&queues(&connection)).await;
+    queues(&connection).look().await.unwrap();
     assert_eq!(storage().await, StorageType::Memory);
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use domain::request::{RequestId, Sequence};
 use history::Error;
-use nats::{Commit, Start};
+use nats::{Commit, Start, UnreadableCommit};
 use projections::{View, fold};
 
 use super::{Rebuild, Step};
@@ -23,9 +23,11 @@ impl Rebuild<'_> {
         let mut ahead = Ahead::at_once(&self.live, shard, start, last).await?;
         let mut unkept = 0;
         while let Some(chunk) = ahead.next().await? {
-            // A view never skips an event, so an unreadable commit stops a rebuild.
+            // A view never skips an event, so an unreadable commit stops a rebuild. The view of a
+            // commit that ended the projector stops there, as in the projector.
             let commits = chunk
                 .into_iter()
+                .filter(|commit| !self.is_convicted(commit))
                 .collect::<Result<Vec<Commit>, _>>()
                 .map_err(|unreadable| unreadable.error)?;
             let last = commits.last();
@@ -42,6 +44,15 @@ impl Rebuild<'_> {
             (self.show)(Step::Folded { commits, events });
         }
         Ok(())
+    }
+
+    fn is_convicted(&self, commit: &Result<Commit, UnreadableCommit>) -> bool {
+        let (request, sequence) = match commit {
+            Ok(commit) => (Some(commit.request), commit.sequence),
+            Err(unreadable) => (unreadable.request, unreadable.sequence),
+        };
+        let from = request.and_then(|request| self.convicted.get(&request));
+        from.is_some_and(|from| sequence >= *from)
     }
 
     async fn take_in(&mut self, commits: &[Commit]) -> Result<(), Error> {

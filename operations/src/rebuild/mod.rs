@@ -15,7 +15,7 @@ use history::Error;
 use history::live::Live;
 use jiff::Timestamp;
 use nats::Operation;
-use projections::{Kind, Staging, Store, View};
+use projections::{Kind, Staging, StoppedView, Store, View};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -95,6 +95,8 @@ pub struct Rebuild<'s> {
     suspects: Vec<RequestId>,
     /// The events folded in this run.
     folded: u64,
+    /// The requests whose commits ended the projector, each with the commit at which its view stops.
+    convicted: HashMap<RequestId, Sequence>,
 }
 
 impl<'s> Rebuild<'s> {
@@ -113,6 +115,10 @@ impl<'s> Rebuild<'s> {
         }
         let progress = staging.progress::<Progress>().await?;
         let extents = live.extents().await?;
+        let stopped = store.stopped_views().await?.into_iter();
+        let convicted = stopped
+            .filter(StoppedView::is_convicted)
+            .map(|view| (view.request_id, view.sequence));
         let wanted = |kind: &Kind| named.is_empty() || named.contains(kind);
         let kinds = Kind::all().filter(wanted).collect();
         Ok(Self {
@@ -133,6 +139,7 @@ impl<'s> Rebuild<'s> {
             show: Box::new(|_| {}),
             suspects: Vec::new(),
             folded: 0,
+            convicted: convicted.collect(),
         })
     }
 

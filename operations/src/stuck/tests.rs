@@ -123,7 +123,7 @@ async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked(
     let mut world = World::own().await;
     let connection = connect(&world).await;
     let log = Log::new(connection.clone(), 1);
-    let waited = oldest_unprojected(&connection, 1).await;
+    let waited = oldest_unprojected(&connection, None, 1).await;
     assert_eq!(waited, Some(Duration::ZERO), "nothing waits");
     for _ in 0..3 {
         log.append(new_id(), Sequence::NONE, &[received()])
@@ -152,6 +152,6 @@ async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked(
         .unwrap();
     assert_eq!(oldest, None);
     world.kill_nats().await;
-    let unknown = oldest_unprojected(&connection, 1).await;
+    let unknown = oldest_unprojected(&connection, None, 1).await;
     assert_eq!(unknown, None, "the broker is away");
 }

@@ -1,18 +1,26 @@
 //! The request of an idempotency key: the key of the submission, with the id as its value.
 
 use domain::request::RequestId;
-use redis::{Pipeline, Script};
+use redis::{AsyncCommands, Pipeline, Script};
 
 use super::Part;
 use crate::check::Differences;
 use crate::read::Answers;
 use crate::view::View;
 use crate::write::{Change, Write};
-use crate::{Error, script};
+use crate::{Error, Store, script};
 
 pub(crate) struct Idempotency;
 
 const PREFIX: &str = "request:idempotency:";
+
+/// The key of a name that a caller gave. Braces would choose the slot of a cluster, so that a caller
+/// could have all its keys on one server. A caller's name is ASCII, so no other name has the
+/// replacements.
+fn key_of_name(name: &str) -> String {
+    let name = name.replace('{', "\u{2774}").replace('}', "\u{2775}");
+    format!("{PREFIX}{name}")
+}
 
 impl Part for Idempotency {
     fn key(&self, _: RequestId) -> Option<String> {
@@ -20,11 +28,7 @@ impl Part for Idempotency {
     }
 
     fn key_of(&self, view: &View) -> Option<String> {
-        let key = view.idempotency_key.as_ref()?;
-        // Braces would choose the slot of a cluster, so that a caller could have all its keys on one
-        // server. A key of a caller is ASCII, so no other key has the replacements.
-        let key = key.replace('{', "\u{2774}").replace('}', "\u{2775}");
-        Some(format!("{PREFIX}{key}"))
+        view.idempotency_key.as_deref().map(key_of_name)
     }
 
     fn script(&self) -> &'static str {
@@ -63,6 +67,23 @@ impl Part for Idempotency {
 
     fn prefix_of_lookups(&self) -> Option<&'static str> {
         Some(PREFIX)
+    }
+}
+
+impl Store {
+    /// Deletes the idempotency key of a request, as its view names it.
+    pub(crate) async fn remove_idempotency(&self, request: RequestId) -> Result<(), Error> {
+        let Some(name) = self.idempotency_key(request).await? else {
+            return Ok(());
+        };
+        let mut connection = self.connection();
+        let key = key_of_name(&name);
+        let found: Option<String> = connection.get(&key).await?;
+        // Another request may have the name by now.
+        if found == Some(request.to_string()) {
+            let _: i64 = connection.del(key).await?;
+        }
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use redis::{AsyncCommands, Pipeline, Script};
 
 use super::Part;
 use crate::check::Differences;
+use crate::error::is_of_another_type;
 use crate::read::{Answers, Draft, Hash};
 use crate::view::{RequestStatus, View};
 use crate::write::{Change, Write};
@@ -120,11 +121,51 @@ impl Store {
         Ok(seen.map(Sequence::new))
     }
 
+    /// The idempotency key of a request, according to its view.
+    pub(crate) async fn idempotency_key(
+        &self,
+        request: RequestId,
+    ) -> Result<Option<String>, Error> {
+        match self.connection().hget(key(request), "idempotencyKey").await {
+            Err(error) if is_of_another_type(&error) => Ok(None),
+            name => Ok(name?),
+        }
+    }
+
     /// When a request was received, according to its view.
     pub async fn received_at(&self, request: RequestId) -> Result<Option<Timestamp>, Error> {
         let mut connection = self.connection();
         let at: Option<String> = connection.hget(key(request), "receivedAt").await?;
         Ok(at.and_then(|at| at.parse().ok()))
+    }
+
+    /// When the views of these requests expire, in Unix seconds, as they say themselves: 0 for one
+    /// that has not ended. A request without a view is not among them.
+    pub(crate) async fn expiries(
+        &self,
+        requests: impl Iterator<Item = RequestId> + Clone,
+    ) -> Result<HashMap<RequestId, Option<i64>>, Error> {
+        let mut ask = redis::pipe();
+        for request in requests.clone() {
+            ask.hmget(key(request), &["status", "completedAt"]);
+        }
+        if ask.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut connection = self.connection();
+        let answers: Vec<(Option<String>, Option<String>)> =
+            match ask.query_async(&mut connection).await {
+                Ok(answers) => answers,
+                // A foreign key is repaired with its view. Meanwhile the notes of expiry count.
+                Err(error) if is_of_another_type(&error) => return Ok(HashMap::new()),
+                Err(error) => return Err(error.into()),
+            };
+        let expiry = |(status, completed): (Option<String>, Option<String>)| {
+            status?;
+            let completed = completed.and_then(|at| at.parse().ok());
+            Some(completed.map_or(0, |at| self.expiry_at(at)))
+        };
+        Ok(requests.zip(answers.into_iter().map(expiry)).collect())
     }
 
     /// Deletes the request's own key. A view without it is incomplete, so readers fold the log.

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use domain::request::{Event, Redriven, Run, Sequence};
 use harness::World;
 use jiff::Timestamp;
@@ -166,31 +168,143 @@ async fn scripts_that_redis_has_forgotten_are_loaded_in_the_middle_of_many_write
 }
 
 #[tokio::test]
-async fn a_refusal_by_one_key_differs_from_a_redis_that_refuses_every_write() {
+async fn a_key_of_another_type_is_replaced_and_a_redis_that_refuses_every_write_is_not_blamed_on_a_key()
+ {
     let world = World::own().await;
     let store = store(&world).await;
     let redis = &mut world.redis().await;
     let view = || fold(None, recorded(new_id(), &success())).unwrap();
     for key in ["state:request:{id}", "state:request:{id}:groups"] {
-        let (refused, taken) = (view(), view());
-        let id = refused.request_id.to_string();
+        let (foreign, other) = (view(), view());
+        let id = foreign.request_id.to_string();
         let mut set = redis::cmd("SET");
         set.arg(key.replace("{id}", &id)).arg("no hash");
         let () = set.query_async(redis).await.unwrap();
-        let error = store.put(&refused, Sequence::NONE).await.unwrap_err();
-        assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
-        let both = [(&refused, Sequence::NONE), (&taken, Sequence::NONE)];
-        let error = store.put_all(&both).await.unwrap_err();
-        assert!(matches!(error, Error::Refused(_)), "{key}: {error}");
-        // The refused key does not affect the keys of other requests.
-        let found = store.get(taken.request_id).await.unwrap();
-        assert_eq!(found, Some(taken), "{key}");
+        let views = [foreign.clone()];
+        let compared = store.differences(&views).await.unwrap();
+        assert_eq!(compared[0].1[0].field, "type", "{key}");
+        // Only a part of the view is to be written; the whole of it is.
+        let both = [(&foreign, foreign.seq.before()), (&other, Sequence::NONE)];
+        store.put_all(&both).await.unwrap();
+        for view in [foreign, other] {
+            let found = store.get(view.request_id).await.unwrap();
+            assert_eq!(found, Some(view), "{key}");
+        }
     }
     let mut full = redis::cmd("CONFIG");
     full.arg("SET").arg("maxmemory").arg(1);
     let () = full.query_async(redis).await.unwrap();
     let error = store.put(&view(), Sequence::NONE).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    assert!(store.check().await.is_err(), "a check writes");
+}
+
+#[tokio::test]
+async fn a_call_to_a_redis_that_is_away_costs_next_to_nothing() {
+    let mut world = World::own().await;
+    let store = store(&world).await;
+    world.kill_redis().await;
+    let begun = Instant::now();
+    for _ in 0..1_000 {
+        let error = store.get(new_id()).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    world.restart_redis_empty().await;
+    harness::until("it is asked again", || async {
+        store.check().await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_runs_again_stays_in_the_index_and_leaves_it_after_its_later_end() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    let id = new_id();
+    let mut commits = failure();
+    let failed = fold(None, recorded(id, &commits)).unwrap();
+    commits.push(vec![redriven()]);
+    let runs = fold(None, recorded(id, &commits)).unwrap();
+    commits.push(failure().pop().unwrap());
+    let again = fold(None, recorded(id, &commits)).unwrap();
+    let later = Timestamp::now() + 2 * KEEP;
+    let listed = async |expected: bool| {
+        store.trim(0, later).await.unwrap();
+        assert_eq!(store.is_indexed(0, id).await.unwrap(), expected);
+    };
+    for view in [&failed, &runs] {
+        store.put(view, Sequence::NONE).await.unwrap();
+        store.index(0, [view]).await.unwrap();
+    }
+    // A projector that was replaced writes its older view late.
+    store.index(0, [&failed]).await.unwrap();
+    listed(true).await;
+    store.put(&again, runs.seq).await.unwrap();
+    store.index(0, [&again]).await.unwrap();
+    store.index(0, [&runs]).await.unwrap();
+    listed(false).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_removed_leaves_no_key() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    let view = fold(None, recorded(new_id(), &success()[..3])).unwrap();
+    store.put(&view, Sequence::NONE).await.unwrap();
+    store.index(0, [&view]).await.unwrap();
+    store.remove_request(0, view.request_id).await.unwrap();
+    let redis = &mut world.redis().await;
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("*")
+        .query_async(redis)
+        .await
+        .unwrap();
+    assert_eq!(keys, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_redrive_takes_the_expiry_back_from_every_key() {
+    let world = World::start().await;
+    let store = store(&world).await;
+    let id = new_id();
+    let mut commits = failure();
+    let failed = fold(None, recorded(id, &commits)).unwrap();
+    commits.push(vec![redriven()]);
+    let runs = fold(None, recorded(id, &commits)).unwrap();
+    store.put(&failed, Sequence::NONE).await.unwrap();
+    store.put(&runs, failed.seq).await.unwrap();
+    let redis = &mut world.redis().await;
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("*")
+        .query_async(redis)
+        .await
+        .unwrap();
+    assert!(
+        keys.iter().any(|key| key.ends_with(":metadata")),
+        "{keys:?}"
+    );
+    for key in keys {
+        let left: i64 = redis::cmd("TTL")
+            .arg(&key)
+            .query_async(redis)
+            .await
+            .unwrap();
+        assert_eq!(left, -1, "{key}");
+    }
+}
+
+fn redriven() -> Event {
+    Event::Redriven(Redriven {
+        by: "tests".into(),
+        reason: "tests".into(),
+        run: Run::new(1),
+        group: None,
+        tasks: Vec::new(),
+        task_count: None,
+        deadline: Timestamp::now(),
+    })
 }
 
 #[tokio::test]
@@ -212,15 +326,7 @@ async fn the_failure_of_a_request_goes_when_it_is_redriven() {
         there
     };
     assert!(there().await);
-    commits.push(vec![Event::Redriven(Redriven {
-        by: "tests".into(),
-        reason: "tests".into(),
-        run: Run::new(1),
-        group: None,
-        tasks: Vec::new(),
-        task_count: None,
-        deadline: Timestamp::now(),
-    })]);
+    commits.push(vec![redriven()]);
     let again = fold(None, recorded(id, &commits)).unwrap();
     store.put(&again, failed.seq).await.unwrap();
     assert!(!there().await);

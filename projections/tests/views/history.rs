@@ -44,6 +44,7 @@ fn outcome(group: u32, task: u32, attempt: u32, verdict: Verdict) -> Report {
         duration_ms: 20,
         given: None,
         checked: false,
+        exhausted: false,
         verdict,
     })
 }

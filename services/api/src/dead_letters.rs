@@ -60,6 +60,8 @@ pub struct ChangeBody {
     request: Option<String>,
     since: Option<String>,
     cursor: Option<u64>,
+    /// The `until` of the first answer, which ends the change there.
+    until: Option<u64>,
     #[serde(default)]
     dry_run: bool,
     #[serde(default)]
@@ -260,7 +262,7 @@ async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json
     let filter = filter(body.task_type, body.code, request, since)?;
     let _turn = turn(api)?;
     let begun = Instant::now();
-    let mut so_far = Changed::after(cursor(body.cursor)?);
+    let mut so_far = Changed::between(cursor(body.cursor)?, cursor(body.until)?);
     loop {
         let step = api.operations.step(&filter, change, &mut so_far).await;
         step.map_err(problem)?;
@@ -283,5 +285,6 @@ async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json
         "refused": so_far.refused(),
         "answers": so_far.answers,
         "next": so_far.next,
+        "until": so_far.until,
     })))
 }

@@ -17,7 +17,7 @@ use crate::state::Api;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// `alive`; or `ready`, `stopping` or `unavailable`.
+    /// `alive`; or `ready`, `degraded`, `stopping` or `unavailable`.
     status: &'static str,
     /// The dependencies, each with `ok` or its fault.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,11 +46,12 @@ pub async fn alive() -> Json<Health> {
     })
 }
 
-/// Ready: everything this process needs answers too; else it says what does not.
+/// Ready: everything this process needs answers too; else it says what does not. Without Redis it is
+/// `degraded`: every call is answered from the log.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses(
-        (status = 200, description = "Everything that is needed answers", body = Health),
+        (status = 200, description = "Everything that is needed answers; `degraded` where Redis does not, or takes no writes", body = Health),
         (status = 503, description = "Something does not, or this process is stopping", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -60,10 +61,30 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
     let stopping = api.shutdown.is_soft();
     // Late and stopped views do not make the process unready: requests go on without them.
     let unprojected = found.oldest_unprojected.map(|age| age.as_secs());
-    let (dependencies, stopped) = (found.dependencies(), &found.stopped_views);
-    if found.has_dependencies() && !stopping {
+    let (mut dependencies, stopped) = (found.dependencies(), &found.stopped_views);
+    // Without room, submissions are refused, and everything else goes on.
+    let full = api.storage.reason();
+    let room = if full.is_empty() { "ok" } else { &full };
+    dependencies.insert("storage", room.to_owned());
+    let unanswered = api.log.unanswered();
+    if unanswered > 0 {
+        let said = format!(
+            "the last {unanswered} commits had no answer: if the disk of a NATS server was full, \
+             restart the server once there is room"
+        );
+        dependencies.insert("log", said);
+    }
+    if let Some(skew) = api.connection.clock_skew() {
+        let said = format!("this machine's clock is {skew:#} ahead of the broker's");
+        dependencies.insert("clock", said);
+    }
+    if found.has_dependencies() && unanswered == 0 && !stopping {
         let body = Health {
-            status: "ready",
+            status: if found.is_degraded() {
+                "degraded"
+            } else {
+                "ready"
+            },
             dependencies: Some(dependencies),
             stopped_views: Some(json!(stopped)),
             oldest_unprojected_seconds: unprojected,

@@ -10,6 +10,7 @@ mod http;
 mod router;
 mod schemas;
 mod state;
+mod storage;
 mod valuation;
 mod valuations;
 
@@ -141,6 +142,8 @@ pub async fn run(
     beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { watching.admission.watch(&watching.connection, &until).await });
+    let (looking, until) = (api.clone(), shutdown.clone());
+    beside.spawn(async move { looking.storage.watch(&looking.connection, &until).await });
     let limits = config.api.into();
     http::serve::serve(listener, router(api), limits, tls, &shutdown).await;
     beside.shutdown().await;

@@ -1,15 +1,19 @@
 use std::time::Duration;
 
+use domain::request::RequestId;
 use nats::{Connection, Log, Payloads};
 use operations::Operations;
 use projections::Store;
+use quick_cache::sync::Cache;
 use runtime::{InProcess, Pool, Shutdown};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::Config;
 use crate::admission::Admission;
 use crate::http::metadata::Kept;
 use crate::http::sharing::Shared;
+use crate::storage::Storage;
 use crate::valuation::task_index::Indexes;
 use crate::valuation::waiters::Waiters;
 
@@ -21,6 +25,9 @@ const LOOKING_MAX: usize = 4;
 /// How many task documents may be in memory at once, from the fetch to the end of the answer; others
 /// get 503. One caller may have half of them.
 const TASK_DOCUMENTS_MAX: usize = 16;
+
+/// How many running requests are remembered whose views were checked.
+const CHECKED_MAX: usize = 100_000;
 
 /// The state that all routes share.
 pub struct Api {
@@ -35,6 +42,7 @@ pub struct Api {
     /// The memory for the bodies that are arriving.
     pub(crate) bodies: Shared,
     pub(crate) admission: Admission,
+    pub(crate) storage: Storage,
     pub(crate) payload_max_bytes: usize,
     /// The headers that a request keeps.
     pub(crate) kept: Kept,
@@ -52,6 +60,8 @@ pub struct Api {
     pub(crate) task_documents: Shared,
     /// The task indexes of recently read requests.
     pub(crate) indexes: Indexes,
+    /// When the views of running requests were last found to be where the log is.
+    pub(crate) checked: Cache<RequestId, Instant>,
     /// The permits to read a range of the log.
     pub(crate) scanning: Semaphore,
 }
@@ -80,6 +90,7 @@ impl Api {
             waiters: Waiters::new(own.sync_waiters_max, own.event_streams_max),
             bodies: Shared::bytes(own.http_bodies_max_bytes, own.payload_max_bytes),
             admission: Admission::new(config),
+            storage: Storage::new(in_process.broker_folder, config.deployment.shards),
             payload_max_bytes: own.payload_max_bytes,
             kept: own.into(),
             private_callbacks: config.webhooks.webhook_allow_private,
@@ -93,6 +104,7 @@ impl Api {
             looking: Semaphore::new(LOOKING_MAX),
             task_documents: Shared::bytes(TASK_DOCUMENTS_MAX, 1),
             indexes: Indexes::new(),
+            checked: Cache::new(CHECKED_MAX),
             connection,
             log,
             store,

@@ -96,7 +96,8 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
         .context("the admin listener failed")
 }
 
-/// Reports whether this role is ready: its dependencies answer, and it has no stopped view.
+/// Reports whether this role is ready: its dependencies answer, and it has no stopped view. Without
+/// Redis it is degraded, and ready: the feed and the log go on.
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     let store = admin.store.as_ref();
     let found = Readiness::look(&admin.connection, store, admin.shards).await;
@@ -104,12 +105,14 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
         "stopping"
     } else if !found.has_dependencies() {
         "unavailable"
-    } else if found.stopped_views.is_empty() {
-        "ready"
-    } else {
+    } else if !found.stopped_views.is_empty() {
         "views-stopped"
+    } else if found.is_degraded() {
+        "degraded"
+    } else {
+        "ready"
     };
-    let code = if status == "ready" {
+    let code = if matches!(status, "ready" | "degraded") {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
@@ -126,7 +129,8 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     let stopped = readiness::stopped_views(admin.store.as_ref()).await.len();
-    let unprojected = readiness::oldest_unprojected(&admin.connection, admin.shards).await;
+    let unprojected =
+        readiness::oldest_unprojected(&admin.connection, admin.store.as_ref(), admin.shards).await;
     match admin.watch.metrics(stopped, unprojected).await {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),

@@ -213,7 +213,7 @@ async fn change_all(
     done: &str,
 ) -> anyhow::Result<ExitCode> {
     let would = matches!(change, Change::WouldRedrive | Change::WouldDiscard);
-    let mut so_far = Changed::after(None);
+    let mut so_far = Changed::between(None, None);
     let mut told = 0;
     loop {
         operations.step(filter, change, &mut so_far).await?;

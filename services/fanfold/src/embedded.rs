@@ -20,6 +20,7 @@ pub struct EmbeddedServers {
     supervised: JoinSet<Result<(), servers::Error>>,
     stop: CancellationToken,
     staging: Option<Arc<Staging>>,
+    broker_folder: Option<PathBuf>,
     /// The folder that holds the file with the servers' addresses.
     written: Option<PathBuf>,
     /// Keeps the data folder locked for this process as long as its servers may run.
@@ -59,6 +60,7 @@ impl EmbeddedServers {
             settings.nats_url = Some(url.as_str().into());
             servers.staging = server.staging();
             endpoints.nats_url = Some(url);
+            servers.broker_folder = Some(data.join("nats"));
             servers.supervise(server);
         }
         if settings.redis_url.is_none() {
@@ -92,6 +94,11 @@ impl EmbeddedServers {
     /// The folder in which the NATS of this process stages batches.
     pub fn staging(&self) -> Option<Arc<Staging>> {
         self.staging.clone()
+    }
+
+    /// The data folder of the NATS of this process.
+    pub fn broker_folder(&self) -> Option<PathBuf> {
+        self.broker_folder.clone()
     }
 
     fn supervise(&mut self, server: Server) {

@@ -1,5 +1,6 @@
 //! The roles of one process.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -39,7 +40,7 @@ async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> 
 }
 
 async fn views(settings: &Settings) -> anyhow::Result<Store> {
-    let connection = projections::Connection::open(&settings.connections.redis()?).await?;
+    let connection = projections::Connection::open_or_later(settings.connections.redis()?).await?;
     let keep = settings.deployment.request_ttl;
     Ok(Store::new(connection, keep))
 }
@@ -75,6 +76,7 @@ pub async fn start(
     role: Role,
     settings: &Settings,
     mut connection: Connection,
+    broker_folder: Option<PathBuf>,
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
@@ -89,6 +91,7 @@ pub async fn start(
         worker: role
             .includes(Role::Worker)
             .then(|| worker::name(&settings.worker)),
+        broker_folder,
     };
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
@@ -168,12 +171,17 @@ impl Part {
         })
     }
 
-    /// Runs a role, then flushes its connection.
+    /// Runs a role while its connection is watched, then waits for the commits that its callers left
+    /// and flushes the connection.
     async fn flushed(
         self,
         role: impl Future<Output = anyhow::Result<()>> + Send,
     ) -> anyhow::Result<()> {
-        let ran = role.await;
+        let ran = tokio::select! {
+            ran = role => ran,
+            never = self.connection.watch() => match never {},
+        };
+        self.log.landed().await;
         self.connection.flush().await;
         ran
     }

@@ -1,5 +1,6 @@
 //! Running roles: bind → servers → connect → run → drain → stop the servers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use runtime::{Settings, Shutdown};
@@ -34,9 +35,12 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
         admin,
     };
     let mut servers = EmbeddedServers::start(role, &mut settings.connections).await?;
-    let staging = servers.staging();
+    let own = OwnBroker {
+        staging: servers.staging(),
+        folder: servers.broker_folder(),
+    };
     let ran = tokio::select! {
-        ran = run_roles(role, &settings, staging, listeners, shutdown) => ran,
+        ran = run_roles(role, &settings, own, listeners, shutdown) => ran,
         error = servers.failed() => {
             shutdown.hard();
             Err(error)
@@ -46,10 +50,16 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
     ran.and(stopped)
 }
 
+/// The broker that this process started, if it did.
+struct OwnBroker {
+    staging: Option<Arc<Staging>>,
+    folder: Option<PathBuf>,
+}
+
 async fn run_roles(
     role: Role,
     settings: &Settings,
-    staging: Option<Arc<Staging>>,
+    own: OwnBroker,
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
@@ -58,10 +68,12 @@ async fn run_roles(
     let admin = listeners.admin.as_ref();
     let admin = admin.map(TcpListener::local_addr).transpose()?;
     let (connection, settings) = &Box::pin(roles::declare(role, settings)).await?;
-    if let Some(staging) = staging {
+    if let Some(staging) = own.staging {
         staging.link();
     }
-    let running = roles::start(role, settings, connection.clone(), listeners, shutdown).await?;
+    let connection = connection.clone();
+    let running = roles::start(role, settings, connection, own.folder, listeners, shutdown);
+    let running = running.await?;
     if role == Role::Up {
         println!("\n{}\n", ready::block(settings, address, admin));
     } else {

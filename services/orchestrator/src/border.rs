@@ -20,7 +20,7 @@ use crate::error::Error;
 
 /// The shortest delay before a refused task is dispatched again. The worker is still answering the
 /// old message, and the broker would drop a new one as its duplicate until that message is gone.
-const AGAIN_AFTER: Duration = Duration::from_secs(2);
+pub const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Whether this process must check the result of a report before it records the report. It trusts
 /// only its own worker to have checked: a foreign worker may claim so wrongly, and a result that
@@ -147,7 +147,7 @@ async fn refuse(
                 duration_ms: outcome.duration_ms,
                 fault,
             };
-            let (told, next) = next(context, made, told, retry).await?;
+            let (told, next) = next(context, made, outcome, told, retry).await?;
             outcome.attempt = told.attempt;
             outcome.worker = told.worker;
             outcome.started_at = told.started_at;
@@ -160,8 +160,8 @@ async fn refuse(
         }
         // The outcome belongs to an earlier run and decides nothing in the current one. But its
         // message may have been the current run's message, so the task is dispatched again.
-        Some(_) => Next::DispatchAt(after(AGAIN_AFTER)),
-        None => Next::RetryAt(Timestamp::now()),
+        Some(_) => Next::DispatchAt(after(outcome, AGAIN_AFTER)),
+        None => Next::RetryAt(after(outcome, Duration::ZERO)),
     };
     outcome.verdict = Verdict::Failed { fault, next };
     Ok(())
@@ -172,9 +172,13 @@ fn is_of_this_run(outcome: &Outcome, made: &Made) -> bool {
     outcome.run.is_none_or(|run| run == attempts.run) && outcome.attempt > attempts.earlier
 }
 
-fn after(delay: Duration) -> Timestamp {
-    Timestamp::now()
-        .checked_add(delay)
+/// The time of another attempt, by the clock of the worker: only the time since the end of the
+/// attempt counts.
+pub fn after(outcome: &Outcome, delay: Duration) -> Timestamp {
+    let ran = Duration::from_millis(outcome.duration_ms);
+    outcome
+        .started_at
+        .checked_add(ran.saturating_add(delay))
         .unwrap_or(Timestamp::MAX)
 }
 
@@ -183,16 +187,20 @@ fn after(delay: Duration) -> Timestamp {
 async fn next(
     context: &Context,
     made: Made,
+    outcome: &Outcome,
     told: Attempt,
     retry: Retry,
 ) -> Result<(Attempt, Next), Error> {
     let task_type = context.task_types.of(made.document.name.as_deref());
     let policy = context.task_types.get(task_type).map(|of| &of.retry);
-    let failed = told.attempt.since(made.attempts.earlier);
+    let failed = made.failures.saturating_add(1);
     let by_chance = chance(made.id, told.attempt);
     let delay = policy.and_then(|policy| policy.delay(failed, &told.fault.code, retry, by_chance));
     if let Some(delay) = delay {
-        return Ok((told, Next::DispatchAt(after(delay.max(AGAIN_AFTER)))));
+        return Ok((
+            told,
+            Next::DispatchAt(after(outcome, delay.max(AGAIN_AFTER))),
+        ));
     }
     let letter = DeadLetter {
         task: made.id,
@@ -202,6 +210,7 @@ async fn next(
         attempts: vec![told.clone()],
         sequence: None,
         truncated: false,
+        exhausted: false,
     };
     let mut kept = context.dead_letters.keep(letter).await?;
     let next = Next::DeadLetter(kept.id());

@@ -41,13 +41,15 @@ pub async fn commit(
 
 /// Puts back the lost tasks and timers of a request. A request that cannot be failed is skipped,
 /// because its timeout will end it.
-pub async fn lost(context: &Arc<Context>, lost: &Lost) -> Result<(), Error> {
+pub async fn lost(
+    context: &Context,
+    lost: &Lost,
+    work: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> Result<End, Error> {
     let request = lost.request;
-    let work = pin!(effects::of_open(context, request, lost.sequence));
     let of = || "the recovery of its tasks and timers".to_owned();
     let suspects = (&context.suspects.commits, First::InCompany);
-    let ended = contained(context, suspects, request, lost.again, &of, work);
-    ended.await.map(|_| ())
+    contained(context, suspects, request, lost.again, &of, work).await
 }
 
 /// Does some work on a request, under a mark if the work may have ended a process before. Work

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::request::{
-    Command, DISPATCHED_AT_ONCE, GroupIndex, Rejection, RequestId, Rules, Run, Sequence,
+    Command, DISPATCHED_AT_ONCE, GroupIndex, Payload, Rejection, RequestId, Rules, Run, Sequence,
 };
+use jiff::Timestamp;
 use nats::{
     Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Quarantine, Receipt, Tasks,
     Timers,
@@ -14,10 +15,12 @@ use runtime::{Documents, InProcess, Pool, TaskTypes, Wrong};
 use tokio::sync::Mutex;
 
 use crate::Config;
-use crate::deferred_timers::DeferredTimers;
+use crate::deferred_timers::{DeferredTimers, Timer, Wanted};
 use crate::error::Error;
 use crate::fetch::Fetcher;
 use crate::memory_budget::MemoryBudget;
+use crate::open_requests::OpenRequests;
+use crate::outside::Outside;
 use crate::resources::Bounds;
 use crate::work::Work;
 
@@ -48,6 +51,9 @@ struct Dispatched {
 
 /// Everything that the parts of the orchestrator share.
 pub struct Context {
+    pub connection: Connection,
+    /// The open requests of each shard, as far as this instance knows them.
+    pub open: OpenRequests,
     pub log: Log,
     pub tasks: Tasks,
     pub timers: Timers,
@@ -64,6 +70,8 @@ pub struct Context {
     pub ack_wait: Duration,
     pub fetcher: Fetcher,
     pub resource_bounds: Bounds,
+    /// The places for work that waits for hosts and for the object store.
+    pub outside: Outside,
     /// The documents that the API of this process accepted.
     pub taken_in: Documents,
     /// The threads for lengthy work on documents.
@@ -91,6 +99,7 @@ impl Context {
             documents: taken_in,
             pool,
             worker: own_worker,
+            ..
         } = in_process;
         let Config {
             references,
@@ -103,7 +112,9 @@ impl Context {
             timers: Timers::new(connection.clone()),
             held: DeferredTimers::new(ack_wait),
             payloads: Payloads::new(connection.clone()),
-            dead_letters: DeadLetters::new(connection),
+            dead_letters: DeadLetters::new(connection.clone()),
+            connection,
+            open: OpenRequests::new(deployment.shards),
             suspects,
             task_types: config.task_types.clone(),
             rules: deployment.rules(),
@@ -116,6 +127,7 @@ impl Context {
                 bytes: references.href_total_max_bytes,
                 attempts: references.href_attempts,
             },
+            outside: Outside::default(),
             taken_in,
             pool,
             own_worker,
@@ -125,6 +137,43 @@ impl Context {
             fetches: Cache::new(COUNTED_FETCHES),
             log,
         })
+    }
+
+    /// The timer that an event stored at `at` wants. Its time limit counts from then, by the clock of
+    /// the broker, and not from the clock of the process that decided the event. `deadline` is the
+    /// one by which the log names the start of a group.
+    pub fn timer(&self, timer: Timer, at: Timestamp, deadline: Option<Timestamp>) -> Wanted {
+        let limit = match timer {
+            Timer::Group(..) => self.rules.group_timeout,
+            Timer::Request(..) => self.request_timeout,
+        };
+        let due = at.checked_add(limit).unwrap_or(Timestamp::MAX);
+        Wanted {
+            timer,
+            due,
+            deadline: deadline.unwrap_or(due),
+        }
+    }
+
+    /// The bytes of a payload. A turn that has to get them from the object store gives up its place
+    /// of the shard meanwhile.
+    pub async fn bytes_of(&self, payload: &Payload) -> Result<Vec<u8>, nats::Error> {
+        let _place = match payload.inline() {
+            Some(_) => None,
+            None => Some(self.outside.transfer().await),
+        };
+        self.payloads.fetch(payload).await
+    }
+
+    /// Makes the payload of these bytes. A turn that has to put them into the object store gives up
+    /// its place of the shard meanwhile.
+    pub async fn place(&self, bytes: Vec<u8>) -> Result<Payload, nats::Error> {
+        let _place = if bytes.len() <= nats::INLINE_MAX_BYTES {
+            None
+        } else {
+            Some(self.outside.transfer().await)
+        };
+        self.payloads.place(bytes.into()).await
     }
 
     /// Counts an attempt to fetch a resource for a request. After a failover, the new instance

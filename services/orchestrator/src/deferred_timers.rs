@@ -23,21 +23,21 @@ const HOLD_PART: u32 = 4;
 /// late, which changes nothing.
 const SET_MAX: usize = 200_000;
 
-/// The name of a timer. A request has one, and so does each of its groups.
+/// The name of a timer. A run of a request has one, and so does each of its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timer {
-    Group(RequestId, GroupIndex),
-    Request(RequestId),
+    Group(RequestId, GroupIndex, Run),
+    Request(RequestId, Run),
 }
 
 /// A timer that is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     pub timer: Timer,
-    /// When the timer is to fire.
+    /// When the timer is to fire, by the clock of the broker.
     pub due: Timestamp,
-    /// The run that a request timer limits.
-    pub run: Run,
+    /// The deadline by which the log names the start of a group.
+    pub deadline: Timestamp,
 }
 
 /// A commit that is acked once none of its timers is held any longer.
@@ -70,6 +70,14 @@ impl Commit {
     /// Whether another instance may already have applied the effects and set the timers.
     pub fn comes_again(&self) -> bool {
         self.comes_again
+    }
+
+    /// Whether this is another delivery of the same message.
+    fn is_delivery_of(&self, other: &Self) -> bool {
+        match (self.delivery.place(), other.delivery.place()) {
+            (Ok(one), Ok(other)) => one.sequence == other.sequence,
+            _ => false,
+        }
     }
 
     /// Releases one hold. The last release acks the commit.
@@ -129,7 +137,14 @@ impl DeferredTimers {
         !left.is_ok_and(|left| left > self.hold)
     }
 
-    /// Holds a commit for a timer that it wants.
+    /// Whether a timer is held and not yet set.
+    pub fn is_held(&self, timer: Timer) -> bool {
+        lock(&self.wanted).contains_key(&timer)
+    }
+
+    /// Holds a commit for a timer that it wants. Where an earlier delivery of the same message holds
+    /// it, that hold is dropped and not released: the ack of either delivery would ack the message,
+    /// and the timer is not set.
     pub async fn hold(&self, wanted: Wanted, commit: &Arc<Commit>) {
         commit.holds.fetch_add(1, Ordering::AcqRel);
         let entry = Arc::new(Entry {
@@ -140,20 +155,29 @@ impl DeferredTimers {
         let before = lock(&self.wanted).insert(wanted.timer, entry);
         lock(&self.order).push_back((Instant::now() + self.hold, wanted.timer));
         if let Some(before) = before {
-            before.commit.release().await;
+            let again = !Arc::ptr_eq(&before.commit, commit);
+            if !(again && before.commit.is_delivery_of(commit)) {
+                before.commit.release().await;
+            }
         }
     }
 
-    /// Sets a timer at once. First it drops an earlier held timer of the same name, which would
-    /// later replace this one.
+    /// Sets a timer at once, and then drops a held timer of the same name, which would later replace
+    /// this one. Where the timer cannot be set, the held one stays.
     pub async fn set_now(&self, timers: &Timers, wanted: Wanted) -> Result<(), Error> {
-        let before = lock(&self.wanted).remove(&wanted.timer);
-        if let Some(entry) = before {
-            *entry.stage.lock().await = Stage::Gone;
-            entry.commit.release().await;
-        }
+        let timer = wanted.timer;
+        let held = lock(&self.wanted).get(&timer).cloned();
+        let Some(entry) = held else {
+            set(timers, wanted).await?;
+            self.set.insert(timer, ());
+            return Ok(());
+        };
+        let mut stage = entry.stage.lock().await;
         set(timers, wanted).await?;
-        self.set.insert(wanted.timer, ());
+        *stage = Stage::Gone;
+        self.set.insert(timer, ());
+        drop(stage);
+        self.done_with(timer, &entry).await;
         Ok(())
     }
 
@@ -228,8 +252,13 @@ impl DeferredTimers {
 
 async fn set(timers: &Timers, wanted: Wanted) -> Result<(), Error> {
     match wanted.timer {
-        Timer::Group(request, group) => timers.set_group(request, group, wanted.due).await,
-        Timer::Request(request) => timers.set_request(request, wanted.run, wanted.due).await,
+        Timer::Group(request, group, run) => {
+            let group = (group, run);
+            timers
+                .set_group(request, group, wanted.deadline, wanted.due)
+                .await
+        }
+        Timer::Request(request, run) => timers.set_request(request, run, wanted.due).await,
     }
 }
 

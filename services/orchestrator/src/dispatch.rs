@@ -27,6 +27,7 @@ const CHUNK: usize = 256;
 struct Pending {
     number: TaskNumber,
     attempts: Attempts,
+    failures: u32,
 }
 
 /// Which tasks of a group are to be sent.
@@ -145,16 +146,19 @@ async fn in_chunks(
     Ok(Runs::Yes)
 }
 
-/// Sends one task again after its delay, unless it has ended.
+/// Sends one task again after its delay, unless it has ended. The timer of an earlier run sends
+/// nothing: the task of this run has a delay of its own.
 pub async fn task(
     context: &Arc<Context>,
     request: RequestId,
-    group: GroupIndex,
-    task: TaskNumber,
+    (group, task): (GroupIndex, TaskNumber),
+    run: Option<Run>,
 ) -> Result<(), Error> {
     match open_task(context, request, group, task).await? {
-        Some(made) => send_one(context, made).await,
-        None => Ok(()),
+        Some(made) if run.is_none_or(|run| run == made.attempts.run) => {
+            send_one(context, made).await
+        }
+        _ => Ok(()),
     }
 }
 
@@ -190,6 +194,8 @@ pub async fn open_task(
 pub struct Made {
     pub id: TaskId,
     pub attempts: Attempts,
+    /// How many failed attempts of this run are recorded.
+    pub failures: u32,
     traceparent: Option<TraceParent>,
     pub document: TaskDocument,
 }
@@ -226,6 +232,7 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
         attempts,
         traceparent,
         document,
+        failures: _,
     } = task;
     let task_type = task_types.of(document.name.as_deref());
     let payload = payloads.place(document.xml.into()).await?;
@@ -269,6 +276,7 @@ impl Batch<'_> {
             .filter(|(number, task)| wanted(*number) && matches!(task, TaskState::Pending { .. }))
             .map(|(number, task)| Pending {
                 number,
+                failures: task.failures(),
                 attempts: Attempts {
                     before: task.last_attempt(),
                     earlier: task.earlier_attempts(),
@@ -299,6 +307,7 @@ impl Batch<'_> {
         let made = pending.iter().zip(documents).map(|(task, document)| Made {
             id: self.id(task),
             attempts: task.attempts,
+            failures: task.failures,
             traceparent: self.traceparent.clone(),
             document,
         });

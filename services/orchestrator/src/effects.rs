@@ -1,18 +1,14 @@
 //! The effects of a commit.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::request::{
-    Attempt, Effect, Event, GroupIndex, RequestId, Run, Sequence, TaskId, TaskNumber, delayed,
-    react,
-};
+use domain::request::{Attempt, Effect, Event, RequestId, Run, Sequence, TaskId, react};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use nats::Commit;
 
 use crate::context::Context;
-use crate::deferred_timers::{self, Timer, Wanted};
+use crate::deferred_timers::{self, Timer};
 use crate::error::Error;
 use crate::{advance, dispatch, stop};
 
@@ -27,7 +23,7 @@ pub async fn of_commit(
 ) -> Result<(), Error> {
     let delivery = held.delivery();
     let done = match context.log.delivered(delivery).await {
-        Ok(commit) => follow(context, Cause::Delivered(held), &commit).await,
+        Ok(commit) => follow(context, held, &commit).await,
         Err(error) => Err(Error::of_log(error)),
     };
     match done {
@@ -40,77 +36,12 @@ pub async fn of_commit(
     }
 }
 
-/// Applies the effects of each commit of an open request again, because the queues were lost. The
-/// read must reach at least commit `last`. Effects that later events have overtaken are skipped.
-pub async fn of_open(
+/// Applies the effects of a commit that the broker delivered. The commit stays unacked until then.
+async fn follow(
     context: &Arc<Context>,
-    request: RequestId,
-    last: Sequence,
+    held: &Arc<deferred_timers::Commit>,
+    commit: &Commit,
 ) -> Result<(), Error> {
-    let commits = context
-        .log
-        .read(request, Sequence::NONE)
-        .await
-        .map_err(Error::of_log)?;
-    if commits.is_empty()
-        && context
-            .log
-            .last_sequence(request)
-            .await
-            .map_err(Error::of_log)?
-            == Sequence::NONE
-    {
-        // The log has already expired this request, so it has no effects left.
-        tracing::error!(%request, "the log no longer has a request that had not ended");
-        return Ok(());
-    }
-    if commits.last().is_none_or(|commit| commit.sequence < last) {
-        // The answer came from a replica that lags behind.
-        return Err(Error::Later(
-            "not all of its commits can be read yet".into(),
-        ));
-    }
-    let events = commits.iter().flat_map(|commit| &commit.events);
-    let delayed = delayed(events, Timestamp::now());
-    for (&(group, task), &due) in &delayed {
-        let task = TaskId {
-            request,
-            group,
-            task,
-        };
-        context.timers.set_task(task, due).await?;
-    }
-    for commit in &commits {
-        match follow(context, Cause::Lost(&delayed), commit).await {
-            Err(Error::Fails(failure)) => {
-                tracing::error!(%request, code = failure.code, "could not re-apply the effects of a commit");
-            }
-            done => done?,
-        }
-    }
-    Ok(())
-}
-
-/// Why the effects of a commit are applied.
-#[derive(Clone, Copy)]
-enum Cause<'a> {
-    /// The broker delivered the commit, which stays unacked until its effects are applied.
-    Delivered(&'a Arc<deferred_timers::Commit>),
-    /// The queues were lost. The tasks in this map have timers.
-    Lost(&'a HashMap<(GroupIndex, TaskNumber), Timestamp>),
-}
-
-impl Cause<'_> {
-    /// Whether a process that ended may already have applied these effects.
-    fn may_have_been_done(self) -> bool {
-        match self {
-            Self::Delivered(held) => held.delivery().comes_again(),
-            Self::Lost(_) => true,
-        }
-    }
-}
-
-async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Result<(), Error> {
     let request = commit.request;
     // Read the timers' sequence before the request. A timer that a redrive sets after this read of
     // the request then has a higher sequence and survives the clearing.
@@ -122,11 +53,8 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
     };
     // Another instance may have applied the effects of a redelivered commit, and the request may
     // have moved on since.
-    let again = match cause {
-        Cause::Delivered(held) => held.comes_again(),
-        Cause::Lost(_) => true,
-    };
-    let effects: Vec<Effect> = {
+    let again = held.comes_again();
+    let (run, effects): (Run, Vec<Effect>) = {
         // Keep only one state in memory: drop the observed one before loading the request again.
         let observed = context.log.observe(commit).await;
         let observed = observed.filter(|_| timers.is_none() && !again);
@@ -137,7 +65,8 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
         };
         let state = loaded.state();
         let effects = commit.events.iter().flat_map(|event| react(state, event));
-        effects.collect()
+        let run = state.request().map_or(Run::FIRST, |request| request.run);
+        (run, effects.collect())
     };
     if effects.iter().any(wants_document) {
         strike(commit);
@@ -147,7 +76,8 @@ async fn follow(context: &Arc<Context>, cause: Cause<'_>, commit: &Commit) -> Re
     effects.dedup();
     Box::pin(complete(context, commit.sequence, letters)).await?;
     let moment = Moment {
-        cause,
+        held,
+        run,
         sequence: commit.sequence,
         at: commit.at,
         timers,
@@ -212,9 +142,11 @@ async fn complete(
     Ok(completed.try_collect().await?)
 }
 
-/// The sequence and time of a commit, and the timers' last sequence before the request was read.
+/// The sequence and time of a commit, and what was read before its effects were worked out: the run
+/// of the request, and before that the timers' last sequence.
 struct Moment<'a> {
-    cause: Cause<'a>,
+    held: &'a Arc<deferred_timers::Commit>,
+    run: Run,
     sequence: Sequence,
     at: Timestamp,
     timers: Option<u64>,
@@ -230,15 +162,11 @@ async fn apply(
     match effect {
         Effect::Advance => Box::pin(advance::without_reports(context, request)).await?,
         Effect::Dispatch { group } | Effect::DispatchMore { group } => {
-            let now = |task: TaskNumber| match moment.cause {
-                Cause::Delivered(_) => true,
-                Cause::Lost(delayed) => !delayed.contains_key(&(group, task)),
-            };
             let wanted = dispatch::Wanted {
                 group,
                 sequence: moment.sequence,
-                again: moment.cause.may_have_been_done(),
-                now,
+                again: moment.held.delivery().comes_again(),
+                now: |_| true,
             };
             if matches!(effect, Effect::Dispatch { .. }) {
                 dispatch::group(context, request, wanted).await?;
@@ -247,30 +175,32 @@ async fn apply(
             }
         }
         Effect::SetGroupTimer { group, deadline } => {
-            let timer = Timer::Group(request, group);
-            want(context, moment, timer, deadline, Run::FIRST).await?;
+            let timer = Timer::Group(request, group, moment.run);
+            want(context, moment, timer, Some(deadline)).await?;
         }
         Effect::SetRequestTimer { run } => {
-            let deadline = moment.at.checked_add(context.request_timeout);
-            let deadline = deadline.unwrap_or(Timestamp::MAX);
-            want(context, moment, Timer::Request(request), deadline, run).await?;
+            want(context, moment, Timer::Request(request, run), None).await?;
         }
-        Effect::SetTaskTimer { group, task, due } => {
+        Effect::SetTaskTimer { group, task, delay } => {
             let task = TaskId {
                 request,
                 group,
                 task,
             };
-            Box::pin(timers.set_task(task, due)).await?;
+            let due = moment.at.checked_add(delay).unwrap_or(Timestamp::MAX);
+            Box::pin(timers.set_task(task, moment.run, due)).await?;
         }
         Effect::ClearGroupTimer { group } => {
-            if !context.held.let_go(Timer::Group(request, group)).await {
+            let timer = Timer::Group(request, group, moment.run);
+            if !context.held.let_go(timer).await {
+                let group = (group, moment.run);
                 Box::pin(timers.clear_group(request, group, moment.timers)).await?;
             }
         }
         Effect::ClearRequestTimer => {
-            if !context.held.let_go(Timer::Request(request)).await {
-                Box::pin(timers.clear_request(request, moment.timers)).await?;
+            let timer = Timer::Request(request, moment.run);
+            if !context.held.let_go(timer).await {
+                Box::pin(timers.clear_request(request, moment.run, moment.timers)).await?;
             }
         }
         Effect::StopTasks => Box::pin(stop::tasks(context, request)).await?,
@@ -284,17 +214,13 @@ async fn want(
     context: &Context,
     moment: &Moment<'_>,
     timer: Timer,
-    due: Timestamp,
-    run: Run,
+    deadline: Option<Timestamp>,
 ) -> Result<(), Error> {
-    let wanted = Wanted { timer, due, run };
-    match moment.cause {
-        Cause::Delivered(commit) if !context.held.is_soon(due) => {
-            context.held.hold(wanted, commit).await;
-        }
-        Cause::Delivered(_) | Cause::Lost(_) => {
-            Box::pin(context.held.set_now(&context.timers, wanted)).await?;
-        }
+    let wanted = context.timer(timer, moment.at, deadline);
+    if context.held.is_soon(wanted.due) {
+        Box::pin(context.held.set_now(&context.timers, wanted)).await?;
+    } else {
+        context.held.hold(wanted, moment.held).await;
     }
     Ok(())
 }

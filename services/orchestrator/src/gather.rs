@@ -14,9 +14,11 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::memory_budget::KEPT_MAX_BYTES;
 use crate::outbox::{SIGNS_OF_LIFE, pause_before, with_signs_of_life};
-use crate::turns::Turns;
-use crate::{advance, border, dispatch};
+use crate::turns::{Turns, Weighed};
+use crate::{advance, border, dispatch, reconsider};
 
+/// Approximate number of requests of a shard whose reports are processed at once.
+const GATHERING: usize = 256;
 /// The most reports that become one commit.
 const REPORTS_PER_COMMIT: usize = 500;
 /// The most bytes of reports that become one commit, as JSON. A broker message ends at 1 MiB, and
@@ -25,17 +27,30 @@ const BYTES_PER_COMMIT: usize = 512 * 1024;
 /// How much larger an event may be than the report that it is made from, in bytes.
 const EVENT_BYTES: usize = 64;
 
-/// Processes reports until the shutdown begins, then finishes the work in progress.
+impl Weighed for StoredReport {
+    fn bytes(&self) -> usize {
+        self.delivery.body().len()
+    }
+}
+
+/// Processes reports until the shutdown begins, then finishes the work in progress and hands back
+/// the rest.
 pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutdown) {
     let mut turns = Turns::new();
+    let suspects = &context.suspects;
+    let mut waiting = suspects.reports.waiting_changes();
+    let mut outside = context.outside.changes();
     loop {
+        // Each turn may parse a document, and drops it at its end if the memory is used up.
+        let fits = turns.under_way() == 0 || context.kept.bytes() < 2 * KEPT_MAX_BYTES;
+        let places = GATHERING + suspects.reports.waiting() + context.outside.turns();
         turns.begin(next_batch, |request, batch| {
             let context = context.clone();
             // The future is large; box it so that only a pointer moves.
             Box::pin(async move { decide(&context, request, batch).await })
         });
         tokio::select! {
-            chunk = reports.next() => {
+            chunk = reports.next(), if turns.under_way() < places && turns.have_room() && fits => {
                 let Some(chunk) = chunk else { break };
                 for delivery in chunk {
                     match StoredReport::parse(delivery) {
@@ -47,10 +62,17 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
                 }
             }
             () = turns.ended() => {}
+            Ok(()) = waiting.changed() => {}
+            Ok(()) = outside.changed() => {}
             () = shutdown.softly() => break,
         }
     }
-    turns.finish(&shutdown).await;
+    let not_begun = turns.not_begun().into_iter().map(|stored| stored.delivery);
+    // Another instance goes on while this one finishes.
+    tokio::join!(
+        reports.hand_back(not_begun.collect()),
+        turns.finish(&shutdown)
+    );
 }
 
 async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error) {
@@ -136,13 +158,9 @@ async fn take_in(
     let work = pin!(advance(context, request, reports, is_foreign, &deliveries));
     let suspects = (&context.suspects.reports, First::Alone);
     let work = contain::contained(context, suspects, request, suspect, &of, work);
-    let ended = if suspect || is_foreign {
-        // The work may have to wait for its turn, or for the check of large results.
-        let every = context.ack_wait / SIGNS_OF_LIFE;
-        with_signs_of_life(&deliveries, every, pin!(work)).await
-    } else {
-        work.await
-    };
+    // The work may have to wait for its turn, for a host, or for the object store.
+    let every = context.ack_wait / SIGNS_OF_LIFE;
+    let ended = with_signs_of_life(&deliveries, every, pin!(work)).await;
     let poisonous = match ended {
         Ok(End::Done) => {
             for delivery in &deliveries {
@@ -177,14 +195,17 @@ async fn advance(
         let refused = Box::pin(border::refuse_unusable(context, request, &mut reports)).await;
         context.or_abort(request, refused).await?;
     }
+    if reports.iter().any(reconsider::is_exhausted) {
+        Box::pin(reconsider::given_up(context, request, &mut reports)).await?;
+    }
     if reports.iter().any(|report| large_result(report).is_some()) {
         Box::pin(by_reference(context, &mut reports)).await?;
     }
     let mut due = false;
     for report in &reports {
-        if let Report::TaskDue { group, task } = report {
+        if let Report::TaskDue { group, task, run } = report {
             due = true;
-            let sent = Box::pin(dispatch::task(context, request, *group, *task)).await;
+            let sent = Box::pin(dispatch::task(context, request, (*group, *task), *run)).await;
             context.or_abort(request, sent).await?;
         }
     }

@@ -15,22 +15,27 @@ mod error;
 mod fetch;
 mod gather;
 mod memory_budget;
+mod open_requests;
 mod outbox;
+mod outside;
 mod queue_recovery;
+mod reconciler;
+mod reconsider;
 mod resources;
 mod stop;
 mod turns;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nats::{Connection, Deliveries, First, Log, LogReader, Quarantine, Queues};
 use runtime::{Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Wrong};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use context::{Context, Suspects};
-use queue_recovery::QueueRecovery;
+use reconciler::{QueueWatch, Reconciler};
 
 /// The settings that the orchestrator works with.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +48,8 @@ pub struct Config<'a> {
     pub deployment: &'a Deployment,
     /// The task types.
     pub task_types: &'a TaskTypes,
+    /// How often all open requests are looked at.
+    pub reconcile_interval: Duration,
 }
 
 impl<'a> Config<'a> {
@@ -54,6 +61,7 @@ impl<'a> Config<'a> {
             aws: &settings.aws,
             deployment: &settings.deployment,
             task_types: &settings.task_types,
+            reconcile_interval: settings.process.reconcile_interval,
         }
     }
 }
@@ -82,14 +90,33 @@ pub async fn run(
     let context = Arc::new(context);
     let mut loops = JoinSet::new();
     // Before any dispatch: this drops the content of a lost queue.
-    let filling = queue_recovery::begin_where_lost(&queues).await;
-    let mut lost = Vec::new();
+    let state = reconciler::look(&queues).await.unwrap_or_default();
+    if let Err(error) = queues.remove_old_marks().await {
+        tracing::debug!(%error, "could not remove the marks of older fillers");
+    }
+    let suspects = Quarantine::open(&connection, "filling", First::InCompany).await?;
+    let (sender, state) = watch::channel(state);
+    let watch = QueueWatch {
+        queues: queues.clone(),
+        state: sender,
+    };
+    loops.spawn(watch.run(shutdown.clone()));
     for shard in 0..config.deployment.shards {
         let began = connection.extent(shard).await?.last;
         let commits = Deliveries::of_log(&connection, shard, LogReader::Orchestrator).await?;
         let reports = Deliveries::of_reports(&connection, shard).await?;
         let (sender, receiver) = mpsc::channel(queue_recovery::AT_ONCE);
-        lost.push(sender);
+        let reconciler = Reconciler {
+            context: context.clone(),
+            connection: connection.clone(),
+            queues: queues.clone(),
+            shard,
+            outbox: sender,
+            state: state.clone(),
+            suspects: suspects.clone(),
+            every: config.reconcile_interval,
+        };
+        loops.spawn(reconciler.run(shutdown.clone()));
         loops.spawn(outbox::run(
             context.clone(),
             commits,
@@ -99,13 +126,6 @@ pub async fn run(
         ));
         loops.spawn(gather::run(context.clone(), reports, shutdown.clone()));
     }
-    let fill = QueueRecovery {
-        suspects: Quarantine::open(&connection, "filling", First::InCompany).await?,
-        connection,
-        queues,
-        lost,
-    };
-    loops.spawn(fill.run(filling, shutdown.clone()));
     tracing::info!(shards = config.deployment.shards, "orchestrator runs");
     while let Some(ended) = loops.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {

@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use crate::context::Context;
 use crate::error::Error;
 use crate::queue_recovery::Lost;
-use crate::turns::Turns;
+use crate::turns::{Turns, Weighed};
 use crate::{contain, deferred_timers};
 
-/// Approximate number of requests whose effects are applied at once.
+/// Approximate number of requests of a shard whose effects are applied at once.
 const EFFECTS_IN_FLIGHT: usize = 256;
 /// How many signs of life a commit in progress sends within the consumer's ack wait.
 pub const SIGNS_OF_LIFE: u32 = 3;
@@ -33,7 +33,28 @@ enum Item {
     Lost(Lost),
 }
 
-/// Processes commits until the shutdown begins, then finishes the work in progress. Commits up to
+impl Weighed for Item {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Commit(delivery) => delivery.body().len(),
+            Self::Lost(_) => 0,
+        }
+    }
+}
+
+impl Item {
+    /// The delivery that another instance has to get instead. What the queues have lost, it finds
+    /// itself.
+    fn delivery(self) -> Option<Delivery> {
+        match self {
+            Self::Commit(delivery) => Some(delivery),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
+/// Processes commits until the shutdown begins, then finishes the work in progress and hands back
+/// the rest. Commits up to
 /// sequence `began` are older than this instance. The commits of one request take turns, so that
 /// the effects of an end never overtake those of a later redrive.
 pub async fn run(
@@ -46,9 +67,11 @@ pub async fn run(
     let mut turns = Turns::new();
     let suspects = &context.suspects;
     let mut waiting = suspects.commits.waiting_changes();
+    let mut outside = context.outside.changes();
     loop {
-        // Suspects that wait to run alone do not count against the limit.
-        let places = EFFECTS_IN_FLIGHT + suspects.commits.waiting();
+        // Suspects that wait to run alone, and turns that wait for hosts or for the object store,
+        // do not count against the limit.
+        let places = EFFECTS_IN_FLIGHT + suspects.commits.waiting() + context.outside.turns();
         turns.begin(
             |line| line.drain(..).collect(),
             |_, items: Vec<Item>| {
@@ -65,8 +88,9 @@ pub async fn run(
             },
         );
         tokio::select! {
-            chunk = commits.next(), if turns.under_way() < places => {
+            chunk = commits.next(), if turns.under_way() < places && turns.have_room() => {
                 let Some(chunk) = chunk else { break };
+                context.open.hear(&chunk);
                 for delivery in chunk {
                     match delivery.request() {
                         Some(request) => turns.queue(request, Item::Commit(delivery)),
@@ -79,11 +103,17 @@ pub async fn run(
             }
             () = turns.ended() => {}
             Ok(()) = waiting.changed() => {}
+            Ok(()) = outside.changed() => {}
             () = context.held.due() => context.held.set(&context.timers, false).await,
             () = shutdown.softly() => break,
         }
     }
-    turns.finish(&shutdown).await;
+    let not_begun = turns.not_begun().into_iter().filter_map(Item::delivery);
+    // Another instance goes on while this one finishes.
+    tokio::join!(
+        commits.hand_back(not_begun.collect()),
+        turns.finish(&shutdown)
+    );
     // The next instance must find every wanted timer.
     shutdown
         .unless_hard(context.held.set(&context.timers, true))

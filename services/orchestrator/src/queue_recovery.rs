@@ -1,242 +1,258 @@
-//! Queue recovery: refills queues that lost their content. It applies the effects of every commit
-//! of each open request again. Applying effects twice is harmless, so every instance may do this.
+//! Queue recovery: looks at one open request, and puts back what the queues should hold for it and
+//! do not. The look takes its turn among the commits of the request, so that it sees no work that is
+//! half done.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use domain::request::{Event, RequestId, Sequence};
-use nats::{Connection, Filling, Quarantine, Queues, Scan};
-use runtime::Shutdown;
+use domain::request::{
+    Event, GroupIndex, Need, Request, RequestId, Run, Sequence, TaskId, TaskNumber, delayed, needs,
+};
+use jiff::Timestamp;
+use nats::{Commit, QueueContent};
 use tokio::sync::mpsc;
 
-use crate::contain;
+use crate::contain::{self, End};
 use crate::context::Context;
+use crate::deferred_timers::Timer;
 use crate::error::Error;
-use crate::outbox::pause_before;
+use crate::{advance, dispatch};
 
-/// How often an instance checks whether the queues were lost.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many requests wait for the outbox at once, which leaves the outbox room for commits.
 pub const AT_ONCE: usize = 32;
-/// How many commits are scanned before the next are requested.
-const SCANNED_AT_ONCE: usize = 1_000;
-/// How often progress is logged.
-const SAY_EVERY: Duration = Duration::from_secs(5);
 
-/// The name of a recovery among the suspects.
-const FILLING: &str = "filling";
-
-/// A request of which the queues may have lost tasks or timers.
+/// An open request of which the queues may have lost tasks or timers.
 pub struct Lost {
     pub request: RequestId,
-    /// The last known commit of the request. The recovery must include its effects.
+    /// The last known commit of the request.
     pub sequence: Sequence,
     /// Whether recovering this request may have ended a process before.
     pub again: bool,
-    done: mpsc::Sender<(RequestId, bool)>,
+    /// Whether that commit is acked, so that nobody works on its effects any longer.
+    pub acked: bool,
+    pub done: mpsc::Sender<(RequestId, Found)>,
+}
+
+/// What a look at a request found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The queues hold everything, in this many messages.
+    Whole(u32),
+    /// Something was missing and was put back.
+    PutBack,
+    /// The request has ended, or the log no longer has it.
+    Ended,
+    /// The request has moved on to this commit, or reports wait, so that this look says nothing.
+    Moving(Sequence),
+    /// This build cannot read a commit of the request.
+    Unreadable,
+    /// The look must be repeated.
+    Later,
 }
 
 impl Lost {
-    /// Restores the request's tasks and timers, as far as they are still needed.
+    /// Restores the request's tasks and timers, as far as they are missing.
     pub async fn put_back(self, context: &Arc<Context>) {
-        let done = contain::lost(context, &self).await;
-        let settled = match done {
-            Ok(()) => true,
-            // The outbox stores the unreadable commit as a dead letter when it processes it.
-            Err(error @ (Error::Unreadable(_) | Error::Refused(_))) => {
-                tracing::error!(request = %self.request, %error, "could not recover the tasks of a request");
-                true
+        let found = match contained(context, &self).await {
+            Ok(found) => found,
+            Err(Error::Unreadable(error)) => {
+                tracing::debug!(request = %self.request, %error, "an open request cannot be read by this version");
+                Found::Unreadable
             }
             Err(error) => {
-                tracing::debug!(request = %self.request, %error, "cannot recover the tasks of a request yet");
-                false
+                tracing::warn!(request = %self.request, %error, "cannot recover the tasks of a request yet");
+                Found::Later
             }
         };
-        // A receiver that is gone is about to start over.
-        let _ = self.done.send((self.request, settled)).await;
+        // A receiver that is gone has begun another round.
+        let _ = self.done.send((self.request, found)).await;
     }
 }
 
-/// Keeps the queues filled.
-pub struct QueueRecovery {
-    pub connection: Connection,
-    pub queues: Queues,
-    /// The marks of recoveries. After a recovery that ended its process, the next one runs each
-    /// request under a mark.
-    pub suspects: Quarantine,
-    /// The outbox of each shard.
-    pub lost: Vec<mpsc::Sender<Lost>>,
+async fn contained(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
+    let mut found = None;
+    let ended = {
+        let work = pin!(async {
+            found = Some(look(context, lost).await?);
+            Ok(())
+        });
+        contain::lost(context, lost, work).await?
+    };
+    Ok(match ended {
+        End::Done => found.unwrap_or(Found::Later),
+        End::Failed(_) => Found::Ended,
+        // Only its timeout can end it, so the look is repeated for the timers.
+        End::PassedOver(_) => Found::Unreadable,
+    })
 }
 
-/// The open requests, each with its last commit.
-type Open = HashMap<RequestId, Sequence>;
+/// What is missing of an open request.
+struct Missing {
+    run: Run,
+    /// The running group, and its deadline as the log has it.
+    group: Option<(GroupIndex, Timestamp)>,
+    needs: Vec<Need>,
+    /// Whether this instance holds a timer that is not yet set.
+    held: bool,
+}
 
-impl QueueRecovery {
-    /// Finishes the recovery that has begun, and then keeps checking for lost queues.
-    pub async fn run(self, mut filling: Option<Filling>, shutdown: Shutdown) {
-        loop {
-            if let Some(begun) = filling.take() {
-                tokio::select! {
-                    filled = self.fill_marked(&begun) => match filled {
-                        Ok(true) => {}
-                        Ok(false) => tracing::warn!("a queue was lost again meanwhile"),
-                        Err(error) => tracing::warn!(%error, "filling the queues is tried again"),
-                    },
-                    () = shutdown.softly() => return,
+async fn look(context: &Arc<Context>, lost: &Lost) -> Result<Found, Error> {
+    let request = lost.request;
+    // Read the queues before the log: an outcome that is in neither is then in the log.
+    let queued = context.connection.queue_content(request).await?;
+    let missing = {
+        let loaded = context.load_current(request).await?;
+        let Some(now) = loaded.state().request() else {
+            return Ok(Found::Ended);
+        };
+        if now.status().is_terminal() {
+            return Ok(Found::Ended);
+        }
+        if loaded.sequence() != lost.sequence {
+            return Ok(Found::Moving(loaded.sequence()));
+        }
+        missing(context, lost, now, &queued)
+    };
+    if missing.needs.is_empty() {
+        // A timer that this instance still holds is in no queue yet.
+        let moving = queued.outcomes > 0 || missing.held;
+        return Ok(if moving {
+            Found::Moving(lost.sequence)
+        } else {
+            Found::Whole(queued.messages)
+        });
+    }
+    put_back(context, lost, missing).await?;
+    Ok(Found::PutBack)
+}
+
+fn missing(context: &Context, lost: &Lost, now: &Request, queued: &QueueContent) -> Missing {
+    let (request, run) = (lost.request, now.run);
+    let mut held = false;
+    let mut is_held = |timer| {
+        let is_held = context.held.is_held(timer);
+        held |= is_held;
+        is_held
+    };
+    let is_missing = |need: &Need| match *need {
+        Need::RequestTimer => {
+            let timer = Timer::Request(request, run);
+            !queued.request_timers.contains(&run) && !is_held(timer)
+        }
+        Need::GroupTimer(group) => {
+            let timer = Timer::Group(request, group, run);
+            !queued.group_timers.contains(&(group, run)) && !is_held(timer)
+        }
+        // A message of waiting outcomes names only one of its tasks.
+        Need::Task(group, task) => queued.outcomes == 0 && !queued.tasks.contains(&(group, task)),
+        Need::NextStep => queued.outcomes == 0 && lost.acked,
+    };
+    let mut needs = needs(now);
+    needs.retain(is_missing);
+    Missing {
+        run,
+        group: now.running().map(|group| (group.index, group.deadline)),
+        needs,
+        held,
+    }
+}
+
+async fn put_back(context: &Arc<Context>, lost: &Lost, missing: Missing) -> Result<(), Error> {
+    let request = lost.request;
+    let commits = context.log.read(request, Sequence::NONE).await;
+    let commits = commits.map_err(Error::of_log)?;
+    strike(&commits);
+    let at = |is: &dyn Fn(&Event) -> bool| {
+        let commit = commits.iter().rev().find(|c| c.events.iter().any(is));
+        commit.map(|commit| commit.at)
+    };
+    let events = commits
+        .iter()
+        .flat_map(|c| c.events.iter().map(|e| (c.at, e)));
+    let delayed = delayed(events);
+    let mut now: HashSet<TaskNumber> = HashSet::new();
+    let mut next_step = false;
+    tracing::warn!(%request, missing = missing.needs.len(), first = ?missing.needs.first(), "the queues lack messages of a request: putting them back");
+    for need in &missing.needs {
+        match *need {
+            Need::RequestTimer => {
+                if let Some(at) = at(&|event| opens(event, missing.run)) {
+                    let timer = Timer::Request(request, missing.run);
+                    set(context, timer, at, None).await?;
                 }
             }
-            if !shutdown.pause(LOOK_EVERY).await {
-                return;
-            }
-            filling = begin_where_lost(&self.queues).await;
-        }
-    }
-
-    /// Fills the queues under a mark. A mark that is found says that an earlier recovery never
-    /// ended.
-    async fn fill_marked(&self, filling: &Filling) -> Result<bool, nats::Error> {
-        let begun = self.suspects.begin(FILLING, None).await?;
-        let filled = self.fill(filling, begun.lost > 0).await;
-        self.suspects.end(begun).await;
-        filled
-    }
-
-    /// Puts back everything that the log wants in the queues. Returns `false` if the queues were
-    /// lost again meanwhile.
-    async fn fill(&self, filling: &Filling, again: bool) -> Result<bool, nats::Error> {
-        let begun = Instant::now();
-        let mut requests = 0;
-        for (shard, outbox) in (0..).zip(&self.lost) {
-            let open = self.open_requests(shard, filling.end(shard)).await?;
-            if !open.is_empty() {
-                tracing::warn!(
-                    shard,
-                    requests = open.len(),
-                    "the queues lost messages: recovering them from the log"
-                );
-            }
-            requests += open.len();
-            if !put_all_back(outbox, open, filling, again).await? {
-                return Ok(false);
-            }
-        }
-        let filled = filling.done().await?;
-        if filled {
-            tracing::info!(requests, took = ?begun.elapsed(), "recovered the queues");
-        }
-        Ok(filled)
-    }
-
-    /// The requests of a shard that had not ended at commit `end`.
-    async fn open_requests(&self, shard: u8, end: Sequence) -> Result<Open, nats::Error> {
-        let mut open = Open::new();
-        let mut said = Instant::now();
-        let mut scan = Scan::open(&self.connection, shard, Sequence::FIRST, end).await?;
-        while let Some(commits) = scan.next_each(SCANNED_AT_ONCE).await? {
-            for commit in commits.iter().flatten() {
-                if commit.is_terminal() {
-                    open.remove(&commit.request);
-                } else if let Some(sequence) = open.get_mut(&commit.request) {
-                    *sequence = commit.sequence;
-                } else if starts(&commit.events) {
-                    open.insert(commit.request, commit.sequence);
+            Need::GroupTimer(group) => {
+                let started = |event: &Event| match (event, missing.group) {
+                    (Event::GroupStarted(e), Some((_, deadline))) => e.deadline == deadline,
+                    (Event::Redriven(e), Some((_, deadline))) => e.deadline == deadline,
+                    _ => false,
+                };
+                if let (Some(at), Some((_, deadline))) = (at(&started), missing.group) {
+                    let timer = Timer::Group(request, group, missing.run);
+                    set(context, timer, at, Some(deadline)).await?;
                 }
             }
-            if let (true, Some(Ok(last))) = (said.elapsed() > SAY_EVERY, commits.last()) {
-                said = Instant::now();
-                tracing::info!(
-                    shard,
-                    sequence = last.sequence.get(),
-                    "queue recovery looks for open requests"
-                );
-            }
+            Need::Task(group, task) => match delayed.get(&(group, task)) {
+                Some(due) => {
+                    let id = TaskId {
+                        request,
+                        group,
+                        task,
+                    };
+                    context.timers.set_task(id, missing.run, *due).await?;
+                }
+                None => {
+                    now.insert(task);
+                }
+            },
+            Need::NextStep => next_step = true,
         }
-        Ok(open)
+    }
+    if let (Some((group, _)), false) = (missing.group, now.is_empty()) {
+        let wanted = dispatch::Wanted {
+            group,
+            sequence: lost.sequence,
+            again: true,
+            now: |task: TaskNumber| now.contains(&task),
+        };
+        let sent = Box::pin(dispatch::group(context, request, wanted)).await;
+        context.or_abort(request, sent).await?;
+    }
+    if next_step {
+        let advanced = Box::pin(advance::without_reports(context, request)).await;
+        context.or_abort(request, advanced).await?;
+    }
+    Ok(())
+}
+
+/// Whether a run of the request begins with this event.
+fn opens(event: &Event, run: Run) -> bool {
+    match event {
+        Event::Received(_) => run == Run::FIRST,
+        Event::Redriven(redriven) => redriven.run == run,
+        _ => false,
     }
 }
 
-/// Whether a request is open after these events. A later commit would hold its end.
-fn starts(events: &[Event]) -> bool {
-    let start = |event: &Event| matches!(event, Event::Received(_) | Event::Redriven(_));
-    events.iter().any(start)
+async fn set(
+    context: &Context,
+    timer: Timer,
+    at: Timestamp,
+    deadline: Option<Timestamp>,
+) -> Result<(), Error> {
+    let wanted = context.timer(timer, at, deadline);
+    context.held.set_now(&context.timers, wanted).await?;
+    Ok(())
 }
 
-/// Begins a recovery if the queues were lost. If the check fails, the caller checks again later.
-pub async fn begin_where_lost(queues: &Queues) -> Option<Filling> {
-    match queues.begin_where_lost().await {
-        Ok(filling) => filling,
-        Err(error) => {
-            tracing::warn!(%error, "the queues cannot be checked or recovered yet");
-            None
+/// Strikes the poison that tests put into the document.
+fn strike(commits: &[Commit]) {
+    for event in commits.iter().flat_map(|commit| &commit.events) {
+        if let Event::Received(received) = event
+            && let Some(document) = received.document.inline()
+        {
+            runtime::strike("orchestrator", document.as_bytes());
         }
     }
-}
-
-/// Puts back the tasks and timers of these requests, in as many rounds as it takes. Returns `false`
-/// if the queues were lost again meanwhile. A request that cannot be put back delays the mark that
-/// completes the recovery, but no other request.
-async fn put_all_back(
-    outbox: &mpsc::Sender<Lost>,
-    mut open: Open,
-    filling: &Filling,
-    again: bool,
-) -> Result<bool, nats::Error> {
-    let mut times = 1;
-    loop {
-        put_back(outbox, &mut open, again).await?;
-        if open.is_empty() {
-            return Ok(true);
-        }
-        let pause = pause_before(times);
-        tracing::warn!(
-            requests = open.len(),
-            ?pause,
-            "cannot recover the tasks of all requests yet"
-        );
-        tokio::time::sleep(pause).await;
-        if !filling.is_there().await? {
-            return Ok(false);
-        }
-        times += 1;
-    }
-}
-
-/// Has the outbox put back these requests. Those that it could not put back stay in `open`.
-async fn put_back(
-    outbox: &mpsc::Sender<Lost>,
-    open: &mut Open,
-    again: bool,
-) -> Result<(), nats::Error> {
-    let ended = |_| nats::Error::Unavailable("the outbox ended".into());
-    let (done, mut dones) = mpsc::channel(AT_ONCE);
-    let all: Vec<(RequestId, Sequence)> = open.iter().map(|(id, last)| (*id, *last)).collect();
-    let of = all.len();
-    let send = async move {
-        for (request, sequence) in all {
-            let done = done.clone();
-            let lost = Lost {
-                request,
-                sequence,
-                again,
-                done,
-            };
-            outbox.send(lost).await.map_err(ended)?;
-        }
-        Ok(())
-    };
-    let wait = async {
-        let mut said = Instant::now();
-        while let Some((request, settled)) = dones.recv().await {
-            if settled {
-                open.remove(&request);
-            }
-            if said.elapsed() > SAY_EVERY {
-                said = Instant::now();
-                tracing::info!(left = open.len(), of, "recovering the queues");
-            }
-        }
-        Ok(())
-    };
-    tokio::try_join!(send, wait).map(|_| ())
 }

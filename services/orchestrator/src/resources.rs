@@ -7,6 +7,7 @@ use futures::future::join_all;
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::FetchError;
+use crate::memory_budget::KEPT_MAX_BYTES;
 
 /// How many fetches of a request are under way at once.
 const AT_ONCE: usize = 8;
@@ -50,7 +51,14 @@ pub async fn capture(
             format!("the document refers to more than HREF_MAX_COUNT, {limit}, others"),
         ));
     }
-    let (fetched, failed) = fetch_all(context, request, &new).await;
+    if context.kept.bytes() > KEPT_MAX_BYTES && context.outside.turns() > 0 {
+        return Err(Error::Later("too many documents wait for hosts".into()));
+    }
+    let (fetched, failed) = {
+        // Hosts may be slow. Other requests get the place of this one meanwhile.
+        let _waits = context.outside.wait();
+        fetch_all(context, request, &new).await
+    };
     let sizes = known.iter().chain(&fetched).map(|r| r.content.size());
     if sizes.sum::<u64>() > bounds.bytes {
         let limit = bounds.bytes;
@@ -145,7 +153,18 @@ async fn recorded(context: &Context, request: RequestId) -> Result<Vec<Resource>
 }
 
 async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resource, Error> {
-    let bytes = match context.fetcher.fetch(uri).await {
+    let fetched = match context.fetcher.host(uri) {
+        Ok(host) => {
+            let Some(_place) = context.outside.fetch(&host).await else {
+                return Err(Error::Later(format!(
+                    "{uri}: too many fetches from {host} wait already"
+                )));
+            };
+            context.fetcher.fetch(uri).await
+        }
+        Err(error) => Err(error),
+    };
+    let bytes = match fetched {
         Ok(bytes) => bytes,
         Err(error) => return Err(failed(context, request, uri, &error)),
     };
@@ -154,7 +173,7 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
     Ok(Resource {
         uri: uri.to_owned(),
         sha256: Some(nats::sha256(&bytes)),
-        content: context.payloads.place(bytes.into()).await?,
+        content: context.place(bytes).await?,
     })
 }
 

@@ -8,6 +8,18 @@ use domain::request::RequestId;
 use runtime::{Shutdown, caught};
 use tokio::task::JoinSet;
 
+/// The most bytes of items that wait for their turns. Further items stay at the broker. After a
+/// pause there may be tens of thousands of them.
+const WAITING_MAX_BYTES: usize = 32 * 1024 * 1024;
+/// The most items that wait for their turns.
+const WAITING_MAX: usize = 10_000;
+
+/// An item with a size.
+pub trait Weighed {
+    /// The size of its message in bytes.
+    fn bytes(&self) -> usize;
+}
+
 /// The items that wait for their turn, and the turns in progress.
 pub struct Turns<T> {
     /// A request has a line as long as an item of it waits or is in progress.
@@ -15,14 +27,17 @@ pub struct Turns<T> {
     /// The requests without a turn in progress.
     ready: Vec<RequestId>,
     under_way: JoinSet<RequestId>,
+    /// The number and the bytes of the items that wait.
+    waiting: (usize, usize),
 }
 
-impl<T> Turns<T> {
+impl<T: Weighed> Turns<T> {
     pub fn new() -> Self {
         Self {
             lines: HashMap::new(),
             ready: Vec::new(),
             under_way: JoinSet::new(),
+            waiting: (0, 0),
         }
     }
 
@@ -31,8 +46,16 @@ impl<T> Turns<T> {
         self.under_way.len()
     }
 
+    /// Whether further items may wait.
+    pub fn have_room(&self) -> bool {
+        let (items, bytes) = self.waiting;
+        items < WAITING_MAX && bytes < WAITING_MAX_BYTES
+    }
+
     /// Puts an item at the end of its request's line.
     pub fn queue(&mut self, request: RequestId, item: T) {
+        self.waiting.0 += 1;
+        self.waiting.1 += item.bytes();
         match self.lines.entry(request) {
             Entry::Occupied(mut line) => line.get_mut().push_back(item),
             Entry::Vacant(place) => {
@@ -57,6 +80,8 @@ impl<T> Turns<T> {
                 self.lines.remove(&request);
                 continue;
             }
+            self.waiting.0 -= turn.len();
+            self.waiting.1 -= turn.iter().map(T::bytes).sum::<usize>();
             let working = work(request, turn);
             self.under_way.spawn(async move {
                 // The messages of this turn are redelivered, and the line goes on.
@@ -77,6 +102,13 @@ impl<T> Turns<T> {
         while let Some(ended) = self.under_way.try_join_next() {
             self.ready.extend(ended);
         }
+    }
+
+    /// Takes out every item whose turn has not begun.
+    pub fn not_begun(&mut self) -> Vec<T> {
+        self.ready.clear();
+        self.waiting = (0, 0);
+        self.lines.drain().flat_map(|(_, line)| line).collect()
     }
 
     /// Waits for the turns in progress, unless the shutdown drops them.

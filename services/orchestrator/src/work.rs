@@ -101,7 +101,7 @@ impl Work {
         while let Some(lack) = self.derivation()?.lacks(resources, completed) {
             match lack {
                 Lack::Resource(Resource { uri, content, .. }) => {
-                    let bytes = context.payloads.fetch(content).await?;
+                    let bytes = context.bytes_of(content).await?;
                     let (uri, cost) = (uri.clone(), Cost::of_bytes(bytes.len()));
                     let capture =
                         move |derivation: &mut Derivation| derivation.capture(&uri, &bytes);
@@ -236,7 +236,7 @@ async fn place(context: &Context, steps: Steps<Vec<u8>>) -> Result<Steps, Error>
     let Steps { from, empty, then } = steps;
     let then = match then {
         Then::Group { name, tasks } => Then::Group { name, tasks },
-        Then::Response(response) => Then::Response(context.payloads.place(response.into()).await?),
+        Then::Response(response) => Then::Response(context.place(response).await?),
         Then::Failure(failure) => Then::Failure(failure),
     };
     Ok(Steps { from, empty, then })
@@ -247,7 +247,7 @@ async fn read<'r>(context: &Context, results: &'r [Payload]) -> Result<Vec<Cow<'
     for result in results {
         read.push(match result.inline() {
             Some(text) => text.as_bytes().into(),
-            None => context.payloads.fetch(result).await?.into(),
+            None => context.bytes_of(result).await?.into(),
         });
     }
     Ok(read)
@@ -263,7 +263,7 @@ async fn begin(
     if let Some(document) = context.taken_in.take_over(request, &state.document) {
         return Ok(Derivation::of(document));
     }
-    let bytes = context.payloads.fetch(&state.document).await?;
+    let bytes = context.bytes_of(&state.document).await?;
     let size = bytes.len();
     tracing::debug!(%request, bytes = size, "the document is parsed");
     let accepted = if size <= PARSE_INLINE_MAX_BYTES {

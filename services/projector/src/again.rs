@@ -10,68 +10,99 @@ use crate::shard::Shard;
 /// How many commits are read and projected at once.
 const CHUNK: u64 = 1_000;
 
+/// A part of the log that is being read, where the last chunk ended.
+pub struct Reading {
+    scan: Option<Scan>,
+    next: Sequence,
+}
+
+impl Reading {
+    /// Reads from this sequence on.
+    pub fn from(next: Sequence) -> Self {
+        Self { scan: None, next }
+    }
+
+    /// The first sequence that is not projected yet.
+    pub fn next(&self) -> Sequence {
+        self.next
+    }
+}
+
 impl Shard {
-    /// Projects the log from one sequence to another, both included.
+    /// Projects the log from one sequence to another, both included. It succeeds only when the last
+    /// commit is projected, or when age has removed it.
     pub(crate) async fn project_log(
         &mut self,
         from: Sequence,
         to: Sequence,
         make: Make,
     ) -> Result<(), Error> {
-        let mut next = from;
-        for suspect in self.suspects.within(from, to) {
-            self.stretch(next, suspect.before(), make).await?;
-            self.suspect(suspect, None, make).await?;
-            next = suspect.next();
-        }
-        self.stretch(next, to, make).await
-    }
-
-    /// Projects a part of the log that has no known suspects.
-    async fn stretch(&mut self, from: Sequence, to: Sequence, make: Make) -> Result<(), Error> {
-        let mut scan = None;
-        let mut next = from;
-        while next <= to {
-            let begun = self.suspects.begin_stretch(next).await?;
-            let projected = self.chunk(&begun, &mut scan, next, to, make).await;
-            self.suspects.end_stretch(begun).await;
-            let Some(last) = projected? else {
-                break;
-            };
-            next = last.next();
+        let mut reading = Reading::from(from);
+        while reading.next <= to {
+            self.step(&mut reading, to, make).await?;
         }
         Ok(())
     }
 
-    /// Projects a chunk and returns its last sequence; `None` at the end of the log.
+    /// Projects the next suspect alone, or the next chunk before it. Returns the last sequence that
+    /// is projected now.
+    pub(crate) async fn step(
+        &mut self,
+        reading: &mut Reading,
+        to: Sequence,
+        make: Make,
+    ) -> Result<Sequence, Error> {
+        let from = reading.next;
+        let suspect = self.suspects.within(from, to).first().copied();
+        let last = if suspect == Some(from) {
+            reading.scan = None;
+            self.suspect(from, None, make).await?;
+            from
+        } else {
+            let to = suspect.map_or(to, Sequence::before);
+            let begun = self.suspects.begin_stretch(from).await?;
+            let projected = self.chunk(&begun, reading, to, make).await;
+            self.suspects.end_stretch(begun).await;
+            projected?
+        };
+        reading.next = last.next();
+        Ok(last)
+    }
+
+    /// Projects a chunk up to `to` at most, and returns its last sequence.
     async fn chunk(
         &mut self,
         begun: &Begun,
-        scan: &mut Option<Scan>,
-        from: Sequence,
+        reading: &mut Reading,
         to: Sequence,
         make: Make,
-    ) -> Result<Option<Sequence>, Error> {
+    ) -> Result<Sequence, Error> {
+        let from = reading.next;
         if begun.lost > 0 {
             // A process ended in this stretch.
-            *scan = None;
+            reading.scan = None;
             let last = to.min(from.plus(CHUNK - 1));
             for sequence in from.through(last) {
                 self.suspect(sequence, None, make).await?;
             }
-            return Ok(Some(last));
+            return Ok(last);
         }
-        let scan = match scan {
+        // The scan is dropped where it fails, so that the next one begins behind what is projected.
+        let mut scan = match reading.scan.take() {
             Some(scan) => scan,
-            None => scan.insert(Scan::open(&self.connection, self.number, from, to).await?),
+            None => Scan::open(&self.connection, self.number, from, to).await?,
         };
         let limit = usize::try_from(CHUNK).unwrap_or(usize::MAX);
         let Some(commits) = scan.next_each(limit).await? else {
-            return Ok(None);
+            // The scan is whole: age has removed what is between its last commit and its end.
+            return Ok(scan.end());
         };
         let last = commits.last().map_or(to, sequence_of);
         self.project_read(commits, make).await?;
-        Ok(Some(last))
+        if last < scan.end() {
+            reading.scan = Some(scan);
+        }
+        Ok(last)
     }
 
     /// Projects the commit at a sequence, if it is in the log.

@@ -1,3 +1,5 @@
+use domain::request::{RequestId, Sequence};
+
 /// Why projecting stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -7,6 +9,16 @@ pub enum Error {
     /// The view store failed.
     #[error(transparent)]
     Views(#[from] projections::Error),
+    /// The log of a request was read from a server that lags.
+    #[error("request {request} was read up to {read}, and not yet {wanted}")]
+    Short {
+        /// The request.
+        request: RequestId,
+        /// The last sequence that was read.
+        read: Sequence,
+        /// The sequence that must be read.
+        wanted: Sequence,
+    },
     /// Redis was emptied while the projector rebuilt the views; it must start over.
     #[error("Redis was emptied meanwhile")]
     Emptied,
@@ -22,7 +34,7 @@ impl Error {
         match self {
             Self::Nats(error) => error.is_transient(),
             Self::Views(error) => error.is_transient(),
-            Self::Emptied | Self::Ended => true,
+            Self::Short { .. } | Self::Emptied | Self::Ended => true,
         }
     }
 
@@ -32,9 +44,10 @@ impl Error {
     pub fn is_of_its_commit(&self) -> bool {
         use nats::Error::{Missing, Refused, Unsuitable};
         match self {
-            Self::Emptied | Self::Ended | Self::Nats(Refused(_) | Missing(_) | Unsuitable(_)) => {
-                false
-            }
+            Self::Short { .. }
+            | Self::Emptied
+            | Self::Ended
+            | Self::Nats(Refused(_) | Missing(_) | Unsuitable(_)) => false,
             Self::Nats(error) => !error.is_transient(),
             Self::Views(error) => matches!(error, projections::Error::Refused(_)),
         }

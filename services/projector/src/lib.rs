@@ -5,11 +5,12 @@ mod error;
 mod feed;
 mod project;
 mod shard;
+mod standing;
 mod stops;
 mod suspects;
+mod verifier;
 mod views;
 
-use domain::request::Sequence;
 use nats::{Connection, Deliveries, Feed, Log, LogReader};
 use projections::Store;
 use runtime::{Deployment, Shutdown};
@@ -17,8 +18,11 @@ use tokio::task::JoinSet;
 
 pub use error::Error;
 use shard::Shard;
+use standing::Standing;
 use stops::Stops;
 use suspects::Suspects;
+use verifier::Verifier;
+pub use verifier::{VERIFIED, Verified};
 use views::Views;
 
 /// Runs the projector until it is asked to end.
@@ -34,19 +38,25 @@ pub async fn run(
         let deliveries = Deliveries::of_log(&connection, shard, LogReader::Projector).await?;
         let shard = Shard {
             number: shard,
-            views: Views::new(log.clone(), store.clone()),
+            views: Views::new(connection.clone(), log.clone(), store.clone()),
+            standing: Standing::unknown(store.clone()),
             log: log.clone(),
             stops: Stops::new(store.clone()),
             feed: Feed::new(connection.clone()),
-            store: store.clone(),
             connection: connection.clone(),
-            noted: Sequence::NONE,
-            trimmed: std::time::Instant::now(),
-            published: Sequence::NONE,
+            published: None,
             singly: false,
             suspects: Suspects::open(&connection, shard).await?,
         };
+        let verifier = Verifier::new(
+            shard.number,
+            connection.clone(),
+            log.clone(),
+            store.clone(),
+            deployment.verify_requests_per_hour,
+        );
         shards.spawn(shard.run(deliveries, shutdown.clone()));
+        shards.spawn(verifier.run(shutdown.clone()));
     }
     tracing::info!(shards = deployment.shards, "projector runs");
     while let Some(ended) = shards.join_next().await {

@@ -3,13 +3,15 @@
 use std::slice;
 
 use domain::request::{RequestId, Sequence};
-use nats::{Commit, Delivery, UnreadableCommit};
+use nats::{Commit, Delivery, Feed, UnreadableCommit};
+
+use projections::StoppedView;
 
 use crate::shard::Shard;
 use crate::{Error, feed};
 
 /// Why a view is stopped if its projection ended the process.
-const CONVICTED: &str = "its projection ended the process again and again";
+const CONVICTED: &str = StoppedView::CONVICTED;
 
 /// The outputs to make from commits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,10 +86,10 @@ impl Shard {
                 sequence = sequence.get(),
                 "a commit is skipped: {CONVICTED}"
             );
-            return match request {
-                Some(request) => self.stops.stop(request, sequence, &CONVICTED).await,
-                None => Ok(()),
-            };
+            if let Some(request) = request {
+                self.stops.stop(request, sequence, &CONVICTED).await;
+            }
+            return Ok(());
         };
         let projected = match delivery {
             Some(delivery) => match self.read(std::iter::once(delivery)) {
@@ -102,7 +104,7 @@ impl Shard {
     }
 
     pub(crate) async fn project(&mut self, commits: Commits, make: Make) -> Result<(), Error> {
-        let commits = self.stops.readable(commits).await?;
+        let commits = self.stops.readable(commits).await;
         if !self.singly {
             return self.together(&commits, make).await;
         }
@@ -114,7 +116,7 @@ impl Shard {
             match self.together(slice::from_ref(commit), make).await {
                 Err(error) if error.is_of_its_commit() => {
                     self.set_aside(commit.request, commit.sequence, &error)
-                        .await?;
+                        .await;
                 }
                 projected => projected?,
             }
@@ -122,50 +124,51 @@ impl Shard {
         Ok(())
     }
 
+    /// Makes the outputs of these commits. The events of the feed do not need the views: where
+    /// Redis does not take them, the views stand, and are folded from the log later.
     async fn together(&mut self, commits: &[Commit], make: Make) -> Result<(), Error> {
-        let published = self.published;
-        let known = commits.partition_point(|commit| commit.sequence <= published);
-        let events = match make {
-            Make::All => &commits[known..],
-            Make::Views => &[],
-        };
-        let written = self.views.take_in(self.number, commits);
-        let published = feed::publish(&mut self.feed, events);
-        let (written, published) = tokio::join!(written, published);
-        // If only the views failed, the retry must not publish these events again.
-        if let (Ok(()), Some(last)) = (&published, events.last()) {
-            self.published = last.sequence;
-        }
-        self.stop(written?).await?;
-        Ok(published?)
-    }
-
-    /// Stops the views of requests whose logs cannot be read.
-    async fn stop(&mut self, unreadable: Vec<UnreadableCommit>) -> Result<(), Error> {
-        for commit in unreadable {
-            if let Some(request) = commit.request {
-                self.stops
-                    .stop(request, commit.sequence, &commit.error)
-                    .await?;
+        match make {
+            Make::Views => {
+                let written = self.views.take_in(self.number, commits).await?;
+                self.stop(written).await;
             }
+            Make::All if self.standing.is_level() => {
+                let written = self.views.take_in(self.number, commits);
+                let published = publish(&mut self.feed, self.published, commits);
+                let (written, published) = tokio::join!(written, published);
+                match written {
+                    Ok(unreadable) => self.stop(unreadable).await,
+                    Err(error) => self.views_fail(error).await,
+                }
+                self.published = published?;
+            }
+            Make::All => self.published = publish(&mut self.feed, self.published, commits).await?,
         }
         Ok(())
     }
 
+    /// Stops the views of requests whose logs cannot be read.
+    async fn stop(&mut self, unreadable: Vec<UnreadableCommit>) {
+        for commit in unreadable {
+            if let Some(request) = commit.request {
+                self.stops
+                    .stop(request, commit.sequence, &commit.error)
+                    .await;
+            }
+        }
+    }
+
     /// Stops the view of a request at a commit that can be read but not projected. Readers of the
     /// request then fold its log.
-    async fn set_aside(
-        &mut self,
-        request: RequestId,
-        sequence: Sequence,
-        reason: &Error,
-    ) -> Result<(), Error> {
-        self.stops.stop(request, sequence, reason).await?;
-        self.views.withdraw(request).await
+    async fn set_aside(&mut self, request: RequestId, sequence: Sequence, reason: &Error) {
+        self.stops.stop(request, sequence, reason).await;
+        if let Err(error) = self.views.withdraw(request).await {
+            self.views_fail(error).await;
+        }
     }
 
     /// Resumes the views that another process had to stop, as far as this one can.
-    pub(crate) async fn resume(&mut self) -> Result<(), Error> {
+    pub(crate) async fn resume(&mut self, published: Sequence) -> Result<(), Error> {
         let (shards, number) = (self.log.shards(), self.number);
         let mine = |request: RequestId| request.partition().shard(shards) == number;
         for stopped in self.stops.untried(mine).await? {
@@ -176,32 +179,56 @@ impl Shard {
             let Some(begun) = self.suspects.begin_view(request).await? else {
                 continue;
             };
-            let resumed = self.resume_one(request, stopped.sequence).await;
+            let resumed = self.resume_one(request, stopped.sequence, published).await;
             self.suspects.end(begun).await;
             resumed?;
         }
         Ok(())
     }
 
-    async fn resume_one(&mut self, request: RequestId, stopped: Sequence) -> Result<(), Error> {
-        let commits = match self.log.read(request, Sequence::NONE).await {
+    async fn resume_one(
+        &mut self,
+        request: RequestId,
+        stopped: Sequence,
+        published: Sequence,
+    ) -> Result<(), Error> {
+        let commits = match self.log.read_whole(request).await {
             Ok(commits) => commits,
             Err(error) if error.is_transient() => return Err(error.into()),
-            Err(error) => return self.stops.stop(request, stopped, &error).await,
+            Err(error) => {
+                self.stops.stop(request, stopped, &error).await;
+                return Ok(());
+            }
         };
-        match self.take_up(stopped, &commits).await {
+        // Later commits are still to be delivered.
+        let passed = |commit: &&Commit| (stopped..=published).contains(&commit.sequence);
+        let passed: Vec<Commit> = commits.iter().filter(passed).cloned().collect();
+        let resumed = match self.views.write_all(self.number, &commits).await {
+            Ok(()) => feed::publish(&mut self.feed, &passed)
+                .await
+                .map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        match resumed {
             Ok(()) => self.stops.resumed(request).await,
             Err(error) if error.is_transient() => Err(error),
-            Err(error) => self.set_aside(request, stopped, &error).await,
+            Err(error) => {
+                self.set_aside(request, stopped, &error).await;
+                Ok(())
+            }
         }
     }
+}
 
-    /// Writes a view that was stopped at commit `stopped`, and publishes the events it skipped.
-    async fn take_up(&mut self, stopped: Sequence, commits: &[Commit]) -> Result<(), Error> {
-        self.views.write_all(self.number, commits).await?;
-        // Later commits are still to be delivered.
-        let passed = |c: &&Commit| (stopped..=self.noted).contains(&c.sequence);
-        let passed: Vec<Commit> = commits.iter().filter(passed).cloned().collect();
-        Ok(feed::publish(&mut self.feed, &passed).await?)
-    }
+/// Publishes the events of these commits that are behind `published`, and returns up to where the
+/// feed has the events then.
+async fn publish(
+    feed: &mut Feed,
+    published: Option<Sequence>,
+    commits: &[Commit],
+) -> Result<Option<Sequence>, Error> {
+    let known = commits.partition_point(|commit| Some(commit.sequence) <= published);
+    let events = &commits[known..];
+    feed::publish(feed, events).await?;
+    Ok(published.max(events.last().map(|commit| commit.sequence)))
 }

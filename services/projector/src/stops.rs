@@ -16,6 +16,8 @@ pub struct Stops {
     stopped: HashSet<RequestId>,
     /// The stopped views that this process has tried to resume and cannot.
     tried: HashSet<RequestId>,
+    /// The stopped views that Redis has not noted yet.
+    unsaved: Vec<StoppedView>,
 }
 
 impl Stops {
@@ -24,23 +26,30 @@ impl Stops {
             store,
             stopped: HashSet::new(),
             tried: HashSet::new(),
+            unsaved: Vec::new(),
         }
     }
 
-    /// Stops the view of a request.
+    /// Stops the view of a request. Where Redis does not note it now, it does later.
     pub async fn stop(
         &mut self,
         request: RequestId,
         sequence: Sequence,
         reason: &impl std::fmt::Display,
-    ) -> Result<(), Error> {
+    ) {
         let view = StoppedView {
             request_id: request,
             sequence,
             reason: reason.to_string(),
             stopped_at: Timestamp::now(),
         };
-        self.store.stop_view(&view).await?;
+        let known = self.stopped.contains(&request);
+        if let Err(error) = self.store.stop_view(&view).await
+            && !known
+        {
+            tracing::debug!(%request, %error, "a stopped view is noted later");
+            self.unsaved.push(view);
+        }
         if self.stopped.insert(request) {
             tracing::error!(
                 %request, sequence = sequence.get(), error = %reason,
@@ -48,11 +57,20 @@ impl Stops {
             );
         }
         self.tried.insert(request);
+    }
+
+    /// Notes the stopped views that Redis did not take before.
+    async fn save(&mut self) -> Result<(), Error> {
+        while let Some(view) = self.unsaved.last() {
+            self.store.stop_view(view).await?;
+            self.unsaved.pop();
+        }
         Ok(())
     }
 
     /// Reloads the stopped views from Redis, which has lost data.
     pub async fn reload(&mut self) -> Result<(), Error> {
+        self.save().await?;
         let noted = self.store.stopped_views().await?;
         self.stopped = noted.iter().map(|view| view.request_id).collect();
         Ok(())
@@ -72,7 +90,7 @@ impl Stops {
     pub async fn readable(
         &mut self,
         commits: Vec<Result<Commit, UnreadableCommit>>,
-    ) -> Result<Vec<Commit>, Error> {
+    ) -> Vec<Commit> {
         let mut readable = Vec::with_capacity(commits.len());
         for commit in commits {
             match commit {
@@ -82,13 +100,13 @@ impl Stops {
                     sequence,
                     request: Some(request),
                     error,
-                }) => self.stop(request, sequence, &error).await?,
+                }) => self.stop(request, sequence, &error).await,
                 Err(UnreadableCommit { error, .. }) => {
                     tracing::error!(%error, "a commit that belongs to no request is skipped");
                 }
             }
         }
-        Ok(readable)
+        readable
     }
 
     /// The stopped views that this process has not yet tried to resume: another process stopped
@@ -97,6 +115,7 @@ impl Stops {
         &mut self,
         mine: impl Fn(RequestId) -> bool,
     ) -> Result<Vec<StoppedView>, Error> {
+        self.save().await?;
         let mut noted = self.store.stopped_views().await?;
         noted.retain(|view| mine(view.request_id));
         self.stopped = noted.iter().map(|view| view.request_id).collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::request::{Event, RequestId, Sequence};
 use futures::future::try_join_all;
-use nats::{Commit, Log, UnreadableCommit};
+use nats::{Commit, Connection, Log, UnreadableCommit};
 use projections::{Store, View, fold};
 use quick_cache::sync::Cache;
 
@@ -18,21 +18,22 @@ struct Change {
     view: View,
     /// The sequence up to which the view was written before.
     written: Sequence,
-    /// Whether to write the index entry: at the start, at the end, and when an ended request runs
-    /// again.
+    /// Whether to write the index entry: with the whole view, and at the end.
     listing: bool,
 }
 
 /// Folds commits into views.
 pub struct Views {
+    connection: Connection,
     log: Log,
     store: Store,
     kept: Cache<RequestId, View>,
 }
 
 impl Views {
-    pub fn new(log: Log, store: Store) -> Self {
+    pub fn new(connection: Connection, log: Log, store: Store) -> Self {
         Self {
+            connection,
             log,
             store,
             kept: Cache::new(CACHED_VIEWS),
@@ -107,52 +108,58 @@ impl Views {
     }
 
     /// Folds these commits into the view of their request. Returns `None` if the view has seen
-    /// them.
+    /// them, or if age has removed the beginning of the request.
     async fn change(
         &self,
         request: RequestId,
         commits: Vec<&Commit>,
     ) -> Result<Option<Change>, Error> {
-        let before = self.before(request, &commits).await?;
-        let written = before.as_ref().map_or(Sequence::NONE, |view| view.seq);
-        let events = commits.iter().flat_map(|commit| commit.borrowed());
+        let kept = self.kept.get(&request);
+        let seen = kept.as_ref().map_or(Sequence::NONE, |view| view.seq);
+        let new = &commits[commits.partition_point(|commit| commit.sequence <= seen)..];
+        let Some(first) = new.first() else {
+            return Ok(None);
+        };
+        // A view that this instance keeps may be old: another one may have projected meanwhile.
+        let (before, written) = if first.previous == seen {
+            (kept, seen)
+        } else {
+            // Redis may have lost its copy, so the whole view is written.
+            (Box::pin(self.folded(request, first)).await?, Sequence::NONE)
+        };
+        let events = new.iter().flat_map(|commit| commit.borrowed());
         let Some(view) = fold(before, events) else {
             return Ok(None);
         };
-        if view.seq == written {
-            return Ok(None);
-        }
-        let mut events = commits.iter().flat_map(|commit| &commit.events);
+        let mut events = new.iter().flat_map(|commit| &commit.events);
         let begins = events.any(|event| matches!(event, Event::Received(_) | Event::Redriven(_)));
         Ok(Some(Change {
-            listing: begins || view.status.is_terminal(),
+            listing: begins || written == Sequence::NONE || view.status.is_terminal(),
             view,
             written,
         }))
     }
 
-    /// The view before these commits: from the cache, none yet, or folded from the log.
-    async fn before(&self, request: RequestId, commits: &[&Commit]) -> Result<Option<View>, Error> {
-        if let Some(view) = self.kept.get(&request) {
-            return Ok(Some(view));
-        }
-        let Some(first) = commits
-            .first()
-            .filter(|first| first.previous > Sequence::NONE)
-        else {
+    /// The view before this commit, folded from the log. The log that is read must reach the commit
+    /// on which this one was decided: a server that lags may have answered.
+    async fn folded(&self, request: RequestId, first: &Commit) -> Result<Option<View>, Error> {
+        if first.previous == Sequence::NONE {
             return Ok(None);
-        };
-        let earlier = Box::pin(self.log.read(request, Sequence::NONE)).await?;
-        let events = earlier
-            .iter()
-            .filter(|commit| commit.sequence < first.sequence)
-            .flat_map(Commit::borrowed);
-        let view = fold(None, events);
-        if let Some(view) = &view {
-            // Redis may have lost its copy, so write the whole view.
-            Box::pin(self.store.put(view, Sequence::NONE)).await?;
         }
-        Ok(view)
+        let mut commits = self.log.read(request, Sequence::NONE).await?;
+        commits.retain(|commit| commit.sequence < first.sequence);
+        let read = commits.last().map_or(Sequence::NONE, |last| last.sequence);
+        if read != first.previous {
+            let shard = request.partition().shard(self.log.shards());
+            if self.connection.has_commit(shard, first.previous).await? {
+                return Err(Error::Short {
+                    request,
+                    read,
+                    wanted: first.previous,
+                });
+            }
+        }
+        Ok(fold(None, commits.iter().flat_map(Commit::borrowed)))
     }
 
     /// Withdraws the view of a request, so that readers fold the log instead.

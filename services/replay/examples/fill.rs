@@ -258,5 +258,6 @@ fn letter(request: RequestId, failed: &TaskFailed) -> DeadLetter {
         attempts: vec![failed.attempt.clone()],
         sequence: None,
         truncated: false,
+        exhausted: false,
     }
 }

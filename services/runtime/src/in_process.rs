@@ -1,5 +1,7 @@
 //! State that the roles of one process share.
 
+use std::path::PathBuf;
+
 use crate::{Documents, Pool};
 
 /// Everything besides the settings that the roles of one process share. Copies share it too.
@@ -12,4 +14,6 @@ pub struct InProcess {
     /// The name of this process's own worker, if it has one. The orchestrator trusts this worker to
     /// have checked the results that it reports.
     pub worker: Option<String>,
+    /// The data folder of the broker that this process started, if it started one.
+    pub broker_folder: Option<PathBuf>,
 }

@@ -156,6 +156,11 @@ impl Settings {
         if self.api.payload_max_bytes > nats::STORED_MAX_BYTES {
             return Err(self.wrong(Wrong::new("PAYLOAD_MAX_BYTES", too_many_bytes())));
         }
+        let (delay, grace) = (self.api.drain_delay, self.process.shutdown_grace);
+        if is_set("DRAIN_DELAY_MS") && delay > grace {
+            let reason = format!("it must not be longer than SHUTDOWN_GRACE_MS ({grace:?})");
+            return Err(self.wrong(Wrong::new("DRAIN_DELAY_MS", reason)));
+        }
         Ok(())
     }
 

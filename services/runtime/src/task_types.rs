@@ -236,6 +236,15 @@ impl TaskType {
                 entry.name
             ));
         }
+        for (name, value) in [
+            ("time-limit-ms", entry.time_limit_ms),
+            ("concurrency", entry.concurrency.map(|places| places as u64)),
+        ] {
+            if value == Some(0) {
+                let of = &entry.name;
+                return Err(format!("task-types {of}: {name} must be at least 1"));
+            }
+        }
         Ok(Self {
             executor: entry
                 .executor

@@ -2,6 +2,7 @@
 //! loopback. Each is a child process with a data folder of its own.
 
 mod error;
+mod health;
 mod memory;
 mod nats;
 mod port;

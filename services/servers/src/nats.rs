@@ -2,11 +2,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use runtime::Disk;
+
 use crate::error::io;
+use crate::health::Health;
 use crate::memory::{self, Memory};
 use crate::server::{Group, Server, Spec, take_port};
 use crate::staging::Staging;
-use crate::{Error, Port, find, private_folder, write_private};
+use crate::{Error, Port, find, free_port, private_folder, write_private};
 
 /// The path of the streams in the data folder.
 const STREAMS: &str = "jetstream/jetstream/$G/streams";
@@ -39,6 +42,14 @@ pub struct Cluster {
     pub routes: Vec<u16>,
 }
 
+/// The limits on the streams in memory and on disk, where they are known. Without a limit on disk,
+/// nats-server takes three quarters of what is free when it starts. Streams that have grown over
+/// that would be refused every write after a restart.
+struct Stores {
+    memory: Option<u64>,
+    disk: Option<u64>,
+}
+
 impl NatsServer {
     /// Starts the server, and waits until it answers.
     pub async fn start(&self) -> Result<Server, Error> {
@@ -51,7 +62,12 @@ impl NatsServer {
         let is_set = |name: &str| std::env::var_os(name).is_some();
         let advice = memory::advice(Memory::found(), is_set);
         let port = take_port("nats-server", &folder, self.port).await?;
-        let text = self.config(&folder, port, advice.max_memory_store);
+        let monitor = free_port()?;
+        let stores = Stores {
+            memory: advice.max_memory_store,
+            disk: Disk::of(&folder).ok().map(Disk::streams_max),
+        };
+        let text = self.config(&folder, [port, monitor], &stores);
         write_private(&config, text.as_bytes()).map_err(io("its configuration"))?;
         let mut server = Server::start(Spec {
             name: "nats-server",
@@ -69,19 +85,22 @@ impl NatsServer {
         // Clustered servers stage batches in memory by themselves, if their streams have replicas.
         if self.cluster.is_none() {
             server.stage(Staging::of(&folder, folder.join(STREAMS)));
+            server.report(Health::new(monitor, folder));
         }
         Ok(server)
     }
 
     /// The configuration file of the server.
-    fn config(&self, folder: &Path, port: u16, max_memory_store: Option<u64>) -> String {
+    fn config(&self, folder: &Path, [port, monitor]: [u16; 2], stores: &Stores) -> String {
         let name = self.cluster.as_ref().map_or("fanfold", |c| c.name.as_str());
-        let queues = max_memory_store.map_or(String::new(), |bytes| {
-            format!("  max_memory_store: {bytes}\n")
-        });
+        let line = |setting: &str, bytes: Option<u64>| {
+            bytes.map_or(String::new(), |bytes| format!("  {setting}: {bytes}\n"))
+        };
+        let memory = line("max_memory_store", stores.memory);
+        let disk = line("max_file_store", stores.disk);
         let mut text = format!(
-            "listen: \"127.0.0.1:{port}\"\nserver_name: \"{name}\"\n\
-             jetstream {{\n  store_dir: \"{}\"\n  sync_interval: {}\n{queues}}}\n",
+            "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\nserver_name: \"{name}\"\n\
+             jetstream {{\n  store_dir: \"{}\"\n  sync_interval: {}\n{memory}{disk}}}\n",
             quotable(&folder.join("jetstream")),
             self.sync_interval,
         );

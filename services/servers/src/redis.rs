@@ -38,6 +38,8 @@ impl RedisServer {
             ("--save", "1800 1".into()),
             ("--appendonly", "no".into()),
             ("--maxmemory-policy", "noeviction".into()),
+            // Views that cannot be saved can be rebuilt, so a full disk stops no writes.
+            ("--stop-writes-on-bgsave-error", "no".into()),
             // A process title would hide the folder, which identifies a stale server.
             ("--set-proc-title", "no".into()),
         ];

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::error::io;
+use crate::health::Health;
 use crate::{Error, Port, Staging, append_private, in_batch, private_folder, stale};
 
 /// The time limit of a start. A server with much data reads it first.
@@ -56,6 +57,7 @@ pub struct Server {
     spec: Spec,
     child: Child,
     staging: Option<Arc<Staging>>,
+    health: Option<Health>,
 }
 
 impl Spec {
@@ -87,6 +89,7 @@ impl Server {
             child: spawn(&spec)?,
             spec,
             staging: None,
+            health: None,
         };
         server.wait_until_it_answers().await?;
         Ok(server)
@@ -113,6 +116,21 @@ impl Server {
         if let Some(staging) = &self.staging {
             staging.link();
         }
+    }
+
+    /// Makes the supervision of the server read its reports.
+    pub(crate) fn report(&mut self, health: Health) {
+        self.health = Some(health);
+    }
+
+    /// Why the server must be restarted, although it runs.
+    pub(crate) async fn needs_restart(&mut self) -> Option<String> {
+        self.health.as_mut()?.look().await
+    }
+
+    /// Whether the disk is too full for a start.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.health.as_ref().is_some_and(Health::is_disk_full)
     }
 
     /// The name of the program.

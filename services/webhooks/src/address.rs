@@ -1,9 +1,13 @@
 //! The addresses that a callback may use: public ones only, unless the operator allows more.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use reqwest::Url;
 use runtime::is_public;
+
+/// How long the look-up of a name may take.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a webhook is not delivered to a URL.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -25,8 +29,11 @@ pub async fn resolve(text: &str, allow_private: bool) -> Result<(Url, Vec<Socket
         return Err(refused("it has no host"));
     };
     let name = host.trim_start_matches('[').trim_end_matches(']');
-    let found = tokio::net::lookup_host((name, port)).await;
-    let found = found.map_err(|e| Refused::Lookup(name.to_owned(), e.to_string()))?;
+    let failed = |reason: String| Refused::Lookup(name.to_owned(), reason);
+    let looking = tokio::net::lookup_host((name, port));
+    let found = tokio::time::timeout(LOOKUP_TIMEOUT, looking).await;
+    let found = found.map_err(|_| failed(format!("no answer within {LOOKUP_TIMEOUT:?}")))?;
+    let found = found.map_err(|error| failed(error.to_string()))?;
     let addresses: Vec<SocketAddr> = found
         .filter(|address| allow_private || is_public(address.ip()))
         .collect();

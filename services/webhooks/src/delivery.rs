@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use domain::request::{Event, RequestId, Sequence};
 use jiff::Timestamp;
-use nats::{DeadLetters, Delivery, Error, Log, Quarantine, Verdict};
-use reqwest::Client;
+use nats::{DeadLetters, Delivery, Error, Log, Postponed, Quarantine, Verdict};
 use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
 use runtime::caught;
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::address::{self, Refused};
+use crate::receivers::Receivers;
 use crate::signature::Secret;
 
 /// The submission header that names the callback URL.
@@ -30,6 +30,8 @@ const SIGNS_OF_LIFE: u32 = 3;
 pub struct Sender {
     pub log: Log,
     pub dead_letters: DeadLetters,
+    pub postponed: Postponed,
+    pub receivers: Receivers,
     /// Events that may have ended the process that delivered them.
     pub suspects: Quarantine,
     /// How long an event may be held without a sign of life.
@@ -54,28 +56,44 @@ enum Failure {
 enum Answer {
     /// The event is done.
     Done,
-    /// Redeliver the event after this pause.
+    /// Redeliver the event after this pause, which is short: the event keeps its place meanwhile.
     Again(Duration),
+    /// The event comes again after this pause, and this many attempts were made of it.
+    Postponed(Duration, u32),
     /// The event is kept as a dead letter and must never be redelivered.
     Never,
 }
 
+/// The receiver of the end of a request.
+enum Callback {
+    /// Nobody.
+    None,
+    /// This URL.
+    To(String),
+    /// Nobody knows any more.
+    Unknown,
+}
+
 impl Sender {
     /// Delivers an event of the feed and answers its message.
-    pub async fn take(&self, event: &Delivery, room: OwnedSemaphorePermit) {
+    pub async fn take(&self, event: &Delivery) {
         let Ok(place) = event.place() else {
             return;
         };
-        let sequence = place.sequence;
-        let working = pin!(self.answer(event, sequence, place.delivered > 1, room));
+        let what = if Postponed::is_due(event) {
+            format!("due-{}", place.sequence)
+        } else {
+            place.sequence.to_string()
+        };
+        let working = pin!(self.answered(event, &what, place.delivered > 1));
         let answer = self.with_signs_of_life(event, working).await;
         let answered = match answer {
-            Ok(Answer::Done) => event.ack().await,
-            Ok(Answer::Again(pause)) => self.again(event, sequence, pause).await,
+            Ok(Answer::Done | Answer::Postponed(..)) => event.ack().await,
+            Ok(Answer::Again(pause)) => self.again(event, &what, pause).await,
             Ok(Answer::Never) => event.terminate().await,
             Err(error) => {
                 tracing::warn!(%error, "the event of a webhook will be processed again");
-                self.again(event, sequence, LOOK_AGAIN).await
+                self.again(event, &what, LOOK_AGAIN).await
             }
         };
         if let Err(error) = answered {
@@ -83,8 +101,17 @@ impl Sender {
         }
     }
 
-    async fn again(&self, event: &Delivery, sequence: u64, pause: Duration) -> Result<(), Error> {
-        self.suspects.survived(sequence, 0);
+    /// Processes an event, and stores it if it is postponed.
+    async fn answered(&self, event: &Delivery, what: &str, again: bool) -> Result<Answer, Error> {
+        let answer = self.answer(event, what, again).await?;
+        if let Answer::Postponed(pause, attempts) = answer {
+            self.postponed.add(event, attempts, pause).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn again(&self, event: &Delivery, what: &str, pause: Duration) -> Result<(), Error> {
+        self.suspects.survived(what, 0);
         event.nak(pause).await
     }
 
@@ -113,23 +140,15 @@ impl Sender {
         }
     }
 
-    /// Processes an event. If the event may have ended a process before, this happens under a mark,
-    /// and without a place among the concurrent deliveries.
-    async fn answer(
-        &self,
-        event: &Delivery,
-        sequence: u64,
-        again: bool,
-        room: OwnedSemaphorePermit,
-    ) -> Result<Answer, Error> {
-        if !self.suspects.is_suspect(sequence, again) {
-            return self.watched(event, sequence).await;
+    /// Processes an event. If the event may have ended a process before, this happens under a mark.
+    async fn answer(&self, event: &Delivery, what: &str, again: bool) -> Result<Answer, Error> {
+        if !self.suspects.is_suspect(what, again) {
+            return self.watched(event, what).await;
         }
-        drop(room);
-        let begun = self.suspects.begin(sequence, event.request()).await?;
+        let begun = self.suspects.begin(what, event.request()).await?;
         let is_tried = begun.verdict == Verdict::Try;
         let answer = if is_tried {
-            self.watched(event, sequence).await
+            self.watched(event, what).await
         } else {
             let times = begun.lost;
             let reason = format!(
@@ -145,56 +164,80 @@ impl Sender {
         answer
     }
 
-    async fn watched(&self, event: &Delivery, sequence: u64) -> Result<Answer, Error> {
+    async fn watched(&self, event: &Delivery, what: &str) -> Result<Answer, Error> {
         let panic = match caught(self.told(event)).await {
             Ok(answer) => {
                 if answer.is_ok() {
-                    self.suspects.done(sequence);
+                    self.suspects.done(what);
                 }
                 return answer;
             }
             Err(panic) => panic,
         };
-        tracing::error!(sequence, panic, "delivering a webhook panicked");
-        if !self.suspects.panicked(sequence) {
+        tracing::error!(what, panic, "delivering a webhook panicked");
+        if !self.suspects.panicked(what) {
             return Ok(Answer::Again(LOOK_AGAIN));
         }
-        self.suspects.done(sequence);
+        self.suspects.done(what);
         let reason = format!("delivering it panicked: {panic}");
         self.give_up(event, reason).await
     }
 
     async fn told(&self, event: &Delivery) -> Result<Answer, Error> {
         runtime::strike("webhooks", event.body());
-        match self.callback(event).await? {
-            None => Ok(Answer::Done),
-            Some(url) => self.deliver(event, &url).await,
+        let Some(request) = event.request() else {
+            return Ok(Answer::Done);
+        };
+        match self.callback(request).await? {
+            Callback::None => Ok(Answer::Done),
+            Callback::To(url) => self.deliver(event, &url).await,
+            Callback::Unknown => {
+                let reason = "the log of the request has expired, and the receiver with it";
+                self.give_up(event, reason.to_owned()).await
+            }
         }
     }
 
-    /// The callback URL for the end of this request.
-    async fn callback(&self, event: &Delivery) -> Result<Option<String>, Error> {
-        let request = event.subject().rsplit('.').next();
-        let Some(request) = request.and_then(|id| id.parse::<RequestId>().ok()) else {
-            return Ok(None);
+    /// The receiver of the end of this request. The submission, which names it, is in the first
+    /// commit. A replica that lags may not have that commit yet, so its absence counts only if the
+    /// leader confirms it.
+    async fn callback(&self, request: RequestId) -> Result<Callback, Error> {
+        let first = self.log.read_page(request, Sequence::NONE, 1).await?;
+        let mut events = first.commits.iter().flat_map(|commit| &commit.events);
+        let received = events.find_map(|event| match event {
+            Event::Received(received) => Some(received),
+            _ => None,
+        });
+        let Some(received) = received else {
+            return if self.log.last_sequence(request).await? == Sequence::NONE {
+                Ok(Callback::Unknown)
+            } else if first.commits.is_empty() {
+                let lags = "the replica that answered does not have the request yet";
+                Err(Error::Unavailable(lags.to_owned()))
+            } else {
+                Ok(Callback::Unknown)
+            };
         };
-        let commits = self.log.read(request, Sequence::NONE).await?;
-        let named =
-            commits
-                .iter()
-                .flat_map(|commit| &commit.events)
-                .find_map(|event| match event {
-                    Event::Received(received) => received.metadata.get(CALLBACK).cloned(),
-                    _ => None,
-                });
+        let named = received.metadata.get(CALLBACK).cloned();
         let fallback = Some(self.default_url.clone()).filter(|url| !url.is_empty());
-        Ok(named.or(fallback))
+        Ok(named.or(fallback).map_or(Callback::None, Callback::To))
     }
 
     async fn deliver(&self, event: &Delivery, url: &str) -> Result<Answer, Error> {
-        let attempt = event.place()?.delivered;
+        let made = Postponed::attempts(event);
         let id = event.header("ce-id").unwrap_or_default();
-        let reason = match self.post(event, url).await {
+        let host = authority(url);
+        let place = match self.receivers.enter(&host) {
+            Ok(place) => place,
+            Err(pause) => {
+                tracing::debug!(id, host, ?pause, "the receiver of a webhook is busy");
+                return Ok(Answer::Postponed(pause, made));
+            }
+        };
+        let attempt = made.saturating_add(1);
+        let posted = self.post(event, url).await;
+        place.taken(!matches!(posted, Err(Failure::Transient(_))));
+        let reason = match posted {
             Ok(()) => {
                 tracing::info!(id, attempt, "delivered a webhook");
                 return Ok(Answer::Done);
@@ -202,7 +245,7 @@ impl Sender {
             Err(Failure::Transient(reason)) if attempt < self.attempts => {
                 let pause = self.pause_after(attempt);
                 tracing::info!(id, attempt, reason, ?pause, "a webhook will be tried again");
-                return Ok(Answer::Again(pause));
+                return Ok(Answer::Postponed(pause, attempt));
             }
             Err(Failure::Transient(reason) | Failure::Permanent(reason)) => reason,
         };
@@ -256,6 +299,17 @@ impl Sender {
             Err(error) => Err(Failure::Transient(error.to_string())),
         }
     }
+}
+
+/// The host and the port of a receiver.
+fn authority(url: &str) -> String {
+    let url = Url::parse(url).ok();
+    let parts = url
+        .as_ref()
+        .and_then(|url| Some((url.host_str()?, url.port_or_known_default())));
+    parts.map_or_else(String::new, |(host, port)| {
+        format!("{host}:{}", port.unwrap_or_default())
+    })
 }
 
 /// The body: the event in the format of Standard Webhooks.

@@ -1,25 +1,24 @@
 //! Webhooks: tells the `callback` of a request over HTTP how the request ended, signed as Standard
-//! Webhooks specifies. A durable consumer of the feed holds the pending events, and its delayed
-//! redelivery is the retry.
+//! Webhooks specifies. A durable consumer of the feed holds the pending events. An event that is to
+//! be tried again is postponed in a stream of its own.
 
 mod address;
 mod delivery;
+mod receivers;
 mod signature;
 
 use std::sync::Arc;
 
 use domain::request::EventKind;
-use nats::{Connection, DeadLetters, FeedReader, First, Log, Quarantine};
+use nats::{Connection, DeadLetters, FeedReader, First, Log, Postponed, Quarantine};
 use runtime::{Deployment, Shutdown, WebhooksConfig};
 use secrecy::ExposeSecret as _;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use delivery::Sender;
+use receivers::Receivers;
 pub use signature::{InvalidSecret, Secret};
 
-/// How many deliveries run at once.
-const DELIVERIES_MAX: usize = 64;
 /// The consumer that holds the pending events.
 const DURABLE: &str = "webhooks";
 
@@ -55,8 +54,13 @@ pub async fn run(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ack_wait = deployment.ack_wait;
     let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
+    let postponed =
+        Postponed::open(&connection, deployment.replicas, deployment.log_max_age).await?;
+    let mut due = postponed.read(ack_wait).await?;
     let sender = Arc::new(Sender {
         log,
+        postponed,
+        receivers: Receivers::default(),
         suspects,
         ack_wait,
         dead_letters: DeadLetters::new(connection.clone()),
@@ -70,21 +74,18 @@ pub async fn run(
     let ends = EventKind::all().filter(|kind| kind.is_terminal());
     let ends: Vec<&str> = ends.map(EventKind::name).collect();
     let mut feed = FeedReader::open(&connection, DURABLE, &ends, ack_wait).await?;
-    let room = Arc::new(Semaphore::new(DELIVERIES_MAX));
     let mut under_way = JoinSet::new();
     tracing::info!("webhooks are delivered");
     loop {
         let event = tokio::select! {
+            event = due.next() => event.ok_or(Error::Ended)?,
             event = feed.next() => event.ok_or(Error::Ended)?,
             () = shutdown.softly() => break,
         };
-        let Ok(permit) = room.clone().acquire_owned().await else {
-            break;
-        };
         let sender = sender.clone();
-        under_way.spawn(async move {
-            sender.take(&event, permit).await;
-        });
+        // Each event is taken up at once, so that its wait for an answer is extended from the
+        // beginning. The limits of the consumers bound their number.
+        under_way.spawn(async move { sender.take(&event).await });
         while under_way.try_join_next().is_some() {}
     }
     let rest = async { while under_way.join_next().await.is_some() {} };

@@ -2,7 +2,7 @@
 //! steps only repeats work.
 
 use domain::FailureCode;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use runtime::caught;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::{self, Retry};
+use crate::lease::Lease;
+use crate::persistence::persist;
 use crate::retry_decision::{self, RetryDecision};
 use crate::storage::{self, Unfinished};
 use crate::suspect::{self, Suspect};
@@ -22,21 +24,12 @@ use crate::{WorkerContext, dead_lettering};
 /// The pause before redelivery of a task whose outcome could not be reported.
 pub const UNREPORTED_PAUSE: Duration = Duration::from_secs(1);
 
-/// When an attempt ran, for its report, and whether the worker still held the task at its end.
+/// When an attempt ran, for its report.
 pub struct Span {
     pub started_at: Timestamp,
     pub duration_ms: u64,
-    lease: Lease,
     /// How many deliveries of the task ended together with their process.
     lost: u32,
-}
-
-/// Whether a worker holds its task.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Lease {
-    Held,
-    /// The worker was silent for too long; the broker may have given the task to another worker.
-    Lost,
 }
 
 /// How to answer a task's message, once everything is stored that must be stored first.
@@ -45,39 +38,86 @@ pub enum Answer {
     Done,
     /// Redeliver the task, but not before this delay.
     Again(Duration),
+    /// Redeliver the task at once. This worker stops, and the delivery was no attempt.
+    GivenBack,
     /// Never redeliver the task.
     Never,
     /// The message is no longer this worker's to answer.
     Leave,
 }
 
+/// A task in the hands of this worker.
+pub struct Given<'a> {
+    pub task: &'a TaskMessage,
+    pub lease: &'a Lease<'a>,
+    pub cancelled: &'a CancellationToken,
+}
+
 /// Runs an attempt to its end and answers the message.
 pub async fn run(context: &WorkerContext, task: TaskMessage, cancelled: &CancellationToken) {
-    let what = Suspect(&task);
-    let again = task.again;
-    let (answer, lost) = if context.quarantine.is_suspect(&what, again) {
-        Box::pin(suspect::attempt(context, &task, cancelled)).await
+    let lease = Lease::of(&task, context.lease);
+    if !lease.is_held() {
+        tracing::debug!(task = %task.id, "a task arrived after its lease had ended");
+        return;
+    }
+    let given = Given {
+        task: &task,
+        lease: &lease,
+        cancelled,
+    };
+    let attempting = pin!(attempt_it(context, &given));
+    let (answer, lost) = lease.kept_while(attempting).await;
+    answer_message(context, &given, answer, lost).await;
+}
+
+/// Attempts a task. Also returns how many earlier attempts began and never ended.
+async fn attempt_it(context: &WorkerContext, given: &Given<'_>) -> (Answer, u32) {
+    let (task, what) = (given.task, Suspect(given.task));
+    if context.quarantine.is_suspect(&what, task.again) {
+        return Box::pin(suspect::attempt(context, given)).await;
+    }
+    let lost = if task.again {
+        context.quarantine.lost(&what)
     } else {
-        let lost = if again {
-            context.quarantine.lost(&what)
-        } else {
-            0
-        };
-        let done = attempt(context, &task, cancelled, lost).await;
-        (or_again(&task, done), lost)
+        0
     };
-    let answered = match answer {
-        Answer::Done => task.delivery.ack().await,
-        Answer::Again(delay) => {
-            context.quarantine.survived(&what, lost);
-            task.delivery.nak(delay).await
-        }
-        Answer::Never => task.delivery.terminate().await,
-        Answer::Leave => return,
-    };
-    if !matches!(answer, Answer::Again(_)) {
+    let done = until_hard_end(context, attempt(context, given, lost)).await;
+    (or_again(task, done), lost)
+}
+
+/// Does work, and drops it at the hard end of this process: the task then goes to another worker.
+pub async fn until_hard_end(
+    context: &WorkerContext,
+    work: impl Future<Output = Result<Answer, Error>>,
+) -> Result<Answer, Error> {
+    let ended = context.shutdown.unless_hard(work).await;
+    ended.unwrap_or(Ok(Answer::GivenBack))
+}
+
+/// Answers the message, unless another worker may have it by now. The broker has no fence for
+/// answers: it would take this one for the answer of the other worker.
+async fn answer_message(context: &WorkerContext, given: &Given<'_>, answer: Answer, lost: u32) {
+    let Given { task, lease, .. } = given;
+    let what = Suspect(task);
+    if matches!(answer, Answer::Again(_) | Answer::GivenBack) {
+        context.quarantine.survived(&what, lost);
+    } else {
         context.quarantine.done(&what);
     }
+    if answer != Answer::Leave && !lease.may_answer() {
+        tracing::warn!(task = %task.id, ?answer, "the lease was lost, so the message is not answered");
+        return;
+    }
+    let answered = match answer {
+        Answer::Done => task.delivery.ack().await,
+        Answer::Again(delay) => task.delivery.nak(delay).await,
+        Answer::GivenBack => {
+            tracing::info!(task = %task.id, "gave a task back; this worker stops");
+            task.delivery.nak(Duration::ZERO).await
+        }
+        Answer::Never => task.delivery.terminate().await,
+        Answer::Leave => Ok(()),
+    };
     if let Err(error) = answered {
         tracing::debug!(task = %task.id, %error, "not even that could be said; its lease will end");
     }
@@ -94,41 +134,34 @@ pub fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
 /// Attempts a task that ended its process `lost` times before.
 pub async fn attempt(
     context: &WorkerContext,
-    task: &TaskMessage,
-    cancelled: &CancellationToken,
+    given: &Given<'_>,
     lost: u32,
 ) -> Result<Answer, Error> {
-    match dead_lettering::settled(context, task).await? {
-        Some(letter) => Box::pin(dead_lettering::report_again(context, task, &letter)).await,
-        None => execute(context, task, cancelled, lost).await,
+    match dead_lettering::settled(context, given).await? {
+        Some(letter) => Box::pin(dead_lettering::report_again(context, given, &letter)).await,
+        None => execute(context, given, lost).await,
     }
 }
 
-async fn execute(
-    context: &WorkerContext,
-    task: &TaskMessage,
-    cancelled: &CancellationToken,
-    lost: u32,
-) -> Result<Answer, Error> {
+async fn execute(context: &WorkerContext, given: &Given<'_>, lost: u32) -> Result<Answer, Error> {
     let (started_at, started) = (Timestamp::now(), Instant::now());
     // The future is large; box it so that only a pointer moves.
-    let producing = pin!(caught(Box::pin(produce(context, task, cancelled))));
-    let (result, lease) = keep_lease(context, task, producing).await;
+    let result = caught(Box::pin(produce(context, given))).await;
     let result = result.unwrap_or_else(|panic| Err(panicked(&panic).into()));
     let span = Span {
         started_at,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        lease,
         lost,
     };
     match result {
-        Ok(result) => succeed(context, task, result, span).await,
+        Ok(result) => succeed(context, given, result, span).await,
+        Err(Unfinished::GivenBack(_)) if context.shutdown.is_soft() => Ok(Answer::GivenBack),
         Err(Unfinished::GivenBack(error)) => Err(error),
-        Err(Unfinished::Failed(fault)) if cancelled.is_cancelled() => {
-            tracing::info!(task = %task.id, code = fault.code, "stopped a task");
+        Err(Unfinished::Failed(fault)) if given.cancelled.is_cancelled() => {
+            tracing::info!(task = %given.task.id, code = fault.code, "stopped a task");
             Ok(Answer::Never)
         }
-        Err(Unfinished::Failed(fault)) => Box::pin(fail(context, task, fault, span)).await,
+        Err(Unfinished::Failed(fault)) => Box::pin(fail(context, given, fault, span)).await,
     }
 }
 
@@ -143,44 +176,16 @@ impl Span {
         Self {
             started_at: Timestamp::now(),
             duration_ms: 0,
-            lease: Lease::Held,
             lost: 0,
         }
     }
 }
 
-/// Sends signs of life while the attempt runs. The time limit is up to the executor. A process that
-/// was suspended for a while notices here that its lease may have expired.
-pub async fn keep_lease<T>(
-    context: &WorkerContext,
-    task: &TaskMessage,
-    mut work: Pin<&mut impl Future<Output = T>>,
-) -> (T, Lease) {
-    let mut lease = Lease::Held;
-    let mut heard = Instant::now();
-    loop {
-        let done = tokio::time::timeout(context.lease / 3, &mut work).await;
-        if heard.elapsed() >= context.lease {
-            lease = Lease::Lost;
-        }
-        if let Ok(done) = done {
-            return (done, lease);
-        }
-        match task.delivery.in_progress().await {
-            Ok(()) => heard = Instant::now(),
-            Err(error) => {
-                tracing::debug!(task = %task.id, %error, "could not extend the lease of a task");
-            }
-        }
-    }
-}
-
-async fn produce(
-    context: &WorkerContext,
-    task: &TaskMessage,
-    cancelled: &CancellationToken,
-) -> Result<Payload, Unfinished> {
-    let document = storage::document(context, &task.document, cancelled).await?;
+async fn produce(context: &WorkerContext, given: &Given<'_>) -> Result<Payload, Unfinished> {
+    let Given {
+        task, cancelled, ..
+    } = given;
+    let document = storage::document(context, given).await?;
     runtime::strike("worker", &document);
     let attempt = executor::Task {
         request_id: task.id.request.to_string(),
@@ -195,7 +200,7 @@ async fn produce(
     let result = context.executor.execute(&attempt, limit, cancelled).await?;
     let most = context.task_type.result_max_bytes;
     let result = executor::aside::computed(result, move |result| usable(result, most)).await?;
-    storage::keep(context, result, cancelled).await
+    storage::keep(context, given, result).await
 }
 
 fn usable(result: Bytes, most: usize) -> Result<Bytes, executor::Fault> {
@@ -224,59 +229,66 @@ fn outcome(
         duration_ms: span.duration_ms,
         given: Some(task.given()),
         checked: matches!(verdict, request::Verdict::Succeeded(_)),
+        exhausted: false,
         verdict,
     }
 }
 
 async fn succeed(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
     result: Payload,
     span: Span,
 ) -> Result<Answer, Error> {
     let verdict = request::Verdict::Succeeded(result);
-    report_verdict(context, task, &span, verdict).await?;
+    report_verdict(context, given, &span, verdict).await?;
     Ok(Answer::Done)
 }
 
 async fn report_verdict(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
     span: &Span,
     verdict: request::Verdict,
 ) -> Result<(), Error> {
-    report(context, task, outcome(context, task, span, verdict)).await
+    let outcome = outcome(context, given.task, span, verdict);
+    report(context, given, outcome).await
 }
 
-/// Reports an outcome of a task.
+/// Reports an outcome of a task, for as long as the worker has the task.
 pub async fn report(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
     outcome: Outcome,
 ) -> Result<(), Error> {
-    let reported = context
-        .reports
-        .outcome(task.id.request, outcome, task.sent_again);
-    reported.await
+    let Given { task, lease, .. } = given;
+    let (request, again) = (task.id.request, task.sent_again);
+    persist(context, lease, || {
+        context.reports.outcome(request, outcome.clone(), again)
+    })
+    .await
 }
 
 async fn fail(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
     fault: executor::Fault,
     span: Span,
 ) -> Result<Answer, Error> {
+    let task = given.task;
     let retry: Retry = fault.retry;
     let fault = Fault {
         code: fault.code,
         message: fault.message,
         causes: fault.causes,
     };
-    if span.lease == Lease::Lost {
-        return fail_without_lease(context, task, fault, span).await;
+    if !given.lease.is_held() {
+        return fail_without_lease(context, given, fault, span).await;
     }
     let delay = match retry_decision::next(context, task, span.lost, &fault.code, retry) {
-        RetryDecision::GiveUp => return dead_lettering::give_up(context, task, fault, span).await,
+        RetryDecision::GiveUp { exhausted } => {
+            return dead_lettering::give_up(context, given, fault, span, exhausted).await;
+        }
         RetryDecision::Again(delay) => delay,
     };
     tracing::info!(
@@ -292,7 +304,7 @@ async fn fail(
         Next::RetryAt(at)
     };
     let verdict = request::Verdict::Failed { fault, next };
-    report_verdict(context, task, &span, verdict).await?;
+    report_verdict(context, given, &span, verdict).await?;
     // After a long delay, a timer of the orchestrator dispatches the task again.
     Ok(if long {
         Answer::Done
@@ -303,17 +315,18 @@ async fn fail(
 
 /// Reports an attempt whose lease has expired. Another worker has the task by now, and its attempt
 /// counts. The orchestrator only records this one, and the message is not this worker's to answer.
-async fn fail_without_lease(
+pub async fn fail_without_lease(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
     fault: Fault,
     span: Span,
 ) -> Result<Answer, Error> {
+    let task = given.task;
     tracing::warn!(
         task = %task.id, attempt = task.attempt.get(), code = fault.code, "an attempt failed after its lease had expired"
     );
     let next = Next::RetryAt(Timestamp::now());
     let verdict = request::Verdict::Failed { fault, next };
-    report_verdict(context, task, &span, verdict).await?;
+    report_verdict(context, given, &span, verdict).await?;
     Ok(Answer::Leave)
 }

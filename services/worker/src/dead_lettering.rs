@@ -2,36 +2,48 @@
 //! answer to the message.
 
 use domain::FailureCode;
-use domain::request::{Attempt, Fault, Given, Next, Outcome, Verdict};
+use domain::request::{self, Attempt, Fault, Next, Outcome, Verdict};
 use jiff::Timestamp;
-use nats::{DeadLetter, Delivery, Error, TaskMessage, Unreadable};
+use nats::{DeadLetter, Delivery, Error, Unreadable};
 
-use crate::attempt::{Answer, Span, UNREPORTED_PAUSE};
+use crate::attempt::{Answer, Given, Span, UNREPORTED_PAUSE};
+use crate::persistence::persist;
 use crate::{WorkerContext, attempt, retry_decision};
 
 /// Finds the dead letter of a redelivered task that was already given up in this run. The worker
 /// died, or could not be heard, between the letter and the report.
 pub async fn settled(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
 ) -> Result<Option<DeadLetter>, Error> {
+    let task = given.task;
     if retry_decision::of_this_run(task) <= 1 {
         return Ok(None);
     }
     let letters = &context.dead_letters;
-    Box::pin(letters.find(&task.task_type, task.id, task.run)).await
+    let finding = || letters.find(&task.task_type, task.id, task.run);
+    Box::pin(persist(context, given.lease, finding)).await
 }
 
 /// Stores the dead letter, then reports, and only then ends the message. Each step is awaited, so
-/// that a crash between two steps only repeats work.
+/// that a crash between two steps only repeats work. `exhausted` says that another attempt might
+/// help, but that by this worker's count the task has had all its attempts.
+///
+/// A worker that lost the task cannot give it up, so the broker must have heard the worker right
+/// before.
 pub async fn give_up(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
     fault: Fault,
     span: Span,
+    exhausted: bool,
 ) -> Result<Answer, Error> {
+    let task = given.task;
+    if !given.lease.confirm().await {
+        return attempt::fail_without_lease(context, given, fault, span).await;
+    }
     tracing::warn!(
-        task = %task.id, attempt = task.attempt.get(), code = fault.code, "a task is given up: {}", fault.message
+        task = %task.id, attempt = task.attempt.get(), code = fault.code, exhausted, "a task is given up: {}", fault.message
     );
     let letter = DeadLetter {
         task: task.id,
@@ -47,17 +59,20 @@ pub async fn give_up(
         }],
         sequence: None,
         truncated: false,
+        exhausted,
     };
-    let kept = context.dead_letters.keep(letter).await?;
-    report_again(context, task, &kept).await
+    let keeping = || context.dead_letters.keep(letter.clone());
+    let kept = persist(context, given.lease, keeping).await?;
+    report_again(context, given, &kept).await
 }
 
 /// Reports the outcome in a dead letter, whichever attempt and worker it names.
 pub async fn report_again(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
     letter: &DeadLetter,
 ) -> Result<Answer, Error> {
+    let task = given.task;
     let what = || format!("the dead letter {}", letter.id());
     let Some(last) = letter.attempts.last() else {
         let reason = "it has no attempt".into();
@@ -76,12 +91,13 @@ pub async fn report_again(
         duration_ms: last.duration_ms,
         given: Some(letter.given()),
         checked: false,
+        exhausted: letter.exhausted,
         verdict: Verdict::Failed {
             fault: last.fault.clone(),
             next: Next::DeadLetter(letter.id()),
         },
     };
-    attempt::report(context, task, outcome).await?;
+    attempt::report(context, given, outcome).await?;
     Ok(Answer::Never)
 }
 
@@ -117,11 +133,12 @@ pub async fn set_aside_and_report(
         worker: context.worker.clone(),
         started_at: Timestamp::now(),
         duration_ms: 0,
-        given: Some(Given {
+        given: Some(request::Given {
             task_type: context.task_type.name.clone(),
             sha256: None,
         }),
         checked: false,
+        exhausted: false,
         verdict: Verdict::Failed {
             fault: Fault {
                 code: FailureCode::Unreadable.into(),

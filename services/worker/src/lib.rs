@@ -4,6 +4,8 @@ pub mod executor;
 
 mod attempt;
 mod dead_lettering;
+mod lease;
+mod persistence;
 mod pool;
 mod retry_decision;
 mod storage;
@@ -52,6 +54,8 @@ pub(crate) struct WorkerContext {
     pub quarantine: Quarantine,
     pub lease: Duration,
     pub long_delay: Duration,
+    /// How long a worker keeps a task for which the broker lacks the document, or takes no outcome.
+    pub broker_patience: Duration,
     pub shutdown: Shutdown,
 }
 
@@ -143,10 +147,12 @@ pub async fn run(
             dead_letters: DeadLetters::new(connection.clone()),
             lease: deployment.task_lease,
             long_delay: config.long_delay,
+            broker_patience: config.broker_patience,
             shutdown: shutdown.clone(),
         };
         let options = PullOptions {
             concurrency: task_type.concurrency,
+            lease: deployment.task_lease,
         };
         let pull = Pull::open(&connection, &task_type.name, options).await?;
         let stops = Tasks::new(connection.clone()).stops().await?;

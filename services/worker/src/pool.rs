@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::request::{RequestId, Run};
 use futures::{Stream, StreamExt};
@@ -56,7 +57,8 @@ impl Running {
     }
 }
 
-/// Pulls and runs tasks until the shutdown begins, then lets the running ones finish.
+/// Pulls and runs tasks until the shutdown begins. Then it gives back what it has not begun, and lets
+/// the running ones finish. Those that are not finished at the hard end give themselves back.
 pub async fn run(
     context: Arc<WorkerContext>,
     mut pull: Pull,
@@ -94,8 +96,27 @@ pub async fn run(
             () = shutdown.softly() => break,
         }
     }
-    let rest = async { while attempts.join_next().await.is_some() {} };
-    shutdown.unless_hard(rest).await;
+    give_back(&mut pull).await;
+    while attempts.join_next().await.is_some() {}
+}
+
+/// Stops pulling, and gives back the tasks that were given to this worker and have not begun. Other
+/// workers get them at once.
+async fn give_back(pull: &mut Pull) {
+    let given = pull.end().await;
+    let count = given.len();
+    for pulled in given {
+        let delivery = match pulled {
+            Ok(task) => task.delivery,
+            Err(unreadable) => unreadable.delivery,
+        };
+        if let Err(error) = delivery.nak(Duration::ZERO).await {
+            tracing::debug!(%error, "could not give a task back; its lease will end");
+        }
+    }
+    if count > 0 {
+        tracing::info!(count, "gave back tasks that had not begun");
+    }
 }
 
 fn start(

@@ -12,8 +12,8 @@ use crate::executor::Retry;
 pub enum RetryDecision {
     /// Retry after this delay.
     Again(Duration),
-    /// Do not retry.
-    GiveUp,
+    /// Do not retry. `exhausted` says that only the number of attempts speaks against it.
+    GiveUp { exhausted: bool },
 }
 
 /// The fault of a convicted task. Workers died of the task or its siblings; the last of them ran no
@@ -39,7 +39,10 @@ pub fn of_this_run(task: &TaskMessage) -> u32 {
     task.attempt.since(task.earlier_attempts)
 }
 
-/// Decides about a retry. The `lost` attempts that died with their worker do not count as failed.
+/// Decides about a retry. A worker knows how often the task was delivered, and not how often it
+/// failed: deliveries that were given back are among them. So its count is an upper bound. The
+/// orchestrator, which has the recorded failures, checks a task that is given up as exhausted.
+/// The `lost` attempts that died with their worker do not count as failed.
 pub fn next(
     context: &WorkerContext,
     task: &TaskMessage,
@@ -56,6 +59,8 @@ pub fn next(
     let failed = of_this_run(task).saturating_sub(lost).max(1);
     match policy.delay(failed, code, retry, request::chance(task.id, task.attempt)) {
         Some(delay) => RetryDecision::Again(delay),
-        None => RetryDecision::GiveUp,
+        None => RetryDecision::GiveUp {
+            exhausted: policy.may_retry(code, retry),
+        },
     }
 }

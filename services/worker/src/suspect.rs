@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::pin::pin;
 
 use domain::request::TaskId;
 use nats::{Begun, Error, TaskMessage, Verdict};
-use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{self, Answer, Span, keep_lease, or_again};
+use crate::attempt::{self, Answer, Given, Span, or_again, until_hard_end};
+use crate::persistence::persist;
 use crate::{WorkerContext, dead_lettering, retry_decision};
 
 /// The name of a task among the suspects, independent of the message that carries it.
@@ -36,27 +35,20 @@ impl Hash for Suspect<'_> {
 
 /// Attempts a task that may have ended its process before. Also returns how many earlier attempts
 /// began and never ended.
-pub async fn attempt(
-    context: &WorkerContext,
-    task: &TaskMessage,
-    cancelled: &CancellationToken,
-) -> (Answer, u32) {
-    let suspects = &context.quarantine;
-    let beginning = pin!(suspects.begin(Suspect(task), Some(task.id.request)));
-    let begun = match keep_lease(context, task, beginning).await.0 {
+pub async fn attempt(context: &WorkerContext, given: &Given<'_>) -> (Answer, u32) {
+    let (task, suspects) = (given.task, &context.quarantine);
+    let beginning = || suspects.begin(Suspect(task), Some(task.id.request));
+    let begun = tokio::select! {
+        begun = persist(context, given.lease, beginning) => begun,
+        () = context.shutdown.hardly() => return (Answer::GivenBack, 0),
+    };
+    let begun = match begun {
         Ok(begun) => begun,
         Err(error) => return (or_again(task, Err(error)), 0),
     };
     let lost = begun.lost;
-    let done = match begun.verdict {
-        Verdict::Try => attempt::attempt(context, task, cancelled, lost).await,
-        Verdict::Convicted => give_up_convicted(context, task, &begun).await,
-        Verdict::PassOver => {
-            let reason = retry_decision::convicted(&begun).message;
-            let error = Error::Poisonous(reason);
-            dead_lettering::set_aside_and_report(context, &task.delivery, &error).await
-        }
-    };
+    let done = until_hard_end(context, sentence(context, given, &begun)).await;
+    // A task that is given back has not ended its process, so its mark goes first.
     if begun.verdict == Verdict::Try {
         suspects.end(begun).await;
     } else {
@@ -65,21 +57,30 @@ pub async fn attempt(
     (or_again(task, done), lost)
 }
 
-async fn give_up_convicted(
+async fn sentence(
     context: &WorkerContext,
-    task: &TaskMessage,
+    given: &Given<'_>,
     begun: &Begun,
 ) -> Result<Answer, Error> {
-    match dead_lettering::settled(context, task).await? {
-        Some(letter) => dead_lettering::report_again(context, task, &letter).await,
-        None => {
-            dead_lettering::give_up(
-                context,
-                task,
-                retry_decision::convicted(begun),
-                Span::none(),
-            )
-            .await
+    match begun.verdict {
+        Verdict::Try => attempt::attempt(context, given, begun.lost).await,
+        Verdict::Convicted => give_up_convicted(context, given, begun).await,
+        Verdict::PassOver => {
+            let reason = retry_decision::convicted(begun).message;
+            let error = Error::Poisonous(reason);
+            dead_lettering::set_aside_and_report(context, &given.task.delivery, &error).await
         }
     }
+}
+
+async fn give_up_convicted(
+    context: &WorkerContext,
+    given: &Given<'_>,
+    begun: &Begun,
+) -> Result<Answer, Error> {
+    if let Some(letter) = dead_lettering::settled(context, given).await? {
+        return dead_lettering::report_again(context, given, &letter).await;
+    }
+    let fault = retry_decision::convicted(begun);
+    dead_lettering::give_up(context, given, fault, Span::none(), false).await
 }

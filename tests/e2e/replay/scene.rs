@@ -75,7 +75,13 @@ impl Scene {
     pub async fn in_world(world: World) -> Self {
         let valuer = Valuer::start(value).await;
         let config = crate::telling(&world, &valuer);
-        let settings = [("WORKER_NAME", "worker-1"), ("FANFOLD_CONFIG", &config)];
+        // What a test breaks stays broken until the test has seen it.
+        let verifies_none = ("FANFOLD_TEST_VERIFY_REQUESTS_PER_HOUR", "0");
+        let settings = [
+            ("WORKER_NAME", "worker-1"),
+            ("FANFOLD_CONFIG", &config),
+            verifies_none,
+        ];
         let program = crate::up(&world, &valuer, &settings).await;
         Self {
             world,

@@ -1,6 +1,8 @@
+use rustix::process::Signal;
 use servers::{Cluster, Group, Port, RedisServer, Server, free_port};
 use tempfile::TempDir;
 
+use crate::process;
 use crate::until::until;
 use crate::world::nats;
 
@@ -51,6 +53,16 @@ impl NatsCluster {
     pub fn url(&self) -> String {
         let urls: Vec<&str> = self.servers.iter().map(Server::url).collect();
         urls.join(",")
+    }
+
+    /// The URL of one server.
+    pub fn url_of(&self, server: usize) -> &str {
+        self.servers[server].url()
+    }
+
+    /// Signals one server, to suspend it like a hung process or to resume it.
+    pub fn signal(&self, server: usize, signal: Signal) {
+        process::signal(self.servers[server].pid().unwrap(), signal);
     }
 
     /// Kills one server as a crash would, and restarts it.

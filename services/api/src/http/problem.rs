@@ -13,12 +13,16 @@ use utoipa::ToSchema;
 
 use crate::http::media;
 use crate::http::xml;
+use crate::storage;
 
 /// The XML namespace of problems.
 const NAMESPACE: &str = "urn:ietf:rfc:7807";
 
 /// The code for stored data that cannot be read.
 const UNREADABLE: &str = "history-unreadable";
+
+/// The code for a call that may be stored.
+const UNCONFIRMED: &str = "unconfirmed";
 
 /// An error answer.
 #[derive(Clone, Debug)]
@@ -211,6 +215,17 @@ impl From<nats::Error> for Problem {
         if matches!(error, nats::Error::TooLarge { .. }) {
             let message = format!("the record of this call does not fit into the log: {error}");
             return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "document-limit", message);
+        }
+        if matches!(error, nats::Error::Unanswered(_)) {
+            let message = "the log gave no answer, and may have stored this call: look at the \
+                           request before you try again, or try again with the same \
+                           Idempotency-Key";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNCONFIRMED, message).retry_after(1);
+        }
+        if matches!(error, nats::Error::Full(_)) {
+            return storage::full(
+                "the log has no room, and nothing was stored; submit it again once an operator has made room",
+            );
         }
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -74,18 +74,18 @@ pub async fn outcome(
         () = api.shutdown.softly() => return Ok(pending(id, taken)),
     };
     api.operations.seen().note(id, sequence);
-    match end {
-        End::Response(payload) => {
-            let response = response(api, id, &payload, kind).await?;
-            Ok(with_sequence(response, sequence))
+    let answer = match end {
+        End::Response(payload) => response(api, id, &payload, kind).await?,
+        End::Failed(failure) => {
+            failed(StatusCode::INTERNAL_SERVER_ERROR, id, &failure).into_response()
         }
-        End::Failed(failure) => Err(failed(StatusCode::INTERNAL_SERVER_ERROR, id, &failure)),
         End::Cancelled => {
             let message = "the request was cancelled";
             let problem = Problem::new(StatusCode::CONFLICT, "cancelled", message);
-            Err(problem.of(id).stands(Status::Cancelled))
+            problem.of(id).stands(Status::Cancelled).into_response()
         }
-    }
+    };
+    Ok(with_sequence(answer, sequence))
 }
 
 /// Waits for the end of a request, and returns it with its sequence.
@@ -125,7 +125,10 @@ impl Api {
     async fn folded(&self, id: RequestId) -> Result<View, Problem> {
         let last = self.log.last_sequence(id).await?;
         let view = self.view(id, last).await?;
-        view.ok_or_else(|| Problem::unknown(id))
+        match view {
+            Some(view) => Ok(view),
+            None => Err(self.not_found(id).await),
+        }
     }
 }
 

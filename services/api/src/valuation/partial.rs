@@ -54,7 +54,10 @@ impl Api {
         let request = loaded.state().request().cloned();
         drop(loaded);
         self.log.forget(id);
-        request.ok_or_else(|| Problem::unknown(id))
+        match request {
+            Some(request) => Ok(request),
+            None => Err(self.not_found(id).await),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::Response;
 use domain::request::{InvalidId, RequestId, Sequence};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nats::Commit;
 use projections::{View, fold};
 use tokio::time::Instant;
@@ -20,6 +20,9 @@ const SEQUENCE: HeaderName = HeaderName::from_static("fanfold-sequence");
 /// How often to read the log again when it is behind the caller's sequence, and the pause before
 /// each read.
 const CATCH_UP: (u32, Duration) = (20, Duration::from_millis(25));
+
+/// How long the view of a running request may stand still before the log is asked about it.
+const STILL_AFTER: Duration = Duration::from_secs(5);
 
 /// The condition on which a held-back answer is sent.
 #[derive(Clone, Copy, Debug)]
@@ -45,25 +48,38 @@ impl Api {
             .of(request)
             .map_or(seen, |own| own.max(seen));
         match self.store.get(request).await {
-            Ok(Some(view)) if view.seq >= seen => return Ok(Some(view)),
+            Ok(Some(view)) if view.seq >= seen => {
+                if !self.has_stood_still(&view).await {
+                    return Ok(Some(view));
+                }
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!(%request, %error, "its view cannot be read; folding"),
         }
         let (looks, pause) = CATCH_UP;
-        for look in 1..=looks {
+        let mut found = Sequence::NONE;
+        for _ in 0..looks {
             let commits = self.log.read(request, Sequence::NONE).await?;
-            let view = fold(None, commits.iter().flat_map(Commit::recorded));
-            if view.as_ref().map_or(Sequence::NONE, |view| view.seq) >= seen {
-                if let Some(view) = &view {
+            match fold(None, commits.iter().flat_map(Commit::recorded)) {
+                Some(view) if view.seq >= seen.max(found) => {
                     self.operations.seen().note(request, view.seq);
+                    return Ok(Some(view));
                 }
-                return Ok(view);
-            }
-            if look == looks && view.is_none() {
-                return Ok(None);
+                // Age has removed its beginning.
+                None if !commits.is_empty() => return Ok(None),
+                None if found == Sequence::NONE => {
+                    found = self.log.last_sequence(request).await?;
+                    if found == Sequence::NONE {
+                        return Ok(None);
+                    }
+                }
+                _ => {}
             }
             // A lagging replica answered, or the caller sent the sequence of another request.
             tokio::time::sleep(pause).await;
+        }
+        if seen == Sequence::NONE {
+            return Err(behind(request));
         }
         let message = format!("the request has not reached sequence {seen}");
         let problem = Problem::new(
@@ -72,6 +88,57 @@ impl Api {
             message,
         );
         Err(problem.of(request).retry_after(1))
+    }
+
+    /// Whether the view of a running request has stood still while its log went on. Redis may have
+    /// lost or set back this view alone, and then no commit corrects it. The leader of the log is
+    /// asked about a view that has been there for a while, at most every [`STILL_AFTER`]. If the
+    /// projector has passed the last commit, it is asked to verify the view.
+    async fn has_stood_still(&self, view: &View) -> bool {
+        let request = view.request_id;
+        let age = Timestamp::now().duration_since(view.received_at);
+        let young = age < SignedDuration::try_from(STILL_AFTER).unwrap_or_default();
+        if view.status.is_terminal() || young {
+            return false;
+        }
+        let checked = self.checked.get(&request);
+        if checked.is_some_and(|at| at.elapsed() < STILL_AFTER) {
+            return false;
+        }
+        let last = match self.log.last_sequence(request).await {
+            Ok(last) => last,
+            Err(error) => {
+                tracing::debug!(%request, %error, "a view that may have stood still is not checked");
+                return false;
+            }
+        };
+        if last == view.seq {
+            self.checked.insert(request, Instant::now());
+            return false;
+        }
+        // A stopped view stands still for a reason that a reader cannot cure.
+        let stopped = self.store.stopped_view(request).await;
+        if stopped.is_ok_and(|stopped| stopped.is_some()) {
+            return false;
+        }
+        let shard = request.partition().shard(self.log.shards());
+        let passed = self.store.checkpoint(shard).await;
+        if passed.is_ok_and(|passed| passed >= last)
+            && let Err(error) = self.store.doubt(shard, request).await
+        {
+            tracing::debug!(%request, %error, "the projector is not told of a doubtful view");
+        }
+        true
+    }
+
+    /// The error for a request that was not found: 404 only where the leader of the log has nothing
+    /// of it. A server that lags may have answered before.
+    pub(crate) async fn not_found(&self, request: RequestId) -> Problem {
+        match self.log.last_sequence(request).await {
+            Ok(Sequence::NONE) => Problem::unknown(request),
+            Ok(_) => behind(request),
+            Err(error) => Problem::from(error).of(request),
+        }
     }
 
     /// The view of a request: 404 when the request never existed, 410 when it has expired.
@@ -127,6 +194,13 @@ impl Api {
             }
         }
     }
+}
+
+/// The error when the server of the log that answers does not have the request yet.
+fn behind(request: RequestId) -> Problem {
+    let message = "the server of the log that answered lags; try again";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "log-behind", message);
+    problem.of(request).retry_after(1)
 }
 
 /// The error when too many callers wait.

@@ -81,23 +81,30 @@ pub async fn results(
             finished(&api, id, &view, response, &headers, kind?).await?
         }
         _ if query.partial() => partial::so_far(&api, id, kind?).await?,
-        RequestStatus::Failed { failure } => {
-            return Err(failed(StatusCode::UNPROCESSABLE_ENTITY, id, failure));
-        }
-        RequestStatus::Cancelled => {
-            let message = "the request was cancelled; there is no result";
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Err(Problem::new(status, "cancelled", message)
-                .of(id)
-                .stands(Status::Cancelled));
-        }
-        status @ (RequestStatus::Received | RequestStatus::Running) => {
-            let message = "Result not yet available";
-            let problem = Problem::new(StatusCode::NOT_FOUND, "not-ready", message).of(id);
-            return Err(problem.stands(status.plain()).retry_after(1));
+        status => {
+            let none = no_response(id, status).into_response();
+            return Ok(with_sequence(none, view.seq));
         }
     };
     Ok(preference::applied(with_sequence(response, view.seq), wait))
+}
+
+/// Why a request has no response, or none yet.
+fn no_response(id: RequestId, status: &RequestStatus) -> Problem {
+    match status {
+        RequestStatus::Failed { failure } => failed(StatusCode::UNPROCESSABLE_ENTITY, id, failure),
+        RequestStatus::Cancelled => {
+            let message = "the request was cancelled; there is no result";
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            let problem = Problem::new(status, "cancelled", message).of(id);
+            problem.stands(Status::Cancelled)
+        }
+        status => {
+            let message = "Result not yet available";
+            let problem = Problem::new(StatusCode::NOT_FOUND, "not-ready", message).of(id);
+            problem.stands(status.plain()).retry_after(1)
+        }
+    }
 }
 
 /// The response of a finished request, or 304 when the caller already has it.

@@ -73,7 +73,8 @@ impl SubmitQuery {
         (status = 415, description = "Not XML, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "The key was used with another document", body = ProblemBody, content_type = "application/problem+json"),
         (status = 500, description = "The caller waited, and the request failed", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 507, description = "The broker has no room for a new request; nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Nothing was stored, or, with the code `unconfirmed`, it may have been", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn submit(
@@ -97,7 +98,7 @@ pub async fn submit(
     let Posted { bytes: body, room } = posted;
     runtime::strike("api", &body);
     let passed = match key {
-        None => Some(api.admission.pass()?),
+        None => Some(enter(&api)?),
         Some(_) => None,
     };
     // The pool hashes a large document while it parses it.
@@ -162,6 +163,12 @@ async fn known(api: &Api, id: RequestId, fingerprint: &str) -> Result<Option<Sub
     }))
 }
 
+/// Refuses a new request for which there is no room or no turn.
+fn enter(api: &Api) -> Result<SemaphorePermit<'_>, Problem> {
+    api.storage.pass()?;
+    api.admission.pass()
+}
+
 async fn take_in(
     api: &Api,
     id: RequestId,
@@ -173,7 +180,7 @@ async fn take_in(
         Some(passed) => passed,
         None => match Box::pin(known(api, id, &submission.fingerprint)).await? {
             Some(known) => return Ok(known),
-            None => api.admission.pass()?,
+            None => enter(api)?,
         },
     };
     let submitted = api.operations.submit(id, submission).await;
@@ -186,6 +193,8 @@ fn failed(id: RequestId, error: SubmitError) -> Problem {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             Problem::new(status, "idempotency-key-reused", rejection.to_string()).of(id)
         }
+        // The caller can ask whether the request is there.
+        SubmitError::Log(error @ nats::Error::Unanswered(_)) => Problem::from(error).of(id),
         SubmitError::Log(error) => error.into(),
     }
 }

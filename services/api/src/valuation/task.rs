@@ -131,7 +131,10 @@ async fn before(api: &Api, id: RequestId, group: GroupIndex) -> Result<Request, 
         }
         next = next.and(page.next);
     }
-    state.request().cloned().ok_or_else(|| Problem::unknown(id))
+    match state.request() {
+        Some(request) => Ok(request.clone()),
+        None => Err(api.not_found(id).await),
+    }
 }
 
 /// The result of a task, from the commit that recorded it.
@@ -149,7 +152,10 @@ async fn result(
         }
         _ => None,
     });
-    results.next().ok_or_else(|| Problem::unknown(id))
+    match results.next() {
+        Some(result) => Ok(result),
+        None => Err(api.not_found(id).await),
+    }
 }
 
 fn text(document: Vec<u8>) -> String {

@@ -55,6 +55,15 @@ impl Fetcher {
         })
     }
 
+    /// The name under which fetches from the host of a URI share places.
+    pub fn host(&self, uri: &str) -> Result<String, FetchError> {
+        Ok(match self.allowed.target(uri)? {
+            Target::File(_) => "file".into(),
+            Target::Object { .. } => "s3".into(),
+            Target::Url { url, .. } => url.authority().into(),
+        })
+    }
+
     /// The bytes at a URI.
     pub async fn fetch(&self, uri: &str) -> Result<Vec<u8>, FetchError> {
         let target = self.allowed.target(uri)?;

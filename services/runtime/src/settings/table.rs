@@ -59,7 +59,9 @@ settings! {
         tasks_max_bytes: i64 as Bytes = "TASKS_MAX_BYTES", "512 MiB", "Memory that the broker may use for waiting tasks. Above it, tasks wait in the log.";
         result_max_bytes: usize as Positive<Bytes> = "RESULT_MAX_BYTES", "10 MiB", "Size of the largest result of a task; at most 256 MiB.";
     }
-    limits {}
+    limits {
+        verify_requests_per_hour: u32 as Whole<u32> = "VERIFY_REQUESTS_PER_HOUR", "3600", "Number of requests that a projector compares with the log in an hour, in each shard, to mend views and the feed.";
+    }
     /// The configuration of the HTTP API.
     api: ApiConfig for Api {
         enable_http: bool as Flag = "ENABLE_HTTP", "true", "Whether the API listens on HTTP.";
@@ -102,6 +104,7 @@ settings! {
     limits {
         task_timeout: Duration as Positive<Millis> = "TASK_TIMEOUT_MS", "1m", "Timeout of an attempt, unless its type says otherwise.";
         retry_delay: Duration as Millis = "RETRY_DELAY_MS", "500ms", "Delay before the second attempt, unless its type says otherwise.";
+        broker_patience: Duration as Positive<Millis> = "BROKER_PATIENCE_MS", "5m", "How long a worker keeps a task, under its lease, while the broker lacks the document of the task or takes no outcome. Then the task goes to another worker.";
         long_delay: Duration as Millis = "LONG_DELAY_MS", "30s", "Delays longer than this are kept by a timer instead of the task queue.";
     }
     /// The configuration of fetches.
@@ -134,5 +137,7 @@ settings! {
         log_format: LogFormat as LogFormat = "LOG_FORMAT", "text", "Format of the logs: `text` or `json`.";
         log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs, in the syntax of `tracing`.";
     }
-    limits {}
+    limits {
+        reconcile_interval: Duration as Positive<Millis> = "RECONCILE_INTERVAL_MS", "30s", "How often the orchestrator looks whether the queues hold what every open request needs.";
+    }
 }

@@ -387,3 +387,48 @@ fn no_secret_is_taken_from_the_command_line() {
     let flag = Settings::removed_flag("--webhook-secret").unwrap();
     assert!(flag.to_string().contains("--webhook-secret-file"), "{flag}");
 }
+
+#[test]
+fn a_duration_that_ends_after_the_time_of_the_broker_is_refused() {
+    for name in [
+        "GROUP_TIMEOUT_MS",
+        "LOG_MAX_AGE_SECONDS",
+        "SHUTDOWN_GRACE_MS",
+    ] {
+        let said = load("", &[(name, "36501d")], &[]).unwrap_err().to_string();
+        assert!(
+            said.contains(name) && said.contains("at most 36500d"),
+            "{said}"
+        );
+    }
+    let longest = [("LOG_MAX_AGE_SECONDS", "36500d")];
+    let settings = load("", &longest, &[]).unwrap();
+    let end = jiff::Timestamp::now() + settings.deployment.log_max_age;
+    assert!(i64::try_from(end.as_nanosecond()).is_ok(), "{end}");
+}
+
+#[test]
+fn a_drain_that_the_shutdown_would_cut_short_is_refused() {
+    let set = [("SHUTDOWN_GRACE_MS", "1s"), ("DRAIN_DELAY_MS", "2s")];
+    let said = load("", &set, &[]).unwrap_err().to_string();
+    assert!(
+        said.contains("DRAIN_DELAY_MS") && said.contains("SHUTDOWN_GRACE_MS (1s)"),
+        "{said}"
+    );
+    load("", &[("SHUTDOWN_GRACE_MS", "0")], &[]).unwrap();
+}
+
+#[test]
+fn a_task_type_without_time_or_places_is_refused() {
+    for (field, said) in [
+        (
+            "time-limit-ms = 0",
+            "bonds: time-limit-ms must be at least 1",
+        ),
+        ("concurrency = 0", "bonds: concurrency must be at least 1"),
+    ] {
+        let file = format!("[[task-types]]\nname = 'bonds'\n{field}");
+        let error = load(&file, &[], &[]).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}

@@ -15,6 +15,9 @@ const TIME_UNITS: [(&str, u64); 5] = [
     ("h", 3_600_000),
     ("d", 86_400_000),
 ];
+/// The longest duration: a hundred years, in milliseconds. The time at its end must be one that the
+/// broker can count in nanoseconds, which it can until 2262.
+const DURATION_MAX_MILLIS: u64 = 36_500 * 86_400_000;
 /// The units of a size, with their sizes in bytes.
 const SIZE_UNITS: [(&str, u64); 7] = [
     ("B", 1),
@@ -108,6 +111,9 @@ fn duration(text: &str, plain: u64) -> Result<Duration, Unusable> {
         }
     };
     let millis = number.checked_mul(factor).ok_or_else(expected)?;
+    if millis > DURATION_MAX_MILLIS {
+        return Err(Unusable::new("it must be at most 36500d"));
+    }
     Ok(Duration::from_millis(millis))
 }
 

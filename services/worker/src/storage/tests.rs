@@ -67,9 +67,13 @@ impl Site {
                 .unwrap(),
             lease: LEASE,
             long_delay: Duration::from_secs(30),
+            broker_patience: Duration::from_mins(5),
             shutdown: Shutdown::new(),
         };
-        let options = PullOptions { concurrency: 1 };
+        let options = PullOptions {
+            concurrency: 1,
+            lease: LEASE,
+        };
         let pull = Pull::open(&connection, "default", options).await.unwrap();
         Self {
             world,

@@ -1,14 +1,12 @@
-//! Nothing is lost: whole processes and servers are killed while requests run.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod load;
-mod truth;
+//! One server and one process of every role, each killed once while requests run.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use harness::{Program, Valuer, World, until};
-use load::Load;
+
+use crate::load::Load;
+use crate::truth;
 
 const REQUESTS: usize = 200;
 const GROUPS: usize = 3;

@@ -1,0 +1,272 @@
+//! Pulling from a pinned consumer, and handing it over in order.
+
+use std::time::Duration;
+
+use async_nats::header::NATS_PIN_ID;
+use async_nats::jetstream;
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
+use futures::{FutureExt, StreamExt};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::topology::{PINNED, REPORTS, report_consumer_name};
+use crate::{Connection, Delivery, Error, LogReader, Topology};
+
+/// The longest time that one pull waits at the broker.
+const PULL_EXPIRY: Duration = Duration::from_secs(2);
+/// How many pulls the broker gets at least within the time after which an instance is replaced. An
+/// instance that only waits thus keeps its pin.
+const PULLS_PER_TAKEOVER: u32 = 2;
+/// How many messages one pull requests.
+const PULL_BATCH: usize = 1_000;
+/// The most bytes that one pull brings, so that few messages wait in this process even where each
+/// of them is large.
+const PULL_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// How the broker ends a pull whose bytes do not suffice for the next message.
+const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
+/// How much longer than its expiry a pull may be silent before it counts as lost.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How often the reader of a silent consumer looks whether to pull again, for example because the
+/// client has reconnected.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The pause before the reader pulls again from a missing consumer, such as that of a queue that is
+/// being recreated.
+const ABSENT_PAUSE: Duration = Duration::from_millis(250);
+/// How long handing back may take.
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The messages of a consumer, in chunks. A chunk has all messages that have arrived, up to some
+/// hundreds.
+pub struct Deliveries {
+    connection: Connection,
+    /// The stream and the consumer, as they are part of subjects.
+    path: String,
+    inbox: String,
+    answers: Subscriber,
+    expiry: Duration,
+    /// The name that the broker has given to this instance, while the consumer is pinned to it.
+    pin: Option<String>,
+    /// Messages requested and not yet delivered.
+    asked: usize,
+    /// When the broker last showed a sign of life.
+    heard: Instant,
+    /// When to pull again from a consumer that was missing.
+    absent_until: Option<Instant>,
+    /// The client's count of connects at the last pull.
+    connects: u64,
+}
+
+impl Deliveries {
+    /// The most messages in a chunk.
+    pub const CHUNK: usize = 500;
+
+    /// The log of a shard as the orchestrator or the projector reads it.
+    pub async fn of_log(
+        connection: &Connection,
+        shard: u8,
+        reader: LogReader,
+    ) -> Result<Self, Error> {
+        Self::open(connection, &Topology::log_stream(shard), reader.name()).await
+    }
+
+    /// The reports of a shard.
+    pub async fn of_reports(connection: &Connection, shard: u8) -> Result<Self, Error> {
+        Self::open(connection, REPORTS, &report_consumer_name(shard)).await
+    }
+
+    async fn open(connection: &Connection, stream: &str, consumer: &str) -> Result<Self, Error> {
+        let found: PullConsumer = connection
+            .jetstream
+            .get_consumer_from_stream(consumer, stream)
+            .await
+            .map_err(Error::unavailable)?;
+        let inbox = connection.client.new_inbox();
+        let answers = connection.client.subscribe(inbox.clone()).await;
+        Ok(Self {
+            connection: connection.clone(),
+            path: format!("{stream}.{consumer}"),
+            inbox,
+            answers: answers.map_err(Error::unavailable)?,
+            expiry: expiry(found.cached_info().config.priority_timeout),
+            pin: None,
+            asked: 0,
+            heard: Instant::now(),
+            absent_until: None,
+            connects: 0,
+        })
+    }
+
+    /// Waits for the next chunk, which has at least one message. `None` says that the connection is
+    /// closed. Faults of the connection are waited out, because the broker redelivers every message
+    /// that was not acked. The future is safe to drop.
+    pub async fn next(&mut self) -> Option<Vec<Delivery>> {
+        loop {
+            self.ask().await;
+            let look = self.absent_until.unwrap_or(Instant::now() + LOOK_EVERY);
+            let Ok(first) = tokio::time::timeout_at(look, self.answers.next()).await else {
+                continue;
+            };
+            let mut deliveries = Vec::new();
+            deliveries.extend(self.take(first?));
+            while deliveries.len() < Self::CHUNK
+                && let Some(Some(message)) = self.answers.next().now_or_never()
+            {
+                deliveries.extend(self.take(message));
+            }
+            if !deliveries.is_empty() {
+                return Some(deliveries);
+            }
+        }
+    }
+
+    /// Requests more messages where few are still to come. Without a connection it requests none,
+    /// because the client would keep the requests.
+    async fn ask(&mut self) {
+        if !self.connection.is_connected() {
+            return;
+        }
+        let connects = self.connection.connects();
+        let silent = self.heard.elapsed() > self.expiry + SILENCE;
+        if connects != self.connects || silent {
+            self.connects = connects;
+            self.asked = 0;
+        }
+        let now = Instant::now();
+        self.absent_until = self.absent_until.filter(|until| now < *until);
+        if self.asked > PULL_BATCH / 2 || self.absent_until.is_some() {
+            return;
+        }
+        let mut pull = json!({
+            "batch": PULL_BATCH,
+            "max_bytes": PULL_MAX_BYTES,
+            "expires": nanos(self.expiry),
+            "idle_heartbeat": nanos(self.expiry * 9 / 20),
+            "group": PINNED,
+        });
+        if let Some(pin) = &self.pin {
+            pull["id"] = pin.as_str().into();
+        }
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}", self.path);
+        let (inbox, client) = (self.inbox.clone(), &self.connection.client);
+        let body = pull.to_string().into();
+        match client.publish_with_reply(subject, inbox, body).await {
+            Ok(()) => {
+                self.asked += PULL_BATCH;
+                self.heard = now;
+            }
+            Err(error) => tracing::debug!(%error, "a consumer cannot be pulled from"),
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Option<Delivery> {
+        self.heard = Instant::now();
+        match message.status {
+            None | Some(StatusCode::OK) => {
+                self.asked = self.asked.saturating_sub(1);
+                // A message may have been published with such a header. The broker's comes last.
+                let pin = message.headers.as_ref();
+                let pin = pin.and_then(|headers| headers.get_last(NATS_PIN_ID));
+                if let Some(pin) = pin
+                    && self.pin.as_deref() != Some(pin.as_str())
+                {
+                    self.pin = Some(pin.as_str().to_owned());
+                }
+                Some(self.delivery(message))
+            }
+            Some(StatusCode::IDLE_HEARTBEAT) => None,
+            Some(status) => {
+                self.end_of_pull(status, &message);
+                None
+            }
+        }
+    }
+
+    fn delivery(&self, message: Message) -> Delivery {
+        let context = self.connection.jetstream.clone();
+        Delivery::new(jetstream::Message { message, context })
+    }
+
+    /// Notes the end of a pull that brought less than it requested.
+    fn end_of_pull(&mut self, status: StatusCode, message: &Message) {
+        tracing::trace!(%status, "a pull ended");
+        let missing = pending(message.headers.as_ref()).unwrap_or(self.asked);
+        self.asked = self.asked.saturating_sub(missing);
+        match status {
+            StatusCode::TIMEOUT => {}
+            _ if message.description.as_deref() == Some(MAX_BYTES) => {}
+            StatusCode::PIN_ID_MISMATCH => self.pin = None,
+            _ => self.absent_until = Some(Instant::now() + ABSENT_PAUSE),
+        }
+    }
+
+    /// Ends the pulls, and hands back everything that was not begun: these deliveries, and what has
+    /// arrived since the last chunk. Then gives the consumer free for another instance, which would
+    /// otherwise wait until this one counts as dead.
+    pub async fn hand_back(mut self, not_begun: Vec<Delivery>) {
+        let handing_back = self.hand_all_back(not_begun);
+        if tokio::time::timeout(HAND_BACK_TIMEOUT, handing_back)
+            .await
+            .is_err()
+        {
+            tracing::debug!(consumer = self.path, "a consumer could not be handed over");
+        }
+    }
+
+    async fn hand_all_back(&mut self, mut not_begun: Vec<Delivery>) {
+        // The broker has ended the subscription once it has answered. Nothing is delivered after
+        // that, so nothing that is handed back comes here again.
+        if let Err(error) = self.answers.drain().await {
+            tracing::debug!(%error, "a subscription could not be ended");
+        }
+        while let Some(message) = self.answers.next().await {
+            not_begun.extend(self.take(message));
+        }
+        for delivery in &not_begun {
+            if let Err(error) = delivery.nak(Duration::ZERO).await {
+                tracing::debug!(%error, "a message could not be handed back; it comes again");
+            }
+        }
+        if self.pin.take().is_some() {
+            let subject = format!("$JS.API.CONSUMER.UNPIN.{}", self.path);
+            let body = json!({ "group": PINNED }).to_string().into();
+            let freed = self.connection.client.request(subject, body).await;
+            let consumer = &self.path;
+            match freed {
+                Ok(_) => tracing::debug!(consumer, not_begun = not_begun.len(), "handed over"),
+                Err(error) => tracing::debug!(consumer, %error, "the pin has to time out"),
+            }
+        }
+    }
+}
+
+/// How long one pull waits at the broker, where an instance is replaced after this silence.
+fn expiry(takeover_after: Duration) -> Duration {
+    if takeover_after.is_zero() {
+        return PULL_EXPIRY;
+    }
+    PULL_EXPIRY.min(takeover_after / PULLS_PER_TAKEOVER)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How many messages of an ended pull do not come.
+fn pending(headers: Option<&HeaderMap>) -> Option<usize> {
+    let pending = headers?.get("Nats-Pending-Messages")?;
+    pending.as_str().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pull_ends_early_enough_that_an_idle_instance_keeps_its_pin() {
+        let of_settings = |millis| expiry(Duration::from_millis(millis));
+        assert_eq!(of_settings(5_000), PULL_EXPIRY);
+        assert_eq!(of_settings(1_000), Duration::from_millis(500));
+        assert_eq!(expiry(Duration::ZERO), PULL_EXPIRY);
+    }
+}

@@ -1,0 +1,112 @@
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use harness::{Client, Program, World, until};
+use reqwest::StatusCode;
+use tokio::task::JoinSet;
+
+use crate::document;
+
+/// How many callers wait for ends at once.
+const CALLERS: usize = 8;
+/// A pin times out after 5 s, and an unanswered message comes again after 10 s.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The moments of something that goes on.
+#[derive(Clone, Default)]
+struct Moments(Arc<Mutex<Vec<Instant>>>);
+
+impl Moments {
+    fn note(&self) {
+        self.0.lock().unwrap().push(Instant::now());
+    }
+
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    /// Waits until this many more have come.
+    async fn more(&self, more: usize) {
+        let wanted = self.count() + more;
+        until("it goes on", || async { self.count() >= wanted }).await;
+    }
+
+    fn longest_pause(&self) -> Duration {
+        let moments = self.0.lock().unwrap();
+        let pauses = moments.windows(2).map(|two| two[1] - two[0]);
+        pauses.max().unwrap()
+    }
+}
+
+async fn load(client: Client, ends: Moments) {
+    loop {
+        let answer = client.submit(&document(1, 1), "sync=Y").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        ends.note();
+    }
+}
+
+async fn follow_the_feed(world: &World, told: Moments) -> JoinSet<()> {
+    let client = async_nats::connect(world.nats_url()).await.unwrap();
+    let mut feed = client.subscribe("lifecycle.succeeded.>").await.unwrap();
+    let mut following = JoinSet::new();
+    following.spawn(async move {
+        while feed.next().await.is_some() {
+            told.note();
+        }
+    });
+    following
+}
+
+async fn two(world: &World, role: &str) -> [Program; 2] {
+    let binary = env!("CARGO_BIN_EXE_fanfold");
+    [
+        Program::start(binary, role, world, &[]).await,
+        Program::start(binary, role, world, &[]).await,
+    ]
+}
+
+/// Ends each of two instances in turn while the other one goes on. By then, the one that ends
+/// second has the shard.
+async fn end_in_turn(of: &mut [Program; 2], goes_on: &Moments) {
+    for program in of {
+        goes_on.more(300).await;
+        assert!(program.stop().await.success());
+        goes_on.more(300).await;
+        program.restart().await;
+        let admin = program.admin();
+        until("it is ready", || admin.ready()).await;
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_is_asked_to_end_hands_its_shard_over_at_once() {
+    let world = World::start().await;
+    let binary = env!("CARGO_BIN_EXE_fanfold");
+    let api = Program::start(binary, "api", &world, &[]).await;
+    let settings = [("EXECUTOR", "noop")];
+    let _worker = Program::start(binary, "worker", &world, &settings).await;
+    let mut orchestrators = two(&world, "orchestrator").await;
+    let mut projectors = two(&world, "projector").await;
+    let (ends, told) = (Moments::default(), Moments::default());
+    let _following = follow_the_feed(&world, told.clone()).await;
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        callers.spawn(load(api.client(), ends.clone()));
+    }
+    ends.more(1).await;
+    told.more(1).await;
+    let doing = async {
+        end_in_turn(&mut orchestrators, &ends).await;
+        end_in_turn(&mut projectors, &told).await;
+    };
+    tokio::select! {
+        () = doing => {}
+        failed = callers.join_next() => panic!("{failed:?}"),
+    }
+    let (ends, told) = (ends.longest_pause(), told.longest_pause());
+    println!("longest pause: {ends:?} of ends, {told:?} of the feed");
+    assert!(ends < PAUSE_MAX, "{ends:?} without an end");
+    assert!(told < PAUSE_MAX, "{told:?} without an event");
+}

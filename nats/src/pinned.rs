@@ -147,7 +147,7 @@ impl Deliveries {
         if let Some(pin) = &self.pin {
             pull["id"] = pin.as_str().into();
         }
-        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}", self.path);
+        let subject = format!("{}.CONSUMER.MSG.NEXT.{}", self.connection.api, self.path);
         let (inbox, client) = (self.inbox.clone(), &self.connection.client);
         let body = pull.to_string().into();
         match client.publish_with_reply(subject, inbox, body).await {
@@ -228,7 +228,7 @@ impl Deliveries {
             }
         }
         if self.pin.take().is_some() {
-            let subject = format!("$JS.API.CONSUMER.UNPIN.{}", self.path);
+            let subject = format!("{}.CONSUMER.UNPIN.{}", self.connection.api, self.path);
             let body = json!({ "group": PINNED }).to_string().into();
             let freed = self.connection.client.request(subject, body).await;
             let consumer = &self.path;

@@ -72,7 +72,7 @@ impl Connection {
         let heard = self.heard();
         let log = Topology::log_stream(0);
         // A direct get of a message that no log has. A server that cannot answer it says so itself.
-        let subject = format!("$JS.API.DIRECT.GET.{log}.requests.0.none");
+        let subject = format!("{}.DIRECT.GET.{log}.requests.0.none", self.api);
         let asking = self.client.request(subject.clone(), Bytes::new());
         match tokio::time::timeout(SILENT_MAX, asking).await {
             Ok(Err(error)) if error.kind() == RequestErrorKind::TimedOut => {}
@@ -99,7 +99,7 @@ impl Connection {
     }
 
     async fn compare_clocks(&self) {
-        let subject = format!("$JS.API.STREAM.INFO.{}", Topology::log_stream(0));
+        let subject = format!("{}.STREAM.INFO.{}", self.api, Topology::log_stream(0));
         let sent = Timestamp::now();
         let asking = self.client.request(subject, Bytes::new());
         let Ok(Ok(answer)) = tokio::time::timeout(SILENT_MAX, asking).await else {

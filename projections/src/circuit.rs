@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use redis::{Arg, Cmd, ErrorKind, RedisError, RedisResult};
 
+use crate::prefix::place_of_key;
+
 /// How long Redis counts as away after it has not answered. One call after that tries again.
 pub(crate) const AWAY: Duration = Duration::from_secs(1);
 /// How long the answer to such a try may take.
@@ -90,21 +92,16 @@ impl Circuit {
     }
 }
 
-/// The key of a command that Fanfold sends: the first argument, or that of a script.
+/// The key of a command that Fanfold sends, with the prefix that stands in front of it by now.
 pub(crate) fn key_of(command: &Cmd) -> Option<&[u8]> {
-    let mut arguments = command.args_iter();
-    let place = match arguments.next()? {
-        Arg::Simple(b"EVALSHA") => 2,
-        Arg::Simple(b"PING" | b"SCAN" | b"CLUSTER" | b"SCRIPT") => return None,
-        _ => 0,
-    };
-    match arguments.nth(place)? {
+    match command.args_iter().nth(place_of_key(command)?)? {
         Arg::Simple(key) => Some(key),
         _ => None,
     }
 }
 
-/// The slot of a key in a cluster: its CRC-16 (XMODEM). No key of Fanfold has a hash tag.
+/// The slot of a key in a cluster: its CRC-16 (XMODEM). Neither a key of Fanfold nor a
+/// prefix has a hash tag.
 fn slot(key: &[u8]) -> u16 {
     let crc = key.iter().fold(0_u16, |crc, byte| {
         (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {

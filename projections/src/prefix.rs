@@ -63,7 +63,7 @@ impl Prefix {
 
 /// Where the one key of a command is; `None` for a command without a key. Every command of this
 /// crate is about one key, because a cluster takes no others.
-fn place_of_key(command: &Cmd) -> Option<usize> {
+pub(crate) fn place_of_key(command: &Cmd) -> Option<usize> {
     match command.args_iter().next()? {
         Arg::Simple(b"PING" | b"SCRIPT" | b"CLUSTER" | b"SCAN" | b"INFO") => None,
         // The script and the number of keys come before the key.

@@ -169,3 +169,30 @@ async fn the_checkpoint_is_read_without_the_right_to_write() {
     let reader = Store::new(Connection::open(options).await.unwrap(), KEEP);
     assert_eq!(reader.checkpoint(0).await.unwrap(), Sequence::new(7));
 }
+
+#[tokio::test]
+async fn a_redis_that_refuses_the_password_is_not_waited_for_and_an_absent_one_is() {
+    let world = World::own().await;
+    let mut admin = world.redis().await;
+    let mut protect = redis::cmd("CONFIG");
+    protect.arg(&["SET", "requirepass", "s3cret"]);
+    let _: String = protect.query_async(&mut admin).await.unwrap();
+    let with = |password: Option<&str>| Options {
+        password: password.map(Into::into),
+        ..Options::from(world.redis_url())
+    };
+    Connection::open_or_later(with(Some("s3cret")))
+        .await
+        .unwrap();
+    for password in [Some("w0rd"), None] {
+        let refused = Connection::open_or_later(with(password)).await;
+        let said = refused.err().unwrap().to_string();
+        assert!(!said.contains("w0rd"), "{said}");
+    }
+    let absent = Options {
+        password: Some("s3cret".into()),
+        ..Options::from("redis://127.0.0.1:1")
+    };
+    let later = Connection::open_or_later(absent).await.unwrap();
+    assert!(later.ping().await.is_err());
+}

@@ -1,5 +1,6 @@
 //! JetStream as the log and the queues. No other crate names async-nats.
 
+mod absence;
 mod account;
 mod apply;
 mod batch;

@@ -16,7 +16,6 @@ pub(crate) fn now() -> Timestamp {
 
 /// The time by the clock of this machine.
 #[cfg(not(feature = "testing"))]
-#[inline(always)]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -19,6 +19,7 @@ mod golden;
 mod handover;
 mod history;
 mod idempotency;
+mod in_line;
 mod large_groups;
 mod lease;
 mod life;

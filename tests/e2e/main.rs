@@ -3,6 +3,7 @@
 
 mod aside;
 mod attempts;
+mod backlog;
 mod bad_input;
 mod cancel;
 mod connections;

@@ -63,6 +63,11 @@ pub async fn with_reports(
                 if as_worked_out && !advance.steps.as_ref().is_some_and(ends) {
                     held.keep();
                 }
+                // The steps are committed, so a fault here changes nothing.
+                let ended = context.log.let_go_of_ended(request, receipt.sequence).await;
+                if ended.unwrap_or(false) {
+                    context.forget_work(request);
+                }
                 return Ok(());
             }
         }

@@ -155,23 +155,22 @@ impl Log {
     /// Evicts the cached state of a request that has ended with commit `sequence` or before, where no
     /// log follower of this process comes by to do it. Returns whether it did. An instance that
     /// processes the reports of a shard may not be the one that follows its log.
-    pub async fn let_go_of_ended(
-        &self,
-        request: RequestId,
-        sequence: Sequence,
-    ) -> Result<bool, Error> {
+    pub async fn let_go_of_ended(&self, request: RequestId, sequence: Sequence) -> bool {
         if self.comes_within(request, sequence, HANDED_OVER_MAX) {
-            return Ok(false);
+            return false;
         }
+        let Some(slot) = self.known.slots.get(&request) else {
+            return false;
+        };
         let ended = {
-            let loaded = self.load_since(request, sequence).await?;
-            let request = loaded.state().request();
+            let slot = slot.lock().await;
+            let request = slot.state.request();
             request.is_some_and(|request| request.status().is_terminal())
         };
         if ended {
             self.forget(request);
         }
-        Ok(ended)
+        ended
     }
 
     /// Whether a commit that was just made will be delivered to this process soon.

@@ -63,9 +63,7 @@ pub async fn with_reports(
                 if as_worked_out && !advance.steps.as_ref().is_some_and(ends) {
                     held.keep();
                 }
-                // The steps are committed, so a fault here changes nothing.
-                let ended = context.log.let_go_of_ended(request, receipt.sequence).await;
-                if ended.unwrap_or(false) {
+                if context.log.let_go_of_ended(request, receipt.sequence).await {
                     context.forget_work(request);
                 }
                 return Ok(());

@@ -206,7 +206,7 @@ async fn next(
         task: made.id,
         run: made.attempts.run,
         task_type: task_type.to_owned(),
-        document: context.place(made.document.xml.into()).await?,
+        document: context.place(made.document.xml).await?,
         attempts: vec![told.clone()],
         sequence: None,
         truncated: false,

@@ -3,6 +3,7 @@
 
 mod aside;
 mod attempts;
+mod backlog;
 mod bad_input;
 mod cancel;
 mod clock;
@@ -20,6 +21,7 @@ mod golden;
 mod handover;
 mod history;
 mod idempotency;
+mod in_line;
 mod large_groups;
 mod lease;
 mod life;

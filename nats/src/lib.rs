@@ -1,10 +1,12 @@
 //! JetStream as the log and the queues. No other crate names async-nats.
 
+mod absence;
 mod access;
 mod account;
 mod apply;
 mod batch;
 mod checkpoint;
+mod clock;
 mod commit;
 mod connection;
 mod costs;
@@ -93,3 +95,4 @@ pub use stored::Stored;
 pub use tasks::{Attempts, Stop, TaskMessage, Tasks};
 pub use timers::Timers;
 pub use topology::Topology;
+pub use watch::ClockSkew;

@@ -109,14 +109,26 @@ impl Deliveries {
             };
             let mut deliveries = Vec::new();
             deliveries.extend(self.take(first?));
-            while deliveries.len() < Self::CHUNK
-                && let Some(Some(message)) = self.answers.next().now_or_never()
-            {
-                deliveries.extend(self.take(message));
-            }
+            self.take_arrived(&mut deliveries, Self::CHUNK);
             if !deliveries.is_empty() {
                 return Some(deliveries);
             }
+        }
+    }
+
+    /// Everything that has arrived, without a request for more. A caller that has no room for a
+    /// chunk now can thus show signs of life for what the broker has sent already.
+    pub fn arrived(&mut self) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        self.take_arrived(&mut deliveries, usize::MAX);
+        deliveries
+    }
+
+    fn take_arrived(&mut self, deliveries: &mut Vec<Delivery>, most: usize) {
+        while deliveries.len() < most
+            && let Some(Some(message)) = self.answers.next().now_or_never()
+        {
+            deliveries.extend(self.take(message));
         }
     }
 

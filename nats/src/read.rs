@@ -8,7 +8,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{Commit, Connection, Error, commit, subject};
+use crate::{Commit, Connection, Error, absence, commit, subject};
 use domain::request::{RequestId, Sequence};
 
 /// How long a read may take.
@@ -142,21 +142,24 @@ pub(crate) async fn last(
 }
 
 /// The last sequence of a request, read from the stream's leader; `NONE` without
-/// one. A replica that
-/// lags may answer a direct get, but not this call.
+/// one. A replica that lags may answer a direct get, but not this call. `NONE` is certain: a leader
+/// that may have lost its lead is an error that a retry may cure.
 pub(crate) async fn last_sequence(
     connection: &Connection,
     stream: &str,
     request: RequestId,
 ) -> Result<Sequence, Error> {
     let stream = connection.jetstream.get_stream_no_info(stream).await;
+    let stream = stream.map_err(Error::unavailable)?;
     let last = stream
-        .map_err(Error::unavailable)?
         .get_last_raw_message_by_subject(&subject::log(request))
         .await;
     match last {
         Ok(message) => Ok(Sequence::new(message.sequence)),
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Sequence::NONE),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+            Box::pin(absence::check(&stream, request)).await?;
+            Ok(Sequence::NONE)
+        }
         Err(error) => Err(Error::unavailable(error)),
     }
 }

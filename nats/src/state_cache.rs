@@ -152,6 +152,27 @@ impl Log {
         followed
     }
 
+    /// Evicts the cached state of a request that has ended with commit `sequence` or before, where no
+    /// log follower of this process comes by to do it. Returns whether it did. An instance that
+    /// processes the reports of a shard may not be the one that follows its log.
+    pub async fn let_go_of_ended(&self, request: RequestId, sequence: Sequence) -> bool {
+        if self.comes_within(request, sequence, HANDED_OVER_MAX) {
+            return false;
+        }
+        let Some(slot) = self.known.slots.get(&request) else {
+            return false;
+        };
+        let ended = {
+            let slot = slot.lock().await;
+            let request = slot.state.request();
+            request.is_some_and(|request| request.status().is_terminal())
+        };
+        if ended {
+            self.forget(request);
+        }
+        ended
+    }
+
     /// Whether a commit that was just made will be delivered to this process soon.
     pub(crate) fn comes_soon(&self, request: RequestId, sequence: Sequence) -> bool {
         self.comes_within(request, sequence, MADE_MAX)

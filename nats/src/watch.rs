@@ -2,6 +2,7 @@
 //! and a clock that differs from the broker's.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use crate::{Connection, Topology};
+use crate::{Connection, Topology, clock};
 
 /// How often the watch asks the server something.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +31,26 @@ const SKEW_MAX: SignedDuration = SignedDuration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Skew(Arc<AtomicI64>);
 
+/// By how much this machine's clock differs from the broker's: positive if it is ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockSkew(SignedDuration);
+
+impl fmt::Display for ClockSkew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(skew) = self;
+        let side = if skew.is_negative() {
+            "behind"
+        } else {
+            "ahead of"
+        };
+        write!(
+            f,
+            "this machine's clock is {:#} {side} the broker's",
+            skew.abs()
+        )
+    }
+}
+
 /// The part of a stream's state that tells the broker's time.
 #[derive(Deserialize)]
 struct Told {
@@ -37,12 +58,11 @@ struct Told {
 }
 
 impl Connection {
-    /// By how much this machine's clock differs from the broker's, if it is over a second. Positive
-    /// if this clock is ahead.
+    /// By how much this machine's clock differs from the broker's, if it is over a second.
     #[must_use]
-    pub fn clock_skew(&self) -> Option<SignedDuration> {
+    pub fn clock_skew(&self) -> Option<ClockSkew> {
         let skew = SignedDuration::from_millis(self.skew.0.load(Ordering::Relaxed));
-        (skew.abs() > SKEW_MAX).then_some(skew)
+        (skew.abs() > SKEW_MAX).then_some(ClockSkew(skew))
     }
 
     /// Watches the connection for as long as it is polled.
@@ -100,7 +120,7 @@ impl Connection {
 
     async fn compare_clocks(&self) {
         let subject = format!("{}.STREAM.INFO.{}", self.api, Topology::log_stream(0));
-        let sent = Timestamp::now();
+        let sent = clock::now();
         let asking = self.client.request(subject, Bytes::new());
         let Ok(Ok(answer)) = tokio::time::timeout(SILENT_MAX, asking).await else {
             return;
@@ -108,15 +128,15 @@ impl Connection {
         let Ok(told) = serde_json::from_slice::<Told>(&answer.payload) else {
             return;
         };
-        let skew = skew(sent, told.ts, Timestamp::now());
+        let skew = skew(sent, told.ts, clock::now());
         let was = self.clock_skew().is_some();
         let millis = i64::try_from(skew.as_millis()).unwrap_or(i64::MAX);
         self.skew.0.store(millis, Ordering::Relaxed);
         match self.clock_skew() {
             Some(skew) if !was => {
-                tracing::warn!(%skew, "this machine's clock differs from that of the NATS server");
+                tracing::warn!("{skew}");
             }
-            None if was => tracing::info!("this machine's clock agrees with the NATS server again"),
+            None if was => tracing::info!("this machine's clock agrees with the broker's again"),
             _ => {}
         }
     }
@@ -146,5 +166,12 @@ mod tests {
         assert_eq!(skew(at(100), at(104), at(105)), seconds(0));
         assert_eq!(skew(at(100), at(97), at(105)), seconds(3), "ahead");
         assert_eq!(skew(at(100), at(109), at(105)), seconds(-4), "behind");
+    }
+
+    #[test]
+    fn a_difference_is_said_as_a_distance_and_a_direction() {
+        let said = |seconds| ClockSkew(SignedDuration::from_secs(seconds)).to_string();
+        assert_eq!(said(3), "this machine's clock is 3s ahead of the broker's");
+        assert_eq!(said(-4), "this machine's clock is 4s behind the broker's");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::request::Sequence;
 use jiff::Timestamp;
-use nats::{Connection, Error, LogReader};
+use nats::{ClockSkew, Connection, Error, LogReader};
 use projections::{StoppedView, Store};
 use tokio::time::timeout;
 
@@ -25,6 +25,8 @@ pub struct Readiness {
     /// The age of the oldest commit that is not in the views and the feed yet. `None` if the broker
     /// does not answer in time.
     pub oldest_unprojected: Option<Duration>,
+    /// By how much the clock of this machine is wrong, if it is over a second.
+    pub clock_skew: Option<ClockSkew>,
 }
 
 impl Readiness {
@@ -47,6 +49,7 @@ impl Readiness {
             redis,
             stopped_views,
             oldest_unprojected,
+            clock_skew: connection.clock_skew(),
         }
     }
 
@@ -63,7 +66,8 @@ impl Readiness {
         self.redis.as_ref().is_some_and(Result::is_err)
     }
 
-    /// Each dependency with `ok`, `not needed` or the fault.
+    /// Each dependency with `ok`, `not needed` or the fault. The clock is named only where it is
+    /// wrong: nothing stops for it.
     #[must_use]
     pub fn dependencies(&self) -> BTreeMap<&'static str, String> {
         let word =
@@ -72,7 +76,9 @@ impl Readiness {
             .redis
             .as_ref()
             .map_or_else(|| "not needed".into(), word);
-        BTreeMap::from([("nats", word(&self.nats)), ("redis", redis)])
+        let servers = [("nats", word(&self.nats)), ("redis", redis)];
+        let clock = self.clock_skew.map(|skew| ("clock", skew.to_string()));
+        servers.into_iter().chain(clock).collect()
     }
 }
 

@@ -2,11 +2,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use harness::{Client, Program, World, until};
+use harness::{Client, Program, Reply, Signal, Valuer, World, until};
 use reqwest::StatusCode;
+use serde_json::json;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::document;
+use crate::{document, post};
 
 /// How many callers wait for ends at once.
 const CALLERS: usize = 8;
@@ -109,4 +111,56 @@ async fn an_instance_that_is_asked_to_end_hands_its_shard_over_at_once() {
     println!("longest pause: {ends:?} of ends, {told:?} of the feed");
     assert!(ends < PAUSE_MAX, "{ends:?} without an end");
     assert!(told < PAUSE_MAX, "{told:?} without an event");
+}
+
+#[tokio::test]
+async fn the_timer_of_an_earlier_run_that_a_replaced_instance_sets_late_replaces_no_later_one() {
+    let world = World::start().await;
+    let (fail, failing) = watch::channel(false);
+    let valuer = Valuer::start(move |call| {
+        let mut failing = failing.clone();
+        async move {
+            if call.document.contains("quick") {
+                return Reply::Result(harness::result_of(&call));
+            }
+            if *failing.borrow() {
+                // The run of the redrive hangs.
+                std::future::pending::<()>().await;
+            }
+            failing.wait_for(|fail| *fail).await.unwrap();
+            Reply::Status(503, "busy".into())
+        }
+    })
+    .await;
+    let settings = [
+        ("EXECUTOR", valuer.url()),
+        ("MAX_TASK_ATTEMPTS", "1"),
+        ("GROUP_TIMEOUT_MS", "5000"),
+        ("ACK_WAIT_MS", "2000"),
+        ("TAKEOVER_AFTER_MS", "1000"),
+        // It would set the timer again, later.
+        ("FANFOLD_TEST_RECONCILE_INTERVAL_MS", "3600000"),
+    ];
+    let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
+    let api = start("api").await;
+    let (_worker, replaced) = (start("worker").await, start("orchestrator").await);
+    let client = api.client();
+    // The first instance has the shard when the second one comes.
+    let quick = document(1, 1).replace("name=\"v\"", "name=\"quick\"");
+    client.submit(&quick, "sync=Y").await;
+    let _next = start("orchestrator").await;
+    let id = client.submit(&document(1, 1), "").await.id();
+    until("the task runs", || async { valuer.calls_so_far() == 2 }).await;
+    replaced.signal(Signal::STOP);
+    fail.send_replace(true);
+    client.until_status(&id, "failed").await;
+    let path = format!("/valuation/{id}/redrive");
+    let redriven = post(&client, &path, &json!({ "reason": "it is back" })).await;
+    assert_eq!(redriven.status, StatusCode::ACCEPTED, "{}", redriven.body);
+    until("it runs again", || async { valuer.calls_so_far() == 3 }).await;
+    client.until_status(&id, "running").await;
+    replaced.signal(Signal::CONT);
+    client.until_status(&id, "failed").await;
+    let failure = client.results(&id).await.json()["failure"].clone();
+    assert_eq!(failure["code"], "group-timed-out", "{failure}");
 }

@@ -3,8 +3,10 @@
 
 mod aside;
 mod attempts;
+mod backlog;
 mod bad_input;
 mod cancel;
+mod clock;
 mod connections;
 mod contained;
 mod contract;
@@ -19,6 +21,7 @@ mod golden;
 mod handover;
 mod history;
 mod idempotency;
+mod in_line;
 mod large_groups;
 mod lease;
 mod life;
@@ -34,6 +37,7 @@ mod recipes;
 mod reconciler;
 mod redrive;
 mod replay;
+mod replicas;
 mod resources;
 mod secrets;
 mod sharing;

@@ -250,6 +250,12 @@ async fn the_verifier_mends_views_and_the_feed_by_itself() {
     let world = World::start().await;
     let valuer = Valuer::golden().await;
     let program = up(&world, &valuer, &[MANY_SAMPLES]).await;
+    let jetstream = world.jetstream().await;
+    let feed = jetstream.get_stream("LIFECYCLE").await.unwrap();
+    // An event that a test deletes is still remembered as published for this long.
+    let mut config = feed.cached_info().config.clone();
+    config.duplicate_window = Duration::from_millis(100);
+    jetstream.update_stream(config).await.unwrap();
     let client = program.client();
     // The feed begins with another request, so that the events of the next are due in it.
     client.submit(&document(1, 1), "sync=Y").await;
@@ -257,12 +263,6 @@ async fn the_verifier_mends_views_and_the_feed_by_itself() {
     client.until_status(&id, "succeeded").await;
     for event in ["received", "group-started", "succeeded"] {
         until("the event is there", || feed_has(&world, event, &id)).await;
-        let feed = world
-            .jetstream()
-            .await
-            .get_stream("LIFECYCLE")
-            .await
-            .unwrap();
         let at = format!("lifecycle.{event}.{id}");
         let message = feed.get_last_raw_message_by_subject(&at).await.unwrap();
         assert!(feed.delete_message(message.sequence).await.unwrap());
@@ -285,8 +285,10 @@ async fn the_verifier_mends_views_and_the_feed_by_itself() {
         groups.is_ok_and(|group| group.is_some())
     })
     .await;
-    until("so is its place in the feed", async || {
-        program.log().contains("the feed lacked events")
-    })
-    .await;
+    for event in ["received", "group-started", "succeeded"] {
+        until("the event is back in the feed", || {
+            feed_has(&world, event, &id)
+        })
+        .await;
+    }
 }

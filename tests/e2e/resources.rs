@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::{document, up};
 
 /// A document whose market is a reference.
-fn referring(uri: &str) -> String {
+pub fn referring(uri: &str) -> String {
     document(1, 2).replace(
         "<market name=\"m\">",
         &format!("<market name=\"m\" href=\"{uri}\">"),
@@ -218,7 +218,7 @@ async fn the_finished_groups_can_be_read_where_a_later_one_refers_to_no_document
 }
 
 /// A host that takes connections and says nothing. Counts the connections.
-async fn silent(serving: &mut JoinSet<()>) -> (String, Arc<AtomicUsize>) {
+pub async fn silent(serving: &mut JoinSet<()>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let at = format!("http://{}/", listener.local_addr().unwrap());
     let count = Arc::new(AtomicUsize::new(0));

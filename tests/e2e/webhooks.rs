@@ -1,6 +1,12 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use harness::{Client, Receiver, Valuer, World, until, until_some};
 use reqwest::Method;
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::{document, up};
 
@@ -164,5 +170,98 @@ async fn ten_thousand_ends_for_a_receiver_that_is_down_delay_no_other_receiver()
     let stream = jetstream.get_stream("WEBHOOKS").await.unwrap();
     let kept = stream.cached_info().state.messages;
     assert!(kept >= ENDS as u64 - 1_000, "{kept}");
+    assert_eq!(set_aside(&world).await.len(), 0);
+}
+
+/// A replica of the log that has nothing yet. It answers reads as nats-server does, and counts those
+/// about one request.
+struct Lagging {
+    reads: Arc<AtomicUsize>,
+    _answering: JoinSet<()>,
+}
+
+impl Lagging {
+    async fn start(world: &World, id: &str) -> Self {
+        let place = world.nats_url().trim_start_matches("nats://").to_owned();
+        let mut stream = BufReader::new(TcpStream::connect(place).await.unwrap());
+        let hello = "CONNECT {\"verbose\":false,\"headers\":true}\r\n\
+                     SUB $JS.API.DIRECT.GET.REQUESTS_0 1\r\nPING\r\n";
+        stream.write_all(hello.as_bytes()).await.unwrap();
+        let mut line = String::new();
+        while !line.starts_with("PONG") {
+            line.clear();
+            stream.read_line(&mut line).await.unwrap();
+        }
+        let reads = Arc::<AtomicUsize>::default();
+        let mut answering = JoinSet::new();
+        answering.spawn(answer(stream, id.to_owned(), reads.clone()));
+        Self {
+            reads,
+            _answering: answering,
+        }
+    }
+
+    fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+}
+
+/// Answers each read: nothing is there.
+async fn answer(mut stream: BufReader<TcpStream>, id: String, reads: Arc<AtomicUsize>) {
+    const NOTHING: &str = "NATS/1.0 404 No Results\r\n\r\n";
+    let length = NOTHING.len();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let said = match words.as_slice() {
+            ["PING"] => "PONG\r\n".to_owned(),
+            ["MSG" | "HMSG", _, _, reply, .., bytes] => {
+                let mut body = vec![0; bytes.parse::<usize>().unwrap() + 2];
+                stream.read_exact(&mut body).await.unwrap();
+                if String::from_utf8_lossy(&body).contains(&id) {
+                    reads.fetch_add(1, Ordering::Relaxed);
+                }
+                format!("HPUB {reply} {length} {length}\r\n{NOTHING}\r\n")
+            }
+            _ => continue,
+        };
+        stream.write_all(said.as_bytes()).await.unwrap();
+    }
+}
+
+/// Lets the broker answer reads of the log by itself, or not.
+async fn answer_directly(world: &World, allow_direct: bool) {
+    let jetstream = world.jetstream().await;
+    let log = jetstream.get_stream("REQUESTS_0").await.unwrap();
+    let config = async_nats::jetstream::stream::Config {
+        allow_direct,
+        ..log.cached_info().config.clone()
+    };
+    jetstream.update_stream(config).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_end_whose_submission_a_lagging_replica_lacks_waits_for_it_and_goes_to_nobody_else() {
+    let world = World::own().await;
+    let valuer = Valuer::golden().await;
+    let (named, fallback) = (Receiver::start(&[]).await, Receiver::start(&[]).await);
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("WEBHOOK_URL", fallback.url()));
+    let program = up(&world, &valuer, &settings).await;
+    let id = submit(&program.client(), named.url()).await;
+    until("its end is told", || async { named.calls().len() == 1 }).await;
+    let lagging = Lagging::start(&world, &id).await;
+    answer_directly(&world, false).await;
+    end_again(&world, &id, 1).await;
+    until("the submission is looked for again", || async {
+        lagging.reads() >= 2
+    })
+    .await;
+    assert_eq!((named.calls().len(), fallback.calls().len()), (1, 0));
+    drop(lagging);
+    answer_directly(&world, true).await;
+    until("the copy is told", || async { named.calls().len() == 2 }).await;
+    assert_eq!(fallback.calls().len(), 0);
     assert_eq!(set_aside(&world).await.len(), 0);
 }

@@ -1,6 +1,7 @@
 //! The contract with JetStream, against a real server and a real cluster of three.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod absence;
 mod access;
 mod commands;
 mod credentials;

@@ -185,6 +185,33 @@ async fn cached_state_is_kept_for_the_log_follower_and_evicted_without_one() {
 }
 
 #[tokio::test]
+async fn the_state_of_an_ended_request_is_evicted_where_no_log_follower_does_it() {
+    let world = World::start().await;
+    let (here, there, id) = known_to_both(&world).await;
+    let now = here.execute(id, start(0)).await.unwrap().sequence;
+    assert!(!here.let_go_of_ended(id, now).await, "it runs");
+    let late = Report::RequestTimedOut { run: Run::FIRST };
+    let ended = here.execute(id, advance(vec![late], None)).await;
+    let ended = ended.unwrap().sequence;
+    assert!(here.let_go_of_ended(id, ended).await);
+    let again = there.execute(id, redrive()).await.unwrap().sequence;
+    let read = here.load(id).await.unwrap().sequence();
+    assert_eq!(read, again, "it is read again, because it was evicted");
+
+    let (here, _, id) = known_to_both(&world).await;
+    let received = here.read(id, Sequence::NONE).await.unwrap().swap_remove(0);
+    drop(here.observe(&received).await);
+    here.execute(id, start(0)).await.unwrap();
+    let late = Report::RequestTimedOut { run: Run::FIRST };
+    let ended = here.execute(id, advance(vec![late], None)).await;
+    let ended = ended.unwrap().sequence;
+    assert!(
+        !here.let_go_of_ended(id, ended).await,
+        "its log follower does it"
+    );
+}
+
+#[tokio::test]
 async fn a_commit_is_delivered_as_it_was_made_and_again_as_it_is_read() {
     let world = World::start().await;
     let topology = Topology::default();

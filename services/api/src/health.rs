@@ -74,10 +74,6 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
         );
         dependencies.insert("log", said);
     }
-    if let Some(skew) = api.connection.clock_skew() {
-        let said = format!("this machine's clock is {skew:#} ahead of the broker's");
-        dependencies.insert("clock", said);
-    }
     if found.has_dependencies() && unanswered == 0 && !stopping {
         let body = Health {
             status: if found.is_degraded() {

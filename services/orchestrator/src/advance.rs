@@ -63,6 +63,9 @@ pub async fn with_reports(
                 if as_worked_out && !advance.steps.as_ref().is_some_and(ends) {
                     held.keep();
                 }
+                if context.log.let_go_of_ended(request, receipt.sequence).await {
+                    context.forget_work(request);
+                }
                 return Ok(());
             }
         }

@@ -96,7 +96,7 @@ async fn look_at(context: &Context, result: &Payload) -> Result<Option<Unusable>
     {
         return Ok(check_result(text.as_bytes(), &limits).err().map(Into::into));
     }
-    let bytes = match context.payloads.fetch(result).await {
+    let bytes = match context.bytes_of(result).await {
         Ok(bytes) => bytes,
         // Another attempt may store the result correctly.
         Err(error @ nats::Error::Missing(_)) => {
@@ -206,7 +206,7 @@ async fn next(
         task: made.id,
         run: made.attempts.run,
         task_type: task_type.to_owned(),
-        document: context.payloads.place(made.document.xml.into()).await?,
+        document: context.place(made.document.xml).await?,
         attempts: vec![told.clone()],
         sequence: None,
         truncated: false,

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::fetch::Fetcher;
 use crate::memory_budget::MemoryBudget;
 use crate::open_requests::OpenRequests;
-use crate::outside::Outside;
+use crate::outside::{Outside, Places};
 use crate::resources::Bounds;
 use crate::work::Work;
 
@@ -127,7 +127,7 @@ impl Context {
                 bytes: references.href_total_max_bytes,
                 attempts: references.href_attempts,
             },
-            outside: Outside::default(),
+            outside: Outside::new(Places::of(references)),
             taken_in,
             pool,
             own_worker,
@@ -160,7 +160,7 @@ impl Context {
     pub async fn bytes_of(&self, payload: &Payload) -> Result<Vec<u8>, nats::Error> {
         let _place = match payload.inline() {
             Some(_) => None,
-            None => Some(self.outside.transfer().await),
+            None => Some((self.outside.wait(), self.outside.transfer().await)),
         };
         self.payloads.fetch(payload).await
     }
@@ -171,9 +171,16 @@ impl Context {
         let _place = if bytes.len() <= nats::INLINE_MAX_BYTES {
             None
         } else {
-            Some(self.outside.transfer().await)
+            Some((self.outside.wait(), self.outside.transfer().await))
         };
         self.payloads.place(bytes.into()).await
+    }
+
+    /// Puts these bytes into the object store, however few they are. The turn gives up its place of
+    /// the shard meanwhile.
+    pub async fn place_stored(&self, bytes: Vec<u8>) -> Result<Payload, nats::Error> {
+        let _place = (self.outside.wait(), self.outside.transfer().await);
+        self.payloads.place_stored(bytes.into()).await
     }
 
     /// Counts an attempt to fetch a resource for a request. After a failover, the new instance

@@ -235,7 +235,16 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
         failures: _,
     } = task;
     let task_type = task_types.of(document.name.as_deref());
-    let payload = payloads.place(document.xml.into()).await?;
+    let payload = {
+        // The turn keeps its place of the shard, because it also keeps all the documents that it
+        // has made.
+        let _place = if document.xml.len() <= nats::INLINE_MAX_BYTES {
+            None
+        } else {
+            context.outside.transfer().await
+        };
+        payloads.place(document.xml.into()).await?
+    };
     let trace = traceparent.as_ref();
     let sending = tasks.send(task_type, id, attempts, &payload, trace);
     let stored = sending.await?;

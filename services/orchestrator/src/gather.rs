@@ -13,8 +13,8 @@ use crate::contain::{self, End};
 use crate::context::Context;
 use crate::error::Error;
 use crate::memory_budget::KEPT_MAX_BYTES;
-use crate::outbox::{SIGNS_OF_LIFE, pause_before, with_signs_of_life};
-use crate::turns::{Turns, Weighed};
+use crate::outbox::{SIGNS_OF_LIFE, pause_before, signs_of_life, with_signs_of_life};
+use crate::turns::{Turns, Waits};
 use crate::{advance, border, dispatch, reconsider};
 
 /// Approximate number of requests of a shard whose reports are processed at once.
@@ -27,9 +27,9 @@ const BYTES_PER_COMMIT: usize = 512 * 1024;
 /// How much larger an event may be than the report that it is made from, in bytes.
 const EVENT_BYTES: usize = 64;
 
-impl Weighed for StoredReport {
-    fn bytes(&self) -> usize {
-        self.delivery.body().len()
+impl Waits for StoredReport {
+    fn delivery(&self) -> Option<&Delivery> {
+        Some(&self.delivery)
     }
 }
 
@@ -40,11 +40,22 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
     let suspects = &context.suspects;
     let mut waiting = suspects.reports.waiting_changes();
     let mut outside = context.outside.changes();
+    let mut signs_of_life = signs_of_life(context.ack_wait);
     loop {
         // Each turn may parse a document, and drops it at its end if the memory is used up.
         let fits = turns.under_way() == 0 || context.kept.bytes() < 2 * KEPT_MAX_BYTES;
         let places = GATHERING + suspects.reports.waiting() + context.outside.turns();
-        turns.begin(next_batch, |request, batch| {
+        let next = |request, line: &mut VecDeque<StoredReport>| {
+            let again = line.iter().any(|stored| stored.again);
+            let alone = suspects.reports.is_suspect(request, again);
+            next_batch(line, if alone { 1 } else { REPORTS_PER_COMMIT })
+        };
+        let at_most = match context.kept.bytes() {
+            _ if !fits => 0,
+            kept if kept < KEPT_MAX_BYTES / 2 => places + Deliveries::CHUNK,
+            _ => places,
+        };
+        turns.begin(at_most, next, |request, batch| {
             let context = context.clone();
             // The future is large; box it so that only a pointer moves.
             Box::pin(async move { decide(&context, request, batch).await })
@@ -52,14 +63,11 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
         tokio::select! {
             chunk = reports.next(), if turns.under_way() < places && turns.have_room() && fits => {
                 let Some(chunk) = chunk else { break };
-                for delivery in chunk {
-                    match StoredReport::parse(delivery) {
-                        Ok(report) => turns.queue(report.request, report),
-                        Err(unreadable) => {
-                            set_aside(&context, &unreadable.delivery, &unreadable.error).await;
-                        }
-                    }
-                }
+                queue(&context, &mut turns, chunk).await;
+            }
+            _ = signs_of_life.tick() => {
+                queue(&context, &mut turns, reports.arrived()).await;
+                turns.show_signs_of_life().await;
             }
             () = turns.ended() => {}
             Ok(()) = waiting.changed() => {}
@@ -75,6 +83,17 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
     );
 }
 
+async fn queue(context: &Context, turns: &mut Turns<StoredReport>, reports: Vec<Delivery>) {
+    for delivery in reports {
+        match StoredReport::parse(delivery) {
+            Ok(report) => turns.queue(report.request, report),
+            Err(unreadable) => {
+                set_aside(context, &unreadable.delivery, &unreadable.error).await;
+            }
+        }
+    }
+}
+
 async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error) {
     tracing::error!(error = %reason, "a report cannot be processed and becomes a dead letter");
     match context.dead_letters.set_aside(delivery, reason).await {
@@ -85,13 +104,15 @@ async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error)
     }
 }
 
-fn next_batch(reports: &mut VecDeque<StoredReport>) -> Vec<StoredReport> {
+/// The reports of one commit: at most `most`, and at least one message. Suspects are taken one by
+/// one, so that a mark names the report that ended a process.
+fn next_batch(reports: &mut VecDeque<StoredReport>, most: usize) -> Vec<StoredReport> {
     let (mut bytes, mut count) = (0, 0);
     let mut batch = Vec::new();
     while let Some(stored) = reports.front() {
         bytes += stored.delivery.body().len() + EVENT_BYTES * stored.reports.len();
         count += stored.reports.len();
-        let too_many = count > REPORTS_PER_COMMIT || bytes > BYTES_PER_COMMIT;
+        let too_many = count > most || bytes > BYTES_PER_COMMIT;
         if too_many && !batch.is_empty() {
             break;
         }
@@ -104,8 +125,8 @@ fn next_batch(reports: &mut VecDeque<StoredReport>) -> Vec<StoredReport> {
 async fn by_reference(context: &Context, reports: &mut [Report]) -> Result<(), Error> {
     for report in reports {
         if let Some(text) = large_result(report) {
-            let bytes = text.as_bytes().to_vec().into();
-            let stored = context.payloads.place_stored(bytes).await?;
+            let bytes = text.as_bytes().to_vec();
+            let stored = context.place_stored(bytes).await?;
             if let Report::Outcome(outcome) = report {
                 outcome.verdict = Verdict::Succeeded(stored);
             }
@@ -128,21 +149,7 @@ fn large_result(report: &Report) -> Option<&str> {
 
 async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredReport>) {
     let again = batch.iter().any(|stored| stored.again);
-    if !context.suspects.reports.is_suspect(request, again) {
-        return take_in(context, request, batch, false).await;
-    }
-    // Take the reports one by one, so that a mark names the report that ended a process.
-    for stored in batch {
-        Box::pin(take_in(context, request, vec![stored], true)).await;
-    }
-}
-
-async fn take_in(
-    context: &Arc<Context>,
-    request: RequestId,
-    batch: Vec<StoredReport>,
-    suspect: bool,
-) {
+    let suspect = context.suspects.reports.is_suspect(request, again);
     let (reports, deliveries): (Vec<Vec<Report>>, Vec<Delivery>) = batch
         .into_iter()
         .map(|stored| (stored.reports, stored.delivery))

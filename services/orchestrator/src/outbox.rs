@@ -9,11 +9,12 @@ use std::time::Duration;
 use nats::{Deliveries, Delivery};
 use runtime::Shutdown;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::queue_recovery::Lost;
-use crate::turns::{Turns, Weighed};
+use crate::turns::{Turns, Waits};
 use crate::{contain, deferred_timers};
 
 /// Approximate number of requests of a shard whose effects are applied at once.
@@ -33,11 +34,11 @@ enum Item {
     Lost(Lost),
 }
 
-impl Weighed for Item {
-    fn bytes(&self) -> usize {
+impl Waits for Item {
+    fn delivery(&self) -> Option<&Delivery> {
         match self {
-            Self::Commit(delivery) => delivery.body().len(),
-            Self::Lost(_) => 0,
+            Self::Commit(delivery) => Some(delivery),
+            Self::Lost(_) => None,
         }
     }
 }
@@ -45,7 +46,7 @@ impl Weighed for Item {
 impl Item {
     /// The delivery that another instance has to get instead. What the queues have lost, it finds
     /// itself.
-    fn delivery(self) -> Option<Delivery> {
+    fn into_delivery(self) -> Option<Delivery> {
         match self {
             Self::Commit(delivery) => Some(delivery),
             Self::Lost(_) => None,
@@ -68,12 +69,15 @@ pub async fn run(
     let suspects = &context.suspects;
     let mut waiting = suspects.commits.waiting_changes();
     let mut outside = context.outside.changes();
+    let mut signs_of_life = signs_of_life(context.ack_wait);
     loop {
         // Suspects that wait to run alone, and turns that wait for hosts or for the object store,
         // do not count against the limit.
         let places = EFFECTS_IN_FLIGHT + suspects.commits.waiting() + context.outside.turns();
         turns.begin(
-            |line| line.drain(..).collect(),
+            places + Deliveries::CHUNK,
+            // What is left in the line shows signs of life.
+            |_, line| line.pop_front().into_iter().collect(),
             |_, items: Vec<Item>| {
                 let context = context.clone();
                 // The future is large; box it so that only a pointer moves.
@@ -90,13 +94,12 @@ pub async fn run(
         tokio::select! {
             chunk = commits.next(), if turns.under_way() < places && turns.have_room() => {
                 let Some(chunk) = chunk else { break };
-                context.open.hear(&chunk);
-                for delivery in chunk {
-                    match delivery.request() {
-                        Some(request) => turns.queue(request, Item::Commit(delivery)),
-                        None => take_in(&context, delivery, began).await,
-                    }
-                }
+                queue(&context, &mut turns, chunk, began).await;
+            }
+            _ = signs_of_life.tick() => {
+                let arrived = commits.arrived();
+                queue(&context, &mut turns, arrived, began).await;
+                turns.show_signs_of_life().await;
             }
             Some(lost) = lost.recv(), if turns.under_way() < places => {
                 turns.queue(lost.request, Item::Lost(lost));
@@ -108,7 +111,10 @@ pub async fn run(
             () = shutdown.softly() => break,
         }
     }
-    let not_begun = turns.not_begun().into_iter().filter_map(Item::delivery);
+    let not_begun = turns
+        .not_begun()
+        .into_iter()
+        .filter_map(Item::into_delivery);
     // Another instance goes on while this one finishes.
     tokio::join!(
         commits.hand_back(not_begun.collect()),
@@ -118,6 +124,29 @@ pub async fn run(
     shutdown
         .unless_hard(context.held.set(&context.timers, true))
         .await;
+}
+
+async fn queue(
+    context: &Arc<Context>,
+    turns: &mut Turns<Item>,
+    commits: Vec<Delivery>,
+    began: Sequence,
+) {
+    context.open.hear(&commits);
+    for delivery in commits {
+        match delivery.request() {
+            Some(request) => turns.queue(request, Item::Commit(delivery)),
+            None => take_in(context, delivery, began).await,
+        }
+    }
+}
+
+/// When the messages that wait for their turns show signs of life.
+pub fn signs_of_life(ack_wait: Duration) -> Interval {
+    let every = ack_wait / SIGNS_OF_LIFE;
+    let mut signs = tokio::time::interval_at(Instant::now() + every, every);
+    signs.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    signs
 }
 
 async fn take_in(context: &Arc<Context>, delivery: Delivery, began: Sequence) {

@@ -5,20 +5,38 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use runtime::ReferencesConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// How many turns may wait for the outside without a place of their shard. Beyond it, they take
-/// places again, so that memory stays bounded.
-const TURNS_MAX: usize = 1_000;
-/// How many fetches from one host are under way at once.
-const HOST_FETCHES_MAX: usize = 64;
-/// How many fetches from one host are under way or wait in its line. Further ones come again later.
-const HOST_LINE_MAX: usize = 400;
-/// How many payloads move to or from the object store at once.
-const TRANSFERS_MAX: usize = 64;
+/// How much work on the outside one process does at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// How many turns may wait for the outside without a place of their shard. Beyond it, they take
+    /// places again, so that memory stays bounded.
+    pub turns: usize,
+    /// How many fetches from one host are under way at once.
+    pub host_fetches: usize,
+    /// How many fetches from one host are under way or wait in its line. Further ones come again
+    /// later.
+    pub host_line: usize,
+    /// How many payloads move to or from the object store at once.
+    pub transfers: usize,
+}
+
+impl Places {
+    pub fn of(references: &ReferencesConfig) -> Self {
+        Self {
+            turns: references.outside_turns_max,
+            host_fetches: references.href_host_fetches_max,
+            host_line: references.href_host_line_max,
+            transfers: references.transfers_max,
+        }
+    }
+}
 
 /// The places of one process for work on the outside.
 pub struct Outside {
+    most: Places,
     turns: watch::Sender<usize>,
     hosts: Mutex<HashMap<String, Host>>,
     transfers: Arc<Semaphore>,
@@ -31,20 +49,19 @@ struct Host {
     in_line: usize,
 }
 
-impl Default for Outside {
-    fn default() -> Self {
+impl Outside {
+    pub fn new(most: Places) -> Self {
         Self {
+            most,
             turns: watch::Sender::new(0),
             hosts: Mutex::default(),
-            transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
+            transfers: Arc::new(Semaphore::new(most.transfers)),
         }
     }
-}
 
-impl Outside {
     /// How many turns wait for the outside and need no place of their shard.
     pub fn turns(&self) -> usize {
-        (*self.turns.borrow()).min(TURNS_MAX)
+        (*self.turns.borrow()).min(self.most.turns)
     }
 
     /// Signals each change in the number of these turns.
@@ -58,10 +75,9 @@ impl Outside {
         Waits(self)
     }
 
-    /// Waits for a place for a transfer. The turn gives up its place of the shard meanwhile.
-    pub async fn transfer(&self) -> (Waits<'_>, Option<OwnedSemaphorePermit>) {
-        let waits = self.wait();
-        (waits, self.transfers.clone().acquire_owned().await.ok())
+    /// Waits for a place for a transfer.
+    pub async fn transfer(&self) -> Option<OwnedSemaphorePermit> {
+        self.transfers.clone().acquire_owned().await.ok()
     }
 
     /// Waits for a place at a host. `None` says that its line is full.
@@ -77,10 +93,10 @@ impl Outside {
     fn line_up(&self, host: &str) -> Option<(InLine<'_>, Arc<Semaphore>)> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let found = hosts.entry(host.to_owned()).or_insert_with(|| Host {
-            places: Arc::new(Semaphore::new(HOST_FETCHES_MAX)),
+            places: Arc::new(Semaphore::new(self.most.host_fetches)),
             in_line: 0,
         });
-        if found.in_line >= HOST_LINE_MAX {
+        if found.in_line >= self.most.host_line {
             return None;
         }
         found.in_line += 1;
@@ -132,14 +148,21 @@ mod tests {
 
     use super::*;
 
+    const PLACES: Places = Places {
+        turns: 10,
+        host_fetches: 3,
+        host_line: 5,
+        transfers: 2,
+    };
+
     #[tokio::test]
     async fn a_full_line_at_one_host_keeps_no_other_host_waiting() {
-        let outside = Outside::default();
+        let outside = Outside::new(PLACES);
         let mut under_way = Vec::new();
-        for _ in 0..HOST_FETCHES_MAX {
+        for _ in 0..PLACES.host_fetches {
             under_way.push(outside.fetch("slow").await.unwrap());
         }
-        let mut line: Vec<_> = (HOST_FETCHES_MAX..HOST_LINE_MAX)
+        let mut line: Vec<_> = (PLACES.host_fetches..PLACES.host_line)
             .map(|_| Box::pin(outside.fetch("slow")))
             .collect();
         for waiting in &mut line {
@@ -154,14 +177,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_that_waits_for_the_outside_needs_no_place_up_to_a_limit() {
-        let outside = Outside::default();
+        let outside = Outside::new(PLACES);
         let mut changes = outside.changes();
-        let waits: Vec<_> = (0..=TURNS_MAX).map(|_| outside.wait()).collect();
-        assert_eq!(outside.turns(), TURNS_MAX);
+        let waits: Vec<_> = (0..=PLACES.turns).map(|_| outside.wait()).collect();
+        assert_eq!(outside.turns(), PLACES.turns);
         assert!(changes.has_changed().unwrap());
         changes.mark_unchanged();
         drop(waits);
         assert_eq!(outside.turns(), 0);
         assert!(changes.has_changed().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_transfer_waits_until_another_one_has_ended() {
+        let outside = Outside::new(PLACES);
+        let one = outside.transfer().await;
+        let _two = outside.transfer().await;
+        assert!(outside.transfer().now_or_never().is_none());
+        drop(one);
+        assert!(outside.transfer().now_or_never().is_some());
     }
 }

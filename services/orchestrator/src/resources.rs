@@ -92,8 +92,8 @@ async fn by_reference(
         };
         let bytes = json_bytes(text);
         if inline + bytes > INLINE_MAX_BYTES {
-            let bytes = text.as_bytes().to_vec().into();
-            resource.content = context.payloads.place_stored(bytes).await?;
+            let bytes = text.as_bytes().to_vec();
+            resource.content = context.place_stored(bytes).await?;
         } else {
             inline += bytes;
         }

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use domain::request::RequestId;
+use nats::Delivery;
 use runtime::{Shutdown, caught};
 use tokio::task::JoinSet;
 
@@ -14,10 +15,16 @@ const WAITING_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// The most items that wait for their turns.
 const WAITING_MAX: usize = 10_000;
 
-/// An item with a size.
-pub trait Weighed {
+/// An item that waits for its turn.
+pub trait Waits {
+    /// The message that the broker delivers again if it hears nothing. `None` if the item is not
+    /// from the broker.
+    fn delivery(&self) -> Option<&Delivery>;
+
     /// The size of its message in bytes.
-    fn bytes(&self) -> usize;
+    fn bytes(&self) -> usize {
+        self.delivery().map_or(0, |delivery| delivery.body().len())
+    }
 }
 
 /// The items that wait for their turn, and the turns in progress.
@@ -25,17 +32,17 @@ pub struct Turns<T> {
     /// A request has a line as long as an item of it waits or is in progress.
     lines: HashMap<RequestId, VecDeque<T>>,
     /// The requests without a turn in progress.
-    ready: Vec<RequestId>,
+    ready: VecDeque<RequestId>,
     under_way: JoinSet<RequestId>,
     /// The number and the bytes of the items that wait.
     waiting: (usize, usize),
 }
 
-impl<T: Weighed> Turns<T> {
+impl<T: Waits> Turns<T> {
     pub fn new() -> Self {
         Self {
             lines: HashMap::new(),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             under_way: JoinSet::new(),
             waiting: (0, 0),
         }
@@ -60,22 +67,26 @@ impl<T: Weighed> Turns<T> {
             Entry::Occupied(mut line) => line.get_mut().push_back(item),
             Entry::Vacant(place) => {
                 place.insert(VecDeque::from([item]));
-                self.ready.push(request);
+                self.ready.push_back(request);
             }
         }
     }
 
-    /// Begins the next turn of every request that has waiting items. `take` decides how much of a
-    /// line makes one turn, and `work` runs the turn.
+    /// Begins the next turns of requests that have waiting items, while fewer than `places` are in
+    /// progress. `take` decides how much of a line makes one turn, and `work` runs the turn.
     pub fn begin<F>(
         &mut self,
-        take: impl Fn(&mut VecDeque<T>) -> Vec<T>,
+        places: usize,
+        take: impl Fn(RequestId, &mut VecDeque<T>) -> Vec<T>,
         work: impl Fn(RequestId, Vec<T>) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        for request in self.ready.drain(..) {
-            let turn = self.lines.get_mut(&request).map(&take).unwrap_or_default();
+        while self.under_way.len() < places
+            && let Some(request) = self.ready.pop_front()
+        {
+            let line = self.lines.get_mut(&request);
+            let turn = line.map(|line| take(request, line)).unwrap_or_default();
             if turn.is_empty() {
                 self.lines.remove(&request);
                 continue;
@@ -101,6 +112,17 @@ impl<T: Weighed> Turns<T> {
         self.ready.extend(first);
         while let Some(ended) = self.under_way.try_join_next() {
             self.ready.extend(ended);
+        }
+    }
+
+    /// Tells the broker that the waiting items are not lost, so that it does not deliver them again.
+    pub async fn show_signs_of_life(&self) {
+        let waiting = self.lines.values().flatten();
+        for delivery in waiting.filter_map(Waits::delivery) {
+            if let Err(error) = delivery.in_progress().await {
+                tracing::debug!(%error, "a waiting message could show no sign of life");
+                return;
+            }
         }
     }
 

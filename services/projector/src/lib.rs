@@ -4,6 +4,8 @@ mod again;
 mod error;
 mod feed;
 mod project;
+#[cfg(test)]
+mod scene;
 mod shard;
 mod standing;
 mod stops;

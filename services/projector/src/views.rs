@@ -173,3 +173,6 @@ impl Views {
         self.kept.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,19 @@ impl NatsCluster {
         self.servers[server].url()
     }
 
+    /// The server that leads a stream, as the others say. `None` while it has no leader, or while one
+    /// of its replicas lags.
+    pub async fn leader_of(&self, stream: &str) -> Option<usize> {
+        let urls: Vec<&str> = self.servers.iter().map(Server::url).collect();
+        let client = async_nats::connect(urls.as_slice()).await.ok()?;
+        let jetstream = async_nats::jetstream::new(client);
+        let found = jetstream.get_stream(stream).await.ok()?;
+        let cluster = found.cached_info().cluster.as_ref()?;
+        let level = cluster.replicas.len() == 2 && cluster.replicas.iter().all(|one| one.current);
+        let leader = cluster.leader.as_ref().filter(|_| level)?;
+        leader.strip_prefix("server-")?.parse().ok()
+    }
+
     /// Signals one server, to suspend it like a hung process or to resume it.
     pub fn signal(&self, server: usize, signal: Signal) {
         process::signal(self.servers[server].pid().unwrap(), signal);

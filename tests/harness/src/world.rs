@@ -9,6 +9,7 @@ use servers::{Group, NatsServer, Port, RedisServer, Server};
 use tempfile::TempDir;
 
 use crate::backend::Backend;
+use crate::cluster::NatsCluster;
 use crate::process;
 
 /// An empty NATS and an empty Redis, for one test.
@@ -26,10 +27,17 @@ enum Kept {
     #[cfg(feature = "containers")]
     Containers(#[allow(dead_code)] Box<crate::backend::containers::Containers>),
     Own(Box<Own>),
+    Clustered(Box<Clustered>),
 }
 
 struct Own {
     nats: Server,
+    redis: Server,
+}
+
+struct Clustered {
+    nats: NatsCluster,
+    #[allow(dead_code)]
     redis: Server,
 }
 
@@ -64,20 +72,33 @@ impl World {
         let mut nats = nats(folder.path(), interval);
         further.clone_into(&mut nats.further);
         let nats = nats.start().await.unwrap();
-        let redis = RedisServer {
-            folder: folder.path().join("redis"),
-            port: Port::Usual(0),
-            cluster_port: None,
-            group: Group::Shared,
-            password: None,
-        };
-        let redis = redis.start().await.unwrap();
+        let redis = redis(folder.path()).await;
         Self {
             nats_url: nats.url().to_owned(),
             redis_url: redis.url().to_owned(),
             folder,
             kept: Kept::Own(Box::new(Own { nats, redis })),
         }
+    }
+
+    /// Starts three own nats-servers, for streams with three replicas (`REPLICAS`), and one Redis.
+    pub async fn clustered() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (nats, redis) = (NatsCluster::start().await, redis(folder.path()).await);
+        Self {
+            nats_url: nats.url(),
+            redis_url: redis.url().to_owned(),
+            folder,
+            kept: Kept::Clustered(Box::new(Clustered { nats, redis })),
+        }
+    }
+
+    /// The nats-servers of [`World::clustered`].
+    pub fn cluster(&mut self) -> &mut NatsCluster {
+        let Kept::Clustered(clustered) = &mut self.kept else {
+            panic!("only `World::clustered` has several servers");
+        };
+        &mut clustered.nats
     }
 
     async fn given(nats_url: String, redis_url: String) -> Self {
@@ -134,7 +155,8 @@ impl World {
 
     /// A plain client of the broker, for inspection.
     pub async fn jetstream(&self) -> async_nats::jetstream::Context {
-        async_nats::jetstream::new(async_nats::connect(&self.nats_url).await.unwrap())
+        let urls: Vec<&str> = self.nats_url.split(',').collect();
+        async_nats::jetstream::new(async_nats::connect(urls.as_slice()).await.unwrap())
     }
 
     /// A plain client of Redis, for inspection.
@@ -224,4 +246,15 @@ pub(crate) fn nats(folder: &Path, sync_interval: &str) -> NatsServer {
         group: Group::Shared,
         further: String::new(),
     }
+}
+
+async fn redis(folder: &Path) -> Server {
+    let redis = RedisServer {
+        folder: folder.join("redis"),
+        port: Port::Usual(0),
+        cluster_port: None,
+        group: Group::Shared,
+        password: None,
+    };
+    redis.start().await.unwrap()
 }

@@ -118,6 +118,10 @@ settings! {
         href_max_bytes: usize as Bytes = "HREF_MAX_BYTES", "10 MiB", "Size of the largest fetched document, after decompression.";
         href_max_count: usize as Whole<usize> = "HREF_MAX_COUNT", "100", "Number of documents that are fetched for one request.";
         href_attempts: u32 as Positive<Whole<u32>> = "HREF_ATTEMPTS", "6", "Number of attempts of a fetch, where another attempt may help.";
+        href_host_fetches_max: usize as Positive<Whole<usize>> = "HREF_HOST_FETCHES_MAX", "64", "Number of fetches from one host that may be under way at once.";
+        href_host_line_max: usize as Positive<Whole<usize>> = "HREF_HOST_LINE_MAX", "400", "Number of fetches from one host that may be under way or wait. Further ones begin later.";
+        outside_turns_max: usize as Positive<Whole<usize>> = "OUTSIDE_TURNS_MAX", "1000", "Number of requests that may wait for hosts and for the object store without a place among those that the orchestrator works on. Further ones take such places.";
+        transfers_max: usize as Positive<Whole<usize>> = "TRANSFERS_MAX", "64", "Number of documents and results that the orchestrator may move to or from the object store at once.";
     }
     /// The configuration of webhooks.
     webhooks: WebhooksConfig for Webhooks {

@@ -1,0 +1,76 @@
+//! Whether the log has nothing of a request, which decides about a 404.
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{ClusterInfo, Stream};
+use domain::request::RequestId;
+use futures::TryStreamExt;
+
+use crate::{Error, subject};
+
+/// How recently a leader must have heard from a majority for its word that nothing is there. A
+/// leader that was cut off believes for about 10 s that it still leads, while another server may
+/// take the lead after 4 s at the earliest and accept requests that the first one does not have.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);
+
+/// Checks that a stream has nothing of a request. The leader says so itself, in one answer with how
+/// recently it heard from the others.
+pub(crate) async fn check(stream: &Stream<()>, request: RequestId) -> Result<(), Error> {
+    let at = subject::log(request);
+    let mut told = stream
+        .info_with_subjects(&at)
+        .await
+        .map_err(Error::unavailable)?;
+    if !told.info.cluster.as_ref().is_none_or(is_followed) {
+        return Err(Error::Unavailable(
+            "the server that answers may no longer lead the log".into(),
+        ));
+    }
+    match told.try_next().await.map_err(Error::unavailable)? {
+        None => Ok(()),
+        Some(_) => Err(Error::Unavailable(format!(
+            "a server that lags answered for request {request}"
+        ))),
+    }
+}
+
+/// Whether a leader has just heard from so many servers that they are a majority with itself.
+fn is_followed(cluster: &ClusterInfo) -> bool {
+    let heard = cluster
+        .replicas
+        .iter()
+        .filter(|replica| !replica.offline && replica.active < HEARD_WITHIN)
+        .count();
+    2 * (heard + 1) > cluster.replicas.len() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn cluster(replicas: &[(u64, bool)]) -> ClusterInfo {
+        let replicas = replicas.iter().map(|(seconds, offline)| {
+            let active = seconds * 1_000_000_000;
+            json!({"name": "n", "current": true, "active": active, "offline": offline})
+        });
+        let replicas: Vec<_> = replicas.collect();
+        serde_json::from_value(json!({"leader": "n1", "replicas": replicas})).unwrap()
+    }
+
+    #[test]
+    fn a_leader_alone_or_with_a_majority_is_believed_and_one_that_was_cut_off_is_not() {
+        assert!(is_followed(&cluster(&[])));
+        assert!(is_followed(&cluster(&[(0, false), (1, false)])));
+        assert!(is_followed(&cluster(&[(0, false), (60, true)])));
+        assert!(!is_followed(&cluster(&[(3, false), (4, false)])));
+        assert!(!is_followed(&cluster(&[(0, true), (4, false)])));
+        assert!(!is_followed(&cluster(&[
+            (0, false),
+            (9, false),
+            (9, false),
+            (9, true)
+        ])));
+    }
+}

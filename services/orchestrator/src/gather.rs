@@ -43,7 +43,7 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
     let mut signs_of_life = signs_of_life(context.ack_wait);
     loop {
         // Each turn may parse a document, and drops it at its end if the memory is used up.
-        let fits = turns.under_way() == 0 || context.kept.bytes() < 2 * KEPT_MAX_BYTES;
+        let fits = turns.under_way() == 0 || context.kept.bytes() < KEPT_MAX_BYTES / 2 * 3;
         let places = GATHERING + suspects.reports.waiting() + context.outside.turns();
         let next = |request, line: &mut VecDeque<StoredReport>| {
             let again = line.iter().any(|stored| stored.again);
@@ -52,8 +52,10 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
         };
         let at_most = match context.kept.bytes() {
             _ if !fits => 0,
-            kept if kept < KEPT_MAX_BYTES / 2 => places + Deliveries::CHUNK,
-            _ => places,
+            kept if kept < KEPT_MAX_BYTES / 4 => places + Deliveries::CHUNK,
+            kept if kept < KEPT_MAX_BYTES / 2 => places,
+            // The processors are busy with fewer, and each may add a document.
+            _ => places / 4,
         };
         turns.begin(at_most, next, |request, batch| {
             let context = context.clone();

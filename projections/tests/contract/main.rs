@@ -1,6 +1,7 @@
 //! The views against a real Redis.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cluster;
 mod groups;
 mod redelivery;
 mod store;

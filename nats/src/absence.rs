@@ -1,4 +1,4 @@
-//! Whether the log has nothing of a request, which decides about a 404.
+//! Checks that the log has no commit of a request. Only then may the API answer 404.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(crate) async fn check(stream: &Stream<()>, request: RequestId) -> Result<(),
     }
 }
 
-/// Whether a leader has just heard from so many servers that they are a majority with itself.
+/// Whether this leader still leads: it and the servers that it has just heard from are a majority.
 fn is_followed(cluster: &ClusterInfo) -> bool {
     let heard = cluster
         .replicas

@@ -199,9 +199,9 @@ impl GroupCommit {
     /// never sent, because nobody could learn that it is stored.
     fn board(&self) -> Vec<Waiting> {
         let mut queue = lock(&self.shared.queue);
+        queue.retain(Waiting::is_awaited);
         let boarding = queue.len().min(FLIGHT_MAX);
-        let flight = queue.drain(..boarding).filter(Waiting::is_awaited);
-        let flight = flight.collect();
+        let flight = queue.drain(..boarding).collect();
         drop(queue);
         match self.join {
             Some(join) => join(flight),

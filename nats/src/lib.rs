@@ -87,7 +87,7 @@ pub use quarantine::{
 pub use queue_content::QueueContent;
 pub use queues::{Queues, QueuesState};
 pub use read::CommitPage;
-pub use reports::{Reports, StoredReport};
+pub use reports::{EncodedReport, Reports, StoredReport};
 pub use scan::{Scan, Start, UnreadableCommit};
 pub use size::MESSAGE_MAX_BYTES;
 pub use state_cache::Loaded;

@@ -174,6 +174,10 @@ impl Log {
             // After a lost answer, the commit that is there may be this one.
             let found = Box::pin(self.find_own(request, expected, events, &refused)).await;
             let silent = matches!(refused, Refusal::Unanswered(_));
+            if let Ok(Some(sequence)) = found {
+                self.connection.unanswered.end();
+                return Ok(sequence);
+            }
             if silent && self.connection.is_connected() {
                 self.connection.unanswered.note();
             }

@@ -23,6 +23,8 @@ const PULL_BATCH: usize = 1_000;
 /// The most bytes that one pull brings, so that few messages wait in this process even where each
 /// of them is large.
 const PULL_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// How the broker ends a pull with a limit in bytes that brought all its messages.
+const BATCH_COMPLETED: &str = "Batch Completed";
 /// How the broker ends a pull whose bytes do not suffice for the next message.
 const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
 /// How much longer than its expiry a pull may be silent before it counts as lost.
@@ -204,11 +206,10 @@ impl Deliveries {
         tracing::trace!(%status, "a pull ended");
         let missing = pending(message.headers.as_ref()).unwrap_or(self.asked);
         self.asked = self.asked.saturating_sub(missing);
-        match status {
-            StatusCode::TIMEOUT => {}
-            _ if message.description.as_deref() == Some(MAX_BYTES) => {}
-            StatusCode::PIN_ID_MISMATCH => self.pin = None,
-            _ => self.absent_until = Some(Instant::now() + ABSENT_PAUSE),
+        match End::of(status, message.description.as_deref()) {
+            End::Usual => {}
+            End::PinLost => self.pin = None,
+            End::Absent => self.absent_until = Some(Instant::now() + ABSENT_PAUSE),
         }
     }
 
@@ -252,6 +253,27 @@ impl Deliveries {
     }
 }
 
+/// Why a pull ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// It brought what it could. The next pull follows at once.
+    Usual,
+    /// Another instance has the pin.
+    PinLost,
+    /// The consumer is missing, or cannot serve pulls now.
+    Absent,
+}
+
+impl End {
+    fn of(status: StatusCode, description: Option<&str>) -> Self {
+        match (status, description) {
+            (StatusCode::TIMEOUT, _) | (_, Some(BATCH_COMPLETED | MAX_BYTES)) => Self::Usual,
+            (StatusCode::PIN_ID_MISMATCH, _) => Self::PinLost,
+            _ => Self::Absent,
+        }
+    }
+}
+
 /// How long one pull waits at the broker, where an instance is replaced after this silence.
 fn expiry(takeover_after: Duration) -> Duration {
     if takeover_after.is_zero() {
@@ -280,5 +302,16 @@ mod tests {
         assert_eq!(of_settings(5_000), PULL_EXPIRY);
         assert_eq!(of_settings(1_000), Duration::from_millis(500));
         assert_eq!(expiry(Duration::ZERO), PULL_EXPIRY);
+    }
+    #[test]
+    fn a_pull_that_brought_all_it_could_is_followed_by_the_next_without_a_pause() {
+        let conflict = StatusCode::from_u16(409).unwrap();
+        for usual in [BATCH_COMPLETED, MAX_BYTES] {
+            assert_eq!(End::of(conflict, Some(usual)), End::Usual);
+        }
+        assert_eq!(End::of(StatusCode::TIMEOUT, None), End::Usual);
+        assert_eq!(End::of(StatusCode::PIN_ID_MISMATCH, None), End::PinLost);
+        assert_eq!(End::of(conflict, Some("Consumer Deleted")), End::Absent);
+        assert_eq!(End::of(StatusCode::NO_RESPONDERS, None), End::Absent);
     }
 }

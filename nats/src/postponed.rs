@@ -7,7 +7,6 @@ use async_nats::HeaderMap;
 use async_nats::header::{NATS_SCHEDULE, NATS_SCHEDULE_TARGET};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType};
-use jiff::Timestamp;
 
 use crate::declare::create_stream;
 use crate::{Connection, Delivery, Error, FeedReader, subject};
@@ -61,7 +60,7 @@ impl Postponed {
     pub async fn add(&self, event: &Delivery, attempts: u32, pause: Duration) -> Result<(), Error> {
         let id = event.header("ce-id").unwrap_or_default();
         let due = subject::due(event.request(), id);
-        let at = Timestamp::now() + pause;
+        let at = self.connection.broker_now() + pause;
         let mut headers = HeaderMap::new();
         for (name, values) in event.message().headers.iter().flat_map(HeaderMap::iter) {
             // The broker would take its own headers for instructions.

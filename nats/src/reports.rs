@@ -33,15 +33,38 @@ impl Reports {
         }
     }
 
-    /// Reports the outcome of an attempt, and waits until the broker has it. Texts in it that are
-    /// too long are cut. `again` says that the task was sent again, so its outcome may have been
-    /// reported before.
+    /// Reports the outcome of an attempt, and waits until the broker has it.
     pub async fn outcome(
         &self,
         request: RequestId,
-        mut outcome: Outcome,
+        outcome: Outcome,
         again: bool,
     ) -> Result<(), Error> {
+        self.send(&EncodedReport::of_outcome(request, outcome, again)?)
+            .await
+    }
+
+    /// Sends a report, and waits until the broker has it.
+    pub async fn send(&self, report: &EncodedReport) -> Result<(), Error> {
+        // A report that the client sends later, after its worker was told that it failed, could give
+        // up a task that another worker has by then.
+        self.connection.connected().await?;
+        let answer = self.publishing.publish(report.0.clone()).await;
+        Stored::from_answer(answer).map(|_| ())
+    }
+}
+
+/// A report that is encoded once and may be sent more than once.
+pub struct EncodedReport(Outgoing);
+
+impl EncodedReport {
+    /// Encodes the outcome of an attempt. Texts in it that are too long are cut. `again` says that
+    /// the task was sent again, so its outcome may have been reported before.
+    pub fn of_outcome(
+        request: RequestId,
+        mut outcome: Outcome,
+        again: bool,
+    ) -> Result<Self, Error> {
         outcome.bound();
         let id = TaskId {
             request,
@@ -53,15 +76,11 @@ impl Reports {
         if again {
             headers.insert(AGAIN, "true");
         }
-        // A report that the client sends later, after its worker was told that it failed, could give
-        // up a task that another worker has by then.
-        self.connection.connected().await?;
-        let message = Outgoing {
+        Ok(Self(Outgoing {
             subject: subject::outcome(id),
             headers,
             body,
-        };
-        Stored::from_answer(self.publishing.publish(message).await).map(|_| ())
+        }))
     }
 }
 

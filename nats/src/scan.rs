@@ -207,10 +207,22 @@ impl Scan {
     }
 }
 
-/// Checks that age alone has removed the commits between two sequences.
+/// Checks that the leader of the log lacks the commits between two sequences too, which age removes.
 async fn check_gap(stream: &Stream, next: Sequence, found: Sequence) -> Result<(), Error> {
     let info = stream.get_info().await.map_err(Error::unavailable)?;
     if info.state.first_sequence >= found.get() {
+        return Ok(());
+    }
+    // A commit that even the leader lacks was deleted by hand or damaged. Nobody can read it.
+    let there = stream
+        .get_first_raw_message_by_subject(">", next.get())
+        .await;
+    if there.is_ok_and(|message| message.sequence >= found.get()) {
+        tracing::error!(
+            from = next.get(),
+            before = found.get(),
+            "the log has lost commits"
+        );
         return Ok(());
     }
     Err(Error::Unavailable(format!(

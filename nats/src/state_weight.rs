@@ -7,7 +7,7 @@ use domain::request::{Event, Payload};
 
 /// The most bytes that the cached states of a process may have together. Beyond it, a large state
 /// is read again when it is needed, and beyond the double every state is.
-const KEPT_MAX_BYTES: usize = 128 * 1024 * 1024;
+const KEPT_MAX_BYTES: usize = 96 * 1024 * 1024;
 /// A state larger than this, in bytes, is large.
 const LARGE_BYTES: usize = 16 * 1024;
 /// Approximate bytes that an event adds to a state besides its payloads.

@@ -65,6 +65,12 @@ impl Connection {
         (skew.abs() > SKEW_MAX).then_some(ClockSkew(skew))
     }
 
+    /// The broker's time, as far as this process knows it.
+    pub(crate) fn broker_now(&self) -> Timestamp {
+        let skew = SignedDuration::from_millis(self.skew.0.load(Ordering::Relaxed));
+        clock::now().checked_sub(skew).unwrap_or(Timestamp::MIN)
+    }
+
     /// Watches the connection for as long as it is polled.
     pub async fn watch(&self) -> Infallible {
         let mut asked = 0_u32;
@@ -142,8 +148,9 @@ impl Connection {
     }
 }
 
-/// By how much this clock is certainly ahead of one that said `told` between two of its times:
-/// negative if it is behind, zero if they may agree.
+/// Returns how far this clock is certainly ahead of the broker's. The broker said `told` after this
+/// clock said `sent` and before it said `received`. The result is negative if this clock is behind,
+/// and zero if the two may agree.
 fn skew(sent: Timestamp, told: Timestamp, received: Timestamp) -> SignedDuration {
     if told < sent {
         sent.duration_since(told)

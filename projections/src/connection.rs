@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -254,12 +255,24 @@ impl Connection {
                 self.inner.under(self.circuits.of(None), key, call).await
             }
             Inner::Cluster(_) => {
-                let answers = pipeline.cmd_iter().map(|command| {
-                    let key = key_of(command);
-                    let circuit = self.circuits.of(key);
-                    self.inner.under(circuit, key, self.inner.ask(command))
-                });
-                try_join_all(answers).await
+                let ways = || {
+                    let commands = pipeline.cmd_iter();
+                    commands.map(|command| (command, self.circuits.of(key_of(command))))
+                };
+                // Each circuit is passed once. After a failure it lets one call try, and that call
+                // must not keep out the others of its own pipeline.
+                let mut passed: Vec<&Circuit> = Vec::new();
+                for (command, circuit) in ways() {
+                    let known = |circuit: &Circuit| passed.iter().any(|p| ptr::eq(*p, circuit));
+                    if circuit.is_some_and(known) {
+                        continue;
+                    }
+                    self.inner.admitted(circuit, key_of(command)).await?;
+                    passed.extend(circuit);
+                }
+                let asked =
+                    ways().map(|(command, circuit)| noted(circuit, self.inner.ask(command)));
+                try_join_all(asked).await
             }
         }
     }
@@ -295,18 +308,34 @@ impl Inner {
         key: Option<&[u8]>,
         call: impl Future<Output = RedisResult<T>>,
     ) -> RedisResult<T> {
+        self.admitted(circuit, key).await?;
+        noted(circuit, call).await
+    }
+
+    /// Waits until a circuit lets calls pass, or returns the error of a server that is away.
+    async fn admitted(&self, circuit: Option<&Circuit>, key: Option<&[u8]>) -> RedisResult<()> {
         let Some(circuit) = circuit else {
-            return call.await;
+            return Ok(());
         };
         if let Way::Try = circuit.admit()? {
             let answered = Box::pin(self.answers(key)).await;
             circuit.note(&answered);
             answered?;
         }
-        let ended = call.await;
-        circuit.note(&ended);
-        ended
+        Ok(())
     }
+}
+
+/// Makes a call, and notes in its circuit how it ended.
+async fn noted<T>(
+    circuit: Option<&Circuit>,
+    call: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
+    let ended = call.await;
+    if let Some(circuit) = circuit {
+        circuit.note(&ended);
+    }
+    ended
 }
 
 impl ConnectionLike for Connection {

@@ -3,9 +3,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Program, Valuer, World, until};
+use harness::{Valuer, World, until};
 
 use crate::document;
+use crate::own_servers::up;
 
 /// The size of the disk of the test, in MiB. A tenth of it is the reserve.
 const DISK_MIB: usize = 96;
@@ -59,19 +60,6 @@ fn free_bytes(folder: &Path) -> usize {
     usize::try_from(disk.f_bavail * disk.f_frsize).unwrap()
 }
 
-async fn up_on(disk: &SmallDisk, world: &World, executor: &str) -> Program {
-    let data = disk.0.join("data");
-    let settings = [
-        ("NATS_URL", ""),
-        ("REDIS_URL", ""),
-        ("FANFOLD_TEST_NATS_PORT", "0"),
-        ("FANFOLD_TEST_REDIS_PORT", "0"),
-        ("DATA_DIR", data.to_str().unwrap()),
-        ("EXECUTOR", executor),
-    ];
-    Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", world, &settings).await
-}
-
 #[tokio::test]
 async fn a_disk_that_fills_up_refuses_submissions_first_and_everything_accepted_ends() {
     let world = World::own().await;
@@ -80,7 +68,7 @@ async fn a_disk_that_fills_up_refuses_submissions_first_and_everything_accepted_
         return;
     };
     let (valuer, gate) = Valuer::held().await;
-    let mut program = up_on(&disk, &world, valuer.url()).await;
+    let mut program = up(&world, &disk.0.join("data"), valuer.url()).await;
     let client = program.client();
     let mut accepted = Vec::new();
     for _ in 0..5 {

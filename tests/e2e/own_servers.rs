@@ -19,7 +19,7 @@ fn changed(folder: &Path) -> SystemTime {
 }
 
 /// Starts `up` with embedded servers.
-async fn up(world: &World, data: &Path, executor: &str) -> Program {
+pub async fn up(world: &World, data: &Path, executor: &str) -> Program {
     let settings = [
         ("NATS_URL", ""),
         ("REDIS_URL", ""),

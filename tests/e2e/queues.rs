@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use crate::{document, history, messages, nothing_is_stuck, up};
 
 /// Submits a number of requests of 2 groups with 3 tasks. None of them has ended.
-async fn waiting(world: &World, program: &Program) -> Vec<String> {
+pub async fn waiting(world: &World, program: &Program) -> Vec<String> {
     let client = program.client();
     let mut ids = Vec::new();
     for _ in 0..5 {
@@ -21,7 +21,8 @@ async fn waiting(world: &World, program: &Program) -> Vec<String> {
     ids
 }
 
-async fn all_succeed(world: &World, program: &Program, ids: &[String]) {
+/// Waits until these requests have succeeded, each once, and nothing of them is left.
+pub async fn all_succeed(world: &World, program: &Program, ids: &[String]) {
     for id in ids {
         program.client().until_status(id, "succeeded").await;
         let events = history(world, id).await;

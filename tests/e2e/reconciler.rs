@@ -8,7 +8,8 @@ use harness::{Program, Reply, Valuer, World, result_of, until};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::{document, history, messages, nothing_is_stuck, up};
+use crate::queues::{all_succeed, waiting};
+use crate::{document, messages, nothing_is_stuck, up};
 
 /// The queues are looked at often, so that the tests need not wait for long.
 const OFTEN: (&str, &str) = ("FANFOLD_TEST_RECONCILE_INTERVAL_MS", "500");
@@ -33,29 +34,6 @@ async fn checkpoint(world: &World) -> Option<Value> {
     let marks = stream(world, "QUARANTINE").await;
     let stored = marks.get_last_raw_message_by_subject("quarantine.checkpoint.0");
     Some(serde_json::from_slice(&stored.await.ok()?.payload).unwrap())
-}
-
-/// Submits some requests of 2 groups with 3 tasks, and waits until their tasks are in the queue.
-async fn waiting(world: &World, program: &Program) -> Vec<String> {
-    let mut ids = Vec::new();
-    for _ in 0..5 {
-        ids.push(program.client().submit(&document(2, 3), "").await.id());
-    }
-    until("their tasks are sent", || async {
-        messages(world, "TASKS").await == 15
-    })
-    .await;
-    ids
-}
-
-async fn all_succeed(world: &World, program: &Program, ids: &[String]) {
-    for id in ids {
-        program.client().until_status(id, "succeeded").await;
-        let events = history(world, id).await;
-        let ends = events.iter().filter(|event| *event == "succeeded").count();
-        assert_eq!(ends, 1, "{events:?}");
-    }
-    nothing_is_stuck(world).await;
 }
 
 #[tokio::test]

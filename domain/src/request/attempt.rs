@@ -99,8 +99,9 @@ pub struct Outcome {
     /// Whether the worker has checked its result, so that the orchestrator need not check it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checked: bool,
-    /// Whether the task was given up only because it has had all its attempts, by the worker's
-    /// count. That count is an upper bound, so the recorded failures decide.
+    /// True if the worker gave the task up because its own count of attempts reached the limit. The
+    /// worker counts deliveries, which may be too many. The orchestrator therefore counts the
+    /// recorded failures, and sends the task again if attempts are left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exhausted: bool,
     /// How it ended.

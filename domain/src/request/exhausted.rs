@@ -28,6 +28,9 @@ pub fn given_up_early<'a>(
         if !matches!(outcome.verdict, Verdict::Failed { .. }) {
             continue;
         }
+        if task_of(request, outcome).is_none() {
+            continue;
+        }
         let more = before.entry((outcome.group, outcome.task)).or_default();
         if outcome.exhausted
             && let Some(policy) = policy(outcome)
@@ -38,6 +41,19 @@ pub fn given_up_early<'a>(
         *more += 1;
     }
     early
+}
+
+/// The task of an outcome, if the task has not ended and the outcome belongs to its present run and
+/// was not recorded before. A recorded report may name the letter of a later attempt.
+fn task_of<'a>(request: &'a Request, outcome: &Outcome) -> Option<&'a TaskState> {
+    let running = request.running();
+    let running = running.filter(|running| running.index == outcome.group)?;
+    let task = running.task(outcome.task)?;
+    let open = matches!(task, TaskState::Pending { .. });
+    let of_this_run = outcome.run.is_none_or(|run| run == request.run)
+        && outcome.attempt > task.earlier_attempts();
+    let recorded = task.has_failed(outcome.attempt, outcome.started_at);
+    (open && of_this_run && !recorded).then_some(task)
 }
 
 /// The delay before the next attempt, if the task has attempts left.
@@ -51,20 +67,11 @@ fn delay(
     let Verdict::Failed { fault, .. } = &outcome.verdict else {
         return None;
     };
-    let (group, number) = (outcome.group, outcome.task);
-    let running = request.running().filter(|running| running.index == group)?;
-    let task = running.task(number)?;
-    let open = matches!(task, TaskState::Pending { .. });
-    let of_this_run = outcome.run.is_none_or(|run| run == request.run)
-        && outcome.attempt > task.earlier_attempts();
-    // A report that was taken in before may name the letter of a later attempt.
-    if !open || !of_this_run || task.has_failed(outcome.attempt, outcome.started_at) {
-        return None;
-    }
+    let task = task_of(request, outcome)?;
     let id = TaskId {
         request: request_id,
-        group,
-        task: number,
+        group: outcome.group,
+        task: outcome.task,
     };
     let failed = task.failures().saturating_add(more).saturating_add(1);
     let by_chance = chance(id, outcome.attempt);

@@ -1,6 +1,6 @@
 use super::{GroupIndex, Phase, Request, TaskNumber};
 
-/// Something that must be in the queues for an open request to end.
+/// Something without which an open request would never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Need {
     /// The timer of the whole request.
@@ -14,7 +14,8 @@ pub enum Need {
     NextStep,
 }
 
-/// What must be in the queues for this request to end. An ended request needs nothing.
+/// Returns what this request needs in order to end: its timers, the messages of its released tasks,
+/// or its next step. A request that has ended needs nothing.
 #[must_use]
 pub fn needs(request: &Request) -> Vec<Need> {
     if request.status().is_terminal() {

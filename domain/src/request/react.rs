@@ -23,7 +23,7 @@ pub enum Effect {
         /// The group.
         group: GroupIndex,
     },
-    /// Set a timer that reports the group's timeout at its deadline.
+    /// Set a timer that reports the group's timeout. Its limit counts from the commit.
     SetGroupTimer {
         /// The group.
         group: GroupIndex,

@@ -63,7 +63,8 @@ impl RetryPolicy {
         }
     }
 
-    /// Whether a fault allows another attempt, as long as the run has attempts left.
+    /// Whether this policy retries a fault with this code. The number of attempts is checked
+    /// elsewhere.
     #[must_use]
     pub fn may_retry(&self, code: &str, retry: Retry) -> bool {
         let named = |codes: &[String]| codes.iter().any(|c| c == code);

@@ -286,7 +286,7 @@ impl TaskState {
         u32::try_from(attempts.len() - of_this_run).unwrap_or(u32::MAX)
     }
 
-    /// Whether this failed attempt is recorded.
+    /// Whether the log records an attempt with this number and start as failed.
     #[must_use]
     pub fn has_failed(&self, attempt: AttemptNumber, started_at: Timestamp) -> bool {
         let (Self::Pending { attempts, .. } | Self::Failed(attempts, _)) = self else {

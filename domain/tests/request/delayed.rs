@@ -14,7 +14,7 @@ fn waits(events: &[Event], stored: i64) -> HashMap<(GroupIndex, TaskNumber), Tim
     delayed(events.iter().map(|event| (at(stored), event)))
 }
 
-/// Whether no task waits after the event.
+/// Adds an event after a failure with a delay. Returns true if no task waits any more.
 fn nothing_waits_after(last: Event) -> bool {
     let mut events = failed_once();
     events.push(last);

@@ -8,7 +8,7 @@ use domain::request::{
 
 use crate::words::*;
 
-/// Whether a task that is given up at this attempt goes on, with three attempts by policy.
+/// Returns the places of the reports that give a task up too early. The policy has three attempts.
 fn goes_on(events: &[Event], reports: &[Report]) -> Vec<usize> {
     let state = events.iter().fold(State::default(), evolve);
     let policy = RetryPolicy::default();

@@ -61,7 +61,7 @@ impl Storage {
     pub async fn watch(&self, connection: &Connection, shutdown: &Shutdown) {
         loop {
             match self.look(connection).await {
-                Ok(reason) => self.note(reason),
+                Ok(reason) => self.note(&reason),
                 Err(error) => tracing::debug!(%error, "could not look at the room for requests"),
             }
             if !shutdown.pause(LOOK_EVERY).await {
@@ -70,8 +70,9 @@ impl Storage {
         }
     }
 
-    fn note(&self, reason: String) {
+    fn note(&self, reason: &str) {
         let is_full = !reason.is_empty();
+        reason.clone_into(&mut self.full.lock().unwrap_or_else(PoisonError::into_inner));
         if is_full != self.is_full.swap(is_full, Ordering::Relaxed) {
             if is_full {
                 tracing::error!(
@@ -82,7 +83,6 @@ impl Storage {
                 tracing::warn!("there is room again: submissions are accepted");
             }
         }
-        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     /// What is full; empty where there is room.
@@ -141,9 +141,9 @@ mod tests {
     fn submissions_are_refused_from_the_time_at_which_something_is_full() {
         let storage = Storage::new(None, 1);
         assert!(storage.pass().is_ok());
-        storage.note("the log is full".to_owned());
+        storage.note("the log is full");
         assert!(storage.pass().is_err());
-        storage.note(String::new());
+        storage.note("");
         assert!(storage.pass().is_ok());
     }
 }

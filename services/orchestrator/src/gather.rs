@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::request::{Report, RequestId, Verdict};
 use nats::{Deliveries, Delivery, First, StoredReport};
@@ -19,6 +20,17 @@ use crate::{advance, border, dispatch, reconsider};
 
 /// Approximate number of requests of a shard whose reports are processed at once.
 const GATHERING: usize = 256;
+/// The same where documents take much memory. Each turn may add a document, and the processors are
+/// busy with fewer turns.
+const GATHERING_FEW: usize = GATHERING / 4;
+/// From this many bytes of documents on, no chunk of turns begins beyond the places.
+const FEW_BYTES: usize = KEPT_MAX_BYTES / 4;
+/// From this many bytes of documents on, fewer turns begin.
+const MANY_BYTES: usize = KEPT_MAX_BYTES / 2;
+/// From this many bytes of documents on, no turn begins while another one is under way.
+const TURNS_MAX_BYTES: usize = KEPT_MAX_BYTES / 2 * 3;
+/// How often the loop looks again whether documents have left room for a turn.
+const ROOM_LOOK: Duration = Duration::from_millis(100);
 /// The most reports that become one commit.
 const REPORTS_PER_COMMIT: usize = 500;
 /// The most bytes of reports that become one commit, as JSON. A broker message ends at 1 MiB, and
@@ -43,8 +55,9 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
     let mut signs_of_life = signs_of_life(context.ack_wait);
     loop {
         // Each turn may parse a document, and drops it at its end if the memory is used up.
-        let fits = turns.under_way() == 0 || context.kept.bytes() < 2 * KEPT_MAX_BYTES;
-        let places = GATHERING + suspects.reports.waiting() + context.outside.turns();
+        let fits = turns.under_way() == 0 || context.kept.bytes() < TURNS_MAX_BYTES;
+        let without_place = suspects.reports.waiting() + context.outside.turns();
+        let places = GATHERING + without_place;
         let next = |request, line: &mut VecDeque<StoredReport>| {
             let again = line.iter().any(|stored| stored.again);
             let alone = suspects.reports.is_suspect(request, again);
@@ -52,8 +65,9 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
         };
         let at_most = match context.kept.bytes() {
             _ if !fits => 0,
-            kept if kept < KEPT_MAX_BYTES / 2 => places + Deliveries::CHUNK,
-            _ => places,
+            kept if kept < FEW_BYTES => places + Deliveries::CHUNK,
+            kept if kept < MANY_BYTES => places,
+            _ => GATHERING_FEW + without_place,
         };
         turns.begin(at_most, next, |request, batch| {
             let context = context.clone();
@@ -72,6 +86,7 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutd
             () = turns.ended() => {}
             Ok(()) = waiting.changed() => {}
             Ok(()) = outside.changed() => {}
+            () = tokio::time::sleep(ROOM_LOOK), if !fits => {}
             () = shutdown.softly() => break,
         }
     }

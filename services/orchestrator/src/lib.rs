@@ -1,8 +1,9 @@
 //! The orchestrator: it processes events and reports, and decides the next steps.
 //!
-//! Two loops share the work. The [`outbox`] consumes the log and applies the effects of each
+//! Three loops share the work. The [`outbox`] consumes the log and applies the effects of each
 //! commit. It acks a commit once they are applied, so the log is the only queue of pending effects.
 //! [`gather`] processes reports from workers and timers, many at once, and commits their outcomes.
+//! The [`reconciler`] looks whether the queues lack something that an open request needs.
 
 mod advance;
 mod border;

@@ -7,7 +7,7 @@ use domain::derivation::Derivation;
 
 /// The most bytes that all cached documents may have together. Beyond this, a large document is
 /// cached only until its tasks are sent.
-pub const KEPT_MAX_BYTES: usize = 128 * 1024 * 1024;
+pub const KEPT_MAX_BYTES: usize = 96 * 1024 * 1024;
 /// A document larger than this, in bytes, is dropped when the budget is exceeded. The others that
 /// are cached have few bytes together.
 pub const LARGE_BYTES: usize = 64 * 1024;

@@ -153,6 +153,11 @@ impl OpenRequests {
             .collect()
     }
 
+    /// Whether a shard has no open request.
+    pub fn is_empty(&self, shard: u8) -> bool {
+        self.shard(shard).requests.is_empty()
+    }
+
     /// Changes what is known of a request, if it is open.
     pub fn change(&self, shard: u8, request: RequestId, change: impl FnOnce(&mut Open)) {
         if let Some(open) = self.shard(shard).requests.get_mut(&request) {

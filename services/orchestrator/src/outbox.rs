@@ -55,9 +55,8 @@ impl Item {
 }
 
 /// Processes commits until the shutdown begins, then finishes the work in progress and hands back
-/// the rest. Commits up to
-/// sequence `began` are older than this instance. The commits of one request take turns, so that
-/// the effects of an end never overtake those of a later redrive.
+/// the rest. Commits up to sequence `began` are older than this instance. The commits of one request
+/// take turns, so that the effects of an end never overtake those of a later redrive.
 pub async fn run(
     context: Arc<Context>,
     mut commits: Deliveries,

@@ -173,7 +173,7 @@ async fn put_back(context: &Arc<Context>, lost: &Lost, missing: Missing) -> Resu
     let delayed = delayed(events);
     let mut now: HashSet<TaskNumber> = HashSet::new();
     let mut next_step = false;
-    tracing::warn!(%request, missing = missing.needs.len(), first = ?missing.needs.first(), "the queues lack messages of a request: putting them back");
+    tracing::debug!(%request, missing = missing.needs.len(), first = ?missing.needs.first(), "the queues lack messages of a request: putting them back");
     for need in &missing.needs {
         match *need {
             Need::RequestTimer => {

@@ -97,11 +97,15 @@ impl Reconciler {
         let mut memory = Memory::default();
         let every = LOOK_EVERY.min(self.every);
         loop {
-            tokio::select! {
-                checked = self.check(&mut memory) => if let Err(error) = checked {
+            match shutdown
+                .unless_hard(Box::pin(self.check(&mut memory, &shutdown)))
+                .await
+            {
+                None => return,
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
                     tracing::warn!(shard = self.shard, %error, "the open requests cannot be checked yet");
-                },
-                () = shutdown.softly() => return,
+                }
             }
             if !shutdown.pause(every).await {
                 return;
@@ -109,7 +113,7 @@ impl Reconciler {
         }
     }
 
-    async fn check(&self, memory: &mut Memory) -> Result<(), nats::Error> {
+    async fn check(&self, memory: &mut Memory, shutdown: &Shutdown) -> Result<(), nats::Error> {
         let Some(holder) = self.connection.holder(self.shard).await? else {
             return self.restore_consumer(memory).await;
         };
@@ -126,7 +130,7 @@ impl Reconciler {
             return Ok(());
         }
         memory.due = Some(now + self.every);
-        let undone = self.round(&holder, lost, memory).await?;
+        let undone = self.round((&holder, lost), memory, shutdown).await?;
         if undone == 0 {
             (memory.whole, memory.undone) = (state, 0);
         } else if lost {
@@ -149,16 +153,16 @@ impl Reconciler {
     /// could not be put back.
     async fn round(
         &self,
-        holder: &Holder,
-        lost: bool,
+        (holder, lost): (&Holder, bool),
         memory: &mut Memory,
+        shutdown: &Shutdown,
     ) -> Result<usize, nats::Error> {
         let (open, begun) = (&self.context.open, Instant::now());
         self.catch_up(holder.delivered, memory).await?;
         if lost {
             open.doubt_all(self.shard);
         }
-        if open.which(self.shard, |_, _| true).is_empty() {
+        if open.is_empty(self.shard) {
             return Ok(0);
         }
         let shards = self.context.log.shards();
@@ -177,7 +181,12 @@ impl Reconciler {
             .begin(format!("filling-{}", self.shard), None)
             .await?;
         let again = mark.lost > 0;
-        let looked = self.look_closely(doubtful, holder, again).await;
+        let left = doubtful.len();
+        let looked = tokio::select! {
+            looked = self.look_closely(doubtful, holder, again) => looked,
+            () = shutdown.softly() => Ok((0, left)),
+        };
+        // A mark that stays says that this process ended by one of these requests.
         self.suspects.end(mark).await;
         let (put_back, undone) = looked?;
         if put_back > 0 {

@@ -9,6 +9,9 @@ use crate::error::Error;
 use crate::fetch::FetchError;
 use crate::memory_budget::KEPT_MAX_BYTES;
 
+/// From this many bytes of documents on, no further turn waits for hosts with its document.
+const WAITING_MAX_BYTES: usize = 2 * KEPT_MAX_BYTES;
+
 /// How many fetches of a request are under way at once.
 const AT_ONCE: usize = 8;
 
@@ -51,8 +54,11 @@ pub async fn capture(
             format!("the document refers to more than HREF_MAX_COUNT, {limit}, others"),
         ));
     }
-    if context.kept.bytes() > KEPT_MAX_BYTES && context.outside.turns() > 0 {
-        return Err(Error::Later("too many documents wait for hosts".into()));
+    // Idle documents stay within their budget, so the rest is that of turns under way.
+    if context.kept.bytes() > WAITING_MAX_BYTES && context.outside.turns() > 0 {
+        return Err(Error::Later(format!(
+            "the documents in memory have over {WAITING_MAX_BYTES} bytes while others wait for hosts"
+        )));
     }
     let (fetched, failed) = {
         // Hosts may be slow. Other requests get the place of this one meanwhile.

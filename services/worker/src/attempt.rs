@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::document::{Limits, check_result};
 use domain::request::{self, Fault, Next, Outcome, Payload};
 use jiff::Timestamp;
-use nats::{Error, TaskMessage};
+use nats::{EncodedReport, Error, TaskMessage};
 use runtime::caught;
 use tokio_util::sync::CancellationToken;
 
@@ -105,7 +105,7 @@ async fn answer_message(context: &WorkerContext, given: &Given<'_>, answer: Answ
         context.quarantine.done(&what);
     }
     if answer != Answer::Leave && !lease.may_answer() {
-        tracing::warn!(task = %task.id, ?answer, "the lease was lost, so the message is not answered");
+        tracing::warn!(task = %task.id, ?answer, "the lease was lost or the broker is away, so the message is not answered");
         return;
     }
     let answered = match answer {
@@ -262,11 +262,8 @@ pub async fn report(
     outcome: Outcome,
 ) -> Result<(), Error> {
     let Given { task, lease, .. } = given;
-    let (request, again) = (task.id.request, task.sent_again);
-    persist(context, lease, || {
-        context.reports.outcome(request, outcome.clone(), again)
-    })
-    .await
+    let report = EncodedReport::of_outcome(task.id.request, outcome, task.sent_again)?;
+    persist(context, lease, || context.reports.send(&report)).await
 }
 
 async fn fail(

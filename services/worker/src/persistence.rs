@@ -34,7 +34,9 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(
     step: impl Fn() -> F,
 ) -> Result<T, Error> {
     let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
-    tracing::warn!(%error, "the broker cannot take the outcome of an attempt yet");
+    if may_pass(&error) {
+        tracing::warn!(%error, "the broker cannot do a step of an attempt; the worker tries again while it holds the task");
+    }
     while may_pass(&error) && lease.is_held() && begun.elapsed() < context.broker_patience {
         tokio::time::sleep(pause).await;
         error = match step().await {

@@ -15,12 +15,10 @@ const TASKS: usize = 10;
 const PROGRESS: usize = 250;
 
 /// Short leases, so that the tasks of a killed process are redelivered soon.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 3] = [
     ("ACK_WAIT_MS", "2000"),
     ("TASK_LEASE_MS", "2000"),
     ("TAKEOVER_AFTER_MS", "1000"),
-    // Killed workers use up attempts, and giving up is not under test here.
-    ("MAX_TASK_ATTEMPTS", "20"),
 ];
 
 async fn start(role: &str, world: &World, valuer: &Valuer) -> Program {

@@ -91,6 +91,11 @@ impl Problem {
         self.with("requestId", json!(request))
     }
 
+    /// Whether the same call may succeed later.
+    pub fn is_unavailable(&self) -> bool {
+        self.0.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// Whether the error says that stored data cannot be read.
     pub fn is_unreadable(&self) -> bool {
         self.0

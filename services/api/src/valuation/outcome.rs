@@ -68,14 +68,20 @@ pub async fn outcome(
     let ended = end(api, id, taken, waiter);
     let (end, sequence) = tokio::select! {
         ended = tokio::time::timeout(limit, ended) => match ended {
-            Ok(ended) => ended?,
+            Ok(Ok(ended)) => ended,
+            // The submission is stored. A 503 would have its caller submit it again.
+            Ok(Err(problem)) if problem.is_unavailable() => return Ok(pending(id, taken)),
+            Ok(Err(problem)) => return Err(problem.of(id)),
             Err(_) => return Ok(pending(id, taken)),
         },
         () = api.shutdown.softly() => return Ok(pending(id, taken)),
     };
     api.operations.seen().note(id, sequence);
     let answer = match end {
-        End::Response(payload) => response(api, id, &payload, kind).await?,
+        End::Response(payload) => match response(api, id, &payload, kind).await {
+            Err(problem) if problem.is_unavailable() => return Ok(pending(id, taken)),
+            answered => answered.map_err(|problem| problem.of(id))?,
+        },
         End::Failed(failure) => {
             failed(StatusCode::INTERNAL_SERVER_ERROR, id, &failure).into_response()
         }

@@ -112,8 +112,8 @@ impl Api {
                 return false;
             }
         };
+        self.checked.insert(request, Instant::now());
         if last == view.seq {
-            self.checked.insert(request, Instant::now());
             return false;
         }
         // A stopped view stands still for a reason that a reader cannot cure.

@@ -1,5 +1,6 @@
 use std::borrow::Borrow;
 
+use domain::access::Subject;
 use domain::request::{
     Event, Failed, GroupIndex, GroupStarted, Next, Received, Recorded, Redriven, RequestId,
     Sequence,
@@ -69,9 +70,15 @@ fn begun(request: RequestId, seq: Sequence, at: Timestamp, received: &Received) 
         group_count: u32::try_from(received.groups.len()).unwrap_or(u32::MAX),
         groups: received.groups.iter().map(waiting).collect(),
         metadata: received.metadata.clone(),
+        submitter: told_apart(&received.submitter),
         idempotency_key: received.idempotency_key.clone(),
         ..View::new(request, seq, at)
     }
+}
+
+/// The name of a submitter, unless it is that of everybody.
+fn told_apart(submitter: &str) -> Option<String> {
+    (submitter != Subject::ANONYMOUS).then(|| submitter.to_owned())
 }
 
 fn apply(view: &mut View, seq: Sequence, at: Timestamp, event: &Event) {

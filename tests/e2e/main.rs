@@ -3,6 +3,7 @@
 
 mod aside;
 mod bad_input;
+mod callers;
 mod cancel;
 mod connections;
 mod contained;
@@ -22,6 +23,7 @@ mod life;
 mod listing;
 mod overload;
 mod own_servers;
+mod pages;
 mod poison;
 mod problems;
 mod queues;
@@ -98,7 +100,9 @@ async fn nothing_is_stuck(world: &World) {
 
 /// Posts JSON.
 async fn post(client: &Client, path: &str, body: &Value) -> Answer {
-    let call = client.call(Method::POST, path).body(body.to_string());
+    let call = client.call(Method::POST, path);
+    let call = call.header("content-type", "application/json");
+    let call = call.body(body.to_string());
     client
         .send(call.header("content-type", "application/json"))
         .await

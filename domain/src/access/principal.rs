@@ -6,8 +6,6 @@ use super::{Grant, Role, Roles, Tenant};
 
 /// The longest name of a subject, in bytes.
 const SUBJECT_MAX_BYTES: usize = 255;
-/// The subject of callers whom nobody tells apart.
-const ANONYMOUS: &str = "anonymous";
 
 /// The name of a person or a program that calls: what the log records as `submitter` and `by`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,10 +17,13 @@ pub struct Subject(Box<str>);
 pub struct InvalidSubject;
 
 impl Subject {
+    /// The name of callers whom nobody tells apart. No credential has it.
+    pub const ANONYMOUS: &str = "anonymous";
+
     /// The subject of callers whom nobody tells apart.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self(ANONYMOUS.into())
+        Self(Self::ANONYMOUS.into())
     }
 
     /// The name.

@@ -214,6 +214,7 @@ async fn the_failure_of_a_request_goes_when_it_is_redriven() {
     assert!(there().await);
     commits.push(vec![Event::Redriven(Redriven {
         by: "tests".into(),
+        on_behalf_of: None,
         reason: "tests".into(),
         run: Run::new(1),
         group: None,

@@ -51,6 +51,7 @@ fn succeeded(response: Payload) -> Event {
 fn cancelled() -> Event {
     Event::Cancelled(Cancelled {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "wrong date".into(),
     })
 }
@@ -58,6 +59,7 @@ fn cancelled() -> Event {
 fn redriven() -> Event {
     Event::Redriven(Redriven {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "again".into(),
         run: Run::new(1),
         group: Some(GroupIndex::FIRST),

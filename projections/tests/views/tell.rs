@@ -90,6 +90,7 @@ fn failed() -> Event {
 fn redriven(group: Option<u32>) -> Event {
     Event::Redriven(Redriven {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "again".into(),
         run: Run::new(1),
         group: group.map(GroupIndex::new),
@@ -172,6 +173,7 @@ fn a_late_outcome_counts_and_leaves_the_end_as_it_was() {
 fn a_cancelled_request_has_no_failure_and_no_response() {
     let cancelled = Event::Cancelled(Cancelled {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "wrong date".into(),
     });
     let view = told([begun(), started(), cancelled]);

@@ -1,6 +1,7 @@
 //! The HTTP API: it accepts documents and serves the state of their requests.
 
 mod admission;
+pub mod auth;
 mod dead_letters;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -22,6 +23,7 @@ use runtime::{ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, W
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
+pub use auth::{Auth, Details, guarded};
 pub use router::{openapi, router};
 pub use state::Api;
 
@@ -93,6 +95,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(LISTEN_BACKLOG)
 }
 
+#[allow(clippy::too_many_arguments)] // Each is a part of the process that starts the role.
 /// Serves until shutdown. Then lets the waiting callers have their answers.
 pub async fn run(
     connection: Connection,
@@ -101,6 +104,7 @@ pub async fn run(
     in_process: InProcess,
     listener: TcpListener,
     config: Config<'_>,
+    auth: Arc<Auth>,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let api = Arc::new(Api::new(
@@ -117,7 +121,7 @@ pub async fn run(
     beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { watching.admission.watch(&watching.connection, &until).await });
-    http::serve::serve(listener, router(api), config.api.into(), &shutdown).await;
+    http::serve::serve(listener, router(api, auth), config.api.into(), &shutdown).await;
     beside.shutdown().await;
     Ok(())
 }

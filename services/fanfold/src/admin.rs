@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use api::auth::{Auth, Details, gated, guarded};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use domain::access::Action;
 use nats::Connection;
 use operations::{Readiness, StuckWatch, readiness};
 use projections::Store;
@@ -31,6 +33,7 @@ pub struct Admin {
     store: Option<Store>,
     watch: StuckWatch,
     shards: u8,
+    auth: Arc<Auth>,
     shutdown: Shutdown,
 }
 
@@ -40,6 +43,7 @@ impl Admin {
         connection: Connection,
         store: Option<Store>,
         settings: &Settings,
+        auth: Arc<Auth>,
         shutdown: &Shutdown,
     ) -> Self {
         Self {
@@ -52,6 +56,7 @@ impl Admin {
             shards: settings.deployment.shards,
             connection,
             store,
+            auth,
             shutdown: shutdown.clone(),
         }
     }
@@ -82,12 +87,13 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
 
 /// Serves until the process is asked to end.
 pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
-    let shutdown = admin.shutdown.clone();
+    let (shutdown, auth) = (admin.shutdown.clone(), admin.auth.clone());
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", gated(Action::Administer, get(metrics)))
         .with_state(Arc::new(admin));
+    let router = guarded(router, auth);
     axum::serve(listener, router)
         .with_graceful_shutdown(async move { shutdown.softly().await })
         .await
@@ -95,7 +101,7 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
 }
 
 /// Reports whether this role is ready: its dependencies answer, and it has no stopped view.
-async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Response {
     let store = admin.store.as_ref();
     let found = Readiness::look(&admin.connection, store, admin.shards).await;
     let status = if admin.shutdown.is_soft() {
@@ -112,11 +118,15 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
+    if !details {
+        return (code, Json(json!({ "status": status }))).into_response();
+    }
     let body = json!({
         "status": status,
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
         "stoppedViews": found.stopped_views,
+        "unsafeSettings": admin.auth.unsafe_settings(),
         "oldestUnprojectedSeconds": found.oldest_unprojected.map(|age| age.as_secs()),
     });
     (code, Json(body)).into_response()

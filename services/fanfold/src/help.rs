@@ -32,7 +32,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Documents", &["document"]),
     (
         "Configure",
-        &["config", "deployment", "completions", "help"],
+        &["config", "deployment", "keys", "completions", "help"],
     ),
 ];
 

@@ -25,9 +25,9 @@ pub use logs::start_logs;
 pub use poison::strike;
 pub use pool::{Cost, Pool, Unfinished};
 pub use settings::{
-    ApiConfig, Aws, ConnectionsConfig, Definition, Deployment, Facts, LOG_OUTLIVES, LogFormat,
-    Part, ProcessConfig, ReferencesConfig, Settings, SettingsError, Source, TASK_TYPES,
-    WebhooksConfig, WorkerConfig, Wrong, changed_facts,
+    ApiConfig, AuthMode, Aws, CallersConfig, ConnectionsConfig, Definition, Deployment, Facts,
+    LOG_OUTLIVES, LogFormat, Part, ProcessConfig, ReferencesConfig, Settings, SettingsError,
+    Source, TASK_TYPES, WebhooksConfig, WorkerConfig, Wrong, changed_facts,
 };
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};

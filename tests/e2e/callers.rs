@@ -350,7 +350,7 @@ impl Issuer {
         let router = Router::new()
             .route(
                 "/.well-known/openid-configuration",
-                get(async || Json(about)),
+                get(async move || Json(about)),
             )
             .route("/keys", get(keys));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

@@ -109,6 +109,7 @@ fn a_received_request_shows_its_groups_as_the_document_has_them() {
     assert_eq!(view.groups[0].status, GroupStatus::Waiting);
     assert_eq!(view.metadata["x-desk"], "rates");
     assert_eq!(view.idempotency_key.as_deref(), Some("k1"));
+    assert_eq!(view.submitter.as_deref(), Some("ada"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub enum KeysCommand {
 /// The subcommands on keys.
 #[derive(Subcommand)]
 pub enum Keys {
-    /// Make a key, print it once, and add its line to AUTH_KEYS_FILE where that is set
+    /// Make a key, print it once, and add its line to the keys file where one is set
     #[command(
         after_help = "Example:\n  fanfold keys new --subject desk-rates --grant default:submit \
                             --expires 90d"
@@ -41,9 +41,9 @@ pub enum Keys {
         #[arg(long)]
         certificate: bool,
     },
-    /// List the keys of AUTH_KEYS_FILE
+    /// List the keys of the keys file
     List,
-    /// Revoke a key of AUTH_KEYS_FILE; a running API sees it within a second
+    /// Revoke a key of the keys file; a running API sees it within a second
     Revoke {
         /// The id of the key
         id: String,
@@ -73,7 +73,7 @@ pub fn run(command: &KeysCommand, settings: &Settings) -> anyhow::Result<ExitCod
                 grants: grants.clone(),
                 expires: expires.as_deref().map(expiry).transpose()?,
             };
-            add(path.as_deref(), line, (!certificate).then_some(&made.key))
+            add(path.as_deref(), &line, (!certificate).then_some(&made.key))
         }
         Keys::List => list(&named(path)?),
         Keys::Revoke { id } => revoke(&named(path)?, id),
@@ -95,10 +95,10 @@ fn expiry(text: &str) -> anyhow::Result<Timestamp> {
     Ok(now.checked_add(ahead)?)
 }
 
-fn add(path: Option<&Path>, line: Line, key: Option<&String>) -> anyhow::Result<ExitCode> {
+fn add(path: Option<&Path>, line: &Line, key: Option<&String>) -> anyhow::Result<ExitCode> {
     // Read back what was written, so that no line is made that the API refuses.
-    let line: Line = line.to_string().parse().map_err(anyhow::Error::msg)?;
     let shown = line.to_string();
+    let line: Line = shown.parse().map_err(anyhow::Error::msg)?;
     if let Some(path) = path {
         let mut file = if path.exists() {
             KeyFile::read(path)?

@@ -52,6 +52,7 @@ impl Client {
     }
 
     /// A client of the same address that proves who it is with a key or a token.
+    #[must_use]
     pub fn with_credential(&self, credential: &str) -> Self {
         let mut value: HeaderValue = format!("Bearer {credential}").parse().unwrap();
         value.set_sensitive(true);

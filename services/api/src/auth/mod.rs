@@ -48,7 +48,7 @@ enum Way {
     /// Callers prove who they are.
     Proven {
         keys: Option<Keys>,
-        tokens: Option<Tokens>,
+        tokens: Option<Box<Tokens>>,
     },
 }
 
@@ -59,7 +59,7 @@ impl Auth {
         let way = if config.is_on() {
             Way::Proven {
                 keys: config.has_keys().then(|| Keys::open(config)).transpose()?,
-                tokens: config.has_issuer().then(|| Tokens::new(config)),
+                tokens: config.has_issuer().then(|| Box::new(Tokens::new(config))),
             }
         } else {
             Way::Open(Arc::new(Principal::admin(Subject::anonymous())))

@@ -39,7 +39,9 @@ fn auth(lines: Vec<Line>) -> (tempfile::TempDir, Auth) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
     let mut file = KeyFile::default();
-    lines.into_iter().for_each(|line| file.add(line));
+    for line in lines {
+        file.add(line);
+    }
     file.write(&path).unwrap();
     let config = config(&[("AUTH_KEYS_FILE", path.to_str().unwrap())]);
     (folder, Auth::new(&config, Vec::new()).unwrap())

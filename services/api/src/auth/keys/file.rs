@@ -180,7 +180,8 @@ impl NewKey {
         let (mut id, mut secret) = ([0; ID_BYTES], [0; SECRET_BYTES]);
         random.fill(&mut id).map_err(|_| KeysError::Random)?;
         random.fill(&mut secret).map_err(|_| KeysError::Random)?;
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = u64::from_be_bytes([0, 0, 0, id[0], id[1], id[2], id[3], id[4]]);
+        let id = format!("{id:010x}");
         let secret = base64url(&secret);
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());

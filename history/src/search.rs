@@ -154,6 +154,7 @@ impl Found {
                 self.status = Status::Cancelled;
                 self.cause = Some(Cause::Cancelled {
                     by: e.by,
+                    on_behalf_of: e.on_behalf_of,
                     reason: e.reason,
                 });
             }

@@ -85,8 +85,10 @@ pub enum Cause {
     Failed(FailureSummary),
     /// Somebody cancelled the request.
     Cancelled {
-        /// The person.
+        /// The caller.
         by: String,
+        /// The person for whom that caller said it acted.
+        on_behalf_of: Option<String>,
         /// The reason.
         reason: String,
     },
@@ -168,11 +170,15 @@ impl Story {
 
     fn cancelled(&self) -> Cause {
         let said = self.events().filter_map(|recorded| match recorded.event {
-            Event::Cancelled(cancelled) => Some((cancelled.by, cancelled.reason)),
+            Event::Cancelled(cancelled) => Some(cancelled),
             _ => None,
         });
-        let (by, reason) = said.last().unwrap_or_default();
-        Cause::Cancelled { by, reason }
+        let last = said.last();
+        Cause::Cancelled {
+            by: last.as_ref().map_or_else(String::new, |e| e.by.clone()),
+            on_behalf_of: last.as_ref().and_then(|e| e.on_behalf_of.clone()),
+            reason: last.map_or_else(String::new, |e| e.reason),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ pub use holder::Holder;
 pub use inspect::{Extent, Position, Queued, TASKS_LOOKED_AT};
 pub use log::Log;
 pub use log_reader::LogReader;
-pub use operations::Operation;
+pub use operations::{ByWhom, Operation};
 pub use outline::{Does, Outline};
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,

@@ -9,6 +9,7 @@
 mod cancel;
 mod dead_letters;
 mod fork;
+mod operator;
 pub mod readiness;
 pub mod rebuild;
 mod redrive;
@@ -25,6 +26,7 @@ use runtime::{Deployment, Documents};
 
 pub use dead_letters::{Answer, Change, Changed};
 pub use fork::{ForkError, ForkPlan};
+pub use operator::{NotAllowed, operator, permit};
 pub use readiness::Readiness;
 pub use seen::Seen;
 pub use stuck::{STUCK_AFTER, StuckWatch};

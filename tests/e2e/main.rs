@@ -5,6 +5,7 @@ mod aside;
 mod attempts;
 mod backlog;
 mod bad_input;
+mod callers;
 mod cancel;
 mod clock;
 mod connections;
@@ -28,6 +29,7 @@ mod life;
 mod listing;
 mod overload;
 mod own_servers;
+mod pages;
 mod poison;
 mod problems;
 mod projector;
@@ -121,7 +123,9 @@ async fn nothing_is_stuck(world: &World) {
 
 /// Posts JSON.
 async fn post(client: &Client, path: &str, body: &Value) -> Answer {
-    let call = client.call(Method::POST, path).body(body.to_string());
+    let call = client.call(Method::POST, path);
+    let call = call.header("content-type", "application/json");
+    let call = call.body(body.to_string());
     client
         .send(call.header("content-type", "application/json"))
         .await

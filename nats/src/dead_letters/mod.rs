@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::error::Refusal;
 use crate::topology::DEAD_LETTERS;
-use crate::{Connection, Delivery, Error, Operation, Payloads, packed, subject};
+use crate::{ByWhom, Connection, Delivery, Error, Operation, Payloads, packed, subject};
 pub(crate) use aside::Unsent;
 pub use letter::{DeadLetter, Kept, Letter, Summary, Unread};
 pub(crate) use page::id_of;
@@ -141,20 +141,21 @@ impl DeadLetters {
 
     /// Discards a dead letter, and returns whether it was there. The operation is on record before
     /// the letter is gone, so a letter that is missing without a record was lost.
-    pub async fn discard(&self, id: &str, by: &str, reason: &str) -> Result<bool, Error> {
+    pub async fn discard(&self, id: &str, whom: &ByWhom<'_>) -> Result<bool, Error> {
         if self.get(id).await?.is_none() {
             return Ok(false);
         }
-        self.record(DISCARDED, id, by, reason).await?;
+        self.record(DISCARDED, id, whom).await?;
         self.take_away(id).await
     }
 
-    async fn record(&self, done: &str, id: &str, by: &str, reason: &str) -> Result<(), Error> {
+    async fn record(&self, done: &str, id: &str, whom: &ByWhom<'_>) -> Result<(), Error> {
         let operation = Operation {
             name: done.to_owned(),
             to: Some(id.to_owned()),
-            by: by.to_owned(),
-            reason: reason.to_owned(),
+            by: whom.by.to_owned(),
+            on_behalf_of: whom.on_behalf_of.map(str::to_owned),
+            reason: whom.reason.to_owned(),
             at: Timestamp::now(),
             details: serde_json::Value::Null,
         };
@@ -176,8 +177,7 @@ impl DeadLetters {
         &self,
         id: &str,
         unread: &Unread,
-        by: &str,
-        reason: &str,
+        whom: &ByWhom<'_>,
     ) -> Result<bool, Error> {
         if !unread.can_be_put_back() {
             return Ok(false);
@@ -191,7 +191,7 @@ impl DeadLetters {
         }
         let body = unread.body.clone().into();
         self.publish(&unread.subject, headers, body, None).await?;
-        self.record(PUT_BACK, id, by, reason).await?;
+        self.record(PUT_BACK, id, whom).await?;
         self.take_away(id).await?;
         Ok(true)
     }

@@ -116,6 +116,7 @@ async fn an_event_that_the_feed_never_accepts_becomes_a_dead_letter_and_the_othe
     jetstream.update_stream(config).await.unwrap();
     let large = Event::Cancelled(Cancelled {
         by: "tests".into(),
+        on_behalf_of: None,
         reason: "r".repeat(3_000),
     });
     let mut all = events(1, 101);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use operations::Readiness;
@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::auth::{Auth, Details};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::state::Api;
 
@@ -30,6 +31,9 @@ pub struct Health {
     /// yet; 0 where none waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_unprojected_seconds: Option<u64>,
+    /// What the settings allow though it is unsafe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsafe_settings: Option<Vec<String>>,
 }
 
 /// Alive: this process answers.
@@ -43,6 +47,7 @@ pub async fn alive() -> Json<Health> {
         dependencies: None,
         stopped_views: None,
         oldest_unprojected_seconds: None,
+        unsafe_settings: None,
     })
 }
 
@@ -55,7 +60,11 @@ pub async fn alive() -> Json<Health> {
         (status = 503, description = "Something does not, or this process is stopping", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub async fn ready(State(api): State<Arc<Api>>) -> Response {
+pub async fn ready(
+    State(api): State<Arc<Api>>,
+    Details(details): Details,
+    Extension(auth): Extension<Arc<Auth>>,
+) -> Response {
     let shards = api.log.shards();
     let found = Readiness::look(&api.connection, Some(&api.store), shards).await;
     let stopping = api.shutdown.is_soft();
@@ -81,9 +90,12 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
             } else {
                 "ready"
             },
-            dependencies: Some(dependencies),
-            stopped_views: Some(json!(stopped)),
-            oldest_unprojected_seconds: unprojected,
+            dependencies: details.then_some(dependencies),
+            stopped_views: details.then(|| json!(stopped)),
+            oldest_unprojected_seconds: unprojected.filter(|_| details),
+            unsafe_settings: details
+                .then(|| auth.unsafe_settings().to_vec())
+                .filter(|list| !list.is_empty()),
         };
         return Json(body).into_response();
     }
@@ -92,8 +104,12 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
     } else {
         ("unavailable", "a dependency does not answer")
     };
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, status, message)
-        .with("status", json!(status))
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, status, message);
+    let problem = problem.with("status", json!(status));
+    if !details {
+        return problem.into_response();
+    }
+    problem
         .with("dependencies", json!(dependencies))
         .with("stoppedViews", json!(stopped))
         .with("oldestUnprojectedSeconds", json!(unprojected))

@@ -1,6 +1,7 @@
 //! The HTTP API: it accepts documents and serves the state of their requests.
 
 mod admission;
+pub mod auth;
 mod dead_letters;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -25,6 +26,7 @@ use runtime::{ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, W
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
+pub use auth::{Auth, Details, guarded};
 pub use http::tls::PeerNames;
 pub use router::{openapi, router};
 
@@ -117,6 +119,7 @@ pub async fn serve(
     Ok(())
 }
 
+#[allow(clippy::too_many_arguments)] // Each is a part of the process that starts the role.
 /// Serves until shutdown. Then lets the waiting callers have their answers.
 pub async fn run(
     connection: Connection,
@@ -125,6 +128,7 @@ pub async fn run(
     in_process: InProcess,
     listener: TcpListener,
     config: Config<'_>,
+    auth: Arc<Auth>,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let tls = Tls::of(config.api).map_err(Error::Tls)?;
@@ -145,7 +149,7 @@ pub async fn run(
     let (looking, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { looking.storage.watch(&looking.connection, &until).await });
     let limits = config.api.into();
-    http::serve::serve(listener, router(api), limits, tls, &shutdown).await;
+    http::serve::serve(listener, router(api, auth), limits, tls, &shutdown).await;
     beside.shutdown().await;
     Ok(())
 }

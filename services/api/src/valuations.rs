@@ -14,6 +14,7 @@ use projections::{Placed, View};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::Admitted;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{self, Parameters, Since};
 use crate::state::Api;
@@ -81,6 +82,9 @@ struct Listed {
     current_group: Option<GroupIndex>,
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
+    /// Who submitted it, where callers are told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submitter: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     completed_at: Option<Timestamp>,
     failed_tasks: u64,
@@ -97,6 +101,7 @@ impl From<View> for Listed {
             group_count: view.group_count,
             current_group: view.current_group,
             received_at: view.received_at,
+            submitter: view.submitter,
             completed_at: view.completed_at,
             failed_tasks: view.failed_tasks,
             metadata: view.metadata,
@@ -193,6 +198,7 @@ pub(crate) fn cursor(place: Placed) -> String {
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
+    reader: Admitted,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Response, Problem> {
     let limit = match query.limit {
@@ -206,6 +212,7 @@ pub async fn list(
     let index = RequestIndex::read(&api).await?;
     let mut found = Vec::new();
     let (mut looked_at, mut metadata_bytes) = (0, 0);
+    let sees = |view: &View| reader.may_see(view.submitter.as_deref());
     let is_full = |found: &[Listed], metadata_bytes: usize| {
         found.len() == limit || metadata_bytes >= METADATA_MAX_BYTES
     };
@@ -216,7 +223,7 @@ pub async fn list(
         for (place, view) in chunk.iter().zip(views) {
             looked_at += 1;
             below = Some(*place);
-            if let Some(view) = view.filter(|view| query.fits(view)) {
+            if let Some(view) = view.filter(|view| sees(view) && query.fits(view)) {
                 metadata_bytes += metadata_of(&view);
                 found.push(Listed::from(view));
             }

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use api::auth::{Auth, Details, gated, guarded};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use domain::access::Action;
 use nats::Connection;
 use operations::{Readiness, StuckWatch, readiness};
 use projections::Store;
@@ -33,6 +35,7 @@ pub struct Admin {
     shards: u8,
     /// The TLS and the limits of the API, which hold for this listener too.
     config: ApiConfig,
+    auth: Arc<Auth>,
     shutdown: Shutdown,
 }
 
@@ -42,6 +45,7 @@ impl Admin {
         connection: Connection,
         store: Option<Store>,
         settings: &Settings,
+        auth: Arc<Auth>,
         shutdown: &Shutdown,
     ) -> Self {
         Self {
@@ -55,6 +59,7 @@ impl Admin {
             connection,
             store,
             config: settings.api.clone(),
+            auth,
             shutdown: shutdown.clone(),
         }
     }
@@ -86,11 +91,13 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
 /// Serves until the process is asked to end.
 pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
     let (shutdown, config) = (admin.shutdown.clone(), admin.config.clone());
+    let auth = admin.auth.clone();
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", gated(Action::Administer, get(metrics)))
         .with_state(Arc::new(admin));
+    let router = guarded(router, auth);
     api::serve(listener, router, &config, &shutdown)
         .await
         .context("the admin listener failed")
@@ -98,7 +105,7 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
 
 /// Reports whether this role is ready: its dependencies answer, and it has no stopped view. Without
 /// Redis it is degraded, and ready: the feed and the log go on.
-async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Response {
     let store = admin.store.as_ref();
     let found = Readiness::look(&admin.connection, store, admin.shards).await;
     let status = if admin.shutdown.is_soft() {
@@ -117,11 +124,15 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
+    if !details {
+        return (code, Json(json!({ "status": status }))).into_response();
+    }
     let body = json!({
         "status": status,
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
         "stoppedViews": found.stopped_views,
+        "unsafeSettings": admin.auth.unsafe_settings(),
         "oldestUnprojectedSeconds": found.oldest_unprojected.map(|age| age.as_secs()),
     });
     (code, Json(body)).into_response()

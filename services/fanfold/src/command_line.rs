@@ -13,6 +13,7 @@ use runtime::{Secrecy, Settings, SettingsError};
 use crate::deployment::DeploymentCommand;
 use crate::document::DocumentCommand;
 use crate::help;
+use crate::keys::KeysCommand;
 use crate::operate::OperateCommand;
 
 /// The parsed command line.
@@ -29,6 +30,7 @@ pub enum Command {
     Document(DocumentCommand),
     Replay(Box<ReplayCommand>),
     Completions(Shell),
+    Keys(KeysCommand),
     Operate(OperateCommand),
     /// Help on the command with this name.
     Help(Vec<String>),
@@ -144,6 +146,7 @@ pub fn definition() -> clap::Command {
         }
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
+    let app = KeysCommand::augment_subcommands(app);
     let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
@@ -185,6 +188,7 @@ pub fn parse() -> anyhow::Result<CommandLine> {
             Command::Completions(shell.unwrap_or(Shell::Bash))
         }
         (None, "deployment") => Command::Deployment(DeploymentCommand::from_arg_matches(&matches)?),
+        (None, "keys") => Command::Keys(KeysCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)
         }

@@ -48,7 +48,7 @@ pub struct SetArgs {
     /// Why; it is recorded
     #[arg(long)]
     reason: String,
-    /// Who is doing this [default: $USER]
+    /// The person for whom $USER is doing this
     #[arg(long)]
     by: Option<String>,
 }

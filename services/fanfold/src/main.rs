@@ -12,7 +12,9 @@ mod document;
 #[cfg(test)]
 mod documented;
 mod embedded;
+mod exposure;
 mod help;
+mod keys;
 mod operate;
 mod ready;
 mod rerun;
@@ -79,10 +81,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run() -> anyhow::Result<ExitCode> {
     keep_secrets()?;
     let CommandLine { command, settings } = command_line::parse()?;
-    let command = match command {
+    let role = match command {
         Command::Config => return config::print(settings),
         Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
+        Command::Keys(command) => return keys::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
         Command::Completions(shell) => {
@@ -96,6 +99,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Role(role) => role,
     };
     start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
+    exposure::check(role, &settings).map_err(|wrong| settings.wrong(wrong))?;
     // The largest result is a fact, and only the deployment knows it. The role checks it again.
     worker::check(&settings.task_types.clone().bounded(nats::STORED_MAX_BYTES))?;
     orchestrator::check(orchestrator::Config::of(&settings))
@@ -105,7 +109,7 @@ fn run() -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        up::run(command, settings, shutdown).await
+        up::run(role, settings, shutdown).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,12 @@
 //! The roles of one process.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nats::{Connection, Log, Queues, Topology};
+use api::Auth;
+use nats::{Connection, Log, Options, Queues, Topology};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
@@ -13,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::agreement::agree;
 use crate::command_line::Role;
+use crate::exposure::unsafe_settings;
 use crate::role_thread::RoleThread;
 
 /// How long roles may take to end by themselves after a hard shutdown, before they are dropped.
@@ -69,6 +72,15 @@ pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connect
     Ok((connection, settings))
 }
 
+/// How the listeners of this process tell callers apart. What is unsafe but allowed is said here.
+fn auth(role: Role, settings: &Settings) -> anyhow::Result<Arc<Auth>> {
+    let said = unsafe_settings(role, settings);
+    for what in &said {
+        tracing::warn!("unsafe but allowed: {what}");
+    }
+    Ok(Arc::new(Auth::new(&settings.callers, said)?))
+}
+
 /// Starts the roles of this process, each on its own threads and with its own connection to NATS.
 /// Only the API shares the log of the orchestrator, so that their concurrent commits go into one
 /// batch.
@@ -81,6 +93,7 @@ pub async fn start(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
     let mut roles = JoinSet::new();
+    let auth = auth(role, settings)?;
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
     let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
@@ -128,7 +141,12 @@ pub async fn start(
         let thread = threads.push_mut(thread(Role::Api)?);
         let mut part = thread.run(part(Role::Api)).await?;
         part.log = log.unwrap_or(part.log);
-        roles.spawn(thread.run(part.clone().flushed(part.api(in_process, listener))));
+        roles.spawn(
+            thread.run(
+                part.clone()
+                    .flushed(part.api(in_process, listener, auth.clone())),
+            ),
+        );
     }
     // The admin listener uses the connection of the last role, to check what the role works with.
     if let Some(listener) = listeners.admin {
@@ -137,17 +155,15 @@ pub async fn start(
         } else {
             None
         };
-        let admin = Admin::new(role, connection, store, settings, shutdown);
+        let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
         roles.spawn(admin::serve(listener, admin));
     }
-    if roles.is_empty() {
-        // An API without a listener has no other work.
-        let shutdown = shutdown.clone();
-        roles.spawn(async move {
-            shutdown.softly().await;
-            Ok(())
-        });
-    }
+    // An API without a listener has no other work than this.
+    let (watching, until) = (auth, shutdown.clone());
+    roles.spawn(async move {
+        watching.watch(&until).await;
+        Ok(())
+    });
     Ok(Running { roles, threads })
 }
 
@@ -237,6 +253,7 @@ impl Part {
         self,
         in_process: InProcess,
         listener: std::net::TcpListener,
+        auth: Arc<Auth>,
     ) -> anyhow::Result<()> {
         let store = views(&self.settings).await?;
         let ran = api::run(
@@ -246,6 +263,7 @@ impl Part {
             in_process,
             TcpListener::from_std(listener)?,
             api::Config::of(&self.settings),
+            auth,
             self.shutdown,
         );
         ran.await.context("api")

@@ -28,7 +28,9 @@ mod verify;
 mod why;
 mod words;
 
+use domain::access::Action;
 use history::execute::Executor;
+use operations::{operator, permit};
 use runtime::Settings;
 
 pub use command::{Replay, ReplayCommand};
@@ -58,6 +60,7 @@ pub async fn run(
     settings: &Settings,
     executor: &dyn Executor,
 ) -> Result<Finding, Error> {
+    permit(&operator(), Action::Inspect).map_err(|error| Error::Usage(error.to_string()))?;
     let ReplayCommand::Replay(command) = command;
     let adopted;
     let settings = if command.reads_log() {

@@ -50,7 +50,19 @@ pub fn cause(cause: &Cause, now: Timestamp) -> String {
             )
         }
         Cause::Failed(failure) => failed(failure),
-        Cause::Cancelled { by, reason } => format!("{by} cancelled it: {reason}"),
+        Cause::Cancelled {
+            by,
+            on_behalf_of,
+            reason,
+        } => format!("{} cancelled it: {reason}", whom(by, on_behalf_of.as_ref())),
+    }
+}
+
+/// A caller, with the person for whom it said it acted.
+fn whom(by: &str, on_behalf_of: Option<&String>) -> String {
+    match on_behalf_of {
+        Some(person) => format!("{by} on behalf of {person}"),
+        None => by.to_owned(),
     }
 }
 
@@ -154,10 +166,14 @@ fn event(event: &Event) -> String {
         Event::GroupTimedOut { group } | Event::GroupCompleted { group } => group.to_string(),
         Event::Succeeded(e) => format!("response of {} bytes", e.response.size()),
         Event::Failed(e) => format!("{}: {}", e.failure.code, short(&e.failure.message, 120)),
-        Event::Cancelled(e) => format!("by {}: {}", e.by, short(&e.reason, 120)),
+        Event::Cancelled(e) => format!(
+            "by {}: {}",
+            whom(&e.by, e.on_behalf_of.as_ref()),
+            short(&e.reason, 120)
+        ),
         Event::Redriven(e) => format!(
             "by {}: {} · {} run again",
-            e.by,
+            whom(&e.by, e.on_behalf_of.as_ref()),
             short(&e.reason, 100),
             count(e.tasks.len() as u64, "task")
         ),
@@ -165,7 +181,7 @@ fn event(event: &Event) -> String {
             "from {} at {} by {}: {}",
             e.from,
             e.sequence,
-            e.by,
+            whom(&e.by, e.on_behalf_of.as_ref()),
             short(&e.reason, 100)
         ),
         Event::TaskSucceeded(_) | Event::TaskFailed(_) => String::new(),

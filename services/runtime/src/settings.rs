@@ -2,7 +2,9 @@
 
 #[macro_use]
 mod declare;
+mod auth_mode;
 mod aws;
+mod callers;
 mod definition;
 mod error;
 mod facts;
@@ -23,6 +25,7 @@ use crate::task_types::TaskTypes;
 
 use layers::Layers;
 
+pub use auth_mode::AuthMode;
 pub use aws::Aws;
 pub use definition::{Definition, Part, Secrecy, Source};
 pub use error::{SettingsError, Wrong};
@@ -31,8 +34,8 @@ pub use log_format::LogFormat;
 pub use metadata_headers::MetadataHeaders;
 pub use secret::{MASK, credential, read as read_secret};
 pub use table::{
-    ApiConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig, Settings,
-    WebhooksConfig, WorkerConfig,
+    ApiConfig, CallersConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig,
+    Settings, WebhooksConfig, WorkerConfig,
 };
 
 /// How much longer than a request's timeout the log must live, so that the orchestrator can still
@@ -153,6 +156,7 @@ impl Settings {
             let reason = "it needs HTTP_TLS_CERT";
             return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
         }
+        self.callers.check().map_err(|wrong| self.wrong(wrong))?;
         if self.api.payload_max_bytes > nats::STORED_MAX_BYTES {
             return Err(self.wrong(Wrong::new("PAYLOAD_MAX_BYTES", too_many_bytes())));
         }

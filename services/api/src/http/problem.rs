@@ -11,6 +11,7 @@ use domain::request::{RequestId, Status};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::http::headers::{SANDBOX, safe};
 use crate::http::media;
 use crate::http::xml;
 use crate::storage;
@@ -18,6 +19,8 @@ use crate::storage;
 /// The XML namespace of problems.
 const NAMESPACE: &str = "urn:ietf:rfc:7807";
 
+/// The code for a request that does not exist.
+const UNKNOWN: &str = "unknown-request";
 /// The code for stored data that cannot be read.
 const UNREADABLE: &str = "history-unreadable";
 
@@ -98,10 +101,16 @@ impl Problem {
 
     /// Whether the error says that stored data cannot be read.
     pub fn is_unreadable(&self) -> bool {
-        self.0
-            .members
-            .get("code")
-            .is_some_and(|code| code == UNREADABLE)
+        self.has_code(UNREADABLE)
+    }
+
+    /// Whether the error says that there is no such request.
+    pub fn is_unknown(&self) -> bool {
+        self.has_code(UNKNOWN)
+    }
+
+    fn has_code(&self, code: &str) -> bool {
+        self.0.members.get("code").is_some_and(|own| own == code)
     }
 
     /// Adds one more member.
@@ -128,7 +137,7 @@ impl Problem {
     /// The error for a request that does not exist.
     pub fn unknown(request: RequestId) -> Self {
         let message = format!("there is no request {request}");
-        Self::new(StatusCode::NOT_FOUND, "unknown-request", message).of(request)
+        Self::new(StatusCode::NOT_FOUND, UNKNOWN, message).of(request)
     }
 
     /// The error for a request whose data has expired.
@@ -148,7 +157,7 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
+        safe(response)
     }
 
     /// Writes the answer as bytes, for input that the server refuses before it is a valid call. The
@@ -157,7 +166,8 @@ impl Problem {
         let (status, (kind, body)) = (self.0.status, self.body(false));
         let head = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
-             cache-control: no-store\r\nconnection: close\r\n\r\n",
+             cache-control: no-store\r\nx-content-type-options: nosniff\r\n\
+             content-security-policy: {SANDBOX}\r\nconnection: close\r\n\r\n",
             status.as_str(),
             status.canonical_reason().unwrap_or_default(),
             body.len()

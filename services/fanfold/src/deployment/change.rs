@@ -51,6 +51,7 @@ pub async fn set(
         name: "deployment-changed".into(),
         to: None,
         by: why.by().to_owned(),
+        on_behalf_of: why.on_behalf_of().map(str::to_owned),
         reason: why.reason().to_owned(),
         at: Timestamp::now(),
         details: json!({ "facts": details.collect::<Vec<_>>(), "updated": updated }),

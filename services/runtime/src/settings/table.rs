@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::auth_mode::AuthMode;
 use super::aws::Aws;
 use super::definition::{Definition, Part, Secrecy, canonical};
 use super::error::SettingsError;
@@ -93,6 +94,23 @@ settings! {
         event_streams_max: usize as Whole<usize> = "EVENT_STREAMS_MAX", "1000", "Number of event streams that may be open at once. Further callers get 503.";
         submissions_max: usize as Positive<Whole<usize>> = "SUBMISSIONS_MAX", "1000", "Number of submissions that may be on their way into the log at once. Further submissions get 503.";
         tasks_waiting_max: u64 as Whole<u64> = "TASKS_WAITING_MAX", "100000", "Number of tasks that may wait for workers. Above half of it, a growing share of submissions gets 503; above all of it, every submission does.";
+    }
+    /// Who may call, and how callers prove who they are.
+    callers: CallersConfig for Callers {
+        auth: AuthMode as AuthMode = "AUTH", "", "`none`: callers are not told apart, and each may do everything, also from other machines. Unset: as the next settings say; where none of them is set, the listeners are on loopback only.";
+        auth_keys_file: String as String = "AUTH_KEYS_FILE", "", "File with the keys of callers, one a line, as `fanfold keys new` prints them. It is read again when it changes.";
+        auth_issuer: String as String = "AUTH_ISSUER", "", "URL of the issuer whose JWTs prove who a caller is. Needs `AUTH_AUDIENCE`.";
+        auth_jwks_url: String as String = "AUTH_JWKS_URL", "", "URL of the issuer's keys. Unset: where the issuer's `/.well-known/openid-configuration` says.";
+        auth_audience: String as String = "AUTH_AUDIENCE", "", "Audience that a JWT must name.";
+        auth_grants_claim: String as String = "AUTH_GRANTS_CLAIM", "permissions", "Claim of a JWT that lists the caller's roles, each as `tenant:role`.";
+        allowed_hosts: String as String = "ALLOWED_HOSTS", "", "Names of this server that a browser may have in its address line, separated by commas. Names of loopback are always among them.";
+    }
+    limits {
+        auth_keys_check: Duration as Positive<Millis> = "AUTH_KEYS_CHECK_MS", "1s", "How often the API looks whether `AUTH_KEYS_FILE` has changed.";
+        auth_tokens_max: usize as Positive<Whole<usize>> = "AUTH_TOKENS_MAX", "10000", "Number of verified JWTs that are remembered until they expire.";
+        auth_jwks_refresh: Duration as Positive<Millis> = "AUTH_JWKS_REFRESH_MS", "5m", "How often the issuer's keys are fetched again.";
+        auth_jwks_pause: Duration as Positive<Millis> = "AUTH_JWKS_PAUSE_MS", "10s", "Least time between two fetches of the issuer's keys, also where a JWT names an unknown key.";
+        auth_jwks_timeout: Duration as Positive<Millis> = "AUTH_JWKS_TIMEOUT_MS", "5s", "How long a fetch of the issuer's keys may take, and how long a call waits for it.";
     }
     /// The configuration of the worker.
     worker: WorkerConfig for Worker {

@@ -38,6 +38,7 @@ mod readme;
 mod recipes;
 mod reconciler;
 mod redrive;
+mod remote;
 mod replay;
 mod replicas;
 mod resources;
@@ -126,10 +127,7 @@ async fn nothing_is_stuck(world: &World) {
 async fn post(client: &Client, path: &str, body: &Value) -> Answer {
     let call = client.call(Method::POST, path);
     let call = call.header("content-type", "application/json");
-    let call = call.body(body.to_string());
-    client
-        .send(call.header("content-type", "application/json"))
-        .await
+    client.send(call.body(body.to_string())).await
 }
 
 /// The events of a request as its commits name them, in order.

@@ -15,6 +15,7 @@ use crate::document::DocumentCommand;
 use crate::help;
 use crate::keys::KeysCommand;
 use crate::operate::OperateCommand;
+use crate::remote::RemoteCommand;
 
 /// The parsed command line.
 pub struct CommandLine {
@@ -32,6 +33,7 @@ pub enum Command {
     Completions(Shell),
     Keys(KeysCommand),
     Operate(OperateCommand),
+    Remote(RemoteCommand),
     /// Help on the command with this name.
     Help(Vec<String>),
 }
@@ -146,7 +148,7 @@ pub fn definition() -> clap::Command {
         }
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
-    let app = KeysCommand::augment_subcommands(app);
+    let app = RemoteCommand::augment_subcommands(KeysCommand::augment_subcommands(app));
     let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
@@ -191,6 +193,9 @@ pub fn parse() -> anyhow::Result<CommandLine> {
         (None, "keys") => Command::Keys(KeysCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)
+        }
+        (None, name) if RemoteCommand::has_subcommand(name) => {
+            Command::Remote(RemoteCommand::from_arg_matches(&matches)?)
         }
         (None, _) => Command::Document(DocumentCommand::from_arg_matches(&matches)?),
     };

@@ -17,6 +17,7 @@ mod help;
 mod keys;
 mod operate;
 mod ready;
+mod remote;
 mod rerun;
 mod role_thread;
 mod roles;
@@ -87,6 +88,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Document(command) => return document::run(&command, &settings),
         Command::Keys(command) => return keys::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
+        Command::Remote(command) => return remote::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
         Command::Completions(shell) => {
             command_line::completions(shell)?;

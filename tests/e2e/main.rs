@@ -7,6 +7,7 @@ mod backlog;
 mod bad_input;
 mod callers;
 mod cancel;
+mod clients;
 mod clock;
 mod connections;
 mod contained;

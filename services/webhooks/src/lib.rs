@@ -31,9 +31,6 @@ pub enum Error {
     /// The secret is invalid.
     #[error("WEBHOOK_SECRET: {0}")]
     Secret(#[from] InvalidSecret),
-    /// The feed ended.
-    #[error("the feed ended")]
-    Ended,
 }
 
 /// The key of the configuration.
@@ -78,8 +75,8 @@ pub async fn run(
     tracing::info!("webhooks are delivered");
     loop {
         let event = tokio::select! {
-            event = due.next() => event.ok_or(Error::Ended)?,
-            event = feed.next() => event.ok_or(Error::Ended)?,
+            event = due.next() => event,
+            event = feed.next() => event,
             () = shutdown.softly() => break,
         };
         let sender = sender.clone();

@@ -7,14 +7,17 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use futures::StreamExt;
 
 use crate::topology::LIFECYCLE;
-use crate::{Connection, Delivery, Error};
+use crate::{Connection, Creates, Delivery, Error};
 
 /// How many events may wait for their answers. An event that is to come again much later is
 /// postponed and answered.
-const WAITING_MAX: i64 = 1_000;
+pub(crate) const WAITING_MAX: i64 = 1_000;
+/// How often a reader that lacks a permission looks whether it may go on.
+const HELD_BACK_LOOK: Duration = Duration::from_millis(500);
 
 /// The events of the feed with these names, from the time at which the reader was first opened.
 pub struct FeedReader {
+    connection: Connection,
     messages: pull::Stream,
 }
 
@@ -27,15 +30,24 @@ impl FeedReader {
         events: &[&str],
         ack_wait: Duration,
     ) -> Result<Self, Error> {
-        let config = pull::Config {
+        Self::of(
+            connection,
+            LIFECYCLE,
+            Self::config(durable, events, ack_wait),
+        )
+        .await
+    }
+
+    /// The consumer of these events of the feed.
+    pub(crate) fn config(durable: &str, events: &[&str], ack_wait: Duration) -> pull::Config {
+        pull::Config {
             durable_name: Some(durable.to_owned()),
             filter_subjects: events.iter().map(|e| format!("lifecycle.{e}.*")).collect(),
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
             ack_wait,
             ..pull::Config::default()
-        };
-        Self::of(connection, LIFECYCLE, config).await
+        }
     }
 
     /// Opens the consumer of a stream that has events of the feed.
@@ -48,21 +60,40 @@ impl FeedReader {
             max_ack_pending: connection.ack_pending(WAITING_MAX),
             ..config
         };
-        let stream = connection.jetstream.get_stream_no_info(stream).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let name = config.durable_name.clone().unwrap_or_default();
+        if connection.creates() != Creates::All {
+            let consumer = connection.consumer(stream, &name).await?;
+            let messages = consumer.messages().await.map_err(Error::unavailable)?;
+            return Ok(Self::reading(connection, messages));
+        }
         // This call also updates an existing consumer that has another `ack_wait`.
-        let consumer = stream.create_consumer(config).await;
-        let consumer = consumer.map_err(Error::unavailable)?;
+        let consumer = connection
+            .jetstream
+            .create_consumer_on_stream(config, stream);
+        let consumer = consumer.await.map_err(|error| {
+            connection.failed(format_args!("CONSUMER.CREATE.{stream}.{name}"), error)
+        })?;
         let messages = consumer.messages().await.map_err(Error::unavailable)?;
-        Ok(Self { messages })
+        Ok(Self::reading(connection, messages))
+    }
+
+    fn reading(connection: &Connection, messages: pull::Stream) -> Self {
+        Self {
+            connection: connection.clone(),
+            messages,
+        }
     }
 
     /// Waits for the next event; `None` says that the connection is closed. Faults of the
     /// connection are waited out.
     pub async fn next(&mut self) -> Option<Delivery> {
         loop {
+            // The client pulls the next events while this reader waits for them.
+            while self.connection.is_held_back() {
+                tokio::time::sleep(HELD_BACK_LOOK).await;
+            }
             match self.messages.next().await? {
-                Ok(message) => return Some(Delivery::new(message)),
+                Ok(message) => return Some(Delivery::new(message, &self.connection.denied)),
                 Err(error) => tracing::debug!(%error, "reading the feed was interrupted"),
             }
         }

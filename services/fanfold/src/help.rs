@@ -32,7 +32,14 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Documents", &["document"]),
     (
         "Configure",
-        &["config", "deployment", "keys", "completions", "help"],
+        &[
+            "config",
+            "deployment",
+            "topology",
+            "keys",
+            "completions",
+            "help",
+        ],
     ),
 ];
 

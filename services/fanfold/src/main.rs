@@ -21,6 +21,7 @@ mod rerun;
 mod role_thread;
 mod roles;
 mod server_password;
+mod topology;
 mod up;
 
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Keys(command) => return keys::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
+        Command::Topology(command) => return topology::run(&command, &settings),
         Command::Completions(shell) => {
             command_line::completions(shell)?;
             return Ok(ExitCode::SUCCESS);

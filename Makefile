@@ -98,3 +98,8 @@ lint: .tools/bin/cargo-deny
 
 clean-data:
 	rm -rf .fanfold
+
+# Each role loses each of its permissions at NATS and Redis in turn; `make test` takes away some.
+.PHONY: permissions-test
+permissions-test: tools
+	@PERMISSIONS=all cargo nextest run --locked --package fanfold --test e2e -E 'test(permissions::)' $(FEATURES)

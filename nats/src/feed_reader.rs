@@ -8,11 +8,13 @@ use futures::StreamExt;
 use tokio::time::Instant;
 
 use crate::topology::LIFECYCLE;
-use crate::{Connection, Delivery, Error};
+use crate::{Connection, Creates, Delivery, Error};
 
 /// How many events may wait for their answers. An event that is to come again much later is
 /// postponed and answered.
-const WAITING_MAX: i64 = 1_000;
+pub(crate) const WAITING_MAX: i64 = 1_000;
+/// How often a reader that lacks a permission looks whether it may go on.
+const HELD_BACK_LOOK: Duration = Duration::from_millis(500);
 
 /// How often the reader learns up to where its events are answered.
 const FLOOR_EVERY: Duration = Duration::from_secs(10);
@@ -40,15 +42,24 @@ impl FeedReader {
         events: &[&str],
         ack_wait: Duration,
     ) -> Result<Self, Error> {
-        let config = pull::Config {
+        Self::of(
+            connection,
+            LIFECYCLE,
+            Self::config(durable, events, ack_wait),
+        )
+        .await
+    }
+
+    /// The consumer of these events of the feed.
+    pub(crate) fn config(durable: &str, events: &[&str], ack_wait: Duration) -> pull::Config {
+        pull::Config {
             durable_name: Some(durable.to_owned()),
             filter_subjects: events.iter().map(|e| format!("lifecycle.{e}.*")).collect(),
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
             ack_wait,
             ..pull::Config::default()
-        };
-        Self::of(connection, LIFECYCLE, config).await
+        }
     }
 
     /// Opens the consumer of a stream that has events of the feed.
@@ -77,13 +88,19 @@ impl FeedReader {
     /// deleted is made again. The future is safe to drop.
     pub async fn next(&mut self) -> Delivery {
         loop {
+            // The client pulls the next events while this reader waits for them.
+            while self.connection.is_held_back() {
+                tokio::time::sleep(HELD_BACK_LOOK).await;
+            }
             let look = self.floor_at + FLOOR_EVERY;
             if Instant::now() >= look {
                 self.note_floor().await;
                 continue;
             }
             match tokio::time::timeout_at(look, self.messages.next()).await {
-                Ok(Some(Ok(message))) => return Delivery::new(message),
+                Ok(Some(Ok(message))) => {
+                    return Delivery::new(message, &self.connection.denied);
+                }
                 Ok(Some(Err(error))) if !is_gone(&error) => {
                     tracing::debug!(%error, "reading the feed was interrupted");
                 }
@@ -127,22 +144,29 @@ impl FeedReader {
     }
 }
 
-/// Opens a consumer, and makes it where it is missing.
+/// Opens a consumer, and makes it where it is missing and this process may make it.
 async fn open(
     connection: &Connection,
     stream: &str,
     mut config: pull::Config,
 ) -> Result<(Consumer<pull::Config>, pull::Stream), Error> {
-    let stream = connection.jetstream.get_stream_no_info(stream).await;
-    let stream = stream.map_err(Error::unavailable)?;
-    // The beginning of a consumer cannot change. One that was made again begins elsewhere.
     let name = config.durable_name.clone().unwrap_or_default();
-    if let Ok(known) = stream.get_consumer::<pull::Config>(&name).await {
-        config.deliver_policy = known.cached_info().config.deliver_policy;
-    }
-    // This call also updates an existing consumer that has another `ack_wait`.
-    let consumer = stream.create_consumer(config).await;
-    let consumer = consumer.map_err(Error::unavailable)?;
+    let known = connection.consumer(stream, &name).await;
+    let consumer = if connection.creates() == Creates::All {
+        // The beginning of a consumer cannot change. One that was made again begins elsewhere.
+        if let Ok(known) = &known {
+            config.deliver_policy = known.cached_info().config.deliver_policy;
+        }
+        // This call also updates an existing consumer that has another `ack_wait`.
+        let made = connection
+            .jetstream
+            .create_consumer_on_stream(config, stream);
+        made.await.map_err(|error| {
+            connection.failed(format_args!("CONSUMER.CREATE.{stream}.{name}"), error)
+        })?
+    } else {
+        known?
+    };
     let messages = consumer.messages().await.map_err(Error::unavailable)?;
     Ok((consumer, messages))
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_nats::header::NATS_PIN_ID;
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::{HeaderMap, Message, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
@@ -77,11 +76,7 @@ impl Deliveries {
     }
 
     async fn open(connection: &Connection, stream: &str, consumer: &str) -> Result<Self, Error> {
-        let found: PullConsumer = connection
-            .jetstream
-            .get_consumer_from_stream(consumer, stream)
-            .await
-            .map_err(Error::unavailable)?;
+        let found = connection.consumer(stream, consumer).await?;
         Ok(Self {
             connection: connection.clone(),
             path: format!("{stream}.{consumer}"),
@@ -131,9 +126,10 @@ impl Deliveries {
     }
 
     /// Requests more messages where few are still to come. Without a connection it requests none,
-    /// because the client would keep the requests.
+    /// because the client would keep the requests. Without a permission that the role needs it
+    /// requests none, because the work would fail.
     async fn ask(&mut self) {
-        if !self.connection.is_connected() {
+        if !self.connection.is_connected() || self.connection.is_held_back() {
             return;
         }
         let connects = self.connection.connects();
@@ -194,7 +190,10 @@ impl Deliveries {
 
     fn delivery(&self, message: Message) -> Delivery {
         let context = self.connection.jetstream.clone();
-        Delivery::new(jetstream::Message { message, context })
+        Delivery::new(
+            jetstream::Message { message, context },
+            &self.connection.denied,
+        )
     }
 
     /// Notes the end of a pull that brought less than it requested.

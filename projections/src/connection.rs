@@ -232,9 +232,10 @@ fn unreadable(error: redis::ParsingError) -> Error {
 fn absent(options: &Options, error: Error) -> Error {
     let place = options.place();
     let reason = match error {
-        Error::Unavailable(reason) | Error::Refused(reason) | Error::Corrupt { reason, .. } => {
-            reason
-        }
+        Error::Unavailable(reason)
+        | Error::Denied(reason)
+        | Error::Refused(reason)
+        | Error::Corrupt { reason, .. } => reason,
         Error::Foreign { key } => key,
     };
     Error::Unavailable(format!(

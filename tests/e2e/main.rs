@@ -1,6 +1,7 @@
 //! End-to-end tests: the real program, its HTTP API and real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod aside;
 mod attempts;
 mod backlog;
@@ -28,9 +29,11 @@ mod large_groups;
 mod lease;
 mod life;
 mod listing;
+mod no_commit;
 mod overload;
 mod own_servers;
 mod pages;
+mod permissions;
 mod poison;
 mod problems;
 mod projector;

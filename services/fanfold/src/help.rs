@@ -32,7 +32,14 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Documents", &["submit", "watch", "document"]),
     (
         "Configure",
-        &["config", "deployment", "keys", "completions", "help"],
+        &[
+            "config",
+            "deployment",
+            "topology",
+            "keys",
+            "completions",
+            "help",
+        ],
     ),
 ];
 

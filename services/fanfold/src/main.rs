@@ -22,6 +22,7 @@ mod rerun;
 mod role_thread;
 mod roles;
 mod server_password;
+mod topology;
 mod up;
 
 use std::process::ExitCode;
@@ -90,6 +91,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Remote(command) => return remote::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
+        Command::Topology(command) => return topology::run(&command, &settings),
         Command::Completions(shell) => {
             command_line::completions(shell)?;
             return Ok(ExitCode::SUCCESS);

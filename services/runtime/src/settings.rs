@@ -14,6 +14,7 @@ mod metadata_headers;
 mod removed;
 mod secret;
 mod table;
+mod topology_mode;
 mod value;
 
 use std::path::Path;
@@ -37,6 +38,7 @@ pub use table::{
     ApiConfig, CallersConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig,
     Settings, WebhooksConfig, WorkerConfig,
 };
+pub use topology_mode::TopologyMode;
 
 /// How much longer than a request's timeout the log must live, so that the orchestrator can still
 /// process the timeout.

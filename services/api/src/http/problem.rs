@@ -252,6 +252,16 @@ impl From<nats::Error> for Problem {
                            Idempotency-Key";
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNCONFIRMED, message).retry_after(1);
         }
+        if let nats::Error::Denied(said) = &error {
+            tracing::error!(said, "NATS does not grant this process a permission");
+            let message = "this installation lacks a permission at its broker, and nothing was \
+                           stored; an operator must grant it (`/readyz` names it)";
+            return Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "broker-permission",
+                message,
+            );
+        }
         if matches!(error, nats::Error::Full(_)) {
             return storage::full(
                 "the log has no room, and nothing was stored; submit it again once an operator has made room",

@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// being recreated.
 const ABSENT_PAUSE: Duration = Duration::from_millis(250);
 /// How long handing back may take.
-const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(2);
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The messages of a consumer, in chunks. A chunk has all messages that have arrived, up to some
 /// hundreds.

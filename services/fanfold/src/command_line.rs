@@ -26,6 +26,8 @@ pub struct CommandLine {
 pub enum Command {
     Role(Role),
     Config,
+    /// The console of a bundle.
+    Bundle(PathBuf),
     Deployment(DeploymentCommand),
     Document(DocumentCommand),
     Replay(Box<ReplayCommand>),
@@ -45,10 +47,11 @@ pub enum Role {
     Worker,
     Projector,
     Webhooks,
+    Console,
 }
 
 impl Role {
-    const ALL: [(Self, &'static str, &'static str); 6] = [
+    const ALL: [(Self, &'static str, &'static str); 7] = [
         (
             Self::Up,
             "up",
@@ -71,6 +74,11 @@ impl Role {
             "webhooks",
             "Run the role that tells callbacks how requests ended",
         ),
+        (
+            Self::Console,
+            "console",
+            "Run the console: pages about every request, or about a bundle with --from",
+        ),
     ];
 
     /// Whether this process runs a role.
@@ -83,11 +91,13 @@ impl Role {
         self.includes(Self::Orchestrator) || self.includes(Self::Worker)
     }
 
-    /// How many roles this process may run.
+    /// How many roles this process may run that share its cores. The console works only while
+    /// somebody looks.
     pub fn count(self) -> usize {
+        let shares = |role: Self| !matches!(role, Self::Up | Self::Console);
         Self::ALL
             .iter()
-            .filter(|(role, ..)| self == Self::Up && *role != Self::Up)
+            .filter(|(role, ..)| self == Self::Up && shares(*role))
             .count()
             .max(1)
     }
@@ -98,6 +108,9 @@ impl Role {
         found.map_or("fanfold", |(_, name, _)| name)
     }
 }
+
+/// The flag that names a bundle.
+const BUNDLE: &str = "from";
 
 pub fn definition() -> clap::Command {
     let mut app = clap::Command::new("fanfold")
@@ -114,8 +127,18 @@ pub fn definition() -> clap::Command {
                 .hide(true)
                 .help("Read settings from a TOML file"),
         );
-    for (_, name, about) in Role::ALL {
-        app = app.subcommand(clap::Command::new(name).about(about));
+    for (role, name, about) in Role::ALL {
+        let mut command = clap::Command::new(name).about(about);
+        if role == Role::Console {
+            command = command.arg(
+                Arg::new(BUNDLE)
+                    .long(BUNDLE)
+                    .value_name("BUNDLE")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .help("Show this bundle, without any server"),
+            );
+        }
+        app = app.subcommand(command);
     }
     app = app.subcommand(
         clap::Command::new("config").about("Print the effective settings, with secrets masked"),
@@ -175,7 +198,11 @@ pub fn parse() -> anyhow::Result<CommandLine> {
     let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
     let settings = settings(inner)?;
     let role = Role::ALL.iter().find(|(_, role, _)| *role == name);
+    let bundle = || inner.get_one::<PathBuf>(BUNDLE).cloned();
     let command = match (role, name) {
+        (Some((Role::Console, ..)), _) if bundle().is_some() => {
+            Command::Bundle(bundle().unwrap_or_default())
+        }
         (Some((role, ..)), _) => Command::Role(*role),
         (None, "config") => Command::Config,
         (None, "replay") => Command::Replay(Box::new(ReplayCommand::from_arg_matches(&matches)?)),

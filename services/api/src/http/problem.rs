@@ -88,6 +88,12 @@ impl Problem {
         }))
     }
 
+    /// The status and the description.
+    pub fn told(&self) -> (StatusCode, String) {
+        let detail = self.0.members.get("detail").and_then(Value::as_str);
+        (self.0.status, detail.unwrap_or_default().to_owned())
+    }
+
     /// Adds the id of this request.
     #[must_use]
     pub fn of(self, request: RequestId) -> Self {
@@ -199,6 +205,11 @@ pub async fn in_one_form(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+        // The console writes its own pages.
         return response;
     }
     written(response, as_xml)

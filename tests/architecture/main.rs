@@ -44,7 +44,7 @@ const MAY_USE: [(&str, &[&str]); 5] = [
 /// The services that run as roles or tools. None may use another.
 const SERVICES: [&str; 7] = [
     "api",
-    "console",
+    "fanfold-console",
     "orchestrator",
     "worker",
     "projector",

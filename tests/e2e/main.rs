@@ -9,6 +9,7 @@ mod callers;
 mod cancel;
 mod clock;
 mod connections;
+mod console;
 mod contained;
 mod contract;
 mod dead_letters;

@@ -7,6 +7,8 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::routes::POLICY;
+
 /// How much of the hash a name has.
 const HASH_CHARS: usize = 12;
 
@@ -95,9 +97,11 @@ pub async fn serve(Path(name): Path<String>) -> Response {
     };
     let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
     let kind = HeaderValue::from_static(found.kind);
+    // A worker has the policy of its own script.
     let headers = [
         (header::CACHE_CONTROL, forever),
         (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
     (headers, found.content).into_response()
 }

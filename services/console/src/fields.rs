@@ -38,7 +38,7 @@ impl Fields {
         if self.0.is_empty() {
             return String::new();
         }
-        let mut query = Serializer::new(String::from("?"));
+        let mut query = Serializer::for_suffix(String::from("?"), 1);
         query.extend_pairs(&self.0);
         query.finish()
     }

@@ -56,8 +56,11 @@ pub fn document(origin: &Origin, visit: &Visit, page: &Page) -> Markup {
             body {
                 a.skip href="#main" { "Skip to the content" }
                 (top(origin, visit, page))
-                @for band in bands(origin) {
-                    p.band { (icon::warning()) (band) }
+                @let bands = bands(origin);
+                @if !bands.is_empty() {
+                    aside aria-label="What to know first" {
+                        @for band in &bands { p.band { (icon::warning()) (band) } }
+                    }
                 }
                 main #main tabindex="-1" { (page.body) }
                 @if !page.commands.is_empty() { (commands(&page.commands)) }
@@ -95,10 +98,7 @@ fn who(origin: &Origin, visit: &Visit) -> Markup {
                 span.who { (subject) }
                 form method="post" action="/console/sign-out" { button type="submit" { "Sign out" } }
             }
-            Origin::Live { .. } => {
-                span.who { "everybody" }
-            }
-            Origin::Bundle { .. } => {}
+            Origin::Live { .. } | Origin::Bundle { .. } => {}
         }
     }
 }

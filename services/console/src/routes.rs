@@ -20,7 +20,7 @@ use crate::{Console, action, assets, live, page, request};
 
 /// The policy of every page: only files of this server, no text that becomes code, no foreign
 /// frame, and no text that becomes markup.
-const POLICY: HeaderValue = HeaderValue::from_static(
+pub const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; \
      frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types fragment",
@@ -215,5 +215,25 @@ impl Console {
             }
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::world;
+
+    #[test]
+    fn the_page_about_the_console_lists_every_route_with_its_action() {
+        let page = include_str!("../../../docs/console.md");
+        let console = world::empty();
+        let routes = routes(&console);
+        for Route { path, action, .. } in &routes {
+            let action = action.map_or("none", Action::name);
+            let row = format!("| `{path}` | {action} |");
+            assert!(page.contains(&row), "docs/console.md lacks {row}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `/console"));
+        assert_eq!(rows.count(), routes.len());
     }
 }

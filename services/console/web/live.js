@@ -6,7 +6,7 @@ const TOPIC = document.querySelector("[data-topic]")?.getAttribute("data-topic")
 const PAUSED = "fanfold-paused";
 
 /** Only pages and files of this server become markup and workers. */
-const policy = globalThis.trustedTypes?.createPolicy("fragment", {
+const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("fragment", {
   createHTML: (/** @type {string} */ html) => html,
   createScriptURL: (/** @type {string} */ url) => {
     if (url.startsWith("/console/assets/")) return url;
@@ -60,6 +60,8 @@ async function refresh() {
   stale = false;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    // A server that is away changes nothing on the page; the stream says so.
+    if (!answer.ok) return;
     const html = await answer.text();
     const trusted = policy ? policy.createHTML(html) : html;
     const page = new DOMParser().parseFromString(/** @type {string} */ (trusted), "text/html");

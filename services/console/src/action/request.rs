@@ -114,18 +114,19 @@ fn will(story: &Story, act: Act) -> String {
             .filter(|(_, task)| matches!(task, TaskState::Succeeded(_)))
             .count()
     });
-    let rest = count((tasks - done) as u64, "task");
+    let rest = (tasks - done) as u64;
+    let (rest, runs) = (count(rest, "task"), if rest == 1 { "runs" } else { "run" });
     match (act, group) {
         (Act::Cancel, Some(_)) => format!(
-            "The request ends as cancelled. {rest} of its group without a result are stopped, and \
-             no later group starts. Its history and its {} so far stay.",
+            "The request ends as cancelled. What runs of its group without a result is stopped ({rest}), \
+             and no later group starts. Its history and its {} so far stay.",
             count(done as u64, "result")
         ),
         (Act::Cancel, None) => {
             "The request ends as cancelled before any group starts. Its history stays.".into()
         }
         (Act::Redrive, Some(group)) => format!(
-            "{done} of {} of group {} are kept, and {rest} run again. The groups after it follow as \
+            "{done} of {} of group {} are kept, and {rest} {runs} again. The groups after it follow as \
              usual.",
             count(tasks as u64, "result"),
             group.index

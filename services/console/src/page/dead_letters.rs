@@ -142,7 +142,7 @@ fn by_cause(visit: &Visit, summaries: &[Summary]) -> Markup {
 
 fn table(visit: &Visit, summaries: &[Summary]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Dead letters" {
+        div.scroll tabindex="0" role="group" aria-label="Dead letters" {
             table.list {
                 thead { tr {
                     th scope="col" { "Code" }

@@ -180,7 +180,7 @@ pub fn body(visit: &Visit, filter: &RequestFilter, found: &Requests) -> Markup {
                 "There are no requests yet. The first one appears here as soon as it is accepted."
             }))
         } @else {
-            div.scroll tabindex="0" role="region" aria-label="Requests" {
+            div.scroll tabindex="0" role="group" aria-label="Requests" {
                 table.list {
                     thead { tr {
                         th scope="col" { "State" }
@@ -222,10 +222,10 @@ fn line(row: &Row, now: Timestamp) -> Markup {
             td.number { @if let Some(took) = &row.took { (took) } @else { span.faint { "–" } } }
             td.groups { @if let Some(progress) = &row.progress { (progress) } }
             td.number { (row.attempts) }
-            td.wide {
+            td.wide { div.one-line {
                 (part::labels(row.metadata.iter().copied()))
                 @if let Some(cause) = &row.cause { span.cause { (words::short(cause, CAUSE_CHARS)) } }
-            }
+            } }
         }
     }
 }

@@ -77,7 +77,7 @@ fn servers(standing: &Standing) -> Markup {
     html! {
         section aria-labelledby="servers" {
             h2 #servers { "Servers" }
-            div.scroll tabindex="0" role="region" aria-label="Servers" {
+            div.scroll tabindex="0" role="group" aria-label="Servers" {
                 table {
                     tbody {
                         (answer("NATS", Some(&readiness.nats)))
@@ -107,7 +107,7 @@ fn shards(visit: &Visit, standing: &Standing) -> Markup {
     html! {
         section aria-labelledby="log" {
             h2 #log { "Log" }
-            div.scroll tabindex="0" role="region" aria-label="Log" {
+            div.scroll tabindex="0" role="group" aria-label="Log" {
                 table.list {
                     thead { tr {
                         th.number scope="col" { "Shard" }
@@ -163,7 +163,7 @@ fn queues(standing: &Standing) -> Markup {
     html! {
         section aria-labelledby="queues" {
             h2 #queues { "Tasks by type" }
-            div.scroll tabindex="0" role="region" aria-label="Tasks by type" {
+            div.scroll tabindex="0" role="group" aria-label="Tasks by type" {
                 table.list {
                     thead { tr {
                         th scope="col" { "Type" }
@@ -171,7 +171,7 @@ fn queues(standing: &Standing) -> Markup {
                         th.number scope="col" { "With workers" }
                         th.number scope="col" { "Delivered again" }
                         th.number scope="col" { "Asking" }
-                        th.wide scope="col" { "" }
+                        th.wide scope="col" { "Remark" }
                     } }
                     tbody {
                         @for (name, position) in &standing.queues {
@@ -205,7 +205,7 @@ fn settings_table(settings: &[SettingLine]) -> Markup {
             h2 #settings { "Settings of this process" }
             details {
                 summary { (settings.len()) " settings, secrets masked" }
-                div.scroll tabindex="0" role="region" aria-label="Settings" {
+                div.scroll tabindex="0" role="group" aria-label="Settings" {
                     table.list {
                         thead { tr { th scope="col" { "Name" } th scope="col" { "Value" } th scope="col" { "From" } th.wide scope="col" { "About" } } }
                         tbody { @for line in settings {

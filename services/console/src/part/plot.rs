@@ -27,6 +27,7 @@ pub fn columns(name: &str, columns: &[Column]) -> Markup {
     let width = columns.len().max(1);
     html! {
         figure.plot {
+            span.most aria-hidden="true" { "at most " (most) }
             svg viewBox=(format!("0 0 {width} {HEIGHT}")) preserveAspectRatio="none" role="group" aria-label=(name) {
                 @for (index, column) in columns.iter().enumerate() {
                     (drawn(index, column, most))

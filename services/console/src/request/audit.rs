@@ -11,7 +11,7 @@ pub fn audit(story: &Story) -> Markup {
     html! {
         section aria-labelledby="audit" {
             h2.unseen #audit { "Audit" }
-            div.scroll tabindex="0" role="region" aria-label="Audit" {
+            div.scroll tabindex="0" role="group" aria-label="Audit" {
                 table {
                     thead { tr {
                         th.number scope="col" { "Log" }

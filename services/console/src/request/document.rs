@@ -98,7 +98,7 @@ pub fn body(visit: &Visit, story: &Story, name: DocumentName, bytes: &[u8]) -> M
         }
         div.head {
             h1 { (name) span.faint { " · " (bytes.len()) " bytes, " (window.of) " lines" } }
-            form.find role="search" {
+            form.find {
                 label.unseen for="find" { "Find in the document" }
                 input #find type="search" name="find" placeholder="find in the document" value=[wanted];
             }
@@ -131,7 +131,7 @@ fn found(visit: &Visit, bytes: &[u8], wanted: &str) -> Markup {
 /// Lines with their numbers.
 fn lines(window: &Window) -> Markup {
     html! {
-        div.lines tabindex="0" role="region" aria-label="Lines of the document" {
+        div.lines tabindex="0" role="group" aria-label="Lines of the document" {
             table {
                 tbody {
                     @for (number, line) in &window.lines {

@@ -10,7 +10,7 @@ pub fn documents(story: &Story) -> Markup {
     html! {
         section aria-labelledby="documents" {
             h2.unseen #documents { "Documents" }
-            div.scroll tabindex="0" role="region" aria-label="Documents" {
+            div.scroll tabindex="0" role="group" aria-label="Documents" {
                 table.list {
                     thead { tr {
                         th scope="col" { "Document" }

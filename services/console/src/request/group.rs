@@ -220,7 +220,7 @@ fn slowest(story: &Story, heat: &Heat) -> Markup {
     html! {
         section aria-labelledby="slowest" {
             h2 #slowest { "The slowest attempts" }
-            div.scroll tabindex="0" role="region" aria-label="The slowest attempts" {
+            div.scroll tabindex="0" role="group" aria-label="The slowest attempts" {
                 table {
                     thead { tr { th.number scope="col" { "Task" } th.number scope="col" { "Attempt" } th.number scope="col" { "Ran for" } th.number scope="col" { "From" } th.wide scope="col" { "Worker" } } }
                     tbody { @for ran in &heat.slowest { (row(story, heat, ran)) } }
@@ -251,7 +251,7 @@ fn workers(heat: &Heat) -> Markup {
     html! {
         section aria-labelledby="workers" {
             h2 #workers { "Workers" }
-            div.scroll tabindex="0" role="region" aria-label="Workers" {
+            div.scroll tabindex="0" role="group" aria-label="Workers" {
                 table {
                     thead { tr { th.wide scope="col" { "Worker" } th.number scope="col" { "Attempts" } th.number scope="col" { "Failed" } th.number scope="col" { "Mean" } } }
                     tbody {

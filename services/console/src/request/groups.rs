@@ -25,7 +25,7 @@ pub fn groups(story: &Story, now: Timestamp) -> Markup {
             @if view.groups.is_empty() {
                 (part::nothing("No group is known yet: the orchestrator has not read the document."))
             } @else {
-                div.scroll tabindex="0" role="region" aria-label="Groups" {
+                div.scroll tabindex="0" role="group" aria-label="Groups" {
                     table.groups {
                         thead { tr {
                             th.number scope="col" { "#" }

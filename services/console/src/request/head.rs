@@ -14,7 +14,11 @@ pub fn head(visit: &Visit, facts: &Facts) -> Markup {
     let story = facts.story;
     let view = &story.view;
     let ended = view.status.is_terminal();
-    let last = if ended { story.last_at() } else { visit.now };
+    let last = if ended {
+        story.last_at()
+    } else {
+        facts.present(visit)
+    };
     let redrives = story
         .state
         .request()
@@ -67,7 +71,7 @@ fn freshness(facts: &Facts) -> Markup {
     html! {
         p.fresh {
             @match facts.freshness {
-                Some(freshness) => { "Read from the log. " (words::freshness(freshness, facts.story)) "." }
+                Some(freshness) => { "Freshness: " (words::freshness(freshness, facts.story)) "." }
                 None if facts.story.later > 0 => { "Read from the log, up to " (facts.story.sequence()) "." }
                 None => { "Read from the bundle, at " (facts.story.sequence()) "." }
             }

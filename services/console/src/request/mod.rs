@@ -21,6 +21,7 @@ use axum::response::Response;
 use domain::request::RequestId;
 use history::freshness::Freshness;
 use history::story::Story;
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::Console;
@@ -68,6 +69,16 @@ pub struct Facts<'a> {
     pub explained: &'a Explained,
     pub freshness: Option<&'a Freshness>,
     pub origin: &'a Origin,
+}
+
+impl Facts<'_> {
+    /// Now, or the time of the point that the visitor chose.
+    pub fn present(&self, visit: &Visit) -> Timestamp {
+        match visit.fields.get("at") {
+            Some(_) => self.story.last_at(),
+            None => visit.now,
+        }
+    }
 }
 
 /// Shows a request.
@@ -128,7 +139,7 @@ pub fn body(visit: &Visit, facts: &Facts) -> Markup {
         div data-live="head" { (head::head(visit, facts)) }
         div data-live="scrubber" { (scrubber::scrubber(visit, facts)) }
         div data-live="why" { (why::why(visit, facts)) }
-        div data-live="groups" { (groups::groups(facts.story, visit.now)) }
+        div data-live="groups" { (groups::groups(facts.story, facts.present(visit))) }
         nav.tabs aria-label="About this request" {
             @for (each, name, title) in Tab::ALL {
                 @let url = tab_url(visit, name);

@@ -13,6 +13,8 @@ use crate::visit::Visit;
 
 /// How many ticks the track has at most. A tick of a longer log stands for several commits.
 const TICKS_MAX: usize = 240;
+/// The width of a tick where there is room, in pixels.
+const TICK_WIDTH: usize = 12;
 /// How many changes of the state are shown.
 const CHANGES_MAX: usize = 60;
 
@@ -101,7 +103,7 @@ fn track(visit: &Visit, commits: &[Commit], here: usize) -> Markup {
     let chunks = commits.chunks(each).enumerate();
     let width = commits.len().div_ceil(each).max(1);
     html! {
-        svg.track viewBox=(format!("0 0 {width} 24")) preserveAspectRatio="none" role="group" aria-label="Commits" {
+        svg.track width=(width * TICK_WIDTH) viewBox=(format!("0 0 {width} 24")) preserveAspectRatio="none" role="group" aria-label="Commits" {
             @for (index, chunk) in chunks {
                 @if let Some(last) = chunk.last() {
                     @let worst = ["failed", "running", "succeeded"].into_iter().find(|wanted| chunk.iter().any(|commit| kind(commit) == *wanted));
@@ -134,7 +136,7 @@ fn difference(story: &Story) -> Markup {
             }
             details open[found.len() <= 12] {
                 summary { (words::count(found.len() as u64, "change")) " of the folded state" }
-                div.scroll tabindex="0" role="region" aria-label="Changes of the state" {
+                div.scroll tabindex="0" role="group" aria-label="Changes of the state" {
                     table { tbody { @for change in found.iter().take(CHANGES_MAX) { (row(change)) } } }
                 }
                 @if found.len() > CHANGES_MAX { p.gap { "… and " (found.len() - CHANGES_MAX) " more." } }

@@ -23,7 +23,7 @@ pub fn story(story: &Story) -> Markup {
                 p.gap { (words::count(skipped as u64, "earlier line")) " left out. "
                     a href=(format!("{}?tab=events", urls::request(story.id))) { "All events" } }
             }
-            div.scroll tabindex="0" role="region" aria-label="Story" {
+            div.scroll tabindex="0" role="group" aria-label="Story" {
                 table.story {
                     thead { tr {
                         th.number scope="col" { "Log" }

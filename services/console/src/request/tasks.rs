@@ -81,7 +81,7 @@ fn place(text: &str) -> Option<(GroupIndex, TaskNumber)> {
 
 fn table(story: &Story, shown: &[&TaskView]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Tasks" {
+        div.scroll tabindex="0" role="group" aria-label="Tasks" {
             table.list {
                 thead { tr {
                     th.number scope="col" { "Task" }

@@ -13,23 +13,25 @@ pub fn why(visit: &Visit, facts: &Facts) -> Markup {
     let (story, why) = (facts.story, &facts.explained.explanation);
     let statements = why.statements.iter();
     let said: Vec<String> = statements
-        .map(|said| words::statement(said, visit.now))
+        .map(|said| words::statement(said, facts.present(visit)))
         .collect();
     html! {
         section.why data-state=(story.view.status.as_str()) aria-labelledby="why" {
-            h2 #why { "Why" }
-            @if let Some((first, others)) = said.split_first() {
-                p.answer { (first) }
-                @for other in others { p { (other) } }
-            }
-            @if let Some(reason) = &facts.explained.without {
-                p.gap { "The broker's evidence is missing: " (reason) ". The log alone says the above." }
+            div.said {
+                h2 #why { "Why" }
+                @if let Some((first, others)) = said.split_first() {
+                    p.answer { (first) }
+                    @for other in others { p { (other) } }
+                }
+                @if let Some(reason) = &facts.explained.without {
+                    p.gap { "The broker's evidence is missing: " (reason) ". The log alone says the above." }
+                }
+                (steps(facts))
             }
             details open[!story.view.status.is_terminal() || story.view.failure().is_some()] {
                 summary { "Evidence" }
                 ul.evidence { @for piece in &why.evidence { li { (evidence(facts, piece)) } } }
             }
-            (steps(facts))
         }
     }
 }

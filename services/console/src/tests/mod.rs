@@ -3,4 +3,4 @@
 mod hostile;
 mod pages;
 mod travel;
-mod world;
+pub mod world;

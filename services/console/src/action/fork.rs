@@ -71,7 +71,7 @@ async fn asked(console: &Console, visit: &Visit, id: &str) -> Result<Page, Troub
                 }
                 h1 { "Submit it anew with another document" }
                 p.answer { (will) }
-                (console.form(visit, form))
+                (console.form(visit, &form))
             }
         },
         commands: vec![cli(format!(

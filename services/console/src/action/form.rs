@@ -22,7 +22,7 @@ pub struct Form<'a> {
 
 impl Console {
     /// The form.
-    pub fn form(&self, visit: &Visit, form: Form<'_>) -> Markup {
+    pub fn form(&self, visit: &Visit, form: &Form<'_>) -> Markup {
         let token = self.tokens.of(visit.who.subject(), visit.uri.path());
         html! {
             form.action method="post" action=(visit.uri.path()) {

@@ -55,7 +55,7 @@ async fn asked(console: &Console, visit: &Visit, id: &str) -> Result<Page, Troub
                     "The letter of " code { (summary.code) } " is taken away, and that is recorded. Its request stays as it is: "
                     "its failure keeps the attempts, and it can still be redriven."
                 }
-                (console.form(visit, form))
+                (console.form(visit, &form))
             }
         },
         commands,

@@ -85,7 +85,7 @@ async fn asked(console: &Console, visit: &Visit, id: &str, act: &str) -> Result<
     Ok(Page {
         part: Some(Part::Requests),
         title: act.title().to_owned(),
-        body: body(&story, act, &console.form(visit, form)),
+        body: body(&story, act, &console.form(visit, &form)),
         commands: commands(&console.origin, id, act),
     })
 }

@@ -17,12 +17,13 @@ ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test lint api-fuzz conformance fuzz hostile chaos recipes bench bench-quick tools clean-data
+.PHONY: help run test console-test lint api-fuzz conformance fuzz hostile chaos recipes bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies and their known vulnerabilities'
 	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
+	@echo 'make console-test  the console in a real browser, which it installs where it can'
 	@echo 'make conformance  the document engine against the W3C suite and libxml2, hydration against the oracle'
 	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
 	@echo 'make chaos  a cluster under load and faults for CHAOS_SECONDS (3600); SEED replays a schedule'
@@ -37,11 +38,17 @@ run: tools
 	@exec target/release/fanfold up
 
 test: tools
+	@scripts/console-test.sh || echo 'test: NOT TESTED: the console in a browser'
 	@scripts/recipes.sh || echo 'test: no Python or Node packages to be had; the recipes of examples/ are skipped'
 	@echo 'test: building (the first time takes some minutes)'
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked $(FEATURES); \
 	else cargo test --workspace --locked --no-fail-fast $(FEATURES); fi
+
+# The console in a real browser, and against real servers. CONSOLE_PICTURES names a folder for pictures.
+console-test: tools
+	@scripts/console-test.sh
+	@cargo nextest run --locked --package fanfold --test e2e --no-capture -E 'test(/^console::/)'
 
 api-fuzz: tools
 	@cargo build --locked --package fanfold
@@ -83,6 +90,7 @@ lint: .tools/bin/cargo-deny
 	cargo check --manifest-path fuzz/Cargo.toml --all-targets --locked --quiet --target-dir target
 	cargo-deny --locked check bans licenses sources
 	@scripts/advisories.sh
+	@scripts/console-types.sh
 	@! cargo tree --locked --package fanfold --edges normal,build,features | grep 'feature "testing"' \
 	|| { echo 'lint: the program is built with what only tests may have (feature testing)'; exit 1; }
 

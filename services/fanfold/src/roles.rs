@@ -1,5 +1,6 @@
 //! The roles of one process.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::agreement::agree;
 use crate::command_line::Role;
+use crate::console;
 use crate::exposure::unsafe_settings;
 use crate::role_thread::RoleThread;
 
@@ -171,6 +173,8 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.worker())));
     }
+    let api = listeners.api.as_ref();
+    let api_address = api.map(TcpListener::local_addr).transpose()?;
     if let Some(listener) = listeners.api {
         let listener = listener.into_std()?;
         let thread = threads.push_mut(thread(Role::Api)?);
@@ -183,15 +187,27 @@ pub async fn start(
             ),
         );
     }
-    // The admin listener uses the connection of the last role, to check what the role works with.
     if let Some(listener) = listeners.admin {
-        let store = if role.includes(Role::Projector) || role.includes(Role::Api) {
+        let reads = [Role::Projector, Role::Api, Role::Console];
+        let store = if reads.into_iter().any(|of| role.includes(of)) {
             Some(views(settings).await?)
         } else {
             None
         };
-        let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
-        roles.spawn(admin::serve(listener, admin));
+        // Without the console, the admin listener uses the connection of the last role, to check
+        // what the role works with.
+        if role.includes(Role::Console) {
+            let listener = listener.into_std()?;
+            let thread = threads.push_mut(thread(Role::Console)?);
+            let part = thread.run(part(Role::Console)).await?;
+            let connection = part.connection.clone();
+            let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+            let served = part.clone().console(admin, listener, api_address);
+            roles.spawn(thread.run(part.flushed(served)));
+        } else {
+            let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+            roles.spawn(admin::serve(listener, admin, None));
+        }
     }
     // An API without a listener has no other work than this.
     let (watching, until) = (auth, shutdown.clone());
@@ -266,6 +282,25 @@ impl Part {
             self.shutdown,
         );
         ran.await.context("projector")
+    }
+
+    async fn console(
+        self,
+        admin: Admin,
+        listener: std::net::TcpListener,
+        api: Option<SocketAddr>,
+    ) -> anyhow::Result<()> {
+        let views = views(&self.settings).await?;
+        let console = console::live(
+            self.connection,
+            self.log,
+            views,
+            &self.settings,
+            api,
+            &self.shutdown,
+        )?;
+        let listener = TcpListener::from_std(listener)?;
+        admin::serve(listener, admin, Some(console)).await
     }
 
     async fn webhooks(self) -> anyhow::Result<()> {

@@ -93,7 +93,13 @@ impl FeedReader {
                 tokio::time::sleep(HELD_BACK_LOOK).await;
             }
             match self.messages.next().await? {
-                Ok(message) => return Some(Delivery::new(message, &self.connection.denied)),
+                Ok(message) => {
+                    let delivery = Delivery::new(message, &self.connection.denied);
+                    if !self.connection.is_held_back() {
+                        return Some(delivery);
+                    }
+                    self.connection.give_back(&delivery).await;
+                }
                 Err(error) => tracing::debug!(%error, "reading the feed was interrupted"),
             }
         }

@@ -27,6 +27,7 @@ help:
 	@echo 'make conformance  the document engine against the W3C suite and libxml2, hydration against the oracle'
 	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
 	@echo 'make chaos  a cluster under load and faults for CHAOS_SECONDS (3600); SEED replays a schedule'
+	@echo 'make permissions-test  each role without each of its permissions at NATS and Redis in turn'
 	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
 tools:

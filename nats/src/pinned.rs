@@ -103,7 +103,11 @@ impl Deliveries {
             let mut deliveries = Vec::new();
             deliveries.extend(self.take(first?));
             self.take_arrived(&mut deliveries, Self::CHUNK);
-            if !deliveries.is_empty() {
+            if self.connection.is_held_back() {
+                for delivery in &deliveries {
+                    self.connection.give_back(delivery).await;
+                }
+            } else if !deliveries.is_empty() {
                 return Some(deliveries);
             }
         }

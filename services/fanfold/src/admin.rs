@@ -145,15 +145,7 @@ async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Re
     } else {
         "ready"
     };
-    let code = if matches!(status, "ready" | "degraded") {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    if !details {
-        return (code, Json(json!({ "status": status }))).into_response();
-    }
-    let body = json!({
+    let all = json!({
         "status": status,
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
@@ -163,7 +155,16 @@ async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Re
         "unsafeSettings": admin.auth.unsafe_settings(),
         "oldestUnprojectedSeconds": found.oldest_unprojected.map(|age| age.as_secs()),
     });
-    (code, Json(body)).into_response()
+    let body = if details {
+        all
+    } else {
+        json!({ "status": status })
+    };
+    if matches!(status, "ready" | "degraded") {
+        Json(body).into_response()
+    } else {
+        api::not_ready(status, &body)
+    }
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -179,6 +179,7 @@ pub async fn start(
         let listener = listener.into_std()?;
         let thread = threads.push_mut(thread(Role::Api)?);
         let mut part = thread.run(part(Role::Api)).await?;
+        connection = part.connection.clone();
         part.log = log.unwrap_or(part.log);
         roles.spawn(
             thread.run(

@@ -19,7 +19,7 @@ const FINDINGS: u8 = 2;
 /// The command with what it does.
 #[derive(Subcommand)]
 pub enum TopologyCommand {
-    /// Create or check the streams and consumers at NATS, or print what each role may do there
+    /// Create or check streams and consumers at NATS, or print what a role may do
     Topology {
         #[command(subcommand)]
         does: Does,

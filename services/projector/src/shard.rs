@@ -17,7 +17,9 @@ use crate::views::Views;
 /// How often an idle projector checks whether Redis has lost data.
 const REDIS_LOOK: Duration = Duration::from_secs(1);
 /// The pause before a failed step is retried.
-pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// The pause where the broker or Redis did not allow the step.
+const DENIED_PAUSE: Duration = Duration::from_secs(5);
 /// The shortest interval between batches. Commits of one request that come close together become
 /// one write.
 const TAKE_IN_EVERY: Duration = Duration::from_millis(50);
@@ -76,7 +78,7 @@ impl Shard {
             };
             next = Instant::now() + TAKE_IN_EVERY;
             self.suspects.note(chunk);
-            let mut blamed = 0;
+            let (mut blamed, mut pause) = (0, RETRY_PAUSE);
             loop {
                 self.singly = blamed >= SPLIT_AFTER;
                 // Wait for a broker that is away, but not past a hard shutdown.
@@ -86,10 +88,11 @@ impl Shard {
                     Some(Err(error)) => {
                         let blame = error.is_of_its_commit();
                         blamed = if blame { blamed + 1 } else { 0 };
+                        pause = pause_after(&error);
                         tracing::warn!(%error, "the projection of a shard will be tried again");
                     }
                 }
-                if !shutdown.pause(RETRY_PAUSE).await {
+                if !shutdown.pause(pause).await {
                     return Ok(());
                 }
             }
@@ -142,6 +145,15 @@ impl Shard {
         let published = self.published.map_or(acked, |own| own.max(acked));
         self.published = Some(published);
         Ok(published)
+    }
+}
+
+/// The pause before a step is retried that failed with this error.
+pub fn pause_after(error: &Error) -> Duration {
+    if error.is_denial() {
+        DENIED_PAUSE
+    } else {
+        RETRY_PAUSE
     }
 }
 

@@ -160,34 +160,38 @@ def what_cannot_help_is_not_repeated(c, proxy):
 
 
 @story
-def an_operation_whose_answer_is_lost_is_not_repeated(c, proxy):
-    id = c.submit(document=document("stuck"))["id"]
-    proxy.faults = [Fault("POST", "/cancel", answer=unavailable()), Fault("POST", "/cancel", lost=True)]
-    assert c.fails("cancel", id=id, reason="test").code == "overloaded"
-    refused = c.fails("cancel", id=id, reason="test")
+def a_redrive_whose_answer_is_lost_is_not_repeated_and_a_cancellation_is(c, proxy):
+    id = c.fails("value", document=document("second")).request
+    proxy.faults = [Fault("POST", "/redrive", answer=unavailable()), Fault("POST", "/redrive", lost=True)]
+    assert c.fails("redrive", id=id, reason="test").code == "overloaded"
+    refused = c.fails("redrive", id=id, reason="test")
     assert (refused.kind, refused.code) == ("Unreachable", "connection-lost"), refused
-    assert len([call for call in proxy.calls if "cancel" in call.path]) == 2
+    assert len([call for call in proxy.calls if "redrive" in call.path]) == 2
+    assert "8.00" in c.result(id=id)
+    id = c.submit(document=document("stuck"))["id"]
+    proxy.faults = [Fault("POST", "/cancel", lost=True)]
+    c.cancel(id=id, reason="test")
     assert c.fails("result", id=id).kind == "Cancelled"
 
 
 @story
 def a_call_that_never_left_is_repeated_whatever_it_is(c, proxy):
-    id = c.submit(document=document("stuck"))["id"]
+    id = c.fails("value", document=document("second")).request
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     early, late = Client(c.language, f"http://127.0.0.1:{port}", patience=0.5), Client(c.language, f"http://127.0.0.1:{port}")
     try:
-        refused = early.fails("cancel", id=id, reason="too early")
+        refused = early.fails("redrive", id=id, reason="too early")
         assert (refused.kind, refused.code) == ("Unreachable", "unreachable"), refused
         opens = threading.Timer(1.0, lambda: Proxy(f"http://{proxy.host}:{proxy.upstream}", port))
         opens.start()
-        late.cancel(id=id, reason="in time")
+        late.redrive(id=id, reason="in time")
         opens.join()
     finally:
         early.close()
         late.close()
-    assert c.status(id=id)["status"] == "cancelled"
+    assert "8.00" in c.result(id=id)
 
 
 @story

@@ -13,9 +13,9 @@ from fanfold.worker import Never
 LOGS = Path(tempfile.mkdtemp(prefix="fanfold-ore-"))
 
 
-def value(document):
-    """The task document with the value of every trade of its valuation."""
-    parsed = minidom.parseString(document.encode())
+def value(task):
+    """The document of a task with the value of every trade of its valuation."""
+    parsed = minidom.parseString(task.document.encode())
     valuation = parsed.documentElement
     for tag in ("project", "group", "valuation"):
         valuation = child(valuation, tag)

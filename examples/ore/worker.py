@@ -1,4 +1,4 @@
-"""A worker that values with the Open Source Risk Engine: python worker.py NATS_URL [TASK_TYPE [PROCESSES]]."""
+"""A worker that values with the Open Source Risk Engine: python worker.py NATS_URL [PROCESSES]."""
 import logging
 import multiprocessing
 import os
@@ -9,16 +9,10 @@ from fanfold.worker import Worker
 
 from valuer import value
 
-
-def valued(task):
-    return value(task.document)
-
-
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    kind = sys.argv[2] if len(sys.argv) > 2 else "ore"
-    processes = int(sys.argv[3]) if len(sys.argv) > 3 else os.cpu_count()
+    processes = int(sys.argv[2]) if len(sys.argv) > 2 else os.cpu_count()
     # ORE has one evaluation date and one log for a process, so each process values one task at a time.
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
     # Twice the slots: a process has the next task while the last one is reported.
-    Worker(valued, kind, url=sys.argv[1], slots=2 * processes, executor=pool).main()
+    Worker(value, "ore", url=sys.argv[1], slots=2 * processes, executor=pool).main()

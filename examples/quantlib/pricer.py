@@ -5,9 +5,9 @@ from trades import KINDS
 from vnml import valuation
 
 
-def price(document):
-    """The task document with the results of its valuation filled in."""
-    parsed, of = valuation(document)
+def price(task):
+    """The document of a task with the results of its valuation filled in."""
+    parsed, of = valuation(task.document)
     instrument, analytics = of.get("instrument"), of.get("analytics")
     for kind, value in KINDS.items():
         trade = instrument.find(kind)

@@ -21,10 +21,10 @@ DRIVERS = {
     "python": (HERE / "python", [sys.executable, "driver.py"]),
     "typescript": (HERE / "typescript", ["node", "--import", "tsx", "driver.ts"]),
 }
-# What makes the types of a language from the OpenAPI document, and where they are.
+# What makes the types of a language from the OpenAPI document, where they are, and what checks the code against them.
 GENERATORS = {
-    "python": ([sys.executable, "generate.py"], "fanfold/types.py"),
-    "typescript": (["node_modules/.bin/openapi-typescript"], "types.ts"),
+    "python": ([sys.executable, "generate.py"], "fanfold/types.py", [sys.executable, "-m", "compileall", "-q", "fanfold"]),
+    "typescript": (["node_modules/.bin/openapi-typescript"], "types.ts", ["node_modules/.bin/tsc", "--noEmit"]),
 }
 
 
@@ -289,12 +289,14 @@ def a_key_goes_along_and_a_refused_one_is_an_error(c, proxy):
 
 
 @story
-def the_types_are_those_of_the_document(c, proxy):
-    command, types = GENERATORS[c.language]
+def the_types_are_those_of_the_document_and_the_code_agrees_with_them(c, proxy):
+    command, types, check = GENERATORS[c.language]
     with urlopen(f"{proxy.url}/openapi.json") as document:
         made = subprocess.run(command, cwd=HERE / c.language, input=document.read(), stderr=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, check=True).stdout.decode()
     assert made == (HERE / c.language / types).read_text(), "they are of another version: run clients/generate.sh URL"
+    checked = subprocess.run(check, cwd=HERE / c.language, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def main(url, *languages):

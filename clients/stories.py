@@ -152,11 +152,13 @@ def what_cannot_help_is_not_repeated(c, proxy):
     refused = c.fails("status", id=str(uuid.uuid4()))
     assert refused.code == "unknown-request" and refused.request, refused
     proxy.faults = [Fault("POST", "^/valuation$", answer=(507, {}, '{"code": "storage-full", "detail": "full"}')),
-                    Fault("POST", "^/valuation$", answer=(502, {}, "<html>bad gateway</html>"))]
+                    Fault("POST", "^/valuation$", answer=(502, {}, "<html>bad gateway</html>")),
+                    Fault("POST", "^/valuation$", answer=(302, {"Location": "/elsewhere"}, ""))]
     assert c.fails("submit", document=document("bond")).code == "storage-full"
     refused = c.fails("submit", document=document("bond"))
     assert refused.code == "http-502" and "bad gateway" in refused.why, refused
-    assert len(proxy.calls) == 5, len(proxy.calls)
+    assert c.fails("submit", document=document("bond")).code == "http-302"
+    assert len(proxy.calls) == 6, len(proxy.calls)
 
 
 @story

@@ -138,7 +138,7 @@ class Fanfold:
             again = None
             try:
                 answer = Answer(self._open(method, path, body, headers, self._timeout + (wait or 0)))
-                if answer.status < 400:
+                if answer.status < 300:
                     return answer
                 error = answer.error()
                 if not (repeat and answer.status in (412, 429, 503)):

@@ -70,8 +70,11 @@ class Attempt:
             signs_of_life.cancel()
         # The broker cannot tell this answer from that of another worker, which may have the task.
         if self.lease.held() and self.worker.nc.is_connected:
-            await self.message.respond(answer)
-            await self.worker.nc.flush()
+            try:
+                await self.message.respond(answer)
+                await self.worker.nc.flush()
+            except (nats.errors.Error, asyncio.TimeoutError, OSError) as error:
+                log.info("%s was not answered, and comes again: %r", self.message.subject, error)
 
     async def settle(self) -> bytes:
         letters, payloads = self.worker.letters, self.worker.payloads

@@ -21,7 +21,7 @@ endif
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
-	@echo 'make lint   format, clippy, dependencies'
+	@echo 'make lint   format, clippy, dependencies and their known vulnerabilities'
 	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ and clients/ need'
 	@echo 'make quantlib-test  the worker of examples/quantlib with 1,000 trades; fetches QuantLib (21 MB)'
 	@echo 'make ore-test  the worker of examples/ore with trades in the XML of ORE; fetches ORE (78 MB)'
@@ -95,6 +95,7 @@ lint: .tools/bin/cargo-deny
 	cargo clippy --workspace --all-targets --features harness/containers --locked -- -D warnings
 	cargo check --manifest-path fuzz/Cargo.toml --all-targets --locked --quiet --target-dir target
 	cargo-deny --locked check bans licenses sources
+	@scripts/advisories.sh
 	@! cargo tree --locked --package fanfold --edges normal,build,features | grep 'feature "testing"' \
 	|| { echo 'lint: the program is built with what only tests may have (feature testing)'; exit 1; }
 
@@ -110,3 +111,8 @@ lint: .tools/bin/cargo-deny
 
 clean-data:
 	rm -rf .fanfold
+
+# Each role loses each of its permissions at NATS and Redis in turn; `make test` takes away some.
+.PHONY: permissions-test
+permissions-test: tools
+	@PERMISSIONS=all cargo nextest run --locked --package fanfold --test e2e -E 'test(permissions::)' $(FEATURES)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
@@ -20,6 +20,7 @@ const END_PAUSE: Duration = Duration::from_millis(50);
 
 /// The commits of a shard between two sequences, in order.
 pub struct Scan {
+    connection: Connection,
     stream: Stream,
     consumer: String,
     messages: Option<pull::Ordered>,
@@ -82,6 +83,7 @@ impl Scan {
         let stream = up_to(connection, shard, to).await?;
         let state = stream.cached_info().state.clone();
         let mut scan = Self {
+            connection: connection.clone(),
             stream,
             consumer: String::new(),
             messages: None,
@@ -106,7 +108,10 @@ impl Scan {
                 ..pull::OrderedConfig::default()
             })
             .await
-            .map_err(Error::unavailable)?;
+            .map_err(|error| {
+                let log = Topology::log_stream(shard);
+                connection.failed(format_args!("CONSUMER.CREATE.{log}"), error)
+            })?;
         scan.consumer.clone_from(&consumer.cached_info().name);
         scan.messages = Some(consumer.messages().await.map_err(Error::unavailable)?);
         Ok(scan)
@@ -134,10 +139,20 @@ impl Scan {
         &mut self,
         limit: usize,
     ) -> Result<Option<Vec<Result<Commit, UnreadableCommit>>>, Error> {
-        let deliveries = self.deliveries(limit).await?;
-        let commits = deliveries.iter().map(UnreadableCommit::or_commit);
-        let commits = commits.collect::<Result<Vec<_>, Error>>()?;
-        Ok((!commits.is_empty()).then_some(commits))
+        loop {
+            let deliveries = self.deliveries(limit).await?;
+            if deliveries.is_empty() {
+                return Ok(None);
+            }
+            let commits = deliveries
+                .iter()
+                .filter(|delivery| !delivery.is_no_commit());
+            let commits = commits.map(UnreadableCommit::or_commit);
+            let commits = commits.collect::<Result<Vec<_>, Error>>()?;
+            if !commits.is_empty() {
+                return Ok(Some(commits));
+            }
+        }
     }
 
     /// Reads what the headers of the next commits say, at most `limit` of them; `None` at the end
@@ -151,17 +166,21 @@ impl Scan {
     async fn deliveries(&mut self, limit: usize) -> Result<Vec<Delivery>, Error> {
         let mut deliveries = Vec::new();
         while let (Some(messages), true) = (&mut self.messages, deliveries.len() < limit) {
-            let message = tokio::time::timeout(NEXT_TIMEOUT, messages.next())
-                .await
-                .map_err(|_| Error::Unavailable(format!("no commit came in {NEXT_TIMEOUT:?}")))?
-                .ok_or_else(|| Error::Unavailable("reading the log ended".into()))?
-                .map_err(Error::unavailable)?;
-            let delivery = Delivery::new(message);
+            let message = match tokio::time::timeout(NEXT_TIMEOUT, messages.next()).await {
+                Ok(Some(Ok(message))) => message,
+                Ok(Some(Err(error))) => return Err(self.not_read(error)),
+                Ok(None) => return Err(Error::Unavailable("reading the log ended".into())),
+                Err(_) => {
+                    let waited = format!("no commit came in {NEXT_TIMEOUT:?}");
+                    return Err(self.not_read(waited));
+                }
+            };
+            let delivery = Delivery::new(message, &self.connection.denied);
             let sequence = Sequence::new(delivery.place()?.sequence);
             if let Some(next) = self.next.replace(sequence.next())
                 && sequence > next
             {
-                check_gap(&self.stream, next, sequence).await?;
+                check_gap(&self.connection, &self.stream, next, sequence).await?;
             }
             if sequence <= self.end {
                 deliveries.push(delivery);
@@ -171,6 +190,12 @@ impl Scan {
             }
         }
         Ok(deliveries)
+    }
+
+    fn not_read(&self, error: impl std::fmt::Display) -> Error {
+        let log = &self.stream.cached_info().config.name;
+        let call = format_args!("CONSUMER.MSG.NEXT.{log}.{}", self.consumer);
+        self.connection.failed(call, error)
     }
 
     /// Follows the log from `start` without an end, and waits for commits that are not there yet.
@@ -189,11 +214,18 @@ impl Scan {
                 Topology::log_stream(shard),
             )
             .await
-            .map_err(Error::unavailable)?;
+            .map_err(|error| {
+                let log = Topology::log_stream(shard);
+                connection.failed(format_args!("CONSUMER.CREATE.{log}"), error)
+            })?;
         let messages = consumer.messages().await.map_err(Error::unavailable)?;
-        Ok(messages.map(|message| {
-            let message = message.map_err(Error::unavailable)?;
-            Delivery::new(message).commit()
+        let denied = connection.denied.clone();
+        Ok(messages.filter_map(move |message| {
+            let commit = message.map_err(Error::unavailable).map(|message| {
+                let delivery = Delivery::new(message, &denied);
+                (!delivery.is_no_commit()).then(|| delivery.commit())
+            });
+            std::future::ready(commit.transpose().map(Result::flatten))
         }))
     }
 
@@ -208,8 +240,16 @@ impl Scan {
 }
 
 /// Checks that the leader of the log lacks the commits between two sequences too, which age removes.
-async fn check_gap(stream: &Stream, next: Sequence, found: Sequence) -> Result<(), Error> {
-    let info = stream.get_info().await.map_err(Error::unavailable)?;
+async fn check_gap(
+    connection: &Connection,
+    stream: &Stream,
+    next: Sequence,
+    found: Sequence,
+) -> Result<(), Error> {
+    let name = &stream.cached_info().config.name;
+    let info = stream.get_info().await;
+    let info =
+        info.map_err(|error| connection.failed(format_args!("STREAM.INFO.{name}"), error))?;
     if info.state.first_sequence >= found.get() {
         return Ok(());
     }
@@ -235,11 +275,7 @@ async fn check_gap(stream: &Stream, next: Sequence, found: Sequence) -> Result<(
 async fn up_to(connection: &Connection, shard: u8, to: Sequence) -> Result<Stream, Error> {
     let begun = Instant::now();
     loop {
-        let stream = connection
-            .jetstream
-            .get_stream(Topology::log_stream(shard))
-            .await
-            .map_err(Error::unavailable)?;
+        let stream = connection.described(&Topology::log_stream(shard)).await?;
         let last = Sequence::new(stream.cached_info().state.last_sequence);
         if last >= to || to == Sequence::MAX {
             return Ok(stream);
@@ -299,17 +335,18 @@ impl Connection {
         match stream.get_raw_message(sequence.get()).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => {
+                let log = Topology::log_stream(shard);
+                Err(self.failed(format_args!("STREAM.MSG.GET.{log}"), error))
+            }
         }
     }
 
     /// The sequence up to which a reader of a shard's log has acked.
     pub async fn acked(&self, shard: u8, reader: LogReader) -> Result<Sequence, Error> {
-        let consumer: PullConsumer = self
-            .jetstream
-            .get_consumer_from_stream(reader.name(), Topology::log_stream(shard))
-            .await
-            .map_err(Error::unavailable)?;
+        let consumer = self
+            .consumer(&Topology::log_stream(shard), reader.name())
+            .await?;
         let acked = consumer.cached_info().ack_floor.stream_sequence;
         Ok(Sequence::new(acked))
     }

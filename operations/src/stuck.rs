@@ -61,7 +61,7 @@ struct Look {
 }
 
 impl StuckWatch {
-    /// Watches a log of `shards` shards from its beginning. The first query therefore reads the
+    /// Watches a log of `shards` shards from its beginning. With none it knows nothing of requests. The first query therefore reads the
     /// whole log.
     #[must_use]
     pub fn new(connection: Connection, shards: u8) -> Self {
@@ -102,7 +102,8 @@ impl StuckWatch {
         let look = self.look(STUCK_AFTER, Some(LOOK)).await?;
         let complete = look.incomplete == 0;
         // After a partial read, the watch does not know which requests have ended since.
-        let known = |count: usize| complete.then_some(count as u64);
+        let reads = !self.shards.is_empty();
+        let known = |count: usize| (complete && reads).then_some(count as u64);
         let gauges = [
             (
                 "fanfold_requests_open",
@@ -117,12 +118,12 @@ impl StuckWatch {
             (
                 "fanfold_requests_look_complete",
                 "Whether the log was read to its end for the gauges of requests: 1, or 0.",
-                Some(u64::from(complete)),
+                reads.then_some(u64::from(complete)),
             ),
             (
                 "fanfold_commits_unreadable",
                 "Commits of the log that this version cannot read.",
-                Some(look.unreadable as u64),
+                reads.then_some(look.unreadable as u64),
             ),
             (
                 "fanfold_views_stopped",

@@ -1,6 +1,7 @@
 //! End-to-end tests: the real program, its HTTP API and real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod aside;
 mod attempts;
 mod backlog;
@@ -28,9 +29,11 @@ mod large_groups;
 mod lease;
 mod life;
 mod listing;
+mod no_commit;
 mod overload;
 mod own_servers;
 mod pages;
+mod permissions;
 mod poison;
 mod problems;
 mod projector;
@@ -39,6 +42,7 @@ mod readme;
 mod recipes;
 mod reconciler;
 mod redrive;
+mod remote;
 mod replay;
 mod replicas;
 mod resources;
@@ -47,6 +51,7 @@ mod sharing;
 mod stuck;
 mod sync;
 mod time_out;
+mod tls;
 mod trace;
 mod unconfirmed;
 mod waiting;
@@ -126,10 +131,7 @@ async fn nothing_is_stuck(world: &World) {
 async fn post(client: &Client, path: &str, body: &Value) -> Answer {
     let call = client.call(Method::POST, path);
     let call = call.header("content-type", "application/json");
-    let call = call.body(body.to_string());
-    client
-        .send(call.header("content-type", "application/json"))
-        .await
+    client.send(call.body(body.to_string())).await
 }
 
 /// The events of a request as its commits name them, in order.

@@ -48,14 +48,21 @@ impl Admin {
         auth: Arc<Auth>,
         shutdown: &Shutdown,
     ) -> Self {
+        // A worker and the sender of webhooks may not read the log.
+        let reads_log = !matches!(role, Role::Worker | Role::Webhooks);
+        let shards = if reads_log {
+            settings.deployment.shards
+        } else {
+            0
+        };
         Self {
             role,
             watch: StuckWatch::of_open(
                 connection.clone(),
-                settings.deployment.shards,
+                shards,
                 settings.deployment.request_timeout,
             ),
-            shards: settings.deployment.shards,
+            shards,
             connection,
             store,
             config: settings.api.clone(),
@@ -106,12 +113,17 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
 /// Reports whether this role is ready: its dependencies answer, and it has no stopped view. Without
 /// Redis it is degraded, and ready: the feed and the log go on.
 async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Response {
-    let store = admin.store.as_ref();
+    let store = admin
+        .store
+        .as_ref()
+        .map(|store| (store, admin.role.at_redis()));
     let found = Readiness::look(&admin.connection, store, admin.shards).await;
     let status = if admin.shutdown.is_soft() {
         "stopping"
     } else if !found.has_dependencies() {
         "unavailable"
+    } else if !found.is_permitted() {
+        "denied"
     } else if !found.stopped_views.is_empty() {
         "views-stopped"
     } else if found.is_degraded() {
@@ -132,6 +144,8 @@ async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Re
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
         "stoppedViews": found.stopped_views,
+        "denied": found.denied(),
+        "passedOver": found.passed_over,
         "unsafeSettings": admin.auth.unsafe_settings(),
         "oldestUnprojectedSeconds": found.oldest_unprojected.map(|age| age.as_secs()),
     });

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, FromArgMatches as _, Subcommand};
 use clap_complete::Shell;
+use nats::Actor;
+use projections::permissions as at_redis;
 use replay::ReplayCommand;
 use runtime::{Secrecy, Settings, SettingsError};
 
@@ -15,6 +17,8 @@ use crate::document::DocumentCommand;
 use crate::help;
 use crate::keys::KeysCommand;
 use crate::operate::OperateCommand;
+use crate::remote::RemoteCommand;
+use crate::topology::TopologyCommand;
 
 /// The parsed command line.
 pub struct CommandLine {
@@ -32,6 +36,8 @@ pub enum Command {
     Completions(Shell),
     Keys(KeysCommand),
     Operate(OperateCommand),
+    Remote(RemoteCommand),
+    Topology(TopologyCommand),
     /// Help on the command with this name.
     Help(Vec<String>),
 }
@@ -92,6 +98,39 @@ impl Role {
             .max(1)
     }
 
+    /// The role as a user of NATS. `up` creates the queues, as the orchestrator does.
+    pub fn actor(self) -> Actor {
+        match self {
+            Self::Up | Self::Orchestrator => Actor::Orchestrator,
+            Self::Api => Actor::Api,
+            Self::Worker => Actor::Worker,
+            Self::Projector => Actor::Projector,
+            Self::Webhooks => Actor::Webhooks,
+        }
+    }
+
+    /// The roles of this process as users of NATS. `webhooks` says whether `up` sends some.
+    pub fn actors(self, webhooks: bool) -> &'static [Actor] {
+        use Actor::{Api, Orchestrator, Projector, Webhooks, Worker};
+        match self {
+            Self::Up if webhooks => &[Orchestrator, Api, Worker, Projector, Webhooks],
+            Self::Up => &[Orchestrator, Api, Worker, Projector],
+            Self::Orchestrator => &[Orchestrator],
+            Self::Api => &[Api],
+            Self::Worker => &[Worker],
+            Self::Projector => &[Projector],
+            Self::Webhooks => &[Webhooks],
+        }
+    }
+
+    /// The role as a user of Redis.
+    pub fn at_redis(self) -> at_redis::Actor {
+        match self {
+            Self::Api => at_redis::Actor::Api,
+            _ => at_redis::Actor::Projector,
+        }
+    }
+
     /// The name of the role, as in the subcommand and the connection names.
     pub fn name(self) -> &'static str {
         let found = Self::ALL.iter().find(|(role, ..)| *role == self);
@@ -146,7 +185,8 @@ pub fn definition() -> clap::Command {
         }
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
-    let app = KeysCommand::augment_subcommands(app);
+    let app = RemoteCommand::augment_subcommands(KeysCommand::augment_subcommands(app));
+    let app = TopologyCommand::augment_subcommands(app);
     let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
@@ -188,9 +228,13 @@ pub fn parse() -> anyhow::Result<CommandLine> {
             Command::Completions(shell.unwrap_or(Shell::Bash))
         }
         (None, "deployment") => Command::Deployment(DeploymentCommand::from_arg_matches(&matches)?),
+        (None, "topology") => Command::Topology(TopologyCommand::from_arg_matches(&matches)?),
         (None, "keys") => Command::Keys(KeysCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)
+        }
+        (None, name) if RemoteCommand::has_subcommand(name) => {
+            Command::Remote(RemoteCommand::from_arg_matches(&matches)?)
         }
         (None, _) => Command::Document(DocumentCommand::from_arg_matches(&matches)?),
     };

@@ -29,10 +29,17 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Operate",
         &["requests", "redrive", "cancel", "dead-letters", "replay"],
     ),
-    ("Documents", &["document"]),
+    ("Documents", &["submit", "watch", "document"]),
     (
         "Configure",
-        &["config", "deployment", "keys", "completions", "help"],
+        &[
+            "config",
+            "deployment",
+            "topology",
+            "keys",
+            "completions",
+            "help",
+        ],
     ),
 ];
 
@@ -129,7 +136,7 @@ mod tests {
         let mut app = definition();
         let help = app.render_help().to_string();
         assert!(help.starts_with("Fanfold takes"), "{help}");
-        assert!(help.lines().count() <= 37, "{help}");
+        assert!(help.lines().count() <= 42, "{help}");
         assert!(help.lines().all(|line| line.len() <= 100), "{help}");
         for command in app.get_subcommands() {
             let row = format!("\n  {:<13} ", command.get_name());

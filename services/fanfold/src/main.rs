@@ -17,10 +17,12 @@ mod help;
 mod keys;
 mod operate;
 mod ready;
+mod remote;
 mod rerun;
 mod role_thread;
 mod roles;
 mod server_password;
+mod topology;
 mod up;
 
 use std::process::ExitCode;
@@ -87,7 +89,9 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Document(command) => return document::run(&command, &settings),
         Command::Keys(command) => return keys::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
+        Command::Remote(command) => return remote::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
+        Command::Topology(command) => return topology::run(&command, &settings),
         Command::Completions(shell) => {
             command_line::completions(shell)?;
             return Ok(ExitCode::SUCCESS);

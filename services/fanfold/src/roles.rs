@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use api::Auth;
-use nats::{Connection, Log, Options, Queues, Topology};
+use nats::{Connection, Log, Permissions, Queues, Topology};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
@@ -33,13 +33,26 @@ pub fn topology(settings: &Settings) -> Topology {
         task_lease: deployment.task_lease,
         takeover_after: deployment.takeover_after,
         ack_wait: deployment.ack_wait,
+        webhooks: false,
         ..Topology::default()
     }
 }
 
 async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> {
     let name = format!("fanfold-{}", role.name());
-    Ok(Connection::open(&settings.connections.nats(&name)?).await?)
+    let options = settings.connections.nats(name, role.actor())?;
+    Ok(Connection::open(&options).await?)
+}
+
+/// Whether a process sends webhooks. `up` does only if it has a key to sign them with.
+fn sends_webhooks(role: Role, settings: &Settings) -> bool {
+    role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some())
+}
+
+/// What the roles of this process need at NATS.
+fn needs(role: Role, settings: &Settings) -> Permissions {
+    let actors = role.actors(sends_webhooks(role, settings));
+    Permissions::of_all(actors, &topology(settings), &settings.connections.access())
 }
 
 async fn views(settings: &Settings) -> anyhow::Result<Store> {
@@ -65,11 +78,33 @@ pub struct Listeners {
 /// finds them. Returns the settings with the agreed facts.
 pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connection, Settings)> {
     let connection = connect(settings, role).await?;
-    let settings = agree(role, settings, &connection).await?;
+    connection.need(needs(role, settings)).await;
+    let agreed = agree_and_declare(role, settings, &connection).await;
+    let lacking = connection.lacking();
+    let settings = agreed.map_err(|error| match &lacking[..] {
+        [] => error,
+        lacking => error.context(format!(
+            "NATS does not grant this user all that it needs (it lacks {})",
+            lacking.join(", ")
+        )),
+    })?;
+    Ok((connection, settings))
+}
+
+async fn agree_and_declare(
+    role: Role,
+    settings: &Settings,
+    connection: &Connection,
+) -> anyhow::Result<Settings> {
+    let settings = agree(role, settings, connection).await?;
     // The largest result is a fact, and an executor may have a limit of its own below it.
     worker::check(&settings.task_types)?;
-    topology(&settings).declare(&connection).await?;
-    Ok((connection, settings))
+    let topology = Topology {
+        webhooks: sends_webhooks(role, &settings),
+        ..topology(&settings)
+    };
+    topology.declare(connection).await?;
+    Ok(settings)
 }
 
 /// How the listeners of this process tell callers apart. What is unsafe but allowed is said here.
@@ -96,7 +131,8 @@ pub async fn start(
     let auth = auth(role, settings)?;
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
-    let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
+    let needed = needs(role, settings);
+    let part = |of: Role| Part::open(of, needed.clone(), settings.clone(), shutdown.clone());
     let mut log = None;
     let mut in_process = InProcess {
         documents: Documents::default(),
@@ -123,8 +159,7 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
     }
-    // `up` sends webhooks only if it has a key to sign them with.
-    if role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some()) {
+    if sends_webhooks(role, settings) {
         let thread = threads.push_mut(thread(Role::Webhooks)?);
         let part = thread.run(part(Role::Webhooks)).await?;
         connection = part.connection.clone();
@@ -177,8 +212,14 @@ struct Part {
 }
 
 impl Part {
-    async fn open(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
+    async fn open(
+        role: Role,
+        needs: Permissions,
+        settings: Settings,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Self> {
         let connection = connect(&settings, role).await?;
+        connection.need(needs).await;
         Ok(Self {
             log: Log::new(connection.clone(), settings.deployment.shards),
             connection,

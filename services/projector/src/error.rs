@@ -42,13 +42,9 @@ impl Error {
     /// the broker or of Redis as a whole, such as a full store, would hit every commit.
     #[must_use]
     pub fn is_of_its_commit(&self) -> bool {
-        use nats::Error::{Missing, Refused, Unsuitable};
         match self {
-            Self::Short { .. }
-            | Self::Emptied
-            | Self::Ended
-            | Self::Nats(Refused(_) | Missing(_) | Unsuitable(_)) => false,
-            Self::Nats(error) => !error.is_transient(),
+            Self::Short { .. } | Self::Emptied | Self::Ended => false,
+            Self::Nats(error) => error.is_of_the_data(),
             Self::Views(error) => matches!(error, projections::Error::Refused(_)),
         }
     }
@@ -75,6 +71,8 @@ mod tests {
             Error::Nats(nats::Error::Unavailable(said())),
             Error::Nats(nats::Error::Refused(said())),
             Error::Nats(nats::Error::Missing(said())),
+            Error::Nats(nats::Error::Denied(said())),
+            Error::Views(projections::Error::Denied(said())),
             Error::Nats(nats::Error::Unsuitable(said())),
             Error::Views(projections::Error::Unavailable(said())),
             Error::Emptied,

@@ -14,6 +14,7 @@ mod metadata_headers;
 mod removed;
 mod secret;
 mod table;
+mod topology_mode;
 mod value;
 
 use std::path::Path;
@@ -37,6 +38,7 @@ pub use table::{
     ApiConfig, CallersConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig,
     Settings, WebhooksConfig, WorkerConfig,
 };
+pub use topology_mode::TopologyMode;
 
 /// How much longer than a request's timeout the log must live, so that the orchestrator can still
 /// process the timeout.
@@ -157,6 +159,11 @@ impl Settings {
             return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
         }
         self.callers.check().map_err(|wrong| self.wrong(wrong))?;
+        if !self.api.http_client_ca.is_empty() && !self.callers.has_keys() {
+            let reason = "a certificate says who calls, and AUTH_KEYS_FILE says what the caller \
+                          may do: set it (docs/security.md)";
+            return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
+        }
         if self.api.payload_max_bytes > nats::STORED_MAX_BYTES {
             return Err(self.wrong(Wrong::new("PAYLOAD_MAX_BYTES", too_many_bytes())));
         }

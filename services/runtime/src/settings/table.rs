@@ -13,6 +13,7 @@ use super::layers::Layers;
 use super::log_format::LogFormat;
 use super::metadata_headers::MetadataHeaders;
 use super::secret::Secret;
+use super::topology_mode::TopologyMode;
 use super::value::{Bytes, Flag, Millis, Positive, Seconds, Unless, Whole};
 use crate::task_types::TaskTypes;
 
@@ -31,7 +32,8 @@ settings! {
         nats_key: String as String = "NATS_KEY", "", "File with the key of `NATS_CERT`.";
         nats_tls_first: bool as Flag = "NATS_TLS_FIRST", "false", "Whether the handshake of TLS comes before the greeting of NATS, as `handshake_first` of the server wants it.";
         nats_domain: String as String = "NATS_DOMAIN", "", "Domain of JetStream, where the server that Fanfold connects to is a leaf node of it.";
-        nats_inbox_prefix: String as String = "NATS_INBOX_PREFIX", "", "Prefix of the subjects on which this process receives answers. Unset: `_INBOX`.";
+        nats_inbox_prefix: String as String = "NATS_INBOX_PREFIX", "", "Prefix of the subjects on which this process receives answers. Unset: `_INBOX_` and the role, such as `_INBOX_api`.";
+        topology: TopologyMode as TopologyMode = "TOPOLOGY", "apply", "Whether a role creates the streams and consumers that are missing (`apply`), or only checks them (`check`) after `fanfold topology apply` has created them.";
         redis_user: String as String = "REDIS_USER", "", "User of Redis's access list, with `REDIS_PASSWORD`. Unset: the default user.";
         #[secret Secret] redis_password: Option<SecretString> as Unless<Secret> = "REDIS_PASSWORD", "", "Password at Redis.";
         redis_ca: String as String = "REDIS_CA", "", "File with the certificates of the authorities that Fanfold trusts for Redis (`rediss://`). Unset: those that the system trusts.";

@@ -17,12 +17,14 @@ ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test console-test lint api-fuzz conformance fuzz hostile chaos recipes bench bench-quick tools clean-data
+.PHONY: help run test console-test lint api-fuzz conformance fuzz hostile chaos recipes quantlib-test ore-test bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies and their known vulnerabilities'
-	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
+	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ and clients/ need'
+	@echo 'make quantlib-test  the worker of examples/quantlib with 1,000 trades; fetches QuantLib (21 MB)'
+	@echo 'make ore-test  the worker of examples/ore with trades in the XML of ORE; fetches ORE (78 MB)'
 	@echo 'make console-test  the console in a real browser, which it installs where it can'
 	@echo 'make conformance  the document engine against the W3C suite and libxml2, hydration against the oracle'
 	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
@@ -76,6 +78,17 @@ chaos: tools
 
 recipes:
 	@scripts/recipes.sh
+
+# A large wheel has an environment of its own: .tools/quantlib.
+quantlib-test: tools
+	@scripts/example-venv.sh quantlib
+	@cargo build --locked --package fanfold
+	@.tools/quantlib/bin/python examples/quantlib/test.py
+
+ore-test: tools
+	@scripts/example-venv.sh ore
+	@cargo build --locked --package fanfold
+	@.tools/ore/bin/python examples/ore/test.py
 
 bench: tools
 	@cargo build --release --locked --package fanfold --package bench

@@ -63,8 +63,10 @@ export class Attempt {
     }
     // The broker cannot tell this answer from that of another worker, which may have the task.
     if (!this.lease.isHeld() || this.worker.disconnected) return;
-    this.message.respond(answer);
-    await this.worker.nc.flush().catch(() => {});
+    try {
+      this.message.respond(answer);
+      await this.worker.nc.flush();
+    } catch {} // The task comes again.
   }
 
   private cutShort(): Promise<never> {

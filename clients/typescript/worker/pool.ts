@@ -9,7 +9,7 @@ import { GivenBack, Stopped, type Task } from "./outcome.js";
 
 export interface Options {
   type?: string;
-  url?: string;
+  url?: string; // or several, separated by commas
   slots?: number; // tasks at once
   attempts?: number; // of a task, as the server has it for the type
   retryDelay?: (made: number) => number; // seconds
@@ -52,9 +52,10 @@ export class Worker {
     const end = () => ((this.ending = true), this.wake());
     process.once("SIGTERM", end).once("SIGINT", end);
     await initZstd();
-    const at = new URL(url); // The client takes no credentials in a URL.
+    const [at, ...others] = url.split(",").map((url) => new URL(url)) as [URL, ...URL[]];
+    // The client takes no credentials in a URL.
     const login = at.username ? { user: decodeURIComponent(at.username), pass: decodeURIComponent(at.password) } : {};
-    this.nc = await connect({ servers: at.host, ...login, name, maxReconnectAttempts: -1, reconnectTimeWait: 500, ...this.options.connect });
+    this.nc = await connect({ servers: [at, ...others].map((at) => at.host), ...login, name, maxReconnectAttempts: -1, reconnectTimeWait: 500, ...this.options.connect });
     const broker = new Broker(this.nc);
     const info = await patiently(() => broker.api(`$JS.API.CONSUMER.INFO.TASKS.worker-${type}`), () => !this.ending);
     this.lease = info.config.ack_wait / 1e9; // TASK_LEASE_MS of the deployment

@@ -78,20 +78,20 @@ impl Shard {
             };
             next = Instant::now() + TAKE_IN_EVERY;
             self.suspects.note(chunk);
-            let (mut blamed, mut pause) = (0, RETRY_PAUSE);
+            let mut blamed = 0;
             loop {
                 self.singly = blamed >= SPLIT_AFTER;
                 // Wait for a broker that is away, but not past a hard shutdown.
-                match shutdown.unless_hard(Box::pin(self.take_in(chunk))).await {
+                let pause = match shutdown.unless_hard(Box::pin(self.take_in(chunk))).await {
                     None => return Ok(()),
                     Some(Ok(())) => break,
                     Some(Err(error)) => {
                         let blame = error.is_of_its_commit();
                         blamed = if blame { blamed + 1 } else { 0 };
-                        pause = pause_after(&error);
                         tracing::warn!(%error, "the projection of a shard will be tried again");
+                        pause_after(&error)
                     }
-                }
+                };
                 if !shutdown.pause(pause).await {
                     return Ok(());
                 }

@@ -31,8 +31,8 @@ def worker(type: str = "default", **options: Any) -> Callable[[Callable[[Task], 
 
 
 class Worker:
-    """Runs the tasks of a type with a function, `slots` of them at once. `time_limit` and `grace` are
-    seconds; `connect` has further arguments for `nats.connect`, such as credentials."""
+    """Runs the tasks of a type with a function, `slots` of them at once. `url` may be several, separated
+    by commas. `time_limit` and `grace` are seconds; `connect` has further arguments for `nats.connect`."""
 
     def __init__(self, work: Callable[[Task], Any], type: str = "default", *, url: str = "nats://127.0.0.1:14222",
                  slots: int = 8, retry: Retry = Retry(), time_limit: float = 60.0, grace: float = 10.0,
@@ -55,7 +55,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.ending.set)
         options = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.5, "name": self.name, "error_cb": _tell}
-        self.nc = await nats.connect(self.url, **{**options, **self.connect})
+        self.nc = await nats.connect(self.url.split(","), **{**options, **self.connect})
         looking = lambda: self.nc.jetstream().consumer_info("TASKS", f"worker-{self.type}")  # noqa: E731
         consumer = await patiently(looking, lambda: not self.ending.is_set())
         #: TASK_LEASE_MS of the deployment.

@@ -23,9 +23,9 @@ const PULL_BATCH: usize = 1_000;
 /// of them is large.
 const PULL_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How the broker ends a pull with a limit in bytes that brought all its messages.
-const BATCH_COMPLETED: &str = "Batch Completed";
+pub(crate) const BATCH_COMPLETED: &str = "Batch Completed";
 /// How the broker ends a pull whose bytes do not suffice for the next message.
-const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
+pub(crate) const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
 /// How much longer than its expiry a pull may be silent before it counts as lost.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often the reader of a silent consumer looks whether to pull again, for example because the

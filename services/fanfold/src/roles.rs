@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::Auth;
@@ -22,6 +22,11 @@ use crate::role_thread::RoleThread;
 
 /// How long roles may take to end by themselves after a hard shutdown, before they are dropped.
 const DROP_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a start waits for streams that have no leader, before it fails.
+const START_PATIENCE: Duration = Duration::from_mins(5);
+/// The pause before such a start tries again.
+const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// The streams that these settings describe.
 pub fn topology(settings: &Settings) -> Topology {
@@ -78,10 +83,30 @@ pub struct Listeners {
 
 /// Connects, agrees on the facts of the deployment and declares the streams, so that every role
 /// finds them. Returns the settings with the agreed facts.
-pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connection, Settings)> {
+pub async fn declare(
+    role: Role,
+    settings: &Settings,
+    shutdown: &Shutdown,
+) -> anyhow::Result<(Connection, Settings)> {
     let connection = connect(settings, role).await?;
     connection.need(needs(role, settings)).await;
-    let agreed = agree_and_declare(role, settings, &connection).await;
+    let begun = Instant::now();
+    let agreed = loop {
+        let agreed = agree_and_declare(role, settings, &connection).await;
+        match &agreed {
+            Err(error) if may_pass(error) && begun.elapsed() < START_PATIENCE => {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    error,
+                    "the broker is not ready for this start, which goes on waiting"
+                );
+                if !shutdown.pause(START_PAUSE).await {
+                    break agreed;
+                }
+            }
+            _ => break agreed,
+        }
+    };
     let lacking = connection.lacking();
     let settings = agreed.map_err(|error| match &lacking[..] {
         [] => error,
@@ -91,6 +116,12 @@ pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connect
         )),
     })?;
     Ok((connection, settings))
+}
+
+/// Whether a start may succeed later: the broker answers, and a stream has no leader now.
+fn may_pass(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<nats::Error>();
+    error.is_some_and(nats::Error::is_transient)
 }
 
 async fn agree_and_declare(

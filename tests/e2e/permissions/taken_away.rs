@@ -31,10 +31,15 @@ fn subjects(fragment: &str) -> Vec<(usize, String)> {
     subjects.collect()
 }
 
+/// A fragment without one of its subjects. Another stands in its place, because an empty list would
+/// permit everything.
 fn without(fragment: &str, line: usize) -> String {
     let lines = fragment.lines().enumerate();
-    let left = lines.filter(|(number, _)| *number != line);
-    left.map(|(_, line)| format!("{line}\n")).collect()
+    let left = lines.map(|(number, text)| {
+        let text = if number == line { "\"nothing\"" } else { text };
+        format!("{text}\n")
+    });
+    left.collect()
 }
 
 /// Every `n`-th of some things, so that they are few; all of them where that is wanted.

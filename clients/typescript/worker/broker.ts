@@ -75,13 +75,26 @@ export class Broker {
     }
   }
 
+  /** A message of the object store: from any server that has it, or else from the leader. */
+  private async stored(ask: Json): Promise<Pick<Found, "seq" | "at" | "data"> | undefined> {
+    const answer = await this.nc.request(`$JS.API.DIRECT.GET.${STORE}`, JSON.stringify(ask), { timeout: 1000 * this.timeout });
+    const seq = answer.headers?.get("Nats-Sequence");
+    if (seq) return { seq: Number(seq), at: Date.parse(answer.headers!.get("Nats-Time-Stamp")), data: answer.data };
+    try {
+      return await this.message(STORE, ask);
+    } catch (error) {
+      if (!mayNot(error)) throw error;
+      return undefined;
+    }
+  }
+
   /** The bytes of a payload over 64 KiB: the object store PAYLOADS, by SHA-256, packed with zstd. */
   async fetch({ sha256, size }: Stored): Promise<string> {
     let packed: Buffer | undefined;
     for (let reads = 0; reads < READS && !packed; reads++) {
       const found = await this.info(sha256);
-      if (!found) break;
-      packed = await this.chunks(found.info); // None where another process has stored it anew.
+      packed = found && (await this.chunks(found.info)); // None where another process has stored it anew.
+      if (!packed) await sleep(200);
     }
     if (!packed) throw new Never(`payload ${sha256} is not in the store`, { code: "payload-missing" });
     const data = Buffer.from(decompress(packed, { defaultHeapSize: size }));
@@ -90,7 +103,7 @@ export class Broker {
   }
 
   private async info(sha256: string): Promise<{ at: number; info: Json } | undefined> {
-    const found = await this.message(STORE, { last_by_subj: `$O.PAYLOADS.M.${base64(sha256)}` });
+    const found = await this.stored({ last_by_subj: `$O.PAYLOADS.M.${base64(sha256)}` });
     const info = found && (JSON.parse(Buffer.from(found.data).toString()) as Json);
     return found && !info?.deleted ? { at: found.at, info: info! } : undefined;
   }
@@ -99,7 +112,7 @@ export class Broker {
   private async chunks({ nuid, size }: Json): Promise<Buffer | undefined> {
     const chunks: Uint8Array[] = [];
     for (let [bytes, seq] = [0, 1]; bytes < size; ) {
-      const chunk = await this.message(STORE, { seq, next_by_subj: `$O.PAYLOADS.C.${nuid}` });
+      const chunk = await this.stored({ seq, next_by_subj: `$O.PAYLOADS.C.${nuid}` });
       if (!chunk) return undefined;
       chunks.push(chunk.data);
       [bytes, seq] = [bytes + chunk.data.length, chunk.seq + 1];

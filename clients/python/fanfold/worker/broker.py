@@ -8,6 +8,7 @@ import json
 import logging
 import secrets
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Awaitable, Callable
 
@@ -68,6 +69,29 @@ async def message(js: Any, stream: str, **ask: Any) -> Any:
         raise
 
 
+@dataclass
+class _Stored:
+    seq: int
+    time: datetime
+    data: bytes
+
+
+async def stored(js: Any, **ask: Any) -> Any:
+    """A message of the object store: from any server that has it, or else from the leader."""
+    answer = await js._nc.request(f"$JS.API.DIRECT.GET.{STORE}", json.dumps(ask).encode(), timeout=js._timeout)
+    headers = answer.headers or {}
+    if "Nats-Sequence" in headers:
+        at = datetime.fromisoformat(headers["Nats-Time-Stamp"][:19] + "+00:00")
+        return _Stored(int(headers["Nats-Sequence"]), at, answer.data)
+    subject = ask.get("last_by_subj") or ask["next_by_subj"]
+    try:
+        return await message(js, STORE, subject=subject, **({"seq": ask["seq"], "next": True} if "seq" in ask else {}))
+    except (NoRespondersError, APIError) as error:
+        if not _may_not(error):
+            raise
+        return None
+
+
 class Payloads:
     """Documents and results over 64 KiB: the object store PAYLOADS, by SHA-256, packed with zstd."""
 
@@ -79,11 +103,10 @@ class Payloads:
         packed = None
         for _ in range(READS):
             found = await self._found(sha256)
-            if not found:
-                break
-            packed = await self._chunks(json.loads(found.data))
+            packed = await self._chunks(json.loads(found.data)) if found else None
             if packed is not None:
                 break
+            await asyncio.sleep(0.2)
         if packed is None:
             raise Never(f"payload {sha256} is not in the store", code="payload-missing")
         try:
@@ -95,14 +118,14 @@ class Payloads:
         return data
 
     async def _found(self, sha256: str) -> Any:
-        found = await message(self.js, STORE, subject=f"$O.PAYLOADS.M.{_base64(sha256.encode())}")
+        found = await stored(self.js, last_by_subj=f"$O.PAYLOADS.M.{_base64(sha256.encode())}")
         return found if found and not json.loads(found.data).get("deleted") else None
 
     async def _chunks(self, info: dict[str, Any]) -> bytes | None:
         """The packed bytes; none where they are gone, because another process has stored them anew."""
         data, next = bytearray(), 1
         while len(data) < info["size"]:
-            chunk = await message(self.js, STORE, seq=next, subject=f"$O.PAYLOADS.C.{info['nuid']}", next=True)
+            chunk = await stored(self.js, seq=next, next_by_subj=f"$O.PAYLOADS.C.{info['nuid']}")
             if not chunk:
                 return None
             data += chunk.data

@@ -284,7 +284,6 @@ pub fn signature(fault: &Fault) -> String {
                 if closes(quote) {
                     quoted_by = None;
                 }
-                continue;
             }
             (None, Some(quote)) => {
                 let is_whole = word.len() > 1 && closes(quote);

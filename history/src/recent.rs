@@ -195,18 +195,18 @@ impl RecentWatch {
 
     /// Reads the log on for a short time, and returns what is known then.
     pub async fn look(&self, now: Timestamp) -> Result<Looked, Error> {
-        let mut looked = Looked::default();
-        let share = u32::try_from(self.shards.len()).unwrap_or(1).max(1);
+        let mut all = Looked::default();
+        let parts = u32::try_from(self.shards.len()).unwrap_or(1).max(1);
         for (number, shard) in (0..).zip(&self.shards) {
             let mut shard = shard.lock().await;
             let stopped = shard
-                .read_on(&self.connection, number, now, LOOK / share)
+                .read_on(&self.connection, number, now, LOOK / parts)
                 .await?;
             shard.recent.forget(now);
-            looked.recent.add(shard.recent.clone());
-            looked.only_up_to = [looked.only_up_to, stopped].into_iter().flatten().min();
+            all.recent.add(shard.recent.clone());
+            all.only_up_to = [all.only_up_to, stopped].into_iter().flatten().min();
         }
-        Ok(looked)
+        Ok(all)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The dead letters: tasks that were given up, and messages that cannot be read.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -56,7 +57,8 @@ async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
         ),
     ] {
         if let Some(value) = value {
-            flags.push_str(&format!(" {flag} {}", quoted(&value)));
+            // Writing to a String cannot fail.
+            let _ = write!(flags, " {flag} {}", quoted(&value));
             query.append_pair(name, &value);
         }
     }

@@ -28,7 +28,9 @@ impl Questions {
         let (live, services) = (self.source.live()?, self.live.as_ref()?);
         let (connection, shards) = (&live.connection, live.log.shards());
         let (views, types) = (&services.views, &services.task_types);
-        Some(Standing::look(connection, views, &services.stuck, shards, types).await)
+        // It asks for so much that its future is boxed.
+        let look = Standing::look(connection, views, &services.stuck, shards, types);
+        Some(Box::pin(look).await)
     }
 
     /// What happened in the last day; in a bundle, in the last day of the bundle.

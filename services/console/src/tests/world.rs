@@ -59,11 +59,11 @@ fn fault(texts: &Texts) -> Fault {
     }
 }
 
-fn given() -> Option<Given> {
-    Some(Given {
+fn given() -> Given {
+    Given {
         task_type: "bond".into(),
         sha256: None,
-    })
+    }
 }
 
 fn attempt(texts: &Texts) -> Attempt {
@@ -113,7 +113,7 @@ fn succeeded(texts: &Texts) -> Event {
         worker: texts.worker.into(),
         started_at: at(20),
         duration_ms: 40,
-        given: given(),
+        given: Some(given()),
         result: Payload::from(texts.document),
     })
 }
@@ -136,7 +136,7 @@ fn given_up(texts: &Texts) -> Vec<Event> {
             group: GroupIndex::FIRST,
             task: TaskNumber::new(2),
             attempt: attempt(texts),
-            given: given(),
+            given: Some(given()),
             next: Next::DeadLetter("letter".into()),
         }),
         Event::Failed(domain::request::Failed { failure }),

@@ -88,7 +88,7 @@ async fn a_denied_question_is_an_error_that_names_its_subject_whichever_question
         DeadLetters::new(connection.clone()),
     );
     let filter = Filter::default();
-    let (last, read, scan, taken, page, checkpoint) = tokio::join!(
+    let (looked, read, scan, taken, page, checkpoint) = tokio::join!(
         log.last_sequence(id),
         log.read(id, Sequence::NONE),
         Scan::open(&connection, 0, Sequence::FIRST, Sequence::MAX),
@@ -97,7 +97,7 @@ async fn a_denied_question_is_an_error_that_names_its_subject_whichever_question
         connection.checkpoint(0),
     );
     let errors = [
-        last.unwrap_err(),
+        looked.unwrap_err(),
         read.unwrap_err(),
         scan.err().unwrap(),
         taken.unwrap_err(),

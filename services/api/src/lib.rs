@@ -2,6 +2,7 @@
 
 mod admission;
 mod dead_letters;
+mod docs;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -12,11 +12,10 @@ use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::http::problem::{Problem, in_one_form};
 use crate::state::Api;
-use crate::{dead_letters, health, schemas, valuation, valuations};
+use crate::{dead_letters, docs, health, schemas, valuation, valuations};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -60,11 +59,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(api: Arc<Api>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = crate::http::openapi::document(&document);
-    let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let router = router
         .with_state(api)
         .route("/openapi.json", get(async move || Json(document)))
-        .merge(page)
+        .merge(docs::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);
     in_layers(router)

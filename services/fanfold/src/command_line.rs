@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use replay::ReplayCommand;
 use runtime::{Secrecy, Settings, SettingsError};
 
+use crate::build;
 use crate::deployment::DeploymentCommand;
 use crate::document::DocumentCommand;
 use crate::help;
@@ -99,7 +100,11 @@ impl Role {
 
 pub fn definition() -> clap::Command {
     let mut app = clap::Command::new("fanfold")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(format!(
+            "{} ({})",
+            env!("CARGO_PKG_VERSION"),
+            build::description()
+        ))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

@@ -1,5 +1,6 @@
-//! The rules of a request: pure, with no async of its own, no clock and no I/O.
+//! The rules of a request and of its callers: pure, with no async of its own, no clock and no I/O.
 
+pub mod access;
 pub mod derivation;
 pub mod document;
 mod failure_code;

@@ -85,8 +85,10 @@ pub enum Cause {
     Failed(FailureSummary),
     /// Somebody cancelled the request.
     Cancelled {
-        /// The person.
+        /// The caller.
         by: String,
+        /// The person for whom that caller said it acted.
+        on_behalf_of: Option<String>,
         /// The reason.
         reason: String,
     },
@@ -119,6 +121,11 @@ impl Story {
     /// The events, each with its position.
     pub fn events(&self) -> impl Iterator<Item = Recorded<Event>> + '_ {
         self.commits.iter().flat_map(Commit::recorded)
+    }
+
+    /// The events without a copy of each. An event may hold a document.
+    pub fn borrowed(&self) -> impl Iterator<Item = Recorded<&Event>> + '_ {
+        self.commits.iter().flat_map(Commit::borrowed)
     }
 
     /// The sequence of the last commit.
@@ -168,11 +175,15 @@ impl Story {
 
     fn cancelled(&self) -> Cause {
         let said = self.events().filter_map(|recorded| match recorded.event {
-            Event::Cancelled(cancelled) => Some((cancelled.by, cancelled.reason)),
+            Event::Cancelled(cancelled) => Some(cancelled),
             _ => None,
         });
-        let (by, reason) = said.last().unwrap_or_default();
-        Cause::Cancelled { by, reason }
+        let last = said.last();
+        Cause::Cancelled {
+            by: last.as_ref().map_or_else(String::new, |e| e.by.clone()),
+            on_behalf_of: last.as_ref().and_then(|e| e.on_behalf_of.clone()),
+            reason: last.map_or_else(String::new, |e| e.reason),
+        }
     }
 }
 
@@ -181,4 +192,34 @@ impl Story {
 pub fn fold(commits: &[Commit]) -> State {
     let events = commits.iter().flat_map(|commit| &commit.events);
     events.fold(State::Absent, evolve)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use domain::request::{GroupOutline, Payload, Received};
+
+    use super::*;
+
+    /// The first commit of a request with one group.
+    pub fn received(at: Timestamp) -> Commit {
+        Commit {
+            request: RequestId::new(uuid::Uuid::nil()),
+            sequence: Sequence::FIRST,
+            previous: Sequence::NONE,
+            at,
+            traceparent: None,
+            events: vec![Event::Received(Box::new(Received {
+                document: Payload::from("<vnml/>"),
+                fingerprint: String::new(),
+                groups: vec![GroupOutline {
+                    name: None,
+                    valuations: 1,
+                }],
+                metadata: std::collections::BTreeMap::new(),
+                traceparent: None,
+                submitter: "anonymous".into(),
+                idempotency_key: None,
+            }))],
+        }
+    }
 }

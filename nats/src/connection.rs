@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::access::Access;
 use crate::denied::Denied;
 use crate::error::{Refusal, refusal};
+use crate::permissions::Needs;
 use crate::unanswered::Unanswered;
 use crate::watch::Skew;
 use crate::{Error, account, size};
@@ -45,6 +46,20 @@ pub struct Options {
     pub ping_interval: Duration,
     /// How many publishes may wait for their acks.
     pub max_in_flight: usize,
+    /// What this process may create at the broker.
+    pub creates: Creates,
+}
+
+/// What a process creates at the broker where it is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Creates {
+    /// Every stream and consumer.
+    #[default]
+    All,
+    /// The queues, which are in memory, with their consumers. It checks all else.
+    Queues,
+    /// Nothing. It checks that everything is there.
+    Nothing,
 }
 
 impl Options {
@@ -59,6 +74,7 @@ impl Options {
             request_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(5),
             max_in_flight: 10_000,
+            creates: Creates::All,
         }
     }
 }
@@ -73,6 +89,10 @@ pub struct Connection {
     /// How long the broker may take to answer.
     pub(crate) request_timeout: Duration,
     pub(crate) denied: Denied,
+    pub(crate) needs: Needs,
+    pub(crate) creates: Creates,
+    /// The domain of JetStream that the server of this connection has, where no domain is named.
+    pub(crate) unnamed_domain: Option<String>,
     /// How many servers were named.
     pub(crate) servers: usize,
     pub(crate) skew: Skew,
@@ -128,6 +148,9 @@ impl Connection {
             .max_ack_inflight(options.max_in_flight)
             .build(client.clone());
         let account = jetstream.query_account().await.map_err(|error| {
+            if let Some(said) = denied.lately(options.request_timeout * 2).pop() {
+                return Error::Denied(said);
+            }
             Error::Unsuitable(format!(
                 "the NATS server at {} has no JetStream at {api} ({error}): start it with -js, or \
                  set NATS_DOMAIN to the domain of a server that has it",
@@ -140,6 +163,12 @@ impl Connection {
             api,
             request_timeout: options.request_timeout,
             denied,
+            needs: Needs::default(),
+            creates: options.creates,
+            unnamed_domain: account
+                .domain
+                .clone()
+                .filter(|domain| options.access.domain.is_none() && !domain.is_empty()),
             servers: named,
             skew: Skew::default(),
             unanswered: Unanswered::default(),
@@ -151,6 +180,12 @@ impl Connection {
     #[must_use]
     pub fn max_payload(&self) -> usize {
         self.client.max_payload()
+    }
+
+    /// What this process creates where it is missing.
+    #[must_use]
+    pub fn creates(&self) -> Creates {
+        self.creates
     }
 
     /// How many unacked messages a consumer gets: the wanted number, or the account's limit where
@@ -229,7 +264,9 @@ impl Connection {
             return Err(Error::Unavailable("not connected".into()));
         }
         let account = self.jetstream.query_account().await;
-        account.map(|_| ()).map_err(Error::unavailable)
+        account
+            .map(|_| ())
+            .map_err(|error| self.failed("INFO", error))
     }
 
     /// Sends the messages that are still buffered, such as the last acks. The broker redelivers a

@@ -214,6 +214,7 @@ fn advance(reports: Vec<Report>, steps: Option<Steps>) -> Command {
 fn redrive(texts: &mut Texts) -> Command {
     Command::Redrive {
         by: texts.of(2 * TEXT_MAX_BYTES),
+        on_behalf_of: None,
         reason: texts.of(2 * TEXT_MAX_BYTES),
         now: Timestamp::UNIX_EPOCH,
         rules: rules(),
@@ -257,7 +258,7 @@ fn running(tasks: u32) -> State {
 /// the feed is small enough, too, and keeps its data.
 fn fits(events: &[Event]) -> Result<(), TestCaseError> {
     let request = RequestId::of_key("a", "b");
-    let encoded = match commit::encode(events, Sequence::new(7), None) {
+    let encoded = match commit::encode(events, Sequence::new(7).into(), None) {
         Ok(encoded) => encoded,
         Err(error) => return Err(TestCaseError::fail(error.to_string())),
     };
@@ -331,7 +332,7 @@ proptest! {
         prop_assert!(events.last().is_some_and(Event::is_terminal));
         fits(&events)?;
         let cancelled = Command::Cancel {
-            by: texts.of(2 * TEXT_MAX_BYTES),
+            by: texts.of(2 * TEXT_MAX_BYTES), on_behalf_of: None,
             reason: texts.of(2 * TEXT_MAX_BYTES),
         };
         fits(&decided(&state, cancelled))?;

@@ -17,14 +17,28 @@ pub struct Operation {
     /// The id of the target, if there is exactly one. It forms the further tokens of the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The person who acted.
+    /// The caller who acted.
     pub by: String,
+    /// The person for whom that caller says it acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// The reason, in that person's words.
     pub reason: String,
     /// When it was done.
     pub at: Timestamp,
     /// The things that it was done to, and its outcome.
     pub details: serde_json::Value,
+}
+
+/// The caller who acts, the person for whom, and the reason.
+#[derive(Clone, Copy, Debug)]
+pub struct ByWhom<'a> {
+    /// The caller.
+    pub by: &'a str,
+    /// The person for whom that caller says it acts.
+    pub on_behalf_of: Option<&'a str>,
+    /// The reason.
+    pub reason: &'a str,
 }
 
 impl Connection {

@@ -5,6 +5,7 @@ use async_nats::{HeaderMap, HeaderValue};
 use domain::request::{EventKind, RequestId, Sequence};
 
 use crate::commit::EVENTS;
+use crate::no_commit::is_no_commit;
 use crate::unknown_event;
 
 /// A commit as far as its headers tell.
@@ -29,11 +30,16 @@ pub enum Does {
     Continues,
     /// This build does not know an event of the commit, so the request may be open.
     Unknown,
+    /// Nothing: the message is no commit.
+    Nothing,
 }
 
 impl Does {
     /// Reads it from a commit's headers.
     pub(crate) fn of(headers: Option<&HeaderMap>) -> Self {
+        if is_no_commit(headers) {
+            return Self::Nothing;
+        }
         let names = headers.and_then(|headers| headers.get(EVENTS));
         let names = names.map_or("", HeaderValue::as_str);
         let mut does = Self::Continues;
@@ -51,6 +57,8 @@ impl Does {
 
 #[cfg(test)]
 mod tests {
+    use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+
     use super::*;
 
     fn does(names: &str) -> Does {
@@ -67,6 +75,9 @@ mod tests {
         assert_eq!(does("received,failed"), Does::Ends);
         assert_eq!(does("task-succeeded"), Does::Continues);
         assert_eq!(does("received,of-tomorrow"), Does::Unknown);
-        assert_eq!(Does::of(None), Does::Unknown);
+        assert_eq!(Does::of(None), Does::Nothing);
+        let mut without_names = HeaderMap::new();
+        without_names.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "7");
+        assert_eq!(Does::of(Some(&without_names)), Does::Unknown);
     }
 }

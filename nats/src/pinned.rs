@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use async_nats::header::NATS_PIN_ID;
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::PullConsumer;
-use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
-use futures::{FutureExt, StreamExt};
+use async_nats::{HeaderMap, Message, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::inbox::Inbox;
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
 use crate::{Connection, Delivery, Error, LogReader, Topology};
 
@@ -24,9 +23,9 @@ const PULL_BATCH: usize = 1_000;
 /// of them is large.
 const PULL_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How the broker ends a pull with a limit in bytes that brought all its messages.
-const BATCH_COMPLETED: &str = "Batch Completed";
+pub(crate) const BATCH_COMPLETED: &str = "Batch Completed";
 /// How the broker ends a pull whose bytes do not suffice for the next message.
-const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
+pub(crate) const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
 /// How much longer than its expiry a pull may be silent before it counts as lost.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often the reader of a silent consumer looks whether to pull again, for example because the
@@ -36,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// being recreated.
 const ABSENT_PAUSE: Duration = Duration::from_millis(250);
 /// How long handing back may take.
-const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(1);
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The messages of a consumer, in chunks. A chunk has all messages that have arrived, up to some
 /// hundreds.
@@ -44,8 +43,7 @@ pub struct Deliveries {
     connection: Connection,
     /// The stream and the consumer, as they are part of subjects.
     path: String,
-    inbox: String,
-    answers: Subscriber,
+    inbox: Inbox,
     expiry: Duration,
     /// The name that the broker has given to this instance, while the consumer is pinned to it.
     pin: Option<String>,
@@ -78,18 +76,11 @@ impl Deliveries {
     }
 
     async fn open(connection: &Connection, stream: &str, consumer: &str) -> Result<Self, Error> {
-        let found: PullConsumer = connection
-            .jetstream
-            .get_consumer_from_stream(consumer, stream)
-            .await
-            .map_err(Error::unavailable)?;
-        let inbox = connection.client.new_inbox();
-        let answers = connection.client.subscribe(inbox.clone()).await;
+        let found = connection.consumer(stream, consumer).await?;
         Ok(Self {
             connection: connection.clone(),
             path: format!("{stream}.{consumer}"),
-            inbox,
-            answers: answers.map_err(Error::unavailable)?,
+            inbox: Inbox::open(connection).await?,
             expiry: expiry(found.cached_info().config.priority_timeout),
             pin: None,
             asked: 0,
@@ -106,13 +97,17 @@ impl Deliveries {
         loop {
             self.ask().await;
             let look = self.absent_until.unwrap_or(Instant::now() + LOOK_EVERY);
-            let Ok(first) = tokio::time::timeout_at(look, self.answers.next()).await else {
+            let Ok(first) = tokio::time::timeout_at(look, self.inbox.next()).await else {
                 continue;
             };
             let mut deliveries = Vec::new();
             deliveries.extend(self.take(first?));
             self.take_arrived(&mut deliveries, Self::CHUNK);
-            if !deliveries.is_empty() {
+            if self.connection.is_held_back() {
+                for delivery in &deliveries {
+                    self.connection.give_back(delivery).await;
+                }
+            } else if !deliveries.is_empty() {
                 return Some(deliveries);
             }
         }
@@ -128,16 +123,17 @@ impl Deliveries {
 
     fn take_arrived(&mut self, deliveries: &mut Vec<Delivery>, most: usize) {
         while deliveries.len() < most
-            && let Some(Some(message)) = self.answers.next().now_or_never()
+            && let Some(message) = self.inbox.arrived()
         {
             deliveries.extend(self.take(message));
         }
     }
 
     /// Requests more messages where few are still to come. Without a connection it requests none,
-    /// because the client would keep the requests.
+    /// because the client would keep the requests. Without a permission that the role needs it
+    /// requests none, because the work would fail.
     async fn ask(&mut self) {
-        if !self.connection.is_connected() {
+        if !self.connection.is_connected() || self.connection.is_held_back() {
             return;
         }
         let connects = self.connection.connects();
@@ -162,7 +158,7 @@ impl Deliveries {
             pull["id"] = pin.as_str().into();
         }
         let subject = format!("{}.CONSUMER.MSG.NEXT.{}", self.connection.api, self.path);
-        let (inbox, client) = (self.inbox.clone(), &self.connection.client);
+        let (inbox, client) = (self.inbox.subject(), &self.connection.client);
         let body = pull.to_string().into();
         match client.publish_with_reply(subject, inbox, body).await {
             Ok(()) => {
@@ -198,7 +194,10 @@ impl Deliveries {
 
     fn delivery(&self, message: Message) -> Delivery {
         let context = self.connection.jetstream.clone();
-        Delivery::new(jetstream::Message { message, context })
+        Delivery::new(
+            jetstream::Message { message, context },
+            &self.connection.denied,
+        )
     }
 
     /// Notes the end of a pull that brought less than it requested.
@@ -227,12 +226,8 @@ impl Deliveries {
     }
 
     async fn hand_all_back(&mut self, mut not_begun: Vec<Delivery>) {
-        // The broker has ended the subscription once it has answered. Nothing is delivered after
-        // that, so nothing that is handed back comes here again.
-        if let Err(error) = self.answers.drain().await {
-            tracing::debug!(%error, "a subscription could not be ended");
-        }
-        while let Some(message) = self.answers.next().await {
+        // Nothing is delivered after the end, so nothing that is handed back comes here again.
+        for message in self.inbox.end(self.asked).await {
             not_begun.extend(self.take(message));
         }
         for delivery in &not_begun {

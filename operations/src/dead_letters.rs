@@ -82,7 +82,7 @@ impl Changed {
 impl Operations {
     /// Discards a dead letter. Returns whether it existed.
     pub async fn discard(&self, id: &str, why: &Why) -> Result<bool, Error> {
-        self.letters.discard(id, &why.by, &why.reason).await
+        self.letters.discard(id, &why.record()).await
     }
 
     /// Processes some of the dead letters of a filter, so that the caller can report progress.
@@ -134,7 +134,7 @@ impl Operations {
             (Change::Redrive(why), Letter::Unread(unread), _) => {
                 let put_back = self
                     .letters
-                    .put_back(&kept.id, unread, &why.by, &why.reason)
+                    .put_back(&kept.id, unread, &why.record())
                     .await?;
                 (!put_back).then(|| stays(&unread.subject))
             }

@@ -108,7 +108,11 @@ impl ForkPlan {
 impl Operations {
     /// Submits a fork.
     pub async fn fork(&self, plan: ForkPlan, why: Why) -> Result<Receipt, ForkError> {
-        let Why { by, reason } = why;
+        let Why {
+            by,
+            on_behalf_of,
+            reason,
+        } = why;
         let document = self.payloads.place(plan.bytes.into()).await?;
         let (mut resources, mut groups) = (plan.origin.resources, plan.groups);
         for resource in &mut resources {
@@ -135,6 +139,7 @@ impl Operations {
                 from: plan.from,
                 sequence: plan.sequence,
                 by,
+                on_behalf_of,
                 reason,
             },
             resources,

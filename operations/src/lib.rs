@@ -9,10 +9,12 @@
 mod cancel;
 mod dead_letters;
 mod fork;
+mod operator;
 pub mod readiness;
 pub mod rebuild;
 mod redrive;
 mod seen;
+mod standing;
 mod stuck;
 mod submit;
 mod why;
@@ -25,8 +27,10 @@ use runtime::{Deployment, Documents};
 
 pub use dead_letters::{Answer, Change, Changed};
 pub use fork::{ForkError, ForkPlan};
+pub use operator::{NotAllowed, operator, permit};
 pub use readiness::Readiness;
 pub use seen::Seen;
+pub use standing::{Alarm, Open, ShardStanding, Standing};
 pub use stuck::{STUCK_AFTER, StuckWatch};
 pub use submit::{Submission, SubmitError, Submitted};
 pub use why::{REASON_MAX_CHARS, Why, WhyError};

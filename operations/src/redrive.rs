@@ -40,9 +40,14 @@ impl Operations {
     }
 
     fn command(&self, why: Why) -> Command {
-        let Why { by, reason } = why;
+        let Why {
+            by,
+            on_behalf_of,
+            reason,
+        } = why;
         Command::Redrive {
             by,
+            on_behalf_of,
             reason,
             now: Timestamp::now(),
             rules: self.rules,

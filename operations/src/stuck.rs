@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use nats::{Commit, Connection, Error, LogReader, Scan, Start, UnreadableCommit};
 use tokio::sync::Mutex;
 
+use crate::Open;
+
 /// How long any step may take beyond its timeouts before its request counts as stuck.
 pub const STUCK_AFTER: Duration = Duration::from_mins(1);
 /// How many commits are read at once. Each may be up to a megabyte.
@@ -61,7 +63,7 @@ struct Look {
 }
 
 impl StuckWatch {
-    /// Watches a log of `shards` shards from its beginning. The first query therefore reads the
+    /// Watches a log of `shards` shards from its beginning. With none it knows nothing of requests. The first query therefore reads the
     /// whole log.
     #[must_use]
     pub fn new(connection: Connection, shards: u8) -> Self {
@@ -92,6 +94,19 @@ impl StuckWatch {
         Ok(stuck)
     }
 
+    /// The open requests, as far as a short look at the log finds them.
+    pub async fn open(&self, slack: Duration) -> Result<Open, Error> {
+        let look = self.look(slack, Some(LOOK)).await?;
+        let mut stuck = look.stuck;
+        stuck.sort_by_key(|stuck| stuck.last_progress_at);
+        Ok(Open {
+            count: look.open,
+            stuck,
+            unreadable: look.unreadable,
+            is_complete: look.incomplete == 0,
+        })
+    }
+
     /// The metrics of the watch, in the Prometheus text format. They say whether the bounded read
     /// reached the end of the log.
     pub async fn metrics(
@@ -102,7 +117,8 @@ impl StuckWatch {
         let look = self.look(STUCK_AFTER, Some(LOOK)).await?;
         let complete = look.incomplete == 0;
         // After a partial read, the watch does not know which requests have ended since.
-        let known = |count: usize| complete.then_some(count as u64);
+        let reads = !self.shards.is_empty();
+        let known = |count: usize| (complete && reads).then_some(count as u64);
         let gauges = [
             (
                 "fanfold_requests_open",
@@ -117,12 +133,12 @@ impl StuckWatch {
             (
                 "fanfold_requests_look_complete",
                 "Whether the log was read to its end for the gauges of requests: 1, or 0.",
-                Some(u64::from(complete)),
+                reads.then_some(u64::from(complete)),
             ),
             (
                 "fanfold_commits_unreadable",
                 "Commits of the log that this version cannot read.",
-                Some(look.unreadable as u64),
+                reads.then_some(look.unreadable as u64),
             ),
             (
                 "fanfold_views_stopped",

@@ -1,11 +1,15 @@
-//! The person who wants a change, and the reason.
+//! The caller who wants a change, the person for whom, and the reason.
+
+use domain::access::Subject;
+use nats::ByWhom;
 
 /// The longest reason that a request's history may hold, in characters.
 pub const REASON_MAX_CHARS: usize = 1_000;
-/// The person who wants a change and the reason, for the record.
+/// The caller who wants a change, the person for whom, and the reason, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
     pub(crate) by: String,
+    pub(crate) on_behalf_of: Option<String>,
     pub(crate) reason: String,
 }
 
@@ -22,17 +26,23 @@ pub enum WhyError {
 
 impl Why {
     /// Checks a reason that must not be empty.
-    pub fn new(by: &str, reason: &str) -> Result<Self, WhyError> {
+    pub fn new(by: &Subject, on_behalf_of: Option<&str>, reason: &str) -> Result<Self, WhyError> {
         if reason.trim().is_empty() {
             return Err(WhyError::Empty);
         }
-        Self::of(by, reason)
+        Self::of(by, on_behalf_of, reason)
     }
 
-    /// The person.
+    /// The caller.
     #[must_use]
     pub fn by(&self) -> &str {
         &self.by
+    }
+
+    /// The person for whom the caller says it acts.
+    #[must_use]
+    pub fn on_behalf_of(&self) -> Option<&str> {
+        self.on_behalf_of.as_deref()
     }
 
     /// The reason.
@@ -41,15 +51,27 @@ impl Why {
         &self.reason
     }
 
+    /// The form in which changes of dead letters are recorded.
+    pub(crate) fn record(&self) -> ByWhom<'_> {
+        ByWhom {
+            by: &self.by,
+            on_behalf_of: self.on_behalf_of.as_deref(),
+            reason: &self.reason,
+        }
+    }
+
     /// Checks a reason that may be empty.
-    pub fn of(by: &str, reason: &str) -> Result<Self, WhyError> {
-        let (by, reason) = (by.trim(), reason.trim());
-        if reason.chars().count() > REASON_MAX_CHARS || by.chars().count() > REASON_MAX_CHARS {
+    pub fn of(by: &Subject, on_behalf_of: Option<&str>, reason: &str) -> Result<Self, WhyError> {
+        let (person, reason) = (on_behalf_of.unwrap_or_default().trim(), reason.trim());
+        let too_long = |text: &str| text.chars().count() > REASON_MAX_CHARS;
+        if too_long(reason) || too_long(person) {
             return Err(WhyError::TooLong);
         }
-        let by = if by.is_empty() { "anonymous" } else { by };
+        // A caller that names itself acts for nobody else.
+        let is_other = !person.is_empty() && person != by.as_str();
         Ok(Self {
-            by: by.to_owned(),
+            by: by.as_str().to_owned(),
+            on_behalf_of: is_other.then(|| person.to_owned()),
             reason: reason.to_owned(),
         })
     }
@@ -58,6 +80,7 @@ impl Why {
     pub(crate) const fn none() -> Self {
         Self {
             by: String::new(),
+            on_behalf_of: None,
             reason: String::new(),
         }
     }

@@ -1,6 +1,7 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
+use domain::access::Subject;
 use domain::request::{
     Event, Failed, GroupIndex, GroupStarted, Next, Received, Recorded, Redriven, RequestId,
     Sequence,
@@ -70,6 +71,7 @@ fn begun(request: RequestId, seq: Sequence, at: Timestamp, received: &Received) 
         group_count: u32::try_from(received.groups.len()).unwrap_or(u32::MAX),
         groups: received.groups.iter().map(waiting).collect(),
         metadata: told(received),
+        submitter: told_apart(&received.submitter),
         idempotency_key: received.idempotency_key.clone(),
         ..View::new(request, seq, at)
     }
@@ -80,6 +82,11 @@ fn told(received: &Received) -> BTreeMap<String, String> {
     let told = received.told_metadata();
     told.map(|(name, value)| (name.clone(), value.clone()))
         .collect()
+}
+
+/// The name of a submitter, unless it is that of everybody.
+fn told_apart(submitter: &str) -> Option<String> {
+    (submitter != Subject::ANONYMOUS).then(|| submitter.to_owned())
 }
 
 fn apply(view: &mut View, seq: Sequence, at: Timestamp, event: &Event) {

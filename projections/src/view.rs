@@ -33,6 +33,8 @@ pub struct View {
     pub groups: Vec<GroupView>,
     /// The `x-*` headers of the submission.
     pub metadata: BTreeMap<String, String>,
+    /// The caller who submitted it; `None` for a caller whom nobody told apart.
+    pub submitter: Option<String>,
     /// The idempotency key of the submission.
     pub idempotency_key: Option<String>,
 }
@@ -54,6 +56,7 @@ impl View {
             redriven: false,
             groups: Vec::new(),
             metadata: BTreeMap::new(),
+            submitter: None,
             idempotency_key: None,
         }
     }

@@ -28,6 +28,8 @@ struct Flat<'a> {
     failure: Option<Cow<'a, FailureView>>,
     response: Option<Cow<'a, Payload>>,
     metadata: Cow<'a, BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    submitter: Option<Cow<'a, str>>,
     idempotency_key: Option<Cow<'a, str>>,
 }
 
@@ -49,6 +51,7 @@ impl Serialize for View {
             failure: self.failure().map(Cow::Borrowed),
             response: self.response().map(Cow::Borrowed),
             metadata: Cow::Borrowed(&self.metadata),
+            submitter: self.submitter.as_deref().map(Cow::Borrowed),
             idempotency_key: self.idempotency_key.as_deref().map(Cow::Borrowed),
         };
         flat.serialize(serializer)
@@ -83,6 +86,7 @@ impl<'de> Deserialize<'de> for View {
             redriven: flat.redriven,
             groups: flat.groups.into_owned(),
             metadata: flat.metadata.into_owned(),
+            submitter: flat.submitter.map(Cow::into_owned),
             idempotency_key: flat.idempotency_key.map(Cow::into_owned),
         })
     }

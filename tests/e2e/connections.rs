@@ -35,7 +35,7 @@ async fn connections_that_send_too_much_too_slowly_or_nothing_are_closed() {
 
     let mut large = connect(&client).await;
     let head = format!(
-        "GET /healthz HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-a: {}\r\n\r\n",
         "a".repeat(20_000)
     );
     // The server may answer and close before it has read everything.
@@ -54,14 +54,14 @@ async fn connections_that_send_too_much_too_slowly_or_nothing_are_closed() {
     until_closed(slow_head).await;
 
     let mut idle = connect(&client).await;
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     let answer = until_closed(idle).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
     let mut slow_body = connect(&client).await;
-    let head = "POST /valuation HTTP/1.1\r\nhost: x\r\ncontent-type: text/xml\r\n\
+    let head = "POST /valuation HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/xml\r\n\
                 content-length: 1000\r\n\r\n<vnml>";
     slow_body.write_all(head.as_bytes()).await.unwrap();
     let answer = until_closed(slow_body).await;

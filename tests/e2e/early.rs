@@ -10,7 +10,7 @@ use crate::{document, up};
 async fn sent_first(client: &Client, head: &str, length: usize) -> String {
     let address = client.base().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!("{head}\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!("{head}\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     let exchange = async {
         stream.write_all(head.as_bytes()).await.unwrap();
         let chunk = vec![b' '; 64 * 1024];
@@ -56,7 +56,7 @@ async fn an_early_refusal_reaches_a_client_that_sends_everything_first() {
             "payload-too-large",
         ),
         (
-            &format!("POST /valuation HTTP/1.1\r\nhost: y\r\n{xml}"),
+            &format!("POST /valuation HTTP/1.1\r\nhost: localhost\r\n{xml}"),
             8,
             400,
             "invalid-host",
@@ -111,7 +111,7 @@ async fn a_body_that_was_read_leaves_its_connection_open() {
     let address = client.base().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     for _ in 0..3 {
-        let call = "POST /valuation HTTP/1.1\r\nhost: x\r\ncontent-type: text/xml\r\n\
+        let call = "POST /valuation HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/xml\r\n\
                     content-length: 2\r\n\r\n<a";
         stream.write_all(call.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -140,7 +140,7 @@ async fn a_call_that_offers_an_upgrade_and_breaks_off_frees_its_place() {
     let address = client.base().strip_prefix("http://").unwrap();
     for _ in 0..8 {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let head = "POST /valuation HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n\
+        let head = "POST /valuation HTTP/1.1\r\nhost: localhost\r\nupgrade: h2c\r\nconnection: upgrade\r\n\
                     content-type: text/xml\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
         // The handler waits for the body. Then the caller disconnects.

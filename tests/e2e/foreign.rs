@@ -82,6 +82,7 @@ fn stored(sha256: &str, size: u64) -> Value {
 async fn redrive(client: &Client, id: &str) -> Value {
     let path = format!("/valuation/{id}/redrive");
     let call = client.call(reqwest::Method::POST, &path);
+    let call = call.header("content-type", "application/json");
     client
         .send(call.body("{\"reason\":\"it is repaired\"}"))
         .await

@@ -1,13 +1,17 @@
 //! End-to-end tests: the real program, its HTTP API and real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod aside;
 mod attempts;
 mod backlog;
 mod bad_input;
+mod callers;
 mod cancel;
+mod clients;
 mod clock;
 mod connections;
+mod console;
 mod contained;
 mod contract;
 mod dead_letters;
@@ -26,8 +30,11 @@ mod large_groups;
 mod lease;
 mod life;
 mod listing;
+mod no_commit;
 mod overload;
 mod own_servers;
+mod pages;
+mod permissions;
 mod poison;
 mod problems;
 mod projector;
@@ -36,6 +43,7 @@ mod readme;
 mod recipes;
 mod reconciler;
 mod redrive;
+mod remote;
 mod replay;
 mod replicas;
 mod resources;
@@ -44,6 +52,7 @@ mod sharing;
 mod stuck;
 mod sync;
 mod time_out;
+mod tls;
 mod trace;
 mod unconfirmed;
 mod waiting;
@@ -121,10 +130,9 @@ async fn nothing_is_stuck(world: &World) {
 
 /// Posts JSON.
 async fn post(client: &Client, path: &str, body: &Value) -> Answer {
-    let call = client.call(Method::POST, path).body(body.to_string());
-    client
-        .send(call.header("content-type", "application/json"))
-        .await
+    let call = client.call(Method::POST, path);
+    let call = call.header("content-type", "application/json");
+    client.send(call.body(body.to_string())).await
 }
 
 /// The events of a request as its commits name them, in order.

@@ -185,6 +185,9 @@ pub struct Cancelled {
     pub request_id: RequestId,
     /// Who cancelled it.
     pub by: String,
+    /// The person for whom that caller says it acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// Why, in that person's words.
     pub reason: String,
 }
@@ -197,6 +200,9 @@ pub struct Redriven {
     pub request_id: RequestId,
     /// Who redrove it.
     pub by: String,
+    /// The person for whom that caller says it acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// Why, in that person's words.
     pub reason: String,
     /// The group that runs again, from 0; none where the request failed between groups.
@@ -223,6 +229,9 @@ pub struct Forked {
     pub sequence: Sequence,
     /// Who forked it.
     pub by: String,
+    /// The person for whom that caller says it acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// Why, in that person's words.
     pub reason: String,
 }

@@ -52,6 +52,7 @@ impl Data {
             Event::Cancelled(cancelled) => Self::Cancelled(Cancelled {
                 request_id,
                 by: text(&cancelled.by),
+                on_behalf_of: cancelled.on_behalf_of.as_deref().map(text),
                 reason: text(&cancelled.reason),
             }),
             Event::Redriven(event) => Self::Redriven(redriven(request_id, event)),
@@ -60,6 +61,7 @@ impl Data {
                 from: forked.from,
                 sequence: forked.sequence,
                 by: text(&forked.by),
+                on_behalf_of: forked.on_behalf_of.as_deref().map(text),
                 reason: text(&forked.reason),
             }),
         }
@@ -181,6 +183,7 @@ fn redriven(request_id: RequestId, event: &request::Redriven) -> Redriven {
     Redriven {
         request_id,
         by: text(&event.by),
+        on_behalf_of: event.on_behalf_of.as_deref().map(text),
         reason: text(&event.reason),
         group: event.group,
         tasks,

@@ -43,10 +43,12 @@ pub fn cause(state: &State, events: &[Event], at: Timestamp) -> Option<Command> 
         [Event::ResourcesCaptured(e), ..] => Command::CaptureResources(e.resources.clone()),
         [Event::Cancelled(e), ..] => Command::Cancel {
             by: e.by.clone(),
+            on_behalf_of: e.on_behalf_of.clone(),
             reason: e.reason.clone(),
         },
         [Event::Redriven(e), ..] => Command::Redrive {
             by: e.by.clone(),
+            on_behalf_of: e.on_behalf_of.clone(),
             reason: e.reason.clone(),
             now,
             rules,

@@ -24,6 +24,8 @@ pub enum Command {
     Cancel {
         /// The caller who cancels the request.
         by: String,
+        /// The person for whom that caller says it acts.
+        on_behalf_of: Option<String>,
         /// Why.
         reason: String,
     },
@@ -31,6 +33,8 @@ pub enum Command {
     Redrive {
         /// The caller who redrives the request.
         by: String,
+        /// The person for whom that caller says it acts.
+        on_behalf_of: Option<String>,
         /// Why.
         reason: String,
         /// The time of the decision.

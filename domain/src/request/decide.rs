@@ -30,16 +30,24 @@ pub fn decide(state: &State, command: Command) -> Result<Decision, Rejection> {
         (Some(request), Command::Fork(fork)) => submit_again(request, &fork.received)?,
         (Some(request), Command::CaptureResources(resources)) => capture(request, resources),
         (Some(request), Command::Abort(failure)) => abort(request, failure),
-        (Some(request), Command::Cancel { by, reason }) => cancel(request, by, reason)?,
+        (
+            Some(request),
+            Command::Cancel {
+                by,
+                on_behalf_of,
+                reason,
+            },
+        ) => cancel(request, (by, on_behalf_of), reason)?,
         (
             Some(request),
             Command::Redrive {
                 by,
+                on_behalf_of,
                 reason,
                 now,
                 rules,
             },
-        ) => redrive(request, by, reason, deadline(now, rules))?,
+        ) => redrive(request, (by, on_behalf_of), reason, deadline(now, rules))?,
     };
     Ok(Decision::Events(events))
 }
@@ -91,12 +99,19 @@ fn abort(request: &Request, failure: Failure) -> Vec<Event> {
     vec![failed(failure)]
 }
 
-fn cancel(request: &Request, by: String, reason: String) -> Result<Vec<Event>, Rejection> {
+/// The caller, and the person for whom the caller says it acts.
+type By = (String, Option<String>);
+
+fn cancel(request: &Request, by: By, reason: String) -> Result<Vec<Event>, Rejection> {
     match request.status() {
         Status::Cancelled => Ok(Vec::new()),
         Status::Received | Status::Running => {
-            let (by, reason) = (said(by), said(reason));
-            Ok(vec![Event::Cancelled(Cancelled { by, reason })])
+            let (by, on_behalf_of) = by;
+            Ok(vec![Event::Cancelled(Cancelled {
+                by: said(by),
+                on_behalf_of: on_behalf_of.map(said),
+                reason: said(reason),
+            })])
         }
         ended @ (Status::Succeeded | Status::Failed) => Err(Rejection::Ended(ended.as_str())),
     }
@@ -104,7 +119,7 @@ fn cancel(request: &Request, by: String, reason: String) -> Result<Vec<Event>, R
 
 fn redrive(
     request: &Request,
-    by: String,
+    (by, on_behalf_of): By,
     reason: String,
     deadline: Timestamp,
 ) -> Result<Vec<Event>, Rejection> {
@@ -121,6 +136,7 @@ fn redrive(
     let task_count = (tasks.len() < count).then(|| u32::try_from(count).unwrap_or(u32::MAX));
     Ok(vec![Event::Redriven(Redriven {
         by: said(by),
+        on_behalf_of: on_behalf_of.map(said),
         reason: said(reason),
         run: request.run.next(),
         group: group.map(|group| group.index),

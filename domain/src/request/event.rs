@@ -204,6 +204,13 @@ pub struct Failed {
 pub struct Cancelled {
     /// The caller who cancelled the request.
     pub by: String,
+    /// The person for whom that caller says it acts.
+    #[serde(
+        default,
+        rename = "onBehalfOf",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub on_behalf_of: Option<String>,
     /// The reason, in that person's words.
     pub reason: String,
 }
@@ -213,6 +220,13 @@ pub struct Cancelled {
 pub struct Redriven {
     /// The caller who redrove the request.
     pub by: String,
+    /// The person for whom that caller says it acts.
+    #[serde(
+        default,
+        rename = "onBehalfOf",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub on_behalf_of: Option<String>,
     /// The reason, in that person's words.
     pub reason: String,
     /// The run that begins.
@@ -239,6 +253,13 @@ pub struct Forked {
     pub sequence: Sequence,
     /// The caller who forked the request.
     pub by: String,
+    /// The person for whom that caller says it acts.
+    #[serde(
+        default,
+        rename = "onBehalfOf",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub on_behalf_of: Option<String>,
     /// The reason, in that person's words.
     pub reason: String,
 }

@@ -45,6 +45,9 @@ pub(super) fn begin(fork: Fork) -> Vec<Event> {
         .unwrap_or(Timestamp::MAX);
     let mut forked = fork.forked;
     cut(&mut forked.by, TEXT_MAX_BYTES);
+    if let Some(person) = &mut forked.on_behalf_of {
+        cut(person, TEXT_MAX_BYTES);
+    }
     cut(&mut forked.reason, TEXT_MAX_BYTES);
     let mut events = vec![
         Event::Received(Box::new(fork.received)),
@@ -106,6 +109,7 @@ mod tests {
                 from: crate::request::RequestId::of_key("a", "b"),
                 sequence: Sequence::new(7),
                 by: "ann".into(),
+                on_behalf_of: None,
                 reason: "a better market".into(),
             },
             resources: Vec::new(),

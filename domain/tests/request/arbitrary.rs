@@ -179,6 +179,7 @@ fn redriven() -> impl Strategy<Value = Event> {
         let (group, tasks, task_count) = what;
         Event::Redriven(Redriven {
             by,
+            on_behalf_of: None,
             reason,
             run: Run::new(run),
             group: group.map(GroupIndex::new),
@@ -195,6 +196,7 @@ fn forked() -> impl Strategy<Value = Event> {
             from: RequestId::new(uuid::Uuid::from_u128(from)),
             sequence: Sequence::new(sequence),
             by,
+            on_behalf_of: None,
             reason,
         })
     })
@@ -215,7 +217,11 @@ pub fn event() -> impl Strategy<Value = Event> {
         }),
         payload().prop_map(|response| Event::Succeeded(Succeeded { response })),
         failed(),
-        (text(), text()).prop_map(|(by, reason)| Event::Cancelled(Cancelled { by, reason })),
+        (text(), text()).prop_map(|(by, reason)| Event::Cancelled(Cancelled {
+            by,
+            on_behalf_of: None,
+            reason
+        })),
         redriven(),
         forked(),
     ]

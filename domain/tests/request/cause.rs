@@ -114,6 +114,7 @@ fn a_fork_has_its_cause_with_all_that_it_takes_over() {
                 from: RequestId::of_key("a", "b"),
                 sequence: Sequence::new(7),
                 by: "ada".into(),
+                on_behalf_of: None,
                 reason: "a better market".into(),
             },
             resources: vec![resource("s3://a/b")],

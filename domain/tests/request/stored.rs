@@ -106,6 +106,7 @@ fn forked() -> Event {
         from: "0199e0a1-2b3c-7d4e-8f50-617283940516".parse().unwrap(),
         sequence: Sequence::new(1_042),
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "the market was wrong".into(),
     })
 }

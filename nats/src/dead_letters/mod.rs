@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::error::Refusal;
 use crate::topology::DEAD_LETTERS;
-use crate::{Connection, Delivery, Error, Operation, Payloads, packed, subject};
+use crate::{ByWhom, Connection, Delivery, Error, Operation, Payloads, packed, subject};
 pub(crate) use aside::Unsent;
 pub use letter::{DeadLetter, Kept, Letter, Summary, Unread};
 pub(crate) use page::id_of;
@@ -42,8 +42,7 @@ impl DeadLetters {
 
     /// The sequence of the last letter that was stored.
     pub async fn last_sequence(&self) -> Result<u64, Error> {
-        let stream = self.connection.jetstream.get_stream(DEAD_LETTERS).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.connection.described(DEAD_LETTERS).await?;
         Ok(stream.cached_info().state.last_sequence)
     }
 
@@ -141,20 +140,21 @@ impl DeadLetters {
 
     /// Discards a dead letter, and returns whether it was there. The operation is on record before
     /// the letter is gone, so a letter that is missing without a record was lost.
-    pub async fn discard(&self, id: &str, by: &str, reason: &str) -> Result<bool, Error> {
+    pub async fn discard(&self, id: &str, whom: &ByWhom<'_>) -> Result<bool, Error> {
         if self.get(id).await?.is_none() {
             return Ok(false);
         }
-        self.record(DISCARDED, id, by, reason).await?;
+        self.record(DISCARDED, id, whom).await?;
         self.take_away(id).await
     }
 
-    async fn record(&self, done: &str, id: &str, by: &str, reason: &str) -> Result<(), Error> {
+    async fn record(&self, done: &str, id: &str, whom: &ByWhom<'_>) -> Result<(), Error> {
         let operation = Operation {
             name: done.to_owned(),
             to: Some(id.to_owned()),
-            by: by.to_owned(),
-            reason: reason.to_owned(),
+            by: whom.by.to_owned(),
+            on_behalf_of: whom.on_behalf_of.map(str::to_owned),
+            reason: whom.reason.to_owned(),
             at: Timestamp::now(),
             details: serde_json::Value::Null,
         };
@@ -166,7 +166,9 @@ impl DeadLetters {
             return Ok(false);
         };
         let purged = self.stream().await?.purge().filter(subject).await;
-        Ok(purged.map_err(Error::unavailable)?.purged > 0)
+        let call = format_args!("STREAM.PURGE.{DEAD_LETTERS}");
+        let purged = purged.map_err(|error| self.connection.failed(call, error))?;
+        Ok(purged.purged > 0)
     }
 
     /// Puts a message that was set aside back to where it was, in its original form, and discards
@@ -176,8 +178,7 @@ impl DeadLetters {
         &self,
         id: &str,
         unread: &Unread,
-        by: &str,
-        reason: &str,
+        whom: &ByWhom<'_>,
     ) -> Result<bool, Error> {
         if !unread.can_be_put_back() {
             return Ok(false);
@@ -191,7 +192,7 @@ impl DeadLetters {
         }
         let body = unread.body.clone().into();
         self.publish(&unread.subject, headers, body, None).await?;
-        self.record(PUT_BACK, id, by, reason).await?;
+        self.record(PUT_BACK, id, whom).await?;
         self.take_away(id).await?;
         Ok(true)
     }
@@ -294,7 +295,10 @@ impl DeadLetters {
                 letter::read(&place, &message.headers, &message.payload).map(Some)
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => {
+                let call = format_args!("STREAM.MSG.GET.{DEAD_LETTERS}");
+                Err(self.connection.failed(call, error))
+            }
         }
     }
 }

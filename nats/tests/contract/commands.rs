@@ -53,6 +53,7 @@ async fn a_command_decided_on_an_old_state_is_decided_again() {
     there.load(id).await.unwrap();
     let cancel = |by: &str| Command::Cancel {
         by: by.into(),
+        on_behalf_of: None,
         reason: "test".into(),
     };
     assert!(here.execute(id, cancel("here")).await.unwrap().committed);

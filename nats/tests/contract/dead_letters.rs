@@ -4,7 +4,7 @@ use domain::request::{
 use harness::{World, until};
 use jiff::Timestamp;
 use nats::{
-    Attempts, Connection, DeadLetter, DeadLetters, Deliveries, Filter, Letter, Log,
+    Attempts, ByWhom, Connection, DeadLetter, DeadLetters, Deliveries, Filter, Letter, Log,
     MESSAGE_MAX_BYTES, Payloads, Pull, PullOptions, Stored, StoredReport, Tasks, Topology,
 };
 
@@ -44,6 +44,14 @@ fn letter(run: u32, last: Attempt) -> DeadLetter {
 async fn letters(world: &World) -> (Connection, DeadLetters) {
     let connection = connect(world.nats_url(), &Topology::default()).await;
     (connection.clone(), DeadLetters::new(connection))
+}
+
+fn by<'a>(by: &'a str, reason: &'a str) -> ByWhom<'a> {
+    ByWhom {
+        by,
+        on_behalf_of: None,
+        reason,
+    }
 }
 
 #[tokio::test]
@@ -99,7 +107,7 @@ async fn a_letter_is_completed_once_and_not_after_it_was_discarded() {
     );
     assert!(
         letters
-            .discard(&kept.id(), "ann", "not needed")
+            .discard(&kept.id(), &by("ann", "not needed"))
             .await
             .unwrap()
     );
@@ -228,7 +236,9 @@ async fn the_largest_message_becomes_a_cut_dead_letter_and_cannot_be_retried() {
     assert_eq!(unread.subject, subject);
     assert_eq!(unread.truncated, Some(MESSAGE_MAX_BYTES as u64));
     assert!(unread.body.len() > MESSAGE_MAX_BYTES - 32 * 1024);
-    let back = letters.put_back(&letter, &unread, "tests", "tests").await;
+    let back = letters
+        .put_back(&letter, &unread, &by("tests", "tests"))
+        .await;
     assert!(!back.unwrap());
 }
 

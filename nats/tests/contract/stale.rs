@@ -62,6 +62,7 @@ fn outcome(group: u32, task: u32) -> Report {
 fn redrive() -> Command {
     Command::Redrive {
         by: "tests".into(),
+        on_behalf_of: None,
         reason: "tests".into(),
         now: Timestamp::now(),
         rules: RULES,

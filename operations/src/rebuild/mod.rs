@@ -187,11 +187,16 @@ impl<'s> Rebuild<'s> {
     }
 
     async fn record(&self, why: Why, rebuilt: &Rebuilt) -> Result<(), Error> {
-        let Why { by, reason } = why;
+        let Why {
+            by,
+            on_behalf_of,
+            reason,
+        } = why;
         let operation = Operation {
             name: "views-rebuilt".into(),
             to: None,
             by,
+            on_behalf_of,
             reason,
             at: Timestamp::now(),
             details: json!({

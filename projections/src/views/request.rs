@@ -32,6 +32,8 @@ fn fields(view: &View) -> Vec<(&'static str, String)> {
     fields.extend(view.current_group.map(|g| ("currentGroup", g.to_string())));
     fields.extend(view.started_at.map(|at| ("startedAt", at.to_string())));
     fields.extend(view.completed_at.map(|at| ("completedAt", at.to_string())));
+    let submitter = view.submitter.clone();
+    fields.extend(submitter.map(|name| ("submitter", name)));
     let key = view.idempotency_key.clone();
     fields.extend(key.map(|key| ("idempotencyKey", key)));
     fields
@@ -81,6 +83,7 @@ impl Part for Request {
         view.completed_at = hash.optional("completedAt")?;
         view.attempts = hash.required("attempts")?;
         view.failed_tasks = hash.required("failedTasks")?;
+        view.submitter = hash.optional("submitter")?;
         view.idempotency_key = hash.optional("idempotencyKey")?;
         Ok(true)
     }

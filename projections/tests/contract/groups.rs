@@ -233,6 +233,7 @@ async fn a_view_projected_again_after_redis_was_set_back_is_complete_despite_wri
 fn redriven(group: Option<u32>) -> Event {
     Event::Redriven(Redriven {
         by: "tests".into(),
+        on_behalf_of: None,
         reason: "tests".into(),
         run: Run::new(1),
         group: group.map(GroupIndex::new),

@@ -39,7 +39,8 @@ fn received() -> Event {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         traceparent: None,
-        submitter: "ada".into(),
+        // As every view of earlier versions, which have no such field.
+        submitter: "anonymous".into(),
         idempotency_key: Some("k 1".into()),
     }))
 }
@@ -51,6 +52,7 @@ fn succeeded(response: Payload) -> Event {
 fn cancelled() -> Event {
     Event::Cancelled(Cancelled {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "wrong date".into(),
     })
 }
@@ -58,6 +60,7 @@ fn cancelled() -> Event {
 fn redriven() -> Event {
     Event::Redriven(Redriven {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "again".into(),
         run: Run::new(1),
         group: Some(GroupIndex::FIRST),

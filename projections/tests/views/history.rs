@@ -102,12 +102,14 @@ fn command() -> impl Strategy<Value = (Command, bool)> {
     let by = || "ada".to_owned();
     let redrive = rules.prop_map(move |rules| Command::Redrive {
         by: by(),
+        on_behalf_of: None,
         reason: "again".into(),
         now: at(0),
         rules,
     });
     let cancel = Command::Cancel {
         by: by(),
+        on_behalf_of: None,
         reason: "wrong date".into(),
     };
     let any_of_them = prop_oneof![

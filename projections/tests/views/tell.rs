@@ -90,6 +90,7 @@ fn failed() -> Event {
 fn redriven(group: Option<u32>) -> Event {
     Event::Redriven(Redriven {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "again".into(),
         run: Run::new(1),
         group: group.map(GroupIndex::new),
@@ -108,6 +109,7 @@ fn a_received_request_shows_its_groups_as_the_document_has_them() {
     assert_eq!(view.groups[0].status, GroupStatus::Waiting);
     assert_eq!(view.metadata["x-desk"], "rates");
     assert_eq!(view.idempotency_key.as_deref(), Some("k1"));
+    assert_eq!(view.submitter.as_deref(), Some("ada"));
 }
 
 #[test]
@@ -172,6 +174,7 @@ fn a_late_outcome_counts_and_leaves_the_end_as_it_was() {
 fn a_cancelled_request_has_no_failure_and_no_response() {
     let cancelled = Event::Cancelled(Cancelled {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "wrong date".into(),
     });
     let view = told([begun(), started(), cancelled]);

@@ -16,6 +16,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::Admitted;
 use crate::http::body::PostedJson;
 use crate::http::input;
 use crate::http::problem::{Problem, ProblemBody, overloaded};
@@ -196,9 +197,10 @@ pub async fn show(
 )]
 pub async fn discard_one(
     State(api): State<Arc<Api>>,
+    caller: Admitted,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let why = input::why_if_said(None, "")?;
+    let why = input::why_if_said(&caller, None, "")?;
     let discarded = api.operations.discard(&id, &why).await?;
     discarded
         .then_some(StatusCode::NO_CONTENT)
@@ -214,19 +216,20 @@ pub async fn discard_one(
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn redrive(
     State(api): State<Arc<Api>>,
+    caller: Admitted,
     PostedJson(posted): PostedJson,
 ) -> Result<Json<Value>, Problem> {
     let body: ChangeBody = input::json(&posted.bytes)?;
     let change = if body.dry_run {
         Change::WouldRedrive
     } else {
-        Change::Redrive(input::why(body.by.as_deref(), &body.reason)?)
+        Change::Redrive(input::why(&caller, body.by.as_deref(), &body.reason)?)
     };
     change_all(&api, body, &change).await
 }
@@ -240,19 +243,24 @@ pub async fn redrive(
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn discard(
     State(api): State<Arc<Api>>,
+    caller: Admitted,
     PostedJson(posted): PostedJson,
 ) -> Result<Json<Value>, Problem> {
     let body: ChangeBody = input::json(&posted.bytes)?;
     let change = if body.dry_run {
         Change::WouldDiscard
     } else {
-        Change::Discard(input::why_if_said(body.by.as_deref(), &body.reason)?)
+        Change::Discard(input::why_if_said(
+            &caller,
+            body.by.as_deref(),
+            &body.reason,
+        )?)
     };
     change_all(&api, body, &change).await
 }

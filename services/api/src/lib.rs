@@ -1,6 +1,7 @@
 //! The HTTP API: it accepts documents and serves the state of their requests.
 
 mod admission;
+pub mod auth;
 mod dead_letters;
 mod docs;
 #[cfg(feature = "fuzzing")]
@@ -18,6 +19,9 @@ mod valuations;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use http::problem::Problem;
 use http::serve::Limits;
 use http::tls::Tls;
 use nats::{Connection, Log};
@@ -26,7 +30,7 @@ use runtime::{ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, W
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
-pub use http::tls::PeerNames;
+pub use auth::{Auth, Details, guarded};
 pub use router::{openapi, router};
 
 pub use state::Api;
@@ -102,6 +106,19 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(LISTEN_BACKLOG)
 }
 
+/// The answer of another listener whose process is not ready, with these members. It has the form of
+/// every error.
+#[must_use]
+pub fn not_ready(status: &str, members: &serde_json::Value) -> axum::response::Response {
+    let message = "this process is not ready";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, status, message);
+    let members = members.as_object().into_iter().flatten();
+    let problem = members.fold(problem, |problem, (name, value)| {
+        problem.with(name, value.clone())
+    });
+    problem.into_response()
+}
+
 /// Serves another router on another listener, with the TLS and the limits of the API, until shutdown.
 pub async fn serve(
     listener: TcpListener,
@@ -118,6 +135,7 @@ pub async fn serve(
     Ok(())
 }
 
+#[allow(clippy::too_many_arguments)] // Each is a part of the process that starts the role.
 /// Serves until shutdown. Then lets the waiting callers have their answers.
 pub async fn run(
     connection: Connection,
@@ -126,6 +144,7 @@ pub async fn run(
     in_process: InProcess,
     listener: TcpListener,
     config: Config<'_>,
+    auth: Arc<Auth>,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let tls = Tls::of(config.api).map_err(Error::Tls)?;
@@ -146,7 +165,7 @@ pub async fn run(
     let (looking, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { looking.storage.watch(&looking.connection, &until).await });
     let limits = config.api.into();
-    http::serve::serve(listener, router(api), limits, tls, &shutdown).await;
+    http::serve::serve(listener, router(api, auth), limits, tls, &shutdown).await;
     beside.shutdown().await;
     Ok(())
 }

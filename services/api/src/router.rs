@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use domain::access::Action;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -13,6 +14,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::auth::{Auth, Routes, named, schemes};
+use crate::http::headers::{of_docs, safe};
 use crate::http::problem::{Problem, in_one_form};
 use crate::state::Api;
 use crate::{dead_letters, docs, health, schemas, valuation, valuations};
@@ -25,28 +28,32 @@ use crate::{dead_letters, docs, health, schemas, valuation, valuations};
 ))]
 struct Document;
 
-/// Every route, with its entry in the `OpenAPI` document: the router is built from the document, so
+/// Every route, with its action and its entry in the `OpenAPI` document: the router is built from the document, so
 /// that no route is missing in it.
 fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(valuation::submit::submit))
-        .routes(routes!(valuation::check::check))
-        .routes(routes!(valuations::list))
-        .routes(routes!(valuation::status::status))
-        .routes(routes!(valuation::results::results))
-        .routes(routes!(valuation::events::events))
-        .routes(routes!(valuation::tasks::tasks))
-        .routes(routes!(valuation::task::task))
-        .routes(routes!(valuation::cancel::cancel))
-        .routes(routes!(valuation::redrive::redrive))
-        .routes(routes!(dead_letters::list))
-        .routes(routes!(dead_letters::redrive))
-        .routes(routes!(dead_letters::discard))
-        .routes(routes!(dead_letters::show, dead_letters::discard_one))
-        .routes(routes!(schemas::schema))
-        .routes(routes!(schemas::asyncapi))
-        .routes(routes!(health::alive))
-        .routes(routes!(health::ready))
+    let mut document = Document::openapi();
+    schemes(&mut document);
+    Routes::new(document)
+        .gated(Action::Submit, routes!(valuation::submit::submit))
+        .gated(Action::Check, routes!(valuation::check::check))
+        .gated(Action::Read, routes!(valuations::list))
+        .gated(Action::Read, routes!(valuation::status::status))
+        .gated(Action::Read, routes!(valuation::results::results))
+        .gated(Action::Read, routes!(valuation::events::events))
+        .gated(Action::Read, routes!(valuation::tasks::tasks))
+        .gated(Action::Read, routes!(valuation::task::task))
+        .gated(Action::Operate, routes!(valuation::cancel::cancel))
+        .gated(Action::Operate, routes!(valuation::redrive::redrive))
+        .gated(Action::Inspect, routes!(dead_letters::list))
+        .gated(Action::Operate, routes!(dead_letters::redrive))
+        .gated(Action::Operate, routes!(dead_letters::discard))
+        .gated(Action::Inspect, routes!(dead_letters::show))
+        .gated(Action::Operate, routes!(dead_letters::discard_one))
+        .open(routes!(schemas::schema))
+        .open(routes!(schemas::asyncapi))
+        .open(routes!(health::alive))
+        .open(routes!(health::ready))
+        .into_inner()
 }
 
 /// The `OpenAPI` document.
@@ -56,38 +63,35 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// The whole service.
-pub fn router(api: Arc<Api>) -> Router {
+pub fn router(api: Arc<Api>, auth: Arc<Auth>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = crate::http::openapi::document(&document);
+    let page = docs::routes().layer(map_response(async |page: Response| of_docs(page)));
     let router = router
         .with_state(api)
         .route("/openapi.json", get(async move || Json(document)))
-        .merge(docs::routes())
+        .merge(page)
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);
-    in_layers(router)
+    in_layers(router, auth)
 }
 
 /// Adds the layers around every route, outermost first. The router has one combined layer, because
 /// separate layers would be boxed and copied for every call.
-fn in_layers(router: Router) -> Router {
+fn in_layers(router: Router, auth: Arc<Auth>) -> Router {
     let layers = ServiceBuilder::new()
         .map_response(finish)
         .layer(CompressionLayer::new())
         .layer(from_fn(in_one_form))
+        .layer(from_fn_with_state(auth, named))
         .layer(CatchPanicLayer::custom(|_| panicked()));
     router.layer(layers)
 }
 
-/// Marks an answer as not cacheable, because the data changes. A route may set another policy
-/// itself.
+/// Adds the headers of every answer. A route may set another policy of caching or content itself.
 fn finish<B>(mut response: Response<B>) -> Response<B> {
-    let headers = response.headers_mut();
-    crate::http::conditional::name_the_encoding(headers);
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    response
+    crate::http::conditional::name_the_encoding(response.headers_mut());
+    safe(response)
 }
 
 async fn unknown_route(request: Request) -> Problem {
@@ -113,7 +117,13 @@ fn panicked() -> Response {
 mod tests {
     use super::*;
     use axum::body::Body;
+    use axum::http::header;
     use tower::ServiceExt;
+
+    fn open() -> Arc<Auth> {
+        let settings = runtime::Settings::load(None, |_| None, |_| None).unwrap();
+        Arc::new(Auth::new(&settings.callers, Vec::new()).unwrap())
+    }
 
     async fn call(router: &Router, path: &str, accept: &str) -> (StatusCode, String, String) {
         let request = Request::get(path)
@@ -141,7 +151,7 @@ mod tests {
         let router = Router::new()
             .route("/broken", get(broken))
             .route("/sound", get(async || "sound"));
-        let router = in_layers(router);
+        let router = in_layers(router, open());
         for _ in 0..2 {
             let (status, kind, body) = call(&router, "/broken", "*/*").await;
             assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -156,7 +166,8 @@ mod tests {
 
     #[tokio::test]
     async fn errors_made_elsewhere_have_the_same_form_in_either_language() {
-        let router = in_layers(Router::new().route("/", get(async || StatusCode::IM_A_TEAPOT)));
+        let router = Router::new().route("/", get(async || StatusCode::IM_A_TEAPOT));
+        let router = in_layers(router, open());
         let (status, kind, body) = call(&router, "/", "application/json").await;
         assert_eq!(
             (status, kind.as_str()),

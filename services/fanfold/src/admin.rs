@@ -1,16 +1,19 @@
-//! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, apart from the API's
-//! public port. `up` always has one. A role has one if `ADMIN_PORT` is set, so that several roles
+//! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, and the console, apart
+//! from the API's public port. `up` and `console` always have one. A role has one if `ADMIN_PORT` is set, so that several roles
 //! can start on one host.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ::console::Console;
 use anyhow::Context as _;
+use api::auth::{Auth, Details, gated, guarded};
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use domain::access::Action;
 use nats::Connection;
 use operations::{Readiness, StuckWatch, readiness};
 use projections::Store;
@@ -19,8 +22,11 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::command_line::Role;
+use crate::console;
 
-/// The default port of `up`.
+/// The first page of the console.
+const HOME: &str = "/console/";
+/// The default port of `up` and `console`.
 const USUAL_PORT: u16 = 8081;
 
 /// The dependencies and state that the admin listener reports on.
@@ -33,6 +39,7 @@ pub struct Admin {
     shards: u8,
     /// The TLS and the limits of the API, which hold for this listener too.
     config: ApiConfig,
+    auth: Arc<Auth>,
     shutdown: Shutdown,
 }
 
@@ -42,25 +49,34 @@ impl Admin {
         connection: Connection,
         store: Option<Store>,
         settings: &Settings,
+        auth: Arc<Auth>,
         shutdown: &Shutdown,
     ) -> Self {
+        // A worker and the sender of webhooks may not read the log.
+        let reads_log = !matches!(role, Role::Worker | Role::Webhooks);
+        let shards = if reads_log {
+            settings.deployment.shards
+        } else {
+            0
+        };
         Self {
             role,
             watch: StuckWatch::of_open(
                 connection.clone(),
-                settings.deployment.shards,
+                shards,
                 settings.deployment.request_timeout,
             ),
-            shards: settings.deployment.shards,
+            shards,
             connection,
             store,
             config: settings.api.clone(),
+            auth,
             shutdown: shutdown.clone(),
         }
     }
 }
 
-/// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` takes the default port,
+/// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` and `console` take the default port,
 /// or a free one if that is taken.
 pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<TcpListener>> {
     let address = |port| SocketAddr::new(config.admin_host, port);
@@ -72,7 +88,7 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
         })?;
         return Ok(Some(listener));
     }
-    if role != Role::Up {
+    if !role.includes(Role::Console) {
         return Ok(None);
     }
     if let Ok(listener) = TcpListener::bind(address(USUAL_PORT)).await {
@@ -84,13 +100,25 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
 }
 
 /// Serves until the process is asked to end.
-pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    admin: Admin,
+    console: Option<Arc<Console>>,
+) -> anyhow::Result<()> {
     let (shutdown, config) = (admin.shutdown.clone(), admin.config.clone());
+    let auth = admin.auth.clone();
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", gated(Action::Administer, get(metrics)))
         .with_state(Arc::new(admin));
+    let router = match console {
+        Some(console) => router
+            .route("/", get(async || Redirect::to(HOME)))
+            .merge(console::router(&console)),
+        None => router,
+    };
+    let router = guarded(router, auth);
     api::serve(listener, router, &config, &shutdown)
         .await
         .context("the admin listener failed")
@@ -98,13 +126,18 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
 
 /// Reports whether this role is ready: its dependencies answer, and it has no stopped view. Without
 /// Redis it is degraded, and ready: the feed and the log go on.
-async fn ready(State(admin): State<Arc<Admin>>) -> Response {
-    let store = admin.store.as_ref();
+async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Response {
+    let store = admin
+        .store
+        .as_ref()
+        .map(|store| (store, admin.role.at_redis()));
     let found = Readiness::look(&admin.connection, store, admin.shards).await;
     let status = if admin.shutdown.is_soft() {
         "stopping"
     } else if !found.has_dependencies() {
         "unavailable"
+    } else if !found.is_permitted() {
+        "denied"
     } else if !found.stopped_views.is_empty() {
         "views-stopped"
     } else if found.is_degraded() {
@@ -112,19 +145,26 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     } else {
         "ready"
     };
-    let code = if matches!(status, "ready" | "degraded") {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    let body = json!({
+    let all = json!({
         "status": status,
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
         "stoppedViews": found.stopped_views,
+        "denied": found.denied(),
+        "passedOver": found.passed_over,
+        "unsafeSettings": admin.auth.unsafe_settings(),
         "oldestUnprojectedSeconds": found.oldest_unprojected.map(|age| age.as_secs()),
     });
-    (code, Json(body)).into_response()
+    let body = if details {
+        all
+    } else {
+        json!({ "status": status })
+    };
+    if matches!(status, "ready" | "degraded") {
+        Json(body).into_response()
+    } else {
+        api::not_ready(status, &body)
+    }
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Filter, Summary};
-use operations::{Change, Changed, Operations, Why};
+use operations::{Change, Changed, Operations};
 use runtime::{Form, printable};
 
-use crate::operate::{who, why};
+use crate::operate::{why, why_if_said};
 
 /// How many dead letters one page of the list holds.
 const PAGE: usize = 500;
@@ -45,7 +45,7 @@ pub enum DeadLetters {
         /// Why; it is recorded in the requests' histories
         #[arg(long, required_unless_present = "dry_run", default_value = "")]
         reason: String,
-        /// Who is doing this [default: $USER]
+        /// The person for whom $USER is doing this
         #[arg(long)]
         by: Option<String>,
     },
@@ -65,7 +65,7 @@ pub enum DeadLetters {
         /// Why; it is recorded
         #[arg(long, default_value = "")]
         reason: String,
-        /// Who is doing this [default: $USER]
+        /// The person for whom $USER is doing this
         #[arg(long)]
         by: Option<String>,
     },
@@ -139,7 +139,7 @@ pub async fn run(command: &DeadLetters, operations: &Operations) -> anyhow::Resu
             by,
             ..
         } => {
-            let why = Why::of(&who(by.as_deref()), reason)?;
+            let why = why_if_said(by.as_deref(), reason)?;
             if !operations.discard(id, &why).await? {
                 bail!("there is no dead letter {id}");
             }
@@ -161,7 +161,7 @@ pub async fn run(command: &DeadLetters, operations: &Operations) -> anyhow::Resu
             let change = if *dry_run {
                 Change::WouldDiscard
             } else {
-                Change::Discard(Why::of(&who(by.as_deref()), reason)?)
+                Change::Discard(why_if_said(by.as_deref(), reason)?)
             };
             change_all(operations, &filter, &change, "discarded").await
         }

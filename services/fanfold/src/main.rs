@@ -6,6 +6,7 @@ mod agreement;
 mod build;
 mod command_line;
 mod config;
+mod console;
 mod data_folder;
 mod dead_letters;
 mod deployment;
@@ -13,13 +14,17 @@ mod document;
 #[cfg(test)]
 mod documented;
 mod embedded;
+mod exposure;
 mod help;
+mod keys;
 mod operate;
 mod ready;
+mod remote;
 mod rerun;
 mod role_thread;
 mod roles;
 mod server_password;
+mod topology;
 mod up;
 
 use std::process::ExitCode;
@@ -81,12 +86,16 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run() -> anyhow::Result<ExitCode> {
     keep_secrets()?;
     let CommandLine { command, settings } = command_line::parse()?;
-    let command = match command {
+    let role = match command {
         Command::Config => return config::print(settings),
+        Command::Bundle(path) => return console::open_bundle(&path, &settings),
         Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
+        Command::Keys(command) => return keys::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
+        Command::Remote(command) => return remote::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
+        Command::Topology(command) => return topology::run(&command, &settings),
         Command::Completions(shell) => {
             command_line::completions(shell)?;
             return Ok(ExitCode::SUCCESS);
@@ -98,6 +107,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Role(role) => role,
     };
     start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
+    exposure::check(role, &settings).map_err(|wrong| settings.wrong(wrong))?;
     // The largest result is a fact, and only the deployment knows it. The role checks it again.
     worker::check(&settings.task_types.clone().bounded(nats::STORED_MAX_BYTES))?;
     orchestrator::check(orchestrator::Config::of(&settings))
@@ -107,7 +117,7 @@ fn run() -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        up::run(command, settings, shutdown).await
+        up::run(role, settings, shutdown).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

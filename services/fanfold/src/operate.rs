@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::agreement::adopted;
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use domain::access::{Action, Principal};
 use domain::request::RequestId;
-use nats::{Connection, ExecuteError, Log};
-use operations::{Operations, StuckWatch, Why};
+use nats::{Actor, Connection, ExecuteError, Log};
+use operations::{Operations, StuckWatch, Why, operator, permit};
 use runtime::{Documents, Settings};
 
 use crate::dead_letters::{self, DeadLetters};
@@ -54,13 +55,13 @@ pub enum Requests {
     },
 }
 
-/// The person and the reason, for the record.
+/// The person for whom the operator acts and the reason, for the record.
 #[derive(Args)]
 pub struct WhyArgs {
     /// Why; it is recorded in the request's history
     #[arg(long)]
     reason: String,
-    /// Who is doing this [default: $USER]
+    /// The person for whom $USER is doing this
     #[arg(long)]
     by: Option<String>,
 }
@@ -72,15 +73,23 @@ impl WhyArgs {
 }
 
 pub fn why(by: Option<&str>, reason: &str) -> anyhow::Result<Why> {
-    Ok(Why::new(&who(by), reason)?)
+    Ok(Why::new(changer()?.subject(), by, reason)?)
 }
 
-/// The named person, or else the user of this shell.
-pub fn who(by: Option<&str>) -> String {
-    by.map_or_else(|| std::env::var("USER").unwrap_or_default(), str::to_owned)
+/// As `why`, for a command that needs no reason.
+pub fn why_if_said(by: Option<&str>, reason: &str) -> anyhow::Result<Why> {
+    Ok(Why::of(changer()?.subject(), by, reason)?)
+}
+
+/// The operator, who may change what was submitted.
+fn changer() -> anyhow::Result<Principal> {
+    let who = operator();
+    permit(&who, Action::Operate)?;
+    Ok(who)
 }
 
 pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
+    permit(&operator(), Action::Inspect)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -120,7 +129,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
 
 /// Connects to the configured NATS, or to the one that `up` started on this machine.
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
-    let options = settings.connections.nats("fanfold-cli")?;
+    let options = settings.connections.nats("fanfold-cli", Actor::Operator)?;
     Ok(Connection::open(&options).await?)
 }
 

@@ -1,10 +1,13 @@
 //! The roles of one process.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use nats::{Connection, Log, Queues, Topology};
+use api::Auth;
+use nats::{Connection, Log, Permissions, Queues, Topology};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
@@ -13,10 +16,17 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::agreement::agree;
 use crate::command_line::Role;
+use crate::console;
+use crate::exposure::unsafe_settings;
 use crate::role_thread::RoleThread;
 
 /// How long roles may take to end by themselves after a hard shutdown, before they are dropped.
 const DROP_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a start waits for streams that have no leader, before it fails.
+const START_PATIENCE: Duration = Duration::from_mins(5);
+/// The pause before such a start tries again.
+const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// The streams that these settings describe.
 pub fn topology(settings: &Settings) -> Topology {
@@ -30,13 +40,26 @@ pub fn topology(settings: &Settings) -> Topology {
         task_lease: deployment.task_lease,
         takeover_after: deployment.takeover_after,
         ack_wait: deployment.ack_wait,
+        webhooks: false,
         ..Topology::default()
     }
 }
 
 async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> {
     let name = format!("fanfold-{}", role.name());
-    Ok(Connection::open(&settings.connections.nats(&name)?).await?)
+    let options = settings.connections.nats(name, role.actor())?;
+    Ok(Connection::open(&options).await?)
+}
+
+/// Whether a process sends webhooks. `up` does only if it has a key to sign them with.
+fn sends_webhooks(role: Role, settings: &Settings) -> bool {
+    role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some())
+}
+
+/// What the roles of this process need at NATS.
+fn needs(role: Role, settings: &Settings) -> Permissions {
+    let actors = role.actors(sends_webhooks(role, settings));
+    Permissions::of_all(actors, &topology(settings), &settings.connections.access())
 }
 
 async fn views(settings: &Settings) -> anyhow::Result<Store> {
@@ -60,13 +83,70 @@ pub struct Listeners {
 
 /// Connects, agrees on the facts of the deployment and declares the streams, so that every role
 /// finds them. Returns the settings with the agreed facts.
-pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connection, Settings)> {
+pub async fn declare(
+    role: Role,
+    settings: &Settings,
+    shutdown: &Shutdown,
+) -> anyhow::Result<(Connection, Settings)> {
     let connection = connect(settings, role).await?;
-    let settings = agree(role, settings, &connection).await?;
+    connection.need(needs(role, settings)).await;
+    let begun = Instant::now();
+    let agreed = loop {
+        let agreed = agree_and_declare(role, settings, &connection).await;
+        match &agreed {
+            Err(error) if may_pass(error) && begun.elapsed() < START_PATIENCE => {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    error,
+                    "the broker is not ready for this start, which goes on waiting"
+                );
+                if !shutdown.pause(START_PAUSE).await {
+                    break agreed;
+                }
+            }
+            _ => break agreed,
+        }
+    };
+    let lacking = connection.lacking();
+    let settings = agreed.map_err(|error| match &lacking[..] {
+        [] => error,
+        lacking => error.context(format!(
+            "NATS does not grant this user all that it needs (it lacks {})",
+            lacking.join(", ")
+        )),
+    })?;
+    Ok((connection, settings))
+}
+
+/// Whether a start may succeed later: the broker answers, and a stream has no leader now.
+fn may_pass(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<nats::Error>();
+    error.is_some_and(nats::Error::is_transient)
+}
+
+async fn agree_and_declare(
+    role: Role,
+    settings: &Settings,
+    connection: &Connection,
+) -> anyhow::Result<Settings> {
+    let settings = agree(role, settings, connection).await?;
     // The largest result is a fact, and an executor may have a limit of its own below it.
     worker::check(&settings.task_types)?;
-    topology(&settings).declare(&connection).await?;
-    Ok((connection, settings))
+    let topology = Topology {
+        webhooks: sends_webhooks(role, &settings),
+        ..topology(&settings)
+    };
+    topology.declare(connection).await?;
+    Ok(settings)
+}
+
+/// How the listeners of this process tell callers apart. What is unsafe but allowed is said here.
+fn auth(role: Role, settings: &Settings) -> anyhow::Result<Arc<Auth>> {
+    let said = unsafe_settings(role, settings);
+    for what in &said {
+        tracing::warn!("unsafe but allowed: {what}");
+    }
+    Ok(Arc::new(Auth::new(&settings.callers, said)?))
 }
 
 /// Starts the roles of this process, each on its own threads and with its own connection to NATS.
@@ -81,9 +161,11 @@ pub async fn start(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
     let mut roles = JoinSet::new();
+    let auth = auth(role, settings)?;
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
-    let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
+    let needed = needs(role, settings);
+    let part = |of: Role| Part::open(of, needed.clone(), settings.clone(), shutdown.clone());
     let mut log = None;
     let mut in_process = InProcess {
         documents: Documents::default(),
@@ -110,8 +192,7 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
     }
-    // `up` sends webhooks only if it has a key to sign them with.
-    if role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some()) {
+    if sends_webhooks(role, settings) {
         let thread = threads.push_mut(thread(Role::Webhooks)?);
         let part = thread.run(part(Role::Webhooks)).await?;
         connection = part.connection.clone();
@@ -123,31 +204,49 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.worker())));
     }
+    let api = listeners.api.as_ref();
+    let api_address = api.map(TcpListener::local_addr).transpose()?;
     if let Some(listener) = listeners.api {
         let listener = listener.into_std()?;
         let thread = threads.push_mut(thread(Role::Api)?);
         let mut part = thread.run(part(Role::Api)).await?;
+        connection = part.connection.clone();
         part.log = log.unwrap_or(part.log);
-        roles.spawn(thread.run(part.clone().flushed(part.api(in_process, listener))));
+        roles.spawn(
+            thread.run(
+                part.clone()
+                    .flushed(part.api(in_process, listener, auth.clone())),
+            ),
+        );
     }
-    // The admin listener uses the connection of the last role, to check what the role works with.
     if let Some(listener) = listeners.admin {
-        let store = if role.includes(Role::Projector) || role.includes(Role::Api) {
+        let reads = [Role::Projector, Role::Api, Role::Console];
+        let store = if reads.into_iter().any(|of| role.includes(of)) {
             Some(views(settings).await?)
         } else {
             None
         };
-        let admin = Admin::new(role, connection, store, settings, shutdown);
-        roles.spawn(admin::serve(listener, admin));
+        // Without the console, the admin listener uses the connection of the last role, to check
+        // what the role works with.
+        if role.includes(Role::Console) {
+            let listener = listener.into_std()?;
+            let thread = threads.push_mut(thread(Role::Console)?);
+            let part = thread.run(part(Role::Console)).await?;
+            let connection = part.connection.clone();
+            let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+            let served = part.clone().console(admin, listener, api_address);
+            roles.spawn(thread.run(part.flushed(served)));
+        } else {
+            let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+            roles.spawn(admin::serve(listener, admin, None));
+        }
     }
-    if roles.is_empty() {
-        // An API without a listener has no other work.
-        let shutdown = shutdown.clone();
-        roles.spawn(async move {
-            shutdown.softly().await;
-            Ok(())
-        });
-    }
+    // An API without a listener has no other work than this.
+    let (watching, until) = (auth, shutdown.clone());
+    roles.spawn(async move {
+        watching.watch(&until).await;
+        Ok(())
+    });
     Ok(Running { roles, threads })
 }
 
@@ -161,8 +260,14 @@ struct Part {
 }
 
 impl Part {
-    async fn open(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
+    async fn open(
+        role: Role,
+        needs: Permissions,
+        settings: Settings,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Self> {
         let connection = connect(&settings, role).await?;
+        connection.need(needs).await;
         Ok(Self {
             log: Log::new(connection.clone(), settings.deployment.shards),
             connection,
@@ -211,6 +316,25 @@ impl Part {
         ran.await.context("projector")
     }
 
+    async fn console(
+        self,
+        admin: Admin,
+        listener: std::net::TcpListener,
+        api: Option<SocketAddr>,
+    ) -> anyhow::Result<()> {
+        let views = views(&self.settings).await?;
+        let console = console::live(
+            self.connection,
+            self.log,
+            views,
+            &self.settings,
+            api,
+            &self.shutdown,
+        )?;
+        let listener = TcpListener::from_std(listener)?;
+        admin::serve(listener, admin, Some(console)).await
+    }
+
     async fn webhooks(self) -> anyhow::Result<()> {
         let ran = webhooks::run(
             self.connection,
@@ -219,7 +343,7 @@ impl Part {
             &self.settings.deployment,
             self.shutdown,
         );
-        ran.await.context("webhooks")
+        Box::pin(ran).await.context("webhooks")
     }
 
     async fn worker(self) -> anyhow::Result<()> {
@@ -237,6 +361,7 @@ impl Part {
         self,
         in_process: InProcess,
         listener: std::net::TcpListener,
+        auth: Arc<Auth>,
     ) -> anyhow::Result<()> {
         let store = views(&self.settings).await?;
         let ran = api::run(
@@ -246,6 +371,7 @@ impl Part {
             in_process,
             TcpListener::from_std(listener)?,
             api::Config::of(&self.settings),
+            auth,
             self.shutdown,
         );
         ran.await.context("api")

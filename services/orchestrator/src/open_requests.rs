@@ -206,6 +206,7 @@ impl Shard {
             return;
         }
         match outline.does {
+            Does::Nothing => {}
             Does::Opens | Does::Unknown => {
                 let open = Open::new(sequence, now);
                 let open = self.requests.entry(request).or_insert(open);

@@ -3,7 +3,8 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use operations::Why;
+use domain::access::Action;
+use operations::{Why, operator, permit};
 
 use crate::Error;
 use crate::command::ConsentArgs;
@@ -15,7 +16,10 @@ pub fn ask(will: &str, args: &ConsentArgs) -> Result<Why, Error> {
     if reason.trim().is_empty() {
         return Err(Error::Usage("say why with --reason: it is recorded".into()));
     }
-    let why = Why::new(&args.by, reason).map_err(|error| Error::Usage(error.to_string()))?;
+    let who = operator();
+    permit(&who, Action::Operate).map_err(|error| Error::Usage(error.to_string()))?;
+    let why = Why::new(who.subject(), args.by.as_deref(), reason);
+    let why = why.map_err(|error| Error::Usage(error.to_string()))?;
     if !args.yes && !terminal_says_yes()? {
         return Err(Error::Usage("nothing was done: confirm with --yes".into()));
     }

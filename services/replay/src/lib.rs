@@ -7,6 +7,7 @@
 mod command;
 mod consent;
 mod diff;
+mod document;
 mod error;
 mod export;
 mod filter;
@@ -26,9 +27,10 @@ mod tail;
 mod task;
 mod verify;
 mod why;
-mod words;
 
+use domain::access::Action;
 use history::execute::Executor;
+use operations::{operator, permit};
 use runtime::Settings;
 
 pub use command::{Replay, ReplayCommand};
@@ -58,6 +60,7 @@ pub async fn run(
     settings: &Settings,
     executor: &dyn Executor,
 ) -> Result<Finding, Error> {
+    permit(&operator(), Action::Inspect).map_err(|error| Error::Usage(error.to_string()))?;
     let ReplayCommand::Replay(command) = command;
     let adopted;
     let settings = if command.reads_log() {
@@ -72,6 +75,7 @@ pub async fn run(
         Replay::State(args) => state::run(args, settings).await,
         Replay::Diff(args) => diff::run(args, settings).await,
         Replay::Task(args) => task::run(args, settings).await,
+        Replay::Document(args) => document::run(args, settings).await,
         Replay::Tail(args) => tail::run(args, settings).await,
         Replay::Search(args) => search::run(args, settings).await,
         Replay::Summary(args) => summary::run(args, settings).await,

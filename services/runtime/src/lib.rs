@@ -30,10 +30,10 @@ pub use poison::strike;
 pub use pool::{Cost, Pool, Unfinished};
 pub use printable::{Form, PrintableLines, printable};
 pub use settings::{
-    ApiConfig, Aws, ConnectionsConfig, Definition, Deployment, Facts, LOG_OUTLIVES, LogFormat,
-    MASK, MetadataHeaders, Part, ProcessConfig, ReferencesConfig, Secrecy, Settings, SettingsError,
-    Source, TASK_TYPES, WebhooksConfig, WorkerConfig, Wrong, changed_facts, credential,
-    read_secret,
+    ApiConfig, AuthMode, Aws, CallersConfig, ConnectionsConfig, Definition, Deployment, Facts,
+    LOG_OUTLIVES, LogFormat, MASK, MetadataHeaders, Part, ProcessConfig, ReferencesConfig, Secrecy,
+    Settings, SettingsError, Source, TASK_TYPES, TopologyMode, WebhooksConfig, WorkerConfig, Wrong,
+    changed_facts, credential, read_secret,
 };
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};

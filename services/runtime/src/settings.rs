@@ -2,7 +2,9 @@
 
 #[macro_use]
 mod declare;
+mod auth_mode;
 mod aws;
+mod callers;
 mod definition;
 mod error;
 mod facts;
@@ -12,6 +14,7 @@ mod metadata_headers;
 mod removed;
 mod secret;
 mod table;
+mod topology_mode;
 mod value;
 
 use std::path::Path;
@@ -23,6 +26,7 @@ use crate::task_types::TaskTypes;
 
 use layers::Layers;
 
+pub use auth_mode::AuthMode;
 pub use aws::Aws;
 pub use definition::{Definition, Part, Secrecy, Source};
 pub use error::{SettingsError, Wrong};
@@ -31,9 +35,10 @@ pub use log_format::LogFormat;
 pub use metadata_headers::MetadataHeaders;
 pub use secret::{MASK, credential, read as read_secret};
 pub use table::{
-    ApiConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig, Settings,
-    WebhooksConfig, WorkerConfig,
+    ApiConfig, CallersConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig,
+    Settings, WebhooksConfig, WorkerConfig,
 };
+pub use topology_mode::TopologyMode;
 
 /// How much longer than a request's timeout the log must live, so that the orchestrator can still
 /// process the timeout.
@@ -151,6 +156,12 @@ impl Settings {
         }
         if certificate.is_empty() && !self.api.http_client_ca.is_empty() {
             let reason = "it needs HTTP_TLS_CERT";
+            return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
+        }
+        self.callers.check().map_err(|wrong| self.wrong(wrong))?;
+        if !self.api.http_client_ca.is_empty() && !self.callers.has_keys() {
+            let reason = "a certificate says who calls, and AUTH_KEYS_FILE says what the caller \
+                          may do: set it (docs/security.md)";
             return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
         }
         if self.api.payload_max_bytes > nats::STORED_MAX_BYTES {

@@ -9,8 +9,7 @@ mod signature;
 
 use std::sync::Arc;
 
-use domain::request::EventKind;
-use nats::{Connection, DeadLetters, FeedReader, First, Log, Postponed, Quarantine};
+use nats::{Connection, DeadLetters, First, Log, Postponed, Quarantine};
 use runtime::{Deployment, Shutdown, WebhooksConfig};
 use secrecy::ExposeSecret as _;
 use tokio::task::JoinSet;
@@ -19,7 +18,7 @@ use delivery::Sender;
 use receivers::Receivers;
 pub use signature::{InvalidSecret, Secret};
 
-/// The consumer that holds the pending events.
+/// The consumer whose suspects these are.
 const DURABLE: &str = "webhooks";
 
 /// Why webhooks cannot be delivered.
@@ -31,9 +30,6 @@ pub enum Error {
     /// The secret is invalid.
     #[error("WEBHOOK_SECRET: {0}")]
     Secret(#[from] InvalidSecret),
-    /// The feed ended.
-    #[error("the feed ended")]
-    Ended,
 }
 
 /// The key of the configuration.
@@ -54,8 +50,8 @@ pub async fn run(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ack_wait = deployment.ack_wait;
     let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
-    let postponed =
-        Postponed::open(&connection, deployment.replicas, deployment.log_max_age).await?;
+    let postponed = Postponed::new(connection.clone());
+    let mut feed = postponed.ends(ack_wait).await?;
     let mut due = postponed.read(ack_wait).await?;
     let sender = Arc::new(Sender {
         log,
@@ -70,16 +66,12 @@ pub async fn run(
         attempts: config.webhook_attempts,
         retry_delay: config.webhook_retry_delay,
     });
-    // Webhooks report only how requests end.
-    let ends = EventKind::all().filter(|kind| kind.is_terminal());
-    let ends: Vec<&str> = ends.map(EventKind::name).collect();
-    let mut feed = FeedReader::open(&connection, DURABLE, &ends, ack_wait).await?;
     let mut under_way = JoinSet::new();
     tracing::info!("webhooks are delivered");
     loop {
         let event = tokio::select! {
-            event = due.next() => event.ok_or(Error::Ended)?,
-            event = feed.next() => event.ok_or(Error::Ended)?,
+            event = due.next() => event,
+            event = feed.next() => event,
             () = shutdown.softly() => break,
         };
         let sender = sender.clone();

@@ -89,6 +89,12 @@ pub fn describe(task_type: &TaskType) -> Result<String, Error> {
     Ok(table.to_string())
 }
 
+/// Whether the executor of a type runs a program.
+#[must_use]
+pub fn runs_a_program(task_type: &TaskType) -> bool {
+    matches!(config(task_type), Ok(ExecutorConfig::Command(_)))
+}
+
 /// Runs one task with the executor of its type, outside any queue. Returns its result, or why there
 /// is none.
 pub async fn execute(

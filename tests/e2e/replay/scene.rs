@@ -128,7 +128,15 @@ impl Scene {
     pub async fn cancelled(&self) -> String {
         let id = self.request(&["hang"], "running").await;
         let (by, reason) = ("ann".into(), "not needed any more".into());
-        self.command(&id, Command::Cancel { by, reason }).await;
+        self.command(
+            &id,
+            Command::Cancel {
+                by,
+                on_behalf_of: None,
+                reason,
+            },
+        )
+        .await;
         self.program.client().until_status(&id, "cancelled").await;
         id
     }
@@ -137,6 +145,7 @@ impl Scene {
         let id = self.request(&["mend"], "failed").await;
         let redrive = Command::Redrive {
             by: "ann".into(),
+            on_behalf_of: None,
             reason: "the market is back".into(),
             now: jiff::Timestamp::now(),
             rules: Rules {

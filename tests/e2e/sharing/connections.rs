@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::raw::{call, connect, held, is_problem, rest};
 use crate::up;
 
-const HEALTHZ: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+const HEALTHZ: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 #[tokio::test]
 async fn one_address_cannot_take_all_connections_and_idle_ones_are_closed_for_others() {
@@ -64,7 +64,7 @@ async fn a_request_head_is_limited_in_time_from_its_first_byte_and_in_size() {
     assert_eq!(&said, b"HTTP/1.1 200");
 
     let head = |bytes: usize| {
-        let head = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-a: \r\n\r\n";
+        let head = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-a: \r\n\r\n";
         head.replace("x-a: ", &format!("x-a: {}", "a".repeat(bytes - head.len())))
     };
     assert_eq!(head(65_536).len(), 65_536);
@@ -85,12 +85,12 @@ async fn bytes_that_are_no_http_request_get_a_problem_too() {
     for (text, code) in [
         ("GET /healthz HTTP/1.1\r\n\r\n", "invalid-host"),
         (
-            "GET /healthz HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n",
             "invalid-host",
         ),
         ("GET /healthz\r\nthis is none\r\n\r\n", "invalid-request"),
         (
-            "GET /healthz HTTP/1.1\r\nhost: x\r\nx\x01: y\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx\x01: y\r\n\r\n",
             "invalid-request",
         ),
     ] {
@@ -117,7 +117,7 @@ async fn a_caller_that_never_reads_its_answers_is_disconnected() {
     let client = program.client();
     // The new client takes the only place from the idle client.
     let mut greedy = connect(&client, 2, true).await;
-    let call = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
+    let call = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1_000);
     let _cut_off = tokio::time::timeout(harness::LIMIT, greedy.write_all(&call)).await;
     // An answer shows that it has the place. Before that, the idle client may still have it.
     let answered = tokio::time::timeout(harness::LIMIT, greedy.peek(&mut [0])).await;

@@ -163,7 +163,7 @@ async fn one_address_reads_at_most_half_of_the_task_documents_at_once() {
         client.get(&path).await.status == 200
     })
     .await;
-    let call = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let call = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let begun = async || {
         // The client stops reading, and its window is far smaller than the answer.
         let mut stream = connect(&client, 2, true).await;

@@ -35,7 +35,7 @@ pub async fn call(client: &Client, from: u8, text: &[u8]) -> String {
 pub async fn held(client: &Client, from: u8, length: usize) -> Option<TcpStream> {
     let mut stream = connect(client, from, false).await;
     let head = format!(
-        "POST /valuation HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/xml\r\n\
+        "POST /valuation HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: text/xml\r\n\
          expect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
     );
     let _closed = stream.write_all(head.as_bytes()).await;

@@ -18,7 +18,7 @@ async fn follow(client: &Client, id: &str) -> Response {
 async fn silent_reader(client: &Client, id: &str) -> Option<TcpStream> {
     let mut stream = connect(client, 2, true).await;
     let call = format!(
-        "GET /valuation/{id}/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n"
+        "GET /valuation/{id}/events HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n"
     );
     stream.write_all(call.as_bytes()).await.unwrap();
     let mut said = [0; 12];

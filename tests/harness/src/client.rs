@@ -1,6 +1,6 @@
 //! A client of the HTTP API.
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
@@ -49,6 +49,19 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { base, http }
+    }
+
+    /// A client of the same address that proves who it is with a key or a token.
+    #[must_use]
+    pub fn with_credential(&self, credential: &str) -> Self {
+        let mut value: HeaderValue = format!("Bearer {credential}").parse().unwrap();
+        value.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let http = reqwest::Client::builder().no_proxy();
+        Self {
+            base: self.base.clone(),
+            http: http.default_headers(headers).build().unwrap(),
+        }
     }
 
     pub fn base(&self) -> &str {

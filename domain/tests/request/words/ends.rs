@@ -69,6 +69,7 @@ pub fn unreadable() -> Failure {
 pub fn cancel() -> Command {
     Command::Cancel {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "wrong date".into(),
     }
 }
@@ -76,6 +77,7 @@ pub fn cancel() -> Command {
 pub fn cancelled() -> Event {
     Event::Cancelled(Cancelled {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "wrong date".into(),
     })
 }
@@ -84,6 +86,7 @@ pub fn cancelled() -> Event {
 pub fn redrive(seconds: i64) -> Command {
     Command::Redrive {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "the curve is there now".into(),
         now: at(seconds),
         rules: RULES,
@@ -93,6 +96,7 @@ pub fn redrive(seconds: i64) -> Command {
 pub fn redriven(run: u32, group: Option<u32>, tasks: &[u32], seconds: i64) -> Event {
     Event::Redriven(Redriven {
         by: "ada".into(),
+        on_behalf_of: None,
         reason: "the curve is there now".into(),
         run: Run::new(run),
         group: group.map(GroupIndex::new),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use domain::document::mark_for;
 use futures::StreamExt;
@@ -61,6 +61,12 @@ impl FromRequest<Arc<Api>> for PostedJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
+        let said = request.headers().get(header::CONTENT_TYPE);
+        if !request.body().is_end_stream() && !said.is_some_and(is_json) {
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            let message = "send the body with Content-Type: application/json";
+            return Err(Problem::new(status, "unsupported-media-type", message));
+        }
         let limit = Limit {
             most: JSON_MAX_BYTES,
             of: "the body is larger than its limit",
@@ -254,6 +260,13 @@ fn charset(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         ));
     }
     Ok(charset)
+}
+
+/// Whether a media type is JSON. The page of another site cannot send it without asking first.
+fn is_json(kind: &HeaderValue) -> bool {
+    let kind = kind.to_str().unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
 }
 
 /// Whether a media type is XML: `application/xml`, `text/xml`, and every type with the suffix

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
+use crate::auth::Admitted;
 use crate::http::problem::Problem;
-use crate::valuation::submit::ANONYMOUS;
 use domain::request::{Rejection, RequestId};
 
 /// `{"reason": "…", "by": "…"}`
@@ -19,24 +19,27 @@ use domain::request::{Rejection, RequestId};
 pub struct WhyBody {
     #[serde(default)]
     reason: String,
+    /// The person for whom the caller acts: the history has it as `onBehalfOf`, and the caller
+    /// itself as `by`.
     #[serde(default)]
     by: Option<String>,
 }
 
 impl WhyBody {
-    pub fn check(&self) -> Result<Why, Problem> {
-        why(self.by.as_deref(), &self.reason)
+    pub fn check(&self, caller: &Admitted) -> Result<Why, Problem> {
+        why(caller, self.by.as_deref(), &self.reason)
     }
 }
 
-pub fn why(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
-    Why::new(by.unwrap_or(ANONYMOUS), reason).map_err(invalid)
+/// The caller, the person for whom it says it acts, and the reason.
+pub fn why(caller: &Admitted, person: Option<&str>, reason: &str) -> Result<Why, Problem> {
+    Why::new(caller.subject(), person, reason).map_err(invalid)
 }
 
 /// The reason for a command that does not require one. The log records the reason if the caller
 /// gives it.
-pub fn why_if_said(by: Option<&str>, reason: &str) -> Result<Why, Problem> {
-    Why::of(by.unwrap_or(ANONYMOUS), reason).map_err(invalid)
+pub fn why_if_said(caller: &Admitted, person: Option<&str>, reason: &str) -> Result<Why, Problem> {
+    Why::of(caller.subject(), person, reason).map_err(invalid)
 }
 
 #[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.

@@ -4,6 +4,7 @@ pub mod body;
 pub mod coding;
 pub mod conditional;
 pub mod connections;
+pub mod headers;
 pub mod held_answer;
 pub mod idempotency;
 pub mod input;

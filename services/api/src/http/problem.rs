@@ -11,6 +11,7 @@ use domain::request::{RequestId, Status};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::http::headers::{SANDBOX, safe};
 use crate::http::media;
 use crate::http::xml;
 use crate::storage;
@@ -18,6 +19,8 @@ use crate::storage;
 /// The XML namespace of problems.
 const NAMESPACE: &str = "urn:ietf:rfc:7807";
 
+/// The code for a request that does not exist.
+const UNKNOWN: &str = "unknown-request";
 /// The code for stored data that cannot be read.
 const UNREADABLE: &str = "history-unreadable";
 
@@ -85,6 +88,12 @@ impl Problem {
         }))
     }
 
+    /// The status and the description.
+    pub fn told(&self) -> (StatusCode, String) {
+        let detail = self.0.members.get("detail").and_then(Value::as_str);
+        (self.0.status, detail.unwrap_or_default().to_owned())
+    }
+
     /// Adds the id of this request.
     #[must_use]
     pub fn of(self, request: RequestId) -> Self {
@@ -98,10 +107,16 @@ impl Problem {
 
     /// Whether the error says that stored data cannot be read.
     pub fn is_unreadable(&self) -> bool {
-        self.0
-            .members
-            .get("code")
-            .is_some_and(|code| code == UNREADABLE)
+        self.has_code(UNREADABLE)
+    }
+
+    /// Whether the error says that there is no such request.
+    pub fn is_unknown(&self) -> bool {
+        self.has_code(UNKNOWN)
+    }
+
+    fn has_code(&self, code: &str) -> bool {
+        self.0.members.get("code").is_some_and(|own| own == code)
     }
 
     /// Adds one more member.
@@ -128,7 +143,7 @@ impl Problem {
     /// The error for a request that does not exist.
     pub fn unknown(request: RequestId) -> Self {
         let message = format!("there is no request {request}");
-        Self::new(StatusCode::NOT_FOUND, "unknown-request", message).of(request)
+        Self::new(StatusCode::NOT_FOUND, UNKNOWN, message).of(request)
     }
 
     /// The error for a request whose data has expired.
@@ -148,7 +163,7 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
+        safe(response)
     }
 
     /// Writes the answer as bytes, for input that the server refuses before it is a valid call. The
@@ -157,7 +172,8 @@ impl Problem {
         let (status, (kind, body)) = (self.0.status, self.body(false));
         let head = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
-             cache-control: no-store\r\nconnection: close\r\n\r\n",
+             cache-control: no-store\r\nx-content-type-options: nosniff\r\n\
+             content-security-policy: {SANDBOX}\r\nconnection: close\r\n\r\n",
             status.as_str(),
             status.canonical_reason().unwrap_or_default(),
             body.len()
@@ -185,10 +201,30 @@ pub fn overloaded(message: &str) -> Problem {
 /// Gives every error answer the same form, whatever produced it, in the media type that the caller
 /// reads.
 pub async fn in_one_form(request: Request, next: Next) -> Response {
+    formed(request, next, |_| false).await
+}
+
+/// As [`in_one_form`], for a listener whose routes may have error answers of their own form, such as
+/// the state of a role that is not ready.
+pub async fn in_one_form_or_its_own(request: Request, next: Next) -> Response {
+    let has_form = |response: &Response| {
+        response.headers().contains_key(header::CONTENT_TYPE)
+            && response.extensions().get::<Problem>().is_none()
+    };
+    formed(request, next, has_form).await
+}
+
+async fn formed(request: Request, next: Next, has_form: impl Fn(&Response) -> bool) -> Response {
     let as_xml = media::prefers_xml(request.headers());
     let response = next.run(request).await;
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || has_form(&response) {
+        return response;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+        // The console writes its own pages.
         return response;
     }
     written(response, as_xml)
@@ -226,6 +262,16 @@ impl From<nats::Error> for Problem {
                            request before you try again, or try again with the same \
                            Idempotency-Key";
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNCONFIRMED, message).retry_after(1);
+        }
+        if let nats::Error::Denied(said) = &error {
+            tracing::error!(said, "NATS does not grant this process a permission");
+            let message = "this installation lacks a permission at its broker, and nothing was \
+                           stored; an operator must grant it (`/readyz` names it)";
+            return Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "broker-permission",
+                message,
+            );
         }
         if matches!(error, nats::Error::Full(_)) {
             return storage::full(

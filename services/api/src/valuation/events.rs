@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::Admitted;
 use crate::http::media;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{self, Parameters};
@@ -115,6 +116,7 @@ impl std::fmt::Display for Place {
 pub async fn events(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    reader: Admitted,
     Path(id): Path<String>,
     Parameters(query): Parameters<EventsQuery>,
     headers: HeaderMap,
@@ -131,11 +133,11 @@ pub async fn events(
         Some(_) => return Err(query::refused("limit is from 1 to 10000")),
     };
     match media::choose(&headers, &["application/json", "text/event-stream"]) {
-        Some("application/json") => page(&api, id, after, limit, seen(&headers)?).await,
-        Some(_) => follow(api, caller, id, after).await,
+        Some("application/json") => page(&api, &reader, id, after, limit, seen(&headers)?).await,
+        Some(_) => follow(api, caller, &reader, id, after).await,
         None => {
             // A 404 for an unknown request comes before the 406.
-            api.known(id, seen(&headers)?).await?;
+            api.known(&reader, id, seen(&headers)?).await?;
             let message = "the history is application/json or text/event-stream";
             Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", message).of(id))
         }
@@ -144,12 +146,13 @@ pub async fn events(
 
 async fn page(
     api: &Api,
+    reader: &Admitted,
     id: RequestId,
     place: Place,
     limit: usize,
     seen: Sequence,
 ) -> Result<Response, Problem> {
-    let view = api.known(id, seen).await?;
+    let view = api.known(reader, id, seen).await?;
     let most = Most {
         events: limit,
         bytes: PAGE_MAX_BYTES,

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use domain::request::{RequestId, Sequence};
 use futures::Stream;
 
+use crate::auth::Admitted;
 use crate::http::problem::Problem;
 use crate::http::sharing::Caller;
 use crate::state::Api;
@@ -28,15 +29,16 @@ const MOST: Most = Most {
 pub async fn follow(
     api: Arc<Api>,
     caller: Caller,
+    reader: &Admitted,
     id: RequestId,
     place: Place,
 ) -> Result<Response, Problem> {
     // Register before reading the log, so that no commit falls between the two.
     let waiter = api.waiters.register_stream(id, caller);
     let waiter = waiter.ok_or_else(too_many_streams)?;
-    api.known(id, Sequence::NONE).await?;
+    api.known(reader, id, Sequence::NONE).await?;
     let stretch = after(&api, id, place, MOST).await?;
-    let ended = stretch.has_ended(&api, id).await?;
+    let ended = stretch.has_ended(&api, reader, id).await?;
     if ended && stretch.events.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -45,6 +47,7 @@ pub async fn follow(
         .text("heartbeat");
     let following = Following {
         api,
+        reader: reader.clone(),
         id,
         place,
         waiter,
@@ -60,6 +63,7 @@ pub async fn follow(
 /// A caller that follows a request.
 struct Following {
     api: Arc<Api>,
+    reader: Admitted,
     id: RequestId,
     place: Place,
     waiter: Waiter,
@@ -98,7 +102,10 @@ impl Following {
                 }
             }
             let stretch = after(&self.api, self.id, self.place, MOST).await.ok()?;
-            self.ended = stretch.has_ended(&self.api, self.id).await.ok()?;
+            self.ended = stretch
+                .has_ended(&self.api, &self.reader, self.id)
+                .await
+                .ok()?;
             self.events = stretch.events.into();
             self.more = stretch.more;
         }

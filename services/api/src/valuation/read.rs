@@ -10,6 +10,7 @@ use nats::Commit;
 use projections::{View, fold};
 use tokio::time::Instant;
 
+use crate::auth::Admitted;
 use crate::http::problem::Problem;
 use crate::http::sharing::Caller;
 use crate::state::Api;
@@ -142,9 +143,22 @@ impl Api {
     }
 
     /// The view of a request: 404 when the request never existed, 410 when it has expired.
-    pub(crate) async fn known(&self, request: RequestId, seen: Sequence) -> Result<View, Problem> {
+    /// For a caller who may see only its own requests, those of others do not exist.
+    pub(crate) async fn known(
+        &self,
+        reader: &Admitted,
+        request: RequestId,
+        seen: Sequence,
+    ) -> Result<View, Problem> {
+        if reader.sees_own_only() && seen > Sequence::NONE {
+            // A sequence that is not reached must not tell that the request exists.
+            Box::pin(self.known(reader, request, Sequence::NONE)).await?;
+        }
         match self.view(request, seen).await? {
             None => Err(Problem::unknown(request)),
+            Some(view) if !reader.may_see(view.submitter.as_deref()) => {
+                Err(Problem::unknown(request))
+            }
             Some(view) if self.seconds_left(&view) == Some(0) => Err(Problem::expired(request)),
             Some(view) => Ok(view),
         }
@@ -163,6 +177,7 @@ impl Api {
     pub(crate) async fn held_back(
         &self,
         caller: Caller,
+        reader: &Admitted,
         request: RequestId,
         seen: Sequence,
         until: Until,
@@ -176,7 +191,7 @@ impl Api {
         loop {
             // The view may lag, and a waiter does not learn of commits from before it registered.
             let last = self.log.last_sequence(request).await?;
-            let view = self.known(request, last.max(seen)).await?;
+            let view = self.known(reader, request, last.max(seen)).await?;
             let moved = matches!(until, Until::Past(sequence) if view.seq > sequence);
             if moved || view.status.is_terminal() {
                 return Ok(view);

@@ -6,6 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::auth::Admitted;
 use crate::http::body::PostedJson;
 use crate::http::input::{self, WhyBody};
 use crate::http::problem::{Problem, ProblemBody};
@@ -24,7 +25,7 @@ use crate::valuation::read::{parse_id, with_sequence};
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "In an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such request", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Not as it stands", body = ProblemBody, content_type = "application/problem+json"),
@@ -32,11 +33,12 @@ use crate::valuation::read::{parse_id, with_sequence};
 )]
 pub async fn redrive(
     State(api): State<Arc<Api>>,
+    caller: Admitted,
     Path(id): Path<String>,
     PostedJson(body): PostedJson,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
-    let why = input::json::<WhyBody>(&body.bytes)?.check()?;
+    let why = input::json::<WhyBody>(&body.bytes)?.check(&caller)?;
     let redrive = api.operations.redrive(id, why).await;
     let receipt = redrive.map_err(|error| input::refused(id, error))?;
     let redriven = api.operations.redriven(id, receipt).await?;

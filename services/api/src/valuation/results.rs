@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
 
+use crate::auth::Admitted;
 use crate::http::conditional;
 use crate::http::media;
 use crate::http::preference;
@@ -58,6 +59,7 @@ impl ResultsQuery {
 pub async fn results(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    reader: Admitted,
     Path(id): Path<String>,
     Parameters(query): Parameters<ResultsQuery>,
     headers: HeaderMap,
@@ -68,8 +70,11 @@ pub async fn results(
     // A caller that accepts no XML does not wait for the response.
     let wait = preference::wait(&headers, api.sync_wait).filter(|_| kind.is_some());
     let view = match wait {
-        None => api.known(id, seen).await?,
-        Some(wait) => api.held_back(caller, id, seen, Until::End, wait).await?,
+        None => api.known(&reader, id, seen).await?,
+        Some(wait) => {
+            api.held_back(caller, &reader, id, seen, Until::End, wait)
+                .await?
+        }
     };
     // Report first why there is no document: a caller that accepts no XML can read that reason.
     let kind = kind.ok_or_else(|| {

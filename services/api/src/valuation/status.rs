@@ -11,6 +11,7 @@ use projections::{FailureView, GroupStatus, View};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::Admitted;
 use crate::http::conditional;
 use crate::http::media;
 use crate::http::preference;
@@ -39,6 +40,9 @@ pub struct StatusBody {
     current_group: Option<GroupIndex>,
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
+    /// Who submitted it, where callers are told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submitter: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -84,6 +88,7 @@ impl From<View> for StatusBody {
             group_count: view.group_count,
             current_group: view.current_group,
             received_at: view.received_at,
+            submitter: view.submitter,
             started_at: view.started_at,
             completed_at: view.completed_at,
             attempts: view.attempts,
@@ -130,6 +135,7 @@ impl From<View> for StatusBody {
 pub async fn status(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    reader: Admitted,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -139,13 +145,13 @@ pub async fn status(
     // A caller that accepts neither form does not wait for the answer.
     let wait = preference::wait(&headers, api.sync_wait).filter(|_| form.is_ok());
     let view = match wait {
-        None => api.known(id, seen).await?,
+        None => api.known(&reader, id, seen).await?,
         Some(wait) => {
             let from = match known_sequence(&headers) {
                 Some(sequence) => sequence,
-                None => api.known(id, seen).await?.seq,
+                None => api.known(&reader, id, seen).await?.seq,
             };
-            api.held_back(caller, id, seen, Until::Past(from), wait)
+            api.held_back(caller, &reader, id, seen, Until::Past(from), wait)
                 .await?
         }
     };

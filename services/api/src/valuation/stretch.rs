@@ -6,6 +6,7 @@ use domain::request::{RequestId, Sequence};
 use nats::Commit;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::auth::Admitted;
 use crate::http::problem::Problem;
 use crate::state::Api;
 use crate::valuation::events::Place;
@@ -62,12 +63,17 @@ pub async fn after(api: &Api, id: RequestId, place: Place, most: Most) -> Result
 
 impl Stretch {
     /// Whether the request has ended and no event comes after these.
-    pub async fn has_ended(&self, api: &Api, id: RequestId) -> Result<bool, Problem> {
+    pub async fn has_ended(
+        &self,
+        api: &Api,
+        reader: &Admitted,
+        id: RequestId,
+    ) -> Result<bool, Problem> {
         match self.ended {
             _ if self.more => Ok(false),
             Some(ended) => Ok(ended),
             None => Ok(api
-                .known(id, Sequence::default())
+                .known(reader, id, Sequence::default())
                 .await?
                 .status
                 .plain()

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::request::{RequestId, TraceParent};
+use domain::access::{Action, Decision, Tenant, allows};
+use domain::request::{RequestId, Sequence, TraceParent};
 use operations::{Submission, SubmitError, Submitted};
+use projections::View;
 use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
 
+use crate::auth::Admitted;
 use crate::http::body::{Posted, PostedDocument};
 use crate::http::idempotency;
 use crate::http::media;
@@ -24,8 +27,9 @@ use crate::valuation::intake;
 use crate::valuation::outcome::{Accepted, accepted, outcome};
 use crate::valuation::read::{too_many_waiters, with_sequence};
 
-/// The submitter's name, until the API tells callers apart.
-pub(crate) const ANONYMOUS: &str = "anonymous";
+/// The caller in the ids of keyed requests. It stays the same for all callers of the default
+/// tenant, so that the keys of earlier versions name the same requests.
+const CALLER_OF_KEYS: &str = "anonymous";
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -81,6 +85,7 @@ pub async fn submit(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<SubmitQuery>,
     caller: Caller,
+    by: Admitted,
     headers: HeaderMap,
     // The API reads the body to its end even when it refuses the call: a caller that still sends
     // would not read the answer.
@@ -108,7 +113,7 @@ pub async fn submit(
     drop(body);
     let id = match &key {
         None => RequestId::new(uuid::Uuid::now_v7()),
-        Some(key) => RequestId::of_key(ANONYMOUS, key),
+        Some(key) => RequestId::of_key(CALLER_OF_KEYS, key),
     };
     let waiter = match wait {
         Some(_) => Some(
@@ -126,10 +131,10 @@ pub async fn submit(
         first_tasks: outline.first_tasks,
         metadata,
         traceparent: traceparent(&headers),
-        submitter: ANONYMOUS.to_owned(),
+        submitter: by.subject().to_string(),
         key,
     };
-    let taken = take_in(&api, id, submission, passed).await?;
+    let taken = take_in(&api, &by, id, submission, passed).await?;
     // The document is in the log, so free its memory for others.
     drop(room);
     let response = match waiter.zip(wait) {
@@ -150,13 +155,18 @@ pub async fn submit(
 
 /// The request that the key already names. Its document then needs no admission permit. A request
 /// that has expired never runs again.
-async fn known(api: &Api, id: RequestId, fingerprint: &str) -> Result<Option<Submitted>, Problem> {
+async fn known(
+    api: &Api,
+    by: &Admitted,
+    id: RequestId,
+    fingerprint: &str,
+) -> Result<Option<Submitted>, Problem> {
     let submitted = api.operations.submitted(id, fingerprint).await;
     let Some(sequence) = submitted.map_err(|error| failed(id, error))? else {
         return Ok(None);
     };
     // The cached sequence may be old, because another process may handle the request now.
-    let view = api.known(id, sequence).await?;
+    let view = of_key(api, by, id, sequence).await?;
     Ok(Some(Submitted {
         sequence: view.seq,
         replayed: true,
@@ -171,6 +181,7 @@ fn enter(api: &Api) -> Result<SemaphorePermit<'_>, Problem> {
 
 async fn take_in(
     api: &Api,
+    by: &Admitted,
     id: RequestId,
     submission: Submission,
     passed: Option<SemaphorePermit<'_>>,
@@ -178,13 +189,39 @@ async fn take_in(
     // Hold the permit until the document is in the log.
     let _passed = match passed {
         Some(passed) => passed,
-        None => match Box::pin(known(api, id, &submission.fingerprint)).await? {
+        None => match Box::pin(known(api, by, id, &submission.fingerprint)).await? {
             Some(known) => return Ok(known),
             None => enter(api)?,
         },
     };
     let submitted = api.operations.submit(id, submission).await;
-    submitted.map_err(|error| failed(id, error))
+    let submitted = submitted.map_err(|error| failed(id, error))?;
+    if submitted.replayed {
+        // Another call with the same key came first.
+        of_key(api, by, id, submitted.sequence).await?;
+    }
+    Ok(submitted)
+}
+
+/// The request that a key names, for a caller who may read it. All callers of a tenant share their
+/// keys, so another caller may have taken this one.
+async fn of_key(
+    api: &Api,
+    by: &Admitted,
+    id: RequestId,
+    sequence: Sequence,
+) -> Result<View, Problem> {
+    let reads = allows(by.who(), Action::Read, Some(&Tenant::default()));
+    let reader = by.reading(reads == Decision::OnOwn);
+    let view = api.known(&reader, id, sequence).await;
+    view.map_err(|problem| {
+        if problem.is_unknown() && reader.sees_own_only() {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            let message = "another caller has used this idempotency key";
+            return Problem::new(status, "idempotency-key-reused", message);
+        }
+        problem
+    })
 }
 
 fn failed(id: RequestId, error: SubmitError) -> Problem {

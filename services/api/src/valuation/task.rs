@@ -13,6 +13,7 @@ use runtime::Cost;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::Admitted;
 use crate::http::held_answer::held;
 use crate::http::problem::{Problem, ProblemBody, overloaded};
 use crate::http::query;
@@ -65,6 +66,7 @@ struct TaskInFull {
 pub async fn task(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    reader: Admitted,
     Path((id, group, task)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -72,7 +74,7 @@ pub async fn task(
     let unnumbered = |_| query::refused("a group and a task are named by their numbers");
     let group: GroupIndex = group.parse().map_err(unnumbered)?;
     let task: TaskNumber = task.parse().map_err(unnumbered)?;
-    let view = api.known(id, seen(&headers)?).await?;
+    let view = api.known(&reader, id, seen(&headers)?).await?;
     let found = {
         let index = api.indexes.of(id);
         let tasks = index.up_to_date(&api, id).await?;
@@ -111,7 +113,11 @@ pub async fn task(
         let message = "the task could not be written as JSON";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).of(id)
     })?;
-    let kind = [(header::CONTENT_TYPE, "application/json")];
+    // The JSON holds documents of callers.
+    let kind = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CONTENT_DISPOSITION, "attachment"),
+    ];
     let answer = (kind, held(text, place)).into_response();
     Ok(with_sequence(answer, view.seq))
 }

@@ -12,6 +12,7 @@ use projections::{TaskStatus, TaskView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::Admitted;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{self, Parameters};
 use crate::state::Api;
@@ -129,6 +130,7 @@ impl From<&TaskView> for TaskBody {
 )]
 pub async fn tasks(
     State(api): State<Arc<Api>>,
+    reader: Admitted,
     Path(id): Path<String>,
     Parameters(query): Parameters<TasksQuery>,
     headers: HeaderMap,
@@ -140,7 +142,7 @@ pub async fn tasks(
         Some(_) => return Err(query::refused("limit is from 1 to 1000")),
     };
     let after = query.after.as_deref().map(place).transpose()?;
-    let view = api.known(id, seen(&headers)?).await?;
+    let view = api.known(&reader, id, seen(&headers)?).await?;
     let index = api.indexes.of(id);
     let tasks = index.up_to_date(&api, id).await?;
     let (mut page, mut more, mut looked_at) = (Vec::new(), false, 0_usize);

@@ -17,9 +17,9 @@ pub struct ConsentArgs {
     /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Who is doing this [default: $USER]
-    #[arg(long, env = "USER", default_value = "unknown", hide_env = true)]
-    pub by: String,
+    /// The person for whom $USER is doing this
+    #[arg(long)]
+    pub by: Option<String>,
 }
 
 #[derive(Args)]

@@ -12,6 +12,8 @@ pub enum Part {
     Deployment,
     /// The HTTP API.
     Api,
+    /// Who may call.
+    Callers,
     /// The worker.
     Worker,
     /// Fetching the resources that documents refer to.
@@ -24,10 +26,11 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order in which they are documented.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Connections,
         Self::Deployment,
         Self::Api,
+        Self::Callers,
         Self::Worker,
         Self::References,
         Self::Webhooks,
@@ -41,6 +44,7 @@ impl Part {
             Self::Connections => "Servers",
             Self::Deployment => "Deployment (stored with the log, and the same for every role)",
             Self::Api => "HTTP API",
+            Self::Callers => "Callers (the API, and the admin listener of every process)",
             Self::Worker => "Worker",
             Self::References => "References (orchestrator)",
             Self::Webhooks => "Webhooks",

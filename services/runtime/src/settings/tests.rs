@@ -168,13 +168,67 @@ fn a_removed_setting_is_refused_with_its_replacement() {
 fn there_are_at_most_forty_settings_beside_those_of_connections_and_no_limit_is_one_of_them() {
     let settings = Settings::definitions();
     let connections = settings.iter().filter(|d| d.part == Part::Connections);
-    assert!(connections.count() <= 21, "{}", settings.len());
+    assert!(connections.count() <= 22, "{}", settings.len());
     let others = settings.iter().filter(|d| d.part != Part::Connections);
-    assert!(others.count() <= 44, "{}", settings.len());
+    assert!(others.count() <= 51, "{}", settings.len());
     for limit in Settings::limits() {
         assert!(settings.iter().all(|setting| setting.name != limit.name));
         assert!((limit.canonical)(limit.default).is_ok(), "{}", limit.name);
     }
+}
+
+#[test]
+fn settings_about_callers_that_contradict_or_lack_each_other_are_refused() {
+    let issuer = ("AUTH_ISSUER", "https://issuer.example");
+    let audience = ("AUTH_AUDIENCE", "fanfold");
+    let (certificate, key) = (("HTTP_TLS_CERT", "c"), ("HTTP_TLS_KEY", "k"));
+    let client_ca = ("HTTP_CLIENT_CA", "a");
+    for (set, why) in [
+        (
+            &[("AUTH", "no")][..],
+            "AUTH='no' (environment): expected none",
+        ),
+        (&[("AUTH", "none"), ("AUTH_KEYS_FILE", "k")], "AUTH='none'"),
+        (&[("AUTH", "none"), issuer, audience], "AUTH='none'"),
+        (&[issuer], "AUTH_AUDIENCE=''"),
+        (&[audience], "AUTH_AUDIENCE='fanfold'"),
+        (&[("AUTH_JWKS_URL", "https://x.example")], "AUTH_JWKS_URL="),
+        (
+            &[("AUTH_ISSUER", "http://issuer.example"), audience],
+            "https://",
+        ),
+        (&[("AUTH_ISSUER", "issuer"), audience], "https://"),
+        (&[("ALLOWED_HOSTS", "*.example")], "ALLOWED_HOSTS="),
+        (
+            &[certificate],
+            "set HTTP_TLS_CERT and HTTP_TLS_KEY together",
+        ),
+        (
+            &[client_ca, ("AUTH_KEYS_FILE", "k")],
+            "it needs HTTP_TLS_CERT",
+        ),
+        (
+            &[certificate, key, client_ca, issuer, audience],
+            "AUTH_KEYS_FILE says",
+        ),
+    ] {
+        let error = load("", set, &[]).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    let loopback = ("AUTH_ISSUER", "http://127.0.0.1:9000");
+    assert!(
+        load("", &[loopback, audience], &[])
+            .unwrap()
+            .callers
+            .is_on()
+    );
+    assert!(
+        load("", &[("AUTH_KEYS_FILE", "k")], &[])
+            .unwrap()
+            .callers
+            .is_on()
+    );
+    assert!(!load("", &[("AUTH", "none")], &[]).unwrap().callers.is_on());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod admission;
 pub mod auth;
 mod dead_letters;
+mod docs;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -165,7 +165,10 @@ impl Command {
     /// configuration says so.
     fn told(&self, fault: Fault, words: &str) -> Fault {
         let (program, code) = (&self.program, &fault.code);
-        tracing::warn!(program, code, said = ?words, "a program gave no result");
+        // That the request was cancelled is no fault of the program.
+        if code != FailureCode::TaskCancelled.as_ref() {
+            tracing::warn!(program, code, said = ?words, "a program gave no result");
+        }
         if self.tell_answers {
             fault.because(words)
         } else {

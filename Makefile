@@ -17,15 +17,19 @@ ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test lint api-fuzz conformance fuzz hostile chaos recipes bench bench-quick tools clean-data
+.PHONY: help run test console-test lint api-fuzz conformance fuzz hostile chaos recipes quantlib-test ore-test bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies and their known vulnerabilities'
-	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
+	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ and clients/ need'
+	@echo 'make quantlib-test  the worker of examples/quantlib with 1,000 trades; fetches QuantLib (21 MB)'
+	@echo 'make ore-test  the worker of examples/ore with trades in the XML of ORE; fetches ORE (78 MB)'
+	@echo 'make console-test  the console in a real browser, which it installs where it can'
 	@echo 'make conformance  the document engine against the W3C suite and libxml2, hydration against the oracle'
 	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
 	@echo 'make chaos  a cluster under load and faults for CHAOS_SECONDS (3600); SEED replays a schedule'
+	@echo 'make permissions-test  each role without each of its permissions at NATS and Redis in turn'
 	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
 tools:
@@ -37,11 +41,17 @@ run: tools
 	@exec target/release/fanfold up
 
 test: tools
+	@scripts/console-test.sh || echo 'test: NOT TESTED: the console in a browser'
 	@scripts/recipes.sh || echo 'test: no Python or Node packages to be had; the recipes of examples/ are skipped'
 	@echo 'test: building (the first time takes some minutes)'
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked $(FEATURES); \
 	else cargo test --workspace --locked --no-fail-fast $(FEATURES); fi
+
+# The console in a real browser, and against real servers. CONSOLE_PICTURES names a folder for pictures.
+console-test: tools
+	@scripts/console-test.sh
+	@cargo nextest run --locked --package fanfold --test e2e --no-capture -E 'test(/^console::/)'
 
 api-fuzz: tools
 	@cargo build --locked --package fanfold
@@ -69,6 +79,17 @@ chaos: tools
 recipes:
 	@scripts/recipes.sh
 
+# A large wheel has an environment of its own: .tools/quantlib.
+quantlib-test: tools
+	@scripts/example-venv.sh quantlib
+	@cargo build --locked --package fanfold
+	@.tools/quantlib/bin/python examples/quantlib/test.py
+
+ore-test: tools
+	@scripts/example-venv.sh ore
+	@cargo build --locked --package fanfold
+	@.tools/ore/bin/python examples/ore/test.py
+
 bench: tools
 	@cargo build --release --locked --package fanfold --package bench
 	@target/release/bench $(BENCH)
@@ -83,6 +104,7 @@ lint: .tools/bin/cargo-deny
 	cargo check --manifest-path fuzz/Cargo.toml --all-targets --locked --quiet --target-dir target
 	cargo-deny --locked check bans licenses sources
 	@scripts/advisories.sh
+	@scripts/console-types.sh
 	@! cargo tree --locked --package fanfold --edges normal,build,features | grep 'feature "testing"' \
 	|| { echo 'lint: the program is built with what only tests may have (feature testing)'; exit 1; }
 

@@ -21,10 +21,10 @@ DRIVERS = {
     "python": (HERE / "python", [sys.executable, "driver.py"]),
     "typescript": (HERE / "typescript", ["node", "--import", "tsx", "driver.ts"]),
 }
-# What makes the types of a language from the OpenAPI document, and where they are.
+# What makes the types of a language from the OpenAPI document, where they are, and what checks the code against them.
 GENERATORS = {
-    "python": ([sys.executable, "generate.py"], "fanfold/types.py"),
-    "typescript": (["node_modules/.bin/openapi-typescript"], "types.ts"),
+    "python": ([sys.executable, "generate.py"], "fanfold/types.py", [sys.executable, "-m", "compileall", "-q", "fanfold"]),
+    "typescript": (["node_modules/.bin/openapi-typescript"], "types.ts", ["node_modules/.bin/tsc", "--noEmit"]),
 }
 
 
@@ -152,42 +152,48 @@ def what_cannot_help_is_not_repeated(c, proxy):
     refused = c.fails("status", id=str(uuid.uuid4()))
     assert refused.code == "unknown-request" and refused.request, refused
     proxy.faults = [Fault("POST", "^/valuation$", answer=(507, {}, '{"code": "storage-full", "detail": "full"}')),
-                    Fault("POST", "^/valuation$", answer=(502, {}, "<html>bad gateway</html>"))]
+                    Fault("POST", "^/valuation$", answer=(502, {}, "<html>bad gateway</html>")),
+                    Fault("POST", "^/valuation$", answer=(302, {"Location": "/elsewhere"}, ""))]
     assert c.fails("submit", document=document("bond")).code == "storage-full"
     refused = c.fails("submit", document=document("bond"))
     assert refused.code == "http-502" and "bad gateway" in refused.why, refused
-    assert len(proxy.calls) == 5, len(proxy.calls)
+    assert c.fails("submit", document=document("bond")).code == "http-302"
+    assert len(proxy.calls) == 6, len(proxy.calls)
 
 
 @story
-def an_operation_whose_answer_is_lost_is_not_repeated(c, proxy):
-    id = c.submit(document=document("stuck"))["id"]
-    proxy.faults = [Fault("POST", "/cancel", answer=unavailable()), Fault("POST", "/cancel", lost=True)]
-    assert c.fails("cancel", id=id, reason="test").code == "overloaded"
-    refused = c.fails("cancel", id=id, reason="test")
+def a_redrive_whose_answer_is_lost_is_not_repeated_and_a_cancellation_is(c, proxy):
+    id = c.fails("value", document=document("second")).request
+    proxy.faults = [Fault("POST", "/redrive", answer=unavailable()), Fault("POST", "/redrive", lost=True)]
+    assert c.fails("redrive", id=id, reason="test").code == "overloaded"
+    refused = c.fails("redrive", id=id, reason="test")
     assert (refused.kind, refused.code) == ("Unreachable", "connection-lost"), refused
-    assert len([call for call in proxy.calls if "cancel" in call.path]) == 2
+    assert len([call for call in proxy.calls if "redrive" in call.path]) == 2
+    assert "8.00" in c.result(id=id)
+    id = c.submit(document=document("stuck"))["id"]
+    proxy.faults = [Fault("POST", "/cancel", lost=True)]
+    c.cancel(id=id, reason="test")
     assert c.fails("result", id=id).kind == "Cancelled"
 
 
 @story
 def a_call_that_never_left_is_repeated_whatever_it_is(c, proxy):
-    id = c.submit(document=document("stuck"))["id"]
+    id = c.fails("value", document=document("second")).request
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     early, late = Client(c.language, f"http://127.0.0.1:{port}", patience=0.5), Client(c.language, f"http://127.0.0.1:{port}")
     try:
-        refused = early.fails("cancel", id=id, reason="too early")
+        refused = early.fails("redrive", id=id, reason="too early")
         assert (refused.kind, refused.code) == ("Unreachable", "unreachable"), refused
         opens = threading.Timer(1.0, lambda: Proxy(f"http://{proxy.host}:{proxy.upstream}", port))
         opens.start()
-        late.cancel(id=id, reason="in time")
+        late.redrive(id=id, reason="in time")
         opens.join()
     finally:
         early.close()
         late.close()
-    assert c.status(id=id)["status"] == "cancelled"
+    assert "8.00" in c.result(id=id)
 
 
 @story
@@ -285,12 +291,14 @@ def a_key_goes_along_and_a_refused_one_is_an_error(c, proxy):
 
 
 @story
-def the_types_are_those_of_the_document(c, proxy):
-    command, types = GENERATORS[c.language]
+def the_types_are_those_of_the_document_and_the_code_agrees_with_them(c, proxy):
+    command, types, check = GENERATORS[c.language]
     with urlopen(f"{proxy.url}/openapi.json") as document:
         made = subprocess.run(command, cwd=HERE / c.language, input=document.read(), stderr=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, check=True).stdout.decode()
     assert made == (HERE / c.language / types).read_text(), "they are of another version: run clients/generate.sh URL"
+    checked = subprocess.run(check, cwd=HERE / c.language, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def main(url, *languages):

@@ -181,7 +181,7 @@ def a_task_that_fails_for_good_leaves_a_dead_letter(s):
 @story
 def a_task_longer_than_the_lease_runs_once(s):
     first, second = s.worker(), s.worker()
-    request = s.fanfold.submit(document("sleep-5"))
+    request = s.fanfold.submit(document("sleep-3"))
     assert "1.00" in request.result(60)
     assert s.attempts(request) == [(1, None)] and len(first.ran + second.ran) == 1
 
@@ -212,7 +212,7 @@ def a_killed_worker_loses_nothing(s):
 @story
 def a_worker_that_is_asked_to_end_finishes_or_gives_back(s):
     first = s.worker(slots=3)
-    request = s.fanfold.submit(document("sleep-1", "sleep-8", "sleep-1", *["sleep-0.1"] * 6))
+    request = s.fanfold.submit(document("sleep-1", "sleep-4", "sleep-1", *["sleep-0.1"] * 6))
     first.until_ran(3)
     began = time.monotonic()
     second = s.worker(slots=8)
@@ -265,6 +265,21 @@ def a_report_whose_ack_is_lost_is_repeated_and_the_work_is_not(s):
         assert "plain" in s.fanfold.value(document("plain"), timeout=60)  # After its connection is back.
         ran = [task for task, _, of in worker.ran if of == request.id]
         assert cable.after is None and ran == [1] and len(s.attempts(request)[0]) == 2, (ran, s.attempts(request))
+
+
+@story
+def a_worker_that_died_after_its_dead_letter_is_reported_by_another(s):
+    cable = Cable(s.nats)
+    first = s.worker(nats=cable.url)
+    cable.after = b"PUB dead-letters."
+    request = s.fanfold.submit(document("never"))
+    until(lambda: cable.after is None, "a dead letter")
+    first.end(signal.SIGKILL)
+    second = s.worker()
+    until(lambda: request.status()["status"] == "failed", "an end")
+    assert s.attempts(request) == [(1, "wrong-curve")] and not second.ran, (s.attempts(request), second.ran)
+    [task] = request.tasks()
+    assert task["attempts"][0]["worker"].endswith(str(first.process.pid)), task
 
 
 def main(api, nats, *languages):

@@ -8,7 +8,8 @@ venv="$here/.tools/venv"
 "$venv/bin/python" -m pip install --quiet nats-py==2.16.0 zstandard==0.25.0
 if command -v npm >/dev/null; then
     for folder in examples/consumers clients/typescript; do
-        (cd "$here/$folder" && npm ci --silent --no-audit --no-fund)
+        cd "$here/$folder"
+        [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
     done
 else
     echo "recipes: no npm here; what is in TypeScript is not tested"

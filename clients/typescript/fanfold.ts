@@ -124,8 +124,8 @@ export class Fanfold {
   }
 
   /** @internal */
-  send(path: string, body: unknown): Promise<Response> {
-    return this.call("POST", path, { body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+  send(path: string, body: unknown, repeat = false): Promise<Response> {
+    return this.call("POST", path, { body: JSON.stringify(body), headers: { "content-type": "application/json" }, repeat });
   }
 
   /** @internal */
@@ -226,10 +226,10 @@ export class Request {
   task = async (group: number, task: number) => (await (await this.get(`/tasks/${group}/${task}`)).json()) as TaskInFull;
 
   async cancel(reason: string, by?: string): Promise<void> {
-    this.saw(await this.fanfold.send(`${this.path}/cancel`, { reason, by }));
+    this.saw(await this.fanfold.send(`${this.path}/cancel`, { reason, by }, true));
   }
 
-  /** Runs the failed tasks again, under the same id. */
+  /** Runs the failed tasks again, under the same id. A second call may begin a second run. */
   async redrive(reason: string, by?: string): Promise<void> {
     this.saw(await this.fanfold.send(`${this.path}/redrive`, { reason, by }));
   }

@@ -384,6 +384,11 @@ export interface components {
         };
         /** @description The health of a process. */
         Health: {
+            /**
+             * @description The permissions that NATS and Redis do not grant to this process although its role needs
+             *     them, and what NATS has denied lately.
+             */
+            denied?: unknown;
             /** @description The dependencies, each with `ok` or its fault. */
             dependencies?: {
                 [key: string]: string;
@@ -394,7 +399,9 @@ export interface components {
              *     yet; 0 where none waits.
              */
             oldestUnprojectedSeconds?: number | null;
-            /** @description `alive`; or `ready`, `degraded`, `stopping` or `unavailable`. */
+            /** @description How many messages in the log this process has passed over, because they are no commits. */
+            passedOver?: number | null;
+            /** @description `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`. */
             status: string;
             /** @description The views that are stopped, and why. */
             stoppedViews?: unknown;

@@ -26,7 +26,7 @@ impl Topology {
         } else {
             found.extend(self.queues_after_wait(connection).await?);
         }
-        said(found)
+        said(&found)
     }
 
     /// What is missing or different, but for the queues.
@@ -86,7 +86,7 @@ impl Topology {
 const MISSING: &str = "is missing";
 
 /// One error for everything that was found.
-fn said(found: Vec<String>) -> Result<(), Error> {
+fn said(found: &[String]) -> Result<(), Error> {
     if found.is_empty() {
         return Ok(());
     }

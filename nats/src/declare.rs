@@ -2,9 +2,9 @@
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
-use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::object_store;
-use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{self, ConsumerErrorKind, DiscardPolicy, StorageType, Stream};
 
 use crate::topology::{
     DEAD_LETTERS, DEPLOYMENT, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS, WEBHOOKS,
@@ -43,7 +43,14 @@ pub(crate) async fn create_stream(
                 return denied;
             }
         }
-        Error::Unsuitable(format!("stream {name} cannot be made: {error}"))
+        let said = format!("stream {name} cannot be made: {error}");
+        match error.kind() {
+            // It has no leader now, for example.
+            CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => {
+                Error::Unavailable(said)
+            }
+            _ => Error::Unsuitable(said),
+        }
     })
 }
 
@@ -227,6 +234,9 @@ pub(crate) async fn declare_consumer(
         let call = format_args!("CONSUMER.CREATE.{stream}.{name}");
         match connection.failed(call, &error) {
             denied @ Error::Denied(_) => denied,
+            _ if error.kind() == ConsumerErrorKind::TimedOut => Error::Unavailable(format!(
+                "consumer {name} of stream {stream} cannot be made: {error}"
+            )),
             _ => Error::Unsuitable(format!(
                 "consumer {name} of stream {stream} cannot be made: {error}"
             )),

@@ -99,7 +99,11 @@ impl FeedReader {
             }
             match tokio::time::timeout_at(look, self.messages.next()).await {
                 Ok(Some(Ok(message))) => {
-                    return Delivery::new(message, &self.connection.denied);
+                    let delivery = Delivery::new(message, &self.connection.denied);
+                    if !self.connection.is_held_back() {
+                        return delivery;
+                    }
+                    self.connection.give_back(&delivery).await;
                 }
                 Ok(Some(Err(error))) if !is_gone(&error) => {
                     tracing::debug!(%error, "reading the feed was interrupted");

@@ -48,6 +48,7 @@ mod queues;
 mod read;
 mod reports;
 mod scan;
+mod scan_pages;
 mod shown_url;
 mod size;
 mod state_cache;

@@ -23,9 +23,9 @@ const PULL_BATCH: usize = 1_000;
 /// of them is large.
 const PULL_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How the broker ends a pull with a limit in bytes that brought all its messages.
-const BATCH_COMPLETED: &str = "Batch Completed";
+pub(crate) const BATCH_COMPLETED: &str = "Batch Completed";
 /// How the broker ends a pull whose bytes do not suffice for the next message.
-const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
+pub(crate) const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
 /// How much longer than its expiry a pull may be silent before it counts as lost.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often the reader of a silent consumer looks whether to pull again, for example because the
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// being recreated.
 const ABSENT_PAUSE: Duration = Duration::from_millis(250);
 /// How long handing back may take.
-const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(2);
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The messages of a consumer, in chunks. A chunk has all messages that have arrived, up to some
 /// hundreds.
@@ -103,7 +103,11 @@ impl Deliveries {
             let mut deliveries = Vec::new();
             deliveries.extend(self.take(first?));
             self.take_arrived(&mut deliveries, Self::CHUNK);
-            if !deliveries.is_empty() {
+            if self.connection.is_held_back() {
+                for delivery in &deliveries {
+                    self.connection.give_back(delivery).await;
+                }
+            } else if !deliveries.is_empty() {
                 return Some(deliveries);
             }
         }

@@ -161,11 +161,24 @@ impl Pull {
             let message = answer?;
             self.note_sign_of_life();
             if let Some(task) = self.take(message) {
+                if self.connection.is_held_back() {
+                    Box::pin(self.give_back(task)).await;
+                    continue;
+                }
                 return Some(task);
             }
             if self.asked == 0 {
                 self.ask_for_more().await;
             }
+        }
+    }
+
+    /// Gives back a task that was on its way when this worker lost a permission.
+    async fn give_back(&mut self, task: Pulled) {
+        self.release(1);
+        match task {
+            Ok(task) => self.connection.give_back(&task.delivery).await,
+            Err(unreadable) => self.connection.give_back(&unreadable.delivery).await,
         }
     }
 

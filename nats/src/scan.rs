@@ -8,6 +8,7 @@ use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
 use jiff::Timestamp;
 
+use crate::scan_pages::Pages;
 use crate::{Commit, Connection, Delivery, Error, LogReader, Outline, Topology, subject};
 
 /// How long the broker may take to send the next commit of a range.
@@ -15,6 +16,8 @@ const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a range waits for a server that has its last commit. A server that lags, or that has
 /// just lost the lead, gives an earlier end.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the consumer of a range is made again before the next commit comes.
+const REOPENED_MAX: u32 = 2;
 /// The pause before the end of the log is asked for again.
 const END_PAUSE: Duration = Duration::from_millis(50);
 
@@ -22,8 +25,10 @@ const END_PAUSE: Duration = Duration::from_millis(50);
 pub struct Scan {
     connection: Connection,
     stream: Stream,
-    consumer: String,
-    messages: Option<pull::Ordered>,
+    pages: Option<Pages>,
+    headers_only: bool,
+    /// How often the consumer was made again since the last commit.
+    reopened: u32,
     /// The next sequence of the range, where it is known.
     next: Option<Sequence>,
     end: Sequence,
@@ -85,8 +90,9 @@ impl Scan {
         let mut scan = Self {
             connection: connection.clone(),
             stream,
-            consumer: String::new(),
-            messages: None,
+            pages: None,
+            headers_only,
+            reopened: 0,
             next: match start {
                 Start::Sequence(from) => Some(from.max(Sequence::FIRST)),
                 Start::Time(_) => None,
@@ -100,20 +106,7 @@ impl Scan {
         if state.messages == 0 || nothing || scan.end.get() < state.first_sequence {
             return Ok(scan);
         }
-        let consumer = scan
-            .stream
-            .create_consumer(pull::OrderedConfig {
-                deliver_policy: policy(start)?,
-                headers_only,
-                ..pull::OrderedConfig::default()
-            })
-            .await
-            .map_err(|error| {
-                let log = Topology::log_stream(shard);
-                connection.failed(format_args!("CONSUMER.CREATE.{log}"), error)
-            })?;
-        scan.consumer.clone_from(&consumer.cached_info().name);
-        scan.messages = Some(consumer.messages().await.map_err(Error::unavailable)?);
+        scan.open_pages(policy(start)?).await?;
         Ok(scan)
     }
 
@@ -163,25 +156,26 @@ impl Scan {
         Ok((!deliveries.is_empty()).then_some(outlines))
     }
 
+    async fn open_pages(&mut self, start: DeliverPolicy) -> Result<(), Error> {
+        let pages = Pages::open(&self.stream, start, self.headers_only).await;
+        let log = &self.stream.cached_info().config.name;
+        let failed = |error| {
+            let call = format_args!("CONSUMER.CREATE.{log}");
+            self.connection.failed(call, error)
+        };
+        self.pages = Some(pages.map_err(failed)?);
+        Ok(())
+    }
+
     async fn deliveries(&mut self, limit: usize) -> Result<Vec<Delivery>, Error> {
         let mut deliveries = Vec::new();
-        while let (Some(messages), true) = (&mut self.messages, deliveries.len() < limit) {
-            let message = match tokio::time::timeout(NEXT_TIMEOUT, messages.next()).await {
-                Ok(Some(Ok(message))) => message,
-                Ok(Some(Err(error))) => return Err(self.not_read(error)),
-                Ok(None) => return Err(Error::Unavailable("reading the log ended".into())),
-                Err(_) => {
-                    let waited = format!("no commit came in {NEXT_TIMEOUT:?}");
-                    return Err(self.not_read(waited));
-                }
+        while self.pages.is_some() && deliveries.len() < limit {
+            let Some(delivery) = self.delivery().await? else {
+                continue;
             };
-            let delivery = Delivery::new(message, &self.connection.denied);
             let sequence = Sequence::new(delivery.place()?.sequence);
-            if let Some(next) = self.next.replace(sequence.next())
-                && sequence > next
-            {
-                check_gap(&self.connection, &self.stream, next, sequence).await?;
-            }
+            self.next = Some(sequence.next());
+            self.reopened = 0;
             if sequence <= self.end {
                 deliveries.push(delivery);
             }
@@ -192,9 +186,45 @@ impl Scan {
         Ok(deliveries)
     }
 
+    /// The next delivery. `None` where the consumer had to be made again first, because it was gone
+    /// or a part of a page was lost together with a connection.
+    async fn delivery(&mut self) -> Result<Option<Delivery>, Error> {
+        let Some(pages) = &mut self.pages else {
+            return Ok(None);
+        };
+        let failure = match tokio::time::timeout(NEXT_TIMEOUT, pages.next()).await {
+            Ok(Ok(message)) => {
+                let delivery = Delivery::new(message, &self.connection.denied);
+                let sequence = Sequence::new(delivery.place()?.sequence);
+                match self.next.filter(|next| sequence > *next) {
+                    None => return Ok(Some(delivery)),
+                    Some(next) => {
+                        let gap = check_gap(&self.connection, &self.stream, next, sequence).await;
+                        match gap {
+                            Ok(()) => return Ok(Some(delivery)),
+                            Err(failure) => failure,
+                        }
+                    }
+                }
+            }
+            Ok(Err(error)) => self.not_read(error),
+            Err(_) => self.not_read(format!("no commit came in {NEXT_TIMEOUT:?}")),
+        };
+        let again = self.next.filter(|_| self.reopened < REOPENED_MAX);
+        let (Some(next), true) = (again, failure.is_transient()) else {
+            return Err(failure);
+        };
+        tracing::debug!(error = %failure, %next, "reading the log goes on with a new consumer");
+        self.reopened += 1;
+        self.close().await;
+        self.open_pages(policy(Start::Sequence(next))?).await?;
+        Ok(None)
+    }
+
     fn not_read(&self, error: impl std::fmt::Display) -> Error {
         let log = &self.stream.cached_info().config.name;
-        let call = format_args!("CONSUMER.MSG.NEXT.{log}.{}", self.consumer);
+        let consumer = self.pages.as_ref().map_or("", Pages::consumer);
+        let call = format_args!("CONSUMER.MSG.NEXT.{log}.{consumer}");
         self.connection.failed(call, error)
     }
 
@@ -231,8 +261,8 @@ impl Scan {
 
     /// Deletes the consumer at once. The broker would delete it after a while.
     pub async fn close(&mut self) {
-        if self.messages.take().is_some()
-            && let Err(error) = self.stream.delete_consumer(&self.consumer).await
+        if let Some(pages) = self.pages.take()
+            && let Err(error) = self.stream.delete_consumer(pages.consumer()).await
         {
             tracing::debug!(%error, "could not delete the consumer of a scan; it expires by itself");
         }

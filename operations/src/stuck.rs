@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use nats::{Commit, Connection, Error, LogReader, Scan, Start, UnreadableCommit};
 use tokio::sync::Mutex;
 
+use crate::Open;
+
 /// How long any step may take beyond its timeouts before its request counts as stuck.
 pub const STUCK_AFTER: Duration = Duration::from_mins(1);
 /// How many commits are read at once. Each may be up to a megabyte.
@@ -90,6 +92,19 @@ impl StuckWatch {
         let mut stuck = self.look(slack, None).await?.stuck;
         stuck.sort_by_key(|stuck| stuck.last_progress_at);
         Ok(stuck)
+    }
+
+    /// The open requests, as far as a short look at the log finds them.
+    pub async fn open(&self, slack: Duration) -> Result<Open, Error> {
+        let look = self.look(slack, Some(LOOK)).await?;
+        let mut stuck = look.stuck;
+        stuck.sort_by_key(|stuck| stuck.last_progress_at);
+        Ok(Open {
+            count: look.open,
+            stuck,
+            unreadable: look.unreadable,
+            is_complete: look.incomplete == 0,
+        })
     }
 
     /// The metrics of the watch, in the Prometheus text format. They say whether the bounded read

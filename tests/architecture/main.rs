@@ -42,8 +42,9 @@ const MAY_USE: [(&str, &[&str]); 5] = [
     ),
 ];
 /// The services that run as roles or tools. None may use another.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "api",
+    "fanfold-console",
     "orchestrator",
     "worker",
     "projector",
@@ -76,7 +77,7 @@ fn dependencies_point_inwards_only() {
 
 /// The libraries for a terminal and for HTTP. The crates of questions and commands may not use
 /// them.
-const OF_FACES: [&str; 5] = ["axum", "clap", "hyper", "terminal_size", "utoipa"];
+const OF_FACES: [&str; 6] = ["axum", "clap", "hyper", "maud", "terminal_size", "utoipa"];
 
 #[test]
 fn questions_and_commands_depend_on_no_api_or_cli() {

@@ -344,8 +344,8 @@ async fn a_key_is_made_listed_and_revoked_and_the_running_program_sees_it() {
     let system = keys.key("olga", &["system:admin"]).await;
     let system = program.client().with_credential(&system);
     let fault = || async {
-        let ready = system.get("/readyz").await;
-        ready.status == StatusCode::OK && ready.json()["dependencies"]["keys"].is_string()
+        let health = system.get("/readyz").await;
+        health.status == StatusCode::OK && health.json()["dependencies"]["keys"].is_string()
     };
     until("the details are there", || async {
         system.get("/readyz").await.json()["dependencies"].is_object()
@@ -354,8 +354,8 @@ async fn a_key_is_made_listed_and_revoked_and_the_running_program_sees_it() {
     assert!(!fault().await);
     std::fs::remove_file(&keys.0).unwrap();
     until("the details say that the file cannot be read", fault).await;
-    let ready = system.get("/readyz").await.json();
-    let said = ready["dependencies"]["keys"].as_str().unwrap().to_owned();
+    let health = system.get("/readyz").await.json();
+    let said = health["dependencies"]["keys"].as_str().unwrap().to_owned();
     assert!(said.starts_with("not read since 2"), "{said}");
 }
 

@@ -59,7 +59,7 @@ async fn stories_of_worker(language: &str) {
         .arg(api.client().base())
         .arg(world.nats_url())
         .arg(language);
-    told(stories, 11).await;
+    told(stories, 12).await;
 }
 
 #[tokio::test]

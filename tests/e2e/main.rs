@@ -11,6 +11,7 @@ mod cancel;
 mod clients;
 mod clock;
 mod connections;
+mod console;
 mod contained;
 mod contract;
 mod dead_letters;

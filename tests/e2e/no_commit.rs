@@ -41,7 +41,8 @@ async fn a_message_in_the_log_that_is_no_commit_is_passed_over_by_every_reader()
     let mut program = up(&world, &valuer, &[]).await;
     let client = program.client();
     open.send_replace(true);
-    let ended = client.submit(&document(1, 1), "sync=Y").await.id();
+    let ended = client.submit(&document(1, 1), "").await.id();
+    client.until_status(&ended, "succeeded").await;
     open.send_replace(false);
     let running = client.submit(&document(2, 1), "").await.id();
     client.until_status(&running, "running").await;

@@ -116,8 +116,8 @@ class Fanfold:
     def redrive_dead_letters(self, reason: str, **filters: Any) -> dict[str, Any]:
         return self._post("/dead-letters/redrive", {"reason": reason, **filters}).json()
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
-        return self._call("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    def _post(self, path: str, body: Mapping[str, Any], repeat: bool = False) -> Answer:
+        return self._call("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"}, repeat=repeat)
 
     def _pages(self, path: str, items: str, name: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[Any]:
         query = dict(query)
@@ -138,7 +138,7 @@ class Fanfold:
             again = None
             try:
                 answer = Answer(self._open(method, path, body, headers, self._timeout + (wait or 0)))
-                if answer.status < 400:
+                if answer.status < 300:
                     return answer
                 error = answer.error()
                 if not (repeat and answer.status in (412, 429, 503)):
@@ -227,10 +227,10 @@ class Request:
         return self._get(f"/tasks/{group}/{task}").json()
 
     def cancel(self, reason: str, by: str | None = None) -> None:
-        self._post("/cancel", reason, by)
+        self._post("/cancel", reason, by, repeat=True)
 
     def redrive(self, reason: str, by: str | None = None) -> None:
-        """Runs the failed tasks again, under the same id."""
+        """Runs the failed tasks again, under the same id. A second call may begin a second run."""
         self._post("/redrive", reason, by)
 
     def _seen(self) -> dict[str, str]:
@@ -239,8 +239,8 @@ class Request:
     def _get(self, path: str, wait: float | None = None) -> Answer:
         return self._saw(self._fanfold._call("GET", self._path + path, headers=self._seen(), wait=wait, repeat=True))
 
-    def _post(self, path: str, reason: str, by: str | None) -> None:
-        self._saw(self._fanfold._post(self._path + path, {"reason": reason, **({"by": by} if by else {})}))
+    def _post(self, path: str, reason: str, by: str | None, repeat: bool = False) -> None:
+        self._saw(self._fanfold._post(self._path + path, {"reason": reason, **({"by": by} if by else {})}, repeat))
 
     def _saw(self, answer: Answer) -> Answer:
         self.sequence = max(self.sequence or 0, answer.sequence) or None

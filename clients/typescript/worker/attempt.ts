@@ -63,8 +63,10 @@ export class Attempt {
     }
     // The broker cannot tell this answer from that of another worker, which may have the task.
     if (!this.lease.isHeld() || this.worker.disconnected) return;
-    this.message.respond(answer);
-    await this.worker.nc.flush().catch(() => {});
+    try {
+      this.message.respond(answer);
+      await this.worker.nc.flush();
+    } catch {} // The task comes again.
   }
 
   private cutShort(): Promise<never> {
@@ -76,7 +78,7 @@ export class Attempt {
   private async attemptIt(): Promise<string> {
     try {
       if (this.made > 1) {
-        const letter = await this.patiently((broker) => broker.letter(this.letterSubject, this.logSubject));
+        const letter = await this.patiently((broker) => broker.findLetter(this.letterSubject, this.logSubject));
         if (letter) return await this.givenUp(letter.content); // A worker gave the task up, and died before its report.
       }
       this.document = this.stored ? await this.patiently((broker) => broker.fetch(this.stored!)) : this.message.string();

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Permissions;
 use super::pattern::{covers, overlap};
-use crate::{Connection, Error};
+use crate::{Connection, Delivery, Error};
 
 /// Where a user asks the broker about itself.
 const USER_INFO: &str = "$SYS.REQ.USER.INFO";
@@ -17,6 +17,9 @@ const USER_INFO: &str = "$SYS.REQ.USER.INFO";
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long the broker may take to answer.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+/// When a message comes again that was given back for want of a permission. Pulls that are under way
+/// would bring it at once.
+const GIVEN_BACK_FOR: Duration = Duration::from_secs(5);
 /// How long a denial is told of. For as long, it keeps a role that cannot ask for its permissions
 /// from taking work.
 const TOLD_FOR: Duration = Duration::from_secs(30);
@@ -112,6 +115,13 @@ impl Connection {
         }
         drop(needs);
         self.denied.has_any(TOLD_FOR)
+    }
+
+    /// Gives back what a pull brought that was under way when this user lost a permission.
+    pub(crate) async fn give_back(&self, delivery: &Delivery) {
+        if let Err(error) = delivery.nak(GIVEN_BACK_FOR).await {
+            tracing::debug!(%error, "a message could not be given back; it comes again");
+        }
     }
 
     /// Asks again and again what this user may do.

@@ -1,15 +1,16 @@
-//! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, apart from the API's
-//! public port. `up` always has one. A role has one if `ADMIN_PORT` is set, so that several roles
+//! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, and the console, apart
+//! from the API's public port. `up` and `console` always have one. A role has one if `ADMIN_PORT` is set, so that several roles
 //! can start on one host.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ::console::Console;
 use anyhow::Context as _;
 use api::auth::{Auth, Details, gated, guarded};
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::access::Action;
@@ -21,8 +22,11 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::command_line::Role;
+use crate::console;
 
-/// The default port of `up`.
+/// The first page of the console.
+const HOME: &str = "/console/";
+/// The default port of `up` and `console`.
 const USUAL_PORT: u16 = 8081;
 
 /// The dependencies and state that the admin listener reports on.
@@ -72,7 +76,7 @@ impl Admin {
     }
 }
 
-/// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` takes the default port,
+/// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` and `console` take the default port,
 /// or a free one if that is taken.
 pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<TcpListener>> {
     let address = |port| SocketAddr::new(config.admin_host, port);
@@ -84,7 +88,7 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
         })?;
         return Ok(Some(listener));
     }
-    if role != Role::Up {
+    if !role.includes(Role::Console) {
         return Ok(None);
     }
     if let Ok(listener) = TcpListener::bind(address(USUAL_PORT)).await {
@@ -96,7 +100,11 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
 }
 
 /// Serves until the process is asked to end.
-pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    admin: Admin,
+    console: Option<Arc<Console>>,
+) -> anyhow::Result<()> {
     let (shutdown, config) = (admin.shutdown.clone(), admin.config.clone());
     let auth = admin.auth.clone();
     let router = Router::new()
@@ -104,6 +112,12 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
         .route("/readyz", get(ready))
         .route("/metrics", gated(Action::Administer, get(metrics)))
         .with_state(Arc::new(admin));
+    let router = match console {
+        Some(console) => router
+            .route("/", get(async || Redirect::to(HOME)))
+            .merge(console::router(&console)),
+        None => router,
+    };
     let router = guarded(router, auth);
     api::serve(listener, router, &config, &shutdown)
         .await
@@ -131,15 +145,7 @@ async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Re
     } else {
         "ready"
     };
-    let code = if matches!(status, "ready" | "degraded") {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    if !details {
-        return (code, Json(json!({ "status": status }))).into_response();
-    }
-    let body = json!({
+    let all = json!({
         "status": status,
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
@@ -149,7 +155,16 @@ async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Re
         "unsafeSettings": admin.auth.unsafe_settings(),
         "oldestUnprojectedSeconds": found.oldest_unprojected.map(|age| age.as_secs()),
     });
-    (code, Json(body)).into_response()
+    let body = if details {
+        all
+    } else {
+        json!({ "status": status })
+    };
+    if matches!(status, "ready" | "degraded") {
+        Json(body).into_response()
+    } else {
+        api::not_ready(status, &body)
+    }
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

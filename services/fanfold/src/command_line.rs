@@ -30,6 +30,8 @@ pub struct CommandLine {
 pub enum Command {
     Role(Role),
     Config,
+    /// The console of a bundle.
+    Bundle(PathBuf),
     Deployment(DeploymentCommand),
     Document(DocumentCommand),
     Replay(Box<ReplayCommand>),
@@ -51,10 +53,11 @@ pub enum Role {
     Worker,
     Projector,
     Webhooks,
+    Console,
 }
 
 impl Role {
-    const ALL: [(Self, &'static str, &'static str); 6] = [
+    const ALL: [(Self, &'static str, &'static str); 7] = [
         (
             Self::Up,
             "up",
@@ -77,6 +80,11 @@ impl Role {
             "webhooks",
             "Run the role that tells callbacks how requests ended",
         ),
+        (
+            Self::Console,
+            "console",
+            "Run the console: pages about every request, or about a bundle with --from",
+        ),
     ];
 
     /// Whether this process runs a role.
@@ -89,16 +97,19 @@ impl Role {
         self.includes(Self::Orchestrator) || self.includes(Self::Worker)
     }
 
-    /// How many roles this process may run.
+    /// How many roles this process may run that share its cores. The console works only while
+    /// somebody looks.
     pub fn count(self) -> usize {
+        let shares = |role: Self| !matches!(role, Self::Up | Self::Console);
         Self::ALL
             .iter()
-            .filter(|(role, ..)| self == Self::Up && *role != Self::Up)
+            .filter(|(role, ..)| self == Self::Up && shares(*role))
             .count()
             .max(1)
     }
 
-    /// The role as a user of NATS. `up` creates the queues, as the orchestrator does.
+    /// The role as a user of NATS. `up` creates the queues, as the orchestrator does. The console
+    /// asks and does what people do at the command line.
     pub fn actor(self) -> Actor {
         match self {
             Self::Up | Self::Orchestrator => Actor::Orchestrator,
@@ -106,12 +117,13 @@ impl Role {
             Self::Worker => Actor::Worker,
             Self::Projector => Actor::Projector,
             Self::Webhooks => Actor::Webhooks,
+            Self::Console => Actor::Operator,
         }
     }
 
     /// The roles of this process as users of NATS. `webhooks` says whether `up` sends some.
     pub fn actors(self, webhooks: bool) -> &'static [Actor] {
-        use Actor::{Api, Orchestrator, Projector, Webhooks, Worker};
+        use Actor::{Api, Operator, Orchestrator, Projector, Webhooks, Worker};
         match self {
             Self::Up if webhooks => &[Orchestrator, Api, Worker, Projector, Webhooks],
             Self::Up => &[Orchestrator, Api, Worker, Projector],
@@ -120,6 +132,7 @@ impl Role {
             Self::Worker => &[Worker],
             Self::Projector => &[Projector],
             Self::Webhooks => &[Webhooks],
+            Self::Console => &[Operator],
         }
     }
 
@@ -127,6 +140,7 @@ impl Role {
     pub fn at_redis(self) -> at_redis::Actor {
         match self {
             Self::Api => at_redis::Actor::Api,
+            Self::Console => at_redis::Actor::Operator,
             _ => at_redis::Actor::Projector,
         }
     }
@@ -137,6 +151,9 @@ impl Role {
         found.map_or("fanfold", |(_, name, _)| name)
     }
 }
+
+/// The flag that names a bundle.
+const BUNDLE: &str = "from";
 
 pub fn definition() -> clap::Command {
     let mut app = clap::Command::new("fanfold")
@@ -153,8 +170,18 @@ pub fn definition() -> clap::Command {
                 .hide(true)
                 .help("Read settings from a TOML file"),
         );
-    for (_, name, about) in Role::ALL {
-        app = app.subcommand(clap::Command::new(name).about(about));
+    for (role, name, about) in Role::ALL {
+        let mut command = clap::Command::new(name).about(about);
+        if role == Role::Console {
+            command = command.arg(
+                Arg::new(BUNDLE)
+                    .long(BUNDLE)
+                    .value_name("BUNDLE")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .help("Show this bundle, without any server"),
+            );
+        }
+        app = app.subcommand(command);
     }
     app = app.subcommand(
         clap::Command::new("config").about("Print the effective settings, with secrets masked"),
@@ -215,7 +242,11 @@ pub fn parse() -> anyhow::Result<CommandLine> {
     let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
     let settings = settings(inner)?;
     let role = Role::ALL.iter().find(|(_, role, _)| *role == name);
+    let bundle = || inner.get_one::<PathBuf>(BUNDLE).cloned();
     let command = match (role, name) {
+        (Some((Role::Console, ..)), _) if bundle().is_some() => {
+            Command::Bundle(bundle().unwrap_or_default())
+        }
         (Some((role, ..)), _) => Command::Role(*role),
         (None, "config") => Command::Config,
         (None, "replay") => Command::Replay(Box::new(ReplayCommand::from_arg_matches(&matches)?)),

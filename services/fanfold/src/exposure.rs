@@ -22,7 +22,7 @@ impl Listening {
 /// The listeners of a role.
 fn listeners(role: Role, settings: &Settings) -> Vec<Listening> {
     let api = role.includes(Role::Api) && settings.api.enable_http;
-    let admin = role == Role::Up || settings.process.admin_port.is_some();
+    let admin = role.includes(Role::Console) || settings.process.admin_port.is_some();
     let all = [
         (api, "HTTP_HOST", settings.api.http_host),
         (admin, "ADMIN_HOST", settings.process.admin_host),

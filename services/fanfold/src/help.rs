@@ -23,6 +23,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "worker",
             "projector",
             "webhooks",
+            "console",
         ],
     ),
     (
@@ -49,8 +50,7 @@ Options:
   --version       Print the version
 
 Set a setting with a flag (--http-port 8081), in the environment (HTTP_PORT=8081) or in the file
-(http_port = 8081); the first of these wins. `fanfold help settings` explains every setting.
-`fanfold help COMMAND` explains a command.";
+(http_port = 8081); the first wins. `fanfold help settings` and `fanfold help COMMAND` say more.";
 
 /// Lists the commands in groups, each with the first line of its help.
 pub fn overview(app: &Command) -> String {

@@ -93,13 +93,12 @@ fn named(place: Option<KeysPlace>) -> anyhow::Result<KeysPlace> {
 /// A time to come, or an age in the future.
 fn expiry(text: &str) -> anyhow::Result<Timestamp> {
     let now = Timestamp::now();
-    let at = match text.parse() {
-        Ok(at) => at,
-        Err(_) => {
-            let before = runtime::since(text, now)?;
-            let ahead: SignedDuration = now.duration_since(before);
-            now.checked_add(ahead)?
-        }
+    let at = if let Ok(at) = text.parse() {
+        at
+    } else {
+        let before = runtime::since(text, now)?;
+        let ahead: SignedDuration = now.duration_since(before);
+        now.checked_add(ahead)?
     };
     if at <= now {
         bail!("--expires: {at} has passed, and the key would be refused");

@@ -5,6 +5,7 @@ mod admin;
 mod agreement;
 mod command_line;
 mod config;
+mod console;
 mod data_folder;
 mod dead_letters;
 mod deployment;
@@ -85,6 +86,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let CommandLine { command, settings } = command_line::parse()?;
     let role = match command {
         Command::Config => return config::print(settings),
+        Command::Bundle(path) => return console::open_bundle(&path, &settings),
         Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Keys(command) => return keys::run(&command, &settings),

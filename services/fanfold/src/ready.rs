@@ -37,6 +37,7 @@ pub fn block(
         None => line("address", "none: ENABLE_HTTP is false".into()),
     }
     if let Some(admin) = admin {
+        line("console", format!("{scheme}://{admin}/console/"));
         line(
             "admin",
             format!("{scheme}://{admin} (/healthz, /readyz, /metrics)"),

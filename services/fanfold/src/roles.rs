@@ -1,8 +1,9 @@
 //! The roles of one process.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::Auth;
@@ -15,11 +16,17 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::agreement::agree;
 use crate::command_line::Role;
+use crate::console;
 use crate::exposure::unsafe_settings;
 use crate::role_thread::RoleThread;
 
 /// How long roles may take to end by themselves after a hard shutdown, before they are dropped.
 const DROP_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a start waits for streams that have no leader, before it fails.
+const START_PATIENCE: Duration = Duration::from_mins(5);
+/// The pause before such a start tries again.
+const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// The streams that these settings describe.
 pub fn topology(settings: &Settings) -> Topology {
@@ -76,10 +83,30 @@ pub struct Listeners {
 
 /// Connects, agrees on the facts of the deployment and declares the streams, so that every role
 /// finds them. Returns the settings with the agreed facts.
-pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connection, Settings)> {
+pub async fn declare(
+    role: Role,
+    settings: &Settings,
+    shutdown: &Shutdown,
+) -> anyhow::Result<(Connection, Settings)> {
     let connection = connect(settings, role).await?;
     connection.need(needs(role, settings)).await;
-    let agreed = agree_and_declare(role, settings, &connection).await;
+    let begun = Instant::now();
+    let agreed = loop {
+        let agreed = agree_and_declare(role, settings, &connection).await;
+        match &agreed {
+            Err(error) if may_pass(error) && begun.elapsed() < START_PATIENCE => {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    error,
+                    "the broker is not ready for this start, which goes on waiting"
+                );
+                if !shutdown.pause(START_PAUSE).await {
+                    break agreed;
+                }
+            }
+            _ => break agreed,
+        }
+    };
     let lacking = connection.lacking();
     let settings = agreed.map_err(|error| match &lacking[..] {
         [] => error,
@@ -89,6 +116,12 @@ pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connect
         )),
     })?;
     Ok((connection, settings))
+}
+
+/// Whether a start may succeed later: the broker answers, and a stream has no leader now.
+fn may_pass(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<nats::Error>();
+    error.is_some_and(nats::Error::is_transient)
 }
 
 async fn agree_and_declare(
@@ -171,10 +204,13 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.worker())));
     }
+    let api = listeners.api.as_ref();
+    let api_address = api.map(TcpListener::local_addr).transpose()?;
     if let Some(listener) = listeners.api {
         let listener = listener.into_std()?;
         let thread = threads.push_mut(thread(Role::Api)?);
         let mut part = thread.run(part(Role::Api)).await?;
+        connection = part.connection.clone();
         part.log = log.unwrap_or(part.log);
         roles.spawn(
             thread.run(
@@ -183,15 +219,27 @@ pub async fn start(
             ),
         );
     }
-    // The admin listener uses the connection of the last role, to check what the role works with.
     if let Some(listener) = listeners.admin {
-        let store = if role.includes(Role::Projector) || role.includes(Role::Api) {
+        let reads = [Role::Projector, Role::Api, Role::Console];
+        let store = if reads.into_iter().any(|of| role.includes(of)) {
             Some(views(settings).await?)
         } else {
             None
         };
-        let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
-        roles.spawn(admin::serve(listener, admin));
+        // Without the console, the admin listener uses the connection of the last role, to check
+        // what the role works with.
+        if role.includes(Role::Console) {
+            let listener = listener.into_std()?;
+            let thread = threads.push_mut(thread(Role::Console)?);
+            let part = thread.run(part(Role::Console)).await?;
+            let connection = part.connection.clone();
+            let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+            let served = part.clone().console(admin, listener, api_address);
+            roles.spawn(thread.run(part.flushed(served)));
+        } else {
+            let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+            roles.spawn(admin::serve(listener, admin, None));
+        }
     }
     // An API without a listener has no other work than this.
     let (watching, until) = (auth, shutdown.clone());
@@ -266,6 +314,25 @@ impl Part {
             self.shutdown,
         );
         ran.await.context("projector")
+    }
+
+    async fn console(
+        self,
+        admin: Admin,
+        listener: std::net::TcpListener,
+        api: Option<SocketAddr>,
+    ) -> anyhow::Result<()> {
+        let views = views(&self.settings).await?;
+        let console = console::live(
+            self.connection,
+            self.log,
+            views,
+            &self.settings,
+            api,
+            &self.shutdown,
+        )?;
+        let listener = TcpListener::from_std(listener)?;
+        admin::serve(listener, admin, Some(console)).await
     }
 
     async fn webhooks(self) -> anyhow::Result<()> {

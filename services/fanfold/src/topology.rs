@@ -19,7 +19,7 @@ const FINDINGS: u8 = 2;
 /// The command with what it does.
 #[derive(Subcommand)]
 pub enum TopologyCommand {
-    /// Create or check the streams and consumers at NATS, or print what each role may do there
+    /// Create or check streams and consumers at NATS, or print what a role may do
     Topology {
         #[command(subcommand)]
         does: Does,
@@ -72,6 +72,8 @@ pub enum Named {
     Projector,
     /// The sender of webhooks
     Webhooks,
+    /// The console, which asks and does what people do at the command line
+    Console,
     /// The commands of people, such as `requests` and `replay`
     Operator,
     /// `topology apply` and `deployment set`
@@ -152,7 +154,7 @@ fn at_nats(role: Named) -> &'static [Actor] {
         Named::Worker => &[Actor::Worker],
         Named::Projector => &[Actor::Projector],
         Named::Webhooks => &[Actor::Webhooks],
-        Named::Operator => &[Actor::Operator],
+        Named::Operator | Named::Console => &[Actor::Operator],
         Named::Topology => &[Actor::Topology],
     }
 }
@@ -164,7 +166,7 @@ fn of_redis(role: Named) -> &'static [at_redis::Actor] {
         Named::Up => &[Api, Projector],
         Named::Api => &[Api],
         Named::Projector => &[Projector],
-        Named::Operator => &[Operator],
+        Named::Operator | Named::Console => &[Operator],
         Named::Orchestrator | Named::Worker | Named::Webhooks | Named::Topology => &[],
     }
 }

@@ -38,6 +38,15 @@ impl Error {
         }
     }
 
+    /// Whether the broker or Redis does not allow something. Only an operator helps then.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(
+            self,
+            Self::Nats(nats::Error::Denied(_)) | Self::Views(projections::Error::Denied(_))
+        )
+    }
+
     /// Whether only the projected commit causes this error, and causes it every time. An error of
     /// the broker or of Redis as a whole, such as a full store, would hit every commit.
     #[must_use]

@@ -11,15 +11,12 @@ use projections::Store;
 use crate::Error;
 use crate::again::Reading;
 use crate::project::Make;
-use crate::shard::{RETRY_PAUSE, SPLIT_AFTER, Shard};
+use crate::shard::{SPLIT_AFTER, Shard, pause_after};
 
 /// How often expired requests are taken out of the index.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 /// How long the views may be caught up before the feed is looked after again.
 const ROUND: Duration = Duration::from_millis(200);
-
-/// When Redis is asked again after it did not allow something.
-const DENIED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where the views of a shard stand.
 pub struct Standing {
@@ -80,10 +77,7 @@ impl Standing {
         };
         self.level = false;
         self.reading = None;
-        let is_denied = matches!(error, Error::Views(projections::Error::Denied(_)));
-        // Only an operator helps where Redis does not allow something.
-        let pause = if is_denied { DENIED_PAUSE } else { RETRY_PAUSE };
-        self.retry_at = Instant::now() + pause;
+        self.retry_at = Instant::now() + pause_after(error);
     }
 }
 

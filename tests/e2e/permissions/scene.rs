@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use async_nats::ConnectOptions;
 use harness::{Program, Receiver, Reply, Valuer, World, result_of};
-use rustix::process::Signal;
 
 /// The users, each with the password `pw`.
 pub const USERS: [&str; 7] = [
@@ -21,8 +21,9 @@ pub const AT_REDIS: [&str; 3] = ["api", "projector", "operator"];
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 pub struct Scene {
-    pub world: World,
+    // The programs print the end of their logs before the folder of the world is gone.
     pub roles: BTreeMap<&'static str, Program>,
+    pub world: World,
     pub valuer: Valuer,
     pub receiver: Receiver,
     config: PathBuf,
@@ -45,8 +46,9 @@ pub fn users(permissions: &BTreeMap<&str, String>) -> String {
         .iter()
         .map(|(user, all)| format!("{{ user: {user}, password: pw\n{all}\n}}\n"));
     format!(
-        "authorization {{ users: [\n{{ user: harness, password: harness }}\n{}] }}\n\
-         no_auth_user: harness\n",
+        "accounts {{\nSYS {{ users: [ {{ user: sys, password: pw }} ] }}\n\
+         FANFOLD {{ jetstream: enabled, users: [\n{{ user: harness, password: harness }}\n{}] }}\n\
+         }}\nsystem_account: SYS\nno_auth_user: harness\n",
         users.collect::<String>()
     )
 }
@@ -136,12 +138,18 @@ impl Scene {
     }
 
     /// Has NATS read other permissions.
-    pub fn reload(&mut self, all: &BTreeMap<&str, String>) {
+    pub async fn reload(&self, all: &BTreeMap<&str, String>) {
         let file = self.world.folder().join("nats/nats-server.conf");
         let text = std::fs::read_to_string(&file).unwrap();
-        let begin = text.find("authorization {").unwrap();
+        let begin = text.find("accounts {").unwrap();
         std::fs::write(&file, format!("{}{}", &text[..begin], users(all))).unwrap();
-        self.world.signal_nats(Signal::HUP);
+        // A signal would be ignored where the tests were started with `nohup`.
+        let options = ConnectOptions::with_user_and_password("sys".into(), "pw".into());
+        let system = options.connect(self.world.nats_url()).await.unwrap();
+        let reload = format!("$SYS.REQ.SERVER.{}.RELOAD", system.server_info().server_id);
+        let answer = system.request(reload, "".into()).await.unwrap();
+        let said = String::from_utf8_lossy(&answer.payload).into_owned();
+        assert!(!said.contains("\"error\""), "{said}");
     }
 
     /// What NATS and Redis have denied.

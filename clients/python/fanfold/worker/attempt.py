@@ -36,6 +36,8 @@ class Attempt:
         #: An upper bound of the attempts that the policy counts.
         self.made = self.number - int(headers.get("Fanfold-Earlier-Attempts", 0))
         self.again, self.stored, self.traceparent = (headers.get(h) for h in ("Fanfold-Again", "Fanfold-Stored", "traceparent"))
+        self.bytes: bytes = message.data
+        self.sha256 = self.stored.split(":")[0] if self.stored else hashlib.sha256(self.bytes).hexdigest()
         self.working: asyncio.Future[Any] | None = None
         self.stopped, self.began, self.started = False, time.monotonic(), _now()
         self.task_path = f"{self.request}.{self.group}.{self.task}"
@@ -68,8 +70,11 @@ class Attempt:
             signs_of_life.cancel()
         # The broker cannot tell this answer from that of another worker, which may have the task.
         if self.lease.held() and self.worker.nc.is_connected:
-            await self.message.respond(answer)
-            await self.worker.nc.flush()
+            try:
+                await self.message.respond(answer)
+                await self.worker.nc.flush()
+            except (nats.errors.Error, asyncio.TimeoutError, OSError) as error:
+                log.info("%s was not answered, and comes again: %r", self.message.subject, error)
 
     async def settle(self) -> bytes:
         letters, payloads = self.worker.letters, self.worker.payloads
@@ -86,8 +91,6 @@ class Attempt:
             return await self.fail(fault)
 
     async def document(self) -> bytes:
-        self.bytes = self.message.data
-        self.sha256 = self.stored.split(":")[0] if self.stored else hashlib.sha256(self.bytes).hexdigest()
         if self.stored:
             self.bytes = await self.patiently(lambda: self.worker.payloads.fetch(self.stored))
         return self.bytes
@@ -134,7 +137,9 @@ class Attempt:
         attempt = {"attempt": self.number, "worker": self.worker.name, "startedAt": _time(self.started),
                    "durationMs": self.took(), **fault.fault}
         stored = self.stored.split(":") if self.stored else None
-        document = {"stored": {"sha256": stored[0], "size": int(stored[1])}} if stored else {"inline": self.bytes.decode()}
+        document: dict[str, Any] = {"inline": self.bytes.decode()}
+        if stored:
+            document = {"stored": {"sha256": stored[0], "size": int(stored[1])}}
         letter = {"task": {"request": self.request, "group": int(self.group), "task": int(self.task)},
                   "run": self.run_number, "taskType": self.type, "document": document, "attempts": [attempt],
                   "sequence": None, "exhausted": not fault.never}

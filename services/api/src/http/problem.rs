@@ -88,6 +88,12 @@ impl Problem {
         }))
     }
 
+    /// The status and the description.
+    pub fn told(&self) -> (StatusCode, String) {
+        let detail = self.0.members.get("detail").and_then(Value::as_str);
+        (self.0.status, detail.unwrap_or_default().to_owned())
+    }
+
     /// Adds the id of this request.
     #[must_use]
     pub fn of(self, request: RequestId) -> Self {
@@ -214,6 +220,11 @@ async fn formed(request: Request, next: Next, has_form: impl Fn(&Response) -> bo
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || has_form(&response) {
+        return response;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+        // The console writes its own pages.
         return response;
     }
     written(response, as_xml)

@@ -82,13 +82,11 @@ impl Keys {
     pub(super) fn fault(&self, at: Timestamp) -> Option<String> {
         let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
         let since = now.looked_at;
-        match &now.fault {
-            Some(reason) => Some(format!("not read since {since}: {reason}")),
-            None => {
-                let age = Duration::try_from(at.duration_since(since)).unwrap_or_default();
-                (age > self.check + LATE).then(|| format!("not read since {since}: no answer"))
-            }
+        if let Some(reason) = &now.fault {
+            return Some(format!("not read since {since}: {reason}"));
         }
+        let age = Duration::try_from(at.duration_since(since)).unwrap_or_default();
+        (age > self.check + LATE).then(|| format!("not read since {since}: no answer"))
     }
 
     /// Who has this key.

@@ -1,12 +1,11 @@
 //! `why`: one paragraph, and the evidence under it.
 
-mod words;
-
 use std::fmt::Write as _;
 
 use history::source::Source;
 use history::story::Story;
 use history::why::Explanation;
+use history::words::{evidence, statement};
 use jiff::Timestamp;
 use runtime::Settings;
 use serde_json::json;
@@ -14,7 +13,6 @@ use serde_json::json;
 use crate::command::WhyArgs;
 use crate::output::{Paint, wrap};
 use crate::{Error, Finding, open, page};
-use words::{evidence, statement};
 
 pub async fn run(args: &WhyArgs, settings: &Settings) -> Result<Finding, Error> {
     let source = open::source(args.one.reading.from.as_deref(), settings).await?;

@@ -1,12 +1,13 @@
 //! The statements and the evidence in words.
 
+use crate::why::{Evidence, Statement};
 use domain::request::{Event, Recorded};
-use history::why::{Evidence, Statement};
 use jiff::Timestamp;
 
-use crate::output::{between, clock, count, millis};
-use crate::words;
+use super::{between, clock, count, millis};
 
+/// A statement.
+#[must_use]
 pub fn statement(statement: &Statement, now: Timestamp) -> String {
     match statement {
         Statement::Stands {
@@ -17,7 +18,7 @@ pub fn statement(statement: &Statement, now: Timestamp) -> String {
             "The request is {}, for {} now: {}.",
             status.as_str(),
             between(*since, now),
-            words::cause(cause, now)
+            super::cause(cause, now)
         ),
         Statement::Delayed { tasks, first } => format!(
             "{} failed and {} delayed, the first until {}, in {}.",
@@ -57,6 +58,8 @@ pub fn statement(statement: &Statement, now: Timestamp) -> String {
     }
 }
 
+/// A piece of evidence.
+#[must_use]
 pub fn evidence(evidence: &Evidence) -> String {
     match evidence {
         Evidence::EarlierEvents(skipped) => format!("log: {skipped} earlier events left out"),
@@ -96,7 +99,7 @@ fn event(recorded: &Recorded<Event>) -> String {
             e.attempt.attempt,
             e.attempt.worker,
             e.attempt.fault.code,
-            words::next(&e.next)
+            super::next(&e.next)
         ),
         event => event.name().to_owned(),
     };

@@ -1,15 +1,24 @@
-//! The terminal's words for the data of `history`.
+//! The words for the answers of this crate. Every face says the same: the command line, the console
+//! and whoever reads over HTTP.
+
+mod format;
+mod freshness;
+mod why;
 
 use std::fmt::Write as _;
 
 use domain::request::{Event, Next, TaskNumber};
-use history::story::{Cause, FailureSummary};
-use history::timeline::{Outcomes, What};
 use jiff::Timestamp;
 
-use crate::output::{between, clock, count, duration, millis, short};
+use crate::story::{Cause, FailureSummary};
+use crate::timeline::{Outcomes, What};
+
+pub use format::{between, clock, count, duration, millis, short, time};
+pub use freshness::freshness;
+pub use why::{evidence, statement};
 
 /// Why a request is where it is.
+#[must_use]
 pub fn cause(cause: &Cause, now: Timestamp) -> String {
     match cause {
         Cause::Planning { since } => format!(
@@ -89,6 +98,7 @@ fn failed(failure: &FailureSummary) -> String {
 }
 
 /// The consequence of a failed attempt.
+#[must_use]
 pub fn next(next: &Next) -> String {
     match next {
         Next::RetryAt(at) => format!("again at {}", clock(*at)),
@@ -98,6 +108,7 @@ pub fn next(next: &Next) -> String {
 }
 
 /// An entry of a timeline.
+#[must_use]
 pub fn entry(what: &What) -> String {
     match what {
         What::Event(told) => event(told),

@@ -1,11 +1,13 @@
 //! How far the view is behind the log, in words.
 
-use history::freshness::Freshness;
-use history::story::Story;
+use crate::freshness::Freshness;
+use crate::story::Story;
 
-use crate::output::{count, short};
+use super::{count, short};
 
-pub fn told(freshness: &Freshness, story: &Story) -> String {
+/// How far the view of a request is behind its log.
+#[must_use]
+pub fn freshness(freshness: &Freshness, story: &Story) -> String {
     let log = story.sequence();
     let view = match &freshness.view {
         Err(reason) => {

@@ -87,6 +87,15 @@ impl Auth {
         &self.unsafe_settings
     }
 
+    /// Since when the keys file cannot be read, and why.
+    #[must_use]
+    pub fn keys_fault(&self) -> Option<String> {
+        match &self.way {
+            Way::Proven { keys, .. } => keys.as_ref()?.fault(Timestamp::now()),
+            Way::Open(_) => None,
+        }
+    }
+
     /// Keeps the keys and the issuer's keys up to date while the process runs.
     pub async fn watch(&self, shutdown: &Shutdown) {
         let Way::Proven { keys, tokens } = &self.way else {

@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind};
+use async_nats::jetstream::context::{AccountErrorKind, ContextBuilder, PublishError, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::{self, message::PublishMessage};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr};
@@ -151,6 +151,14 @@ impl Connection {
         let account = jetstream.query_account().await.map_err(|error| {
             if let Some(said) = denied.lately(options.request_timeout * 2).pop() {
                 return Error::Denied(said);
+            }
+            // A cluster without a majority of its servers answers nothing.
+            if error.kind() == AccountErrorKind::TimedOut {
+                return Error::Unanswered(format!(
+                    "the NATS server at {} does not answer what its JetStream allows ({error}): a \
+                     majority of a cluster's servers must run",
+                    shown_urls(urls)
+                ));
             }
             Error::Unsuitable(format!(
                 "the NATS server at {} has no JetStream at {api} ({error}): start it with -js, or \

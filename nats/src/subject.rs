@@ -161,6 +161,11 @@ pub(crate) fn checkpoint(shard: u8) -> String {
     format!("quarantine.checkpoint.{shard}")
 }
 
+/// Up to where the feed has the events of a shard. It is kept beside the checkpoint.
+pub(crate) fn published(shard: u8) -> String {
+    format!("quarantine.published.{shard}")
+}
+
 /// The subjects of a shard's partitions.
 pub(crate) fn partitions(root: &str, shard: u8, shards: u8, rest: &str) -> Vec<String> {
     if shards == 1 {

@@ -88,25 +88,13 @@ pub async fn declare(
     settings: &Settings,
     shutdown: &Shutdown,
 ) -> anyhow::Result<(Connection, Settings)> {
-    let connection = connect(settings, role).await?;
-    connection.need(needs(role, settings)).await;
     let begun = Instant::now();
-    let agreed = loop {
-        let agreed = agree_and_declare(role, settings, &connection).await;
-        match &agreed {
-            Err(error) if may_pass(error) && begun.elapsed() < START_PATIENCE => {
-                let error = format!("{error:#}");
-                tracing::warn!(
-                    error,
-                    "the broker is not ready for this start, which goes on waiting"
-                );
-                if !shutdown.pause(START_PAUSE).await {
-                    break agreed;
-                }
-            }
-            _ => break agreed,
-        }
-    };
+    let waiting = (begun, shutdown);
+    let connecting = || connect(settings, role);
+    let connection = patiently(waiting, lacks_a_majority, connecting).await?;
+    connection.need(needs(role, settings)).await;
+    let agreeing = || agree_and_declare(role, settings, &connection);
+    let agreed = patiently(waiting, may_pass, agreeing).await;
     let lacking = connection.lacking();
     let settings = agreed.map_err(|error| match &lacking[..] {
         [] => error,
@@ -118,10 +106,41 @@ pub async fn declare(
     Ok((connection, settings))
 }
 
-/// Whether a start may succeed later: the broker answers, and a stream has no leader now.
-fn may_pass(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<nats::Error>();
-    error.is_some_and(nats::Error::is_transient)
+/// Tries a step of the start again while it may succeed later.
+async fn patiently<T>(
+    (begun, shutdown): (Instant, &Shutdown),
+    may_pass: fn(&nats::Error) -> bool,
+    step: impl AsyncFn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    loop {
+        let tried = step().await;
+        let Err(error) = &tried else {
+            return tried;
+        };
+        let passes = error.downcast_ref().is_some_and(may_pass);
+        if !passes || begun.elapsed() >= START_PATIENCE {
+            return tried;
+        }
+        let error = format!("{error:#}");
+        tracing::warn!(
+            error,
+            "the broker is not ready for this start, which goes on waiting"
+        );
+        if !shutdown.pause(START_PAUSE).await {
+            return tried;
+        }
+    }
+}
+
+/// Whether a server took the connection whose cluster answers nothing now. A start that no server
+/// answers fails at once, because its address may be wrong.
+fn lacks_a_majority(error: &nats::Error) -> bool {
+    matches!(error, nats::Error::Unanswered(_))
+}
+
+/// Whether a stream that has no leader now may have one later.
+fn may_pass(error: &nats::Error) -> bool {
+    error.is_transient()
 }
 
 async fn agree_and_declare(
@@ -306,11 +325,12 @@ impl Part {
 
     async fn projector(self) -> anyhow::Result<()> {
         let store = views(&self.settings).await?;
+        let topology = topology(&self.settings);
         let ran = projector::run(
             self.connection,
             self.log,
             store,
-            &self.settings.deployment,
+            (&self.settings.deployment, &topology),
             self.shutdown,
         );
         ran.await.context("projector")

@@ -13,7 +13,10 @@ mod suspects;
 mod verifier;
 mod views;
 
-use nats::{Connection, Deliveries, Feed, Log, LogReader};
+use std::time::Instant;
+
+use domain::request::Sequence;
+use nats::{Connection, Deliveries, Feed, Log, LogReader, Topology};
 use projections::Store;
 use runtime::{Deployment, Shutdown};
 use tokio::task::JoinSet;
@@ -32,7 +35,7 @@ pub async fn run(
     connection: Connection,
     log: Log,
     store: Store,
-    deployment: &Deployment,
+    (deployment, topology): (&Deployment, &Topology),
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let mut shards = JoinSet::new();
@@ -47,6 +50,8 @@ pub async fn run(
             feed: Feed::new(connection.clone()),
             connection: connection.clone(),
             published: None,
+            noted: (Sequence::NONE, Instant::now()),
+            topology: topology.clone(),
             singly: false,
             suspects: Suspects::open(&connection, shard).await?,
         };

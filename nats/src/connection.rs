@@ -1,9 +1,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{AccountErrorKind, ContextBuilder, PublishError, PublishErrorKind};
+use async_nats::jetstream::context::{
+    AccountErrorKind, ContextBuilder, PublishError, PublishErrorKind,
+};
 use async_nats::jetstream::publish::PublishAck;
-use async_nats::jetstream::{self, message::PublishMessage};
+use async_nats::jetstream::{self, ErrorCode, message::PublishMessage};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr};
 use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -153,7 +155,7 @@ impl Connection {
                 return Error::Denied(said);
             }
             // A cluster without a majority of its servers answers nothing.
-            if error.kind() == AccountErrorKind::TimedOut {
+            if lacks_a_majority(&error.kind()) {
                 return Error::Unanswered(format!(
                     "the NATS server at {} does not answer what its JetStream allows ({error}): a \
                      majority of a cluster's servers must run",
@@ -327,5 +329,16 @@ fn without_login(url: &str) -> String {
     match url.rfind('@') {
         Some(at) if at >= address => format!("{}{}", &url[..address], &url[at + 1..]),
         _ => url.to_owned(),
+    }
+}
+
+/// Whether a cluster does not answer because most of its servers are away.
+fn lacks_a_majority(error: &AccountErrorKind) -> bool {
+    match error {
+        AccountErrorKind::TimedOut => true,
+        AccountErrorKind::JetStream(answer) => {
+            answer.error_code() == ErrorCode::CLUSTER_NOT_AVAILABLE
+        }
+        AccountErrorKind::JetStreamUnavailable | AccountErrorKind::Other => false,
     }
 }

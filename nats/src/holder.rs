@@ -140,13 +140,17 @@ async fn beginning(
     (shard, reader): (u8, LogReader),
     acked: Sequence,
 ) -> Result<DeliverPolicy, Error> {
+    let log = connection.described(&Topology::log_stream(shard)).await?;
+    let last = log.cached_info().state.last_sequence;
+    if last == 0 {
+        return Ok(DeliverPolicy::All);
+    }
     let noted = match reader {
         LogReader::Orchestrator => connection.checkpoint(shard).await?.from.before(),
         LogReader::Projector => connection.published(shard).await?,
     };
     let after = acked.max(noted);
-    let log = connection.described(&Topology::log_stream(shard)).await?;
-    if after == Sequence::NONE || after.get() > log.cached_info().state.last_sequence {
+    if after == Sequence::NONE || after.get() > last {
         return Ok(DeliverPolicy::All);
     }
     Ok(DeliverPolicy::ByStartSequence {

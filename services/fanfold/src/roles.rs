@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use api::Auth;
@@ -22,11 +22,6 @@ use crate::role_thread::RoleThread;
 
 /// How long roles may take to end by themselves after a hard shutdown, before they are dropped.
 const DROP_AFTER: Duration = Duration::from_secs(2);
-
-/// How long a start waits for streams that have no leader, before it fails.
-const START_PATIENCE: Duration = Duration::from_mins(5);
-/// The pause before such a start tries again.
-const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// The streams that these settings describe.
 pub fn topology(settings: &Settings) -> Topology {
@@ -88,13 +83,11 @@ pub async fn declare(
     settings: &Settings,
     shutdown: &Shutdown,
 ) -> anyhow::Result<(Connection, Settings)> {
-    let begun = Instant::now();
-    let waiting = (begun, shutdown);
     let connecting = || connect(settings, role);
-    let connection = patiently(waiting, lacks_a_majority, connecting).await?;
+    let connection = shutdown.patiently(lacks_a_majority, connecting).await?;
     connection.need(needs(role, settings)).await;
     let agreeing = || agree_and_declare(role, settings, &connection);
-    let agreed = patiently(waiting, may_pass, agreeing).await;
+    let agreed = shutdown.patiently(may_pass, agreeing).await;
     let lacking = connection.lacking();
     let settings = agreed.map_err(|error| match &lacking[..] {
         [] => error,
@@ -106,41 +99,16 @@ pub async fn declare(
     Ok((connection, settings))
 }
 
-/// Tries a step of the start again while it may succeed later.
-async fn patiently<T>(
-    (begun, shutdown): (Instant, &Shutdown),
-    may_pass: fn(&nats::Error) -> bool,
-    step: impl AsyncFn() -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    loop {
-        let tried = step().await;
-        let Err(error) = &tried else {
-            return tried;
-        };
-        let passes = error.downcast_ref().is_some_and(may_pass);
-        if !passes || begun.elapsed() >= START_PATIENCE {
-            return tried;
-        }
-        let error = format!("{error:#}");
-        tracing::warn!(
-            error,
-            "the broker is not ready for this start, which goes on waiting"
-        );
-        if !shutdown.pause(START_PAUSE).await {
-            return tried;
-        }
-    }
-}
-
 /// Whether a server took the connection whose cluster answers nothing now. A start that no server
 /// answers fails at once, because its address may be wrong.
-fn lacks_a_majority(error: &nats::Error) -> bool {
-    matches!(error, nats::Error::Unanswered(_))
+fn lacks_a_majority(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(nats::Error::Unanswered(_)))
 }
 
 /// Whether a stream that has no leader now may have one later.
-fn may_pass(error: &nats::Error) -> bool {
-    error.is_transient()
+fn may_pass(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref();
+    error.is_some_and(nats::Error::is_transient)
 }
 
 async fn agree_and_declare(

@@ -40,7 +40,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     let mut shards = JoinSet::new();
     for shard in 0..deployment.shards {
-        let deliveries = Deliveries::of_log(&connection, shard, LogReader::Projector).await?;
+        let opening = || open(&connection, shard);
+        let opened = shutdown.patiently(Error::is_transient, opening).await?;
+        let (deliveries, suspects) = opened;
         let shard = Shard {
             number: shard,
             views: Views::new(connection.clone(), log.clone(), store.clone()),
@@ -53,7 +55,7 @@ pub async fn run(
             noted: (Sequence::NONE, Instant::now()),
             topology: topology.clone(),
             singly: false,
-            suspects: Suspects::open(&connection, shard).await?,
+            suspects,
         };
         let verifier = Verifier::new(
             shard.number,
@@ -74,4 +76,9 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+async fn open(connection: &Connection, shard: u8) -> Result<(Deliveries, Suspects), Error> {
+    let deliveries = Deliveries::of_log(connection, shard, LogReader::Projector).await?;
+    Ok((deliveries, Suspects::open(connection, shard).await?))
 }

@@ -148,9 +148,16 @@ pub async fn run(
     let worker = name(config);
     let mut pools = JoinSet::new();
     for task_type in task_types.iter() {
-        let consumer = format!("worker-{}", task_type.name);
+        let options = PullOptions {
+            concurrency: task_type.concurrency,
+            lease: deployment.task_lease,
+        };
+        let opening = || open(&connection, &task_type.name, options);
+        let (quarantine, pull) = shutdown
+            .patiently(nats::Error::is_transient, opening)
+            .await?;
         let context = WorkerContext {
-            quarantine: Quarantine::open(&connection, &consumer, First::InCompany).await?,
+            quarantine,
             executor: executor(task_type)?,
             task_type: task_type.clone(),
             worker: worker.clone(),
@@ -162,11 +169,6 @@ pub async fn run(
             broker_patience: config.broker_patience,
             shutdown: shutdown.clone(),
         };
-        let options = PullOptions {
-            concurrency: task_type.concurrency,
-            lease: deployment.task_lease,
-        };
-        let pull = Pull::open(&connection, &task_type.name, options).await?;
         let stops = Tasks::new(connection.clone()).stops().await?;
         pools.spawn(pool::run(Arc::new(context), pull, stops, shutdown.clone()));
     }
@@ -177,4 +179,17 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+async fn open(
+    connection: &Connection,
+    task_type: &str,
+    options: PullOptions,
+) -> Result<(Quarantine, Pull), nats::Error> {
+    let consumer = format!("worker-{task_type}");
+    let quarantine = Quarantine::open(connection, &consumer, First::InCompany).await?;
+    Ok((
+        quarantine,
+        Pull::open(connection, task_type, options).await?,
+    ))
 }

@@ -8,7 +8,7 @@ use crate::{KEEP, new_id, recorded, success};
 #[tokio::test]
 async fn a_pipeline_with_several_commands_for_one_key_passes_once_a_cluster_is_back() {
     let cluster = RedisCluster::start().await;
-    let connection = Connection::open(&cluster.url()).await.unwrap();
+    let connection = Connection::open(cluster.url().as_str()).await.unwrap();
     let store = Store::new(connection, KEEP);
     let view = fold(None, recorded(new_id(), &success())).unwrap();
     assert!(store.differences(std::slice::from_ref(&view)).await.is_ok());

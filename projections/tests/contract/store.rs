@@ -295,6 +295,7 @@ async fn a_redrive_takes_the_expiry_back_from_every_key() {
 fn redriven() -> Event {
     Event::Redriven(Redriven {
         by: "tests".into(),
+        on_behalf_of: None,
         reason: "tests".into(),
         run: Run::new(1),
         group: None,

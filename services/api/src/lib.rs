@@ -27,7 +27,6 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 pub use auth::{Auth, Details, guarded};
-pub use http::tls::PeerNames;
 pub use router::{openapi, router};
 
 pub use state::Api;

@@ -58,10 +58,11 @@ pub fn unsafe_settings(role: Role, settings: &Settings) -> Vec<String> {
         said.push("AUTH=none: callers are not told apart, and each may do everything".to_owned());
     }
     let public: Vec<&Listening> = listeners.iter().filter(|l| l.is_public()).collect();
-    for Listening { setting, host } in &public {
+    let encrypted = !settings.api.http_tls_cert.is_empty();
+    for Listening { setting, host } in public.iter().filter(|_| !encrypted) {
         said.push(format!(
             "{setting}={host}: other machines reach this listener, and what they send is not \
-             encrypted unless a proxy in front does it"
+             encrypted unless a proxy in front does it (HTTP_TLS_CERT)"
         ));
     }
     if settings.webhooks.webhook_allow_private {
@@ -168,6 +169,13 @@ mod tests {
         }
         assert_eq!(all.lines().count(), 6, "{all}");
         assert!(!all.contains("secret"), "{all}");
+        let encrypted = said(&[
+            ("HTTP_HOST", "0.0.0.0"),
+            ("AUTH_KEYS_FILE", "keys"),
+            ("HTTP_TLS_CERT", "cert.pem"),
+            ("HTTP_TLS_KEY", "key.pem"),
+        ]);
+        assert_eq!(encrypted, "");
         let alone = said(&[("EXECUTOR", "command:/bin/cat")]);
         assert_eq!(alone, "", "on loopback it is no stranger's program");
     }

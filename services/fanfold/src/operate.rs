@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use domain::access::{Action, Principal};
 use domain::request::RequestId;
-use nats::{Connection, ExecuteError, Log, Options};
+use nats::{Connection, ExecuteError, Log};
 use operations::{Operations, StuckWatch, Why, operator, permit};
 use runtime::{Documents, Settings};
 

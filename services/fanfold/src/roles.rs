@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use api::Auth;
-use nats::{Connection, Log, Options, Queues, Topology};
+use nats::{Connection, Log, Queues, Topology};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;

@@ -24,7 +24,6 @@ use runtime::{CallersConfig, Shutdown};
 
 pub(crate) use admitted::Admitted;
 pub use admitted::Details;
-pub use certificate::PeerCertificate;
 pub use gate::gated;
 use keys::{Keys, KeysError};
 pub use layers::guarded;
@@ -33,6 +32,8 @@ pub(crate) use operation::{Routes, schemes};
 use refusal::Refusal;
 use sites::Sites;
 use tokens::Tokens;
+
+use crate::http::tls::PeerNames;
 
 /// How callers are told apart, for every listener of this process.
 pub struct Auth {
@@ -111,8 +112,8 @@ impl Auth {
             Way::Open(everyone) => return Ok(everyone.clone()),
             Way::Proven { keys, tokens } => (keys.as_ref(), tokens.as_ref()),
         };
-        if let Some(certificate) = extensions.get::<PeerCertificate>() {
-            return certificate::who(certificate, keys, Timestamp::now());
+        if let Some(names) = extensions.get::<PeerNames>() {
+            return certificate::who(names, keys, Timestamp::now());
         }
         let credential = bearer::of(headers)?;
         if keys::is_key(credential) {

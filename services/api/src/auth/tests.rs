@@ -109,25 +109,22 @@ async fn a_certificate_decides_before_any_other_credential() {
         line("desk", Proof::Certificate, name, "default:submit"),
     ]);
     let headers = headers(&[(AUTHORIZATION, &format!("Bearer {}", new.key))]);
-    let of = |uris: &[&str], dns: &[&str]| {
+    let of = |names: &[&str]| {
         let mut extensions = Extensions::new();
-        extensions.insert(PeerCertificate {
-            uris: uris.iter().map(|&uri| uri.to_owned()).collect(),
-            dns_names: dns.iter().map(|&name| name.to_owned()).collect(),
-        });
+        extensions.insert(PeerNames(names.iter().map(|&name| name.into()).collect()));
         extensions
     };
-    let with = of(&[name, "spiffe://corp/other"], &["x.example"]);
+    let with = of(&[name, "spiffe://corp/other", "x.example"]);
     let admitted = auth.admit(Action::Submit, &headers, &with).await.unwrap();
     assert_eq!(admitted.subject().as_str(), name);
     // The key of an admin beside it does not count.
     let refused = auth.admit(Action::Operate, &headers, &with).await;
     assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
     // A name that the file does not have is a subject without roles.
-    let unknown = of(&[], &["worker.example"]);
+    let unknown = of(&["worker.example"]);
     let refused = auth.admit(Action::Check, &headers, &unknown).await;
     assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
-    let refused = auth.admit(Action::Check, &headers, &of(&[], &[])).await;
+    let refused = auth.admit(Action::Check, &headers, &of(&[])).await;
     assert!(matches!(refused, Err(Refusal::Bad(_))));
 }
 

@@ -21,7 +21,7 @@ endif
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address'
 	@echo 'make test   all tests, on servers of their own'
-	@echo 'make lint   format, clippy, dependencies'
+	@echo 'make lint   format, clippy, dependencies and their known vulnerabilities'
 	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ need'
 	@echo 'make conformance  the document engine against the W3C suite and libxml2, hydration against the oracle'
 	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
@@ -82,6 +82,7 @@ lint: .tools/bin/cargo-deny
 	cargo clippy --workspace --all-targets --features harness/containers --locked -- -D warnings
 	cargo check --manifest-path fuzz/Cargo.toml --all-targets --locked --quiet --target-dir target
 	cargo-deny --locked check bans licenses sources
+	@scripts/advisories.sh
 	@! cargo tree --locked --package fanfold --edges normal,build,features | grep 'feature "testing"' \
 	|| { echo 'lint: the program is built with what only tests may have (feature testing)'; exit 1; }
 

@@ -27,6 +27,7 @@ mod flight;
 mod follow;
 mod group_commit;
 mod holder;
+mod inbox;
 mod inspect;
 mod log;
 mod log_reader;

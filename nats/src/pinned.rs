@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_nats::header::NATS_PIN_ID;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::PullConsumer;
-use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
-use futures::{FutureExt, StreamExt};
+use async_nats::{HeaderMap, Message, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::inbox::Inbox;
 use crate::topology::{PINNED, REPORTS, report_consumer_name};
 use crate::{Connection, Delivery, Error, LogReader, Topology};
 
@@ -36,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// being recreated.
 const ABSENT_PAUSE: Duration = Duration::from_millis(250);
 /// How long handing back may take.
-const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(1);
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The messages of a consumer, in chunks. A chunk has all messages that have arrived, up to some
 /// hundreds.
@@ -44,8 +44,7 @@ pub struct Deliveries {
     connection: Connection,
     /// The stream and the consumer, as they are part of subjects.
     path: String,
-    inbox: String,
-    answers: Subscriber,
+    inbox: Inbox,
     expiry: Duration,
     /// The name that the broker has given to this instance, while the consumer is pinned to it.
     pin: Option<String>,
@@ -83,13 +82,10 @@ impl Deliveries {
             .get_consumer_from_stream(consumer, stream)
             .await
             .map_err(Error::unavailable)?;
-        let inbox = connection.client.new_inbox();
-        let answers = connection.client.subscribe(inbox.clone()).await;
         Ok(Self {
             connection: connection.clone(),
             path: format!("{stream}.{consumer}"),
-            inbox,
-            answers: answers.map_err(Error::unavailable)?,
+            inbox: Inbox::open(connection).await?,
             expiry: expiry(found.cached_info().config.priority_timeout),
             pin: None,
             asked: 0,
@@ -106,7 +102,7 @@ impl Deliveries {
         loop {
             self.ask().await;
             let look = self.absent_until.unwrap_or(Instant::now() + LOOK_EVERY);
-            let Ok(first) = tokio::time::timeout_at(look, self.answers.next()).await else {
+            let Ok(first) = tokio::time::timeout_at(look, self.inbox.next()).await else {
                 continue;
             };
             let mut deliveries = Vec::new();
@@ -128,7 +124,7 @@ impl Deliveries {
 
     fn take_arrived(&mut self, deliveries: &mut Vec<Delivery>, most: usize) {
         while deliveries.len() < most
-            && let Some(Some(message)) = self.answers.next().now_or_never()
+            && let Some(message) = self.inbox.arrived()
         {
             deliveries.extend(self.take(message));
         }
@@ -162,7 +158,7 @@ impl Deliveries {
             pull["id"] = pin.as_str().into();
         }
         let subject = format!("{}.CONSUMER.MSG.NEXT.{}", self.connection.api, self.path);
-        let (inbox, client) = (self.inbox.clone(), &self.connection.client);
+        let (inbox, client) = (self.inbox.subject(), &self.connection.client);
         let body = pull.to_string().into();
         match client.publish_with_reply(subject, inbox, body).await {
             Ok(()) => {
@@ -227,12 +223,8 @@ impl Deliveries {
     }
 
     async fn hand_all_back(&mut self, mut not_begun: Vec<Delivery>) {
-        // The broker has ended the subscription once it has answered. Nothing is delivered after
-        // that, so nothing that is handed back comes here again.
-        if let Err(error) = self.answers.drain().await {
-            tracing::debug!(%error, "a subscription could not be ended");
-        }
-        while let Some(message) = self.answers.next().await {
+        // Nothing is delivered after the end, so nothing that is handed back comes here again.
+        for message in self.inbox.end(self.asked).await {
             not_begun.extend(self.take(message));
         }
         for delivery in &not_begun {

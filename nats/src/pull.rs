@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::BatchConfig;
-use async_nats::{Message, StatusCode, Subject, Subscriber};
-use futures::StreamExt;
+use async_nats::{Message, StatusCode};
 use tokio::time::Instant;
 
 use crate::declare::declare_consumer;
+use crate::inbox::Inbox;
 use crate::topology::{TASKS, task_consumer, task_consumer_name};
 use crate::{Connection, Delivery, Error, TaskMessage, Unreadable};
 
@@ -26,11 +26,6 @@ const ABSENT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a consumer may be missing before the worker creates it again. A queue that was lost
 /// comes back with its consumers before that.
 const ABSENT_MAX: Duration = Duration::from_secs(2);
-/// How long the end of a subscription may take.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many heartbeats and ends of pulls may be on their way to a worker, beside tasks.
-const DRAIN_SPARE: usize = 16;
-
 /// The limits of a worker's pulls.
 #[derive(Clone, Copy, Debug)]
 pub struct PullOptions {
@@ -49,12 +44,7 @@ pub struct Pull {
     consumer: PullConsumer,
     task_type: String,
     lease: Duration,
-    inbox: Subject,
-    answers: Subscriber,
-    /// How many messages came to the inbox.
-    received: usize,
-    /// The client's count of connects at the subscription to the inbox.
-    subscribed: u64,
+    inbox: Inbox,
     concurrency: usize,
     /// Tasks handed out and not yet released.
     held: usize,
@@ -89,21 +79,12 @@ impl Pull {
             .get_consumer_from_stream(task_consumer_name(task_type), TASKS)
             .await
             .map_err(Error::unavailable)?;
-        let inbox: Subject = connection.client.new_inbox().into();
-        let answers = connection
-            .client
-            .subscribe(inbox.clone())
-            .await
-            .map_err(Error::unavailable)?;
         Ok(Self {
-            subscribed: connection.connects(),
             connection: connection.clone(),
             consumer,
             task_type: task_type.to_owned(),
             lease: options.lease,
-            inbox,
-            answers,
-            received: 0,
+            inbox: Inbox::open(connection).await?,
             concurrency: options.concurrency.max(1),
             held: 0,
             asked: 0,
@@ -153,7 +134,7 @@ impl Pull {
             ..BatchConfig::default()
         };
         self.consumer
-            .request_batch(batch, self.inbox.clone())
+            .request_batch(batch, self.inbox.subject())
             .await
             .map_err(Error::unavailable)?;
         if self.asked == 0 {
@@ -167,7 +148,7 @@ impl Pull {
     /// connection is closed. The future is safe to drop.
     pub async fn next(&mut self) -> Option<Pulled> {
         loop {
-            let waiting = tokio::time::timeout_at(self.look_at, self.answers.next());
+            let waiting = tokio::time::timeout_at(self.look_at, self.inbox.next());
             let Ok(answer) = waiting.await else {
                 self.look_at = Instant::now() + SILENT_AFTER;
                 if self.heard.elapsed() > ENDED_AFTER {
@@ -194,49 +175,16 @@ impl Pull {
             self.late = Some((self.heard, now + PULL_HEARTBEAT));
         }
         self.late = self.late.filter(|(_, until)| now < *until);
-        self.received += 1;
         self.heard = now;
         self.look_at = now + SILENT_AFTER;
     }
 
     /// Ends the pull: the broker gives this worker no task any more. Returns the tasks that were
     /// given to it and not handed out yet.
-    ///
-    /// The client forgets a subscription as soon as it asks the broker to end it, and with it the
-    /// tasks that are on their way. The subscription is therefore ended after a number of messages
-    /// that is larger than what may be on its way, and this worker sends the rest of that number to
-    /// itself. Whatever the broker sent before is then received.
     pub async fn end(&mut self) -> Vec<Pulled> {
-        let mut given = Vec::new();
-        let limit = self.asked + DRAIN_SPARE;
-        let replaced = self.subscribed != self.connection.connects();
-        if !replaced && self.connection.is_connected() && self.end_after(limit).await.is_ok() {
-            let draining = async {
-                while let Some(message) = self.answers.next().await {
-                    given.extend(self.take(message));
-                }
-            };
-            let drained = tokio::time::timeout(DRAIN_TIMEOUT, draining).await;
-            tracing::debug!(?drained, "the pull has ended");
-        }
-        // What has arrived by now can still be given back.
-        let _ = self.answers.unsubscribe().await;
-        while let Some(message) = self.answers.next().await {
-            given.extend(self.take(message));
-        }
-        given
-    }
-
-    async fn end_after(&mut self, messages: usize) -> Result<(), Error> {
-        let last = (self.received + messages) as u64;
-        let ending = self.answers.unsubscribe_after(last).await;
-        ending.map_err(Error::unavailable)?;
-        let client = &self.connection.client;
-        for _ in 0..messages {
-            let sent = client.publish(self.inbox.clone(), bytes::Bytes::new());
-            sent.await.map_err(Error::unavailable)?;
-        }
-        Ok(())
+        let rest = self.inbox.end(self.asked).await;
+        let tasks = rest.into_iter().filter_map(|message| self.take(message));
+        tasks.collect()
     }
 
     /// Creates a consumer that was deleted, for instance by hand. A queue that is missing too is
@@ -269,8 +217,6 @@ impl Pull {
 
     fn take(&mut self, message: Message) -> Option<Pulled> {
         match message.status {
-            // A message of its own, to end the subscription.
-            None if message.reply.is_none() => None,
             None | Some(StatusCode::OK) => {
                 self.asked = self.asked.saturating_sub(1);
                 self.held += 1;

@@ -46,6 +46,7 @@ mod sharing;
 mod stuck;
 mod sync;
 mod time_out;
+mod tls;
 mod trace;
 mod unconfirmed;
 mod waiting;

@@ -157,6 +157,11 @@ impl Settings {
             return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
         }
         self.callers.check().map_err(|wrong| self.wrong(wrong))?;
+        if !self.api.http_client_ca.is_empty() && !self.callers.has_keys() {
+            let reason = "a certificate says who calls, and AUTH_KEYS_FILE says what the caller \
+                          may do: set it (docs/security.md)";
+            return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
+        }
         if self.api.payload_max_bytes > nats::STORED_MAX_BYTES {
             return Err(self.wrong(Wrong::new("PAYLOAD_MAX_BYTES", too_many_bytes())));
         }

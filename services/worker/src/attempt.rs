@@ -81,7 +81,9 @@ async fn attempt_it(context: &WorkerContext, given: &Given<'_>) -> (Answer, u32)
     } else {
         0
     };
-    let done = until_hard_end(context, attempt(context, given, lost)).await;
+    // The future is large; pin it so that only a pointer moves.
+    let attempting = pin!(attempt(context, given, lost));
+    let done = until_hard_end(context, attempting).await;
     (or_again(task, done), lost)
 }
 

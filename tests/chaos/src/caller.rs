@@ -89,7 +89,7 @@ impl Caller {
             .http
             .post(url)
             .header("content-type", "application/xml")
-            .header("x-chaos", &self.order.name)
+            .header("x-label-chaos", &self.order.name)
             .body(self.order.document());
         if self.order.keyed {
             call = call.header("idempotency-key", &self.order.name);

@@ -10,14 +10,14 @@ use tower::ServiceBuilder;
 
 use super::Auth;
 use crate::http::headers::safe;
-use crate::http::problem::in_one_form;
+use crate::http::problem::in_one_form_or_its_own;
 
 /// Guards the routes of a listener other than the API's: calls that name another server are
 /// refused, and the gates of its routes know how callers are told apart.
 pub fn guarded(router: Router, auth: Arc<Auth>) -> Router {
     let layers = ServiceBuilder::new()
         .map_response(safe)
-        .layer(from_fn(in_one_form))
+        .layer(from_fn(in_one_form_or_its_own))
         .layer(from_fn_with_state(auth, named));
     router.layer(layers)
 }

@@ -195,10 +195,25 @@ pub fn overloaded(message: &str) -> Problem {
 /// Gives every error answer the same form, whatever produced it, in the media type that the caller
 /// reads.
 pub async fn in_one_form(request: Request, next: Next) -> Response {
+    formed(request, next, |_| false).await
+}
+
+/// As [`in_one_form`], for a listener whose routes may have error answers of their own form, such as
+/// the state of a role that is not ready.
+pub async fn in_one_form_or_its_own(request: Request, next: Next) -> Response {
+    let has_form = |response: &Response| {
+        response.headers().contains_key(header::CONTENT_TYPE)
+            && response.extensions().get::<Problem>().is_none()
+    };
+    formed(request, next, has_form).await
+}
+
+async fn formed(request: Request, next: Next, has_form: impl Fn(&Response) -> bool) -> Response {
     let as_xml = media::prefers_xml(request.headers());
     let response = next.run(request).await;
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || has_form(&response) {
         return response;
     }
     written(response, as_xml)

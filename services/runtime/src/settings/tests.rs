@@ -181,6 +181,8 @@ fn there_are_at_most_forty_settings_beside_those_of_connections_and_no_limit_is_
 fn settings_about_callers_that_contradict_or_lack_each_other_are_refused() {
     let issuer = ("AUTH_ISSUER", "https://issuer.example");
     let audience = ("AUTH_AUDIENCE", "fanfold");
+    let (certificate, key) = (("HTTP_TLS_CERT", "c"), ("HTTP_TLS_KEY", "k"));
+    let client_ca = ("HTTP_CLIENT_CA", "a");
     for (set, why) in [
         (
             &[("AUTH", "no")][..],
@@ -197,6 +199,18 @@ fn settings_about_callers_that_contradict_or_lack_each_other_are_refused() {
         ),
         (&[("AUTH_ISSUER", "issuer"), audience], "https://"),
         (&[("ALLOWED_HOSTS", "*.example")], "ALLOWED_HOSTS="),
+        (
+            &[certificate],
+            "set HTTP_TLS_CERT and HTTP_TLS_KEY together",
+        ),
+        (
+            &[client_ca, ("AUTH_KEYS_FILE", "k")],
+            "it needs HTTP_TLS_CERT",
+        ),
+        (
+            &[certificate, key, client_ca, issuer, audience],
+            "AUTH_KEYS_FILE says",
+        ),
     ] {
         let error = load("", set, &[]).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

@@ -14,7 +14,7 @@ pub fn by_name(log: &Log) -> HashMap<String, Vec<String>> {
     let mut names: HashMap<String, Vec<String>> = HashMap::new();
     for (id, events) in &log.requests {
         let received = events.iter().find(|event| event.kind == "received");
-        let name = received.and_then(|event| event.data["metadata"]["x-chaos"].as_str());
+        let name = received.and_then(|event| event.data["metadata"]["x-label-chaos"].as_str());
         if let Some(name) = name {
             names.entry(name.to_owned()).or_default().push(id.clone());
         }

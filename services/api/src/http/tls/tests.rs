@@ -33,6 +33,7 @@ impl Listening {
             ("HTTP_TLS_CERT", shown(&certificates.server.0)),
             ("HTTP_TLS_KEY", shown(&certificates.server.1)),
             ("HTTP_CLIENT_CA", shown(&certificates.ca)),
+            ("AUTH_KEYS_FILE", "keys".to_owned()),
             ("DRAIN_DELAY_MS", "0".to_owned()),
         ];
         set.extend(

@@ -36,7 +36,8 @@ run: tools
 	@cargo build --release --locked --package fanfold
 	@exec target/release/fanfold up
 
-test: tools
+test:
+	@scripts/tools.sh tests
 	@scripts/recipes.sh || echo 'test: no Python or Node packages to be had; the recipes of examples/ are skipped'
 	@echo 'test: building (the first time takes some minutes)'
 	@if cargo nextest --version >/dev/null 2>&1; \

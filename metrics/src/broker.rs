@@ -172,7 +172,7 @@ impl Broker {
                 "How long the broker took to store messages that were published together",
             ),
             &["to"],
-            &[0.001, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0],
+            &[0.001, 0.01, 0.1, 1.0],
         );
         let kinds = registry.counters(
             "fanfold_published_messages_total",

@@ -83,12 +83,22 @@ mod tests {
     fn every_name_follows_the_conventions() {
         let all = catalogue();
         let units = ["_seconds", "_bytes", "_ratio"];
-        let ours = ["fanfold_", "http_server_", "db_client_", "process_", "tokio_", "jemalloc_"];
+        let ours = [
+            "fanfold_",
+            "http_server_",
+            "db_client_",
+            "process_",
+            "tokio_",
+            "jemalloc_",
+        ];
         for entry in &all {
             let name = entry.name;
             assert!(ours.iter().any(|prefix| name.starts_with(prefix)), "{name}");
             assert_eq!(entry.kind == "counter", name.ends_with("_total"), "{name}");
-            assert!(!entry.help.ends_with('.'), "{name}: the encoder adds the stop");
+            assert!(
+                !entry.help.ends_with('.'),
+                "{name}: the encoder adds the stop"
+            );
             assert!(entry.labels.len() <= 3, "{name}");
             for wrong in ["_ms", "_millis", "_percent", "_kb", "_mb"] {
                 assert!(!name.contains(wrong), "{name}");

@@ -46,6 +46,12 @@ impl Level for Gauge {
     }
 }
 
+/// The time that is this many milliseconds after 1970 began.
+#[must_use]
+pub fn since_1970(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
 /// Copies a counter that something else keeps.
 pub(crate) fn mirror(counter: &Mirror, value: f64) {
     counter.inner().store(value.to_bits(), Ordering::Relaxed);

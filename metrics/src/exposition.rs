@@ -106,7 +106,12 @@ mod tests {
                             text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
                             text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         assert_eq!(Format::of(prometheus_3), Format::OpenMetrics);
-        for plain in ["", "*/*", "text/plain", "text/plain, application/openmetrics-text;q=0.5"] {
+        for plain in [
+            "",
+            "*/*",
+            "text/plain",
+            "text/plain, application/openmetrics-text;q=0.5",
+        ] {
             assert_eq!(Format::of(plain), Format::Text, "{plain}");
         }
     }
@@ -128,9 +133,13 @@ mod tests {
     fn a_traced_value_is_an_exemplar_in_openmetrics() {
         let metrics = Metrics::of(&[Part::Orchestrator]);
         let ended = metrics.orchestrator.requests.ended("succeeded");
-        ended.took(std::time::Duration::from_millis(40), Some("4bf92f3577b34da6"));
+        ended.took(
+            std::time::Duration::from_millis(40),
+            Some("4bf92f3577b34da6"),
+        );
         let told = metrics.exposition.text(Format::OpenMetrics);
-        let exemplar = "_bucket{le=\"0.05\",status=\"succeeded\"} 1 # {trace_id=\"4bf92f3577b34da6\"} 0.04";
+        let exemplar =
+            "_bucket{le=\"0.05\",status=\"succeeded\"} 1 # {trace_id=\"4bf92f3577b34da6\"} 0.04";
         assert!(told.contains(exemplar), "{told}");
         assert!(told.ends_with("# EOF\n"));
     }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use prometheus_client::encoding::{
-    EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder,
-};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
 use crate::Counter;
@@ -147,7 +145,9 @@ mod tests {
         let faults = Family::new(&["task_type", "code"], overflow.clone(), Counter::default);
         for task_type in ["bond", "option"] {
             for code in 0..60 {
-                faults.with_open(&[task_type], &format!("exit-{code}")).inc();
+                faults
+                    .with_open(&[task_type], &format!("exit-{code}"))
+                    .inc();
             }
             faults.with_open(&[task_type], "exit-7").inc();
             assert_eq!(faults.with(&[task_type, "exit-7"]).get(), 2);

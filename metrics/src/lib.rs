@@ -27,7 +27,7 @@ mod views;
 
 pub use broker::{Broker, Commits, Dependency, Flights, Outcome as CommitOutcome};
 pub use catalogue::{Entry, Part, catalogue};
-pub use counted::{Counter, Gauge, Level, Mirror};
+pub use counted::{Counter, Gauge, Level, Mirror, since_1970};
 pub use delivery::Webhooks;
 pub use exposition::{Exposition, Format};
 pub use family::{Family, OTHER};
@@ -35,7 +35,7 @@ pub use histogram::{Histogram, Traced};
 pub use http::{Http, Submissions};
 pub use log_events::LogEvents;
 pub use process::{Allocator, Process};
-pub use pulse::{Pulse, Pulses, SILENT_MAX, Silent};
+pub use pulse::{Pulse, Pulses, Silent};
 pub use registry::Registry;
 pub use requests::{Fetches, Orchestrator, Reports, Requests, Timers};
 pub use shards::{Consumer, Open, Shards, Store};

@@ -146,11 +146,6 @@ fn of_runtimes(registry: &mut Registry) -> Arc<Mutex<Vec<(String, Handle)>>> {
         &["role"],
         "Tasks of a role's runtime that have not ended",
     );
-    let queued: Family<Gauge> = registry.gauges(
-        "tokio_global_queue_tasks",
-        &["role"],
-        "Tasks of a role's runtime that wait for a thread in its global queue",
-    );
     let busy: Family<Mirror> = registry.mirrors(
         "tokio_busy_seconds_total",
         &["role"],
@@ -162,7 +157,6 @@ fn of_runtimes(registry: &mut Registry) -> Arc<Mutex<Vec<(String, Handle)>>> {
         for (role, runtime) in runtimes.iter() {
             let metrics = runtime.metrics();
             alive.with(&[role]).count(metrics.num_alive_tasks() as u64);
-            queued.with(&[role]).count(metrics.global_queue_depth() as u64);
             let of = |worker| metrics.worker_total_busy_duration(worker).as_secs_f64();
             let total: f64 = (0..metrics.num_workers()).map(of).sum();
             mirror(&busy.with(&[role]), total);
@@ -206,7 +200,9 @@ fn number(fields: &str, at: usize) -> Option<u64> {
 
 fn open_files_max() -> Option<u64> {
     let limits = read("/proc/self/limits");
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))?;
     number(line, 3)
 }
 

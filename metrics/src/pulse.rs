@@ -9,14 +9,12 @@ use crate::counted::{Gauge, Level as _};
 use crate::family::Family;
 use crate::registry::Registry;
 
-/// How long a loop may not turn before its process counts as hung. A loop turns at least every few
-/// seconds, and waits for a broker that is away for some of its time limits at most.
-pub const SILENT_MAX: Duration = Duration::from_mins(1);
-
 /// The loops of a process.
 #[derive(Clone, Debug)]
 pub struct Pulses {
     all: Arc<Mutex<Vec<Turning>>>,
+    /// How long a loop may not turn, in milliseconds.
+    limit: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,16 +52,18 @@ impl Pulses {
         let registry = registry.part(Part::Process);
         let pulses = Self {
             all: Arc::default(),
+            limit: Arc::new(AtomicU64::new(u64::MAX)),
         };
         let told: Family<Gauge> = registry.gauges(
             "fanfold_role_last_turn_timestamp_seconds",
             &["role", "loop"],
-            "When a loop of a role last turned. `/healthz` answers 503 where one has not for a minute",
+            "When a loop of a role last turned. `/healthz` answers 503 where one has not for LOOP_SILENT_MAX_MS",
         );
         let known = pulses.clone();
         registry.before_each(move || {
             let all = known.all();
-            let known = |role: &str, name: &str| all.iter().any(|t| t.role == role && t.name == name);
+            let known =
+                |role: &str, name: &str| all.iter().any(|t| t.role == role && t.name == name);
             told.retain(|key| matches!(key, [role, name] if known(role, name)));
             for turning in &all {
                 let millis = turning.turned.load(Ordering::Relaxed);
@@ -75,7 +75,10 @@ impl Pulses {
     }
 
     fn all(&self) -> Vec<Turning> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// A loop that begins to turn.
@@ -95,9 +98,16 @@ impl Pulses {
         }
     }
 
-    /// The loops that have not turned for longer than this.
+    /// Sets how long a loop may not turn before its process counts as hung.
+    pub fn set_limit(&self, limit: Duration) {
+        let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.limit.store(millis, Ordering::Relaxed);
+    }
+
+    /// The loops that have not turned for longer than the limit.
     #[must_use]
-    pub fn silent_for(&self, limit: Duration) -> Vec<Silent> {
+    pub fn silent(&self) -> Vec<Silent> {
+        let limit = Duration::from_millis(self.limit.load(Ordering::Relaxed));
         let now = now();
         let silent = |turning: Turning| {
             let millis = now.saturating_sub(turning.turned.load(Ordering::Relaxed));
@@ -121,7 +131,11 @@ impl Pulse {
 
 impl Drop for Pulse {
     fn drop(&mut self) {
-        let mut all = self.pulses.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .pulses
+            .all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         all.retain(|turning| !Arc::ptr_eq(&turning.turned, &self.turned));
     }
 }
@@ -133,15 +147,19 @@ mod tests {
     #[test]
     fn a_loop_is_silent_once_it_has_not_turned_for_the_limit_and_no_longer_once_it_has_ended() {
         let pulses = Pulses::new(&mut Registry::default());
+        pulses.set_limit(Duration::from_secs(5));
         let pulse = pulses.begin("orchestrator", "outbox-0");
-        assert_eq!(pulses.silent_for(Duration::from_secs(5)), []);
+        assert_eq!(pulses.silent(), []);
         pulse.turned.store(now() - 7_000, Ordering::Relaxed);
-        let silent = pulses.silent_for(Duration::from_secs(5));
-        assert_eq!((silent[0].role.as_str(), silent[0].name.as_str()), ("orchestrator", "outbox-0"));
+        let silent = pulses.silent();
+        assert_eq!(
+            (silent[0].role.as_str(), silent[0].name.as_str()),
+            ("orchestrator", "outbox-0")
+        );
         pulse.turns();
-        assert_eq!(pulses.silent_for(Duration::from_secs(5)), []);
+        assert_eq!(pulses.silent(), []);
         pulse.turned.store(0, Ordering::Relaxed);
         drop(pulse);
-        assert_eq!(pulses.silent_for(Duration::from_secs(5)), []);
+        assert_eq!(pulses.silent(), []);
     }
 }

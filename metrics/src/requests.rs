@@ -93,7 +93,11 @@ pub struct Fetches {
 impl Fetches {
     /// Notes a fetch from a place of a scheme: how long it took, and what it brought.
     pub fn ended(&self, scheme: &str, took: Duration, brought: Option<usize>) {
-        let outcome = if brought.is_some() { "fetched" } else { "failed" };
+        let outcome = if brought.is_some() {
+            "fetched"
+        } else {
+            "failed"
+        };
         self.outcomes.with(&[scheme, outcome]).inc();
         self.durations.with(&[scheme]).took(took);
         self.bytes.inc_by(brought.unwrap_or(0) as u64);
@@ -180,7 +184,7 @@ impl Orchestrator {
             round: registry.histogram(
                 "fanfold_reconciler_round_duration_seconds",
                 "How long the reconciler took to look at the open requests of a shard",
-                SHORT,
+                &[0.01, 0.1, 1.0, 10.0],
             ),
             effects_again: registry.counter(
                 "fanfold_effects_again_total",

@@ -86,7 +86,7 @@ impl Shards {
             pinned: registry.gauges(
                 "fanfold_pinned",
                 &["role", "shard"],
-                "Whether this instance holds the shard: 1, or 0. Over all instances the sum of a shard is 1",
+                "Whether this instance holds the shard: 1, or 0. Where the broker has given the shard to nobody yet, because no commit came since it was given up, every instance tells 1",
             ),
             open: registry.gauges(
                 "fanfold_requests_open",
@@ -222,13 +222,11 @@ impl Shards {
             }
             told_or_absent(&self.first, &key, store.first);
         }
-        match stores {
-            [] => self.sampled.set(0.0),
-            _ => {
-                self.sampled.at(SystemTime::now());
-                0.0
-            }
-        };
+        if stores.is_empty() {
+            self.sampled.set(0.0);
+        } else {
+            self.sampled.at(SystemTime::now());
+        }
     }
 }
 

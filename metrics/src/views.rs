@@ -35,12 +35,10 @@ impl Views {
                     "How long Redis took to answer a command, or a pipeline of them",
                 ),
                 &["db_system_name", "db_operation_name"],
-                &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0],
+                &[0.001, 0.005, 0.01, 0.05, 0.25, 1.0],
             ),
-            failures: registry.counter(
-                "fanfold_redis_failures_total",
-                "Calls to Redis that failed",
-            ),
+            failures: registry
+                .counter("fanfold_redis_failures_total", "Calls to Redis that failed"),
             resolved: Arc::default(),
             dependency: None,
         }
@@ -116,7 +114,9 @@ impl Verifier {
     /// Notes that a request of a shard was compared with the log.
     pub fn compared(&self, shard: u8) {
         self.requests.inc();
-        self.verified.with(&[&shard.to_string()]).at(SystemTime::now());
+        self.verified
+            .with(&[&shard.to_string()])
+            .at(SystemTime::now());
     }
 }
 

@@ -43,6 +43,7 @@ mod queue_content;
 mod queues;
 mod read;
 mod reports;
+mod sample;
 mod scan;
 mod size;
 mod state_cache;
@@ -75,7 +76,7 @@ pub use inspect::{Extent, Position, Queued, TASKS_LOOKED_AT};
 pub use log::Log;
 pub use log_reader::LogReader;
 pub use operations::{ByWhom, Operation};
-pub use outline::{Does, Outline};
+pub use outline::{Does, End, OfGroup, Outline};
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
@@ -89,6 +90,7 @@ pub use queue_content::QueueContent;
 pub use queues::{Queues, QueuesState};
 pub use read::CommitPage;
 pub use reports::{EncodedReport, Reports, StoredReport};
+pub use sample::{Sampled, Shared};
 pub use scan::{Scan, Start, UnreadableCommit};
 pub use size::MESSAGE_MAX_BYTES;
 pub use state_cache::Loaded;

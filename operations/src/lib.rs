@@ -29,7 +29,7 @@ pub use fork::{ForkError, ForkPlan};
 pub use operator::{NotAllowed, operator, permit};
 pub use readiness::Readiness;
 pub use seen::Seen;
-pub use stuck::{STUCK_AFTER, StuckWatch};
+pub use stuck::StuckWatch;
 pub use submit::{Submission, SubmitError, Submitted};
 pub use why::{REASON_MAX_CHARS, Why, WhyError};
 

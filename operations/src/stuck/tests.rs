@@ -57,68 +57,6 @@ fn started_long_ago() -> Event {
 }
 
 #[tokio::test]
-async fn a_scan_reads_no_more_than_its_limit_and_the_next_one_continues() {
-    let world = World::start().await;
-    let connection = connect(&world).await;
-    let log = Log::new(connection.clone(), 1);
-    // As many commits as two queries read, and one more.
-    let commits = 2 * SCAN_CHUNK + 1;
-    for _ in 0..commits {
-        log.append(new_id(), Sequence::NONE, &[received()])
-            .await
-            .unwrap();
-    }
-    let watch = StuckWatch::of_open(connection, 1, AN_HOUR);
-    let limit = Limit {
-        time: AN_HOUR,
-        commits: SCAN_CHUNK,
-    };
-    for (open, complete) in [
-        (SCAN_CHUNK, false),
-        (2 * SCAN_CHUNK, false),
-        (commits, true),
-    ] {
-        let look = watch.look(STUCK_AFTER, Some(limit)).await.unwrap();
-        assert_eq!((look.open, look.incomplete == 0), (open, complete));
-    }
-    let look = watch.look(STUCK_AFTER, Some(limit)).await.unwrap();
-    assert_eq!(look.incomplete, 0, "there is no more");
-    assert_eq!(StuckWatch::stuck(&watch, AN_HOUR).await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn requests_read_in_part_are_not_counted_and_the_metrics_say_so() {
-    let world = World::start().await;
-    let connection = connect(&world).await;
-    let log = Log::new(connection.clone(), 1);
-    let id = new_id();
-    let last = log
-        .append(id, Sequence::NONE, &[received(), started_long_ago()])
-        .await;
-    log.append(id, last.unwrap(), &[failed()]).await.unwrap();
-    let watch = StuckWatch::of_open(connection, 1, AN_HOUR);
-    let told = watch.metrics(0, None).await.unwrap();
-    assert!(told.contains("\nfanfold_requests_open 0\n"), "{told}");
-    assert!(
-        told.contains("\nfanfold_requests_look_complete 1\n"),
-        "{told}"
-    );
-    assert!(!told.contains("projection_oldest"), "unknown: {told}");
-    watch.shards[0].lock().await.looked = Instant::now().checked_add(AN_HOUR);
-    watch.shards[0].lock().await.complete = false;
-    let told = watch.metrics(3, Some(AN_HOUR)).await.unwrap();
-    assert!(!told.contains("fanfold_requests_open"), "{told}");
-    assert!(!told.contains("fanfold_requests_stuck"), "{told}");
-    assert!(
-        told.contains("\nfanfold_requests_look_complete 0\n"),
-        "{told}"
-    );
-    assert!(told.contains("\nfanfold_views_stopped 3\n"), "{told}");
-    let oldest = "\nfanfold_projection_oldest_commit_seconds 3600\n";
-    assert!(told.contains(oldest), "{told}");
-}
-
-#[tokio::test]
 async fn the_oldest_commit_that_is_not_projected_is_the_first_that_is_not_acked() {
     let mut world = World::own().await;
     let connection = connect(&world).await;

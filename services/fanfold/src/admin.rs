@@ -8,15 +8,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use api::auth::{Auth, Details, gated, guarded};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::access::Action;
+use metrics::{Format, Metrics};
 use nats::Connection;
-use operations::{Readiness, StuckWatch, readiness};
+use operations::Readiness;
 use projections::Store;
-use runtime::{ApiConfig, ProcessConfig, Settings, Shutdown};
+use runtime::{ApiConfig, ProcessConfig, Shutdown};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -27,42 +28,16 @@ const USUAL_PORT: u16 = 8081;
 
 /// The dependencies and state that the admin listener reports on.
 pub struct Admin {
-    role: Role,
-    connection: Connection,
+    pub role: Role,
+    pub connection: Connection,
     /// The views, for a role that reads or writes them.
-    store: Option<Store>,
-    watch: StuckWatch,
-    shards: u8,
+    pub store: Option<Store>,
+    pub shards: u8,
     /// The TLS and the limits of the API, which hold for this listener too.
-    config: ApiConfig,
-    auth: Arc<Auth>,
-    shutdown: Shutdown,
-}
-
-impl Admin {
-    pub fn new(
-        role: Role,
-        connection: Connection,
-        store: Option<Store>,
-        settings: &Settings,
-        auth: Arc<Auth>,
-        shutdown: &Shutdown,
-    ) -> Self {
-        Self {
-            role,
-            watch: StuckWatch::of_open(
-                connection.clone(),
-                settings.deployment.shards,
-                settings.deployment.request_timeout,
-            ),
-            shards: settings.deployment.shards,
-            connection,
-            store,
-            config: settings.api.clone(),
-            auth,
-            shutdown: shutdown.clone(),
-        }
-    }
+    pub config: ApiConfig,
+    pub auth: Arc<Auth>,
+    pub metrics: Metrics,
+    pub shutdown: Shutdown,
 }
 
 /// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` takes the default port,
@@ -93,7 +68,7 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
     let (shutdown, config) = (admin.shutdown.clone(), admin.config.clone());
     let auth = admin.auth.clone();
     let router = Router::new()
-        .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", gated(Action::Administer, get(metrics)))
         .with_state(Arc::new(admin));
@@ -103,21 +78,35 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
         .context("the admin listener failed")
 }
 
-/// Reports whether this role is ready: its dependencies answer, and it has no stopped view. Without
-/// Redis it is degraded, and ready: the feed and the log go on.
+/// Reports whether the loops of this process turn. One that does not will not turn again, so
+/// whoever supervises the process should start it anew.
+async fn alive(State(admin): State<Arc<Admin>>) -> Response {
+    let silent = admin.metrics.pulses.silent();
+    if silent.is_empty() {
+        return Json(json!({ "status": "alive" })).into_response();
+    }
+    let silent: Vec<_> = silent
+        .iter()
+        .map(|silent| json!({ "role": silent.role, "loop": silent.name, "seconds": silent.time.as_secs() }))
+        .collect();
+    let body = json!({ "status": "hung", "silent": silent });
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+}
+
+/// Reports whether this process can work at all: it does not stop, and the broker answers. What
+/// is wrong besides makes it `degraded`, and ready: others would do no better.
 async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Response {
     let store = admin.store.as_ref();
     let found = Readiness::look(&admin.connection, store, admin.shards).await;
+    let degraded = found.degraded();
     let status = if admin.shutdown.is_soft() {
         "stopping"
     } else if !found.has_dependencies() {
         "unavailable"
-    } else if !found.stopped_views.is_empty() {
-        "views-stopped"
-    } else if found.is_degraded() {
-        "degraded"
-    } else {
+    } else if degraded.is_empty() {
         "ready"
+    } else {
+        "degraded"
     };
     let code = if matches!(status, "ready" | "degraded") {
         StatusCode::OK
@@ -129,6 +118,7 @@ async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Re
     }
     let body = json!({
         "status": status,
+        "degraded": degraded,
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
         "stoppedViews": found.stopped_views,
@@ -138,12 +128,11 @@ async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Re
     (code, Json(body)).into_response()
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    let stopped = readiness::stopped_views(admin.store.as_ref()).await.len();
-    let unprojected =
-        readiness::oldest_unprojected(&admin.connection, admin.store.as_ref(), admin.shards).await;
-    match admin.watch.metrics(stopped, unprojected).await {
-        Ok(text) => text.into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
-    }
+/// Tells the metrics. It asks nobody, so it answers even where the broker and Redis are away.
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    let format = Format::of(accept.unwrap_or_default());
+    let text = admin.metrics.exposition.text(format);
+    ([(header::CONTENT_TYPE, format.media_type())], text).into_response()
 }

@@ -15,6 +15,7 @@ use crate::document::DocumentCommand;
 use crate::help;
 use crate::keys::KeysCommand;
 use crate::operate::OperateCommand;
+use crate::probe::ProbeCommand;
 
 /// The parsed command line.
 pub struct CommandLine {
@@ -32,6 +33,7 @@ pub enum Command {
     Completions(Shell),
     Keys(KeysCommand),
     Operate(OperateCommand),
+    Probe(ProbeCommand),
     /// Help on the command with this name.
     Help(Vec<String>),
 }
@@ -146,7 +148,7 @@ pub fn definition() -> clap::Command {
         }
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
-    let app = KeysCommand::augment_subcommands(app);
+    let app = ProbeCommand::augment_subcommands(KeysCommand::augment_subcommands(app));
     let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
@@ -188,6 +190,7 @@ pub fn parse() -> anyhow::Result<CommandLine> {
             Command::Completions(shell.unwrap_or(Shell::Bash))
         }
         (None, "deployment") => Command::Deployment(DeploymentCommand::from_arg_matches(&matches)?),
+        (None, "probe") => Command::Probe(ProbeCommand::from_arg_matches(&matches)?),
         (None, "keys") => Command::Keys(KeysCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)

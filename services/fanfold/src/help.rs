@@ -13,7 +13,7 @@ pub const ABOUT: &str = "Fanfold takes XML valuation requests over HTTP, fans ea
 pub const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}{after-help}";
 
 /// The commands in the order in which a newcomer needs them.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 3] = [
     (
         "Run",
         &[
@@ -27,9 +27,16 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Operate",
-        &["requests", "redrive", "cancel", "dead-letters", "replay"],
+        &[
+            "requests",
+            "redrive",
+            "cancel",
+            "dead-letters",
+            "replay",
+            "document",
+            "probe",
+        ],
     ),
-    ("Documents", &["document"]),
     (
         "Configure",
         &["config", "deployment", "keys", "completions", "help"],

@@ -14,8 +14,11 @@ mod documented;
 mod embedded;
 mod exposure;
 mod help;
+mod instruments;
 mod keys;
+mod notify;
 mod operate;
+mod probe;
 mod ready;
 mod rerun;
 mod role_thread;
@@ -86,6 +89,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Keys(command) => return keys::run(&command, &settings),
+        Command::Probe(command) => return probe::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
         Command::Completions(shell) => {
@@ -98,7 +102,9 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Role(role) => role,
     };
-    start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
+    let metrics = instruments::of(role, &settings);
+    start_logs(&settings.process, metrics.log_events.clone())
+        .map_err(|wrong| settings.wrong(wrong))?;
     exposure::check(role, &settings).map_err(|wrong| settings.wrong(wrong))?;
     // The largest result is a fact, and only the deployment knows it. The role checks it again.
     worker::check(&settings.task_types.clone().bounded(nats::STORED_MAX_BYTES))?;
@@ -109,7 +115,7 @@ fn run() -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        up::run(role, settings, shutdown).await
+        up::run(role, settings, metrics, shutdown).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

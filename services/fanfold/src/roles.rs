@@ -1,25 +1,32 @@
 //! The roles of one process.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use api::Auth;
+use metrics::{Metrics, Pulse, Views};
 use nats::{Connection, Log, Queues, Topology};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
 use crate::agreement::agree;
 use crate::command_line::Role;
 use crate::exposure::unsafe_settings;
+use crate::notify::Notify;
 use crate::role_thread::RoleThread;
 
 /// How long roles may take to end by themselves after a hard shutdown, before they are dropped.
 const DROP_AFTER: Duration = Duration::from_secs(2);
+
+/// How often the runtime of a role shows that it turns.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// The streams that these settings describe.
 pub fn topology(settings: &Settings) -> Topology {
@@ -42,10 +49,21 @@ async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> 
     Ok(Connection::open(&settings.connections.nats(&name)?).await?)
 }
 
-async fn views(settings: &Settings) -> anyhow::Result<Store> {
+async fn views(settings: &Settings, counted: Option<Views>) -> anyhow::Result<Store> {
     let connection = projections::Connection::open_or_later(settings.connections.redis()?).await?;
+    let connection = match counted {
+        Some(counted) => connection.counted(counted),
+        None => connection,
+    };
     let keep = settings.deployment.request_ttl;
     Ok(Store::new(connection, keep))
+}
+
+/// What this process has besides its settings.
+pub struct Own {
+    /// The data folder of the broker that this process started, if it started one.
+    pub broker_folder: Option<PathBuf>,
+    pub metrics: Metrics,
 }
 
 /// The running roles, to wait for.
@@ -88,15 +106,19 @@ pub async fn start(
     role: Role,
     settings: &Settings,
     mut connection: Connection,
-    broker_folder: Option<PathBuf>,
+    own: Own,
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
+    let Own {
+        broker_folder,
+        metrics,
+    } = own;
     let mut roles = JoinSet::new();
     let auth = auth(role, settings)?;
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
-    let part = |of: Role| Part::open(of, settings.clone(), shutdown.clone());
+    let part = |of: Role| Part::open(of, settings.clone(), metrics.clone(), shutdown.clone());
     let mut log = None;
     let mut in_process = InProcess {
         documents: Documents::default(),
@@ -105,6 +127,7 @@ pub async fn start(
             .includes(Role::Worker)
             .then(|| worker::name(&settings.worker)),
         broker_folder,
+        metrics: metrics.clone(),
     };
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
@@ -151,13 +174,27 @@ pub async fn start(
     // The admin listener uses the connection of the last role, to check what the role works with.
     if let Some(listener) = listeners.admin {
         let store = if role.includes(Role::Projector) || role.includes(Role::Api) {
-            Some(views(settings).await?)
+            Some(views(settings, None).await?)
         } else {
             None
         };
-        let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+        let admin = Admin {
+            role,
+            connection,
+            store,
+            shards: settings.deployment.shards,
+            config: settings.api.clone(),
+            auth: auth.clone(),
+            metrics: metrics.clone(),
+            shutdown: shutdown.clone(),
+        };
         roles.spawn(admin::serve(listener, admin));
     }
+    let (notify, until) = (Notify::of_environment(), shutdown.clone());
+    roles.spawn(async move {
+        notify.run(metrics.pulses, until).await;
+        Ok(())
+    });
     // An API without a listener has no other work than this.
     let (watching, until) = (auth, shutdown.clone());
     roles.spawn(async move {
@@ -170,16 +207,28 @@ pub async fn start(
 /// The connection, log and settings of a role.
 #[derive(Clone)]
 struct Part {
+    role: Role,
     connection: Connection,
     log: Log,
     settings: Settings,
+    metrics: Metrics,
     shutdown: Shutdown,
 }
 
 impl Part {
-    async fn open(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
+    /// Opens a part on the runtime of its role.
+    async fn open(
+        role: Role,
+        settings: Settings,
+        metrics: Metrics,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Self> {
         let connection = connect(&settings, role).await?;
+        let connection = connection.counted(&metrics.broker, role.name());
+        metrics.process.runs(role.name(), Handle::current());
         Ok(Self {
+            role,
+            metrics,
             log: Log::new(connection.clone(), settings.deployment.shards),
             connection,
             settings,
@@ -196,10 +245,17 @@ impl Part {
         let ran = tokio::select! {
             ran = role => ran,
             never = self.connection.watch() => match never {},
+            never = beat(self.metrics.pulses.begin(self.role.name(), "runtime")) => match never {},
         };
         self.log.landed().await;
         self.connection.flush().await;
         ran
+    }
+
+    /// The instruments of its calls to Redis.
+    fn views(&self) -> Option<Views> {
+        let Metrics { views, broker, .. } = &self.metrics;
+        Some(views.of_role(broker, self.role.name()))
     }
 
     async fn orchestrator(self, in_process: InProcess) -> anyhow::Result<()> {
@@ -216,12 +272,13 @@ impl Part {
     }
 
     async fn projector(self) -> anyhow::Result<()> {
-        let store = views(&self.settings).await?;
+        let store = views(&self.settings, self.views()).await?;
         let ran = projector::run(
             self.connection,
             self.log,
             store,
             &self.settings.deployment,
+            &self.metrics,
             self.shutdown,
         );
         ran.await.context("projector")
@@ -233,6 +290,7 @@ impl Part {
             self.log,
             &self.settings.webhooks,
             &self.settings.deployment,
+            &self.metrics,
             self.shutdown,
         );
         ran.await.context("webhooks")
@@ -244,6 +302,7 @@ impl Part {
             &self.settings.worker,
             &self.settings.deployment,
             &self.settings.task_types,
+            &self.metrics,
             self.shutdown,
         );
         ran.await.context("worker")
@@ -255,7 +314,7 @@ impl Part {
         listener: std::net::TcpListener,
         auth: Arc<Auth>,
     ) -> anyhow::Result<()> {
-        let store = views(&self.settings).await?;
+        let store = views(&self.settings, self.views()).await?;
         let ran = api::run(
             self.connection,
             self.log,
@@ -267,6 +326,14 @@ impl Part {
             self.shutdown,
         );
         ran.await.context("api")
+    }
+}
+
+/// Turns for as long as it is polled, as a sign that the threads of its role do.
+async fn beat(pulse: Pulse) -> Infallible {
+    loop {
+        pulse.turns();
+        tokio::time::sleep(BEAT_EVERY).await;
     }
 }
 

@@ -52,6 +52,7 @@ impl Shard {
         to: Sequence,
         make: Make,
     ) -> Result<Sequence, Error> {
+        self.pulse.turns();
         let from = reading.next;
         let suspect = self.suspects.within(from, to).first().copied();
         let last = if suspect == Some(from) {

@@ -1,11 +1,28 @@
 use std::io::IsTerminal;
 
+use metrics::LogEvents;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::{Form, LogFormat, PrintableLines, ProcessConfig, Wrong};
 
+/// Counts the lines that somebody should read.
+struct Counting(LogEvents);
+
+impl<S: Subscriber> Layer<S> for Counting {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        match *event.metadata().level() {
+            Level::ERROR => self.0.errors.inc(),
+            Level::WARN => self.0.warnings.inc(),
+            _ => 0,
+        };
+    }
+}
+
 /// Starts the structured logs of this process on stderr.
-pub fn start_logs(process: &ProcessConfig) -> Result<(), Wrong> {
+pub fn start_logs(process: &ProcessConfig, counted: LogEvents) -> Result<(), Wrong> {
     let filter = EnvFilter::try_new(&process.log_filter)
         .map_err(|error| Wrong::new("RUST_LOG", error.to_string()))?;
     let is_json = process.log_format == LogFormat::Json;
@@ -22,10 +39,13 @@ pub fn start_logs(process: &ProcessConfig) -> Result<(), Wrong> {
             to: std::io::stderr(),
             form,
         });
+    let counting = Counting(counted);
     if is_json {
-        subscriber.json().flatten_event(true).init();
+        let subscriber = subscriber.json().flatten_event(true).finish();
+        subscriber.with(counting).init();
     } else {
-        subscriber.with_ansi(colours).with_target(false).init();
+        let subscriber = subscriber.with_ansi(colours).with_target(false).finish();
+        subscriber.with(counting).init();
     }
     Ok(())
 }

@@ -8,8 +8,10 @@ mod receivers;
 mod signature;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::request::EventKind;
+use metrics::Metrics;
 use nats::{Connection, DeadLetters, FeedReader, First, Log, Postponed, Quarantine};
 use runtime::{Deployment, Shutdown, WebhooksConfig};
 use secrecy::ExposeSecret as _;
@@ -21,6 +23,9 @@ pub use signature::{InvalidSecret, Secret};
 
 /// The consumer that holds the pending events.
 const DURABLE: &str = "webhooks";
+
+/// How often the loop turns where nothing comes, as a sign that it is alive.
+const TURN_EVERY: Duration = Duration::from_secs(1);
 
 /// Why webhooks cannot be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,7 @@ pub async fn run(
     log: Log,
     config: &WebhooksConfig,
     deployment: &Deployment,
+    metrics: &Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     // If another provider is already installed, it serves just as well.
@@ -69,15 +75,20 @@ pub async fn run(
         allow_private: config.webhook_allow_private,
         attempts: config.webhook_attempts,
         retry_delay: config.webhook_retry_delay,
+        counted: metrics.webhooks.clone(),
     });
     // Webhooks report only how requests end.
     let ends = EventKind::all().filter(|kind| kind.is_terminal());
     let ends: Vec<&str> = ends.map(EventKind::name).collect();
     let mut feed = FeedReader::open(&connection, DURABLE, &ends, ack_wait).await?;
     let mut under_way = JoinSet::new();
+    let pulse = metrics.pulses.begin("webhooks", "deliveries");
+    let mut turn = tokio::time::interval(TURN_EVERY);
     tracing::info!("webhooks are delivered");
     loop {
+        pulse.turns();
         let event = tokio::select! {
+            _ = turn.tick() => continue,
             event = due.next() => event.ok_or(Error::Ended)?,
             event = feed.next() => event.ok_or(Error::Ended)?,
             () = shutdown.softly() => break,

@@ -15,15 +15,21 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// The size of a page in `/proc/self/statm`, in bytes, on the machines that Fanfold runs on.
 const PAGE_BYTES: u64 = 4_096;
 
+/// The runtimes of the roles.
+type Runtimes = Arc<Mutex<Vec<(String, Handle)>>>;
+
 /// The instruments of the process.
 #[derive(Clone, Debug)]
 pub struct Process {
     build: Family<Gauge>,
     settings: Family<Gauge>,
-    runtimes: Arc<Mutex<Vec<(String, Handle)>>>,
+    runtimes: Runtimes,
     /// What the allocator says, as the program sets it.
     pub allocator: Allocator,
 }
+
+/// Asks the allocator for its figures.
+type Look = fn(&Allocator);
 
 /// The instruments of the allocator.
 #[derive(Clone, Debug)]
@@ -34,7 +40,7 @@ pub struct Allocator {
     pub active: Gauge,
     /// Bytes in pages that the kernel has given.
     pub resident: Gauge,
-    look: Arc<Mutex<Option<fn(&Allocator)>>>,
+    look: Arc<Mutex<Option<Look>>>,
 }
 
 impl Allocator {
@@ -139,8 +145,8 @@ fn of_kernel(registry: &mut Registry) {
     });
 }
 
-fn of_runtimes(registry: &mut Registry) -> Arc<Mutex<Vec<(String, Handle)>>> {
-    let runtimes: Arc<Mutex<Vec<(String, Handle)>>> = Arc::default();
+fn of_runtimes(registry: &mut Registry) -> Runtimes {
+    let runtimes = Runtimes::default();
     let alive: Family<Gauge> = registry.gauges(
         "tokio_alive_tasks",
         &["role"],

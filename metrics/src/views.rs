@@ -56,8 +56,8 @@ impl Views {
     /// Notes a call to Redis. `answered` says whether Redis said anything, and `failed` whether the
     /// call failed.
     pub fn called(&self, command: &[u8], took: Duration, (answered, failed): (bool, bool)) {
-        let known = |name: &&str| name.as_bytes().eq_ignore_ascii_case(command);
-        let place = COMMANDS.iter().position(|name| known(&name));
+        let known = |name: &str| name.as_bytes().eq_ignore_ascii_case(command);
+        let place = COMMANDS.iter().position(|name| known(name));
         let place = place.unwrap_or(COMMANDS.len() - 1);
         if let (Some(cell), Some(name)) = (self.resolved.get(place), COMMANDS.get(place)) {
             cell.get_or_init(|| self.durations.with(&["redis", name]))

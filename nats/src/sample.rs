@@ -33,10 +33,10 @@ pub struct Sampled {
 impl Connection {
     /// Reads the figures of a shard's consumers, with one question for each stream, one for all
     /// streams together, and one for each consumer that has messages to come.
-    pub async fn sample(&self, shard: u8, shared: Shared) -> Result<Sampled, Error> {
-        let streams = Self::sampled_streams(shard, shared);
+    pub async fn sample(&self, shard: u8, which: Shared) -> Result<Sampled, Error> {
+        let streams = Self::sampled_streams(shard, which);
         let mut stores = Vec::new();
-        if shared == Shared::Yes {
+        if which == Shared::Yes {
             let all = self.jetstream.streams().try_collect::<Vec<_>>().await;
             let all = all.map_err(Error::unavailable)?;
             stores = all.iter().map(store).collect();
@@ -62,9 +62,9 @@ impl Connection {
 
     /// The streams whose consumers a sample has.
     #[must_use]
-    pub fn sampled_streams(shard: u8, shared: Shared) -> Vec<String> {
+    pub fn sampled_streams(shard: u8, which: Shared) -> Vec<String> {
         let mut streams = vec![Topology::log_stream(shard)];
-        if shared == Shared::Yes {
+        if which == Shared::Yes {
             streams.extend([TASKS, REPORTS, LIFECYCLE].map(str::to_owned));
         }
         streams

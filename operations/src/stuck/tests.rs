@@ -1,15 +1,11 @@
 use std::collections::BTreeMap;
 
-use domain::request::{
-    Event, Failed, Failure, GroupIndex, GroupStarted, Payload, Received, Sequence,
-};
+use domain::request::{Event, Payload, Received, Sequence};
 use harness::World;
 use nats::{Deliveries, Log, LogReader, Options, Topology};
 
 use super::*;
 use crate::readiness::oldest_unprojected;
-
-const AN_HOUR: Duration = Duration::from_hours(1);
 
 async fn connect(world: &World) -> Connection {
     let options = Options::new(world.nats_url(), "tests");
@@ -32,28 +28,6 @@ fn received() -> Event {
         submitter: "tests".into(),
         idempotency_key: None,
     }))
-}
-
-fn failed() -> Event {
-    let failure = Failure {
-        code: "unreadable".into(),
-        message: "it is".into(),
-        group: None,
-        tasks: Vec::new(),
-        task_count: None,
-        truncated: false,
-        redrive_may_help: false,
-    };
-    Event::Failed(Failed { failure })
-}
-
-fn started_long_ago() -> Event {
-    Event::GroupStarted(GroupStarted {
-        group: GroupIndex::FIRST,
-        name: None,
-        tasks: 1,
-        deadline: Timestamp::UNIX_EPOCH,
-    })
 }
 
 #[tokio::test]

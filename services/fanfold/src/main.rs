@@ -115,7 +115,7 @@ fn run() -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        up::run(role, settings, metrics, shutdown).await
+        Box::pin(up::run(role, settings, metrics, shutdown)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

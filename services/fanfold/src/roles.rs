@@ -253,9 +253,9 @@ impl Part {
     }
 
     /// The instruments of its calls to Redis.
-    fn views(&self) -> Option<Views> {
+    fn views(&self) -> Views {
         let Metrics { views, broker, .. } = &self.metrics;
-        Some(views.of_role(broker, self.role.name()))
+        views.of_role(broker, self.role.name())
     }
 
     async fn orchestrator(self, in_process: InProcess) -> anyhow::Result<()> {
@@ -268,11 +268,11 @@ impl Part {
             orchestrator::Config::of(&self.settings),
             self.shutdown,
         );
-        ran.await.context("orchestrator")
+        Box::pin(ran).await.context("orchestrator")
     }
 
     async fn projector(self) -> anyhow::Result<()> {
-        let store = views(&self.settings, self.views()).await?;
+        let store = views(&self.settings, Some(self.views())).await?;
         let ran = projector::run(
             self.connection,
             self.log,
@@ -314,7 +314,7 @@ impl Part {
         listener: std::net::TcpListener,
         auth: Arc<Auth>,
     ) -> anyhow::Result<()> {
-        let store = views(&self.settings, self.views()).await?;
+        let store = views(&self.settings, Some(self.views())).await?;
         let ran = api::run(
             self.connection,
             self.log,

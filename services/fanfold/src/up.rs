@@ -23,7 +23,7 @@ pub async fn run(
     let grace = settings.process.shutdown_grace;
     // From here on only this process handles signals; its servers do not receive them.
     let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
-    let ran = serve(role, settings, metrics, &shutdown).await;
+    let ran = Box::pin(serve(role, settings, metrics, &shutdown)).await;
     shutdown.hard();
     signals.await?;
     ran

@@ -171,8 +171,8 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
             let begun = Instant::now();
             let fetched = context.fetcher.fetch(uri).await;
             let brought = fetched.as_ref().ok().map(Vec::len);
-            let fetches = &context.metrics.orchestrator.fetches;
-            fetches.ended(scheme(uri), begun.elapsed(), brought);
+            let counted = &context.metrics.orchestrator.fetches;
+            counted.ended(scheme(uri), begun.elapsed(), brought);
             fetched
         }
         Err(error) => Err(error),

@@ -1,14 +1,16 @@
 #!/bin/sh
-# Gets what the recipes of examples/ need, for the tests that run them: Python packages into
-# .tools/venv, Node packages into examples/consumers/node_modules.
+# Gets what the recipes of examples/ and the libraries of clients/ need, for the tests that run
+# them: Python packages into .tools/venv, Node packages into node_modules beside their package.json.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 venv="$here/.tools/venv"
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$venv"
-"$venv/bin/python" -m pip install --quiet nats-py==2.16.0
+"$venv/bin/python" -m pip install --quiet nats-py==2.16.0 zstandard==0.25.0
 if command -v npm >/dev/null; then
-    cd "$here/examples/consumers"
-    npm install --silent --no-audit --no-fund
+    for folder in examples/consumers clients/typescript; do
+        cd "$here/$folder"
+        [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
+    done
 else
-    echo "recipes: no npm here; the TypeScript recipe is not tested"
+    echo "recipes: no npm here; what is in TypeScript is not tested"
 fi

@@ -24,7 +24,9 @@ impl From<nats::Error> for Error {
         match error {
             nats::Error::Missing(_) => Self::NotFound(text),
             nats::Error::Corrupt { .. } => Self::Unreadable(text),
-            nats::Error::Unsuitable(_) | nats::Error::TooLarge { .. } => Self::Unsuitable(text),
+            nats::Error::Unsuitable(_) | nats::Error::TooLarge { .. } | nats::Error::Denied(_) => {
+                Self::Unsuitable(text)
+            }
             _ => Self::Unreachable(text),
         }
     }
@@ -36,6 +38,7 @@ impl From<projections::Error> for Error {
             projections::Error::Unavailable(reason) => {
                 Self::Unreachable(format!("Redis does not answer: {reason}"))
             }
+            error @ projections::Error::Denied(_) => Self::Unsuitable(error.to_string()),
             error @ projections::Error::Foreign { .. } => Self::Unreachable(error.to_string()),
             error @ (projections::Error::Refused(_) | projections::Error::Corrupt { .. }) => {
                 Self::Unreadable(error.to_string())

@@ -133,7 +133,10 @@ impl Found {
 
     fn apply(&mut self, event: Event) {
         match event {
-            Event::Received(e) => self.metadata = e.metadata,
+            Event::Received(e) => {
+                let told = e.told_metadata();
+                self.metadata = told.map(|(n, v)| (n.clone(), v.clone())).collect();
+            }
             Event::GroupStarted(e) => {
                 self.status = Status::Running;
                 self.groups.extend(e.name);

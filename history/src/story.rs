@@ -123,6 +123,11 @@ impl Story {
         self.commits.iter().flat_map(Commit::recorded)
     }
 
+    /// The events without a copy of each. An event may hold a document.
+    pub fn borrowed(&self) -> impl Iterator<Item = Recorded<&Event>> + '_ {
+        self.commits.iter().flat_map(Commit::borrowed)
+    }
+
     /// The sequence of the last commit.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
@@ -187,4 +192,34 @@ impl Story {
 pub fn fold(commits: &[Commit]) -> State {
     let events = commits.iter().flat_map(|commit| &commit.events);
     events.fold(State::Absent, evolve)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use domain::request::{GroupOutline, Payload, Received};
+
+    use super::*;
+
+    /// The first commit of a request with one group.
+    pub fn received(at: Timestamp) -> Commit {
+        Commit {
+            request: RequestId::new(uuid::Uuid::nil()),
+            sequence: Sequence::FIRST,
+            previous: Sequence::NONE,
+            at,
+            traceparent: None,
+            events: vec![Event::Received(Box::new(Received {
+                document: Payload::from("<vnml/>"),
+                fingerprint: String::new(),
+                groups: vec![GroupOutline {
+                    name: None,
+                    valuations: 1,
+                }],
+                metadata: std::collections::BTreeMap::new(),
+                traceparent: None,
+                submitter: "anonymous".into(),
+                idempotency_key: None,
+            }))],
+        }
+    }
 }

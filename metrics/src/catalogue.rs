@@ -7,6 +7,8 @@ use crate::{Metrics, Registry};
 pub enum Part {
     /// Every process.
     Process,
+    /// A process whose build has jemalloc for its allocator.
+    Allocator,
     /// The API.
     Api,
     /// The orchestrator.
@@ -17,14 +19,15 @@ pub enum Part {
     Projector,
     /// The role that sends webhooks.
     Webhooks,
-    /// Whoever reads or writes the views: the API and the projector.
+    /// Whoever reads or writes the views: the API, the projector and the console.
     Views,
 }
 
 impl Part {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Process,
+        Self::Allocator,
         Self::Api,
         Self::Orchestrator,
         Self::Worker,
@@ -38,6 +41,7 @@ impl Part {
     pub fn words(self) -> &'static str {
         match self {
             Self::Process => "Every process",
+            Self::Allocator => "The optimized build",
             Self::Api => "The API",
             Self::Orchestrator => "The orchestrator",
             Self::Worker => "The worker",

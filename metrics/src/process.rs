@@ -61,6 +61,7 @@ impl Process {
         registry.note_overflows_in(overflow);
         of_kernel(registry);
         let runtimes = of_runtimes(registry);
+        registry.part(Part::Allocator);
         let allocator = Allocator {
             allocated: registry.gauge("jemalloc_allocated_bytes", "Bytes that the program uses"),
             active: registry.gauge(
@@ -80,6 +81,7 @@ impl Process {
                 look(&looking);
             }
         });
+        registry.part(Part::Process);
         Self {
             build: registry.gauges(
                 "fanfold_build_info",

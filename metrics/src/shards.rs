@@ -207,9 +207,12 @@ impl Shards {
         }
     }
 
-    /// Tells the streams. Others are no longer told.
-    pub fn stores(&self, stores: &[Store]) {
-        let is_there = |stream: &str| stores.iter().any(|store| store.stream == stream);
+    /// Tells some streams. Those of them that are no longer there are no longer told.
+    pub fn stores(&self, streams: &[&str], stores: &[Store]) {
+        let is_there = |stream: &str| {
+            let mut all = stores.iter();
+            !streams.contains(&stream) || all.any(|store| store.stream == stream)
+        };
         for family in [&self.bytes, &self.bytes_max, &self.messages, &self.first] {
             family.retain(|key| matches!(key, [stream] if is_there(stream)));
         }
@@ -222,11 +225,11 @@ impl Shards {
             }
             told_or_absent(&self.first, &key, store.first);
         }
-        if stores.is_empty() {
-            self.sampled.set(0.0);
-        } else {
-            self.sampled.at(SystemTime::now());
-        }
+    }
+
+    /// Tells when the broker was last asked; `None` where another instance asks it.
+    pub fn sampled(&self, at: Option<SystemTime>) {
+        self.sampled.at(at.unwrap_or(SystemTime::UNIX_EPOCH));
     }
 }
 

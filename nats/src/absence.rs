@@ -6,7 +6,7 @@ use async_nats::jetstream::stream::{ClusterInfo, Stream};
 use domain::request::RequestId;
 use futures::TryStreamExt;
 
-use crate::{Error, subject};
+use crate::{Connection, Error, subject};
 
 /// How recently a leader must have heard from a majority for its word that nothing is there. A
 /// leader that was cut off believes for about 10 s that it still leads, while another server may
@@ -15,23 +15,37 @@ const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// Checks that a stream has nothing of a request. The leader says so itself, in one answer with how
 /// recently it heard from the others.
-pub(crate) async fn check(stream: &Stream<()>, request: RequestId) -> Result<(), Error> {
+pub(crate) async fn check(
+    connection: &Connection,
+    name: &str,
+    stream: &Stream<()>,
+    request: RequestId,
+) -> Result<(), Error> {
+    let failed = |error| connection.failed(format_args!("STREAM.INFO.{name}"), error);
     let at = subject::log(request);
-    let mut told = stream
-        .info_with_subjects(&at)
-        .await
-        .map_err(Error::unavailable)?;
-    if !told.info.cluster.as_ref().is_none_or(is_followed) {
-        return Err(Error::Unavailable(
-            "the server that answers may no longer lead the log".into(),
-        ));
-    }
+    let mut told = stream.info_with_subjects(&at).await.map_err(failed)?;
+    check_lead(told.info.cluster.as_ref())?;
     match told.try_next().await.map_err(Error::unavailable)? {
         None => Ok(()),
         Some(_) => Err(Error::Unavailable(format!(
             "a server that lags answered for request {request}"
         ))),
     }
+}
+
+/// Checks that the leader of a stream still leads it.
+pub(crate) async fn is_led(connection: &Connection, name: &str) -> Result<(), Error> {
+    let stream = connection.described(name).await?;
+    check_lead(stream.cached_info().cluster.as_ref())
+}
+
+fn check_lead(cluster: Option<&ClusterInfo>) -> Result<(), Error> {
+    if cluster.is_none_or(is_followed) {
+        return Ok(());
+    }
+    Err(Error::Unavailable(
+        "the server that answers may no longer lead the log".into(),
+    ))
 }
 
 /// Whether this leader still leads: it and the servers that it has just heard from are a majority.

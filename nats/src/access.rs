@@ -7,7 +7,7 @@ use async_nats::{ConnectOptions, ServerAddr};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::Error;
+use crate::{Actor, Error};
 
 /// The prefix of the subjects of JetStream's API, where no domain is set.
 const API: &str = "$JS.API";
@@ -47,6 +47,15 @@ pub struct Access {
 }
 
 impl Access {
+    /// This access, with an inbox of the actor's own where no other is set. No user then needs to
+    /// hear the answers of another.
+    #[must_use]
+    pub fn of(mut self, actor: Actor) -> Self {
+        let own = || format!("_INBOX_{}", actor.name());
+        self.inbox_prefix.get_or_insert_with(own);
+        self
+    }
+
     /// The prefix of the subjects of JetStream's API.
     pub(crate) fn api(&self) -> String {
         let domain = self.domain.as_deref();

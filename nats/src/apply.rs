@@ -84,7 +84,7 @@ async fn config(connection: &Connection, stream: &str) -> Result<Option<stream::
     match connection.jetstream.get_stream(stream).await {
         Ok(stream) => Ok(Some(stream.cached_info().config.clone())),
         Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(Error::unavailable(error)),
+        Err(error) => Err(connection.failed(format_args!("STREAM.INFO.{stream}"), error)),
     }
 }
 

@@ -33,11 +33,13 @@ pub(crate) async fn atomic(
     connection: &Connection,
     messages: impl ExactSizeIterator<Item = Result<Outgoing, Error>>,
 ) -> Result<u64, Error> {
-    let id = connection.client.new_inbox();
+    let inbox = connection.client.new_inbox();
+    // The broker takes ids of at most 64 characters, and the prefix of inboxes may have more.
+    let id = inbox.rsplit('.').next().unwrap_or_default();
     let last = messages.len();
     for (number, message) in (1..).zip(messages) {
         let mut message = message?;
-        message.headers.insert(NATS_BATCH_ID, id.as_str());
+        message.headers.insert(NATS_BATCH_ID, id);
         message
             .headers
             .insert(NATS_BATCH_SEQUENCE, number.to_string());

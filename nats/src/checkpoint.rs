@@ -32,7 +32,7 @@ impl Connection {
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
                 Ok(Checkpoint::default())
             }
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => Err(self.failed(format_args!("STREAM.MSG.GET.{QUARANTINE}"), error)),
         }
     }
 

@@ -9,6 +9,27 @@ use crate::{Error, packed, subject, trace};
 
 /// The names of a commit's events, for readers that fetch headers only.
 pub(crate) const EVENTS: HeaderName = HeaderName::from_static("Fanfold-Events");
+/// The sequence of the commit before, where messages that are no commits came between the two. The
+/// broker expects the sequence of the last message.
+const PREVIOUS: HeaderName = HeaderName::from_static("Fanfold-Previous");
+
+/// What a new commit follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Follows {
+    /// The commit on whose state it was decided; `NONE` where there is none.
+    pub commit: Sequence,
+    /// The last message at the subject: that commit, or a later message that is no commit.
+    pub message: Sequence,
+}
+
+impl From<Sequence> for Follows {
+    fn from(commit: Sequence) -> Self {
+        Self {
+            commit,
+            message: commit,
+        }
+    }
+}
 
 /// The events of one decision: one message in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,13 +99,17 @@ pub(crate) struct Encoded {
 
 pub(crate) fn encode(
     events: &[Event],
-    expected: Sequence,
+    follows: Follows,
     traceparent: Option<&TraceParent>,
 ) -> Result<Encoded, Error> {
     const WHAT: &str = "a new commit";
     let json = serde_json::to_vec(events).map_err(|e| Error::corrupt(WHAT, e))?;
     let mut headers = HeaderMap::new();
-    headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
+    let expected = follows.message.to_string();
+    headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected);
+    if follows.commit != follows.message {
+        headers.insert(PREVIOUS, follows.commit.to_string());
+    }
     headers.insert(EVENTS, names(events));
     trace::insert(&mut headers, traceparent);
     let body = packed::pack(WHAT, json, &mut headers)?;
@@ -123,7 +148,8 @@ pub(crate) fn decode(
     let request = subject::request(log_subject, 2)
         .ok_or_else(|| corrupt("its subject names no request".into()))?;
     let previous = headers
-        .get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE)
+        .get(PREVIOUS)
+        .or_else(|| headers.get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE))
         .and_then(|value| value.as_str().parse().ok())
         .ok_or_else(|| corrupt("it does not say on which sequence it was decided".into()))?;
     let events: Vec<Event> = packed::unpack(headers, body).map_err(corrupt)?;

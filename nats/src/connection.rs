@@ -13,6 +13,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::access::Access;
 use crate::denied::Denied;
 use crate::error::{Refusal, refusal};
+use crate::permissions::Needs;
+use crate::shown_url::shown_urls;
 use crate::unanswered::Unanswered;
 use crate::watch::Skew;
 use crate::{Error, account, size};
@@ -47,6 +49,20 @@ pub struct Options {
     pub ping_interval: Duration,
     /// How many publishes may wait for their acks.
     pub max_in_flight: usize,
+    /// What this process may create at the broker.
+    pub creates: Creates,
+}
+
+/// What a process creates at the broker where it is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Creates {
+    /// Every stream and consumer.
+    #[default]
+    All,
+    /// The queues, which are in memory, with their consumers. It checks all else.
+    Queues,
+    /// Nothing. It checks that everything is there.
+    Nothing,
 }
 
 impl Options {
@@ -61,6 +77,7 @@ impl Options {
             request_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(5),
             max_in_flight: 10_000,
+            creates: Creates::All,
         }
     }
 }
@@ -75,6 +92,10 @@ pub struct Connection {
     /// How long the broker may take to answer.
     pub(crate) request_timeout: Duration,
     pub(crate) denied: Denied,
+    pub(crate) needs: Needs,
+    pub(crate) creates: Creates,
+    /// The domain of JetStream that the server of this connection has, where no domain is named.
+    pub(crate) unnamed_domain: Option<String>,
     /// How many servers were named.
     pub(crate) servers: usize,
     pub(crate) skew: Skew,
@@ -105,7 +126,7 @@ impl Connection {
         let unreachable = |reason: String| {
             Error::Unavailable(format!(
                 "no server answers at {} ({reason}): start one, or set NATS_URL",
-                redacted(urls)
+                shown_urls(urls)
             ))
         };
         let all = || urls.split(',').map(str::trim);
@@ -145,10 +166,13 @@ impl Connection {
             .max_ack_inflight(options.max_in_flight)
             .build(client.clone());
         let account = jetstream.query_account().await.map_err(|error| {
+            if let Some(said) = denied.lately(options.request_timeout * 2).pop() {
+                return Error::Denied(said);
+            }
             Error::Unsuitable(format!(
                 "the NATS server at {} has no JetStream at {api} ({error}): start it with -js, or \
                  set NATS_DOMAIN to the domain of a server that has it",
-                redacted(urls)
+                shown_urls(urls)
             ))
         })?;
         Ok(Self {
@@ -157,6 +181,12 @@ impl Connection {
             api,
             request_timeout: options.request_timeout,
             denied,
+            needs: Needs::default(),
+            creates: options.creates,
+            unnamed_domain: account
+                .domain
+                .clone()
+                .filter(|domain| options.access.domain.is_none() && !domain.is_empty()),
             servers: named,
             skew: Skew::default(),
             unanswered: Unanswered::default(),
@@ -176,6 +206,12 @@ impl Connection {
     #[must_use]
     pub fn max_payload(&self) -> usize {
         self.client.max_payload()
+    }
+
+    /// What this process creates where it is missing.
+    #[must_use]
+    pub fn creates(&self) -> Creates {
+        self.creates
     }
 
     /// How many unacked messages a consumer gets: the wanted number, or the account's limit where
@@ -254,7 +290,9 @@ impl Connection {
             return Err(Error::Unavailable("not connected".into()));
         }
         let account = self.jetstream.query_account().await;
-        account.map(|_| ()).map_err(Error::unavailable)
+        account
+            .map(|_| ())
+            .map_err(|error| self.failed("INFO", error))
     }
 
     /// Sends the messages that are still buffered, such as the last acks. The broker redelivers a
@@ -273,7 +311,7 @@ fn check_version(client: &Client, url: &str) -> Result<(), Error> {
     Err(Error::Unsuitable(format!(
         "the NATS server at {} is {}, but Fanfold needs {major}.{minor} or newer: upgrade it, or \
          unset NATS_URL to have `fanfold up` start its own",
-        redacted(url),
+        shown_urls(url),
         client.server_info().version
     )))
 }
@@ -306,38 +344,5 @@ fn without_login(url: &str) -> String {
     match url.rfind('@') {
         Some(at) if at >= address => format!("{}{}", &url[..address], &url[at + 1..]),
         _ => url.to_owned(),
-    }
-}
-
-/// URLs, separated by commas, without their credentials. An address without a scheme may have some
-/// too.
-fn redacted(urls: &str) -> String {
-    let one = |url: &str| {
-        let address = url.find("://").map_or(0, |scheme| scheme + 3);
-        match url.rfind('@') {
-            Some(at) if at >= address => format!("{}***{}", &url[..address], &url[at..]),
-            _ => url.to_owned(),
-        }
-    };
-    urls.split(',').map(one).collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::redacted;
-
-    #[test]
-    fn credentials_are_masked_in_every_address_of_a_list() {
-        for (urls, shown) in [
-            ("nats://a:b@h:1", "nats://***@h:1"),
-            (
-                "nats://a:b@h:1,nats://c:d@i:2",
-                "nats://***@h:1,nats://***@i:2",
-            ),
-            ("token@h:1,h:2", "***@h:1,h:2"),
-            ("nats://h:1", "nats://h:1"),
-        ] {
-            assert_eq!(redacted(urls), shown);
-        }
     }
 }

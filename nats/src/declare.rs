@@ -2,12 +2,12 @@
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
-use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::object_store;
-use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{self, ConsumerErrorKind, DiscardPolicy, StorageType, Stream};
 
 use crate::topology::{
-    DEAD_LETTERS, DEPLOYMENT, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS,
+    DEAD_LETTERS, DEPLOYMENT, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS, WEBHOOKS,
 };
 use crate::{Connection, Error};
 
@@ -16,7 +16,7 @@ pub(crate) async fn is_on_disk(connection: &Connection, name: &str) -> Result<bo
     match connection.jetstream.get_stream(name).await {
         Ok(stream) => Ok(stream.cached_info().config.storage == StorageType::File),
         Err(error) if is_missing(&error) => Ok(false),
-        Err(error) => Err(Error::unavailable(error)),
+        Err(error) => Err(connection.failed(format_args!("STREAM.INFO.{name}"), error)),
     }
 }
 
@@ -35,7 +35,23 @@ pub(crate) async fn create_stream(
 ) -> Result<Stream, Error> {
     let name = wanted.name.clone();
     let made = connection.jetstream.get_or_create_stream(wanted).await;
-    made.map_err(|error| Error::Unsuitable(format!("stream {name} cannot be made: {error}")))
+    made.map_err(|error| {
+        for call in ["STREAM.CREATE", "STREAM.INFO"] {
+            if let denied @ Error::Denied(_) =
+                connection.failed(format_args!("{call}.{name}"), &error)
+            {
+                return denied;
+            }
+        }
+        let said = format!("stream {name} cannot be made: {error}");
+        match error.kind() {
+            // It has no leader now, for example.
+            CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => {
+                Error::Unavailable(said)
+            }
+            _ => Error::Unsuitable(said),
+        }
+    })
 }
 
 pub(crate) async fn declare_stream(
@@ -63,7 +79,9 @@ pub(crate) async fn declare_stream(
             ..found.clone()
         };
         let updated = connection.jetstream.update_stream(&update).await;
-        return updated.map(|_| ()).map_err(Error::unavailable);
+        return updated
+            .map(|_| ())
+            .map_err(|error| connection.failed(format_args!("STREAM.UPDATE.{name}"), error));
     }
     match difference(&wanted, found) {
         None => Ok(()),
@@ -74,13 +92,16 @@ pub(crate) async fn declare_stream(
 /// Takes over the size limit of an existing stream. The operator sets it, or the account required
 /// it when the stream was created. A full stream whose messages must not be lost then refuses new
 /// messages, and does not drop old ones.
-fn take_limit(wanted: &mut stream::Config, found: &stream::Config) {
+pub(crate) fn take_limit(wanted: &mut stream::Config, found: &stream::Config) {
     wanted.max_bytes = found.max_bytes;
+    if wanted.name == WEBHOOKS {
+        // Earlier versions left this stream as it was when the facts changed.
+        (wanted.max_age, wanted.num_replicas) = (found.max_age, found.num_replicas);
+    }
     if found.max_bytes > 0 {
         wanted.discard = match wanted.name.as_str() {
-            LIFECYCLE | DEAD_LETTERS | OPERATIONS | QUARANTINE | DEPLOYMENT | REPORTS => {
-                found.discard
-            }
+            LIFECYCLE | DEAD_LETTERS | OPERATIONS | QUARANTINE | DEPLOYMENT | REPORTS
+            | WEBHOOKS => found.discard,
             _ => DiscardPolicy::New,
         };
     } else {
@@ -110,12 +131,13 @@ pub(crate) async fn declare_bucket(
     let stream = match jetstream.get_stream(&name).await {
         Err(error) if is_missing(&error) => {
             let made = jetstream.create_object_store(wanted).await;
-            made.map_err(Error::unavailable)?;
+            made.map_err(|error| connection.failed(format_args!("STREAM.CREATE.{name}"), error))?;
             jetstream.get_stream(&name).await
         }
         there => there,
     };
-    let stream = stream.map_err(Error::unavailable)?;
+    let stream =
+        stream.map_err(|error| connection.failed(format_args!("STREAM.INFO.{name}"), error))?;
     let found = &stream.cached_info().config;
     if found.num_replicas != replicas {
         let found = found.num_replicas;
@@ -138,22 +160,28 @@ pub(crate) async fn declare_bucket(
     }
     tracing::info!(stream = name, max_age = ?update.max_age, "updated the retention of the object store");
     let updated = jetstream.update_stream(&update).await;
-    updated.map(|_| ()).map_err(Error::unavailable)
+    updated
+        .map(|_| ())
+        .map_err(|error| connection.failed(format_args!("STREAM.UPDATE.{name}"), error))
 }
 
+/// Returns the first of these fields in which two configurations differ, in words.
+macro_rules! compare {
+    ($wanted:ident, $found:ident: $($field:ident),+ $(,)?) => {
+        $(if $wanted.$field != $found.$field {
+            return Some(format!(
+                "{} is {:?}, wanted {:?}",
+                stringify!($field), $found.$field, $wanted.$field
+            ));
+        })+
+    };
+}
+pub(crate) use compare;
+
 /// The first field in which an existing stream differs from the wanted one.
-fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String> {
-    macro_rules! compare {
-        ($($field:ident),+ $(,)?) => {
-            $(if wanted.$field != found.$field {
-                return Some(format!(
-                    "{} is {:?}, wanted {:?}",
-                    stringify!($field), found.$field, wanted.$field
-                ));
-            })+
-        };
-    }
+pub(crate) fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String> {
     compare!(
+        wanted, found:
         subjects,
         retention,
         storage,
@@ -207,8 +235,15 @@ pub(crate) async fn declare_consumer(
         .create_consumer_on_stream(config, stream)
         .await;
     made.map(|_| ()).map_err(|error| {
-        Error::Unsuitable(format!(
-            "consumer {name} of stream {stream} cannot be made: {error}"
-        ))
+        let call = format_args!("CONSUMER.CREATE.{stream}.{name}");
+        match connection.failed(call, &error) {
+            denied @ Error::Denied(_) => denied,
+            _ if error.kind() == ConsumerErrorKind::TimedOut => Error::Unavailable(format!(
+                "consumer {name} of stream {stream} cannot be made: {error}"
+            )),
+            _ => Error::Unsuitable(format!(
+                "consumer {name} of stream {stream} cannot be made: {error}"
+            )),
+        }
     })
 }

@@ -7,11 +7,13 @@ use async_nats::jetstream::{AckKind, Message};
 use domain::request::{AttemptNumber, RequestId, Run, Sequence, TaskId, TraceParent};
 use jiff::Timestamp;
 
+use crate::denied::Denied;
 use crate::{Commit, Does, Error, Outline, commit, subject, tasks, trace};
 
 /// One delivered message.
 pub struct Delivery {
     message: Message,
+    denied: Denied,
 }
 
 /// The position of a delivered message.
@@ -26,8 +28,9 @@ pub struct Place {
 }
 
 impl Delivery {
-    pub(crate) fn new(message: Message) -> Self {
-        Self { message }
+    pub(crate) fn new(message: Message, denied: &Denied) -> Self {
+        let denied = denied.clone();
+        Self { message, denied }
     }
 
     pub(crate) fn message(&self) -> &Message {
@@ -134,7 +137,8 @@ impl Delivery {
 
     /// Tells the broker that the message is done, and waits until the broker has noted it.
     pub async fn ack_sync(&self) -> Result<(), Error> {
-        self.message.double_ack().await.map_err(Error::unavailable)
+        let acked = self.message.double_ack().await;
+        acked.map_err(|error| self.unanswered(error))
     }
 
     /// Asks the broker to redeliver the message, not before `delay`.
@@ -154,7 +158,13 @@ impl Delivery {
             return Err(Error::Unavailable("not connected".into()));
         };
         let heard = client.request(subject, AckKind::Progress.into()).await;
-        heard.map(|_| ()).map_err(Error::unavailable)
+        heard.map(|_| ()).map_err(|error| self.unanswered(error))
+    }
+
+    /// The error of an answer that the broker did not confirm.
+    fn unanswered(&self, error: impl std::fmt::Display) -> Error {
+        let subject = self.message.reply.as_deref().unwrap_or_default();
+        self.denied.error(subject, error)
     }
 
     /// Whether an answer goes out now, rather than into the client's reconnect buffer.

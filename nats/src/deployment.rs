@@ -44,7 +44,7 @@ impl Connection {
         let stream = match self.jetstream.get_stream(DEPLOYMENT).await {
             Ok(stream) => stream,
             Err(error) if is_missing(&error) => return Ok(StoredFacts::default()),
-            Err(error) => return Err(Error::unavailable(error)),
+            Err(error) => return Err(self.failed(format_args!("STREAM.INFO.{DEPLOYMENT}"), error)),
         };
         let last = stream.get_last_raw_message_by_subject(subject::DEPLOYMENT);
         match last.await {
@@ -56,7 +56,7 @@ impl Connection {
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
                 Ok(StoredFacts::default())
             }
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => Err(self.failed(format_args!("STREAM.MSG.GET.{DEPLOYMENT}"), error)),
         }
     }
 
@@ -81,12 +81,11 @@ impl Connection {
 
     /// Removes the facts at a sequence, unless others have replaced them.
     pub async fn remove_facts(&self, sequence: u64) -> Result<(), Error> {
-        let stream = self.jetstream.get_stream(DEPLOYMENT).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.described(DEPLOYMENT).await?;
         match stream.delete_message(sequence).await {
             Ok(_) => Ok(()),
             Err(_) if self.facts().await?.sequence != sequence => Ok(()),
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => Err(self.failed(format_args!("STREAM.MSG.DELETE.{DEPLOYMENT}"), error)),
         }
     }
 
@@ -95,7 +94,7 @@ impl Connection {
         let stream = match self.jetstream.get_stream(TASKS).await {
             Ok(stream) => stream,
             Err(error) if is_missing(&error) => return Ok(0),
-            Err(error) => return Err(Error::unavailable(error)),
+            Err(error) => return Err(self.failed(format_args!("STREAM.INFO.{TASKS}"), error)),
         };
         let subjects = stream.info_with_subjects(format!("tasks.{task_type}.>"));
         let subjects = subjects.await.map_err(Error::unavailable)?;

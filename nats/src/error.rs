@@ -91,6 +91,17 @@ impl Error {
         }
     }
 
+    /// Whether the cause is in the data that was read or written, whatever the broker does: nothing
+    /// but other data helps. A broker that is away, full or does not allow something is no such
+    /// cause.
+    #[must_use]
+    pub fn is_of_the_data(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::TooLarge { .. } | Self::Poisonous(_)
+        )
+    }
+
     /// Whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -82,7 +82,7 @@ impl Feed {
             Ok(_) => self.costs.note_batch(events.len(), begun.elapsed()),
             Err(error) => {
                 tracing::debug!(%error, events = events.len(), "the broker refused a batch of feed events");
-                return Ok(0);
+                return self.denied(events).map_or(Ok(0), Err);
             }
         }
         Ok(events.len())
@@ -94,13 +94,21 @@ impl Feed {
         let begun = Instant::now();
         let messages = events.iter().map(message);
         let published = self.fast.publish(&self.connection, messages);
-        let stored = published.await.unwrap_or(Ok(0))?;
+        let stored = published.await.unwrap_or(Ok(0));
+        let stored = stored.map_err(|error| self.denied(events).unwrap_or(error))?;
         if self.unmeasured > 0 {
             self.unmeasured -= 1;
         } else if stored == events.len() {
             self.costs.note_singles(stored, begun.elapsed());
         }
         Ok(stored)
+    }
+
+    /// The error of a failed batch, where the broker has denied its events.
+    fn denied(&self, events: &[Recorded<&Event>]) -> Option<Error> {
+        let first = message(events.first()?).ok()?;
+        let said = self.connection.denied.publishing_to(&first.subject)?;
+        Some(Error::Denied(said))
     }
 
     /// Publishes each event with an ack of its own. On replicas, a batch skips an event whose id is

@@ -28,8 +28,7 @@ impl Feed {
         request: RequestId,
         events: &[Recorded<&'e Event>],
     ) -> Result<Vec<Recorded<&'e Event>>, Error> {
-        let stream = self.connection.jetstream.get_stream(LIFECYCLE).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.connection.described(LIFECYCLE).await?;
         let Some(oldest) = oldest(stream.cached_info())? else {
             return Ok(Vec::new());
         };
@@ -47,7 +46,7 @@ impl Feed {
         }
         let mut lacking = Vec::new();
         for (at, events) in by_subject {
-            let there = listed_by_leader(&stream, &at).await?;
+            let there = listed_by_leader(&self.connection, &stream, &at).await?;
             let absent = events.into_iter();
             lacking.extend(
                 absent
@@ -100,14 +99,20 @@ async fn listed(connection: &Connection, request: RequestId) -> Result<HashSet<S
 }
 
 /// The ids of the events at one subject, as the feed's leader has them.
-async fn listed_by_leader(stream: &Stream, at: &str) -> Result<HashSet<String>, Error> {
+async fn listed_by_leader(
+    connection: &Connection,
+    stream: &Stream,
+    at: &str,
+) -> Result<HashSet<String>, Error> {
     let mut ids = HashSet::new();
     let mut next = 1;
     loop {
         let message = match stream.get_first_raw_message_by_subject(at, next).await {
             Ok(message) => message,
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(ids),
-            Err(error) => return Err(Error::unavailable(error)),
+            Err(error) => {
+                return Err(connection.failed(format_args!("STREAM.MSG.GET.{LIFECYCLE}"), error));
+            }
         };
         let id = message.headers.get(NATS_MESSAGE_ID);
         ids.extend(id.map(|id| id.as_str().to_owned()));

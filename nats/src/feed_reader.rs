@@ -3,19 +3,34 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use crate::topology::LIFECYCLE;
-use crate::{Connection, Delivery, Error};
+use crate::{Connection, Creates, Delivery, Error};
 
 /// How many events may wait for their answers. An event that is to come again much later is
 /// postponed and answered.
-const WAITING_MAX: i64 = 1_000;
+pub(crate) const WAITING_MAX: i64 = 1_000;
+/// How often a reader that lacks a permission looks whether it may go on.
+const HELD_BACK_LOOK: Duration = Duration::from_millis(500);
+
+/// How often the reader learns up to where its events are answered.
+const FLOOR_EVERY: Duration = Duration::from_secs(10);
+/// The pause before the reader tries again to make a consumer that is missing.
+const ABSENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The events of the feed with these names, from the time at which the reader was first opened.
 pub struct FeedReader {
+    connection: Connection,
+    stream: String,
+    config: pull::Config,
+    consumer: Consumer<pull::Config>,
     messages: pull::Stream,
+    /// The last sequence up to which every event was answered, as of `floor_at`.
+    floor: u64,
+    floor_at: Instant,
 }
 
 impl FeedReader {
@@ -27,15 +42,24 @@ impl FeedReader {
         events: &[&str],
         ack_wait: Duration,
     ) -> Result<Self, Error> {
-        let config = pull::Config {
+        Self::of(
+            connection,
+            LIFECYCLE,
+            Self::config(durable, events, ack_wait),
+        )
+        .await
+    }
+
+    /// The consumer of these events of the feed.
+    pub(crate) fn config(durable: &str, events: &[&str], ack_wait: Duration) -> pull::Config {
+        pull::Config {
             durable_name: Some(durable.to_owned()),
             filter_subjects: events.iter().map(|e| format!("lifecycle.{e}.*")).collect(),
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
             ack_wait,
             ..pull::Config::default()
-        };
-        Self::of(connection, LIFECYCLE, config).await
+        }
     }
 
     /// Opens the consumer of a stream that has events of the feed.
@@ -48,23 +72,113 @@ impl FeedReader {
             max_ack_pending: connection.ack_pending(WAITING_MAX),
             ..config
         };
-        let stream = connection.jetstream.get_stream_no_info(stream).await;
-        let stream = stream.map_err(Error::unavailable)?;
-        // This call also updates an existing consumer that has another `ack_wait`.
-        let consumer = stream.create_consumer(config).await;
-        let consumer = consumer.map_err(Error::unavailable)?;
-        let messages = consumer.messages().await.map_err(Error::unavailable)?;
-        Ok(Self { messages })
+        let (consumer, messages) = open(connection, stream, config.clone()).await?;
+        Ok(Self {
+            connection: connection.clone(),
+            stream: stream.to_owned(),
+            floor: consumer.cached_info().ack_floor.stream_sequence,
+            floor_at: Instant::now(),
+            config,
+            consumer,
+            messages,
+        })
     }
 
-    /// Waits for the next event; `None` says that the connection is closed. Faults of the
-    /// connection are waited out.
-    pub async fn next(&mut self) -> Option<Delivery> {
+    /// Waits for the next event. Faults of the connection are waited out, and a consumer that was
+    /// deleted is made again. The future is safe to drop.
+    pub async fn next(&mut self) -> Delivery {
         loop {
-            match self.messages.next().await? {
-                Ok(message) => return Some(Delivery::new(message)),
-                Err(error) => tracing::debug!(%error, "reading the feed was interrupted"),
+            // The client pulls the next events while this reader waits for them.
+            while self.connection.is_held_back() {
+                tokio::time::sleep(HELD_BACK_LOOK).await;
+            }
+            let look = self.floor_at + FLOOR_EVERY;
+            if Instant::now() >= look {
+                self.note_floor().await;
+                continue;
+            }
+            match tokio::time::timeout_at(look, self.messages.next()).await {
+                Ok(Some(Ok(message))) => {
+                    let delivery = Delivery::new(message, &self.connection.denied);
+                    if !self.connection.is_held_back() {
+                        return delivery;
+                    }
+                    self.connection.give_back(&delivery).await;
+                }
+                Ok(Some(Err(error))) if !is_gone(&error) => {
+                    tracing::debug!(%error, "reading the feed was interrupted");
+                }
+                Ok(gone) => {
+                    tracing::warn!(?gone, "a consumer of the feed is missing and is made again");
+                    self.open_again().await;
+                }
+                Err(_) => {}
             }
         }
     }
+
+    /// Notes up to where events are answered, so that a consumer that is made again goes on there.
+    async fn note_floor(&mut self) {
+        self.floor_at = Instant::now();
+        match self.consumer.info().await {
+            Ok(info) => self.floor = info.ack_floor.stream_sequence,
+            Err(error) => tracing::debug!(%error, "the state of a consumer is not to be had"),
+        }
+    }
+
+    /// Makes the consumer again. It goes on behind the last event that is known to be answered:
+    /// events after that come again, and none is left out.
+    async fn open_again(&mut self) {
+        loop {
+            let config = pull::Config {
+                deliver_policy: DeliverPolicy::ByStartSequence {
+                    start_sequence: self.floor + 1,
+                },
+                ..self.config.clone()
+            };
+            match open(&self.connection, &self.stream, config).await {
+                Ok((consumer, messages)) => {
+                    (self.consumer, self.messages) = (consumer, messages);
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "a consumer cannot be made yet"),
+            }
+            tokio::time::sleep(ABSENT_PAUSE).await;
+        }
+    }
+}
+
+/// Opens a consumer, and makes it where it is missing and this process may make it.
+async fn open(
+    connection: &Connection,
+    stream: &str,
+    mut config: pull::Config,
+) -> Result<(Consumer<pull::Config>, pull::Stream), Error> {
+    let name = config.durable_name.clone().unwrap_or_default();
+    let known = connection.consumer(stream, &name).await;
+    let consumer = if connection.creates() == Creates::All {
+        // The beginning of a consumer cannot change. One that was made again begins elsewhere.
+        if let Ok(known) = &known {
+            config.deliver_policy = known.cached_info().config.deliver_policy;
+        }
+        // This call also updates an existing consumer that has another `ack_wait`.
+        let made = connection
+            .jetstream
+            .create_consumer_on_stream(config, stream);
+        made.await.map_err(|error| {
+            connection.failed(format_args!("CONSUMER.CREATE.{stream}.{name}"), error)
+        })?
+    } else {
+        known?
+    };
+    let messages = consumer.messages().await.map_err(Error::unavailable)?;
+    Ok((consumer, messages))
+}
+
+/// Whether an error says that there is no consumer any more.
+fn is_gone(error: &pull::MessagesError) -> bool {
+    matches!(
+        error.kind(),
+        pull::MessagesErrorKind::ConsumerDeleted | pull::MessagesErrorKind::NoResponders
+    )
 }

@@ -22,11 +22,10 @@ impl Connection {
     /// that drops its oldest messages never becomes full.
     pub async fn filled(&self, shards: u8) -> Result<Vec<Filled>, Error> {
         let account = self.jetstream.query_account().await;
-        let mut filled = of_account(&account.map_err(Error::unavailable)?);
+        let mut filled = of_account(&account.map_err(|error| self.failed("INFO", error))?);
         let log = (0..shards).map(Topology::log_stream);
         for name in log.chain([format!("OBJ_{PAYLOADS}")]) {
-            let stream = self.jetstream.get_stream(&name).await;
-            let stream = stream.map_err(Error::unavailable)?;
+            let stream = self.described(&name).await?;
             let info = stream.cached_info();
             let limit = u64::try_from(info.config.max_bytes).unwrap_or(0);
             if limit > 0 && info.config.discard == DiscardPolicy::New {

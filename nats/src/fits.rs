@@ -258,7 +258,7 @@ fn running(tasks: u32) -> State {
 /// the feed is small enough, too, and keeps its data.
 fn fits(events: &[Event]) -> Result<(), TestCaseError> {
     let request = RequestId::of_key("a", "b");
-    let encoded = match commit::encode(events, Sequence::new(7), None) {
+    let encoded = match commit::encode(events, Sequence::new(7).into(), None) {
         Ok(encoded) => encoded,
         Err(error) => return Err(TestCaseError::fail(error.to_string())),
     };

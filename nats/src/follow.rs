@@ -13,6 +13,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::no_commit::is_no_commit;
 use crate::{Commit, Connection, Error, Topology, commit, subject};
 
 /// How often the follower checks whether it missed a commit.
@@ -104,8 +105,10 @@ impl Follower {
             tokio::select! {
                 message = self.messages.next() => {
                     let ended = || Error::Unavailable("following the log ended".into());
-                    if let Some((notice, gap)) = self.take(message.ok_or_else(ended)?) {
-                        return Ok((!gap).then_some(notice));
+                    match self.take(message.ok_or_else(ended)?) {
+                        Some((_, true)) => return Ok(None),
+                        Some((Some(notice), _)) => return Ok(Some(notice)),
+                        Some((None, _)) | None => {}
                     }
                 }
                 _ = self.look.tick() => {
@@ -117,9 +120,10 @@ impl Follower {
         }
     }
 
-    /// Reads a notice, and returns it with whether a commit before it was missed. Returns `None`
-    /// for a message that is not a commit of these shards.
-    fn take(&mut self, message: Message) -> Option<(Notice, bool)> {
+    /// Reads a notice, and returns it with whether a commit before it was missed. There is no notice
+    /// of a message in the log that is no commit. Returns `None` for a message that is not of these
+    /// shards.
+    fn take(&mut self, message: Message) -> Option<(Option<Notice>, bool)> {
         let headers = message.headers.as_ref()?;
         let stream = headers.get(NATS_STREAM)?.as_str();
         let sequence: Sequence = headers.get(NATS_SEQUENCE)?.as_str().parse().ok()?;
@@ -127,13 +131,17 @@ impl Follower {
         let request = subject::request(&message.subject, 2)?;
         let before = shard.heard;
         shard.heard = before.max(sequence);
+        let gap = sequence > before.next();
+        if is_no_commit(message.headers.as_ref()) {
+            return Some((None, gap));
+        }
         let notice = Notice {
             request,
             sequence,
             terminal: commit::is_terminal(headers),
             message,
         };
-        Some((notice, sequence > before.next()))
+        Some((Some(notice), gap))
     }
 
     /// Checks whether the log is ahead of the notices. It compares with the log at the time of the
@@ -159,9 +167,12 @@ impl Follower {
     async fn last(&self, stream: &str) -> Result<Sequence, Error> {
         let looking = self.connection.jetstream.get_stream(stream);
         let looked = tokio::time::timeout(LOOK_TIMEOUT, looking).await;
-        let stream = looked
+        let found = looked
             .map_err(|_| Error::Unavailable(format!("waited {LOOK_TIMEOUT:?}")))?
-            .map_err(Error::unavailable)?;
-        Ok(Sequence::new(stream.cached_info().state.last_sequence))
+            .map_err(|error| {
+                self.connection
+                    .failed(format_args!("STREAM.INFO.{stream}"), error)
+            })?;
+        Ok(Sequence::new(found.cached_info().state.last_sequence))
     }
 }

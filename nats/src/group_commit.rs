@@ -246,7 +246,7 @@ impl Shared {
         }
     }
 
-    async fn fly_to_log(&self, flight: Vec<Waiting>, costs: &Mutex<Costs>) {
+    async fn fly_to_log(&self, mut flight: Vec<Waiting>, costs: &Mutex<Costs>) {
         if !self.connection.is_connected() {
             return refuse(flight, &Refusal::NotSent);
         }
@@ -271,6 +271,10 @@ impl Shared {
                     if !self.connection.is_connected() {
                         return refuse(flight, &Refusal::Unanswered(error.to_string()));
                     }
+                    flight = self.refuse_denied(flight);
+                    if flight.is_empty() {
+                        return;
+                    }
                 }
             }
         }
@@ -294,6 +298,7 @@ impl Shared {
                     }
                 }
                 Some(Err(error)) => {
+                    let flight = self.refuse_denied(flight);
                     return refuse(flight, &Refusal::Unanswered(error.to_string()));
                 }
                 None => {}
@@ -301,6 +306,22 @@ impl Shared {
         }
         // Each refused message gets its own answer, for instance where its task is there already.
         self.one_by_one(flight).await;
+    }
+
+    /// Refuses the messages of a failed batch that the broker has denied, and returns the others.
+    fn refuse_denied(&self, flight: Vec<Waiting>) -> Vec<Waiting> {
+        let mut others = Vec::with_capacity(flight.len());
+        for waiting in flight {
+            match self
+                .connection
+                .denied
+                .publishing_to(&waiting.message.subject)
+            {
+                Some(said) => waiting.tell(Err(Refusal::Denied(said))),
+                None => others.push(waiting),
+            }
+        }
+        others
     }
 
     /// Publishes the messages one by one, and returns whether all were stored. A refusal may come

@@ -1,13 +1,13 @@
 //! Who holds a shard, and the consumers that were deleted while the system runs.
 
-use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{DeliverPolicy, Info, PullConsumer, pull};
 use async_nats::jetstream::stream::ConsumerErrorKind;
 use domain::request::Sequence;
 
+use crate::check::is_absent;
 use crate::declare::declare_consumer;
 use crate::topology::{REPORTS, TASKS, task_consumer};
-use crate::{Connection, Error, LogReader, Queues, Topology};
+use crate::{Connection, Creates, Error, LogReader, Queues, Topology};
 
 /// The orchestrator's consumer of a shard's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,18 +36,18 @@ impl Connection {
         }))
     }
 
-    async fn consumer_info(&self, stream: &str, name: &str) -> Result<Option<Info>, Error> {
+    pub(crate) async fn consumer_info(
+        &self,
+        stream: &str,
+        name: &str,
+    ) -> Result<Option<Info>, Error> {
         let found: Result<PullConsumer, _> =
             self.jetstream.get_consumer_from_stream(name, stream).await;
         match found {
             Ok(consumer) => Ok(Some(consumer.cached_info().clone())),
             Err(error) => match error.kind() {
-                ConsumerErrorKind::JetStream(answer)
-                    if answer.error_code() == ErrorCode::CONSUMER_NOT_FOUND =>
-                {
-                    Ok(None)
-                }
-                _ => Err(Error::unavailable(error)),
+                ConsumerErrorKind::JetStream(answer) if is_absent(answer.error_code()) => Ok(None),
+                _ => Err(self.failed(format_args!("CONSUMER.INFO.{stream}.{name}"), error)),
             },
         }
     }
@@ -68,9 +68,16 @@ impl Connection {
 }
 
 impl Queues {
-    /// Creates the orchestrator's consumer of a shard's log again. It begins after `acked`.
+    /// Creates the orchestrator's consumer of a shard's log again. It begins after `acked`. A process
+    /// that may create the queues alone says that it is missing.
     pub async fn restore_log_consumer(&self, shard: u8, acked: Sequence) -> Result<(), Error> {
         let mut config = self.topology.log_consumer(LogReader::Orchestrator);
+        if self.connection.creates() != Creates::All {
+            let (stream, name) = (Topology::log_stream(shard), LogReader::Orchestrator.name());
+            return Err(Error::Unsuitable(format!(
+                "consumer {name} of {stream} was deleted: run `fanfold topology apply`"
+            )));
+        }
         if acked > Sequence::NONE {
             config.deliver_policy = DeliverPolicy::ByStartSequence {
                 start_sequence: acked.next().get(),

@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use crate::{Connection, Error};
 
 /// How long the end of a subscription may take.
-const END_TIMEOUT: Duration = Duration::from_secs(1);
+const END_TIMEOUT: Duration = Duration::from_secs(3);
 /// How many heartbeats and ends of pulls may be on their way, beside the messages that were
 /// requested.
 const SPARE: usize = 16;

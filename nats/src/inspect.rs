@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use domain::request::{Payload, RequestId, Sequence, TaskId};
 use futures::TryStreamExt;
@@ -82,7 +81,7 @@ impl Connection {
             if is_missing(&error) {
                 Error::Missing(format!("stream {name}"))
             } else {
-                Error::unavailable(error)
+                self.failed(format_args!("STREAM.INFO.{name}"), error)
             }
         })?;
         let state = &stream.cached_info().state;
@@ -134,7 +133,10 @@ impl Connection {
             Ok(message) => timestamp(message.time).map(Some),
             // The commit was removed by age meanwhile.
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => {
+                let log = Topology::log_stream(shard);
+                Err(self.failed(format_args!("DIRECT.GET.{log}"), error))
+            }
         }
     }
 
@@ -153,7 +155,10 @@ impl Connection {
         match stream.direct_get(sequence.get()).await {
             Ok(message) => Ok(subject::request(&message.subject, 2)),
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => {
+                let log = Topology::log_stream(shard);
+                Err(self.failed(format_args!("DIRECT.GET.{log}"), error))
+            }
         }
     }
 
@@ -168,11 +173,7 @@ impl Connection {
     }
 
     async fn position(&self, stream: &str, consumer: &str) -> Result<Position, Error> {
-        let found: PullConsumer = self
-            .jetstream
-            .get_consumer_from_stream(consumer, stream)
-            .await
-            .map_err(Error::unavailable)?;
+        let found = self.consumer(stream, consumer).await?;
         let info = found.cached_info();
         Ok(Position {
             consumer: consumer.to_owned(),
@@ -240,16 +241,17 @@ impl Connection {
     }
 
     pub(crate) async fn subjects(&self, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
+        let name = stream;
         let stream = self
             .jetstream
-            .get_stream_no_info(stream)
+            .get_stream_no_info(name)
             .await
             .map_err(Error::unavailable)?;
         let subjects = match stream.info_with_subjects(filter).await {
             Ok(subjects) => subjects,
             // A lost queue that is about to be recreated has nothing in it.
             Err(error) if is_missing_stream(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(Error::unavailable(error)),
+            Err(error) => return Err(self.failed(format_args!("STREAM.INFO.{name}"), error)),
         };
         let subjects: Vec<(String, usize)> =
             subjects.try_collect().await.map_err(Error::unavailable)?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use domain::request::{Event, RequestId, Sequence, TraceParent};
 use metrics::CommitOutcome;
 
+use crate::commit::Follows;
 use crate::error::Refusal;
 use crate::group_commit::{GroupCommit, Outgoing};
 use crate::state_cache::{Loaded, StateCache};
@@ -75,9 +76,7 @@ impl Log {
 
     /// How long the shard of a request keeps commits; zero means forever.
     pub async fn max_age(&self, request: RequestId) -> Result<Duration, Error> {
-        let jetstream = &self.connection.jetstream;
-        let stream = jetstream.get_stream(self.stream(request)).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.connection.described(&self.stream(request)).await?;
         Ok(stream.cached_info().config.max_age)
     }
 
@@ -142,19 +141,19 @@ impl Log {
         expected: Sequence,
         events: &[Event],
     ) -> Result<Sequence, Error> {
-        self.append_in(request, expected, events, None).await
+        self.append_in(request, expected.into(), events, None).await
     }
 
     /// Like `append`, within a trace of the caller.
     async fn append_in(
         &self,
         request: RequestId,
-        expected: Sequence,
+        follows: Follows,
         events: &[Event],
         trace: Option<&TraceParent>,
     ) -> Result<Sequence, Error> {
         let begun = Instant::now();
-        let appended = self.append_once(request, expected, events, trace).await;
+        let appended = self.append_once(request, follows, events, trace).await;
         self.count(events, &appended, begun.elapsed());
         appended
     }
@@ -177,11 +176,11 @@ impl Log {
     async fn append_once(
         &self,
         request: RequestId,
-        expected: Sequence,
+        follows: Follows,
         events: &[Event],
         trace: Option<&TraceParent>,
     ) -> Result<Sequence, Error> {
-        let encoded = commit::encode(events, expected, trace)?;
+        let encoded = commit::encode(events, follows, trace)?;
         let mut unsure = 0;
         loop {
             self.connection.connected().await?;
@@ -201,7 +200,7 @@ impl Log {
                 Err(refused) => refused,
             };
             // After a lost answer, the commit that is there may be this one.
-            let found = Box::pin(self.find_own(request, expected, events, &refused)).await;
+            let found = Box::pin(self.find_own(request, follows.message, events, &refused)).await;
             let silent = matches!(refused, Refusal::Unanswered(_));
             if let Ok(Some(sequence)) = found {
                 self.connection.unanswered.end();
@@ -235,9 +234,9 @@ impl Log {
         events: Vec<Event>,
         mut decided: Loaded,
     ) -> Result<Sequence, Error> {
-        let (request, expected) = (decided.request(), decided.sequence());
+        let (request, follows) = (decided.request(), decided.follows());
         let trace = decided.state().traceparent();
-        let appended = self.append_in(request, expected, &events, trace).await;
+        let appended = self.append_in(request, follows, &events, trace).await;
         match appended {
             Ok(sequence) => {
                 decided.weigh(&events);
@@ -259,7 +258,7 @@ impl Log {
         let mut page = self.read_page(request, expected, 1).await?;
         // The broker said that a commit is there. A replica that lags has not got it yet.
         let mut looked = 0;
-        while page.commits.is_empty() && *refused == Refusal::WrongSequence && looked < LAG_LOOKS {
+        while page.last <= expected && *refused == Refusal::WrongSequence && looked < LAG_LOOKS {
             looked += 1;
             tokio::time::sleep(LAG_PAUSE).await;
             page = self.read_page(request, expected, 1).await?;

@@ -6,6 +6,7 @@ use domain::request::{EventKind, RequestId, Sequence};
 use jiff::Timestamp;
 
 use crate::commit::EVENTS;
+use crate::no_commit::is_no_commit;
 use crate::unknown_event;
 
 /// A commit as far as its headers tell.
@@ -74,11 +75,16 @@ pub enum Does {
     Continues,
     /// This build does not know an event of the commit, so the request may be open.
     Unknown,
+    /// Nothing: the message is no commit.
+    Nothing,
 }
 
 impl Does {
     /// Reads it from a commit's headers.
     pub(crate) fn of(headers: Option<&HeaderMap>) -> (Self, OfGroup) {
+        if is_no_commit(headers) {
+            return (Self::Nothing, OfGroup::default());
+        }
         let names = headers.and_then(|headers| headers.get(EVENTS));
         let names = names.map_or("", HeaderValue::as_str);
         let (mut does, mut group) = (Self::Continues, OfGroup::default());
@@ -102,6 +108,8 @@ impl Does {
 
 #[cfg(test)]
 mod tests {
+    use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+
     use super::*;
 
     fn does(names: &str) -> Does {
@@ -120,6 +128,9 @@ mod tests {
         assert_eq!(does("cancelled"), Does::Ends(End::Cancelled));
         assert_eq!(does("task-succeeded"), Does::Continues);
         assert_eq!(does("received,of-tomorrow"), Does::Unknown);
-        assert_eq!(Does::of(None).0, Does::Unknown);
+        assert_eq!(Does::of(None).0, Does::Nothing);
+        let mut without_names = HeaderMap::new();
+        without_names.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "7");
+        assert_eq!(Does::of(Some(&without_names)).0, Does::Unknown);
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_nats::header::NATS_PIN_ID;
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::{HeaderMap, Message, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
@@ -24,9 +23,9 @@ const PULL_BATCH: usize = 1_000;
 /// of them is large.
 const PULL_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How the broker ends a pull with a limit in bytes that brought all its messages.
-const BATCH_COMPLETED: &str = "Batch Completed";
+pub(crate) const BATCH_COMPLETED: &str = "Batch Completed";
 /// How the broker ends a pull whose bytes do not suffice for the next message.
-const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
+pub(crate) const MAX_BYTES: &str = "Message Size Exceeds MaxBytes";
 /// How much longer than its expiry a pull may be silent before it counts as lost.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often the reader of a silent consumer looks whether to pull again, for example because the
@@ -36,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// being recreated.
 const ABSENT_PAUSE: Duration = Duration::from_millis(250);
 /// How long handing back may take.
-const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(2);
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The messages of a consumer, in chunks. A chunk has all messages that have arrived, up to some
 /// hundreds.
@@ -77,11 +76,7 @@ impl Deliveries {
     }
 
     async fn open(connection: &Connection, stream: &str, consumer: &str) -> Result<Self, Error> {
-        let found: PullConsumer = connection
-            .jetstream
-            .get_consumer_from_stream(consumer, stream)
-            .await
-            .map_err(Error::unavailable)?;
+        let found = connection.consumer(stream, consumer).await?;
         Ok(Self {
             connection: connection.clone(),
             path: format!("{stream}.{consumer}"),
@@ -108,7 +103,11 @@ impl Deliveries {
             let mut deliveries = Vec::new();
             deliveries.extend(self.take(first?));
             self.take_arrived(&mut deliveries, Self::CHUNK);
-            if !deliveries.is_empty() {
+            if self.connection.is_held_back() {
+                for delivery in &deliveries {
+                    self.connection.give_back(delivery).await;
+                }
+            } else if !deliveries.is_empty() {
                 return Some(deliveries);
             }
         }
@@ -137,9 +136,10 @@ impl Deliveries {
     }
 
     /// Requests more messages where few are still to come. Without a connection it requests none,
-    /// because the client would keep the requests.
+    /// because the client would keep the requests. Without a permission that the role needs it
+    /// requests none, because the work would fail.
     async fn ask(&mut self) {
-        if !self.connection.is_connected() {
+        if !self.connection.is_connected() || self.connection.is_held_back() {
             return;
         }
         let connects = self.connection.connects();
@@ -200,7 +200,10 @@ impl Deliveries {
 
     fn delivery(&self, message: Message) -> Delivery {
         let context = self.connection.jetstream.clone();
-        Delivery::new(jetstream::Message { message, context })
+        Delivery::new(
+            jetstream::Message { message, context },
+            &self.connection.denied,
+        )
     }
 
     /// Notes the end of a pull that brought less than it requested.

@@ -8,17 +8,57 @@ use async_nats::header::{NATS_SCHEDULE, NATS_SCHEDULE_TARGET};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType};
 
-use crate::declare::create_stream;
+use domain::request::EventKind;
+
+use crate::feed_reader::WAITING_MAX;
+use crate::topology::{LIFECYCLE, WEBHOOKS};
 use crate::{Connection, Delivery, Error, FeedReader, subject};
 
-/// The stream of postponed events.
-const WEBHOOKS: &str = "WEBHOOKS";
+/// The consumer of the feed that the webhooks have.
+const FEED_DURABLE: &str = "webhooks";
 /// The consumer of the events that are due.
 const DURABLE: &str = "due";
 /// How many attempts were made before the event was postponed.
 const ATTEMPTS: &str = "Fanfold-Attempts";
-/// The size of the stream where the account wants a limit on every stream.
-const MAX_BYTES: i64 = 64 * 1024 * 1024;
+/// The stream of postponed events. An event waits no longer than the log of its request is kept.
+pub(crate) fn stream(replicas: usize, log_age: Duration) -> stream::Config {
+    stream::Config {
+        name: WEBHOOKS.into(),
+        subjects: vec![subject::DUE.into(), subject::POSTPONED.into()],
+        storage: StorageType::File,
+        num_replicas: replicas,
+        retention: RetentionPolicy::WorkQueue,
+        max_age: log_age,
+        allow_message_schedules: true,
+        ..stream::Config::default()
+    }
+}
+
+/// The consumers of the webhooks, each with its stream: of the feed, and of the events that are due.
+pub(crate) fn consumers(ack_wait: Duration) -> [(&'static str, pull::Config); 2] {
+    let ends = EventKind::all().filter(|kind| kind.is_terminal());
+    let ends: Vec<&str> = ends.map(EventKind::name).collect();
+    let feed = FeedReader::config(FEED_DURABLE, &ends, ack_wait);
+    let pending = |config| pull::Config {
+        max_ack_pending: WAITING_MAX,
+        ..config
+    };
+    [
+        (LIFECYCLE, pending(feed)),
+        (WEBHOOKS, pending(due(ack_wait))),
+    ]
+}
+
+fn due(ack_wait: Duration) -> pull::Config {
+    pull::Config {
+        durable_name: Some(DURABLE.to_owned()),
+        filter_subject: subject::DUE.into(),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait,
+        ..pull::Config::default()
+    }
+}
 
 /// Postpones events, and reads them when they are due.
 #[derive(Clone)]
@@ -27,33 +67,10 @@ pub struct Postponed {
 }
 
 impl Postponed {
-    /// Opens the stream, and creates it where it is missing. An event waits no longer than the log
-    /// of its request is kept.
-    pub async fn open(
-        connection: &Connection,
-        replicas: usize,
-        log_age: Duration,
-    ) -> Result<Self, Error> {
-        let account = connection.jetstream.query_account().await;
-        let limits = account.map_err(Error::unavailable)?.limits;
-        let config = stream::Config {
-            name: WEBHOOKS.into(),
-            subjects: vec![subject::DUE.into(), subject::POSTPONED.into()],
-            storage: StorageType::File,
-            num_replicas: replicas,
-            retention: RetentionPolicy::WorkQueue,
-            max_age: log_age,
-            max_bytes: if limits.max_bytes_required {
-                MAX_BYTES
-            } else {
-                -1
-            },
-            allow_message_schedules: true,
-            ..stream::Config::default()
-        };
-        create_stream(connection, config).await?;
-        let connection = connection.clone();
-        Ok(Self { connection })
+    /// Postpones events over this connection, in the stream that the topology declares.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
     }
 
     /// Stores an event to come again after a pause. The caller then acks it.
@@ -80,17 +97,15 @@ impl Postponed {
         stored.await.map(|_| ()).map_err(Error::of_refusal)
     }
 
+    /// The ends of requests in the feed, from the time at which the reader was first opened.
+    pub async fn ends(&self, ack_wait: Duration) -> Result<FeedReader, Error> {
+        let [(_, feed), _] = consumers(ack_wait);
+        FeedReader::of(&self.connection, LIFECYCLE, feed).await
+    }
+
     /// The events that are due, from now on.
     pub async fn read(&self, ack_wait: Duration) -> Result<FeedReader, Error> {
-        let config = pull::Config {
-            durable_name: Some(DURABLE.to_owned()),
-            filter_subject: subject::DUE.into(),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::Explicit,
-            ack_wait,
-            ..pull::Config::default()
-        };
-        FeedReader::of(&self.connection, WEBHOOKS, config).await
+        FeedReader::of(&self.connection, WEBHOOKS, due(ack_wait)).await
     }
 
     /// How many attempts were made of an event before it came: none of an event of the feed itself.

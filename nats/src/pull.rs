@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::declare::declare_consumer;
 use crate::inbox::Inbox;
 use crate::topology::{TASKS, task_consumer, task_consumer_name};
-use crate::{Connection, Delivery, Error, TaskMessage, Unreadable};
+use crate::{Connection, Creates, Delivery, Error, TaskMessage, Unreadable};
 
 /// How long one pull waits at the broker.
 const PULL_EXPIRY: Duration = Duration::from_secs(20);
@@ -74,9 +74,8 @@ impl Pull {
         task_type: &str,
         options: PullOptions,
     ) -> Result<Self, Error> {
-        let consumer: PullConsumer = connection
-            .jetstream
-            .get_consumer_from_stream(task_consumer_name(task_type), TASKS)
+        let consumer = connection
+            .consumer(TASKS, &task_consumer_name(task_type))
             .await
             .map_err(Error::unavailable)?;
         Ok(Self {
@@ -109,9 +108,10 @@ impl Pull {
 
     /// Requests as many tasks as there is room for, unless they are few compared with those already
     /// requested. Without a connection it requests none. The client would keep the requests, and
-    /// the broker would get all of them at once later.
+    /// the broker would get all of them at once later. Without a permission that the worker needs it
+    /// requests none either, because it would do the work in vain.
     pub async fn ask(&mut self) -> Result<(), Error> {
-        if !self.connection.is_connected() {
+        if !self.connection.is_connected() || self.connection.is_held_back() {
             return Ok(());
         }
         let connects = self.connection.connects();
@@ -161,11 +161,24 @@ impl Pull {
             let message = answer?;
             self.note_sign_of_life();
             if let Some(task) = self.take(message) {
+                if self.connection.is_held_back() {
+                    Box::pin(self.give_back(task)).await;
+                    continue;
+                }
                 return Some(task);
             }
             if self.asked == 0 {
                 self.ask_for_more().await;
             }
+        }
+    }
+
+    /// Gives back a task that was on its way when this worker lost a permission.
+    async fn give_back(&mut self, task: Pulled) {
+        self.release(1);
+        match task {
+            Ok(task) => self.connection.give_back(&task.delivery).await,
+            Err(unreadable) => self.connection.give_back(&unreadable.delivery).await,
         }
     }
 
@@ -188,12 +201,14 @@ impl Pull {
     }
 
     /// Creates a consumer that was deleted, for instance by hand. A queue that is missing too is
-    /// left to the orchestrator, which creates it together with its consumers.
+    /// left to the orchestrator, which creates it together with its consumers. So is the consumer
+    /// where this process creates nothing.
     async fn restore_consumer(&mut self) {
         let absent = self
             .absent_since
             .filter(|since| since.elapsed() > ABSENT_MAX);
-        if absent.is_none() || !self.connection.is_connected() {
+        let creates = self.connection.creates == Creates::All;
+        if absent.is_none() || !creates || !self.connection.is_connected() {
             return;
         }
         self.absent_since = Some(Instant::now());
@@ -226,7 +241,10 @@ impl Pull {
                     message,
                     context: self.connection.jetstream.clone(),
                 };
-                Some(TaskMessage::parse(Delivery::new(message), given_at))
+                Some(TaskMessage::parse(
+                    Delivery::new(message, &self.connection.denied),
+                    given_at,
+                ))
             }
             Some(StatusCode::IDLE_HEARTBEAT) => {
                 self.absent_since = None;

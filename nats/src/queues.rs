@@ -63,7 +63,10 @@ impl Queues {
         tracing::warn!(stream, "a queue has lost its content and begins anew");
         let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0);
         let emptied = self.stream(stream).await?.purge().sequence(now).await;
-        emptied.map_err(Error::unavailable)?;
+        emptied.map_err(|error| {
+            self.connection
+                .failed(format_args!("STREAM.PURGE.{stream}"), error)
+        })?;
         let mut headers = HeaderMap::new();
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
         // Older builds expect the leader in the mark.
@@ -82,15 +85,17 @@ impl Queues {
         for stream in [TASKS, REPORTS] {
             let marks = subject::filling(stream, "*");
             let removed = self.stream(stream).await?.purge().filter(marks).await;
-            removed.map_err(Error::unavailable)?;
+            removed.map_err(|error| {
+                self.connection
+                    .failed(format_args!("STREAM.PURGE.{stream}"), error)
+            })?;
         }
         Ok(())
     }
 
     /// The server that leads a queue; empty where there is only one server.
     async fn leader(&self, stream: &str) -> Result<String, Error> {
-        let stream = self.connection.jetstream.get_stream(stream).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.connection.described(stream).await?;
         let Some(cluster) = &stream.cached_info().cluster else {
             return Ok(String::new());
         };
@@ -105,8 +110,8 @@ impl Queues {
 
     /// The sequence of the mark, where the queue has one.
     async fn mark(&self, stream: &str) -> Result<Option<u64>, Error> {
-        let subject = subject::filled(stream);
-        let stream = self.stream(stream).await?;
+        let (name, subject) = (stream, subject::filled(stream));
+        let stream = self.stream(name).await?;
         let error = match stream.get_last_raw_message_by_subject(&subject).await {
             Ok(mark) => return Ok(Some(mark.sequence)),
             Err(error) => error,
@@ -118,7 +123,9 @@ impl Queues {
             {
                 Ok(None)
             }
-            _ => Err(Error::unavailable(error)),
+            _ => Err(self
+                .connection
+                .failed(format_args!("STREAM.MSG.GET.{name}"), error)),
         }
     }
 }

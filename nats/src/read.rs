@@ -8,6 +8,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::no_commit::is_no_commit;
 use crate::{Commit, Connection, Error, absence, commit, subject};
 use domain::request::{RequestId, Sequence};
 
@@ -59,6 +60,8 @@ pub struct CommitPage {
     pub commits: Vec<Commit>,
     /// The sequence after which the next page begins; `None` where the log has no more.
     pub next: Option<Sequence>,
+    /// The last message that was read: the last commit, or a later message that is no commit.
+    pub(crate) last: Sequence,
 }
 
 /// Where a page begins.
@@ -101,19 +104,33 @@ pub(crate) async fn page(
     limit: usize,
 ) -> Result<CommitPage, Error> {
     let log_subject = subject::log(request);
-    let from = From::Sequence(after.next().get());
     let most = Most {
         messages: limit.clamp(1, COMMITS.messages),
         ..COMMITS
     };
-    let batch = messages(connection, stream, &log_subject, from, most).await?;
-    let commits = batch.messages.iter().map(parse);
-    let commits = commits.collect::<Result<Vec<Commit>, Error>>()?;
-    let last = commits.last().map(|commit| commit.sequence);
-    Ok(CommitPage {
-        commits,
-        next: last.filter(|_| batch.more),
-    })
+    let mut last = after;
+    loop {
+        let from = From::Sequence(last.next().get());
+        let batch = messages(connection, stream, &log_subject, from, most).await?;
+        if let Some(message) = batch.messages.last() {
+            last = Sequence::new(place(message)?.1);
+        }
+        let mut commits = Vec::with_capacity(batch.messages.len());
+        for message in &batch.messages {
+            if !is_no_commit(message.headers.as_ref()) {
+                commits.push(parse(message)?);
+            }
+        }
+        // A page without a commit is the last one.
+        if commits.is_empty() && batch.more {
+            continue;
+        }
+        return Ok(CommitPage {
+            commits,
+            next: batch.more.then_some(last),
+            last,
+        });
+    }
 }
 
 /// The last commit of a request, where there is one.
@@ -133,8 +150,12 @@ pub(crate) async fn last(
             bytes::Bytes::new(),
         )
         .await
-        .map_err(Error::unavailable)?;
+        .map_err(|error| connection.failed(format_args!("DIRECT.GET.{stream}"), error))?;
     match answer.status {
+        None | Some(StatusCode::OK) if is_no_commit(answer.headers.as_ref()) => {
+            let commits = Box::pin(commits(connection, stream, request, Sequence::NONE)).await?;
+            Ok(commits.into_iter().next_back())
+        }
         None | Some(StatusCode::OK) => Ok(Some(parse(&answer)?)),
         Some(status) if status.as_u16() == 404 => Ok(None),
         Some(status) => Err(Error::Unavailable(format!("{status}"))),
@@ -149,19 +170,50 @@ pub(crate) async fn last_sequence(
     stream: &str,
     request: RequestId,
 ) -> Result<Sequence, Error> {
-    let stream = connection.jetstream.get_stream_no_info(stream).await;
+    let name = stream;
+    let stream = connection.jetstream.get_stream_no_info(name).await;
     let stream = stream.map_err(Error::unavailable)?;
     let last = stream
         .get_last_raw_message_by_subject(&subject::log(request))
         .await;
     match last {
+        Ok(message) if is_no_commit(Some(&message.headers)) => {
+            let up_to = Sequence::new(message.sequence);
+            Box::pin(last_commit(connection, name, request, up_to)).await
+        }
         Ok(message) => Ok(Sequence::new(message.sequence)),
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-            Box::pin(absence::check(&stream, request)).await?;
+            Box::pin(absence::check(connection, name, &stream, request)).await?;
             Ok(Sequence::NONE)
         }
-        Err(error) => Err(Error::unavailable(error)),
+        Err(error) => Err(connection.failed(format_args!("STREAM.MSG.GET.{name}"), error)),
     }
+}
+
+/// The last commit of a request before a message that is no commit, which is the last one at the
+/// leader. `NONE` where there is none, which is as certain as in [`last_sequence`].
+async fn last_commit(
+    connection: &Connection,
+    stream: &str,
+    request: RequestId,
+    up_to: Sequence,
+) -> Result<Sequence, Error> {
+    let (mut found, mut next, mut read) = (Sequence::NONE, Some(Sequence::NONE), Sequence::NONE);
+    while let Some(after) = next {
+        let page = page(connection, stream, request, after, COMMITS.messages).await?;
+        let last = page.commits.last();
+        found = last.map_or(found, |commit| commit.sequence);
+        (next, read) = (page.next, page.last);
+    }
+    if read < up_to {
+        return Err(Error::Unavailable(format!(
+            "the server that answers has request {request} up to {read}, and not yet {up_to}"
+        )));
+    }
+    if found == Sequence::NONE {
+        absence::is_led(connection, stream).await?;
+    }
+    Ok(found)
 }
 
 /// Reads the messages of a stream by subject, from a position on: a batched direct get.
@@ -186,7 +238,10 @@ pub(crate) async fn messages(
         }
     });
     let read = tokio::time::timeout(READ_TIMEOUT, reading).await;
-    read.map_err(|_| Error::Unavailable(format!("no answer within {READ_TIMEOUT:?}")))?
+    read.map_err(|_| {
+        let waited = format!("no answer within {READ_TIMEOUT:?}");
+        connection.failed(format_args!("DIRECT.GET.{stream}"), waited)
+    })?
 }
 
 async fn batch(

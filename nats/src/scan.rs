@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
 use jiff::Timestamp;
 
+use crate::scan_pages::Pages;
 use crate::{Commit, Connection, Delivery, Error, LogReader, Outline, Topology, subject};
 
 /// How long the broker may take to send the next commit of a range.
@@ -15,14 +16,19 @@ const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a range waits for a server that has its last commit. A server that lags, or that has
 /// just lost the lead, gives an earlier end.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the consumer of a range is made again before the next commit comes.
+const REOPENED_MAX: u32 = 2;
 /// The pause before the end of the log is asked for again.
 const END_PAUSE: Duration = Duration::from_millis(50);
 
 /// The commits of a shard between two sequences, in order.
 pub struct Scan {
+    connection: Connection,
     stream: Stream,
-    consumer: String,
-    messages: Option<pull::Ordered>,
+    pages: Option<Pages>,
+    headers_only: bool,
+    /// How often the consumer was made again since the last commit.
+    reopened: u32,
     /// The next sequence of the range, where it is known.
     next: Option<Sequence>,
     end: Sequence,
@@ -82,9 +88,11 @@ impl Scan {
         let stream = up_to(connection, shard, to).await?;
         let state = stream.cached_info().state.clone();
         let mut scan = Self {
+            connection: connection.clone(),
             stream,
-            consumer: String::new(),
-            messages: None,
+            pages: None,
+            headers_only,
+            reopened: 0,
             next: match start {
                 Start::Sequence(from) => Some(from.max(Sequence::FIRST)),
                 Start::Time(_) => None,
@@ -98,17 +106,7 @@ impl Scan {
         if state.messages == 0 || nothing || scan.end.get() < state.first_sequence {
             return Ok(scan);
         }
-        let consumer = scan
-            .stream
-            .create_consumer(pull::OrderedConfig {
-                deliver_policy: policy(start)?,
-                headers_only,
-                ..pull::OrderedConfig::default()
-            })
-            .await
-            .map_err(Error::unavailable)?;
-        scan.consumer.clone_from(&consumer.cached_info().name);
-        scan.messages = Some(consumer.messages().await.map_err(Error::unavailable)?);
+        scan.open_pages(policy(start)?).await?;
         Ok(scan)
     }
 
@@ -134,10 +132,20 @@ impl Scan {
         &mut self,
         limit: usize,
     ) -> Result<Option<Vec<Result<Commit, UnreadableCommit>>>, Error> {
-        let deliveries = self.deliveries(limit).await?;
-        let commits = deliveries.iter().map(UnreadableCommit::or_commit);
-        let commits = commits.collect::<Result<Vec<_>, Error>>()?;
-        Ok((!commits.is_empty()).then_some(commits))
+        loop {
+            let deliveries = self.deliveries(limit).await?;
+            if deliveries.is_empty() {
+                return Ok(None);
+            }
+            let commits = deliveries
+                .iter()
+                .filter(|delivery| !delivery.is_no_commit());
+            let commits = commits.map(UnreadableCommit::or_commit);
+            let commits = commits.collect::<Result<Vec<_>, Error>>()?;
+            if !commits.is_empty() {
+                return Ok(Some(commits));
+            }
+        }
     }
 
     /// Reads what the headers of the next commits say, at most `limit` of them; `None` at the end
@@ -148,21 +156,26 @@ impl Scan {
         Ok((!deliveries.is_empty()).then_some(outlines))
     }
 
+    async fn open_pages(&mut self, start: DeliverPolicy) -> Result<(), Error> {
+        let pages = Pages::open(&self.stream, start, self.headers_only).await;
+        let log = &self.stream.cached_info().config.name;
+        let failed = |error| {
+            let call = format_args!("CONSUMER.CREATE.{log}");
+            self.connection.failed(call, error)
+        };
+        self.pages = Some(pages.map_err(failed)?);
+        Ok(())
+    }
+
     async fn deliveries(&mut self, limit: usize) -> Result<Vec<Delivery>, Error> {
         let mut deliveries = Vec::new();
-        while let (Some(messages), true) = (&mut self.messages, deliveries.len() < limit) {
-            let message = tokio::time::timeout(NEXT_TIMEOUT, messages.next())
-                .await
-                .map_err(|_| Error::Unavailable(format!("no commit came in {NEXT_TIMEOUT:?}")))?
-                .ok_or_else(|| Error::Unavailable("reading the log ended".into()))?
-                .map_err(Error::unavailable)?;
-            let delivery = Delivery::new(message);
+        while self.pages.is_some() && deliveries.len() < limit {
+            let Some(delivery) = self.delivery().await? else {
+                continue;
+            };
             let sequence = Sequence::new(delivery.place()?.sequence);
-            if let Some(next) = self.next.replace(sequence.next())
-                && sequence > next
-            {
-                check_gap(&self.stream, next, sequence).await?;
-            }
+            self.next = Some(sequence.next());
+            self.reopened = 0;
             if sequence <= self.end {
                 deliveries.push(delivery);
             }
@@ -171,6 +184,48 @@ impl Scan {
             }
         }
         Ok(deliveries)
+    }
+
+    /// The next delivery. `None` where the consumer had to be made again first, because it was gone
+    /// or a part of a page was lost together with a connection.
+    async fn delivery(&mut self) -> Result<Option<Delivery>, Error> {
+        let Some(pages) = &mut self.pages else {
+            return Ok(None);
+        };
+        let failure = match tokio::time::timeout(NEXT_TIMEOUT, pages.next()).await {
+            Ok(Ok(message)) => {
+                let delivery = Delivery::new(message, &self.connection.denied);
+                let sequence = Sequence::new(delivery.place()?.sequence);
+                match self.next.filter(|next| sequence > *next) {
+                    None => return Ok(Some(delivery)),
+                    Some(next) => {
+                        let gap = check_gap(&self.connection, &self.stream, next, sequence).await;
+                        match gap {
+                            Ok(()) => return Ok(Some(delivery)),
+                            Err(failure) => failure,
+                        }
+                    }
+                }
+            }
+            Ok(Err(error)) => self.not_read(error),
+            Err(_) => self.not_read(format!("no commit came in {NEXT_TIMEOUT:?}")),
+        };
+        let again = self.next.filter(|_| self.reopened < REOPENED_MAX);
+        let (Some(next), true) = (again, failure.is_transient()) else {
+            return Err(failure);
+        };
+        tracing::debug!(error = %failure, %next, "reading the log goes on with a new consumer");
+        self.reopened += 1;
+        self.close().await;
+        self.open_pages(policy(Start::Sequence(next))?).await?;
+        Ok(None)
+    }
+
+    fn not_read(&self, error: impl std::fmt::Display) -> Error {
+        let log = &self.stream.cached_info().config.name;
+        let consumer = self.pages.as_ref().map_or("", Pages::consumer);
+        let call = format_args!("CONSUMER.MSG.NEXT.{log}.{consumer}");
+        self.connection.failed(call, error)
     }
 
     /// Follows the log from `start` without an end, and waits for commits that are not there yet.
@@ -189,18 +244,25 @@ impl Scan {
                 Topology::log_stream(shard),
             )
             .await
-            .map_err(Error::unavailable)?;
+            .map_err(|error| {
+                let log = Topology::log_stream(shard);
+                connection.failed(format_args!("CONSUMER.CREATE.{log}"), error)
+            })?;
         let messages = consumer.messages().await.map_err(Error::unavailable)?;
-        Ok(messages.map(|message| {
-            let message = message.map_err(Error::unavailable)?;
-            Delivery::new(message).commit()
+        let denied = connection.denied.clone();
+        Ok(messages.filter_map(move |message| {
+            let commit = message.map_err(Error::unavailable).map(|message| {
+                let delivery = Delivery::new(message, &denied);
+                (!delivery.is_no_commit()).then(|| delivery.commit())
+            });
+            std::future::ready(commit.transpose().map(Result::flatten))
         }))
     }
 
     /// Deletes the consumer at once. The broker would delete it after a while.
     pub async fn close(&mut self) {
-        if self.messages.take().is_some()
-            && let Err(error) = self.stream.delete_consumer(&self.consumer).await
+        if let Some(pages) = self.pages.take()
+            && let Err(error) = self.stream.delete_consumer(pages.consumer()).await
         {
             tracing::debug!(%error, "could not delete the consumer of a scan; it expires by itself");
         }
@@ -208,8 +270,16 @@ impl Scan {
 }
 
 /// Checks that the leader of the log lacks the commits between two sequences too, which age removes.
-async fn check_gap(stream: &Stream, next: Sequence, found: Sequence) -> Result<(), Error> {
-    let info = stream.get_info().await.map_err(Error::unavailable)?;
+async fn check_gap(
+    connection: &Connection,
+    stream: &Stream,
+    next: Sequence,
+    found: Sequence,
+) -> Result<(), Error> {
+    let name = &stream.cached_info().config.name;
+    let info = stream.get_info().await;
+    let info =
+        info.map_err(|error| connection.failed(format_args!("STREAM.INFO.{name}"), error))?;
     if info.state.first_sequence >= found.get() {
         return Ok(());
     }
@@ -235,11 +305,7 @@ async fn check_gap(stream: &Stream, next: Sequence, found: Sequence) -> Result<(
 async fn up_to(connection: &Connection, shard: u8, to: Sequence) -> Result<Stream, Error> {
     let begun = Instant::now();
     loop {
-        let stream = connection
-            .jetstream
-            .get_stream(Topology::log_stream(shard))
-            .await
-            .map_err(Error::unavailable)?;
+        let stream = connection.described(&Topology::log_stream(shard)).await?;
         let last = Sequence::new(stream.cached_info().state.last_sequence);
         if last >= to || to == Sequence::MAX {
             return Ok(stream);
@@ -299,17 +365,18 @@ impl Connection {
         match stream.get_raw_message(sequence.get()).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => {
+                let log = Topology::log_stream(shard);
+                Err(self.failed(format_args!("STREAM.MSG.GET.{log}"), error))
+            }
         }
     }
 
     /// The sequence up to which a reader of a shard's log has acked.
     pub async fn acked(&self, shard: u8, reader: LogReader) -> Result<Sequence, Error> {
-        let consumer: PullConsumer = self
-            .jetstream
-            .get_consumer_from_stream(reader.name(), Topology::log_stream(shard))
-            .await
-            .map_err(Error::unavailable)?;
+        let consumer = self
+            .consumer(&Topology::log_stream(shard), reader.name())
+            .await?;
         let acked = consumer.cached_info().ack_floor.stream_sequence;
         Ok(Sequence::new(acked))
     }

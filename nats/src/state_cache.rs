@@ -10,6 +10,7 @@ use domain::request::{Event, RequestId, Sequence, State, evolve};
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::commit::Follows;
 use crate::state_weight::StateWeight;
 use crate::{Commit, Delivery, Error, Log};
 
@@ -50,6 +51,9 @@ impl StateCache {
 #[derive(Debug, Default)]
 struct Slot {
     known: Option<Sequence>,
+    /// The last message at the subject of the request, where it comes after the last commit because it
+    /// is no commit.
+    passed_over: Sequence,
     state: State,
     weight: StateWeight,
     /// The last commit that this process made, until it is delivered here.
@@ -229,18 +233,20 @@ impl Log {
         let mut sequence = loaded.sequence();
         let mut state = std::mem::take(&mut loaded.slot.state);
         loaded.slot.known = None;
-        let mut next = Some(sequence);
+        let (mut next, mut last) = (Some(sequence), sequence);
         while let Some(after) = next {
             let page = self.read_page(loaded.request, after, PAGE).await?;
             let events = page.commits.iter().flat_map(|commit| &commit.events);
             loaded.slot.weight.add(events.clone());
             state = events.fold(state, evolve);
             sequence = page.commits.last().map_or(sequence, |last| last.sequence);
+            last = page.last;
             next = page.next;
         }
         loaded.revision = state.revision();
         loaded.slot.state = state;
         loaded.slot.known = Some(sequence);
+        loaded.slot.passed_over = last;
         Ok(())
     }
 }
@@ -263,6 +269,15 @@ impl Loaded {
 
     pub(crate) fn request(&self) -> RequestId {
         self.request
+    }
+
+    /// What a decision on this state follows.
+    pub(crate) fn follows(&self) -> Follows {
+        let commit = self.sequence();
+        Follows {
+            commit,
+            message: commit.max(self.slot.passed_over),
+        }
     }
 
     /// Records what a decision on this state adds to it.

@@ -166,6 +166,11 @@ pub(crate) fn partitions(root: &str, shard: u8, shards: u8, rest: &str) -> Vec<S
     if shards == 1 {
         return vec![format!("{root}.*.{rest}")];
     }
+    each_partition(root, shard, shards, rest)
+}
+
+/// The subjects of each partition of a shard apart, so that one answer of the broker lists few.
+pub(crate) fn each_partition(root: &str, shard: u8, shards: u8, rest: &str) -> Vec<String> {
     (0..PARTITIONS)
         .filter(|partition| partition % shards == shard)
         .map(|partition| format!("{root}.{partition}.{rest}"))

@@ -112,7 +112,10 @@ impl Tasks {
                 tracing::debug!(task = %id, run = run.get(), ?deleted, "deleted a task of an earlier run from the queue");
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
-            Err(error) => return Err(Error::unavailable(error)),
+            Err(error) => {
+                let call = format_args!("STREAM.MSG.GET.{TASKS}");
+                return Err(self.connection.failed(call, error));
+            }
         }
         let sent = self.send(task_type, id, attempts, document, traceparent);
         sent.await.map(|_| ())
@@ -120,8 +123,7 @@ impl Tasks {
 
     /// The last sequence that the broker gave to a task.
     pub async fn last_sequence(&self) -> Result<u64, Error> {
-        let stream = self.connection.jetstream.get_stream(TASKS).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.connection.described(TASKS).await?;
         Ok(stream.cached_info().state.last_sequence)
     }
 
@@ -130,7 +132,11 @@ impl Tasks {
     pub async fn take_back(&self, request: RequestId, up_to: u64) -> Result<u64, Error> {
         let purge = self.stream().await?.purge();
         let purge = purge.sequence(up_to + 1).filter(subject::tasks_of(request));
-        Ok(purge.await.map_err(Error::unavailable)?.purged)
+        let purged = purge.await;
+        let call = format_args!("STREAM.PURGE.{TASKS}");
+        Ok(purged
+            .map_err(|error| self.connection.failed(call, error))?
+            .purged)
     }
 
     /// Tells the workers that run tasks of this run of a request, or of an earlier run, to stop. A

@@ -60,8 +60,7 @@ impl Timers {
 
     /// The last sequence that the broker gave to a timer or a report.
     pub async fn last_sequence(&self) -> Result<u64, Error> {
-        let stream = self.connection.jetstream.get_stream(REPORTS).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.connection.described(REPORTS).await?;
         Ok(stream.cached_info().state.last_sequence)
     }
 
@@ -111,6 +110,9 @@ impl Timers {
             Some(up_to) => purge.sequence(up_to + 1).await,
             None => purge.await,
         };
-        purged.map(|_| ()).map_err(Error::unavailable)
+        let call = format_args!("STREAM.PURGE.{REPORTS}");
+        purged
+            .map(|_| ())
+            .map_err(|error| self.connection.failed(call, error))
     }
 }

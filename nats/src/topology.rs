@@ -8,7 +8,7 @@ use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
 
 use crate::declare::{declare_bucket, declare_consumer, declare_stream, is_on_disk};
-use crate::{Connection, Error, LogReader, account, subject};
+use crate::{Connection, Creates, Error, LogReader, account, postponed, subject};
 
 pub(crate) const TASKS: &str = "TASKS";
 pub(crate) const REPORTS: &str = "REPORTS";
@@ -18,6 +18,7 @@ pub(crate) const OPERATIONS: &str = "OPERATIONS";
 pub(crate) const QUARANTINE: &str = "QUARANTINE";
 pub(crate) const DEPLOYMENT: &str = "DEPLOYMENT";
 pub(crate) const PAYLOADS: &str = "PAYLOADS";
+pub(crate) const WEBHOOKS: &str = "WEBHOOKS";
 /// How many messages of the log or the reports may be unacked. The orchestrator holds a commit as
 /// long as a timer that the commit needs is not set.
 const ACK_PENDING_MAX: i64 = 100_000;
@@ -52,6 +53,8 @@ pub struct Topology {
     pub takeover_after: Duration,
     /// How long the orchestrator and the projector may hold a message without a sign of life.
     pub ack_wait: Duration,
+    /// Whether webhooks are sent, which have a stream of their own.
+    pub webhooks: bool,
 }
 
 impl Default for Topology {
@@ -67,6 +70,7 @@ impl Default for Topology {
             task_lease: Duration::from_secs(30),
             takeover_after: Duration::from_secs(5),
             ack_wait: Duration::from_secs(10),
+            webhooks: false,
         }
     }
 }
@@ -79,8 +83,12 @@ impl Topology {
 
     /// Creates missing streams and checks existing ones. A stream that exists with another
     /// configuration is an error that names the difference. Before it creates anything, it checks
-    /// the account. One error lists everything that the broker does not let Fanfold have.
+    /// the account. One error lists everything that the broker does not let Fanfold have. A process
+    /// that may not create them checks them all, and one error names every difference.
     pub async fn declare(&self, connection: &Connection) -> Result<(), Error> {
+        if connection.creates() != Creates::All {
+            return self.check(connection).await;
+        }
         let mut streams = self.streams();
         let on_disk = streams.len();
         streams.extend(self.queues());
@@ -102,6 +110,21 @@ impl Topology {
                 declare_consumer(connection, &Self::log_stream(shard), consumer).await?;
             }
         }
+        if self.webhooks {
+            for (stream, consumer) in postponed::consumers(self.ack_wait) {
+                declare_consumer(connection, stream, consumer).await?;
+            }
+        }
+        self.declare_queue_consumers(connection).await
+    }
+
+    /// Creates the queues where they are missing, with their consumers.
+    pub(crate) async fn create_queues(&self, connection: &Connection) -> Result<(), Error> {
+        let mut queues = self.queues();
+        account::suit(connection, self, &mut queues, None).await?;
+        for config in queues {
+            declare_stream(connection, config).await?;
+        }
         self.declare_queue_consumers(connection).await
     }
 
@@ -117,7 +140,9 @@ impl Topology {
                     "a queue was on disk and is recreated in memory"
                 );
                 let deleted = connection.jetstream.delete_stream(&config.name).await;
-                deleted.map_err(Error::unavailable)?;
+                deleted.map_err(|error| {
+                    connection.failed(format_args!("STREAM.DELETE.{}", config.name), error)
+                })?;
             }
             declare_stream(connection, config).await?;
         }
@@ -238,6 +263,9 @@ impl Topology {
             max_messages_per_subject: 1,
             ..base
         });
+        if self.webhooks {
+            streams.push(postponed::stream(self.replicas, self.log_age));
+        }
         streams
     }
 

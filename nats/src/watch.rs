@@ -71,8 +71,13 @@ impl Connection {
         clock::now().checked_sub(skew).unwrap_or(Timestamp::MIN)
     }
 
-    /// Watches the connection for as long as it is polled.
+    /// Watches the connection, and what its user may do, for as long as it is polled.
     pub async fn watch(&self) -> Infallible {
+        let (never, _) = tokio::join!(self.watch_server(), self.watch_permissions());
+        never
+    }
+
+    async fn watch_server(&self) -> Infallible {
         let mut asked = 0_u32;
         loop {
             if asked.is_multiple_of(COMPARE_EVERY) {

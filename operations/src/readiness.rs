@@ -7,7 +7,9 @@ use std::time::Duration;
 use domain::request::Sequence;
 use jiff::Timestamp;
 use nats::{ClockSkew, Connection, Error, LogReader};
+use projections::permissions::Actor;
 use projections::{StoppedView, Store};
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// How long a dependency may take to answer before it counts as missing.
@@ -27,22 +29,32 @@ pub struct Readiness {
     pub oldest_unprojected: Option<Duration>,
     /// By how much the clock of this machine is wrong, if it is over a second.
     pub clock_skew: Option<ClockSkew>,
+    /// What NATS does not grant to this process, although its role needs it.
+    pub lacking: Vec<String>,
+    /// What Redis does not grant to this process, although its role needs it.
+    pub lacking_at_redis: Vec<String>,
+    /// What NATS has denied lately, in its own words.
+    pub denials: Vec<String>,
+    /// How many messages in the log this process has passed over, because they are no commits.
+    pub passed_over: usize,
 }
 
 impl Readiness {
     /// Asks everything at once.
-    pub async fn look(connection: &Connection, store: Option<&Store>, shards: u8) -> Self {
+    pub async fn look(connection: &Connection, store: Option<(&Store, Actor)>, shards: u8) -> Self {
         let redis = async {
             match store {
-                Some(store) => Some(answer(store.check()).await),
+                Some((store, _)) => Some(answer(store.check()).await),
                 None => None,
             }
         };
-        let (nats, redis, stopped_views, oldest_unprojected) = tokio::join!(
+        let views = store.map(|(store, _)| store);
+        let (nats, redis, stopped_views, oldest_unprojected, lacking_at_redis) = tokio::join!(
             answer(connection.ping()),
             redis,
-            stopped_views(store),
-            oldest_unprojected(connection, store, shards),
+            stopped_views(views),
+            oldest_unprojected(connection, views, shards),
+            lacking(store),
         );
         Self {
             nats,
@@ -50,7 +62,29 @@ impl Readiness {
             stopped_views,
             oldest_unprojected,
             clock_skew: connection.clock_skew(),
+            lacking: connection.lacking(),
+            lacking_at_redis,
+            denials: connection.denials(),
+            passed_over: nats::passed_over(),
         }
+    }
+
+    /// Whether NATS lacks nothing that this role may ask of it.
+    #[must_use]
+    pub fn is_permitted(&self) -> bool {
+        self.lacking.is_empty()
+    }
+
+    /// What the brokers do not grant, as `/readyz` tells it; `None` where that is nothing.
+    #[must_use]
+    pub fn denied(&self) -> Option<Value> {
+        let denied = json!({
+            "nats": self.lacking,
+            "redis": self.lacking_at_redis,
+            "lately": self.denials,
+        });
+        let all = [&self.lacking, &self.lacking_at_redis, &self.denials];
+        all.iter().any(|list| !list.is_empty()).then_some(denied)
     }
 
     /// Whether everything answers without which the process cannot work.
@@ -67,6 +101,7 @@ impl Readiness {
         let redis = self.redis.as_ref().is_some_and(Result::is_err);
         let wrong = [
             (redis, "redis"),
+            (!self.lacking_at_redis.is_empty(), "redis-permissions"),
             (!self.stopped_views.is_empty(), "stopped-views"),
             (self.clock_skew.is_some(), "clock"),
         ];
@@ -95,6 +130,15 @@ async fn answer<E: Display>(ask: impl Future<Output = Result<(), E>>) -> Result<
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {DEPENDENCY_TIMEOUT:?}")),
     }
+}
+
+/// What Redis does not grant, as far as it answers in time.
+async fn lacking(store: Option<(&Store, Actor)>) -> Vec<String> {
+    let Some((store, actor)) = store else {
+        return Vec::new();
+    };
+    let looking = timeout(DEPENDENCY_TIMEOUT, store.lacking(actor)).await;
+    looking.unwrap_or_default()
 }
 
 /// The stopped views. There are none where Redis does not answer in time.

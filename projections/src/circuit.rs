@@ -75,7 +75,7 @@ impl Circuit {
     /// Notes how a call ended. An error that a server sent is an answer.
     pub fn note<T>(&self, ended: &RedisResult<T>) {
         let away = match ended {
-            Err(error) if error.is_io_error() => Some(Away {
+            Err(error) if is_away(error) => Some(Away {
                 until: Instant::now() + AWAY,
                 reason: error.to_string(),
             }),
@@ -90,6 +90,11 @@ impl Circuit {
     fn state(&self) -> MutexGuard<'_, Option<Away>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an error says that nobody answered.
+fn is_away(error: &RedisError) -> bool {
+    error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound
 }
 
 /// The key of a command that Fanfold sends, with the prefix that stands in front of it by now.

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -46,15 +46,37 @@ enum Inner {
 /// A cluster, which is connected to at the first call.
 struct Cluster {
     client: ClusterClient,
-    connection: OnceCell<ClusterConnection>,
+    connection: Mutex<Arc<OnceCell<ClusterConnection>>>,
 }
 
 impl Cluster {
-    async fn get(&self) -> RedisResult<ClusterConnection> {
-        let connecting = self
-            .connection
-            .get_or_try_init(|| self.client.get_async_connection());
-        Ok(connecting.await?.clone())
+    /// Makes a call over the connection, which is made first if there is none.
+    ///
+    /// The client (redis 1.8) never connects again once it has lost every server: it looks for the
+    /// slots without a pause, logs an error each time, and takes a whole processor. Such a
+    /// connection is dropped here, which ends its task, and the next call makes a new one.
+    async fn call<T>(
+        &self,
+        call: impl AsyncFnOnce(&mut ClusterConnection) -> RedisResult<T>,
+    ) -> RedisResult<T> {
+        let kept = self.current().clone();
+        let connecting = kept.get_or_try_init(|| self.client.get_async_connection());
+        let ended = call(&mut connecting.await?.clone()).await;
+        if let Err(error) = &ended
+            && error.kind() == ErrorKind::ClusterConnectionNotFound
+        {
+            let mut current = self.current();
+            if Arc::ptr_eq(&current, &kept) {
+                *current = Arc::default();
+            }
+        }
+        ended
+    }
+
+    fn current(&self) -> MutexGuard<'_, Arc<OnceCell<ClusterConnection>>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,7 +123,7 @@ impl Connection {
             }
             let cluster = Cluster {
                 client: builder.build()?,
-                connection: OnceCell::new(),
+                connection: Mutex::default(),
             };
             return Ok(Self {
                 inner: Inner::Cluster(Arc::new(cluster)),
@@ -177,11 +199,11 @@ impl Connection {
         let Inner::Cluster(cluster) = &self.inner else {
             return Ok(vec![Node::Only]);
         };
-        let mut connection = cluster.get().await?;
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
         // Each range of slots: its first slot, its last slot, its primary, and its replicas.
-        let slots: Vec<Vec<Value>> = slots.query_async(&mut connection).await?;
+        let slots = cluster.call(async |connection| slots.query_async(connection).await);
+        let slots: Vec<Vec<Value>> = slots.await?;
         let mut nodes = Vec::new();
         for primary in slots
             .into_iter()
@@ -207,13 +229,12 @@ impl Connection {
                     port: *port,
                 };
                 let routing = RoutingInfo::SingleNode(node);
-                let mut connection = cluster.get().await?;
-                Ok(connection.route_command(command, routing).await?)
+                let call = async |connection: &mut ClusterConnection| {
+                    connection.route_command(command, routing).await
+                };
+                Ok(cluster.call(call).await?)
             }
-            (Inner::Cluster(cluster), Node::Only) => {
-                let mut connection = cluster.get().await?;
-                Ok(connection.req_packed_command(&command).await?)
-            }
+            (cluster @ Inner::Cluster(_), Node::Only) => Ok(cluster.ask(&command).await?),
             (Inner::Single(mut connection), _) => {
                 Ok(connection.req_packed_command(&command).await?)
             }
@@ -239,9 +260,10 @@ fn unreadable(error: redis::ParsingError) -> Error {
 fn absent(options: &Options, error: Error) -> Error {
     let place = options.place();
     let reason = match error {
-        Error::Unavailable(reason) | Error::Refused(reason) | Error::Corrupt { reason, .. } => {
-            reason
-        }
+        Error::Unavailable(reason)
+        | Error::Denied(reason)
+        | Error::Refused(reason)
+        | Error::Corrupt { reason, .. } => reason,
         Error::Foreign { key } => key,
     };
     Error::Unavailable(format!(
@@ -312,8 +334,10 @@ impl Inner {
         match self {
             Self::Single(manager) => manager.clone().req_packed_command(command).await,
             Self::Cluster(cluster) => {
-                let mut connection = cluster.get().await?;
-                connection.req_packed_command(command).await
+                let call = async |connection: &mut ClusterConnection| {
+                    connection.req_packed_command(command).await
+                };
+                cluster.call(call).await
             }
         }
     }

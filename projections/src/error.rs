@@ -4,6 +4,10 @@ pub enum Error {
     /// Redis did not answer, or not in time: try again, or fold the log.
     #[error("Redis is unavailable: {0}")]
     Unavailable(String),
+    /// Redis does not allow this user the command or the key: an operator must change the access
+    /// list.
+    #[error("Redis does not allow it: {0}")]
+    Denied(String),
     /// Redis takes every write except that of this key: an operator must look at the key.
     #[error("Redis refuses a view: {0}")]
     Refused(String),
@@ -44,7 +48,9 @@ impl Error {
     /// of its own key. A fault of Redis as a whole, such as a full memory, has a code of its own.
     pub(crate) fn of_write(error: &redis::RedisError) -> Self {
         let told = error.to_string();
-        if is_of_its_key(error) {
+        if is_denied(error) {
+            Self::Denied(told)
+        } else if is_of_its_key(error) {
             Self::Refused(told)
         } else {
             Self::Unavailable(told)
@@ -61,7 +67,7 @@ pub(crate) fn is_of_its_key(error: &redis::RedisError) -> bool {
                 .is_some_and(|told| told.contains("user_script"))
         };
         error.code() == WRONG_TYPE || (error.code() == "ERR" && in_script())
-    })
+    }) && !is_denied(error)
 }
 
 /// Whether a command failed because its key has another type.
@@ -70,14 +76,32 @@ pub(crate) fn is_of_another_type(error: &redis::RedisError) -> bool {
 }
 
 const WRONG_TYPE: &str = "WRONGTYPE";
+const NO_PERMISSION: &str = "NOPERM";
+/// What Redis says where a script runs a command that its user may not run.
+const ACL_FAILURE: &str = "ACL failure in script";
 
 fn any(error: &redis::RedisError, is: impl Fn(&redis::ServerError) -> bool) -> bool {
     let errors = error.clone().into_server_errors();
     errors.is_some_and(|errors| errors.iter().any(|(_, error)| is(error)))
 }
 
+/// Whether the access list of Redis refuses the command, or a command of a script.
+pub(crate) fn is_denied(error: &redis::RedisError) -> bool {
+    any(error, |error| {
+        let in_script = || {
+            let told = error.details();
+            told.is_some_and(|told| told.contains(ACL_FAILURE))
+        };
+        error.code() == NO_PERMISSION || in_script()
+    })
+}
+
 impl From<redis::RedisError> for Error {
     fn from(error: redis::RedisError) -> Self {
-        Self::Unavailable(error.to_string())
+        if is_denied(&error) {
+            Self::Denied(error.to_string())
+        } else {
+            Self::Unavailable(error.to_string())
+        }
     }
 }

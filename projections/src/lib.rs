@@ -8,6 +8,7 @@ mod index;
 mod key;
 mod keys;
 mod options;
+pub mod permissions;
 mod prefix;
 mod project;
 mod read;

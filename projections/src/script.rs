@@ -4,7 +4,8 @@
 
 use redis::Script;
 
-use crate::{Connection, Kind};
+use crate::error::is_denied;
+use crate::{Connection, Error, Kind};
 
 /// All scripts.
 pub(crate) struct Scripts {
@@ -32,8 +33,8 @@ impl Scripts {
     }
 
     /// Loads the scripts that write views into Redis: on a cluster, into each node. A node that is
-    /// away holds up none of the scripts. A script that is still unknown shows at its next use.
-    pub async fn load(&self, connection: &mut Connection) {
+    /// away holds up none of the scripts; a user who may not load any is an error. A script that is still unknown shows at its next use.
+    pub async fn load(&self, connection: &mut Connection) -> Result<(), Error> {
         let mut loaded = Vec::new();
         for script in &self.of_views {
             if loaded.contains(&script.get_hash()) {
@@ -41,9 +42,13 @@ impl Scripts {
             }
             loaded.push(script.get_hash());
             if let Err(error) = script.load_async(connection).await {
+                if is_denied(&error) {
+                    return Err(error.into());
+                }
                 tracing::debug!(%error, "could not load a script on every Redis node");
             }
         }
+        Ok(())
     }
 }
 

@@ -62,7 +62,8 @@ impl Store {
 
     /// The sequence up to which a shard is noted as projected; `NONE` before the first.
     pub async fn checkpoint(&self, shard: u8) -> Result<Sequence, Error> {
-        let noted: Option<u64> = self.connection().get(key::checkpoint(shard)).await?;
+        let noted: RedisResult<Option<u64>> = self.connection().get(key::checkpoint(shard)).await;
+        let noted = noted.map_err(|error| Error::of_key(key::checkpoint(shard), error))?;
         Ok(noted.map_or(Sequence::NONE, Sequence::new))
     }
 

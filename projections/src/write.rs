@@ -166,7 +166,7 @@ impl Store {
             let sent: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
             match sent {
                 Err(error) if is_unknown(&error) => {
-                    self.scripts.load(&mut connection).await;
+                    self.scripts.load(&mut connection).await?;
                     // The scripts that Redis knew have run. A second run changes nothing.
                     let again: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
                     again.map_err(|error| Error::of_write(&error))?;

@@ -43,8 +43,9 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ),
 ];
 /// The services that run as roles or tools. None may use another.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "api",
+    "fanfold-console",
     "orchestrator",
     "worker",
     "projector",
@@ -77,7 +78,7 @@ fn dependencies_point_inwards_only() {
 
 /// The libraries for a terminal and for HTTP. The crates of questions and commands may not use
 /// them.
-const OF_FACES: [&str; 5] = ["axum", "clap", "hyper", "terminal_size", "utoipa"];
+const OF_FACES: [&str; 6] = ["axum", "clap", "hyper", "maud", "terminal_size", "utoipa"];
 
 #[test]
 fn questions_and_commands_depend_on_no_api_or_cli() {

@@ -1,14 +1,17 @@
 //! End-to-end tests: the real program, its HTTP API and real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod aside;
 mod attempts;
 mod backlog;
 mod bad_input;
 mod callers;
 mod cancel;
+mod clients;
 mod clock;
 mod connections;
+mod console;
 mod contained;
 mod contract;
 mod dead_letters;
@@ -29,9 +32,11 @@ mod lease;
 mod life;
 mod listing;
 mod metrics;
+mod no_commit;
 mod overload;
 mod own_servers;
 mod pages;
+mod permissions;
 mod poison;
 mod problems;
 mod projector;
@@ -40,6 +45,7 @@ mod readme;
 mod recipes;
 mod reconciler;
 mod redrive;
+mod remote;
 mod replay;
 mod replicas;
 mod resources;
@@ -128,10 +134,7 @@ async fn nothing_is_stuck(world: &World) {
 async fn post(client: &Client, path: &str, body: &Value) -> Answer {
     let call = client.call(Method::POST, path);
     let call = call.header("content-type", "application/json");
-    let call = call.body(body.to_string());
-    client
-        .send(call.header("content-type", "application/json"))
-        .await
+    client.send(call.body(body.to_string())).await
 }
 
 /// The events of a request as its commits name them, in order.

@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::{document, up};
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -44,7 +44,7 @@ impl Recipe {
 }
 
 /// The Python of `.tools/venv`, if it has nats-py.
-async fn python() -> Option<PathBuf> {
+pub async fn python() -> Option<PathBuf> {
     let python = root().join(".tools/venv/bin/python");
     let has = Command::new(&python)
         .args(["-c", "import nats"])

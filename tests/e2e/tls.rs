@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use harness::{Certificates, Client, World, until};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Identity, StatusCode};
+use reqwest::{ClientBuilder, Identity, StatusCode};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -63,7 +63,7 @@ impl Encrypted {
         let _plain = Client::new(String::new());
         let ca = reqwest::Certificate::from_pem(&read(&self.certificates.ca)).unwrap();
         let builder = reqwest::Client::builder().tls_certs_only([ca]);
-        let builder = identity.into_iter().fold(builder, |b, i| b.identity(i));
+        let builder = identity.into_iter().fold(builder, ClientBuilder::identity);
         builder.build().unwrap()
     }
 

@@ -11,7 +11,7 @@ mod steps;
 mod tasks;
 
 use crate::FailureCode;
-use crate::document::{CapturedResources, Document, InvalidResult, Limits};
+use crate::document::{CapturedResources, Document, HydrationError, InvalidResult, Limits};
 use crate::request::{Failure, Payload, Request, Resource};
 
 pub use halt::Halt;
@@ -109,6 +109,11 @@ impl Derivation {
     #[must_use]
     pub fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// The whole document as it stands, with what it refers to in place.
+    pub fn hydrated(&self) -> Result<String, HydrationError> {
+        self.document.hydrate(&self.resources, "/")
     }
 
     /// The approximate memory of the document and its resources, in bytes.

@@ -6,7 +6,7 @@ use super::limits;
 use crate::Topology;
 use crate::size::MESSAGE_MAX_BYTES;
 use crate::topology::{
-    DEAD_LETTERS, DEPLOYMENT, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS,
+    DEAD_LETTERS, DEPLOYMENT, LIFECYCLE, OPERATIONS, QUARANTINE, REPORTS, TASKS, WEBHOOKS,
 };
 
 /// The fewest unacked messages that a consumer must be allowed. Fanfold uses more where it may.
@@ -31,6 +31,17 @@ const DEAD_LETTERS_SHARE: i64 = 5;
 const OPERATIONS_SHARE: i64 = 1;
 const QUARANTINE_SHARE: i64 = 1;
 const DEPLOYMENT_SHARE: i64 = 1;
+const WEBHOOKS_SHARE: i64 = 1;
+
+/// What is wrong with a broker that takes only messages of this many bytes.
+pub(super) fn too_small(max_payload: usize) -> Option<String> {
+    (max_payload < MESSAGE_MAX_BYTES).then(|| {
+        format!(
+            "its messages may have {max_payload} bytes, and must be allowed {MESSAGE_MAX_BYTES}: \
+             set max_payload: 1MB, which is its default"
+        )
+    })
+}
 
 /// The account, with everything about it that does not fit.
 pub(super) struct Look<'a> {
@@ -86,10 +97,17 @@ impl<'a> Look<'a> {
     }
 
     pub fn messages(&mut self, max_payload: usize) {
-        if max_payload < MESSAGE_MAX_BYTES {
+        self.unfit.extend(too_small(max_payload));
+    }
+
+    /// A log begins in a domain that an operator has named. A leaf node with a domain of its own
+    /// would otherwise get a second, empty log, beside the log of its hub.
+    pub fn domain(&mut self, domain: &str, begins: bool) {
+        if begins {
             self.unfit.push(format!(
-                "its messages may have {max_payload} bytes, and must be allowed \
-                 {MESSAGE_MAX_BYTES}: set max_payload: 1MB, which is its default"
+                "the JetStream of this server has the domain {domain}, and no log of Fanfold: set \
+                 NATS_DOMAIN={domain} to begin one there, or to the domain of the server that has \
+                 yours"
             ));
         }
     }
@@ -217,6 +235,7 @@ impl<'a> Look<'a> {
                 OPERATIONS => (share(OPERATIONS_SHARE), DiscardPolicy::Old),
                 QUARANTINE => (share(QUARANTINE_SHARE), DiscardPolicy::Old),
                 DEPLOYMENT => (share(DEPLOYMENT_SHARE), DiscardPolicy::Old),
+                WEBHOOKS => (share(WEBHOOKS_SHARE), DiscardPolicy::Old),
                 // A full log refuses new commits. It must not drop old commits to make room.
                 _ => {
                     let shards = i64::from(self.topology.shards);

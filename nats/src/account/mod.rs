@@ -20,9 +20,13 @@ pub(crate) async fn suit(
     bucket: Option<&mut object_store::Config>,
 ) -> Result<(), Error> {
     let account = connection.jetstream.query_account().await;
-    let account = account.map_err(Error::unavailable)?;
+    let account = account.map_err(|error| connection.failed("INFO", error))?;
     let mut look = Look::of(&account, topology);
     look.messages(connection.max_payload());
+    if let Some(domain) = &connection.unnamed_domain {
+        let log = Topology::log_stream(0);
+        look.domain(domain, is_to_be_made(connection, &log).await?);
+    }
     if look.limits.is_some_and(is_limited) {
         let mut missing = Vec::new();
         for stream in streams.iter_mut() {
@@ -47,15 +51,23 @@ pub(crate) async fn suit(
     }
     let unfit = look.unfit.join("; ");
     Err(Error::Unsuitable(format!(
-        "the limits of the NATS account are too small for Fanfold: {unfit}"
+        "the NATS account does not fit Fanfold, and nothing was made: {unfit}"
     )))
+}
+
+/// Checks that the broker takes the largest message.
+pub(crate) fn check_messages(connection: &Connection) -> Result<(), Error> {
+    match look::too_small(connection.max_payload()) {
+        None => Ok(()),
+        Some(unfit) => Err(Error::Unsuitable(unfit)),
+    }
 }
 
 async fn is_to_be_made(connection: &Connection, stream: &str) -> Result<bool, Error> {
     match connection.jetstream.get_stream(stream).await {
         Ok(_) => Ok(false),
         Err(error) if is_missing(&error) => Ok(true),
-        Err(error) => Err(Error::unavailable(error)),
+        Err(error) => Err(connection.failed(format_args!("STREAM.INFO.{stream}"), error)),
     }
 }
 

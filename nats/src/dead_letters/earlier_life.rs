@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::letter::time;
 use super::{DeadLetters, Kept};
+use crate::no_commit::is_no_commit;
 use crate::{Error, subject};
 
 /// How far the clocks of two servers may differ. A letter of an earlier life is older than the
@@ -34,14 +35,26 @@ impl DeadLetters {
     async fn received_at(&self, request: RequestId) -> Result<Option<Timestamp>, Error> {
         let subject = subject::log(request);
         let jetstream = &self.connection.jetstream;
-        let stream = jetstream.stream_by_subject(subject.clone()).await;
+        let name = jetstream.stream_by_subject(subject.clone()).await;
+        let name = name.map_err(|error| self.connection.failed("STREAM.NAMES", error))?;
+        let stream = jetstream.get_stream_no_info(&name).await;
         let stream = stream.map_err(Error::unavailable)?;
-        let stream = jetstream.get_stream_no_info(stream).await;
-        let stream = stream.map_err(Error::unavailable)?;
-        match stream.get_first_raw_message_by_subject(&subject, 1).await {
-            Ok(message) => time(message.time.unix_timestamp_nanos()).map(Some),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(Error::unavailable(error)),
+        let mut next = 1;
+        loop {
+            match stream
+                .get_first_raw_message_by_subject(&subject, next)
+                .await
+            {
+                Ok(message) if is_no_commit(Some(&message.headers)) => next = message.sequence + 1,
+                Ok(message) => return time(message.time.unix_timestamp_nanos()).map(Some),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                    return Ok(None);
+                }
+                Err(error) => {
+                    let call = format_args!("STREAM.MSG.GET.{name}");
+                    return Err(self.connection.failed(call, error));
+                }
+            }
         }
     }
 }

@@ -42,8 +42,7 @@ impl DeadLetters {
 
     /// The sequence of the last letter that was stored.
     pub async fn last_sequence(&self) -> Result<u64, Error> {
-        let stream = self.connection.jetstream.get_stream(DEAD_LETTERS).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.connection.described(DEAD_LETTERS).await?;
         Ok(stream.cached_info().state.last_sequence)
     }
 
@@ -167,7 +166,9 @@ impl DeadLetters {
             return Ok(false);
         };
         let purged = self.stream().await?.purge().filter(subject).await;
-        Ok(purged.map_err(Error::unavailable)?.purged > 0)
+        let call = format_args!("STREAM.PURGE.{DEAD_LETTERS}");
+        let purged = purged.map_err(|error| self.connection.failed(call, error))?;
+        Ok(purged.purged > 0)
     }
 
     /// Puts a message that was set aside back to where it was, in its original form, and discards
@@ -294,7 +295,10 @@ impl DeadLetters {
                 letter::read(&place, &message.headers, &message.payload).map(Some)
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => {
+                let call = format_args!("STREAM.MSG.GET.{DEAD_LETTERS}");
+                Err(self.connection.failed(call, error))
+            }
         }
     }
 }

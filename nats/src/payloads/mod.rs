@@ -77,7 +77,8 @@ impl Payloads {
 
     async fn store(&self) -> Result<ObjectStore, Error> {
         let store = self.connection.jetstream.get_object_store(PAYLOADS).await;
-        store.map_err(Error::unavailable)
+        let call = format_args!("STREAM.INFO.OBJ_{PAYLOADS}");
+        store.map_err(|error| self.connection.failed(call, error))
     }
 
     /// Makes the payload of these bytes: inline where they are small UTF-8, otherwise stored first.
@@ -121,7 +122,11 @@ impl Payloads {
             sha256: sha256.clone(),
             size: bytes.len() as u64,
         };
-        if let Ok(Some(found)) = object::metadata(&self.connection, &sha256).await {
+        let known = match object::metadata(&self.connection, &sha256).await {
+            Err(denied @ Error::Denied(_)) => return Err(denied),
+            known => known.ok().flatten(),
+        };
+        if let Some(found) = known {
             let young = found.modified.is_some_and(|at| {
                 let age = i128::from(REFRESH_AFTER.as_secs()) * 1_000_000_000;
                 jiff::Timestamp::now().as_nanosecond() - at.unix_timestamp_nanos() < age
@@ -141,8 +146,23 @@ impl Payloads {
         tokio::time::timeout(TRANSFER_TIMEOUT, store.put(metadata, &mut reader))
             .await
             .map_err(|_| Error::Unavailable("storing a payload took too long".into()))?
-            .map_err(Error::unavailable)?;
+            .map_err(|error| self.not_stored(error))?;
         Ok(payload)
+    }
+
+    /// The error of a payload that was not stored. The client publishes its parts, one by one.
+    fn not_stored(&self, error: impl std::fmt::Display) -> Error {
+        let purge = format!("{}.STREAM.PURGE.OBJ_{PAYLOADS}", self.connection.api);
+        let subjects = [
+            format!("$O.{PAYLOADS}.C"),
+            format!("$O.{PAYLOADS}.M"),
+            purge,
+        ];
+        let denied = subjects
+            .iter()
+            .map(|subject| self.connection.denied.error(subject, &error))
+            .find(|error| matches!(error, Error::Denied(_)));
+        denied.unwrap_or_else(|| Error::unavailable(error))
     }
 
     /// Fetches the bytes of a payload, and checks them against its address.

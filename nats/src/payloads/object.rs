@@ -36,7 +36,9 @@ pub(super) async fn metadata(
     let message = match stream.get_last_raw_message_by_subject(&subject).await {
         Ok(message) => message,
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
-        Err(error) => return Err(Error::unavailable(error)),
+        Err(error) => {
+            return Err(connection.failed(format_args!("STREAM.MSG.GET.{STREAM}"), error));
+        }
     };
     let info: ObjectInfo = serde_json::from_slice(&message.payload)
         .map_err(|error| Error::corrupt(format!("the metadata of payload {name}"), error))?;
@@ -76,7 +78,7 @@ async fn chunks(connection: &Connection, info: &ObjectInfo) -> Result<Option<Vec
     let mut bytes = Vec::with_capacity(info.size);
     let mut next = 1;
     while bytes.len() < info.size {
-        let page = match page(connection, &subject, next).await {
+        let page = match page(connection, &subject, next).await? {
             Some(page) => page,
             // The direct get is not allowed, or a replica that lags answered it.
             None => match of_leader(connection, &subject, next).await? {
@@ -99,13 +101,18 @@ async fn chunks(connection: &Connection, info: &ObjectInfo) -> Result<Option<Vec
 type Chunk = (u64, bytes::Bytes);
 
 /// Reads some chunks by a direct get; `None` where it returns nothing.
-async fn page(connection: &Connection, subject: &str, next: u64) -> Option<Vec<Chunk>> {
+async fn page(
+    connection: &Connection,
+    subject: &str,
+    next: u64,
+) -> Result<Option<Vec<Chunk>>, Error> {
     let asked = read::messages(connection, STREAM, subject, From::Sequence(next), CHUNKS).await;
     let batch = match asked {
         Ok(batch) => batch,
+        Err(denied @ Error::Denied(_)) => return Err(denied),
         Err(error) => {
             tracing::debug!(%error, "a direct get failed; reading the payload from the leader");
-            return None;
+            return Ok(None);
         }
     };
     let chunk = |message: async_nats::Message| {
@@ -113,7 +120,7 @@ async fn page(connection: &Connection, subject: &str, next: u64) -> Option<Vec<C
         Some((sequence, message.payload))
     };
     let chunks: Option<Vec<Chunk>> = batch.messages.into_iter().map(chunk).collect();
-    chunks.filter(|chunks| !chunks.is_empty())
+    Ok(chunks.filter(|chunks| !chunks.is_empty()))
 }
 
 /// Reads the next chunk from the leader; `None` where there is none.
@@ -130,6 +137,6 @@ async fn of_leader(
     match asked.send().await {
         Ok(message) => Ok(Some((message.sequence, message.payload))),
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(Error::unavailable(error)),
+        Err(error) => Err(connection.failed(format_args!("STREAM.MSG.GET.{STREAM}"), error)),
     }
 }

@@ -74,7 +74,10 @@ impl Marks {
         let all = subject::quarantined(&self.consumer, ">");
         let stream = self.stream().await?;
         let subjects = stream.info_with_subjects(all).await;
-        let subjects = subjects.map_err(Error::unavailable)?;
+        let subjects = subjects.map_err(|error| {
+            self.connection
+                .failed(format_args!("STREAM.INFO.{QUARANTINE}"), error)
+        })?;
         let prefix = subject::quarantined(&self.consumer, "").len();
         let marks = subjects
             .map_err(Error::unavailable)
@@ -104,7 +107,10 @@ impl Marks {
                 },
             ))),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => {
+                let call = format_args!("STREAM.MSG.GET.{QUARANTINE}");
+                Err(self.connection.failed(call, error))
+            }
         }
     }
 
@@ -119,6 +125,9 @@ impl Marks {
     pub async fn remove(&self, what: &str) -> Result<(), Error> {
         let subject = subject::quarantined(&self.consumer, what);
         let purged = self.stream().await?.purge().filter(subject).await;
-        purged.map(|_| ()).map_err(Error::unavailable)
+        let call = format_args!("STREAM.PURGE.{QUARANTINE}");
+        purged
+            .map(|_| ())
+            .map_err(|error| self.connection.failed(call, error))
     }
 }

@@ -5,7 +5,7 @@ use domain::request::{Cancelled, Event, GroupIndex, Recorded, Sequence};
 use futures::StreamExt;
 use harness::World;
 use jiff::Timestamp;
-use nats::{DeadLetters, Error, Feed, Filter, Letter, Topology};
+use nats::{DeadLetters, Error, Feed, FeedReader, Filter, Letter, Topology};
 
 use crate::{connect, new_id};
 
@@ -139,4 +139,36 @@ async fn an_event_that_the_feed_never_accepts_becomes_a_dead_letter_and_the_othe
     };
     assert!(unread.subject.starts_with("lifecycle.cancelled."));
     assert_eq!(unread.headers["ce-id"], format!("{request}:51:0"));
+}
+
+#[tokio::test]
+async fn a_deleted_consumer_of_the_feed_is_made_again_and_leaves_no_event_out() {
+    let world = World::start().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let wait = std::time::Duration::from_mins(1);
+    let open = async || {
+        let reader = FeedReader::open(&connection, "reader", &["group-completed"], wait);
+        reader.await.unwrap()
+    };
+    let mut reader = open().await;
+    let mut feed = Feed::new(connection.clone());
+    feed.publish(&events(1, 3)).await.unwrap();
+    for _ in 1..3 {
+        reader.next().await.ack_sync().await.unwrap();
+    }
+    let jetstream = world.jetstream().await;
+    let stream = jetstream.get_stream("LIFECYCLE").await.unwrap();
+    stream.delete_consumer("reader").await.unwrap();
+    feed.publish(&events(3, 5)).await.unwrap();
+    let mut missing = BTreeSet::from(["3".to_owned(), "4".to_owned()]);
+    while !missing.is_empty() {
+        let event = reader.next().await;
+        missing.remove(event.header("ce-sequence").unwrap());
+        event.ack_sync().await.unwrap();
+    }
+    // The consumer begins elsewhere than the first one, and is opened as it is.
+    drop(reader);
+    let mut reader = open().await;
+    feed.publish(&events(5, 6)).await.unwrap();
+    assert_eq!(reader.next().await.header("ce-sequence"), Some("5"));
 }

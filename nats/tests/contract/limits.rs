@@ -138,3 +138,59 @@ async fn an_account_that_requires_limits_and_has_no_room_left_is_refused() {
     let text = refused(&world, &Topology::default()).await;
     says(&text, &["max_bytes_required", "max_file"]);
 }
+
+#[tokio::test]
+async fn the_stream_of_webhooks_counts_among_those_that_must_fit() {
+    let topology = Topology {
+        webhooks: true,
+        ..Topology::default()
+    };
+    let world = limited("max_streams: 9").await;
+    let text = refused(&world, &topology).await;
+    says(&text, &["9 streams, has 0, and 10", "max_streams to 10"]);
+
+    let world = limited("max_bytes_required: true, max_mem: 1G, max_file: 2G").await;
+    let connection = connect(world.nats_url(), &topology).await;
+    topology.declare(&connection).await.unwrap();
+    let jetstream = world.jetstream().await;
+    let webhooks = jetstream.get_stream("WEBHOOKS").await.unwrap();
+    assert!(webhooks.cached_info().config.max_bytes > 0);
+}
+
+#[tokio::test]
+async fn a_domain_gets_a_log_only_where_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = servers::free_port().unwrap();
+    // The later of two equal keys of the configuration holds.
+    let named = |name: &str, leafnodes: &str| {
+        format!(
+            "server_name: {name}\njetstream {{ store_dir: \"{}\", domain: {name} }}\n\
+             leafnodes {{ {leafnodes} }}\n",
+            folder.path().join(name).display()
+        )
+    };
+    let _hub = World::own_configured(&named("hub", &format!("listen: \"127.0.0.1:{port}\""))).await;
+    let remote = format!("remotes: [ {{ url: \"nats-leaf://127.0.0.1:{port}\" }} ]");
+    let leaf = World::own_configured(&named("leaf", &remote)).await;
+    let text = refused(&leaf, &Topology::default()).await;
+    says(
+        &text,
+        &[
+            "has the domain leaf",
+            "NATS_DOMAIN=leaf",
+            "nothing was made",
+        ],
+    );
+
+    let options = Options::new(leaf.nats_url(), "contract");
+    let access = nats::Access {
+        domain: Some("leaf".into()),
+        ..nats::Access::default()
+    };
+    let connection = Connection::open(&Options { access, ..options })
+        .await
+        .unwrap();
+    Topology::default().declare(&connection).await.unwrap();
+    // A log that is there already was chosen before.
+    connect(leaf.nats_url(), &Topology::default()).await;
+}

@@ -1,9 +1,9 @@
 use domain::request::{Event, GroupIndex, Sequence};
 use futures::future::join_all;
 use harness::{NatsCluster, World};
-use nats::{Error, Log, Topology};
+use nats::{Error, Log, Scan, Topology};
 
-use crate::{dense, log, new_id, received};
+use crate::{connect, dense, log, new_id, received};
 
 const WRITERS: usize = 32;
 const ROUNDS: usize = 10;
@@ -172,6 +172,15 @@ async fn a_history_of_more_bytes_than_one_read_gives_is_read_whole() {
     let found: Vec<Sequence> = commits.iter().map(|commit| commit.sequence).collect();
     assert_eq!(found, sequences);
     assert_eq!(fresh.load_since(id, last).await.unwrap().sequence(), last);
+    // A range of the whole log too.
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let range = Scan::open(&connection, 0, Sequence::FIRST, Sequence::MAX);
+    let mut range = range.await.unwrap();
+    let mut found = Vec::new();
+    while let Some(commits) = range.next(10_000).await.unwrap() {
+        found.extend(commits.iter().map(|commit| commit.sequence));
+    }
+    assert_eq!(found, sequences);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod absence;
 mod access;
+mod check;
 mod commands;
 mod credentials;
 mod dead_letters;
@@ -14,6 +15,7 @@ mod group_commit;
 mod handover;
 mod limits;
 mod log;
+mod no_commit;
 mod payloads;
 mod quarantine;
 mod queue;

@@ -6,6 +6,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use operations::Readiness;
+use projections::permissions::Actor;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -18,10 +19,10 @@ use crate::state::Api;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// `alive`; or `ready`, `degraded`, `stopping` or `unavailable`.
+    /// `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`.
     status: &'static str,
-    /// What is wrong without keeping this process from its work: `redis`, `stopped-views`, `clock`
-    /// or `storage`.
+    /// What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
+    /// `stopped-views`, `clock` or `storage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<Vec<&'static str>>,
     /// The dependencies, each with `ok` or its fault.
@@ -35,6 +36,14 @@ pub struct Health {
     /// yet; 0 where none waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_unprojected_seconds: Option<u64>,
+    /// The permissions that NATS and Redis do not grant to this process although its role needs
+    /// them, and what NATS has denied lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    denied: Option<Value>,
+    /// How many messages in the log this process has passed over, because they are no commits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passed_over: Option<usize>,
     /// What the settings allow though it is unsafe.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsafe_settings: Option<Vec<String>>,
@@ -60,6 +69,8 @@ pub async fn alive(State(api): State<Arc<Api>>) -> Response {
         dependencies: None,
         stopped_views: None,
         oldest_unprojected_seconds: None,
+        denied: None,
+        passed_over: None,
         unsafe_settings: None,
     };
     Json(body).into_response()
@@ -80,7 +91,7 @@ pub async fn ready(
     Extension(auth): Extension<Arc<Auth>>,
 ) -> Response {
     let shards = api.log.shards();
-    let found = Readiness::look(&api.connection, Some(&api.store), shards).await;
+    let found = Readiness::look(&api.connection, Some((&api.store, Actor::Api)), shards).await;
     let stopping = api.shutdown.is_soft();
     // Late and stopped views do not make the process unready: requests go on without them.
     let unprojected = found.oldest_unprojected.map(|age| age.as_secs());
@@ -97,11 +108,15 @@ pub async fn ready(
         );
         dependencies.insert("log", said);
     }
+    // Whoever has been revoked meanwhile can still call.
+    if let Some(fault) = auth.keys_fault() {
+        dependencies.insert("keys", fault);
+    }
     let mut degraded = found.degraded();
     if !full.is_empty() {
         degraded.push("storage");
     }
-    if found.has_dependencies() && unanswered == 0 && !stopping {
+    if found.has_dependencies() && found.is_permitted() && unanswered == 0 && !stopping {
         let body = Health {
             status: if degraded.is_empty() {
                 "ready"
@@ -112,6 +127,8 @@ pub async fn ready(
             dependencies: details.then_some(dependencies),
             stopped_views: details.then(|| json!(stopped)),
             oldest_unprojected_seconds: unprojected.filter(|_| details),
+            denied: found.denied().filter(|_| details),
+            passed_over: Some(found.passed_over).filter(|count| details && *count > 0),
             unsafe_settings: details
                 .then(|| auth.unsafe_settings().to_vec())
                 .filter(|list| !list.is_empty()),
@@ -120,6 +137,8 @@ pub async fn ready(
     }
     let (status, message) = if stopping {
         ("stopping", "this process is stopping")
+    } else if found.has_dependencies() && !found.is_permitted() {
+        ("denied", "NATS does not grant this process what it needs")
     } else {
         ("unavailable", "a dependency does not answer")
     };
@@ -131,6 +150,7 @@ pub async fn ready(
     problem
         .with("dependencies", json!(dependencies))
         .with("stoppedViews", json!(stopped))
+        .with("denied", json!(found.denied()))
         .with("oldestUnprojectedSeconds", json!(unprojected))
         .into_response()
 }

@@ -3,6 +3,7 @@
 mod admission;
 pub mod auth;
 mod dead_letters;
+mod docs;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -18,6 +19,9 @@ mod valuations;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use http::problem::Problem;
 use http::serve::Limits;
 use http::tls::Tls;
 use nats::{Connection, Log};
@@ -103,6 +107,19 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(LISTEN_BACKLOG)
+}
+
+/// The answer of another listener whose process is not ready, with these members. It has the form of
+/// every error.
+#[must_use]
+pub fn not_ready(status: &str, members: &serde_json::Value) -> axum::response::Response {
+    let message = "this process is not ready";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, status, message);
+    let members = members.as_object().into_iter().flatten();
+    let problem = members.fold(problem, |problem, (name, value)| {
+        problem.with(name, value.clone())
+    });
+    problem.into_response()
 }
 
 /// Serves another router on another listener, with the TLS and the limits of the API, until shutdown.

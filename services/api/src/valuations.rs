@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::request::{GroupIndex, RequestId, Status};
-use futures::future::try_join_all;
+use history::listing::ListFilter;
 use jiff::Timestamp;
 use projections::{Placed, View};
 use serde::{Deserialize, Serialize};
@@ -18,16 +18,11 @@ use crate::auth::Admitted;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{self, Parameters, Since};
 use crate::state::Api;
-use crate::valuation::request_index::{CHUNK, RequestIndex};
+use crate::valuation::request_index;
 
 /// The maximum and the default number of requests in one answer.
 const PAGE_MAX: usize = 500;
 const PAGE: usize = 50;
-/// How many requests one answer examines. When few of them match, a page may be short and still
-/// have a next page.
-const LOOKED_AT_MAX: usize = 10_000;
-/// A page ends after this many bytes of metadata.
-const METADATA_MAX_BYTES: usize = 1024 * 1024;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -111,17 +106,21 @@ impl From<View> for Listed {
 }
 
 impl ListQuery {
-    fn fits(&self, view: &View) -> bool {
-        let code = view.failure().map(|failure| &failure.failure.code);
-        self.status
-            .is_none_or(|status| view.status.plain() == status)
-            && self.since.is_none_or(|since| view.received_at >= since.0)
-            && self.until.is_none_or(|until| view.received_at < until.0)
-            && (self.failure.is_none() || self.failure.as_ref() == code)
-            && self
-                .label
-                .as_ref()
-                .is_none_or(|label| labelled(view, label))
+    fn filter(&self) -> ListFilter {
+        let label = self
+            .label
+            .as_deref()
+            .map(|label| match label.split_once(':') {
+                Some((name, value)) => (name.to_ascii_lowercase(), Some(value.to_owned())),
+                None => (label.to_ascii_lowercase(), None),
+            });
+        ListFilter {
+            status: self.status,
+            since: self.since.map(|Since(since)| since),
+            until: self.until.map(|Since(until)| until),
+            label,
+            failure: self.failure.clone(),
+        }
     }
 
     fn check(&self) -> Result<(), Problem> {
@@ -139,38 +138,6 @@ impl ListQuery {
         }
         Ok(())
     }
-
-    /// The position below which the page begins.
-    fn below(&self) -> Result<Option<Placed>, Problem> {
-        let until = self.until.map(|Since(until)| Placed {
-            // A nil id sorts below every other id. The page therefore includes the requests in the
-            // microsecond of `until`, and none in the next microsecond.
-            micros: until.as_microsecond().saturating_add(1),
-            request: RequestId::new(uuid::Uuid::nil()),
-        });
-        let cursor = self.cursor.as_deref().map(place).transpose()?;
-        Ok(match (cursor, until) {
-            (Some(cursor), Some(until)) => Some(cursor.min(until)),
-            (cursor, until) => cursor.or(until),
-        })
-    }
-}
-
-fn labelled(view: &View, label: &str) -> bool {
-    let (name, value) = match label.split_once(':') {
-        Some((name, value)) => (name, Some(value)),
-        None => (label, None),
-    };
-    let found = view.metadata.get(&name.to_ascii_lowercase());
-    found.is_some_and(|found| value.is_none_or(|value| found == value))
-}
-
-fn metadata_of(view: &View) -> usize {
-    let lengths = view
-        .metadata
-        .iter()
-        .map(|(name, value)| name.len() + value.len());
-    lengths.sum()
 }
 
 pub(crate) fn place(cursor: &str) -> Result<Placed, Problem> {
@@ -207,40 +174,16 @@ pub async fn list(
         Some(_) => return Err(query::refused("limit is from 1 to 500")),
     };
     query.check()?;
-    let mut below = query.below()?;
-    let since = query.since.map_or(0, |Since(since)| since.as_microsecond());
-    let index = RequestIndex::read(&api).await?;
-    let mut found = Vec::new();
-    let (mut looked_at, mut metadata_bytes) = (0, 0);
+    let cursor = query.cursor.as_deref().map(place).transpose()?;
+    let index = request_index::read(&api).await?;
     let sees = |view: &View| reader.may_see(view.submitter.as_deref());
-    let is_full = |found: &[Listed], metadata_bytes: usize| {
-        found.len() == limit || metadata_bytes >= METADATA_MAX_BYTES
-    };
-    let next = loop {
-        let chunk = index.chunk(&api, below, since).await?;
-        let views = chunk.iter().map(|place| index.view(&api, place.request));
-        let views = try_join_all(views).await?;
-        for (place, view) in chunk.iter().zip(views) {
-            looked_at += 1;
-            below = Some(*place);
-            if let Some(view) = view.filter(|view| sees(view) && query.fits(view)) {
-                metadata_bytes += metadata_of(&view);
-                found.push(Listed::from(view));
-            }
-            if is_full(&found, metadata_bytes) {
-                break;
-            }
-        }
-        if is_full(&found, metadata_bytes) || looked_at >= LOOKED_AT_MAX {
-            break below;
-        }
-        if chunk.len() < CHUNK {
-            break None;
-        }
-    };
+    let view = |request, reached| request_index::view(&api, request, reached);
+    let page = index
+        .page(&query.filter(), cursor, limit, sees, view)
+        .await?;
     let body = ListBody {
-        valuations: found,
-        next: next.map(cursor),
+        valuations: page.views.into_iter().map(Listed::from).collect(),
+        next: page.next.map(self::cursor),
     };
     Ok(Json(body).into_response())
 }

@@ -1,15 +1,16 @@
-//! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, apart from the API's
-//! public port. `up` always has one. A role has one if `ADMIN_PORT` is set, so that several roles
+//! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, and the console, apart
+//! from the API's public port. `up` and `console` always have one. A role has one if `ADMIN_PORT` is set, so that several roles
 //! can start on one host.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ::console::Console;
 use anyhow::Context as _;
 use api::auth::{Auth, Details, gated, guarded};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::access::Action;
@@ -17,30 +18,62 @@ use metrics::{Format, Metrics};
 use nats::Connection;
 use operations::Readiness;
 use projections::Store;
-use runtime::{ApiConfig, ProcessConfig, Shutdown};
+use runtime::{ApiConfig, ProcessConfig, Settings, Shutdown};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::command_line::Role;
+use crate::console;
 
-/// The default port of `up`.
+/// The first page of the console.
+const HOME: &str = "/console/";
+/// The default port of `up` and `console`.
 const USUAL_PORT: u16 = 8081;
 
 /// The dependencies and state that the admin listener reports on.
 pub struct Admin {
-    pub role: Role,
-    pub connection: Connection,
+    role: Role,
+    connection: Connection,
     /// The views, for a role that reads or writes them.
-    pub store: Option<Store>,
-    pub shards: u8,
+    store: Option<Store>,
+    shards: u8,
     /// The TLS and the limits of the API, which hold for this listener too.
-    pub config: ApiConfig,
-    pub auth: Arc<Auth>,
-    pub metrics: Metrics,
-    pub shutdown: Shutdown,
+    config: ApiConfig,
+    auth: Arc<Auth>,
+    metrics: Metrics,
+    shutdown: Shutdown,
 }
 
-/// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` takes the default port,
+impl Admin {
+    pub fn new(
+        role: Role,
+        connection: Connection,
+        store: Option<Store>,
+        settings: &Settings,
+        (auth, metrics): (Arc<Auth>, Metrics),
+        shutdown: &Shutdown,
+    ) -> Self {
+        // A worker and the sender of webhooks may not read the log.
+        let reads_log = !matches!(role, Role::Worker | Role::Webhooks);
+        let shards = if reads_log {
+            settings.deployment.shards
+        } else {
+            0
+        };
+        Self {
+            role,
+            shards,
+            connection,
+            store,
+            config: settings.api.clone(),
+            auth,
+            metrics,
+            shutdown: shutdown.clone(),
+        }
+    }
+}
+
+/// Binds the port before anything else starts. Without `ADMIN_PORT`, `up` and `console` take the default port,
 /// or a free one if that is taken.
 pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<TcpListener>> {
     let address = |port| SocketAddr::new(config.admin_host, port);
@@ -52,7 +85,7 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
         })?;
         return Ok(Some(listener));
     }
-    if role != Role::Up {
+    if !role.includes(Role::Console) {
         return Ok(None);
     }
     if let Ok(listener) = TcpListener::bind(address(USUAL_PORT)).await {
@@ -64,7 +97,11 @@ pub async fn bind(role: Role, config: &ProcessConfig) -> anyhow::Result<Option<T
 }
 
 /// Serves until the process is asked to end.
-pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    admin: Admin,
+    console: Option<Arc<Console>>,
+) -> anyhow::Result<()> {
     let (shutdown, config) = (admin.shutdown.clone(), admin.config.clone());
     let auth = admin.auth.clone();
     let router = Router::new()
@@ -72,6 +109,12 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> anyhow::Result<()> {
         .route("/readyz", get(ready))
         .route("/metrics", gated(Action::Administer, get(metrics)))
         .with_state(Arc::new(admin));
+    let router = match console {
+        Some(console) => router
+            .route("/", get(async || Redirect::to(HOME)))
+            .merge(console::router(&console)),
+        None => router,
+    };
     let router = guarded(router, auth);
     api::serve(listener, router, &config, &shutdown)
         .await
@@ -93,39 +136,48 @@ async fn alive(State(admin): State<Arc<Admin>>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
-/// Reports whether this process can work at all: it does not stop, and the broker answers. What
-/// is wrong besides makes it `degraded`, and ready: others would do no better.
+/// Reports whether this process can work at all: it does not stop, the broker answers, and NATS
+/// grants what the role needs. What is wrong besides makes it `degraded`, and ready: others would
+/// do no better.
 async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Response {
-    let store = admin.store.as_ref();
+    let store = admin
+        .store
+        .as_ref()
+        .map(|store| (store, admin.role.at_redis()));
     let found = Readiness::look(&admin.connection, store, admin.shards).await;
     let degraded = found.degraded();
     let status = if admin.shutdown.is_soft() {
         "stopping"
     } else if !found.has_dependencies() {
         "unavailable"
+    } else if !found.is_permitted() {
+        "denied"
     } else if degraded.is_empty() {
         "ready"
     } else {
         "degraded"
     };
-    let code = if matches!(status, "ready" | "degraded") {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    if !details {
-        return (code, Json(json!({ "status": status }))).into_response();
-    }
-    let body = json!({
+    let all = json!({
         "status": status,
         "degraded": degraded,
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
         "stoppedViews": found.stopped_views,
+        "denied": found.denied(),
+        "passedOver": found.passed_over,
         "unsafeSettings": admin.auth.unsafe_settings(),
         "oldestUnprojectedSeconds": found.oldest_unprojected.map(|age| age.as_secs()),
     });
-    (code, Json(body)).into_response()
+    let body = if details {
+        all
+    } else {
+        json!({ "status": status })
+    };
+    if matches!(status, "ready" | "degraded") {
+        Json(body).into_response()
+    } else {
+        api::not_ready(status, &body)
+    }
 }
 
 /// Tells the metrics. It asks nobody, so it answers even where the broker and Redis are away.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use nats::{Connection, Error, Topology};
+use nats::{Connection, Creates, Error, Topology};
 use runtime::{Facts, Settings};
 
 use crate::command_line::Role;
@@ -28,6 +28,17 @@ pub async fn agree(
         let facts = completed(&stored.facts, adopted.facts(defines));
         if facts == stored.facts {
             return Ok(adopted);
+        }
+        if connection.creates() != Creates::All {
+            let missing = facts
+                .keys()
+                .filter(|name| !stored.facts.contains_key(*name));
+            let missing: Vec<&str> = missing.map(String::as_str).collect();
+            bail!(
+                "with TOPOLOGY=check this process stores no facts of the deployment, and these are \
+                 missing: {}. Run `fanfold topology apply` with the same settings",
+                missing.join(", ")
+            );
         }
         let topology = topology(&adopted);
         if connection.has_log().await? {

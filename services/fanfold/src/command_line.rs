@@ -7,15 +7,20 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, FromArgMatches as _, Subcommand};
 use clap_complete::Shell;
+use nats::Actor;
+use projections::permissions as at_redis;
 use replay::ReplayCommand;
 use runtime::{Secrecy, Settings, SettingsError};
 
+use crate::build;
 use crate::deployment::DeploymentCommand;
 use crate::document::DocumentCommand;
 use crate::help;
 use crate::keys::KeysCommand;
 use crate::operate::OperateCommand;
 use crate::probe::ProbeCommand;
+use crate::remote::RemoteCommand;
+use crate::topology::TopologyCommand;
 
 /// The parsed command line.
 pub struct CommandLine {
@@ -27,6 +32,8 @@ pub struct CommandLine {
 pub enum Command {
     Role(Role),
     Config,
+    /// The console of a bundle.
+    Bundle(PathBuf),
     Deployment(DeploymentCommand),
     Document(DocumentCommand),
     Replay(Box<ReplayCommand>),
@@ -34,6 +41,8 @@ pub enum Command {
     Keys(KeysCommand),
     Operate(OperateCommand),
     Probe(ProbeCommand),
+    Remote(RemoteCommand),
+    Topology(TopologyCommand),
     /// Help on the command with this name.
     Help(Vec<String>),
 }
@@ -47,10 +56,11 @@ pub enum Role {
     Worker,
     Projector,
     Webhooks,
+    Console,
 }
 
 impl Role {
-    const ALL: [(Self, &'static str, &'static str); 6] = [
+    const ALL: [(Self, &'static str, &'static str); 7] = [
         (
             Self::Up,
             "up",
@@ -73,6 +83,11 @@ impl Role {
             "webhooks",
             "Run the role that tells callbacks how requests ended",
         ),
+        (
+            Self::Console,
+            "console",
+            "Run the console: pages about every request, or about a bundle with --from",
+        ),
     ];
 
     /// Whether this process runs a role.
@@ -85,13 +100,52 @@ impl Role {
         self.includes(Self::Orchestrator) || self.includes(Self::Worker)
     }
 
-    /// How many roles this process may run.
+    /// How many roles this process may run that share its cores. The console works only while
+    /// somebody looks.
     pub fn count(self) -> usize {
+        let shares = |role: Self| !matches!(role, Self::Up | Self::Console);
         Self::ALL
             .iter()
-            .filter(|(role, ..)| self == Self::Up && *role != Self::Up)
+            .filter(|(role, ..)| self == Self::Up && shares(*role))
             .count()
             .max(1)
+    }
+
+    /// The role as a user of NATS. `up` creates the queues, as the orchestrator does. The console
+    /// asks and does what people do at the command line.
+    pub fn actor(self) -> Actor {
+        match self {
+            Self::Up | Self::Orchestrator => Actor::Orchestrator,
+            Self::Api => Actor::Api,
+            Self::Worker => Actor::Worker,
+            Self::Projector => Actor::Projector,
+            Self::Webhooks => Actor::Webhooks,
+            Self::Console => Actor::Operator,
+        }
+    }
+
+    /// The roles of this process as users of NATS. `webhooks` says whether `up` sends some.
+    pub fn actors(self, webhooks: bool) -> &'static [Actor] {
+        use Actor::{Api, Operator, Orchestrator, Projector, Webhooks, Worker};
+        match self {
+            Self::Up if webhooks => &[Orchestrator, Api, Worker, Projector, Webhooks],
+            Self::Up => &[Orchestrator, Api, Worker, Projector],
+            Self::Orchestrator => &[Orchestrator],
+            Self::Api => &[Api],
+            Self::Worker => &[Worker],
+            Self::Projector => &[Projector],
+            Self::Webhooks => &[Webhooks],
+            Self::Console => &[Operator],
+        }
+    }
+
+    /// The role as a user of Redis.
+    pub fn at_redis(self) -> at_redis::Actor {
+        match self {
+            Self::Api => at_redis::Actor::Api,
+            Self::Console => at_redis::Actor::Operator,
+            _ => at_redis::Actor::Projector,
+        }
     }
 
     /// The name of the role, as in the subcommand and the connection names.
@@ -101,9 +155,16 @@ impl Role {
     }
 }
 
+/// The flag that names a bundle.
+const BUNDLE: &str = "from";
+
 pub fn definition() -> clap::Command {
     let mut app = clap::Command::new("fanfold")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(format!(
+            "{} ({})",
+            env!("CARGO_PKG_VERSION"),
+            build::description()
+        ))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -116,8 +177,18 @@ pub fn definition() -> clap::Command {
                 .hide(true)
                 .help("Read settings from a TOML file"),
         );
-    for (_, name, about) in Role::ALL {
-        app = app.subcommand(clap::Command::new(name).about(about));
+    for (role, name, about) in Role::ALL {
+        let mut command = clap::Command::new(name).about(about);
+        if role == Role::Console {
+            command = command.arg(
+                Arg::new(BUNDLE)
+                    .long(BUNDLE)
+                    .value_name("BUNDLE")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .help("Show this bundle, without any server"),
+            );
+        }
+        app = app.subcommand(command);
     }
     app = app.subcommand(
         clap::Command::new("config").about("Print the effective settings, with secrets masked"),
@@ -149,6 +220,7 @@ pub fn definition() -> clap::Command {
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
     let app = ProbeCommand::augment_subcommands(KeysCommand::augment_subcommands(app));
+    let app = TopologyCommand::augment_subcommands(RemoteCommand::augment_subcommands(app));
     let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
@@ -177,7 +249,11 @@ pub fn parse() -> anyhow::Result<CommandLine> {
     let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
     let settings = settings(inner)?;
     let role = Role::ALL.iter().find(|(_, role, _)| *role == name);
+    let bundle = || inner.get_one::<PathBuf>(BUNDLE).cloned();
     let command = match (role, name) {
+        (Some((Role::Console, ..)), _) if bundle().is_some() => {
+            Command::Bundle(bundle().unwrap_or_default())
+        }
         (Some((role, ..)), _) => Command::Role(*role),
         (None, "config") => Command::Config,
         (None, "replay") => Command::Replay(Box::new(ReplayCommand::from_arg_matches(&matches)?)),
@@ -191,9 +267,13 @@ pub fn parse() -> anyhow::Result<CommandLine> {
         }
         (None, "deployment") => Command::Deployment(DeploymentCommand::from_arg_matches(&matches)?),
         (None, "probe") => Command::Probe(ProbeCommand::from_arg_matches(&matches)?),
+        (None, "topology") => Command::Topology(TopologyCommand::from_arg_matches(&matches)?),
         (None, "keys") => Command::Keys(KeysCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)
+        }
+        (None, name) if RemoteCommand::has_subcommand(name) => {
+            Command::Remote(RemoteCommand::from_arg_matches(&matches)?)
         }
         (None, _) => Command::Document(DocumentCommand::from_arg_matches(&matches)?),
     };

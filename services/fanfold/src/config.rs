@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nats::{Connection, Options};
+use nats::{Actor, Connection, Options};
 use runtime::{Aws, Definition, Facts, Part, Settings};
 
 /// How long to wait for the broker. This command also works without it.
@@ -81,7 +81,7 @@ async fn stored(settings: &Settings) -> anyhow::Result<Facts> {
     let options = Options {
         connect_timeout: CONNECT_TIMEOUT,
         request_timeout: CONNECT_TIMEOUT,
-        ..settings.connections.nats("fanfold-cli")?
+        ..settings.connections.nats("fanfold-cli", Actor::Operator)?
     };
     Ok(Connection::open(&options).await?.facts().await?.facts)
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use nats::Connection;
+use nats::{Actor, Connection};
 use runtime::Settings;
 use serde_json::json;
 
@@ -58,9 +58,13 @@ pub fn run(command: &DeploymentCommand, settings: &Settings) -> anyhow::Result<E
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let options = settings.connections.nats("fanfold-cli")?;
-        let connection = Connection::open(&options).await?;
         let DeploymentCommand::Deployment { json, change } = command;
+        let actor = match change {
+            None => Actor::Operator,
+            Some(_) => Actor::Topology,
+        };
+        let options = settings.connections.nats("fanfold-cli", actor)?;
+        let connection = Connection::open(&options).await?;
         match change {
             None => show(&connection, *json).await,
             Some(Change::Set(args)) => {

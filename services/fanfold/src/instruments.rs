@@ -1,9 +1,8 @@
 //! The instruments of this process: those of its roles, its build, and the settings that its
 //! promises rest on.
 
-use metrics::{Allocator, Level as _, Metrics, Part};
+use metrics::{Metrics, Part};
 use runtime::Settings;
-use tikv_jemalloc_ctl::{epoch, stats};
 
 use crate::command_line::Role;
 
@@ -18,6 +17,7 @@ pub fn of(role: Role, settings: &Settings) -> Metrics {
     let metrics = Metrics::of(&parts(role));
     let version = env!("CARGO_PKG_VERSION");
     metrics.process.is(version, REVISION, role.name());
+    #[cfg(feature = "jemalloc")]
     metrics.process.allocator.look_with(look);
     metrics.pulses.set_limit(settings.process.loop_silent_max);
     metrics
@@ -25,9 +25,11 @@ pub fn of(role: Role, settings: &Settings) -> Metrics {
 
 /// The parts of which a process with this role tells the metrics.
 fn parts(role: Role) -> Vec<Part> {
-    let views = role.includes(Role::Api) || role.includes(Role::Projector);
+    let views = [Role::Api, Role::Projector, Role::Console];
+    let views = views.into_iter().any(|of| role.includes(of));
     let parts = [
         (true, Part::Process),
+        (cfg!(feature = "jemalloc"), Part::Allocator),
         (role.includes(Role::Api), Part::Api),
         (role.includes(Role::Orchestrator), Part::Orchestrator),
         (role.includes(Role::Worker), Part::Worker),
@@ -40,7 +42,11 @@ fn parts(role: Role) -> Vec<Part> {
 }
 
 /// Asks the allocator.
-fn look(allocator: &Allocator) {
+#[cfg(feature = "jemalloc")]
+fn look(allocator: &metrics::Allocator) {
+    use metrics::Level as _;
+    use tikv_jemalloc_ctl::{epoch, stats};
+
     // Its figures are from the last epoch.
     if epoch::advance().is_err() {
         return;

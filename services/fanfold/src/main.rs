@@ -3,8 +3,10 @@
 
 mod admin;
 mod agreement;
+mod build;
 mod command_line;
 mod config;
+mod console;
 mod data_folder;
 mod dead_letters;
 mod deployment;
@@ -20,10 +22,12 @@ mod notify;
 mod operate;
 mod probe;
 mod ready;
+mod remote;
 mod rerun;
 mod role_thread;
 mod roles;
 mod server_password;
+mod topology;
 mod up;
 
 use std::process::ExitCode;
@@ -31,6 +35,7 @@ use std::process::ExitCode;
 use command_line::{Command, CommandLine};
 use runtime::{Form, Shutdown, printable, start_logs};
 
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -86,12 +91,15 @@ fn run() -> anyhow::Result<ExitCode> {
     let CommandLine { command, settings } = command_line::parse()?;
     let role = match command {
         Command::Config => return config::print(settings),
+        Command::Bundle(path) => return console::open_bundle(&path, &settings),
         Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Keys(command) => return keys::run(&command, &settings),
         Command::Probe(command) => return probe::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
+        Command::Remote(command) => return remote::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
+        Command::Topology(command) => return topology::run(&command, &settings),
         Command::Completions(shell) => {
             command_line::completions(shell)?;
             return Ok(ExitCode::SUCCESS);

@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use domain::access::{Action, Principal};
 use domain::request::RequestId;
-use nats::{Connection, ExecuteError, Log};
+use nats::{Actor, Connection, ExecuteError, Log};
 use operations::{Operations, StuckWatch, Why, operator, permit};
 use runtime::{Documents, Settings};
 
@@ -129,7 +129,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
 
 /// Connects to the configured NATS, or to the one that `up` started on this machine.
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
-    let options = settings.connections.nats("fanfold-cli")?;
+    let options = settings.connections.nats("fanfold-cli", Actor::Operator)?;
     Ok(Connection::open(&options).await?)
 }
 

@@ -1,14 +1,15 @@
 //! The roles of one process.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::Auth;
 use metrics::{Metrics, Pulse, Views};
-use nats::{Connection, Log, Queues, Topology};
+use nats::{Connection, Log, Permissions, Queues, Topology};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::agreement::agree;
 use crate::command_line::Role;
+use crate::console;
 use crate::exposure::unsafe_settings;
 use crate::notify::Notify;
 use crate::role_thread::RoleThread;
@@ -27,6 +29,10 @@ const DROP_AFTER: Duration = Duration::from_secs(2);
 
 /// How often the runtime of a role shows that it turns.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// How long a start waits for streams that have no leader, before it fails.
+const START_PATIENCE: Duration = Duration::from_mins(5);
+/// The pause before such a start tries again.
+const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// The streams that these settings describe.
 pub fn topology(settings: &Settings) -> Topology {
@@ -40,13 +46,26 @@ pub fn topology(settings: &Settings) -> Topology {
         task_lease: deployment.task_lease,
         takeover_after: deployment.takeover_after,
         ack_wait: deployment.ack_wait,
+        webhooks: false,
         ..Topology::default()
     }
 }
 
 async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> {
     let name = format!("fanfold-{}", role.name());
-    Ok(Connection::open(&settings.connections.nats(&name)?).await?)
+    let options = settings.connections.nats(name, role.actor())?;
+    Ok(Connection::open(&options).await?)
+}
+
+/// Whether a process sends webhooks. `up` does only if it has a key to sign them with.
+fn sends_webhooks(role: Role, settings: &Settings) -> bool {
+    role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some())
+}
+
+/// What the roles of this process need at NATS.
+fn needs(role: Role, settings: &Settings) -> Permissions {
+    let actors = role.actors(sends_webhooks(role, settings));
+    Permissions::of_all(actors, &topology(settings), &settings.connections.access())
 }
 
 async fn views(settings: &Settings, counted: Option<Views>) -> anyhow::Result<Store> {
@@ -81,13 +100,61 @@ pub struct Listeners {
 
 /// Connects, agrees on the facts of the deployment and declares the streams, so that every role
 /// finds them. Returns the settings with the agreed facts.
-pub async fn declare(role: Role, settings: &Settings) -> anyhow::Result<(Connection, Settings)> {
+pub async fn declare(
+    role: Role,
+    settings: &Settings,
+    shutdown: &Shutdown,
+) -> anyhow::Result<(Connection, Settings)> {
     let connection = connect(settings, role).await?;
-    let settings = agree(role, settings, &connection).await?;
+    connection.need(needs(role, settings)).await;
+    let begun = Instant::now();
+    let agreed = loop {
+        let agreed = agree_and_declare(role, settings, &connection).await;
+        match &agreed {
+            Err(error) if may_pass(error) && begun.elapsed() < START_PATIENCE => {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    error,
+                    "the broker is not ready for this start, which goes on waiting"
+                );
+                if !shutdown.pause(START_PAUSE).await {
+                    break agreed;
+                }
+            }
+            _ => break agreed,
+        }
+    };
+    let lacking = connection.lacking();
+    let settings = agreed.map_err(|error| match &lacking[..] {
+        [] => error,
+        lacking => error.context(format!(
+            "NATS does not grant this user all that it needs (it lacks {})",
+            lacking.join(", ")
+        )),
+    })?;
+    Ok((connection, settings))
+}
+
+/// Whether a start may succeed later: the broker answers, and a stream has no leader now.
+fn may_pass(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<nats::Error>();
+    error.is_some_and(nats::Error::is_transient)
+}
+
+async fn agree_and_declare(
+    role: Role,
+    settings: &Settings,
+    connection: &Connection,
+) -> anyhow::Result<Settings> {
+    let settings = agree(role, settings, connection).await?;
     // The largest result is a fact, and an executor may have a limit of its own below it.
     worker::check(&settings.task_types)?;
-    topology(&settings).declare(&connection).await?;
-    Ok((connection, settings))
+    let topology = Topology {
+        webhooks: sends_webhooks(role, &settings),
+        ..topology(&settings)
+    };
+    topology.declare(connection).await?;
+    Ok(settings)
 }
 
 /// How the listeners of this process tell callers apart. What is unsafe but allowed is said here.
@@ -97,6 +164,19 @@ fn auth(role: Role, settings: &Settings) -> anyhow::Result<Arc<Auth>> {
         tracing::warn!("unsafe but allowed: {what}");
     }
     Ok(Arc::new(Auth::new(&settings.callers, said)?))
+}
+
+/// What the roles of this process share.
+fn in_process(role: Role, settings: &Settings, own: Own) -> anyhow::Result<InProcess> {
+    Ok(InProcess {
+        documents: Documents::default(),
+        pool: Pool::start().context("could not start the threads for work on documents")?,
+        worker: role
+            .includes(Role::Worker)
+            .then(|| worker::name(&settings.worker)),
+        broker_folder: own.broker_folder,
+        metrics: own.metrics,
+    })
 }
 
 /// Starts the roles of this process, each on its own threads and with its own connection to NATS.
@@ -110,25 +190,18 @@ pub async fn start(
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
-    let Own {
-        broker_folder,
-        metrics,
-    } = own;
+    let metrics = own.metrics.clone();
+    let mut in_process = in_process(role, settings, own)?;
     let mut roles = JoinSet::new();
     let auth = auth(role, settings)?;
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
-    let part = |of: Role| Part::open(of, settings.clone(), metrics.clone(), shutdown.clone());
-    let mut log = None;
-    let mut in_process = InProcess {
-        documents: Documents::default(),
-        pool: Pool::start().context("could not start the threads for work on documents")?,
-        worker: role
-            .includes(Role::Worker)
-            .then(|| worker::name(&settings.worker)),
-        broker_folder,
-        metrics: metrics.clone(),
+    let needed = needs(role, settings);
+    let part = |of: Role| {
+        let shared = (settings.clone(), metrics.clone());
+        Part::open(of, needed.clone(), shared, shutdown.clone())
     };
+    let mut log = None;
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
         let part = thread.run(part(Role::Orchestrator)).await?;
@@ -146,8 +219,7 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
     }
-    // `up` sends webhooks only if it has a key to sign them with.
-    if role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some()) {
+    if sends_webhooks(role, settings) {
         let thread = threads.push_mut(thread(Role::Webhooks)?);
         let part = thread.run(part(Role::Webhooks)).await?;
         connection = part.connection.clone();
@@ -159,10 +231,13 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.worker())));
     }
+    let api = listeners.api.as_ref();
+    let api_address = api.map(TcpListener::local_addr).transpose()?;
     if let Some(listener) = listeners.api {
         let listener = listener.into_std()?;
         let thread = threads.push_mut(thread(Role::Api)?);
         let mut part = thread.run(part(Role::Api)).await?;
+        connection = part.connection.clone();
         part.log = log.unwrap_or(part.log);
         roles.spawn(
             thread.run(
@@ -171,24 +246,28 @@ pub async fn start(
             ),
         );
     }
-    // The admin listener uses the connection of the last role, to check what the role works with.
     if let Some(listener) = listeners.admin {
-        let store = if role.includes(Role::Projector) || role.includes(Role::Api) {
+        let reads = [Role::Projector, Role::Api, Role::Console];
+        let store = if reads.into_iter().any(|of| role.includes(of)) {
             Some(views(settings, None).await?)
         } else {
             None
         };
-        let admin = Admin {
-            role,
-            connection,
-            store,
-            shards: settings.deployment.shards,
-            config: settings.api.clone(),
-            auth: auth.clone(),
-            metrics: metrics.clone(),
-            shutdown: shutdown.clone(),
-        };
-        roles.spawn(admin::serve(listener, admin));
+        let told = (auth.clone(), metrics.clone());
+        // Without the console, the admin listener uses the connection of the last role, to check
+        // what the role works with.
+        if role.includes(Role::Console) {
+            let listener = listener.into_std()?;
+            let thread = threads.push_mut(thread(Role::Console)?);
+            let part = thread.run(part(Role::Console)).await?;
+            let connection = part.connection.clone();
+            let admin = Admin::new(role, connection, store, settings, told, shutdown);
+            let served = part.clone().console(admin, listener, api_address);
+            roles.spawn(thread.run(part.flushed(served)));
+        } else {
+            let admin = Admin::new(role, connection, store, settings, told, shutdown);
+            roles.spawn(admin::serve(listener, admin, None));
+        }
     }
     let (notify, until) = (Notify::of_environment(), shutdown.clone());
     roles.spawn(async move {
@@ -219,12 +298,13 @@ impl Part {
     /// Opens a part on the runtime of its role.
     async fn open(
         role: Role,
-        settings: Settings,
-        metrics: Metrics,
+        needs: Permissions,
+        (settings, metrics): (Settings, Metrics),
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
         let connection = connect(&settings, role).await?;
         let connection = connection.counted(&metrics.broker, role.name());
+        connection.need(needs).await;
         metrics.process.runs(role.name(), Handle::current());
         Ok(Self {
             role,
@@ -284,6 +364,25 @@ impl Part {
         ran.await.context("projector")
     }
 
+    async fn console(
+        self,
+        admin: Admin,
+        listener: std::net::TcpListener,
+        api: Option<SocketAddr>,
+    ) -> anyhow::Result<()> {
+        let views = views(&self.settings, Some(self.views())).await?;
+        let console = console::live(
+            self.connection,
+            self.log,
+            views,
+            &self.settings,
+            api,
+            &self.shutdown,
+        )?;
+        let listener = TcpListener::from_std(listener)?;
+        admin::serve(listener, admin, Some(console)).await
+    }
+
     async fn webhooks(self) -> anyhow::Result<()> {
         let ran = webhooks::run(
             self.connection,
@@ -293,7 +392,7 @@ impl Part {
             &self.metrics,
             self.shutdown,
         );
-        ran.await.context("webhooks")
+        Box::pin(ran).await.context("webhooks")
     }
 
     async fn worker(self) -> anyhow::Result<()> {

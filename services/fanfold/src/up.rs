@@ -78,7 +78,7 @@ async fn run_roles(
     let address = address.map(TcpListener::local_addr).transpose()?;
     let admin = listeners.admin.as_ref();
     let admin = admin.map(TcpListener::local_addr).transpose()?;
-    let (connection, settings) = &Box::pin(roles::declare(role, settings)).await?;
+    let (connection, settings) = &Box::pin(roles::declare(role, settings, shutdown)).await?;
     if let Some(staging) = own.staging {
         staging.link();
     }

@@ -306,6 +306,7 @@ impl Shard {
             at,
         };
         match outline.does {
+            Does::Nothing => {}
             Does::Opens | Does::Unknown => {
                 let open = Open::new(sequence, now, Some(at));
                 let open = self.requests.entry(request).or_insert(open);

@@ -140,6 +140,12 @@ async fn queue(
         .open
         .hear(&commits, &context.metrics.orchestrator.requests);
     for delivery in commits {
+        if delivery.is_no_commit() {
+            if let Err(error) = delivery.ack().await {
+                tracing::debug!(%error, "a message could not be answered; it comes again");
+            }
+            continue;
+        }
         match delivery.request() {
             Some(request) => turns.queue(request, Item::Commit(delivery)),
             None => take_in(context, delivery, began).await,

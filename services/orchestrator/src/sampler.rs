@@ -2,7 +2,7 @@
 //! metrics. It asks the broker now and then, so that a scrape asks nobody.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use domain::request::Sequence;
 use jiff::Timestamp;
@@ -81,9 +81,11 @@ impl Sampler {
         match self.connection.sample(self.shard, shared).await {
             Ok(sampled) => {
                 let streams = sampled.streams.iter().map(String::as_str);
-                told.consumers(&streams.collect::<Vec<_>>(), &sampled.consumers);
+                let streams: Vec<&str> = streams.collect();
+                told.consumers(&streams, &sampled.consumers);
+                told.stores(&streams, &sampled.stores);
                 if shared == Shared::Yes {
-                    told.stores(&sampled.stores);
+                    told.sampled(Some(SystemTime::now()));
                 }
             }
             Err(error) => {
@@ -110,8 +112,9 @@ impl Sampler {
         let streams = Connection::sampled_streams(self.shard, self.shared());
         let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
         told.consumers(&streams, &[]);
+        told.stores(&streams, &[]);
         if self.shard == OF_ALL {
-            told.stores(&[]);
+            told.sampled(None);
         }
     }
 }

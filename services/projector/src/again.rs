@@ -39,7 +39,7 @@ impl Shard {
     ) -> Result<(), Error> {
         let mut reading = Reading::from(from);
         while reading.next <= to {
-            self.step(&mut reading, to, make).await?;
+            Box::pin(self.step(&mut reading, to, make)).await?;
         }
         Ok(())
     }
@@ -62,7 +62,7 @@ impl Shard {
         } else {
             let to = suspect.map_or(to, Sequence::before);
             let begun = self.suspects.begin_stretch(from).await?;
-            let projected = self.chunk(&begun, reading, to, make).await;
+            let projected = Box::pin(self.chunk(&begun, reading, to, make)).await;
             self.suspects.end_stretch(begun).await;
             projected?
         };

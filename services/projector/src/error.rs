@@ -38,17 +38,22 @@ impl Error {
         }
     }
 
+    /// Whether the broker or Redis does not allow something. Only an operator helps then.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(
+            self,
+            Self::Nats(nats::Error::Denied(_)) | Self::Views(projections::Error::Denied(_))
+        )
+    }
+
     /// Whether only the projected commit causes this error, and causes it every time. An error of
     /// the broker or of Redis as a whole, such as a full store, would hit every commit.
     #[must_use]
     pub fn is_of_its_commit(&self) -> bool {
-        use nats::Error::{Missing, Refused, Unsuitable};
         match self {
-            Self::Short { .. }
-            | Self::Emptied
-            | Self::Ended
-            | Self::Nats(Refused(_) | Missing(_) | Unsuitable(_)) => false,
-            Self::Nats(error) => !error.is_transient(),
+            Self::Short { .. } | Self::Emptied | Self::Ended => false,
+            Self::Nats(error) => error.is_of_the_data(),
             Self::Views(error) => matches!(error, projections::Error::Refused(_)),
         }
     }
@@ -75,6 +80,8 @@ mod tests {
             Error::Nats(nats::Error::Unavailable(said())),
             Error::Nats(nats::Error::Refused(said())),
             Error::Nats(nats::Error::Missing(said())),
+            Error::Nats(nats::Error::Denied(said())),
+            Error::Views(projections::Error::Denied(said())),
             Error::Nats(nats::Error::Unsuitable(said())),
             Error::Views(projections::Error::Unavailable(said())),
             Error::Emptied,

@@ -61,6 +61,9 @@ impl Shard {
             if self.stops.any() && delivery.request().is_some_and(stopped) {
                 continue;
             }
+            if delivery.is_no_commit() {
+                continue;
+            }
             runtime::strike("projector", delivery.subject().as_bytes());
             commits.push(UnreadableCommit::or_commit(delivery)?);
         }
@@ -213,7 +216,7 @@ impl Shard {
     ) -> Result<(), Error> {
         let commits = match self.log.read_whole(request).await {
             Ok(commits) => commits,
-            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) if !error.is_of_the_data() => return Err(error.into()),
             Err(error) => {
                 self.stops.stop(request, stopped, &error).await;
                 return Ok(());
@@ -230,7 +233,7 @@ impl Shard {
         };
         match resumed {
             Ok(()) => self.stops.resumed(request).await,
-            Err(error) if error.is_transient() => Err(error),
+            Err(error) if !error.is_of_its_commit() => Err(error),
             Err(error) => {
                 self.set_aside(request, stopped, &error).await;
                 Ok(())

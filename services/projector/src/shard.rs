@@ -19,7 +19,9 @@ use crate::views::Views;
 /// How often an idle projector checks whether Redis has lost data.
 const REDIS_LOOK: Duration = Duration::from_secs(1);
 /// The pause before a failed step is retried.
-pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// The pause where the broker or Redis did not allow the step.
+const DENIED_PAUSE: Duration = Duration::from_secs(5);
 /// The shortest interval between batches. Commits of one request that come close together become
 /// one write.
 const TAKE_IN_EVERY: Duration = Duration::from_millis(50);
@@ -88,16 +90,17 @@ impl Shard {
                 self.pulse.turns();
                 self.singly = blamed >= SPLIT_AFTER;
                 // Wait for a broker that is away, but not past a hard shutdown.
-                match shutdown.unless_hard(Box::pin(self.take_in(chunk))).await {
+                let pause = match shutdown.unless_hard(Box::pin(self.take_in(chunk))).await {
                     None => return Ok(()),
                     Some(Ok(())) => break,
                     Some(Err(error)) => {
                         let blame = error.is_of_its_commit();
                         blamed = if blame { blamed + 1 } else { 0 };
                         tracing::warn!(%error, "the projection of a shard will be tried again");
+                        pause_after(&error)
                     }
-                }
-                if !shutdown.pause(RETRY_PAUSE).await {
+                };
+                if !shutdown.pause(pause).await {
                     return Ok(());
                 }
             }
@@ -177,6 +180,15 @@ impl Shard {
         let published = self.published.map_or(acked, |own| own.max(acked));
         self.published = Some(published);
         Ok(published)
+    }
+}
+
+/// The pause before a step is retried that failed with this error.
+pub fn pause_after(error: &Error) -> Duration {
+    if error.is_denial() {
+        DENIED_PAUSE
+    } else {
+        RETRY_PAUSE
     }
 }
 

@@ -11,7 +11,7 @@ use projections::Store;
 use crate::Error;
 use crate::again::Reading;
 use crate::project::Make;
-use crate::shard::{RETRY_PAUSE, SPLIT_AFTER, Shard};
+use crate::shard::{SPLIT_AFTER, Shard, pause_after};
 
 /// How often expired requests are taken out of the index.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ impl Standing {
         };
         self.level = false;
         self.reading = None;
-        self.retry_at = Instant::now() + RETRY_PAUSE;
+        self.retry_at = Instant::now() + pause_after(error);
     }
 }
 
@@ -148,7 +148,7 @@ impl Shard {
         };
         while reading.next() <= published && begun.elapsed() < ROUND {
             let before = reading.next().before();
-            let last = self.step(&mut reading, published, Make::Views).await?;
+            let last = Box::pin(self.step(&mut reading, published, Make::Views)).await?;
             let store = &self.standing.store;
             let found = store.advance(self.number, before, last).await?;
             if found < before {

@@ -7,6 +7,7 @@
 mod command;
 mod consent;
 mod diff;
+mod document;
 mod error;
 mod export;
 mod filter;
@@ -26,7 +27,6 @@ mod tail;
 mod task;
 mod verify;
 mod why;
-mod words;
 
 use domain::access::Action;
 use history::execute::Executor;
@@ -75,6 +75,7 @@ pub async fn run(
         Replay::State(args) => state::run(args, settings).await,
         Replay::Diff(args) => diff::run(args, settings).await,
         Replay::Task(args) => task::run(args, settings).await,
+        Replay::Document(args) => document::run(args, settings).await,
         Replay::Tail(args) => tail::run(args, settings).await,
         Replay::Search(args) => search::run(args, settings).await,
         Replay::Summary(args) => summary::run(args, settings).await,

@@ -4,7 +4,7 @@ use domain::request::{Event, Recorded};
 use history::timeline::Entry;
 use serde_json::{Value, json};
 
-use crate::words;
+use history::words;
 
 /// A line of a timeline.
 pub fn of_entry(entry: &Entry) -> Value {

@@ -20,7 +20,9 @@ pub async fn adopted(settings: &Settings) -> Result<Settings, Error> {
 
 /// The log. Without an address, this is the log of the server of `fanfold up` on this machine.
 pub async fn live(settings: &Settings) -> Result<Live, Error> {
-    let options = settings.connections.nats("fanfold-replay")?;
+    let options = settings
+        .connections
+        .nats("fanfold-replay", nats::Actor::Operator)?;
     let shards = settings.deployment.shards;
     Ok(Live::open(options, shards).await?)
 }

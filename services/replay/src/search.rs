@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::command::SearchArgs;
 use crate::output::{Paint, between, short, time};
-use crate::{Error, Finding, open, page, words};
+use history::words;
+
+use crate::{Error, Finding, open, page};
 
 pub async fn run(args: &SearchArgs, settings: &Settings) -> Result<Finding, Error> {
     let source = open::source(args.reading.from.as_deref(), settings).await?;

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::command::TaskArgs;
 use crate::output::{Paint, millis, wrap};
-use crate::{Error, Finding, open, page, words};
+use history::words;
+
+use crate::{Error, Finding, open, page};
 
 pub async fn run(args: &TaskArgs, settings: &Settings) -> Result<Finding, Error> {
     let source = open::source(args.reading.from.as_deref(), settings).await?;

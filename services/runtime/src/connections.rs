@@ -2,26 +2,28 @@
 
 use std::path::PathBuf;
 
-use nats::{Access, Login};
+use nats::{Access, Actor, Creates, Login};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{ConnectionsConfig, NoServer, Wrong};
+use crate::{ConnectionsConfig, NoServer, TopologyMode, Wrong};
 
 /// The longest prefix of the keys in Redis.
 const PREFIX_MAX_CHARS: usize = 64;
 
 impl ConnectionsConfig {
     /// The NATS of the settings, or else the one that `up` started from this data folder. `name` is
-    /// the name of the connection.
-    pub fn nats(&self, name: impl Into<String>) -> Result<nats::Options, NoServer> {
+    /// the name of the connection. `actor` decides what the process may create, and where it gets
+    /// its answers.
+    pub fn nats(&self, name: impl Into<String>, actor: Actor) -> Result<nats::Options, NoServer> {
         let url = self.nats_or_embedded()?;
         let access = if self.nats_url.is_some() {
-            self.access()
+            self.access().of(actor)
         } else {
             Access::default()
         };
         Ok(nats::Options {
             access,
+            creates: self.creates(actor),
             ..nats::Options::new(url.expose_secret(), name)
         })
     }
@@ -38,7 +40,18 @@ impl ConnectionsConfig {
         })
     }
 
-    fn access(&self) -> Access {
+    /// What a process of this actor may create at the broker.
+    fn creates(&self, actor: Actor) -> Creates {
+        match (self.topology, actor) {
+            (TopologyMode::Apply, _) => Creates::All,
+            (TopologyMode::Check, Actor::Orchestrator) => Creates::Queues,
+            (TopologyMode::Check, _) => Creates::Nothing,
+        }
+    }
+
+    /// How this process proves who it is, and how it knows the broker.
+    #[must_use]
+    pub fn access(&self) -> Access {
         Access {
             login: self.login(),
             ca: set(&self.nats_ca).map(PathBuf::from),

@@ -10,9 +10,8 @@ mod signature;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::request::EventKind;
 use metrics::Metrics;
-use nats::{Connection, DeadLetters, FeedReader, First, Log, Postponed, Quarantine};
+use nats::{Connection, DeadLetters, First, Log, Postponed, Quarantine};
 use runtime::{Deployment, Shutdown, WebhooksConfig};
 use secrecy::ExposeSecret as _;
 use tokio::task::JoinSet;
@@ -21,7 +20,7 @@ use delivery::Sender;
 use receivers::Receivers;
 pub use signature::{InvalidSecret, Secret};
 
-/// The consumer that holds the pending events.
+/// The consumer whose suspects these are.
 const DURABLE: &str = "webhooks";
 
 /// How often the loop turns where nothing comes, as a sign that it is alive.
@@ -36,9 +35,6 @@ pub enum Error {
     /// The secret is invalid.
     #[error("WEBHOOK_SECRET: {0}")]
     Secret(#[from] InvalidSecret),
-    /// The feed ended.
-    #[error("the feed ended")]
-    Ended,
 }
 
 /// The key of the configuration.
@@ -60,8 +56,8 @@ pub async fn run(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ack_wait = deployment.ack_wait;
     let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
-    let postponed =
-        Postponed::open(&connection, deployment.replicas, deployment.log_max_age).await?;
+    let postponed = Postponed::new(connection.clone());
+    let mut feed = postponed.ends(ack_wait).await?;
     let mut due = postponed.read(ack_wait).await?;
     let sender = Arc::new(Sender {
         log,
@@ -77,10 +73,6 @@ pub async fn run(
         retry_delay: config.webhook_retry_delay,
         counted: metrics.webhooks.clone(),
     });
-    // Webhooks report only how requests end.
-    let ends = EventKind::all().filter(|kind| kind.is_terminal());
-    let ends: Vec<&str> = ends.map(EventKind::name).collect();
-    let mut feed = FeedReader::open(&connection, DURABLE, &ends, ack_wait).await?;
     let mut under_way = JoinSet::new();
     let pulse = metrics.pulses.begin("webhooks", "deliveries");
     let mut turn = tokio::time::interval(TURN_EVERY);
@@ -89,8 +81,8 @@ pub async fn run(
         pulse.turns();
         let event = tokio::select! {
             _ = turn.tick() => continue,
-            event = due.next() => event.ok_or(Error::Ended)?,
-            event = feed.next() => event.ok_or(Error::Ended)?,
+            event = due.next() => event,
+            event = feed.next() => event,
             () = shutdown.softly() => break,
         };
         let sender = sender.clone();

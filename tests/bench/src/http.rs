@@ -8,8 +8,12 @@ use tokio::net::TcpStream;
 pub struct Caller {
     stream: TcpStream,
     buffer: BytesMut,
-    address: String,
+    /// The header fields of every call: the address, and the credential if there is one.
+    fields: String,
 }
+
+/// The environment variable with a key or a JWT that every call of the load carries.
+const BEARER: &str = "BENCH_BEARER";
 
 /// An answer.
 pub struct Answer {
@@ -21,20 +25,24 @@ impl Caller {
     pub async fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        let mut fields = format!("Host: {address}\r\n");
+        if let Ok(credential) = std::env::var(BEARER) {
+            fields.extend(["Authorization: Bearer ", &credential, "\r\n"]);
+        }
         Self {
             stream,
             buffer: BytesMut::with_capacity(64 * 1024),
-            address: address.to_owned(),
+            fields,
         }
     }
 
     /// Submits a document and reads the answer.
     pub async fn submit(&mut self, document: &str, sync: bool) -> Answer {
         let head = format!(
-            "POST /valuation?sync={} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/xml\r\n\
+            "POST /valuation?sync={} HTTP/1.1\r\n{}Content-Type: application/xml\r\n\
              Content-Length: {}\r\n\r\n",
             if sync { "Y" } else { "N" },
-            self.address,
+            self.fields,
             document.len()
         );
         let mut request = head.into_bytes();
@@ -45,7 +53,7 @@ impl Caller {
 
     /// Reads a path.
     pub async fn get(&mut self, path: &str) -> Answer {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        let head = format!("GET {path} HTTP/1.1\r\n{}\r\n", self.fields);
         self.stream.write_all(head.as_bytes()).await.unwrap();
         self.answer().await
     }

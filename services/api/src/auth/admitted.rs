@@ -35,6 +35,11 @@ impl Admitted {
         &self.who
     }
 
+    /// The caller with its roles, for those who keep it.
+    pub(super) fn shared(&self) -> Arc<Principal> {
+        self.who.clone()
+    }
+
     /// The same caller as a reader.
     pub fn reading(&self, own_only: bool) -> Self {
         Self::new(self.who.clone(), own_only)

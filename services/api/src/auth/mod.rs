@@ -24,7 +24,7 @@ use runtime::{CallersConfig, Shutdown};
 
 pub(crate) use admitted::Admitted;
 pub use admitted::Details;
-pub use gate::gated;
+pub use gate::{gated, gated_page};
 use keys::{Keys, KeysError};
 pub use layers::guarded;
 pub(crate) use layers::named;
@@ -53,6 +53,15 @@ enum Way {
     },
 }
 
+/// How a browser comes to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// A page or a program calls. A page must be of this server.
+    Call,
+    /// A link that somebody followed to a page.
+    Link,
+}
+
 impl Auth {
     /// The authenticators of these settings. A keys file that cannot be read is an error now, and
     /// none later.
@@ -76,6 +85,15 @@ impl Auth {
     #[must_use]
     pub fn unsafe_settings(&self) -> &[String] {
         &self.unsafe_settings
+    }
+
+    /// Since when the keys file cannot be read, and why.
+    #[must_use]
+    pub fn keys_fault(&self) -> Option<String> {
+        match &self.way {
+            Way::Proven { keys, .. } => keys.as_ref()?.fault(Timestamp::now()),
+            Way::Open(_) => None,
+        }
     }
 
     /// Keeps the keys and the issuer's keys up to date while the process runs.
@@ -134,7 +152,21 @@ impl Auth {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Admitted, Refusal> {
-        self.sites.check_origin(headers)?;
+        self.admit_by(Entry::Call, action, headers, extensions)
+            .await
+    }
+
+    /// Admits a call of a page, or refuses it.
+    async fn admit_by(
+        &self,
+        entry: Entry,
+        action: Action,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Admitted, Refusal> {
+        if entry == Entry::Call {
+            self.sites.check_origin(headers)?;
+        }
         let who = self.who(headers, extensions).await?;
         // Every request belongs to the default tenant so far.
         match allows(&who, action, Some(&Tenant::default())) {

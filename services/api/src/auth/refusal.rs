@@ -74,6 +74,13 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The status and the reason, for a page that says them.
+    pub(super) fn told(&self) -> (StatusCode, String) {
+        self.problem().told()
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = self.problem().into_response();

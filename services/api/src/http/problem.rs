@@ -88,6 +88,12 @@ impl Problem {
         }))
     }
 
+    /// The status and the description.
+    pub fn told(&self) -> (StatusCode, String) {
+        let detail = self.0.members.get("detail").and_then(Value::as_str);
+        (self.0.status, detail.unwrap_or_default().to_owned())
+    }
+
     /// Adds the id of this request.
     #[must_use]
     pub fn of(self, request: RequestId) -> Self {
@@ -222,6 +228,11 @@ async fn formed(request: Request, next: Next, has_form: impl Fn(&Response) -> bo
     if !is_error || has_form(&response) {
         return response;
     }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+        // The console writes its own pages.
+        return response;
+    }
     written(response, as_xml)
 }
 
@@ -257,6 +268,16 @@ impl From<nats::Error> for Problem {
                            request before you try again, or try again with the same \
                            Idempotency-Key";
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, UNCONFIRMED, message).retry_after(1);
+        }
+        if let nats::Error::Denied(said) = &error {
+            tracing::error!(said, "NATS does not grant this process a permission");
+            let message = "this installation lacks a permission at its broker, and nothing was \
+                           stored; an operator must grant it (`/readyz` names it)";
+            return Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "broker-permission",
+                message,
+            );
         }
         if matches!(error, nats::Error::Full(_)) {
             return storage::full(

@@ -1,108 +1,37 @@
-//! All requests, ordered by the time they were received.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! The list of requests as this instance answers it.
 
 use axum::http::StatusCode;
 use domain::request::{RequestId, Sequence};
-use nats::Scan;
-use projections::{Placed, View};
+use history::listing::RequestIndex;
+use projections::View;
 
 use crate::http::problem::Problem;
 use crate::state::Api;
 
-/// How many requests the list examines together.
-pub const CHUNK: usize = 200;
-/// How many commits one read of the log returns.
-const SCAN_CHUNK: usize = 1_000;
-
-/// The index of all requests. It joins the index in Redis with the part of the log that the index
-/// does not cover. When Redis is empty or unavailable, that part is the whole log.
-pub struct RequestIndex {
-    /// Whether to read the index of a shard.
-    indexed: Vec<bool>,
-    /// The requests that the index does not have yet.
-    begun: BTreeSet<Placed>,
-    /// The last sequence of each request that has new commits since then.
-    reached: BTreeMap<RequestId, Sequence>,
+/// Reads the part of the log that the index in Redis does not cover.
+pub async fn read(api: &Api) -> Result<RequestIndex<'_>, Problem> {
+    let (connection, shards) = (&api.connection, api.log.shards());
+    Ok(RequestIndex::read(connection, shards, &api.store, &api.scanning).await?)
 }
 
-impl RequestIndex {
-    /// Reads the part of the log that the index does not cover.
-    pub async fn read(api: &Api) -> Result<Self, Problem> {
-        let mut index = Self {
-            indexed: Vec::new(),
-            begun: BTreeSet::new(),
-            reached: BTreeMap::new(),
-        };
-        for shard in 0..api.log.shards() {
-            let noted = api.store.checkpoint(shard).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the index cannot be read; reading the log");
-                Sequence::NONE
-            });
-            index.indexed.push(noted > Sequence::NONE);
-            index.read_log(api, shard, noted.next()).await?;
-        }
-        Ok(index)
-    }
+/// The view of a request; `None` when the request has expired.
+pub async fn view(
+    api: &Api,
+    request: RequestId,
+    reached: Sequence,
+) -> Result<Option<View>, Problem> {
+    let view = match api.view(request, reached).await {
+        Err(problem) if problem.is_unreadable() => return Ok(None),
+        view => view?,
+    };
+    Ok(view.filter(|view| api.seconds_left(view) != Some(0)))
+}
 
-    async fn read_log(&mut self, api: &Api, shard: u8, from: Sequence) -> Result<(), Problem> {
-        // Reading a whole log takes time and memory, so only a few callers read it at once.
-        let Ok(_turn) = api.scanning.acquire().await else {
-            let message = "the list cannot be made now; try again";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Problem::new(status, "list-unavailable", message).retry_after(1));
-        };
-        let mut scan = Scan::open(&api.connection, shard, from, Sequence::MAX).await?;
-        while let Some(commits) = scan.next_each(SCAN_CHUNK).await? {
-            // A commit that cannot be read must not hide the others.
-            for commit in commits.into_iter().flatten() {
-                if commit.previous == Sequence::NONE {
-                    self.begun.insert(Placed::new(commit.request, commit.at));
-                }
-                self.reached.insert(commit.request, commit.sequence);
-            }
-        }
-        Ok(())
-    }
-
-    /// The next requests below a position, newest first.
-    pub async fn chunk(
-        &self,
-        api: &Api,
-        below: Option<Placed>,
-        since: i64,
-    ) -> Result<Vec<Placed>, Problem> {
-        let begun = self.begun.iter().rev();
-        let mut chunk: BTreeSet<Placed> = begun
-            .filter(|place| below.is_none_or(|below| **place < below) && place.micros >= since)
-            .take(CHUNK)
-            .copied()
-            .collect();
-        for (shard, indexed) in (0..).zip(&self.indexed) {
-            if *indexed {
-                let newest = api.store.newest(shard, below, since, CHUNK).await;
-                chunk.extend(newest.map_err(|error| {
-                    tracing::warn!(%error, "the request index in Redis became unavailable");
-                    let message = "the list cannot be made now; try again";
-                    let status = StatusCode::SERVICE_UNAVAILABLE;
-                    Problem::new(status, "list-unavailable", message).retry_after(1)
-                })?);
-            }
-        }
-        Ok(chunk.into_iter().rev().take(CHUNK).collect())
-    }
-
-    /// The view of a request; `None` when the request has expired.
-    pub async fn view(&self, api: &Api, request: RequestId) -> Result<Option<View>, Problem> {
-        let reached = self
-            .reached
-            .get(&request)
-            .copied()
-            .unwrap_or(Sequence::NONE);
-        let view = match api.view(request, reached).await {
-            Err(problem) if problem.is_unreadable() => return Ok(None),
-            view => view?,
-        };
-        Ok(view.filter(|view| api.seconds_left(view) != Some(0)))
+impl From<history::Error> for Problem {
+    fn from(error: history::Error) -> Self {
+        tracing::warn!(%error, "the list of requests cannot be made");
+        let message = "the list cannot be made now; try again";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "list-unavailable", message).retry_after(1)
     }
 }

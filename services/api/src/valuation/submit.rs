@@ -164,9 +164,10 @@ async fn known(
     id: RequestId,
     fingerprint: &str,
 ) -> Result<Option<Submitted>, Problem> {
-    let submitted = api.operations.submitted(id, fingerprint).await;
-    let Some(sequence) = submitted.map_err(|error| failed(id, error))? else {
-        return Ok(None);
+    let sequence = match api.operations.submitted(id, fingerprint).await {
+        Ok(Some(sequence)) => sequence,
+        Ok(None) => return Ok(None),
+        Err(error) => return Err(refused(api, by, id, error).await),
     };
     // The cached sequence may be old, because another process may handle the request now.
     let view = of_key(api, by, id, sequence).await?;
@@ -197,8 +198,10 @@ async fn take_in(
             None => enter(api)?,
         },
     };
-    let submitted = api.operations.submit(id, submission).await;
-    let submitted = submitted.map_err(|error| failed(id, error))?;
+    let submitted = match api.operations.submit(id, submission).await {
+        Ok(submitted) => submitted,
+        Err(error) => return Err(Box::pin(refused(api, by, id, error)).await),
+    };
     if submitted.replayed {
         // Another call with the same key came first.
         of_key(api, by, id, submitted.sequence).await?;
@@ -214,17 +217,40 @@ async fn of_key(
     id: RequestId,
     sequence: Sequence,
 ) -> Result<View, Problem> {
-    let reads = allows(by.who(), Action::Read, Some(&Tenant::default()));
-    let reader = by.reading(reads == Decision::OnOwn);
+    let reader = reader(by);
     let view = api.known(&reader, id, sequence).await;
     view.map_err(|problem| {
         if problem.is_unknown() && reader.sees_own_only() {
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            let message = "another caller has used this idempotency key";
-            return Problem::new(status, "idempotency-key-reused", message);
+            return key_of_another();
         }
         problem
     })
+}
+
+/// The caller as one who reads.
+fn reader(by: &Admitted) -> Admitted {
+    let reads = allows(by.who(), Action::Read, Some(&Tenant::default()));
+    by.reading(reads == Decision::OnOwn)
+}
+
+/// The same answer whatever document the other caller sent: it tells nothing of the other request.
+fn key_of_another() -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let message = "another caller has used this idempotency key";
+    Problem::new(status, "idempotency-key-reused", message)
+}
+
+/// The problem of a submission that was not taken. Whose request a key names is asked before
+/// anything is told of that request.
+async fn refused(api: &Api, by: &Admitted, id: RequestId, error: SubmitError) -> Problem {
+    let reader = reader(by);
+    if matches!(error, SubmitError::KeyReused(_)) && reader.sees_own_only() {
+        let seen = Box::pin(api.known(&reader, id, Sequence::NONE)).await;
+        if seen.is_err_and(|problem| problem.is_unknown()) {
+            return key_of_another();
+        }
+    }
+    failed(id, error)
 }
 
 fn failed(id: RequestId, error: SubmitError) -> Problem {

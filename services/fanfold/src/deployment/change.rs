@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use domain::request::Sequence;
 use jiff::Timestamp;
-use nats::{Connection, Error, Operation};
+use nats::{Connection, Error, Operation, Topology};
 use operations::Why;
 use runtime::{Facts, Settings, TASK_TYPES, changed_facts};
 use serde_json::json;
@@ -91,7 +91,11 @@ pub async fn set(
 
 async fn apply(connection: &Connection, facts: &Facts) -> anyhow::Result<Vec<String>> {
     let settings = Settings::load(None, |_| None, |_| None)?.adopt(facts, false)?;
-    Ok(topology(&settings).apply(connection).await?)
+    let topology = Topology {
+        webhooks: true,
+        ..topology(&settings)
+    };
+    Ok(topology.apply(connection).await?)
 }
 
 /// Reverts a change that the broker does not support.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use domain::request::RequestId;
+use history::document::DocumentName;
 use history::point::Point;
 
 /// The source to read from, and the output format.
@@ -96,6 +97,23 @@ pub struct TaskArgs {
     /// Print only the document, as it was sent
     #[arg(long)]
     pub document: bool,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  fanfold replay document ID\n  fanfold replay document ID submitted > request.xml\n  fanfold replay document ID result-0-17 --from incident.fanfold"
+)]
+pub struct DocumentArgs {
+    /// The request
+    pub id: RequestId,
+    /// The document: submitted, resource-1, hydrated-0, task-0-1, result-0-1 or response. Without
+    /// it, the documents are listed
+    pub name: Option<DocumentName>,
+    /// Take the request as it was at a sequence, at a time, or this long ago
+    #[arg(long, value_name = "SEQ|TIME|-5m", allow_hyphen_values = true)]
+    pub at: Option<Point>,
     #[command(flatten)]
     pub reading: ReadingArgs,
 }

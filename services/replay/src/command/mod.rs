@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 pub use check::{ExportArgs, RunArgs, TestArgs, VerifyArgs};
 pub use find::{SearchArgs, SummaryArgs, TailArgs};
-pub use look::{DiffArgs, ReadingArgs, ShowArgs, StateArgs, TaskArgs, WhyArgs};
+pub use look::{DiffArgs, DocumentArgs, ReadingArgs, ShowArgs, StateArgs, TaskArgs, WhyArgs};
 pub use write::{ConsentArgs, ForkArgs, RebuildArgs};
 
 /// The subcommand that holds the tool.
@@ -36,6 +36,8 @@ pub enum Replay {
     Diff(DiffArgs),
     /// Print a task: the document that its worker was given, its attempts and its result
     Task(TaskArgs),
+    /// Print a document of a request, or list its documents
+    Document(DocumentArgs),
     /// Print events as they are stored
     Tail(TailArgs),
     /// Find requests
@@ -66,6 +68,7 @@ impl Replay {
             | Self::State(StateArgs { one, .. }) => &one.reading.from,
             Self::Diff(args) => &args.from,
             Self::Task(args) => &args.reading.from,
+            Self::Document(args) => &args.reading.from,
             Self::Tail(args) => &args.reading.from,
             Self::Search(args) => &args.reading.from,
             Self::Run(_) | Self::Test(_) => return false,

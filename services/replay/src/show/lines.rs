@@ -6,7 +6,7 @@ use history::timeline::Entry;
 use jiff::Timestamp;
 
 use crate::output::{Paint, between, clock, short};
-use crate::words;
+use history::words;
 
 /// How many lines of a timeline are shown, unless the user asks for all.
 const TIMELINE_LINES: usize = 40;

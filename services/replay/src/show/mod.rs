@@ -1,19 +1,19 @@
 //! `show`: the story of a request on one screen.
 
-mod freshness;
 mod lines;
 mod screen;
 
 use history::freshness::Freshness;
 use history::story::Story;
 use history::timeline;
+use history::words;
 use jiff::Timestamp;
 use runtime::Settings;
 use serde_json::json;
 
 use crate::command::ShowArgs;
 use crate::output::Paint;
-use crate::{Error, Finding, follow, line, open, page, words};
+use crate::{Error, Finding, follow, line, open, page};
 pub use lines::{delta, entry_line};
 use screen::told;
 

@@ -2,18 +2,17 @@
 
 use std::fmt::Write as _;
 
-use domain::request::TaskState;
 use history::freshness::Freshness;
+use history::next;
 use history::story::Story;
 use history::timeline;
+use history::words;
 use jiff::Timestamp;
 use projections::GroupView;
 
-use super::freshness;
 use super::lines::timeline;
 use crate::command::ShowArgs;
 use crate::output::{Paint, between, count, short, time, wrap};
-use crate::words;
 
 /// How many groups are listed one by one.
 const GROUP_LINES: usize = 20;
@@ -31,15 +30,15 @@ pub fn told(story: &Story, freshness: Option<&Freshness>, args: &ShowArgs, paint
         let _ = writeln!(
             text,
             "{}",
-            wrap(&freshness::told(found, story), paint.width, "  ")
+            wrap(&words::freshness(found, story), paint.width, "  ")
         );
     }
     if story.later > 0 {
         let _ = writeln!(text, "\n  {}", count(story.later as u64, "later commit"));
     }
     let _ = writeln!(text, "\n{}", paint.bold("next"));
-    for command in next(story) {
-        let _ = writeln!(text, "  {command}");
+    for step in next::steps(story) {
+        let _ = writeln!(text, "  {}", step.command(story.id));
     }
     text
 }
@@ -128,31 +127,4 @@ fn group_line(index: usize, group: &GroupView, last: Timestamp, paint: Paint) ->
         group.expected,
         paint.status(group.status.as_str()),
     )
-}
-
-/// The commands that the user may want next.
-fn next(story: &Story) -> Vec<String> {
-    let id = story.id;
-    let mut commands = Vec::new();
-    if !story.view.status.is_terminal() {
-        commands.push(format!("fanfold replay show {id} --follow"));
-    }
-    commands.push(format!("fanfold replay why {id}"));
-    let group = story.state.request().and_then(|request| request.group());
-    let task = group.and_then(|group| {
-        let mut tasks = group.numbered();
-        tasks.find(|(_, task)| !matches!(task, TaskState::Succeeded(_)))
-    });
-    if let (Some(group), Some((task, _))) = (group, task) {
-        commands.push(format!("fanfold replay task {id} {} {task}", group.index));
-    }
-    if story.view.failure().is_some() {
-        commands.push(format!("fanfold redrive {id} --reason …"));
-        let at = story.sequence();
-        commands.push(format!(
-            "fanfold replay fork {id} --at {at} --document FILE --reason …"
-        ));
-        commands.push(format!("fanfold replay export {id} -o {id}.fanfold"));
-    }
-    commands
 }

@@ -1,4 +1,4 @@
-use nats::Login;
+use nats::{Actor, Login};
 
 use crate::Settings;
 
@@ -59,7 +59,7 @@ fn the_settings_of_a_connection_become_its_options() {
         ("REDIS_PREFIX", "x:"),
     ])
     .unwrap();
-    let nats = settings.connections.nats("tests").unwrap();
+    let nats = settings.connections.nats("tests", Actor::Worker).unwrap();
     assert!(matches!(nats.access.login, Login::User(user, _) if user == "a"));
     assert_eq!(nats.access.ca.unwrap().to_str(), Some("/ca"));
     assert_eq!(nats.access.inbox_prefix.as_deref(), Some("_INBOX_api"));

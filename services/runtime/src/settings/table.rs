@@ -13,6 +13,7 @@ use super::layers::Layers;
 use super::log_format::LogFormat;
 use super::metadata_headers::MetadataHeaders;
 use super::secret::Secret;
+use super::topology_mode::TopologyMode;
 use super::value::{Bytes, Flag, Millis, Positive, Seconds, Unless, Whole};
 use crate::task_types::TaskTypes;
 
@@ -31,7 +32,8 @@ settings! {
         nats_key: String as String = "NATS_KEY", "", "File with the key of `NATS_CERT`.";
         nats_tls_first: bool as Flag = "NATS_TLS_FIRST", "false", "Whether the handshake of TLS comes before the greeting of NATS, as `handshake_first` of the server wants it.";
         nats_domain: String as String = "NATS_DOMAIN", "", "Domain of JetStream, where the server that Fanfold connects to is a leaf node of it.";
-        nats_inbox_prefix: String as String = "NATS_INBOX_PREFIX", "", "Prefix of the subjects on which this process receives answers. Unset: `_INBOX`.";
+        nats_inbox_prefix: String as String = "NATS_INBOX_PREFIX", "", "Prefix of the subjects on which this process receives answers. Unset: `_INBOX_` and the role, such as `_INBOX_api`.";
+        topology: TopologyMode as TopologyMode = "TOPOLOGY", "apply", "Whether a role creates the streams and consumers that are missing (`apply`), or only checks them (`check`) after `fanfold topology apply` has created them.";
         redis_user: String as String = "REDIS_USER", "", "User of Redis's access list, with `REDIS_PASSWORD`. Unset: the default user.";
         #[secret Secret] redis_password: Option<SecretString> as Unless<Secret> = "REDIS_PASSWORD", "", "Password at Redis.";
         redis_ca: String as String = "REDIS_CA", "", "File with the certificates of the authorities that Fanfold trusts for Redis (`rediss://`). Unset: those that the system trusts.";
@@ -99,14 +101,16 @@ settings! {
     callers: CallersConfig for Callers {
         auth: AuthMode as AuthMode = "AUTH", "", "`none`: callers are not told apart, and each may do everything, also from other machines. Unset: as the next settings say; where none of them is set, the listeners are on loopback only.";
         auth_keys_file: String as String = "AUTH_KEYS_FILE", "", "File with the keys of callers, one a line, as `fanfold keys new` prints them. It is read again when it changes.";
-        auth_issuer: String as String = "AUTH_ISSUER", "", "URL of the issuer whose JWTs prove who a caller is. Needs `AUTH_AUDIENCE`.";
-        auth_jwks_url: String as String = "AUTH_JWKS_URL", "", "URL of the issuer's keys. Unset: where the issuer's `/.well-known/openid-configuration` says.";
+        #[secret Url] auth_issuer: String as String = "AUTH_ISSUER", "", "URL of the issuer whose JWTs prove who a caller is. Needs `AUTH_AUDIENCE`.";
+        #[secret Url] auth_jwks_url: String as String = "AUTH_JWKS_URL", "", "URL of the issuer's keys. Unset: where the issuer's `/.well-known/openid-configuration` says.";
         auth_audience: String as String = "AUTH_AUDIENCE", "", "Audience that a JWT must name.";
         auth_grants_claim: String as String = "AUTH_GRANTS_CLAIM", "permissions", "Claim of a JWT that lists the caller's roles, each as `tenant:role`.";
         allowed_hosts: String as String = "ALLOWED_HOSTS", "", "Names of this server that a browser may have in its address line, separated by commas. Names of loopback are always among them.";
     }
     limits {
         auth_keys_check: Duration as Positive<Millis> = "AUTH_KEYS_CHECK_MS", "1s", "How often the API looks whether `AUTH_KEYS_FILE` has changed.";
+        auth_keys_max_bytes: usize as Positive<Bytes> = "AUTH_KEYS_MAX_BYTES", "16 MiB", "Size of the largest `AUTH_KEYS_FILE`.";
+        auth_keys_lock: Duration as Millis = "AUTH_KEYS_LOCK_MS", "30s", "How long `fanfold keys` waits for another command that is changing `AUTH_KEYS_FILE`.";
         auth_tokens_max: usize as Positive<Whole<usize>> = "AUTH_TOKENS_MAX", "10000", "Number of verified JWTs that are remembered until they expire.";
         auth_jwks_refresh: Duration as Positive<Millis> = "AUTH_JWKS_REFRESH_MS", "5m", "How often the issuer's keys are fetched again.";
         auth_jwks_pause: Duration as Positive<Millis> = "AUTH_JWKS_PAUSE_MS", "10s", "Least time between two fetches of the issuer's keys, also where a JWT names an unknown key.";
@@ -127,9 +131,9 @@ settings! {
     }
     /// The configuration of fetches.
     references: ReferencesConfig for References {
-        href_allow: String as String = "HREF_ALLOW", "", "Places that documents may refer to by `href`, separated by commas: `s3://bucket/prefix`, `file:///root`, `https://host/path`, `http://host/path`, and with `private:` in front a host with addresses that are not public. Unset: no place.";
+        #[secret Url] href_allow: String as String = "HREF_ALLOW", "", "Places that documents may refer to by `href`, separated by commas: `s3://bucket/prefix`, `file:///root`, `https://host/path`, `http://host/path`, and with `private:` in front a host with addresses that are not public. Unset: no place.";
         href_total_max_bytes: u64 as Bytes = "HREF_TOTAL_MAX_BYTES", "64 MiB", "Size of all documents that are fetched for one request.";
-        s3_endpoint: String as String = "S3_ENDPOINT", "", "Endpoint of `s3://` buckets. Unset: Amazon's endpoint of the region. The region and the credentials are `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the environment.";
+        #[secret Url] s3_endpoint: String as String = "S3_ENDPOINT", "", "Endpoint of `s3://` buckets. Unset: Amazon's endpoint of the region. The region and the credentials are `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the environment.";
     }
     limits {
         href_timeout: Duration as Positive<Millis> = "HREF_TIMEOUT_MS", "10s", "Timeout of one fetch.";
@@ -154,10 +158,10 @@ settings! {
     /// The configuration of every process.
     process: ProcessConfig for Process {
         shutdown_grace: Duration as Millis = "SHUTDOWN_GRACE_MS", "10s", "How long a role may take to finish its work after SIGTERM.";
-        admin_host: IpAddr as IpAddr = "ADMIN_HOST", "127.0.0.1", "IP address of the admin listener, which answers `/healthz`, `/readyz` and `/metrics`.";
-        admin_port: Option<u16> as Unless<Whole<u16>> = "ADMIN_PORT", "", "Port of the admin listener; 0 picks a free port. Unset: `up` takes 8081, or a free port if that is taken; a single role has no admin listener.";
+        admin_host: IpAddr as IpAddr = "ADMIN_HOST", "127.0.0.1", "IP address of the admin listener, which answers `/healthz`, `/readyz` and `/metrics` and has the console.";
+        admin_port: Option<u16> as Unless<Whole<u16>> = "ADMIN_PORT", "", "Port of the admin listener; 0 picks a free port. Unset: `up` and `console` take 8081, or a free port if that is taken; another single role has no admin listener.";
         log_format: LogFormat as LogFormat = "LOG_FORMAT", "text", "Format of the logs: `text` or `json`.";
-        log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs, in the syntax of `tracing`.";
+        log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs: a level, and levels of targets.";
     }
     limits {
         loop_silent_max: Duration as Positive<Millis> = "LOOP_SILENT_MAX_MS", "1m", "How long a loop of a role may not turn before `/healthz` answers 503. A loop turns every few seconds.";

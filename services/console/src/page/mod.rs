@@ -1,0 +1,7 @@
+//! The pages besides those of one request.
+
+pub mod dead_letters;
+pub mod failures;
+pub mod overview;
+pub mod requests;
+pub mod system;

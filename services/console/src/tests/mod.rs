@@ -1,0 +1,6 @@
+//! Every page, made from a bundle: a fold in, HTML out.
+
+mod hostile;
+mod pages;
+mod travel;
+pub mod world;

@@ -31,7 +31,7 @@ impl Connection {
 
     /// Stores the checkpoint of a shard.
     pub async fn store_checkpoint(&self, shard: u8, checkpoint: &Checkpoint) -> Result<(), Error> {
-        self.store(subject::checkpoint(shard), checkpoint).await
+        self.keep(subject::checkpoint(shard), checkpoint).await
     }
 
     /// The sequence up to which the feed has the events of a shard, as a projector last noted it.
@@ -43,7 +43,7 @@ impl Connection {
     /// Notes up to where the feed has the events of a shard. A projector whose consumer was deleted
     /// goes on there.
     pub async fn note_published(&self, shard: u8, published: Sequence) -> Result<(), Error> {
-        self.store(subject::published(shard), &published).await
+        self.keep(subject::published(shard), &published).await
     }
 
     /// What was noted last at a subject. What this build cannot read is as if it was not there.
@@ -57,7 +57,7 @@ impl Connection {
         }
     }
 
-    async fn store(&self, subject: String, what: &impl Serialize) -> Result<(), Error> {
+    async fn keep(&self, subject: String, what: &impl Serialize) -> Result<(), Error> {
         let body = serde_json::to_vec(what);
         let body = body.map_err(|error| Error::corrupt("a checkpoint", error))?;
         let stored = self.publish(subject, HeaderMap::new(), body.into()).await;

@@ -16,6 +16,7 @@ mod views;
 use std::time::Instant;
 
 use domain::request::Sequence;
+use metrics::Metrics;
 use nats::{Connection, Deliveries, Feed, Log, LogReader, Topology};
 use projections::Store;
 use runtime::{Deployment, Shutdown};
@@ -27,7 +28,6 @@ use standing::Standing;
 use stops::Stops;
 use suspects::Suspects;
 use verifier::Verifier;
-pub use verifier::{VERIFIED, Verified};
 use views::Views;
 
 /// Runs the projector until it is asked to end.
@@ -36,6 +36,7 @@ pub async fn run(
     log: Log,
     store: Store,
     (deployment, topology): (&Deployment, &Topology),
+    metrics: &Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let mut shards = JoinSet::new();
@@ -43,6 +44,7 @@ pub async fn run(
         let opening = || open(&connection, shard);
         let opened = shutdown.patiently(Error::is_transient, opening).await?;
         let (deliveries, suspects) = opened;
+        let pulse = metrics.pulses.begin("projector", format!("shard-{shard}"));
         let shard = Shard {
             number: shard,
             views: Views::new(connection.clone(), log.clone(), store.clone()),
@@ -56,6 +58,8 @@ pub async fn run(
             topology: topology.clone(),
             singly: false,
             suspects,
+            counted: metrics.projector.clone(),
+            pulse,
         };
         let verifier = Verifier::new(
             shard.number,
@@ -63,6 +67,7 @@ pub async fn run(
             log.clone(),
             store.clone(),
             deployment.verify_requests_per_hour,
+            metrics.projector.verifier.clone(),
         );
         shards.spawn(shard.run(deliveries, shutdown.clone()));
         shards.spawn(verifier.run(shutdown.clone()));

@@ -1,9 +1,11 @@
 //! One shard of the log, projected in order into two outputs that go on apart from each other. The
 //! feed is where the broker's acks are. The views are where the checkpoint in Redis is.
 
-use domain::request::Sequence;
 use std::time::{Duration, Instant};
 
+use domain::request::Sequence;
+use jiff::Timestamp;
+use metrics::Pulse;
 use nats::{Connection, Deliveries, Delivery, Feed, Log, LogReader, Topology};
 use runtime::Shutdown;
 
@@ -51,6 +53,10 @@ pub struct Shard {
     /// projected.
     pub singly: bool,
     pub suspects: Suspects,
+    /// What is counted of the projector.
+    pub counted: metrics::Projector,
+    /// The sign of life of the loop.
+    pub pulse: Pulse,
 }
 
 impl Shard {
@@ -78,6 +84,7 @@ impl Shard {
         let mut next = Instant::now();
         loop {
             chunk.clear();
+            self.tell(deliveries.is_pinned());
             let idle = self.standing.look_after(REDIS_LOOK);
             tokio::select! {
                 gathered = gather(deliveries, chunk, (next, idle)) => gathered.ok_or(Error::Ended)?,
@@ -87,6 +94,7 @@ impl Shard {
             self.suspects.note(chunk);
             let mut blamed = 0;
             loop {
+                self.pulse.turns();
                 self.singly = blamed >= SPLIT_AFTER;
                 // Wait for a broker that is away, but not past a hard shutdown.
                 let pause = match shutdown.unless_hard(Box::pin(self.take_in(chunk))).await {
@@ -103,6 +111,32 @@ impl Shard {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Tells where the shard stands, for the metrics.
+    fn tell(&self, is_pinned: bool) {
+        self.pulse.turns();
+        let stopped = self.stops.count();
+        let level = self.standing.is_level();
+        self.counted.stands(self.number, level, stopped, is_pinned);
+    }
+
+    /// Notes how long commits took into the feed.
+    fn note_published(&self, new: &[(Sequence, &Delivery)]) {
+        let places = new.iter().filter_map(|(_, delivery)| delivery.place().ok());
+        let mut last = None;
+        let now = Timestamp::now();
+        for place in places {
+            last = Some(place.stored_at);
+            let delay = now.duration_since(place.stored_at);
+            self.counted
+                .feed_delay
+                .took(delay.try_into().unwrap_or_default());
+        }
+        if let Some(last) = last {
+            let at = metrics::since_1970(last.as_millisecond());
+            self.counted.projected(self.number, at);
         }
     }
 
@@ -138,10 +172,11 @@ impl Shard {
             );
             Box::pin(self.project_log(from, sequence, Make::All)).await?;
         }
+        self.note_published(new);
         self.published = self.published.max(Some(sequence));
         self.note_views(sequence).await;
         last.ack().await?;
-        self.note_published(sequence).await;
+        self.keep_position(sequence).await;
         Ok(())
     }
 
@@ -156,12 +191,12 @@ impl Shard {
             .await?;
         let published = own.max(acked);
         self.published = Some(published);
-        self.note_published(published).await;
+        self.keep_position(published).await;
         Ok(published)
     }
 
     /// Notes now and then up to where the feed has the events, for a consumer that is created again.
-    async fn note_published(&mut self, published: Sequence) {
+    async fn keep_position(&mut self, published: Sequence) {
         let (noted, at) = self.noted;
         if published <= noted || at.elapsed() < NOTE_EVERY {
             return;

@@ -224,6 +224,13 @@ impl Connection {
         self.creates
     }
 
+    /// How many commits in a row have had no answer lately, over a connection that stands. A broker
+    /// with a write error answers none until it is restarted.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.commits()
+    }
+
     /// How many unacked messages a consumer gets: the wanted number, or the account's limit where
     /// that is lower.
     pub(crate) fn ack_pending(&self, wanted: i64) -> i64 {

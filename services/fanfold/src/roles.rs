@@ -105,7 +105,7 @@ pub async fn declare(
     let connection = shutdown.patiently(lacks_a_majority, connecting).await?;
     connection.need(needs(role, settings)).await;
     let agreeing = || agree_and_declare(role, settings, &connection);
-    let agreed = shutdown.patiently(may_pass, agreeing).await;
+    let agreed = Box::pin(shutdown.patiently(may_pass, agreeing)).await;
     let lacking = connection.lacking();
     let settings = agreed.map_err(|error| match &lacking[..] {
         [] => error,
@@ -359,7 +359,8 @@ impl Part {
         listener: std::net::TcpListener,
         api: Option<SocketAddr>,
     ) -> anyhow::Result<()> {
-        let views = views(&self.settings, Some(self.views())).await?;
+        // Its calls to Redis are those of a person who looks.
+        let views = views(&self.settings, None).await?;
         let console = console::live(
             self.connection,
             self.log,

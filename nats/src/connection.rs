@@ -212,6 +212,14 @@ impl Connection {
         self
     }
 
+    /// Notes the commits that have no answer together with those of other connections of this
+    /// process.
+    #[must_use]
+    pub fn noting_in(mut self, unanswered: &Unanswered) -> Self {
+        self.unanswered = unanswered.clone();
+        self
+    }
+
     /// The largest message that this broker takes, headers included, in bytes.
     #[must_use]
     pub fn max_payload(&self) -> usize {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use api::Auth;
 use metrics::{Metrics, Pulse, Views};
-use nats::{Connection, Log, Permissions, Queues, Topology};
+use nats::{Connection, Log, Permissions, Queues, Topology, Unanswered};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
@@ -185,9 +185,15 @@ pub async fn start(
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
     let needed = needs(role, settings);
+    let unanswered = Unanswered::default();
     let part = |of: Role| {
         let shared = (settings.clone(), metrics.clone());
-        Part::open(of, needed.clone(), shared, shutdown.clone())
+        Part::open(
+            (of, unanswered.clone()),
+            needed.clone(),
+            shared,
+            shutdown.clone(),
+        )
     };
     let mut log = None;
     if role.includes(Role::Orchestrator) {
@@ -285,13 +291,15 @@ struct Part {
 impl Part {
     /// Opens a part on the runtime of its role.
     async fn open(
-        role: Role,
+        (role, unanswered): (Role, Unanswered),
         needs: Permissions,
         (settings, metrics): (Settings, Metrics),
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
         let connection = connect(&settings, role).await?;
-        let connection = connection.counted(&metrics.broker, role.name());
+        let connection = connection
+            .counted(&metrics.broker, role.name())
+            .noting_in(&unanswered);
         connection.need(needs).await;
         metrics.process.runs(role.name(), Handle::current());
         Ok(Self {

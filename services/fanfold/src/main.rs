@@ -18,6 +18,7 @@ mod exposure;
 mod help;
 mod instruments;
 mod keys;
+mod manual;
 mod notify;
 mod operate;
 mod probe;
@@ -106,6 +107,10 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Help(words) => {
             command_line::print_help(&words)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Manual(folder) => {
+            manual::write(&command_line::definition(), &folder)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Role(role) => role,

@@ -1,5 +1,7 @@
 // The tasks that a worker runs at once, and how it begins and ends.
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { init as initZstd } from "@bokuweb/zstd-wasm";
 import { connect, createInbox, type ConnectionOptions, type Msg, type NatsConnection } from "@nats-io/transport-node";
@@ -9,7 +11,7 @@ import { GivenBack, Stopped, type Task } from "./outcome.js";
 
 export interface Options {
   type?: string;
-  url?: string; // or several, separated by commas
+  url?: string; // or several, separated by commas; without it see `natsUrl`
   slots?: number; // tasks at once
   attempts?: number; // of a task, as the server has it for the type
   retryDelay?: (made: number) => number; // seconds
@@ -23,6 +25,17 @@ export interface Options {
 const PULL_EXPIRY = 20; // seconds that one pull waits at the broker
 const HEARTBEAT = 1;
 const SILENCE = PULL_EXPIRY + 2.5; // after this long without a word of the broker every pull has ended
+
+/** NATS_URL, or else the server of the `fanfold up` that runs in this folder, or in DATA_DIR. */
+function natsUrl(): string {
+  if (process.env.NATS_URL) return process.env.NATS_URL;
+  const servers = join(process.env.DATA_DIR ?? ".fanfold", "servers.json");
+  try {
+    return JSON.parse(readFileSync(servers, "utf8")).nats_url;
+  } catch {
+    throw new Error(`no NATS_URL is set, and no \`fanfold up\` runs here (there is no ${servers})`);
+  }
+}
 
 export class Worker {
   readonly options: Required<Options>;
@@ -42,7 +55,7 @@ export class Worker {
   constructor(readonly work: (task: Task) => Promise<string> | string, options: Options = {}) {
     const retryDelay = (made: number) => Math.min(60, 0.5 * 2 ** (made - 1)) * (0.8 + Math.random() / 5);
     const name = `typescript-${hostname()}-${process.pid}`;
-    this.options = { type: "default", url: "nats://127.0.0.1:14222", slots: 8, attempts: 3, retryDelay, timeLimit: 60, grace: 10, name, lease: 0, connect: {}, ...options };
+    this.options = { type: "default", slots: 8, attempts: 3, retryDelay, timeLimit: 60, grace: 10, name, lease: 0, connect: {}, ...options, url: options.url ?? natsUrl() };
   }
 
   /** Runs until SIGTERM or SIGINT. Then it takes no more tasks, gives back what it has not begun, and

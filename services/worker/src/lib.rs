@@ -76,7 +76,8 @@ fn config(task_type: &TaskType) -> Result<ExecutorConfig, Error> {
     config.map_err(|error: toml::de::Error| wrong(task_type, error.message()))
 }
 
-fn executor(task_type: &TaskType) -> Result<Executor, Error> {
+/// The executor of a type. There is none where workers of others take its tasks.
+fn executor(task_type: &TaskType) -> Result<Option<Executor>, Error> {
     let config = config(task_type)?;
     Executor::new(&config, task_type.result_max_bytes)
         .map_err(|error| wrong(task_type, error.to_string()))
@@ -87,6 +88,12 @@ pub fn describe(task_type: &TaskType) -> Result<String, Error> {
     let table = toml::Value::try_from(config(task_type)?);
     let table = table.map_err(|error| wrong(task_type, error.to_string()))?;
     Ok(table.to_string())
+}
+
+/// Whether the tasks of a type are left to workers of others.
+#[must_use]
+pub fn is_external(task_type: &TaskType) -> bool {
+    matches!(config(task_type), Ok(ExecutorConfig::External(_)))
 }
 
 /// Whether the executor of a type runs a program.
@@ -110,6 +117,12 @@ pub async fn execute(
     document: Vec<u8>,
 ) -> Result<Vec<u8>, String> {
     let executor = executor(task_type).map_err(|error| error.to_string())?;
+    let executor = executor.ok_or_else(|| {
+        let name = &task_type.name;
+        format!(
+            "the executor of task type {name} is external: only workers of others run its tasks"
+        )
+    })?;
     let task = executor::Task {
         request_id: id.request.to_string(),
         task_type: task_type.name.clone(),
@@ -137,7 +150,7 @@ pub fn name(config: &WorkerConfig) -> String {
     }
 }
 
-/// Runs a worker of every task type until it is asked to end.
+/// Runs a worker of every task type that is not left to workers of others, until it is asked to end.
 pub async fn run(
     connection: Connection,
     config: &WorkerConfig,
@@ -148,10 +161,18 @@ pub async fn run(
     let worker = name(config);
     let mut pools = JoinSet::new();
     for task_type in task_types.iter() {
+        let Some(executor) = executor(task_type)? else {
+            let name = &task_type.name;
+            tracing::info!(
+                task_type = name,
+                "workers of others take the tasks of this type"
+            );
+            continue;
+        };
         let consumer = format!("worker-{}", task_type.name);
         let context = WorkerContext {
             quarantine: Quarantine::open(&connection, &consumer, First::InCompany).await?,
-            executor: executor(task_type)?,
+            executor,
             task_type: task_type.clone(),
             worker: worker.clone(),
             reports: Reports::new(connection.clone()),
@@ -170,7 +191,12 @@ pub async fn run(
         let stops = Tasks::new(connection.clone()).stops().await?;
         pools.spawn(pool::run(Arc::new(context), pull, stops, shutdown.clone()));
     }
-    tracing::info!(worker, types = ?task_types.names(), "worker runs");
+    let types = task_types.iter().filter(|of| !is_external(of));
+    let types: Vec<&str> = types.map(|of| of.name.as_str()).collect();
+    tracing::info!(worker, ?types, "worker runs");
+    if pools.is_empty() {
+        shutdown.softly().await;
+    }
     while let Some(ended) = pools.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {
             return Err(Error::Ended);

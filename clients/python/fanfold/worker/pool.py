@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Callable
 
 import nats
@@ -25,6 +26,17 @@ SILENCE = PULL_EXPIRY + 2.5
 STOPS_REMEMBERED = 1000
 
 
+def nats_url() -> str:
+    """NATS_URL, or else the server of the `fanfold up` that runs in this folder, or in DATA_DIR."""
+    if "NATS_URL" in os.environ:
+        return os.environ["NATS_URL"]
+    servers = Path(os.environ.get("DATA_DIR", ".fanfold"), "servers.json")
+    try:
+        return json.loads(servers.read_text())["nats_url"]
+    except (OSError, ValueError, KeyError):
+        raise SystemExit(f"no NATS_URL is set, and no `fanfold up` runs here (there is no {servers})")
+
+
 def worker(type: str = "default", **options: Any) -> Callable[[Callable[[Task], Any]], Worker]:
     """Makes a worker of a function. The options are those of `Worker`."""
     return lambda work: Worker(work, type, **options)
@@ -32,14 +44,14 @@ def worker(type: str = "default", **options: Any) -> Callable[[Callable[[Task], 
 
 class Worker:
     """Runs the tasks of a type with a function, `slots` of them at once. `url` may be several, separated
-    by commas. `time_limit` and `grace` are seconds; `connect` has further arguments for `nats.connect`.
+    by commas; without it see `nats_url`. `time_limit` and `grace` are seconds; `connect` has further arguments for `nats.connect`.
     `lease` is TASK_LEASE_MS in seconds; a worker that may not ask the broker for it must be told."""
 
-    def __init__(self, work: Callable[[Task], Any], type: str = "default", *, url: str = "nats://127.0.0.1:14222",
+    def __init__(self, work: Callable[[Task], Any], type: str = "default", *, url: str | None = None,
                  slots: int = 8, retry: Retry = Retry(), time_limit: float = 60.0, grace: float = 10.0,
                  name: str | None = None, executor: Executor | None = None, lease: float | None = None,
                  connect: dict[str, Any] = {}):
-        self.work, self.type, self.url, self.slots, self.retry = work, type, url, slots, retry
+        self.work, self.type, self.url, self.slots, self.retry = work, type, url or nats_url(), slots, retry
         self.time_limit, self.grace, self.executor, self.connect = time_limit, grace, executor, connect
         self.name = name or f"python-{socket.gethostname()}-{os.getpid()}"
         self.lease = lease or 0.0

@@ -24,7 +24,8 @@ export interface Options {
 
 const PULL_EXPIRY = 20; // seconds that one pull waits at the broker
 const HEARTBEAT = 1;
-const SILENCE = PULL_EXPIRY + 2.5; // after this long without a word of the broker every pull has ended
+const SILENT_AFTER = 2.5; // seconds; then this process was suspended, or the broker was away
+const SILENCE = PULL_EXPIRY + SILENT_AFTER; // after this long without a word of the broker every pull has ended
 
 /** NATS_URL, or else the server of the `fanfold up` that runs in this folder, or in DATA_DIR. */
 function natsUrl(): string {
@@ -50,6 +51,8 @@ export class Worker {
   private asked = 0;
   private heard = now();
   private absentUntil = 0;
+  /** The last word before a silence, and until when tasks may come that were given out during it. */
+  private late: [number, number] = [0, 0];
   private wake = () => {};
 
   constructor(readonly work: (task: Task) => Promise<string> | string, options: Options = {}) {
@@ -113,7 +116,9 @@ export class Worker {
   }
 
   private take(message: Msg): void {
-    this.heard = now();
+    const at = now();
+    if (this.asked > 0 && at - this.heard > SILENT_AFTER) this.late = [this.heard, at + HEARTBEAT];
+    this.heard = at;
     const status = message.headers?.code ?? 0;
     if (status === 100) return;
     if (status > 0) {
@@ -124,7 +129,8 @@ export class Worker {
     }
     this.asked = Math.max(0, this.asked - 1);
     if (this.ending) return void message.respond("-NAK");
-    const attempt = new Attempt(this, message);
+    // The lease runs from the delivery, which may have waited while this process was suspended.
+    const attempt = new Attempt(this, message, at < this.late[1] ? this.late[0] : at);
     this.running.add(attempt);
     if (this.stops.some(([request, run]) => attempt.request === request && attempt.run <= run)) attempt.end(new Stopped());
     void attempt.settle().finally(() => (this.running.delete(attempt), this.wake()));

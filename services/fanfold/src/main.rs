@@ -10,6 +10,7 @@ mod console;
 mod data_folder;
 mod dead_letters;
 mod deployment;
+mod dev;
 mod document;
 #[cfg(test)]
 mod documented;
@@ -17,6 +18,7 @@ mod embedded;
 mod exposure;
 mod help;
 mod keys;
+mod new_worker;
 mod operate;
 mod ready;
 mod remote;
@@ -26,10 +28,12 @@ mod roles;
 mod server_password;
 mod topology;
 mod up;
+mod worker_check;
 
 use std::process::ExitCode;
 
-use command_line::{Command, CommandLine};
+use command_line::{Command, CommandLine, Role};
+use dev::DevCommand;
 use runtime::{Form, Shutdown, printable, start_logs};
 
 #[cfg(feature = "jemalloc")]
@@ -86,16 +90,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run() -> anyhow::Result<ExitCode> {
     keep_secrets()?;
     let CommandLine { command, settings } = command_line::parse()?;
-    let role = match command {
+    let (role, dev) = match command {
         Command::Config => return config::print(settings),
         Command::Bundle(path) => return console::open_bundle(&path, &settings),
         Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Keys(command) => return keys::run(&command, &settings),
+        Command::New(command) => return new_worker::run(&command),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Remote(command) => return remote::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
         Command::Topology(command) => return topology::run(&command, &settings),
+        Command::WorkerCheck(command) => return worker_check::run(&command),
         Command::Completions(shell) => {
             command_line::completions(shell)?;
             return Ok(ExitCode::SUCCESS);
@@ -104,7 +110,11 @@ fn run() -> anyhow::Result<ExitCode> {
             command_line::print_help(&words)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Role(role) => role,
+        Command::Role(role) => (role, None),
+        Command::Dev(DevCommand::Dev(dev)) => match dev.fault() {
+            Some((fault, every)) => return dev::cause(fault, every, &settings),
+            None => (Role::Up, Some(dev)),
+        },
     };
     start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
     exposure::check(role, &settings).map_err(|wrong| settings.wrong(wrong))?;
@@ -117,7 +127,7 @@ fn run() -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        up::run(role, settings, shutdown).await
+        up::run(role, settings, dev, shutdown).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,22 +8,33 @@ use servers::Staging;
 use tokio::net::TcpListener;
 
 use crate::command_line::Role;
+use crate::dev::Dev;
 use crate::embedded::EmbeddedServers;
 use crate::roles::Listeners;
 use crate::{admin, ready, roles};
 
-/// Runs the roles of this process until it is asked to end.
-pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+/// Runs the roles of this process until it is asked to end, and beside them what `dev` does.
+pub async fn run(
+    role: Role,
+    settings: Settings,
+    dev: Option<Dev>,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let grace = settings.process.shutdown_grace;
     // From here on only this process handles signals; its servers do not receive them.
     let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
-    let ran = serve(role, settings, &shutdown).await;
+    let ran = serve(role, settings, dev.as_ref(), &shutdown).await;
     shutdown.hard();
     signals.await?;
     ran
 }
 
-async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyhow::Result<()> {
+async fn serve(
+    role: Role,
+    mut settings: Settings,
+    dev: Option<&Dev>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     let listener = if role.includes(Role::Api) && settings.api.enable_http {
         Some(api::bind(&settings.api)?)
     } else {
@@ -40,7 +51,7 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
         folder: servers.broker_folder(),
     };
     let ran = tokio::select! {
-        ran = run_roles(role, &settings, own, listeners, shutdown) => ran,
+        ran = run_roles(role, &settings, own, listeners, dev, shutdown) => ran,
         error = servers.failed() => {
             shutdown.hard();
             Err(error)
@@ -61,6 +72,7 @@ async fn run_roles(
     settings: &Settings,
     own: OwnBroker,
     listeners: Listeners,
+    dev: Option<&Dev>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let address = listeners.api.as_ref();
@@ -72,6 +84,7 @@ async fn run_roles(
         staging.link();
     }
     let connection = connection.clone();
+    let own_connection = connection.clone();
     let running = roles::start(role, settings, connection, own.folder, listeners, shutdown);
     let running = running.await?;
     if role == Role::Up {
@@ -84,5 +97,14 @@ async fn run_roles(
             tracing::info!(%address, "the admin listener listens");
         }
     }
-    roles::wait(running, shutdown).await
+    let Some(dev) = dev else {
+        return roles::wait(running, shutdown).await;
+    };
+    let beside = async {
+        let ran = dev.beside(settings, &own_connection, admin, shutdown).await;
+        shutdown.soft();
+        ran
+    };
+    let (ran, beside) = tokio::join!(roles::wait(running, shutdown), beside);
+    ran.and(beside)
 }

@@ -21,8 +21,10 @@ from .outcome import Retry, Task
 log = logging.getLogger("fanfold.worker")
 #: How long one pull waits at the broker, and how often the broker says that it still does.
 PULL_EXPIRY, HEARTBEAT = 20.0, 1.0
+#: After this long without a word of the broker, this process was suspended, or the broker was away.
+SILENT_AFTER = 2.5
 #: After this long without a word of the broker every pull has ended.
-SILENCE = PULL_EXPIRY + 2.5
+SILENCE = PULL_EXPIRY + SILENT_AFTER
 STOPS_REMEMBERED = 1000
 
 
@@ -58,6 +60,8 @@ class Worker:
         self.running: dict[asyncio.Task[None], Attempt] = {}
         self.stops: list[tuple[str, int]] = []
         self.asked, self.heard, self.absent_until, self.reconnects = 0, time.monotonic(), 0.0, 0
+        #: The last word before a silence, and until when tasks may come that were given out during it.
+        self.late = (0.0, 0.0)
 
     def main(self) -> None:
         """Runs until SIGTERM or SIGINT. Then it takes no more tasks, gives back what it has not begun,
@@ -104,7 +108,10 @@ class Worker:
         await self.nc.publish(subject, json.dumps(pull).encode(), reply=inbox)
 
     async def _take(self, message: Any) -> None:
-        self.heard, headers = time.monotonic(), message.headers or {}
+        now, headers = time.monotonic(), message.headers or {}
+        if self.asked > 0 and now - self.heard > SILENT_AFTER:
+            self.late = (self.heard, now + HEARTBEAT)
+        self.heard = now
         status = headers.get("Status")
         if status == "100":
             return
@@ -116,7 +123,8 @@ class Worker:
         self.asked = max(0, self.asked - 1)
         if self.ending.is_set():
             return await message.nak()
-        attempt = Attempt(self, message)
+        # The lease runs from the delivery, which may have waited while this process was suspended.
+        attempt = Attempt(self, message, self.late[0] if now < self.late[1] else now)
         running = asyncio.ensure_future(attempt.run())
         self.running[running] = attempt
         running.add_done_callback(self.running.pop)

@@ -13,6 +13,7 @@ pub mod linger;
 pub mod media;
 pub mod metadata;
 pub mod openapi;
+pub mod openapi_3_0;
 pub mod preference;
 pub mod problem;
 pub mod query;

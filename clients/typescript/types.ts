@@ -48,7 +48,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Take dead letters away. */
-        post: operations["discard"];
+        post: operations["discard_dead_letters"];
         delete?: never;
         options?: never;
         head?: never;
@@ -84,7 +84,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Take one dead letter away. */
-        delete: operations["discard_one"];
+        delete: operations["discard_dead_letter"];
         options?: never;
         head?: never;
         patch?: never;
@@ -271,7 +271,7 @@ export interface paths {
             cookie?: never;
         };
         /** The tasks of the groups that have started. */
-        get: operations["tasks"];
+        get: operations["list_tasks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -305,7 +305,7 @@ export interface paths {
             cookie?: never;
         };
         /** The requests there are, the newest first. */
-        get: operations["list"];
+        get: operations["list_valuations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -333,11 +333,17 @@ export interface components {
             attempt: number;
             /** Format: int64 */
             durationMs: number;
-            /** @description The fault; null for an attempt without one. */
-            fault?: unknown;
+            fault?: components["schemas"]["Fault"] | null;
             /** Format: date-time */
             startedAt: string;
             worker: string;
+        };
+        /** @description A request that was stopped. */
+        Cancelled: {
+            /** Format: uuid */
+            requestId: string;
+            /** @description `cancelled`. */
+            status: string;
         };
         Change: {
             by?: string | null;
@@ -355,14 +361,225 @@ export interface components {
              */
             until?: number | null;
         };
+        /** @description What became of dead letters. */
+        Changed: {
+            /** @description One for each request, or for each discarded letter. */
+            answers: components["schemas"]["ChangedLetter"][];
+            /**
+             * Format: int64
+             * @description How many changes were made, or would be.
+             */
+            done: number;
+            dryRun: boolean;
+            /**
+             * Format: int64
+             * @description How many dead letters were looked at.
+             */
+            letters: number;
+            /**
+             * Format: int64
+             * @description The `cursor` of the next call; none at the end.
+             */
+            next?: number | null;
+            /** Format: int64 */
+            refused: number;
+            /**
+             * Format: int64
+             * @description The `until` of the next call.
+             */
+            until?: number | null;
+        };
+        /** @description What became of a dead letter. */
+        ChangedLetter: {
+            /** @description The letter, or the first one of its request. */
+            deadLetter: string;
+            /** @description Whether the change was made, or would be. */
+            done: boolean;
+            /** @description Why it was not. */
+            refused?: string | null;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+        };
+        /** @description A dead letter in full: of a task, or of a message that cannot be read. */
+        DeadLetter: {
+            /** @description Of a task, its failed attempts; of a message, 0. */
+            attempts: components["schemas"]["FailedAttempt"][] | number;
+            /** @description The code of the last attempt. */
+            code: string;
+            document?: components["schemas"]["Payload"] | null;
+            /** Format: int32 */
+            group?: number | null;
+            id: string;
+            /** Format: date-time */
+            keptAt: string;
+            message: string;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+            /** Format: int32 */
+            run?: number | null;
+            /**
+             * Format: int64
+             * @description The commit that gave the task up.
+             */
+            sequence?: number | null;
+            /** Format: int32 */
+            task?: number | null;
+            /** @description The task type, or `unreadable`. */
+            type: string;
+            unreadable?: components["schemas"]["UnreadableMessage"] | null;
+        };
+        /** @description A dead letter in a list. */
+        DeadLetterSummary: {
+            /**
+             * Format: int64
+             * @description How many attempts failed; of a letter in full, the attempts.
+             */
+            attempts: number;
+            /** @description The code of the last attempt. */
+            code: string;
+            /** Format: int32 */
+            group?: number | null;
+            id: string;
+            /** Format: date-time */
+            keptAt: string;
+            message: string;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+            /** Format: int32 */
+            run?: number | null;
+            /**
+             * Format: int64
+             * @description The commit that gave the task up.
+             */
+            sequence?: number | null;
+            /** Format: int32 */
+            task?: number | null;
+            /** @description The task type, or `unreadable`. */
+            type: string;
+        };
+        /** @description A page of dead letters. */
+        DeadLetters: {
+            deadLetters: components["schemas"]["DeadLetterSummary"][];
+            /**
+             * Format: int64
+             * @description The `cursor` of the next page; none where this is the last.
+             */
+            next?: number | null;
+        };
+        /** @description What NATS and Redis do not allow. */
+        Denied: {
+            /** @description What NATS has denied lately. */
+            lately: string[];
+            /** @description What this process lacks at NATS. */
+            nats: string[];
+            /** @description What it lacks at Redis. */
+            redis: string[];
+        };
+        /** @description An event, as `CloudEvents` 1.0 in their JSON form. */
+        Event: {
+            /** @description By `dataschema`. */
+            data: Record<string, never>;
+            datacontenttype: string;
+            /** @description Where the schema of `data` is served. */
+            dataschema: string;
+            /** @description `request:sequence:index`: the same event has the same id wherever it is read. */
+            id: string;
+            sequence: string;
+            source: string;
+            specversion: string;
+            /** @description The request. */
+            subject: string;
+            /** Format: date-time */
+            time: string;
+            traceparent?: string | null;
+            /** @example fanfold.request.succeeded.v1 */
+            type: string;
+        };
         /** @description The history of a request, or a page of it. */
         Events: {
             /** @description `CloudEvents` 1.0 in their JSON form. */
-            events: unknown[];
+            events: components["schemas"]["Event"][];
             /** @description Where the next page begins; none where this is the last. */
             next?: string | null;
             /** Format: uuid */
             requestId: string;
+        };
+        /** @description An attempt that failed. */
+        FailedAttempt: {
+            /**
+             * Format: int32
+             * @description Its number, from 1.
+             */
+            attempt: number;
+            /** @description The nearest first; left out where there are none. */
+            causes?: string[] | null;
+            /** @description Stable, in kebab-case. */
+            code: string;
+            /** Format: int64 */
+            durationMs: number;
+            message: string;
+            /** Format: date-time */
+            startedAt: string;
+            worker: string;
+        };
+        /** @description A task without a result. */
+        FailedTask: {
+            attempts: components["schemas"]["FailedAttempt"][];
+            /** @description The dead letter that keeps its history. */
+            deadLetter?: string | null;
+            /**
+             * Format: int32
+             * @description The task, from 1.
+             */
+            task: number;
+        };
+        /** @description Why a request failed. */
+        Failure: {
+            /** @description Stable, in kebab-case. */
+            code: string;
+            /** Format: date-time */
+            failedAt: string;
+            /** @description Similar failures have the same one. */
+            fingerprint: string;
+            /**
+             * Format: int32
+             * @description The group in which it happened, from 0.
+             */
+            group?: number | null;
+            message: string;
+            /** @description Whether a redrive may help without a change of the document. */
+            redriveMayHelp: boolean;
+            /**
+             * Format: int64
+             * @description The commit in which it failed.
+             */
+            seq: number;
+            /**
+             * Format: int32
+             * @description How many tasks have no result, where not all are told.
+             */
+            taskCount?: number | null;
+            /** @description The tasks without a result: all of them, or the first 1,000. */
+            tasks?: components["schemas"]["FailedTask"][] | null;
+            /** @description Whether something was left out; the dead letters have it. */
+            truncated?: boolean | null;
+        };
+        /** @description What went wrong in an attempt. */
+        Fault: {
+            /** @description The nearest first; left out where there are none. */
+            causes?: string[] | null;
+            /** @description Stable, in kebab-case. */
+            code: string;
+            message: string;
         };
         Group: {
             /** Format: int32 */
@@ -382,18 +599,28 @@ export interface components {
             /** @description `waiting`, `running`, `completed`, `failed` or `cancelled`. */
             status: string;
         };
+        /** @description What a group would give. */
+        GroupPreview: {
+            /** @description Why it would fail. */
+            code?: string | null;
+            message?: string | null;
+            name?: string | null;
+            /** @description `ready`, `needs-resources`, `needs-results` or `fails`. */
+            outlook: string;
+            /**
+             * Format: int64
+             * @description The number of its tasks, where it is ready.
+             */
+            tasks?: number | null;
+            /**
+             * Format: int64
+             * @description The number of its valuations as they are written.
+             */
+            valuations: number;
+        };
         /** @description The health of a process. */
         Health: {
-            /**
-             * @description What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
-             *     `stopped-views`, `clock` or `storage`.
-             */
-            degraded?: string[] | null;
-            /**
-             * @description The permissions that NATS and Redis do not grant to this process although its role needs
-             *     them, and what NATS has denied lately.
-             */
-            denied?: unknown;
+            denied?: components["schemas"]["Denied"] | null;
             /** @description The dependencies, each with `ok` or its fault. */
             dependencies?: {
                 [key: string]: string;
@@ -409,10 +636,12 @@ export interface components {
             /** @description `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`. */
             status: string;
             /** @description The views that are stopped, and why. */
-            stoppedViews?: unknown;
+            stoppedViews?: components["schemas"]["StoppedView"][] | null;
             /** @description What the settings allow though it is unsafe. */
             unsafeSettings?: string[] | null;
         };
+        /** @description A document of another standard. */
+        JsonDocument: Record<string, never>;
         Listed: {
             /** Format: date-time */
             completedAt?: string | null;
@@ -444,6 +673,19 @@ export interface components {
             next?: string | null;
             valuations: components["schemas"]["Listed"][];
         };
+        /** @description A document: the text itself, or where the store has it. */
+        Payload: {
+            inline?: string | null;
+            stored?: components["schemas"]["StoredPayload"] | null;
+        };
+        /** @description What a document would give. */
+        Preview: {
+            groups: components["schemas"]["GroupPreview"][];
+            /** @description Every URI that the document refers to. */
+            references: string[];
+            /** @description What is valid and probably a mistake. */
+            warnings?: string[] | null;
+        };
         /** @description An error (RFC 9457). More members may follow, as the error has them. */
         Problem: {
             /** @description Stable, in kebab-case. */
@@ -455,6 +697,7 @@ export interface components {
             column?: number | null;
             /** @description The problem in plain words. */
             detail: string;
+            failure?: components["schemas"]["Failure"] | null;
             /**
              * Format: int64
              * @description Where in the document, from 1.
@@ -464,7 +707,7 @@ export interface components {
             message: string;
             requestId?: string | null;
             /** @description The HTTP status; where a request's own state is the error, the word for that state. */
-            status: unknown;
+            status: number | string;
             /** @description The HTTP status in words. */
             title: string;
             /**
@@ -472,6 +715,22 @@ export interface components {
              * @example urn:fanfold:problem:unknown-request
              */
             type: string;
+        };
+        /** @description A request that runs again. */
+        Redriven: {
+            /**
+             * Format: int32
+             * @description The group that it begins with, from 0.
+             */
+            group?: number | null;
+            /** Format: uuid */
+            requestId: string;
+            /** Format: int32 */
+            run?: number | null;
+            /** @description `redriven`. */
+            status: string;
+            /** @description The tasks of this group that run again, from 1. */
+            tasks?: number[] | null;
         };
         /** @description Where a request stands. */
         Status: {
@@ -492,8 +751,7 @@ export interface components {
              * @description The tasks that are given up now.
              */
             failedTasks: number;
-            /** @description Why it failed. */
-            failure?: unknown;
+            failure?: components["schemas"]["Failure"] | null;
             /** Format: int32 */
             groupCount: number;
             groups: components["schemas"]["Group"][];
@@ -516,6 +774,25 @@ export interface components {
             status: string;
             /** @description Who submitted it, where callers are told apart. */
             submitter?: string | null;
+        };
+        /** @description A view that is stopped. */
+        StoppedView: {
+            reason: string;
+            /** Format: uuid */
+            requestId: string;
+            /** Format: int64 */
+            sequence: number;
+            /** Format: date-time */
+            stoppedAt: string;
+        };
+        /** @description A document in the store. */
+        StoredPayload: {
+            sha256: string;
+            /**
+             * Format: int64
+             * @description The bytes before compression.
+             */
+            size: number;
         };
         Task: {
             attempts: components["schemas"]["Attempt"][];
@@ -557,6 +834,20 @@ export interface components {
             requestId: string;
             tasks: components["schemas"]["Task"][];
         };
+        /** @description A message that cannot be read. */
+        UnreadableMessage: {
+            body: string;
+            headers: {
+                [key: string]: string;
+            };
+            reason: string;
+            subject: string;
+            /**
+             * Format: int64
+             * @description The bytes of the body, where the letter does not hold all of it.
+             */
+            truncated?: number | null;
+        };
         /** @description `{"reason": "…", "by": "…"}` */
         Why: {
             /**
@@ -590,7 +881,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["JsonDocument"];
                 };
             };
         };
@@ -617,7 +908,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["DeadLetters"];
                 };
             };
             /** @description Invalid input */
@@ -658,7 +949,7 @@ export interface operations {
             };
         };
     };
-    discard: {
+    discard_dead_letters: {
         parameters: {
             query?: never;
             header?: never;
@@ -677,7 +968,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Changed"];
                 };
             };
             /** @description Invalid input */
@@ -764,7 +1055,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Changed"];
                 };
             };
             /** @description Invalid input */
@@ -850,7 +1141,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["DeadLetter"];
                 };
             };
             /** @description Invalid input */
@@ -900,7 +1191,7 @@ export interface operations {
             };
         };
     };
-    discard_one: {
+    discard_dead_letter: {
         parameters: {
             query?: never;
             header?: never;
@@ -1045,7 +1336,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/schema+json": unknown;
+                    "application/schema+json": components["schemas"]["JsonDocument"];
                 };
             };
             /** @description There is no such event */
@@ -1238,7 +1529,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Preview"];
                 };
             };
             /** @description The document is refused */
@@ -1329,7 +1620,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Cancelled"];
                 };
             };
             /** @description Invalid input */
@@ -1552,7 +1843,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Redriven"];
                 };
             };
             /** @description Invalid input */
@@ -1875,7 +2166,7 @@ export interface operations {
             };
         };
     };
-    tasks: {
+    list_tasks: {
         parameters: {
             query?: {
                 /** @description Only tasks of this group, from 0. */
@@ -2075,7 +2366,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    list_valuations: {
         parameters: {
             query?: {
                 /** @description Only requests with this status. */

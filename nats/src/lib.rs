@@ -36,6 +36,7 @@ mod log_reader;
 mod no_commit;
 mod operations;
 mod outline;
+mod overheard;
 mod packed;
 mod payloads;
 mod permissions;
@@ -84,6 +85,7 @@ pub use log_reader::LogReader;
 pub use no_commit::passed_over;
 pub use operations::{ByWhom, Operation};
 pub use outline::{Does, End, OfGroup, Outline};
+pub use overheard::{Eavesdropper, Overheard};
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod answers;
 mod aside;
 mod attempts;
 mod backlog;
@@ -16,6 +17,7 @@ mod contained;
 mod contract;
 mod dead_letters;
 mod deployment;
+mod dev;
 mod duplicates;
 mod early;
 mod failure;
@@ -60,6 +62,7 @@ mod unconfirmed;
 mod waiting;
 mod walkthrough;
 mod webhooks;
+mod worker_check;
 
 use futures::StreamExt as _;
 use harness::{Answer, Client, Program, Valuer, World};

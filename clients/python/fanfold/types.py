@@ -19,10 +19,16 @@ class Attempt(TypedDict):
     # Its number, from 1.
     attempt: int
     durationMs: int
-    # The fault; null for an attempt without one.
-    fault: NotRequired[Any]
+    fault: NotRequired[Fault | None]
     startedAt: str
     worker: str
+
+
+class Cancelled(TypedDict):
+    """A request that was stopped."""
+    requestId: str
+    # `cancelled`.
+    status: str
 
 
 class Change(TypedDict):
@@ -39,13 +45,173 @@ class Change(TypedDict):
     until: NotRequired[int | None]
 
 
+class Changed(TypedDict):
+    """What became of dead letters."""
+    # One for each request, or for each discarded letter.
+    answers: list[ChangedLetter]
+    # How many changes were made, or would be.
+    done: int
+    dryRun: bool
+    # How many dead letters were looked at.
+    letters: int
+    # The `cursor` of the next call; none at the end.
+    next: NotRequired[int | None]
+    refused: int
+    # The `until` of the next call.
+    until: NotRequired[int | None]
+
+
+class ChangedLetter(TypedDict):
+    """What became of a dead letter."""
+    # The letter, or the first one of its request.
+    deadLetter: str
+    # Whether the change was made, or would be.
+    done: bool
+    # Why it was not.
+    refused: NotRequired[str | None]
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+
+
+class DeadLetter(TypedDict):
+    """A dead letter in full: of a task, or of a message that cannot be read."""
+    # Of a task, its failed attempts; of a message, 0.
+    attempts: list[FailedAttempt] | int
+    # The code of the last attempt.
+    code: str
+    document: NotRequired[Payload | None]
+    group: NotRequired[int | None]
+    id: str
+    keptAt: str
+    message: str
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+    run: NotRequired[int | None]
+    # The commit that gave the task up.
+    sequence: NotRequired[int | None]
+    task: NotRequired[int | None]
+    # The task type, or `unreadable`.
+    type: str
+    unreadable: NotRequired[UnreadableMessage | None]
+
+
+class DeadLetterSummary(TypedDict):
+    """A dead letter in a list."""
+    # How many attempts failed; of a letter in full, the attempts.
+    attempts: int
+    # The code of the last attempt.
+    code: str
+    group: NotRequired[int | None]
+    id: str
+    keptAt: str
+    message: str
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+    run: NotRequired[int | None]
+    # The commit that gave the task up.
+    sequence: NotRequired[int | None]
+    task: NotRequired[int | None]
+    # The task type, or `unreadable`.
+    type: str
+
+
+class DeadLetters(TypedDict):
+    """A page of dead letters."""
+    deadLetters: list[DeadLetterSummary]
+    # The `cursor` of the next page; none where this is the last.
+    next: NotRequired[int | None]
+
+
+class Denied(TypedDict):
+    """What NATS and Redis do not allow."""
+    # What NATS has denied lately.
+    lately: list[str]
+    # What this process lacks at NATS.
+    nats: list[str]
+    # What it lacks at Redis.
+    redis: list[str]
+
+
+class Event(TypedDict):
+    """An event, as `CloudEvents` 1.0 in their JSON form."""
+    # By `dataschema`.
+    data: dict[str, Any]
+    datacontenttype: str
+    # Where the schema of `data` is served.
+    dataschema: str
+    # `request:sequence:index`: the same event has the same id wherever it is read.
+    id: str
+    sequence: str
+    source: str
+    specversion: str
+    # The request.
+    subject: str
+    time: str
+    traceparent: NotRequired[str | None]
+    type: str
+
+
 class Events(TypedDict):
     """The history of a request, or a page of it."""
     # `CloudEvents` 1.0 in their JSON form.
-    events: list[Any]
+    events: list[Event]
     # Where the next page begins; none where this is the last.
     next: NotRequired[str | None]
     requestId: str
+
+
+class FailedAttempt(TypedDict):
+    """An attempt that failed."""
+    # Its number, from 1.
+    attempt: int
+    # The nearest first; left out where there are none.
+    causes: NotRequired[list[str] | None]
+    # Stable, in kebab-case.
+    code: str
+    durationMs: int
+    message: str
+    startedAt: str
+    worker: str
+
+
+class FailedTask(TypedDict):
+    """A task without a result."""
+    attempts: list[FailedAttempt]
+    # The dead letter that keeps its history.
+    deadLetter: NotRequired[str | None]
+    # The task, from 1.
+    task: int
+
+
+class Failure(TypedDict):
+    """Why a request failed."""
+    # Stable, in kebab-case.
+    code: str
+    failedAt: str
+    # Similar failures have the same one.
+    fingerprint: str
+    # The group in which it happened, from 0.
+    group: NotRequired[int | None]
+    message: str
+    # Whether a redrive may help without a change of the document.
+    redriveMayHelp: bool
+    # The commit in which it failed.
+    seq: int
+    # How many tasks have no result, where not all are told.
+    taskCount: NotRequired[int | None]
+    # The tasks without a result: all of them, or the first 1,000.
+    tasks: NotRequired[list[FailedTask] | None]
+    # Whether something was left out; the dead letters have it.
+    truncated: NotRequired[bool | None]
+
+
+class Fault(TypedDict):
+    """What went wrong in an attempt."""
+    # The nearest first; left out where there are none.
+    causes: NotRequired[list[str] | None]
+    # Stable, in kebab-case.
+    code: str
+    message: str
 
 
 class Group(TypedDict):
@@ -61,14 +227,23 @@ class Group(TypedDict):
     status: str
 
 
+class GroupPreview(TypedDict):
+    """What a group would give."""
+    # Why it would fail.
+    code: NotRequired[str | None]
+    message: NotRequired[str | None]
+    name: NotRequired[str | None]
+    # `ready`, `needs-resources`, `needs-results` or `fails`.
+    outlook: str
+    # The number of its tasks, where it is ready.
+    tasks: NotRequired[int | None]
+    # The number of its valuations as they are written.
+    valuations: int
+
+
 class Health(TypedDict):
     """The health of a process."""
-    # What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
-    # `stopped-views`, `clock` or `storage`.
-    degraded: NotRequired[list[str] | None]
-    # The permissions that NATS and Redis do not grant to this process although its role needs
-    # them, and what NATS has denied lately.
-    denied: NotRequired[Any]
+    denied: NotRequired[Denied | None]
     # The dependencies, each with `ok` or its fault.
     dependencies: NotRequired[dict[str, str] | None]
     # For how many seconds the oldest commit has waited that is not in the views and the feed
@@ -79,9 +254,13 @@ class Health(TypedDict):
     # `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`.
     status: str
     # The views that are stopped, and why.
-    stoppedViews: NotRequired[Any]
+    stoppedViews: NotRequired[list[StoppedView] | None]
     # What the settings allow though it is unsafe.
     unsafeSettings: NotRequired[list[str] | None]
+
+
+# A document of another standard.
+JsonDocument: TypeAlias = "dict[str, Any]"
 
 
 class Listed(TypedDict):
@@ -109,6 +288,21 @@ class Listing(TypedDict):
     valuations: list[Listed]
 
 
+class Payload(TypedDict):
+    """A document: the text itself, or where the store has it."""
+    inline: NotRequired[str | None]
+    stored: NotRequired[StoredPayload | None]
+
+
+class Preview(TypedDict):
+    """What a document would give."""
+    groups: list[GroupPreview]
+    # Every URI that the document refers to.
+    references: list[str]
+    # What is valid and probably a mistake.
+    warnings: NotRequired[list[str] | None]
+
+
 class Problem(TypedDict):
     """An error (RFC 9457). More members may follow, as the error has them."""
     # Stable, in kebab-case.
@@ -117,17 +311,30 @@ class Problem(TypedDict):
     column: NotRequired[int | None]
     # The problem in plain words.
     detail: str
+    failure: NotRequired[Failure | None]
     # Where in the document, from 1.
     line: NotRequired[int | None]
     # The same as `detail`, for clients of the old API.
     message: str
     requestId: NotRequired[str | None]
     # The HTTP status; where a request's own state is the error, the word for that state.
-    status: Any
+    status: int | str
     # The HTTP status in words.
     title: str
     # A URN that ends with the code.
     type: str
+
+
+class Redriven(TypedDict):
+    """A request that runs again."""
+    # The group that it begins with, from 0.
+    group: NotRequired[int | None]
+    requestId: str
+    run: NotRequired[int | None]
+    # `redriven`.
+    status: str
+    # The tasks of this group that run again, from 1.
+    tasks: NotRequired[list[int] | None]
 
 
 class Status(TypedDict):
@@ -139,8 +346,7 @@ class Status(TypedDict):
     currentGroup: NotRequired[int | None]
     # The tasks that are given up now.
     failedTasks: int
-    # Why it failed.
-    failure: NotRequired[Any]
+    failure: NotRequired[Failure | None]
     groupCount: int
     groups: list[Group]
     # The `x-*` headers of the submission.
@@ -154,6 +360,21 @@ class Status(TypedDict):
     status: str
     # Who submitted it, where callers are told apart.
     submitter: NotRequired[str | None]
+
+
+class StoppedView(TypedDict):
+    """A view that is stopped."""
+    reason: str
+    requestId: str
+    sequence: int
+    stoppedAt: str
+
+
+class StoredPayload(TypedDict):
+    """A document in the store."""
+    sha256: str
+    # The bytes before compression.
+    size: int
 
 
 class Task(TypedDict):
@@ -188,6 +409,16 @@ class Tasks(TypedDict):
     next: NotRequired[str | None]
     requestId: str
     tasks: list[Task]
+
+
+class UnreadableMessage(TypedDict):
+    """A message that cannot be read."""
+    body: str
+    headers: dict[str, str]
+    reason: str
+    subject: str
+    # The bytes of the body, where the letter does not hold all of it.
+    truncated: NotRequired[int | None]
 
 
 class Why(TypedDict):

@@ -16,6 +16,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::answers::{ChangedBody, DeadLetterBody, DeadLettersBody};
 use crate::auth::Admitted;
 use crate::http::body::PostedJson;
 use crate::http::input;
@@ -112,7 +113,7 @@ fn problem(error: Error) -> Problem {
     get, path = "/dead-letters", tag = "operations", operation_id = "dead_letters",
     params(ListQuery),
     responses(
-        (status = 200, description = "A page", body = Value),
+        (status = 200, description = "A page", body = DeadLettersBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -169,7 +170,7 @@ fn unknown(id: &str) -> Problem {
     get, path = "/dead-letters/{id}", tag = "operations", operation_id = "dead_letter",
     params(("id" = String, Path, description = "The dead letter")),
     responses(
-        (status = 200, description = "The letter", body = Value),
+        (status = 200, description = "The letter", body = DeadLetterBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such dead letter", body = ProblemBody, content_type = "application/problem+json"),
@@ -186,7 +187,7 @@ pub async fn show(
 
 /// Take one dead letter away.
 #[utoipa::path(
-    delete, path = "/dead-letters/{id}", tag = "operations",
+    delete, path = "/dead-letters/{id}", tag = "operations", operation_id = "discard_dead_letter",
     params(("id" = String, Path, description = "The dead letter")),
     responses(
         (status = 204, description = "It is gone"),
@@ -212,7 +213,7 @@ pub async fn discard_one(
     post, path = "/dead-letters/redrive", tag = "operations", operation_id = "redrive_dead_letters",
     request_body = ChangeBody,
     responses(
-        (status = 200, description = "What became of them", body = Value),
+        (status = 200, description = "What became of them", body = ChangedBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
@@ -236,10 +237,10 @@ pub async fn redrive(
 
 /// Take dead letters away.
 #[utoipa::path(
-    post, path = "/dead-letters/discard", tag = "operations",
+    post, path = "/dead-letters/discard", tag = "operations", operation_id = "discard_dead_letters",
     request_body = ChangeBody,
     responses(
-        (status = 200, description = "What became of them", body = Value),
+        (status = 200, description = "What became of them", body = ChangedBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),

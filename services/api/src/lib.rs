@@ -1,6 +1,7 @@
 //! The HTTP API: it accepts documents and serves the state of their requests.
 
 mod admission;
+mod answers;
 pub mod auth;
 mod dead_letters;
 mod docs;

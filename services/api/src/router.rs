@@ -68,11 +68,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(api: Arc<Api>, auth: Arc<Auth>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = crate::http::openapi::document(&document);
+    let older = crate::http::openapi_3_0::of(&document);
     let page = docs::routes().layer(map_response(async |page: Response| of_docs(page)));
     let metrics = api.metrics.clone();
     let router = router
         .with_state(api)
         .route("/openapi.json", get(async move || Json(document)))
+        .route("/openapi-3.0.json", get(async move || Json(older)))
         .merge(page)
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);

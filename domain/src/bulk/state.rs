@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use crate::request::Payload;
+
 use super::{Actor, Counts, Drafted, Item, ItemNumber, Plan, RUNNING_MAX};
 
 /// The state of a bulk operation, folded from its events.
@@ -100,12 +102,13 @@ impl State {
         }
     }
 
-    /// Drops the items of an operation that has ended, and keeps the counts.
+    /// Drops the items of an operation that has ended and its selection, and keeps the counts.
     pub fn let_go_of_items(&mut self) {
         if let Self::Present(operation) = self
             && operation.has_ended()
         {
             operation.items = Vec::new();
+            operation.drafted.selection = Payload::from("");
             operation.reasons = BTreeMap::new();
         }
     }

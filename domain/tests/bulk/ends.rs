@@ -197,3 +197,22 @@ fn an_outlook_counts_every_item_once_however_many_reasons_there_are() {
     assert_eq!(outlook.refuse["other reasons"], 30);
     assert_eq!((outlook.act, outlook.skip["gone"]), (1, 1));
 }
+
+#[test]
+fn an_ended_operation_that_lets_go_of_its_items_keeps_its_counts() {
+    let running = [drafted(3), started(plan()), asking([0, 1, 2])];
+    let mut still = given(running).0;
+    still.let_go_of_items();
+    assert_eq!(still.operation().unwrap().items().count(), 3);
+    let ends = [(0, Became::Done), (1, failed()), (2, refused())];
+    let mut ended = given([])
+        .and([drafted(3), started(plan()), asking([0, 1, 2])])
+        .and([told(ends), Event::Completed])
+        .0;
+    ended.let_go_of_items();
+    let operation = ended.operation().unwrap();
+    assert_eq!(operation.items().count(), 0);
+    let counts = operation.counts;
+    assert_eq!((counts.done, counts.failed, counts.refused), (1, 1, 1));
+    assert_eq!(counts.selected(), 3);
+}

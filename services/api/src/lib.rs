@@ -2,6 +2,7 @@
 
 mod admission;
 pub mod auth;
+mod bulk;
 mod dead_letters;
 mod docs;
 #[cfg(feature = "fuzzing")]

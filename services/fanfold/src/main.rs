@@ -18,6 +18,7 @@ mod exposure;
 mod help;
 mod keys;
 mod operate;
+mod operation;
 mod ready;
 mod remote;
 mod rerun;

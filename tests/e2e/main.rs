@@ -7,6 +7,7 @@ mod aside;
 mod attempts;
 mod backlog;
 mod bad_input;
+mod bulk;
 mod callers;
 mod cancel;
 mod clients;

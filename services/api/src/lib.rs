@@ -3,6 +3,7 @@
 mod admission;
 mod answers;
 pub mod auth;
+mod bulk;
 mod dead_letters;
 mod docs;
 #[cfg(feature = "fuzzing")]

@@ -33,6 +33,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "redrive",
             "cancel",
             "dead-letters",
+            "operation",
             "replay",
             "probe",
         ],

@@ -23,6 +23,7 @@ mod manual;
 mod new_worker;
 mod notify;
 mod operate;
+mod operation;
 mod probe;
 mod ready;
 mod remote;

@@ -39,6 +39,20 @@ class Change(TypedDict):
     until: NotRequired[int | None]
 
 
+class DraftOperation(TypedDict):
+    """What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects."""
+    # `redrive`, `cancel` or `discard`.
+    action: str
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    deadLetters: NotRequired[SelectDeadLetters | None]
+    # These requests.
+    ids: NotRequired[list[str] | None]
+    # Why. The history of each request has it.
+    reason: NotRequired[str]
+    requests: NotRequired[SelectRequests | None]
+
+
 class Events(TypedDict):
     """The history of a request, or a page of it."""
     # `CloudEvents` 1.0 in their JSON form.
@@ -106,6 +120,14 @@ class Listing(TypedDict):
     valuations: list[Listed]
 
 
+class OperationCommand(TypedDict):
+    """OperationCommand"""
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    # Why.
+    reason: NotRequired[str]
+
+
 class Problem(TypedDict):
     """An error (RFC 9457). More members may follow, as the error has them."""
     # Stable, in kebab-case.
@@ -125,6 +147,43 @@ class Problem(TypedDict):
     title: str
     # A URN that ends with the code.
     type: str
+
+
+class SelectDeadLetters(TypedDict):
+    """SelectDeadLetters"""
+    code: NotRequired[str | None]
+    request: NotRequired[str | None]
+    since: NotRequired[str | None]
+    type: NotRequired[str | None]
+
+
+class SelectRequests(TypedDict):
+    """SelectRequests"""
+    # Only requests with a failure of this code, of a task or of the request.
+    code: NotRequired[str | None]
+    # Only requests that failed with this fingerprint.
+    fingerprint: NotRequired[str | None]
+    # Only requests with this label: `x-desk`, or `x-desk=rates`.
+    label: NotRequired[str | None]
+    # Only what the log has since then.
+    since: NotRequired[str | None]
+    # Only requests with this status.
+    status: NotRequired[str | None]
+    # Only requests with tasks of this type.
+    type: NotRequired[str | None]
+
+
+class StartOperation(TypedDict):
+    """StartOperation"""
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    # How many items are tried first. The others wait until these have ended, and one that fails
+    # pauses the operation.
+    canary: NotRequired[int]
+    # How many items are asked for in a second at most: 1 to 1,000.
+    perSecond: NotRequired[int]
+    # After how many failed items the operation stops.
+    stopAfterFailures: NotRequired[int | None]
 
 
 class Status(TypedDict):

@@ -304,8 +304,9 @@ async fn a_selection_of_too_much_is_refused_and_never_cut_off() {
     let most = SELECTED_MAX + 1;
     let ids = (0..most).map(|_| RequestId::new(uuid::Uuid::now_v7()));
     let select = Select::Ids(ids.collect());
-    let refused = operations.select(&Tenant::default(), Action::Redrive, &select);
-    let refused = refused.await.unwrap_err();
+    let own = Tenant::default();
+    let refused = operations.select(&own, Action::Redrive, &select).await;
+    let refused = refused.unwrap_err();
     assert!(
         matches!(refused, BulkError::Refused(Rejection::TooManySelected)),
         "{refused}"

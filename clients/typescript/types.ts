@@ -107,6 +107,126 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bulk operations, newest first. */
+        get: operations["operations"];
+        put?: never;
+        /** Fix a selection, and say what would happen to it. Nothing happens before it is started. */
+        post: operations["draft_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One bulk operation. */
+        get: operations["operation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for nothing more, ever. What was asked for is followed to its end. */
+        post: operations["cancel_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The items of a bulk operation, a page of them. */
+        get: operations["operation_items"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for nothing more until it is resumed. */
+        post: operations["pause_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with a paused operation. */
+        post: operations["resume_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to take the action. */
+        post: operations["start_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -361,148 +481,18 @@ export interface components {
              */
             until?: number | null;
         };
-        /** @description What became of dead letters. */
-        Changed: {
-            /** @description One for each request, or for each discarded letter. */
-            answers: components["schemas"]["ChangedLetter"][];
-            /**
-             * Format: int64
-             * @description How many changes were made, or would be.
-             */
-            done: number;
-            dryRun: boolean;
-            /**
-             * Format: int64
-             * @description How many dead letters were looked at.
-             */
-            letters: number;
-            /**
-             * Format: int64
-             * @description The `cursor` of the next call; none at the end.
-             */
-            next?: number | null;
-            /** Format: int64 */
-            refused: number;
-            /**
-             * Format: int64
-             * @description The `until` of the next call.
-             */
-            until?: number | null;
-        };
-        /** @description What became of a dead letter. */
-        ChangedLetter: {
-            /** @description The letter, or the first one of its request. */
-            deadLetter: string;
-            /** @description Whether the change was made, or would be. */
-            done: boolean;
-            /** @description Why it was not. */
-            refused?: string | null;
-            /**
-             * Format: uuid
-             * @description The request, where it is known.
-             */
-            requestId?: string | null;
-        };
-        /** @description A dead letter in full: of a task, or of a message that cannot be read. */
-        DeadLetter: {
-            /** @description Of a task, its failed attempts; of a message, 0. */
-            attempts: components["schemas"]["FailedAttempt"][] | number;
-            /** @description The code of the last attempt. */
-            code: string;
-            document?: components["schemas"]["Payload"] | null;
-            /** Format: int32 */
-            group?: number | null;
-            id: string;
-            /** Format: date-time */
-            keptAt: string;
-            message: string;
-            /**
-             * Format: uuid
-             * @description The request, where it is known.
-             */
-            requestId?: string | null;
-            /** Format: int32 */
-            run?: number | null;
-            /**
-             * Format: int64
-             * @description The commit that gave the task up.
-             */
-            sequence?: number | null;
-            /** Format: int32 */
-            task?: number | null;
-            /** @description The task type, or `unreadable`. */
-            type: string;
-            unreadable?: components["schemas"]["UnreadableMessage"] | null;
-        };
-        /** @description A dead letter in a list. */
-        DeadLetterSummary: {
-            /**
-             * Format: int64
-             * @description How many attempts failed; of a letter in full, the attempts.
-             */
-            attempts: number;
-            /** @description The code of the last attempt. */
-            code: string;
-            /** Format: int32 */
-            group?: number | null;
-            id: string;
-            /** Format: date-time */
-            keptAt: string;
-            message: string;
-            /**
-             * Format: uuid
-             * @description The request, where it is known.
-             */
-            requestId?: string | null;
-            /** Format: int32 */
-            run?: number | null;
-            /**
-             * Format: int64
-             * @description The commit that gave the task up.
-             */
-            sequence?: number | null;
-            /** Format: int32 */
-            task?: number | null;
-            /** @description The task type, or `unreadable`. */
-            type: string;
-        };
-        /** @description A page of dead letters. */
-        DeadLetters: {
-            deadLetters: components["schemas"]["DeadLetterSummary"][];
-            /**
-             * Format: int64
-             * @description The `cursor` of the next page; none where this is the last.
-             */
-            next?: number | null;
-        };
-        /** @description What NATS and Redis do not allow. */
-        Denied: {
-            /** @description What NATS has denied lately. */
-            lately: string[];
-            /** @description What this process lacks at NATS. */
-            nats: string[];
-            /** @description What it lacks at Redis. */
-            redis: string[];
-        };
-        /** @description An event, as `CloudEvents` 1.0 in their JSON form. */
-        Event: {
-            /** @description By `dataschema`. */
-            data: Record<string, never>;
-            datacontenttype: string;
-            /** @description Where the schema of `data` is served. */
-            dataschema: string;
-            /** @description `request:sequence:index`: the same event has the same id wherever it is read. */
-            id: string;
-            sequence: string;
-            source: string;
-            specversion: string;
-            /** @description The request. */
-            subject: string;
-            /** Format: date-time */
-            time: string;
-            traceparent?: string | null;
-            /** @example fanfold.request.succeeded.v1 */
-            type: string;
+        /** @description What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects. */
+        DraftOperation: {
+            /** @description `redrive`, `cancel` or `discard`. */
+            action: string;
+            /** @description The person for whom the caller acts. */
+            by?: string | null;
+            deadLetters?: components["schemas"]["SelectDeadLetters"] | null;
+            /** @description These requests. */
+            ids?: string[] | null;
+            /** @description Why. The history of each request has it. */
+            reason?: string;
+            requests?: components["schemas"]["SelectRequests"] | null;
         };
         /** @description The history of a request, or a page of it. */
         Events: {
@@ -673,18 +663,11 @@ export interface components {
             next?: string | null;
             valuations: components["schemas"]["Listed"][];
         };
-        /** @description A document: the text itself, or where the store has it. */
-        Payload: {
-            inline?: string | null;
-            stored?: components["schemas"]["StoredPayload"] | null;
-        };
-        /** @description What a document would give. */
-        Preview: {
-            groups: components["schemas"]["GroupPreview"][];
-            /** @description Every URI that the document refers to. */
-            references: string[];
-            /** @description What is valid and probably a mistake. */
-            warnings?: string[] | null;
+        OperationCommand: {
+            /** @description The person for whom the caller acts. */
+            by?: string | null;
+            /** @description Why. */
+            reason?: string;
         };
         /** @description An error (RFC 9457). More members may follow, as the error has them. */
         Problem: {
@@ -716,21 +699,45 @@ export interface components {
              */
             type: string;
         };
-        /** @description A request that runs again. */
-        Redriven: {
+        SelectDeadLetters: {
+            code?: string | null;
+            request?: string | null;
+            since?: string | null;
+            type?: string | null;
+        };
+        SelectRequests: {
+            /** @description Only requests with a failure of this code, of a task or of the request. */
+            code?: string | null;
+            /** @description Only requests that failed with this fingerprint. */
+            fingerprint?: string | null;
+            /** @description Only requests with this label: `x-desk`, or `x-desk=rates`. */
+            label?: string | null;
+            /** @description Only what the log has since then. */
+            since?: string | null;
+            /** @description Only requests with this status. */
+            status?: string | null;
+            /** @description Only requests with tasks of this type. */
+            type?: string | null;
+        };
+        StartOperation: {
+            /** @description The person for whom the caller acts. */
+            by?: string | null;
             /**
              * Format: int32
-             * @description The group that it begins with, from 0.
+             * @description How many items are tried first. The others wait until these have ended, and one that fails
+             *     pauses the operation.
              */
-            group?: number | null;
-            /** Format: uuid */
-            requestId: string;
-            /** Format: int32 */
-            run?: number | null;
-            /** @description `redriven`. */
-            status: string;
-            /** @description The tasks of this group that run again, from 1. */
-            tasks?: number[] | null;
+            canary?: number;
+            /**
+             * Format: int32
+             * @description How many items are asked for in a second at most: 1 to 1,000.
+             */
+            perSecond?: number;
+            /**
+             * Format: int32
+             * @description After how many failed items the operation stops.
+             */
+            stopAfterFailures?: number | null;
         };
         /** @description Where a request stands. */
         Status: {
@@ -1276,6 +1283,727 @@ export interface operations {
                 };
             };
             /** @description A loop of this process hangs: start the process again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    operations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest 200 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftOperation"];
+            };
+        };
+        responses: {
+            /** @description The draft */
+            201: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing or too much is selected */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationCommand"];
+            };
+        };
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not as it stands */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    operation_items: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only items in this state: waiting, asking, running, done, failed, refused, skipped, or
+                 *     pending for the first three.
+                 */
+                status?: string;
+                /** @description The `next` of the page before. */
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationCommand"];
+            };
+        };
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not as it stands */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationCommand"];
+            };
+        };
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not as it stands */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartOperation"];
+            };
+        };
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not as it stands */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -45,110 +45,18 @@ class Change(TypedDict):
     until: NotRequired[int | None]
 
 
-class Changed(TypedDict):
-    """What became of dead letters."""
-    # One for each request, or for each discarded letter.
-    answers: list[ChangedLetter]
-    # How many changes were made, or would be.
-    done: int
-    dryRun: bool
-    # How many dead letters were looked at.
-    letters: int
-    # The `cursor` of the next call; none at the end.
-    next: NotRequired[int | None]
-    refused: int
-    # The `until` of the next call.
-    until: NotRequired[int | None]
-
-
-class ChangedLetter(TypedDict):
-    """What became of a dead letter."""
-    # The letter, or the first one of its request.
-    deadLetter: str
-    # Whether the change was made, or would be.
-    done: bool
-    # Why it was not.
-    refused: NotRequired[str | None]
-    # The request, where it is known.
-    requestId: NotRequired[str | None]
-
-
-class DeadLetter(TypedDict):
-    """A dead letter in full: of a task, or of a message that cannot be read."""
-    # Of a task, its failed attempts; of a message, 0.
-    attempts: list[FailedAttempt] | int
-    # The code of the last attempt.
-    code: str
-    document: NotRequired[Payload | None]
-    group: NotRequired[int | None]
-    id: str
-    keptAt: str
-    message: str
-    # The request, where it is known.
-    requestId: NotRequired[str | None]
-    run: NotRequired[int | None]
-    # The commit that gave the task up.
-    sequence: NotRequired[int | None]
-    task: NotRequired[int | None]
-    # The task type, or `unreadable`.
-    type: str
-    unreadable: NotRequired[UnreadableMessage | None]
-
-
-class DeadLetterSummary(TypedDict):
-    """A dead letter in a list."""
-    # How many attempts failed; of a letter in full, the attempts.
-    attempts: int
-    # The code of the last attempt.
-    code: str
-    group: NotRequired[int | None]
-    id: str
-    keptAt: str
-    message: str
-    # The request, where it is known.
-    requestId: NotRequired[str | None]
-    run: NotRequired[int | None]
-    # The commit that gave the task up.
-    sequence: NotRequired[int | None]
-    task: NotRequired[int | None]
-    # The task type, or `unreadable`.
-    type: str
-
-
-class DeadLetters(TypedDict):
-    """A page of dead letters."""
-    deadLetters: list[DeadLetterSummary]
-    # The `cursor` of the next page; none where this is the last.
-    next: NotRequired[int | None]
-
-
-class Denied(TypedDict):
-    """What NATS and Redis do not allow."""
-    # What NATS has denied lately.
-    lately: list[str]
-    # What this process lacks at NATS.
-    nats: list[str]
-    # What it lacks at Redis.
-    redis: list[str]
-
-
-class Event(TypedDict):
-    """An event, as `CloudEvents` 1.0 in their JSON form."""
-    # By `dataschema`.
-    data: dict[str, Any]
-    datacontenttype: str
-    # Where the schema of `data` is served.
-    dataschema: str
-    # `request:sequence:index`: the same event has the same id wherever it is read.
-    id: str
-    sequence: str
-    source: str
-    specversion: str
-    # The request.
-    subject: str
-    time: str
-    traceparent: NotRequired[str | None]
-    type: str
+class DraftOperation(TypedDict):
+    """What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects."""
+    # `redrive`, `cancel` or `discard`.
+    action: str
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    deadLetters: NotRequired[SelectDeadLetters | None]
+    # These requests.
+    ids: NotRequired[list[str] | None]
+    # Why. The history of each request has it.
+    reason: NotRequired[str]
+    requests: NotRequired[SelectRequests | None]
 
 
 class Events(TypedDict):
@@ -288,19 +196,12 @@ class Listing(TypedDict):
     valuations: list[Listed]
 
 
-class Payload(TypedDict):
-    """A document: the text itself, or where the store has it."""
-    inline: NotRequired[str | None]
-    stored: NotRequired[StoredPayload | None]
-
-
-class Preview(TypedDict):
-    """What a document would give."""
-    groups: list[GroupPreview]
-    # Every URI that the document refers to.
-    references: list[str]
-    # What is valid and probably a mistake.
-    warnings: NotRequired[list[str] | None]
+class OperationCommand(TypedDict):
+    """OperationCommand"""
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    # Why.
+    reason: NotRequired[str]
 
 
 class Problem(TypedDict):
@@ -325,16 +226,41 @@ class Problem(TypedDict):
     type: str
 
 
-class Redriven(TypedDict):
-    """A request that runs again."""
-    # The group that it begins with, from 0.
-    group: NotRequired[int | None]
-    requestId: str
-    run: NotRequired[int | None]
-    # `redriven`.
-    status: str
-    # The tasks of this group that run again, from 1.
-    tasks: NotRequired[list[int] | None]
+class SelectDeadLetters(TypedDict):
+    """SelectDeadLetters"""
+    code: NotRequired[str | None]
+    request: NotRequired[str | None]
+    since: NotRequired[str | None]
+    type: NotRequired[str | None]
+
+
+class SelectRequests(TypedDict):
+    """SelectRequests"""
+    # Only requests with a failure of this code, of a task or of the request.
+    code: NotRequired[str | None]
+    # Only requests that failed with this fingerprint.
+    fingerprint: NotRequired[str | None]
+    # Only requests with this label: `x-desk`, or `x-desk=rates`.
+    label: NotRequired[str | None]
+    # Only what the log has since then.
+    since: NotRequired[str | None]
+    # Only requests with this status.
+    status: NotRequired[str | None]
+    # Only requests with tasks of this type.
+    type: NotRequired[str | None]
+
+
+class StartOperation(TypedDict):
+    """StartOperation"""
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    # How many items are tried first. The others wait until these have ended, and one that fails
+    # pauses the operation.
+    canary: NotRequired[int]
+    # How many items are asked for in a second at most: 1 to 1,000.
+    perSecond: NotRequired[int]
+    # After how many failed items the operation stops.
+    stopAfterFailures: NotRequired[int | None]
 
 
 class Status(TypedDict):

@@ -106,7 +106,7 @@ pub fn body(
                 div { dt { "selected by" } dd { code { (drafted.filter) } } }
             }
         }
-        @if let Some(note) = note { p.answer { (note) "." } }
+        @if let Some(note) = note { section aria-label="Where it stands" { p.answer { (note) "." } } }
         (ended(visit, &operation.counts))
         @if operation.phase == Phase::Draft { (outlook(operation)) }
         (item_list(visit, items))
@@ -182,16 +182,18 @@ fn ended(visit: &Visit, counts: &Counts) -> Markup {
         section aria-labelledby="ended" {
             h2 #ended { "How the items ended" }
             (bar(counts))
-            table {
-                tbody {
-                    @for (name, count, about) in all {
-                        tr {
-                            th scope="row" { a href=(of_items(visit, Some(name))) { (name) } }
-                            td.number { (count) }
-                            td.wide { (about) @if name == "pending" && counts.running > 0 { ": " (counts.running) " run again" } }
+            div.scroll tabindex="0" role="group" aria-label="How the items ended" {
+                table {
+                    tbody {
+                        @for (name, count, about) in all {
+                            tr {
+                                th scope="row" { a href=(of_items(visit, Some(name))) { (name) } }
+                                td.number { (count) }
+                                td.wide { (about) @if name == "pending" && counts.running > 0 { ": " (counts.running) " run again" } }
+                            }
                         }
+                        tr { th scope="row" { a href=(of_items(visit, None)) { "selected" } } td.number { (counts.selected()) } td.wide { "fixed when it was drafted" } }
                     }
-                    tr { th scope="row" { a href=(of_items(visit, None)) { "selected" } } td.number { (counts.selected()) } td.wide { "fixed when it was drafted" } }
                 }
             }
         }
@@ -209,11 +211,13 @@ fn outlook(operation: &Operation) -> Markup {
     html! {
         section aria-labelledby="outlook" {
             h2 #outlook { "What would happen" }
-            table {
-                tbody {
-                    tr { th scope="row" { "acted on" } td.number { (outlook.act) } td.wide {} }
-                    @for (reason, count) in &outlook.refuse { tr { th scope="row" { "refused" } td.number { (count) } td.wide { (reason) } } }
-                    @for (reason, count) in &outlook.skip { tr { th scope="row" { "skipped" } td.number { (count) } td.wide { (reason) } } }
+            div.scroll tabindex="0" role="group" aria-label="What would happen" {
+                table {
+                    tbody {
+                        tr { th scope="row" { "acted on" } td.number { (outlook.act) } td.wide {} }
+                        @for (reason, count) in &outlook.refuse { tr { th scope="row" { "refused" } td.number { (count) } td.wide { (reason) } } }
+                        @for (reason, count) in &outlook.skip { tr { th scope="row" { "skipped" } td.number { (count) } td.wide { (reason) } } }
+                    }
                 }
             }
         }

@@ -105,4 +105,5 @@ pub use stored::Stored;
 pub use tasks::{Attempts, Stop, TaskMessage, Tasks};
 pub use timers::Timers;
 pub use topology::Topology;
+pub use trace::TraceContext;
 pub use watch::ClockSkew;

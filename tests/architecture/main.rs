@@ -42,13 +42,14 @@ const MAY_USE: [(&str, &[&str]); 5] = [
     ),
 ];
 /// The services that run as roles or tools. None may use another.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "api",
     "fanfold-console",
     "orchestrator",
     "worker",
     "projector",
     "replay",
+    "tracer",
     "webhooks",
 ];
 

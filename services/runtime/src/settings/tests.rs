@@ -170,7 +170,7 @@ fn there_are_at_most_forty_settings_beside_those_of_connections_and_no_limit_is_
     let connections = settings.iter().filter(|d| d.part == Part::Connections);
     assert!(connections.count() <= 22, "{}", settings.len());
     let others = settings.iter().filter(|d| d.part != Part::Connections);
-    assert!(others.count() <= 51, "{}", settings.len());
+    assert!(others.count() <= 58, "{}", settings.len());
     for limit in Settings::limits() {
         assert!(settings.iter().all(|setting| setting.name != limit.name));
         assert!((limit.canonical)(limit.default).is_ok(), "{}", limit.name);

@@ -2092,6 +2092,8 @@ export interface operations {
                 "Idempotency-Key"?: string;
                 /** @description Where in the caller's trace the request belongs (W3C Trace Context): it is in every event of the request and goes with its tasks; one that cannot be used is as none */
                 traceparent?: string;
+                /** @description What the tracing systems of the caller say of that trace beside its ids (W3C Trace Context): it goes with the tasks; without a usable `traceparent` it is as none */
+                tracestate?: string;
                 /** @description `wait=N`: wait up to N seconds for the result */
                 Prefer?: string;
             };

@@ -113,5 +113,6 @@ pub use stored::Stored;
 pub use tasks::{Attempts, Stop, TaskMessage, Tasks};
 pub use timers::Timers;
 pub use topology::Topology;
+pub use trace::TraceContext;
 pub use unanswered::Unanswered;
 pub use watch::ClockSkew;

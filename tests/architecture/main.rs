@@ -43,7 +43,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ),
 ];
 /// The services that run as roles or tools. None may use another.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "api",
     "fanfold-console",
     "orchestrator",
@@ -51,6 +51,7 @@ const SERVICES: [&str; 8] = [
     "worker-check",
     "projector",
     "replay",
+    "tracer",
     "webhooks",
 ];
 

@@ -60,6 +60,7 @@ fn submission(document: &str) -> Box<Received> {
         groups: Vec::new(),
         metadata: BTreeMap::new(),
         traceparent: None,
+        tracestate: None,
         submitter: "tests".into(),
         idempotency_key: None,
     })

@@ -64,11 +64,12 @@ pub enum Role {
     Worker,
     Projector,
     Webhooks,
+    Tracer,
     Console,
 }
 
 impl Role {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 8] = [
         (
             Self::Up,
             "up",
@@ -92,6 +93,11 @@ impl Role {
             "Run the role that tells callbacks how requests ended",
         ),
         (
+            Self::Tracer,
+            "tracer",
+            "Run the role that sends the traces of requests to a collector",
+        ),
+        (
             Self::Console,
             "console",
             "Run the console: pages about every request, or about a bundle with --from",
@@ -109,9 +115,9 @@ impl Role {
     }
 
     /// How many roles this process may run that share its cores. The console works only while
-    /// somebody looks.
+    /// somebody looks, and the role that sends traces only where a collector is known.
     pub fn count(self) -> usize {
-        let shares = |role: Self| !matches!(role, Self::Up | Self::Console);
+        let shares = |role: Self| !matches!(role, Self::Up | Self::Console | Self::Tracer);
         Self::ALL
             .iter()
             .filter(|(role, ..)| self == Self::Up && shares(*role))
@@ -128,23 +134,25 @@ impl Role {
             Self::Worker => Actor::Worker,
             Self::Projector => Actor::Projector,
             Self::Webhooks => Actor::Webhooks,
+            Self::Tracer => Actor::Tracer,
             Self::Console => Actor::Operator,
         }
     }
 
-    /// The roles of this process as users of NATS. `webhooks` says whether `up` sends some.
-    pub fn actors(self, webhooks: bool) -> &'static [Actor] {
-        use Actor::{Api, Operator, Orchestrator, Projector, Webhooks, Worker};
-        match self {
-            Self::Up if webhooks => &[Orchestrator, Api, Worker, Projector, Webhooks],
-            Self::Up => &[Orchestrator, Api, Worker, Projector],
-            Self::Orchestrator => &[Orchestrator],
-            Self::Api => &[Api],
-            Self::Worker => &[Worker],
-            Self::Projector => &[Projector],
-            Self::Webhooks => &[Webhooks],
-            Self::Console => &[Operator],
+    /// The roles of this process as users of NATS. `webhooks` and `traces` say whether `up` sends some.
+    pub fn actors(self, webhooks: bool, traces: bool) -> Vec<Actor> {
+        if self != Self::Up {
+            return vec![self.actor()];
         }
+        let mut actors = vec![
+            Actor::Orchestrator,
+            Actor::Api,
+            Actor::Worker,
+            Actor::Projector,
+        ];
+        actors.extend(webhooks.then_some(Actor::Webhooks));
+        actors.extend(traces.then_some(Actor::Tracer));
+        actors
     }
 
     /// The role as a user of Redis.

@@ -23,6 +23,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "worker",
             "projector",
             "webhooks",
+            "tracer",
             "console",
         ],
     ),

@@ -33,7 +33,7 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::request::Sequence;
+use domain::request::{Sequence, TraceRatio};
 use nats::{Connection, Deliveries, First, Log, LogReader, Quarantine, Queues};
 use runtime::{Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Wrong};
 use tokio::sync::{mpsc, watch};
@@ -54,6 +54,8 @@ pub struct Config<'a> {
     pub deployment: &'a Deployment,
     /// The task types.
     pub task_types: &'a TaskTypes,
+    /// The share of ordinary traces that are kept, where traces are sent.
+    pub traces: Option<TraceRatio>,
     /// How often all open requests are looked at.
     pub reconcile_interval: Duration,
 }
@@ -67,6 +69,10 @@ impl<'a> Config<'a> {
             aws: &settings.aws,
             deployment: &settings.deployment,
             task_types: &settings.task_types,
+            traces: settings
+                .traces
+                .is_on()
+                .then_some(settings.traces.otel_traces_sampler_arg),
             reconcile_interval: settings.process.reconcile_interval,
         }
     }

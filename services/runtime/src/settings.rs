@@ -15,6 +15,7 @@ mod removed;
 mod secret;
 mod table;
 mod topology_mode;
+mod traces;
 mod value;
 
 use std::path::Path;
@@ -37,7 +38,7 @@ pub use metadata_headers::MetadataHeaders;
 pub use secret::{MASK, credential, read as read_secret};
 pub use table::{
     ApiConfig, CallersConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig,
-    Settings, WebhooksConfig, WorkerConfig,
+    Settings, TracesConfig, WebhooksConfig, WorkerConfig,
 };
 pub use topology_mode::TopologyMode;
 
@@ -182,6 +183,7 @@ impl Settings {
         }
         self.callers.check().map_err(|wrong| self.wrong(wrong))?;
         self.references.check().map_err(|wrong| self.wrong(wrong))?;
+        self.traces.check().map_err(|wrong| self.wrong(wrong))?;
         if !self.api.http_client_ca.is_empty() && !self.callers.has_keys() {
             let reason = "a certificate says who calls, and AUTH_KEYS_FILE says what the caller \
                           may do: set it (docs/security.md)";

@@ -134,6 +134,7 @@ pub async fn execute(
         attempt,
         // This run is not part of the submitter's trace.
         traceparent: None,
+        tracestate: None,
         document: document.into(),
     };
     let cancelled = tokio_util::sync::CancellationToken::new();

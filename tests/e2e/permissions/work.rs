@@ -35,6 +35,12 @@ pub async fn everything(scene: &Scene) {
         scene.receiver.calls().len() >= 3
     })
     .await;
+    for id in [&small, &large] {
+        until("its trace arrives", || async {
+            scene.collector.runs(id).len() == 1
+        })
+        .await;
+    }
     let bad = submit(scene, &client, named("bad-", 1, 2)).await;
     client.until_status(&bad, "failed").await;
     dead_letters(scene, &client, &bad).await;

@@ -41,8 +41,11 @@ pub struct Task {
     pub task: TaskNumber,
     /// The number of the attempt, from 1.
     pub attempt: AttemptNumber,
-    /// The position of the request in a trace of the submitter, as W3C Trace Context writes it.
+    /// The position of the attempt in the trace of its request, or that of the request in a trace of
+    /// the submitter, as W3C Trace Context writes it.
     pub traceparent: Option<String>,
+    /// What the tracing systems of the submitter say of the trace beside its ids.
+    pub tracestate: Option<String>,
     /// The task document: XML in UTF-8.
     pub document: Bytes,
 }

@@ -11,6 +11,7 @@ fn task() -> Task {
         task: TaskNumber::FIRST,
         attempt: AttemptNumber::FIRST,
         traceparent: None,
+        tracestate: None,
         document: Bytes::from("<anything/>"),
     }
 }

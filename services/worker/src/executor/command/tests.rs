@@ -24,6 +24,7 @@ fn task() -> Task {
         task: TaskNumber::new(7),
         attempt: AttemptNumber::new(3),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        tracestate: Some("rojo=1".into()),
         document: Bytes::from(RESULT),
     }
 }
@@ -120,12 +121,15 @@ async fn a_document_larger_than_a_pipe_is_read_and_written() {
 #[tokio::test]
 async fn the_program_sees_its_task_and_no_variables_of_the_worker() {
     let echo = "read -r _; printf '<vnml><project><group><valuation>%s</valuation></group></project></vnml>' \
-                \"$FANFOLD_REQUEST_ID $FANFOLD_TASK_TYPE $FANFOLD_GROUP $FANFOLD_TASK $FANFOLD_ATTEMPT ${TRACEPARENT%%-4*} $MINE ${CARGO_MANIFEST_DIR-unset} $(pwd)\"";
+                \"$FANFOLD_REQUEST_ID $FANFOLD_TASK_TYPE $FANFOLD_GROUP $FANFOLD_TASK $FANFOLD_ATTEMPT ${TRACEPARENT%%-4*} $TRACESTATE $MINE ${CARGO_MANIFEST_DIR-unset} $(pwd)\"";
     let result = run(echo, "env = { MINE = 'set' }\ndirectory = '/'")
         .await
         .unwrap();
     let seen = String::from_utf8(result.to_vec()).unwrap();
-    assert!(seen.contains(">0190 bonds 2 7 3 00 set unset /<"), "{seen}");
+    assert!(
+        seen.contains(">0190 bonds 2 7 3 00 rojo=1 set unset /<"),
+        "{seen}"
+    );
     let result = run(echo, "inherit-env = ['CARGO_MANIFEST_DIR']")
         .await
         .unwrap();

@@ -154,7 +154,10 @@ fn answer_of_would(would: &Would) -> Option<String> {
 }
 
 fn answers_of(folded: &Folded) -> impl Iterator<Item = Option<Option<String>>> {
-    let items = folded.operation().into_iter().flat_map(|all| all.items());
+    let items = folded
+        .operation()
+        .into_iter()
+        .flat_map(domain::bulk::Operation::items);
     items.map(|item| match item.item {
         Item::Waiting | Item::Asking => None,
         Item::Running(_) | Item::Done | Item::Failed => Some(None),

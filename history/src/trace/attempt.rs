@@ -68,7 +68,7 @@ impl<'a> Ended<'a> {
 /// An attempt that ended.
 pub(super) struct Attempt {
     pub task: TaskNumber,
-    pub attempt: AttemptNumber,
+    pub number: AttemptNumber,
     pub worker: Arc<str>,
     pub task_type: Arc<str>,
     pub from: Timestamp,
@@ -105,7 +105,7 @@ impl Attempt {
         let task_type = ended.given.map_or(UNKNOWN, |given| &given.task_type);
         Self {
             task: ended.task,
-            attempt: ended.attempt,
+            number: ended.attempt,
             worker: names.shared(ended.worker),
             task_type: names.shared(task_type),
             from,

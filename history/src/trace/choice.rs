@@ -76,7 +76,9 @@ pub(super) fn of_attempts(groups: &[Group]) -> Vec<Vec<bool>> {
     let mut slowest = choice.hidden(|place| attempts[place].failed.is_none());
     slowest.sort_by_key(|place| Reverse(attempts[*place].ran_ms()));
     slowest.truncate(SLOWEST_MAX);
-    slowest.into_iter().for_each(|place| choice.show(place));
+    for place in slowest {
+        choice.show(place);
+    }
     let mut end = 0;
     for group in groups.iter().filter(|group| !group.attempts.is_empty()) {
         choice.show(end);

@@ -147,7 +147,7 @@ fn of_attempt(
         ("messaging.destination.name", queue.as_str().into()),
         ("fanfold.group", group.index.get().into()),
         ("fanfold.task", attempt.task.get().into()),
-        ("fanfold.attempt", attempt.attempt.get().into()),
+        ("fanfold.attempt", attempt.number.get().into()),
         ("fanfold.worker", (&*attempt.worker).into()),
         ("fanfold.queued_ms", attempt.queued_ms.into()),
     ];
@@ -156,7 +156,7 @@ fn of_attempt(
     if is_sample {
         attributes.push(("fanfold.sample.of", group.attempts.len().into()));
     }
-    let of = SpanOf::Attempt(group.index, attempt.task, attempt.attempt);
+    let of = SpanOf::Attempt(group.index, attempt.task, attempt.number);
     Span {
         id: SpanId::of(fold.request, of),
         parent: Some(parent),

@@ -74,11 +74,11 @@ fn started(group: u32, name: &str, tasks: u32) -> Event {
     })
 }
 
-fn given(task_type: &str) -> Option<Given> {
-    Some(Given {
+fn given(task_type: &str) -> Given {
+    Given {
         task_type: task_type.into(),
         sha256: None,
-    })
+    }
 }
 
 /// A task of a group that ran from one time to another.
@@ -90,7 +90,7 @@ fn done(group: u32, task: u32, attempt: u32, from: i64, to: i64) -> Event {
         worker: format!("w{}", task % 2),
         started_at: at(from),
         duration_ms: u64::try_from(to - from).unwrap(),
-        given: given("bond"),
+        given: Some(given("bond")),
         result: Payload::from("<r/>"),
     })
 }
@@ -110,7 +110,7 @@ fn failed(group: u32, task: u32, attempt: u32, (from, to): (i64, i64), next: Nex
                 causes: vec!["a secret".into()],
             },
         },
-        given: given("bond"),
+        given: Some(given("bond")),
         next,
     })
 }

@@ -55,7 +55,7 @@ impl Operations {
     /// Makes a selection, and fixes it in a draft. The selection is stored before the draft.
     pub async fn draft(&self, order: Order) -> Result<(Folded, Selected), BulkError> {
         let selecting = self.select(&order.tenant, order.action, &order.select);
-        let selected = within(SELECT_TIMEOUT, selecting).await?;
+        let selected = Box::pin(within(SELECT_TIMEOUT, selecting)).await?;
         let folded = self.draft_of(order, &selected).await?;
         Ok((folded, selected))
     }

@@ -47,6 +47,7 @@ fn received() -> Event {
         groups: Vec::new(),
         metadata: BTreeMap::new(),
         traceparent: None,
+        tracestate: None,
         submitter: "tests".into(),
         idempotency_key: None,
     }))
@@ -142,8 +143,8 @@ async fn until_counts(
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let waited = tokio::time::timeout(harness::LIMIT, waiting).await;
-    waited.expect("the counts are as wanted")
+    let folded = tokio::time::timeout(harness::LIMIT, waiting).await;
+    folded.expect("the counts are as wanted")
 }
 
 /// An executor that has asked for everything, and dies before it acts.

@@ -130,7 +130,10 @@ impl Folded {
     /// Some items of the operation.
     #[must_use]
     pub fn items(&self, selection: &Selection, page: Page<'_>) -> ItemsPage {
-        let all = self.operation().into_iter().flat_map(|all| all.items());
+        let all = self
+            .operation()
+            .into_iter()
+            .flat_map(domain::bulk::Operation::items);
         let mut items: Vec<ToldItem> = all
             .zip(
                 selection

@@ -46,7 +46,7 @@ pub fn routes(console: &Arc<Console>) -> Vec<Route> {
         action,
         route: route.with_state(console.clone()),
     };
-    vec![
+    let mut routes = vec![
         of("/console", None, get(home)),
         of(
             "/console/",
@@ -110,6 +110,19 @@ pub fn routes(console: &Arc<Console>) -> Vec<Route> {
             Some(Action::Operate),
             get(action::ask_letter).post(action::act_letter),
         ),
+    ];
+    routes.extend(routes_of_the_system(console));
+    routes
+}
+
+/// The routes that are about no single request.
+fn routes_of_the_system(console: &Arc<Console>) -> Vec<Route> {
+    let of = |path, action, route: MethodRouter<Arc<Console>>| Route {
+        path,
+        action,
+        route: route.with_state(console.clone()),
+    };
+    vec![
         of(
             "/console/failures",
             Some(Action::Inspect),

@@ -256,12 +256,7 @@ pub async fn start(
         );
     }
     if let Some(listener) = listeners.admin {
-        let reads = [Role::Projector, Role::Api, Role::Console];
-        let store = if reads.into_iter().any(|of| role.includes(of)) {
-            Some(views(settings, None).await?)
-        } else {
-            None
-        };
+        let store = checked_views(role, settings).await?;
         let told = (auth.clone(), metrics.clone());
         // Without the console, the admin listener uses the connection of the last role, to check
         // what the role works with.
@@ -290,6 +285,15 @@ pub async fn start(
         Ok(())
     });
     Ok(Running { roles, threads })
+}
+
+/// The views that the admin listener looks at, where a role of this process needs them.
+async fn checked_views(role: Role, settings: &Settings) -> anyhow::Result<Option<Store>> {
+    let reads = [Role::Projector, Role::Api, Role::Console];
+    if reads.into_iter().any(|of| role.includes(of)) {
+        return Ok(Some(views(settings, None).await?));
+    }
+    Ok(None)
 }
 
 /// The connection, log and settings of a role.

@@ -64,7 +64,7 @@ pub struct Arguments {
     /// Check only this rule; may be given several times
     #[arg(long, value_name = "RULE")]
     only: Vec<String>,
-    /// The command that starts the worker. It has the server in NATS_URL, and in the place of {nats}
+    /// The command that starts the worker. It has the server in `NATS_URL`, and in the place of {nats}
     #[arg(required = true, last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -73,9 +73,8 @@ pub fn run(command: &WorkerCheckCommand) -> anyhow::Result<ExitCode> {
     let WorkerCheckCommand::WorkerCheck(arguments) = command;
     let named = |name: &String| STORIES.iter().any(|story| story.name == name);
     if let Some(unknown) = arguments.only.iter().find(|name| !named(name)) {
-        let names = STORIES.iter().map(|story| story.name);
-        let names = names.collect::<Vec<_>>().join(", ");
-        bail!("--only {unknown}: the rules are {names}");
+        let rules: Vec<_> = STORIES.iter().map(|story| story.name).collect();
+        bail!("--only {unknown}: the rules are {}", rules.join(", "));
     }
     let options = options(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -113,7 +112,7 @@ async fn check(options: &Options, only: &[String]) -> anyhow::Result<ExitCode> {
     let chosen = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
     let (mut wrong, mut unchecked) = (0, 0);
     for story in STORIES.iter().filter(|story| chosen(story.name)) {
-        let verdict = worker_check::check(story, options).await?;
+        let verdict = Box::pin(worker_check::check(story, options)).await?;
         let (said, more) = match verdict {
             Verdict::Right => ("ok", Vec::new()),
             Verdict::NotChecked(why) => {

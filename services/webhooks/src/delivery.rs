@@ -297,8 +297,8 @@ impl Sender {
         let client = client.build().map_err(|error| {
             let causes =
                 std::iter::successors(std::error::Error::source(&error), |error| error.source());
-            let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-            Failure::Transient(format!("there is no client for it{causes}"))
+            let no_client = "there is no client for it".to_owned();
+            Failure::Transient(causes.fold(no_client, |said, cause| format!("{said}: {cause}")))
         })?;
         let body = body(event).map_err(Failure::Permanent)?;
         let id = event.header("ce-id").unwrap_or_default();

@@ -160,18 +160,18 @@ impl<'a> Expected<'a> {
         let last = last.as_ref();
         match (&next, last) {
             (Next::RetryAt(_), Some(Answer::Nak(delay))) if *delay > 0 => {}
+            (Next::DispatchAt(_), Some(Answer::Ack))
+            | (Next::DeadLetter(_), Some(Answer::Term)) => {}
             (Next::RetryAt(_), last) => faults.push(format!(
                 "it reported `retry-at` and answered {}: NAK the task with the delay until then \
                  (-NAK {{\"delay\": nanoseconds}})",
                 word(last)
             )),
-            (Next::DispatchAt(_), Some(Answer::Ack)) => {}
             (Next::DispatchAt(_), last) => faults.push(format!(
                 "it reported `dispatch-at` and answered {}: answer +ACK, because a timer sends the \
                  task again",
                 word(last)
             )),
-            (Next::DeadLetter(_), Some(Answer::Term)) => {}
             (Next::DeadLetter(_), last) => faults.push(format!(
                 "it reported a dead letter and answered {}: answer +TERM, so that the task never \
                  comes again",

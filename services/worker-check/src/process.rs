@@ -20,7 +20,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the command. `{nats}` in it is the URL, which it also has as NATS_URL.
+    /// Starts the command. `{nats}` in it is the URL, which it also has as `NATS_URL`.
     pub fn start(command: &[String], url: &str, folder: &Path) -> Result<Self, Error> {
         let log = folder.join("worker.log");
         let file = File::create(&log).map_err(io(log.display().to_string()))?;

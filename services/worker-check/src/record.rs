@@ -1,6 +1,6 @@
 //! What passed about one task, in its order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::request::{Outcome, Report, RequestId};
 use tokio::time::Instant;
@@ -58,10 +58,12 @@ impl Log {
 
     /// The deliveries that the worker never answered for good.
     pub fn unanswered(&self) -> usize {
-        let mut open = HashMap::new();
+        let mut open = HashSet::new();
         for passed in &self.passed {
             match &passed.what {
-                What::Delivered { of, .. } => drop(open.insert(*of, ())),
+                What::Delivered { of, .. } => {
+                    open.insert(*of);
+                }
                 What::Answered { of, answer, .. } if *answer != Answer::Progress => {
                     open.remove(of);
                 }

@@ -16,7 +16,7 @@ const WHY_CHARS: usize = 120;
 pub async fn print(connection: &Connection, shards: u8, shutdown: &Shutdown) -> anyhow::Result<()> {
     let mut follower = Follower::open(connection, shards).await?;
     let mut running = Running::default();
-    let live = stdout().is_terminal();
+    let is_terminal = stdout().is_terminal();
     loop {
         let notice = tokio::select! {
             notice = follower.next() => notice?,
@@ -32,12 +32,12 @@ pub async fn print(connection: &Connection, shards: u8, shutdown: &Shutdown) -> 
         };
         let ended = running.take(&commit);
         let mut out = stdout().lock();
-        let clear = if live { "\r\x1b[K" } else { "" };
+        let clear = if is_terminal { "\r\x1b[K" } else { "" };
         if let Some(line) = ended {
             let line = printable(&line, Form::Line { colours: false });
             writeln!(out, "{clear}{line}")?;
         }
-        if live {
+        if is_terminal {
             write!(out, "{clear}{}", running.line())?;
             out.flush()?;
         }

@@ -387,10 +387,10 @@ fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd()
         let of = |settings: &Settings| settings.origins.origin(secret.name).0.to_owned();
         let path = folder.path().join(secret.key());
         let value = match secret.name {
-            "AUTH_ISSUER" | "AUTH_JWKS_URL" => "https://canary",
-            "OTEL_EXPORTER_OTLP_ENDPOINT" | "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => {
-                "https://canary"
-            }
+            "AUTH_ISSUER"
+            | "AUTH_JWKS_URL"
+            | "OTEL_EXPORTER_OTLP_ENDPOINT"
+            | "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => "https://canary",
             "OTEL_EXPORTER_OTLP_HEADERS" => "x=canary",
             "EXECUTOR" => "command:canary",
             _ => "canary",

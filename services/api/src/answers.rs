@@ -178,11 +178,16 @@ pub struct UnreadableBody {
 #[schema(as = Changed, rename_all = "camelCase")]
 pub struct ChangedBody {
     dry_run: bool,
+    /// The bulk operation that makes the changes; none in a dry run.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    operation: Option<String>,
     /// How many dead letters were looked at.
     letters: u64,
     /// How many changes were made, or would be.
     done: u64,
     refused: u64,
+    /// How many of them are not known to be done yet.
+    pending: u64,
     /// One for each request, or for each discarded letter.
     answers: Vec<ChangedLetterBody>,
     /// The `cursor` of the next call; none at the end.
@@ -318,4 +323,107 @@ pub fn status_or_state() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Sche
             "The HTTP status; where a request's own state is the error, the word for that state.",
         ));
     RefOr::T(Schema::OneOf(either.build()))
+}
+
+/// A bulk operation.
+#[derive(ToSchema)]
+#[schema(as = Operation, rename_all = "camelCase")]
+pub struct OperationBody {
+    #[schema(format = Uuid)]
+    id: String,
+    /// What it does to each item: redrive, cancel or discard.
+    action: String,
+    /// Draft, running, paused, completed, stopped or cancelled.
+    status: String,
+    /// The number of items. It is always the sum of the five that follow.
+    selected: u32,
+    /// The items that ended as the action wants it.
+    done: u32,
+    /// The items on which the action was taken, and that ended otherwise.
+    failed: u32,
+    /// The items for which the action was refused.
+    refused: u32,
+    /// The items on which the action was not taken.
+    skipped: u32,
+    /// The items of which it is not known how they end.
+    pending: u32,
+    /// The part of `pending` that runs again.
+    running: u32,
+    /// What would have happened to the items when they were selected.
+    outlook: OutlookBody,
+    /// The filter that made the selection.
+    #[schema(value_type = Object)]
+    filter: Value,
+    plan: Option<PlanBody>,
+    /// Who paused or ended it, or why it paused or stopped itself.
+    note: Option<String>,
+    /// Who drafted it.
+    by: String,
+    /// The person for whom that caller says it acts.
+    on_behalf_of: Option<String>,
+    reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    drafted_at: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<String>,
+    /// When nothing more could happen to it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<String>,
+}
+
+/// How many items there are by what would happen to them.
+#[derive(ToSchema)]
+#[schema(as = OperationOutlook)]
+pub struct OutlookBody {
+    /// The items for which the action would be taken.
+    act: u32,
+    /// The items for which it would be refused, by reason.
+    refuse: Option<BTreeMap<String, u32>>,
+    /// The items for which it would not be taken, by reason.
+    skip: Option<BTreeMap<String, u32>>,
+}
+
+/// How a bulk operation goes through its items.
+#[derive(ToSchema)]
+#[schema(as = OperationPlan, rename_all = "camelCase")]
+pub struct PlanBody {
+    /// How many items are tried first.
+    canary: u32,
+    /// How many items are asked for in a second at most.
+    per_second: u32,
+    /// After how many failed items the operation stops.
+    stop_after_failures: Option<u32>,
+}
+
+/// The bulk operations, newest first.
+#[derive(ToSchema)]
+#[schema(as = Operations)]
+pub struct OperationsBody {
+    operations: Vec<OperationBody>,
+}
+
+/// An item of a bulk operation.
+#[derive(ToSchema)]
+#[schema(as = OperationItem, rename_all = "camelCase")]
+pub struct OperationItemBody {
+    /// Its position in the selection, from 0.
+    item: u32,
+    /// The request, where it is one.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    request_id: Option<String>,
+    /// The dead letter, where it is one.
+    dead_letter: Option<String>,
+    /// Waiting, asking, running, done, failed, refused or skipped.
+    status: String,
+    /// Why it is in this state.
+    reason: Option<String>,
+}
+
+/// Some items of a bulk operation.
+#[derive(ToSchema)]
+#[schema(as = OperationItems)]
+pub struct OperationItemsBody {
+    items: Vec<OperationItemBody>,
+    /// The item with which the next page begins; null on the last page.
+    next: Option<u32>,
 }

@@ -1,7 +1,7 @@
 //! Changes to dead letters: of one by itself, and of many as a bulk operation.
 
 use domain::access::Tenant;
-use domain::bulk::{Action, Item, PER_SECOND_MAX, Plan, Would};
+use domain::bulk::{Action, Item, Operation, PER_SECOND_MAX, Plan, Would};
 use domain::request::RequestId;
 use nats::{Error, Filter};
 use serde::Serialize;
@@ -104,8 +104,7 @@ impl Operations {
             ..Changed::default()
         };
         let Some(why) = change.why.filter(|_| !selected.items.is_empty()) else {
-            let would = selected.would.iter().map(Some);
-            changed.answer(&selected, would.map(|would| would.map(answer_of_would)));
+            changed.answer(&selected, selected.would.iter().map(answer_of_would));
             return Ok(changed);
         };
         let actor = why.actor();
@@ -125,16 +124,16 @@ impl Operations {
 }
 
 impl Changed {
-    /// Takes in whether each item was refused, and why; nothing where that is not known.
-    fn answer(
-        &mut self,
-        selected: &Selected,
-        answers: impl Iterator<Item = Option<Option<String>>>,
-    ) {
-        for (letter, refused) in selected.letters.iter().zip(answers) {
-            let Some(refused) = refused else {
-                self.pending += 1;
-                continue;
+    /// Takes in the answer for each item.
+    fn answer(&mut self, selected: &Selected, answers: impl Iterator<Item = Answered>) {
+        for (letter, answered) in selected.letters.iter().zip(answers) {
+            let refused = match answered {
+                Answered::NotYet => {
+                    self.pending += 1;
+                    continue;
+                }
+                Answered::Done => None,
+                Answered::Refused(reason) => Some(reason),
             };
             self.answers.push(Answer {
                 dead_letter: letter.id.clone(),
@@ -146,21 +145,27 @@ impl Changed {
     }
 }
 
-fn answer_of_would(would: &Would) -> Option<String> {
+/// The answer for one item.
+enum Answered {
+    NotYet,
+    Done,
+    Refused(String),
+}
+
+fn answer_of_would(would: &Would) -> Answered {
     match would {
-        Would::Act => None,
-        Would::Refuse(reason) | Would::Skip(reason) => Some(reason.clone()),
+        Would::Act => Answered::Done,
+        Would::Refuse(reason) | Would::Skip(reason) => Answered::Refused(reason.clone()),
     }
 }
 
-fn answers_of(folded: &Folded) -> impl Iterator<Item = Option<Option<String>>> {
-    let items = folded
-        .operation()
-        .into_iter()
-        .flat_map(domain::bulk::Operation::items);
+fn answers_of(folded: &Folded) -> impl Iterator<Item = Answered> {
+    let items = folded.operation().into_iter().flat_map(Operation::items);
     items.map(|item| match item.item {
-        Item::Waiting | Item::Asking => None,
-        Item::Running(_) | Item::Done | Item::Failed => Some(None),
-        Item::Refused | Item::Skipped => Some(item.reason.map(str::to_owned)),
+        Item::Waiting | Item::Asking => Answered::NotYet,
+        Item::Running(_) | Item::Done | Item::Failed => Answered::Done,
+        Item::Refused | Item::Skipped => {
+            Answered::Refused(item.reason.unwrap_or_default().to_owned())
+        }
     })
 }

@@ -1,5 +1,6 @@
 //! Bulk operations. The first four tests are faults of a peer: it acted on the visible page only, on
 //! what was not selected, with counts that did not add up, and said "completed" of what failed again.
+#![allow(clippy::needless_pass_by_value)] // The tests write JSON where they call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

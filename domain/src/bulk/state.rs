@@ -145,13 +145,6 @@ impl Operation {
         })
     }
 
-    /// The items for which the action is being taken.
-    pub fn asking(&self) -> impl Iterator<Item = ItemNumber> {
-        self.items()
-            .filter(|recent| recent.item == Item::Asking)
-            .map(|recent| recent.number)
-    }
-
     /// How many items are tried first and have not all ended.
     #[must_use]
     pub fn canary(&self) -> Option<u32> {

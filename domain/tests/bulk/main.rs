@@ -2,6 +2,7 @@
 //! as the broker stores them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A broken story must stop the test.
+#![allow(clippy::wildcard_imports)] // Stories use the vocabulary by its short names.
 
 mod canary;
 mod ends;

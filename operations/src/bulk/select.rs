@@ -112,11 +112,7 @@ impl Select {
 
 /// Drops what a filter does not say.
 fn without_nothing(mut told: Value) -> Value {
-    for fields in told
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|told| told.values_mut())
-    {
+    for (_, fields) in told.as_object_mut().into_iter().flatten() {
         if let Some(fields) = fields.as_object_mut() {
             fields.retain(|_, value| {
                 !value.is_null() && value.as_array().is_none_or(|all| !all.is_empty())

@@ -1,6 +1,6 @@
 //! An operation as every face tells it.
 
-use domain::bulk::{Item, ItemNumber, Pause, Phase, Plan, Selection, Target};
+use domain::bulk::{Item, ItemNumber, Operation, Pause, Phase, Plan, Selection, Target};
 use domain::request::RequestId;
 use serde::Serialize;
 use serde_json::Value;
@@ -130,10 +130,7 @@ impl Folded {
     /// Some items of the operation.
     #[must_use]
     pub fn items(&self, selection: &Selection, page: Page<'_>) -> ItemsPage {
-        let all = self
-            .operation()
-            .into_iter()
-            .flat_map(domain::bulk::Operation::items);
+        let all = self.operation().into_iter().flat_map(Operation::items);
         let mut items: Vec<ToldItem> = all
             .zip(
                 selection

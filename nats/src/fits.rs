@@ -218,6 +218,7 @@ fn redrive(texts: &mut Texts) -> Command {
         reason: texts.of(2 * TEXT_MAX_BYTES),
         now: Timestamp::UNIX_EPOCH,
         rules: rules(),
+        only: None,
     }
 }
 

@@ -52,32 +52,17 @@ impl Tasks {
         document: &Payload,
         traceparent: Option<&TraceParent>,
     ) -> Result<Stored, Error> {
-        let mut headers = HeaderMap::new();
-        if attempts.before > AttemptNumber::NONE {
-            headers.insert(ATTEMPTS_BEFORE, attempts.before.to_string());
-        }
-        if attempts.earlier > AttemptNumber::NONE {
-            headers.insert(EARLIER_ATTEMPTS, attempts.earlier.to_string());
-        }
-        if attempts.run > Run::FIRST {
-            headers.insert(RUN, attempts.run.to_string());
-        }
-        if attempts.again {
-            headers.insert(AGAIN, "true");
-        }
+        let (mut headers, body) = task_headers(attempts, document);
         trace::insert(&mut headers, traceparent);
-        let body = match document {
-            Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
-            Payload::Stored { sha256, size } => {
-                headers.insert(STORED, format!("{sha256}:{size}"));
-                Bytes::new()
-            }
-        };
         let message = Outgoing {
             subject: subject::task(task_type, id),
             headers,
             body,
         };
+        self.publish(message).await
+    }
+
+    pub(crate) async fn publish(&self, message: Outgoing) -> Result<Stored, Error> {
         Stored::from_answer(self.publishing.publish(message).await)
     }
 
@@ -163,6 +148,31 @@ impl Tasks {
             .filter_map(|notice| std::future::ready(stop(&notice)))
             .boxed())
     }
+}
+
+/// The headers and the body of a task's message.
+pub(crate) fn task_headers(attempts: Attempts, document: &Payload) -> (HeaderMap, Bytes) {
+    let mut headers = HeaderMap::new();
+    if attempts.before > AttemptNumber::NONE {
+        headers.insert(ATTEMPTS_BEFORE, attempts.before.to_string());
+    }
+    if attempts.earlier > AttemptNumber::NONE {
+        headers.insert(EARLIER_ATTEMPTS, attempts.earlier.to_string());
+    }
+    if attempts.run > Run::FIRST {
+        headers.insert(RUN, attempts.run.to_string());
+    }
+    if attempts.again {
+        headers.insert(AGAIN, "true");
+    }
+    let body = match document {
+        Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
+        Payload::Stored { sha256, size } => {
+            headers.insert(STORED, format!("{sha256}:{size}"));
+            Bytes::new()
+        }
+    };
+    (headers, body)
 }
 
 /// The last attempt before a message, and its run. One that cannot be read is as if it was not

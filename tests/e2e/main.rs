@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod answers;
 mod aside;
 mod attempts;
 mod backlog;
 mod bad_input;
+mod bulk;
 mod callers;
 mod cancel;
 mod clients;
@@ -16,6 +18,7 @@ mod contained;
 mod contract;
 mod dead_letters;
 mod deployment;
+mod dev;
 mod duplicates;
 mod early;
 mod failure;
@@ -60,6 +63,7 @@ mod unconfirmed;
 mod waiting;
 mod walkthrough;
 mod webhooks;
+mod worker_check;
 
 use futures::StreamExt as _;
 use harness::{Answer, Client, Program, Valuer, World};

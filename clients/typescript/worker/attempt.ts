@@ -27,7 +27,7 @@ export class Attempt {
   private startedAt = new Date().toISOString();
   private document = "";
 
-  constructor(private readonly worker: Worker, private readonly message: Msg) {
+  constructor(private readonly worker: Worker, private readonly message: Msg, since: number) {
     const [, type, partition, request, group, task] = message.subject.split(".") as [string, string, string, string, string, string];
     const header = (name: string) => message.headers?.get(name) || undefined;
     [this.type, this.partition, this.request, this.of] = [type, partition, request, { group: Number(group), task: Number(task) }];
@@ -35,7 +35,7 @@ export class Attempt {
     const delivered = Number(message.reply!.split(".").at(message.reply!.split(".").length > 9 ? 6 : 4));
     this.attempt = Number(header("Fanfold-Attempts-Before") ?? 0) + delivered;
     this.made = this.attempt - Number(header("Fanfold-Earlier-Attempts") ?? 0);
-    this.lease = new Lease(worker.nc, message, worker.lease);
+    this.lease = new Lease(worker.nc, message, worker.lease, since);
     this.path = `${request}.${group}.${task}`;
     this.letterId = `${this.path}.${this.run}`;
     this.letterSubject = `dead-letters.${type}.${this.letterId}`;
@@ -50,6 +50,7 @@ export class Attempt {
   }
 
   async settle(): Promise<void> {
+    if (!this.lease.isHeld()) return this.lease.end(); // It came too late, and comes again.
     let answer: string | undefined;
     try {
       answer = await Promise.race([this.attemptIt(), this.cutShort()]);

@@ -3,6 +3,7 @@
 
 mod absence;
 mod access;
+mod bulk;
 mod check;
 mod commands;
 mod credentials;

@@ -126,6 +126,26 @@ pub fn routes(console: &Arc<Console>) -> Vec<Route> {
             get(page::dead_letters::show_one),
         ),
         of(
+            "/console/operations",
+            Some(Action::Inspect),
+            get(page::operations::show),
+        ),
+        of(
+            "/console/operations/new",
+            Some(Action::Operate),
+            get(action::ask_new_operation).post(action::draft_operation),
+        ),
+        of(
+            "/console/operations/{id}",
+            Some(Action::Inspect),
+            get(page::operation::show),
+        ),
+        of(
+            "/console/operations/{id}/{act}",
+            Some(Action::Operate),
+            get(action::ask_operation).post(action::act_operation),
+        ),
+        of(
             "/console/system",
             Some(Action::Administer),
             get(page::system::show),

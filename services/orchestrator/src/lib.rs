@@ -3,10 +3,12 @@
 //! Three loops share the work. The [`outbox`] consumes the log and applies the effects of each
 //! commit. It acks a commit once they are applied, so the log is the only queue of pending effects.
 //! [`gather`] processes reports from workers and timers, many at once, and commits their outcomes.
-//! The [`reconciler`] looks whether the queues lack something that an open request needs.
+//! The [`reconciler`] looks whether the queues lack something that an open request needs. Beside
+//! them, the [`bulk_executor`] executes the bulk operations that people started.
 
 mod advance;
 mod border;
+mod bulk_executor;
 mod contain;
 mod context;
 mod deferred_timers;
@@ -150,6 +152,8 @@ pub async fn run(
             shutdown.clone(),
         ));
     }
+    let executor = bulk_executor::of(&context, config.deployment);
+    loops.spawn(bulk_executor::run(executor, shutdown.clone()));
     tracing::info!(shards = config.deployment.shards, "orchestrator runs");
     while let Some(ended) = loops.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {

@@ -38,4 +38,4 @@ pub use settings::{
 };
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};
-pub use task_types::{TaskType, TaskTypes};
+pub use task_types::{TaskType, TaskTypes, task_type_name};

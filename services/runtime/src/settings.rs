@@ -124,7 +124,8 @@ impl Settings {
     fn check_executor(&self) -> Result<(), SettingsError> {
         let (value, source_name) = self.origins.origin("EXECUTOR");
         let reason = if !crate::task_types::is_executor(value) {
-            "expected reference, echo, noop, command:PROGRAM ARGS…, or an http:// or https:// URL"
+            "expected reference, echo, noop, external, command:PROGRAM ARGS…, or an http:// or https:// \
+             URL"
         } else if have_userinfo(value) {
             "a user and password belong into a header of the task type, where they are masked"
         } else {

@@ -117,7 +117,7 @@ async fn dead_letters(scene: &Scene, client: &Client, bad: &str) {
 /// The commands of people.
 async fn tools(scene: &Scene, small: &str, bad: &str) {
     let bundle = scene.world.folder().join("bundle").display().to_string();
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
         &["requests", "stuck"],
         &["dead-letters", "list"],
         &["deployment"],
@@ -136,6 +136,8 @@ async fn tools(scene: &Scene, small: &str, bad: &str) {
         &["replay", "rebuild", "--reason", "x", "--yes"],
         &["replay", "tail", "--since", "1h", "--no-follow"],
         &["dead-letters", "discard", "--all", "--reason", "x"],
+        &["operation", "start", "cancel", small, "--reason", "x"],
+        &["operation", "list"],
         &["redrive", small, "--reason", "x"],
     ];
     let mut failed = Vec::new();

@@ -27,8 +27,8 @@ UNREPORTED = b'-NAK {"delay": 1000000000}'
 
 
 class Attempt:
-    def __init__(self, worker: Worker, message: Any):
-        self.worker, self.message, self.lease = worker, message, Lease(worker.nc, message, worker.lease)
+    def __init__(self, worker: Worker, message: Any, since: float):
+        self.worker, self.message, self.lease = worker, message, Lease(worker.nc, message, worker.lease, since)
         _, self.type, self.partition, self.request, self.group, self.task = message.subject.split(".")
         headers = message.headers or {}
         self.run_number = int(headers.get("Fanfold-Run", 0))
@@ -51,6 +51,8 @@ class Attempt:
             self.working.cancel()
 
     async def run(self) -> None:
+        if not self.lease.held():
+            return  # It came too late, and comes again.
         signs_of_life = asyncio.ensure_future(self.lease.keep())
         try:
             answer = await self.settle()

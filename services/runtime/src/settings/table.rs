@@ -118,7 +118,7 @@ settings! {
     }
     /// The configuration of the worker.
     worker: WorkerConfig for Worker {
-        #[secret Url] executor: SecretString as Secret = "EXECUTOR", "reference", "Executor of the task type `default`: `reference`, `echo`, `noop`, `command:PROGRAM ARGS…`, or an `http://` URL.";
+        #[secret Url] executor: SecretString as Secret = "EXECUTOR", "reference", "Executor of the task type `default`: `reference`, `echo`, `noop`, `command:PROGRAM ARGS…`, an `http://` URL, or `external`, which leaves the tasks to workers of others.";
         worker_concurrency: usize as Positive<Whole<usize>> = "WORKER_CONCURRENCY", "64", "Number of tasks of one type that a worker runs at once.";
         worker_name: String as String = "WORKER_NAME", "", "Name of this worker in the history. Unset: a name is generated.";
         max_task_attempts: u32 as Positive<Whole<u32>> = "MAX_TASK_ATTEMPTS", "3", "Number of attempts of a task, unless its type says otherwise.";

@@ -16,7 +16,9 @@ fn task() -> Task {
 }
 
 fn executor(toml: &str) -> Executor {
-    Executor::new(&toml::from_str(toml).unwrap(), 10_485_760).unwrap()
+    Executor::new(&toml::from_str(toml).unwrap(), 10_485_760)
+        .unwrap()
+        .unwrap()
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ fn script(script: &str, settings: &str) -> Executor {
         10_485_760,
     )
     .unwrap()
+    .unwrap()
 }
 
 async fn run_within(executor: &Executor, limit: Duration) -> Result<Bytes, Fault> {
@@ -170,7 +171,9 @@ async fn callers_learn_neither_the_place_of_a_program_nor_what_it_says_unless_th
     let runs = |tells: bool| {
         let place = program.display();
         let toml = format!("kind = 'command'\nprogram = '{place}'\ntell-answers = {tells}");
-        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760).unwrap();
+        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760)
+            .unwrap()
+            .unwrap();
         async move { format!("{:?}", run_within(&executor, PATIENCE).await.unwrap_err()) }
     };
     let missing = runs(false).await;
@@ -208,7 +211,9 @@ async fn a_program_that_is_not_there_is_not_tried_again() {
         "kind = 'command'\nprogram = '/no/such/valuer'",
         "kind = 'command'\nprogram = 'sh'\ndirectory = '/no/such/place'",
     ] {
-        let executor = Executor::new(&toml::from_str(toml).unwrap(), 10_485_760).unwrap();
+        let executor = Executor::new(&toml::from_str(toml).unwrap(), 10_485_760)
+            .unwrap()
+            .unwrap();
         let fault = run_within(&executor, PATIENCE).await.unwrap_err();
         assert_eq!(
             (fault.code.as_str(), fault.retry),
@@ -226,7 +231,9 @@ async fn a_file_that_is_no_program_is_not_tried_again() {
     for mode in [0o644, 0o755] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let toml = format!("kind = 'command'\nprogram = '{}'", path.display());
-        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760).unwrap();
+        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760)
+            .unwrap()
+            .unwrap();
         let fault = run_within(&executor, PATIENCE).await.unwrap_err();
         assert_eq!(
             (fault.code.as_str(), fault.retry),

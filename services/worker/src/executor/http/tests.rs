@@ -34,7 +34,9 @@ fn task() -> Task {
 
 fn executor(url: &str, settings: &str) -> Executor {
     let toml = format!("kind = 'http'\nurl = '{url}'\n{settings}");
-    Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760).unwrap()
+    Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760)
+        .unwrap()
+        .unwrap()
 }
 
 /// A service that ends with the test.

@@ -81,13 +81,48 @@ fn every_metric_in_the_rules_and_in_the_runbooks_exists() {
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
+const TESTS: [&str; 3] = [
+    "deploy/prometheus/tests/alerts.yaml",
+    "deploy/prometheus/tests/alerts-of-hours.yaml",
+    "deploy/prometheus/tests/alerts-of-days.yaml",
+];
+
+/// The names of the groups in a rules file.
+fn groups(rules: &str) -> BTreeSet<&str> {
+    rules
+        .lines()
+        .filter_map(|line| line.strip_prefix("  - name: "))
+        .collect()
+}
+
+#[test]
+fn what_reads_recorded_rules_is_evaluated_after_them() {
+    let recording = text("deploy/prometheus/rules/service-levels.yaml");
+    let rules = rules();
+    for path in TESTS {
+        let test = text(path);
+        if !test.contains("service-levels.yaml") {
+            continue;
+        }
+        let order = test.split("group_eval_order:\n").nth(1);
+        let order = order.unwrap_or_else(|| panic!("{path} leaves the order to chance"));
+        let order: Vec<&str> = order
+            .lines()
+            .map_while(|line| line.strip_prefix("- "))
+            .collect();
+        assert_eq!(
+            order.iter().copied().collect::<BTreeSet<_>>(),
+            groups(&rules)
+        );
+        let first = groups(&recording);
+        let begin: BTreeSet<&str> = order.iter().copied().take(first.len()).collect();
+        assert_eq!(begin, first, "{path}");
+    }
+}
+
 #[test]
 fn promtool_finds_that_every_alert_fires_where_it_should_and_is_quiet_where_it_should_be() {
-    let tests = [
-        "deploy/prometheus/tests/alerts.yaml",
-        "deploy/prometheus/tests/alerts-of-days.yaml",
-    ];
-    let all: String = tests.iter().map(|path| text(path)).collect();
+    let all: String = TESTS.iter().map(|path| text(path)).collect();
     for alert in alerts() {
         assert!(all.contains(&format!("- name: {alert} fires")), "{alert}");
         let always = alert == "FanfoldWatchdog";
@@ -102,7 +137,9 @@ fn promtool_finds_that_every_alert_fires_where_it_should_and_is_quiet_where_it_s
         "rules",
         "deploy/prometheus/rules/service-levels.yaml",
     ]);
-    promtool(&["test", "rules", tests[0], tests[1]]);
+    for path in TESTS {
+        promtool(&["test", "rules", path]);
+    }
 }
 
 fn promtool(arguments: &[&str]) {

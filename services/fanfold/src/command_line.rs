@@ -43,6 +43,8 @@ pub enum Command {
     Topology(TopologyCommand),
     /// Help on the command with this name.
     Help(Vec<String>),
+    /// The manual pages, into this folder.
+    Manual(PathBuf),
 }
 
 /// The roles that run in this process.
@@ -155,6 +157,8 @@ impl Role {
 
 /// The flag that names a bundle.
 const BUNDLE: &str = "from";
+/// The flag that names the folder of the manual pages.
+const MANUAL: &str = "manual";
 
 pub fn definition() -> clap::Command {
     let mut app = clap::Command::new("fanfold")
@@ -204,7 +208,15 @@ pub fn definition() -> clap::Command {
     app = app.subcommand(
         clap::Command::new("help")
             .about("Explain a command, or with `settings` every setting")
-            .arg(Arg::new("command").num_args(0..).value_name("COMMAND")),
+            .arg(Arg::new("command").num_args(0..).value_name("COMMAND"))
+            .arg(
+                Arg::new(MANUAL)
+                    .long(MANUAL)
+                    .value_name("FOLDER")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .conflicts_with("command")
+                    .help("Write the manual pages into this folder"),
+            ),
     );
     for setting in Settings::definitions() {
         // Every user of the machine can read a command line, so a secret is no flag.
@@ -255,6 +267,10 @@ pub fn parse() -> anyhow::Result<CommandLine> {
         (Some((role, ..)), _) => Command::Role(*role),
         (None, "config") => Command::Config,
         (None, "replay") => Command::Replay(Box::new(ReplayCommand::from_arg_matches(&matches)?)),
+        (None, "help") if inner.contains_id(MANUAL) => {
+            let folder = inner.get_one::<PathBuf>(MANUAL).cloned();
+            Command::Manual(folder.unwrap_or_default())
+        }
         (None, "help") => {
             let words = inner.get_many::<String>("command");
             Command::Help(words.unwrap_or_default().cloned().collect())

@@ -17,6 +17,7 @@ mod embedded;
 mod exposure;
 mod help;
 mod keys;
+mod manual;
 mod operate;
 mod ready;
 mod remote;
@@ -102,6 +103,10 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Help(words) => {
             command_line::print_help(&words)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Manual(folder) => {
+            manual::write(&command_line::definition(), &folder)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Role(role) => role,

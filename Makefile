@@ -56,7 +56,8 @@ install:
 	@install -m 755 target/release/fanfold $(DESTDIR)$(PREFIX)/bin/fanfold
 	@echo 'install: $(DESTDIR)$(PREFIX)/bin/fanfold'
 
-test: tools .tools/bin/cargo-nextest
+test: .tools/bin/cargo-nextest
+	@scripts/tools.sh tests
 	@scripts/console-test.sh || echo 'test: NOT TESTED: the console in a browser'
 	@scripts/recipes.sh || echo 'test: no Python or Node packages to be had; the recipes of examples/ are skipped'
 	@echo 'test: building (the first time takes some minutes)'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the two servers where `fanfold up` and the tests find them, under .tools/ in this folder:
-# a nats-server of at least 2.14 and a Redis (or Valkey) of at least 7. What is already on this
-# machine and new enough is used as it is. Runs any number of times.
+# a nats-server of at least 2.14 and a Redis (or Valkey) of at least 7. With the word `tests`, also a
+# Prometheus with its promtool. What is already on this machine and new enough is used as it is. Runs any number of times.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=$PWD/.tools
@@ -62,4 +62,26 @@ elif command -v redis-server >/dev/null && redis_new_enough "$(command -v redis-
 elif command -v valkey-server >/dev/null; then :
 else get_redis; redis_new_enough "$tools/bin/redis-server" || command -v redis-server >/dev/null || fail "redis-server does not run"
 fi
+
+# --- Prometheus and promtool, for the tests of metrics and alerts alone: Debian's package, checked by
+# apt against Debian's signatures, like Redis.
+get_prometheus() {
+  if command -v brew >/dev/null; then say "prometheus: brew install prometheus"; brew install prometheus; return; fi
+  command -v apt-get >/dev/null || return 1
+  local folder; folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' RETURN
+  say "prometheus: fetching Debian's package"
+  if ! (cd "$folder" && apt-get download -qq prometheus 2>/dev/null); then
+    [ "$(id -u)" = 0 ] || return 1
+    apt-get update -qq
+    (cd "$folder" && apt-get download -qq prometheus) || return 1
+  fi
+  rm -rf "$tools/prometheus"
+  dpkg -x "$folder"/*.deb "$tools/prometheus"
+  for program in prometheus promtool; do ln -sf "../prometheus/usr/bin/$program" "$tools/bin/$program"; done
+}
+[ "${1:-}" = tests ] && for program in prometheus promtool; do
+  [ -x "$tools/bin/$program" ] || command -v "$program" >/dev/null || get_prometheus \
+    || say "no Prometheus is to be had here: the tests that need one will fail"
+done
 say "nats-server and redis-server are ready"

@@ -97,7 +97,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Alive: this process answers. */
+        /** Alive: this process answers, and the loops of its roles turn. */
         get: operations["alive"];
         put?: never;
         post?: never;
@@ -115,8 +115,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Ready: everything this process needs answers too; else it says what does not. Without Redis it is
-         *     `degraded`: every call is answered from the log.
+         * Ready: everything this process needs answers too; else it says what does not. Without Redis, or
+         *     with stopped views, it is `degraded`: every call is answered from the log.
          */
         get: operations["ready"];
         put?: never;
@@ -384,6 +384,11 @@ export interface components {
         };
         /** @description The health of a process. */
         Health: {
+            /**
+             * @description What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
+             *     `stopped-views`, `clock` or `storage`.
+             */
+            degraded?: string[] | null;
             /**
              * @description The permissions that NATS and Redis do not grant to this process although its role needs
              *     them, and what NATS has denied lately.
@@ -970,13 +975,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description This process answers */
+            /** @description This process answers, and its loops turn */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description A loop of this process hangs: start the process again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -990,7 +1004,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Everything that is needed answers; `degraded` where Redis does not, or takes no writes */
+            /** @description Everything that is needed answers; `degraded` where something is wrong that does not keep it from its work */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::{self, message::PublishMessage};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr};
 use bytes::Bytes;
+use metrics::{Broker, Dependency, Metrics};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::access::Access;
@@ -100,6 +102,21 @@ pub struct Connection {
     pub(crate) unanswered: Unanswered,
     /// The most unacked messages that a consumer may have, where the account has a limit.
     ack_pending: Option<i64>,
+    pub(crate) metrics: Arc<Counted>,
+}
+
+/// The instruments of a connection.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub broker: Broker,
+    pub server: Dependency,
+}
+
+impl Counted {
+    fn of(broker: Broker, role: &str) -> Arc<Self> {
+        let server = broker.dependency("nats", role);
+        Arc::new(Self { broker, server })
+    }
 }
 
 impl Connection {
@@ -174,7 +191,15 @@ impl Connection {
             skew: Skew::default(),
             unanswered: Unanswered::default(),
             ack_pending: account::ack_pending(&account),
+            metrics: Counted::of(Metrics::default().broker, &options.name),
         })
+    }
+
+    /// Counts what is published over this connection, for this role.
+    #[must_use]
+    pub fn counted(mut self, broker: &Broker, role: &str) -> Self {
+        self.metrics = Counted::of(broker.clone(), role);
+        self
     }
 
     /// The largest message that this broker takes, headers included, in bytes.

@@ -52,11 +52,14 @@ impl Delivery {
     /// What the headers of a delivery from the log say of its request.
     #[must_use]
     pub fn outline(&self) -> Option<Outline> {
-        let sequence = Sequence::new(self.place().ok()?.sequence);
+        let place = self.place().ok()?;
+        let (does, group) = Does::of(self.message.headers.as_ref());
         Some(Outline {
             request: self.request()?,
-            sequence,
-            does: Does::of(self.message.headers.as_ref()),
+            sequence: Sequence::new(place.sequence),
+            does,
+            at: place.stored_at,
+            group,
         })
     }
 

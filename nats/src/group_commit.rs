@@ -229,9 +229,20 @@ async fn fly_while_others_wait(
 
 impl Shared {
     async fn fly(&self, flight: Vec<Waiting>) {
+        let (messages, begun) = (flight.len(), Instant::now());
         match &self.batches {
             Batches::Atomic(costs) => self.fly_to_log(flight, costs).await,
             Batches::Fast(fast) => self.fly_to_queue(flight, fast).await,
+        }
+        self.counted().landed(messages, begun.elapsed());
+    }
+
+    /// The instruments of these batches.
+    fn counted(&self) -> &metrics::Flights {
+        let broker = &self.connection.metrics.broker;
+        match &self.batches {
+            Batches::Atomic(_) => &broker.to_log,
+            Batches::Fast(_) => &broker.to_queues,
         }
     }
 
@@ -246,6 +257,7 @@ impl Shared {
             match batch::atomic(&self.connection, copies(&flight)).await {
                 Ok(last) => {
                     lock(costs).note_batch(messages, begun.elapsed());
+                    self.counted().batched.inc_by(messages as u64);
                     let first = last + 1 - messages as u64;
                     for (sequence, waiting) in (first..).zip(flight) {
                         let stored = Stored::Now;
@@ -276,6 +288,7 @@ impl Shared {
         if flight.len() >= FAST_FROM {
             match fast.publish(&self.connection, copies(&flight)).await {
                 Some(Ok(stored)) => {
+                    self.counted().batched.inc_by(stored as u64);
                     // A stored message is not published again, because its task may have run by
                     // then.
                     let rest = flight.split_off(stored.min(flight.len()));
@@ -314,6 +327,7 @@ impl Shared {
     /// Publishes the messages one by one, and returns whether all were stored. A refusal may come
     /// faster than an ack, so it says nothing about the cost.
     async fn one_by_one(&self, flight: Vec<Waiting>) -> bool {
+        self.counted().single.inc_by(flight.len() as u64);
         let mut sent = Vec::with_capacity(flight.len());
         for mut waiting in flight {
             let message = std::mem::take(&mut waiting.message);

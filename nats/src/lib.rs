@@ -47,6 +47,7 @@ mod queue_content;
 mod queues;
 mod read;
 mod reports;
+mod sample;
 mod scan;
 mod scan_pages;
 mod shown_url;
@@ -82,7 +83,7 @@ pub use log::Log;
 pub use log_reader::LogReader;
 pub use no_commit::passed_over;
 pub use operations::{ByWhom, Operation};
-pub use outline::{Does, Outline};
+pub use outline::{Does, End, OfGroup, Outline};
 pub use payloads::{
     Hashed, INLINE_MAX_BYTES, Payloads, STORED_MAX_BYTES, payload_sha256, sha256, sha256_of,
 };
@@ -97,6 +98,7 @@ pub use queue_content::QueueContent;
 pub use queues::{Queues, QueuesState};
 pub use read::CommitPage;
 pub use reports::{EncodedReport, Reports, StoredReport};
+pub use sample::{Sampled, Shared};
 pub use scan::{Scan, Start, UnreadableCommit};
 pub use shown_url::{have_userinfo, shown_urls};
 pub use size::MESSAGE_MAX_BYTES;

@@ -1,9 +1,10 @@
 //! The log: the commits of all requests.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::request::{Event, RequestId, Sequence, TraceParent};
+use metrics::CommitOutcome;
 
 use crate::commit::Follows;
 use crate::error::Refusal;
@@ -151,6 +152,34 @@ impl Log {
         events: &[Event],
         trace: Option<&TraceParent>,
     ) -> Result<Sequence, Error> {
+        let begun = Instant::now();
+        let appended = self.append_once(request, follows, events, trace).await;
+        self.count(events, &appended, begun.elapsed());
+        appended
+    }
+
+    /// Counts a commit by how it ended, and its events if it is stored.
+    fn count(&self, events: &[Event], appended: &Result<Sequence, Error>, took: Duration) {
+        let commits = &self.connection.metrics.broker.commits;
+        commits.ended(outcome(appended), took);
+        if appended.is_err() {
+            return;
+        }
+        for event in events {
+            commits.event(event.name());
+            if let Event::Failed(failed) = event {
+                commits.failure(&failed.failure.code);
+            }
+        }
+    }
+
+    async fn append_once(
+        &self,
+        request: RequestId,
+        follows: Follows,
+        events: &[Event],
+        trace: Option<&TraceParent>,
+    ) -> Result<Sequence, Error> {
         let encoded = commit::encode(events, follows, trace)?;
         let mut unsure = 0;
         loop {
@@ -238,5 +267,15 @@ impl Log {
         Ok(first
             .filter(|commit| commit.events == events)
             .map(|commit| commit.sequence))
+    }
+}
+
+fn outcome(appended: &Result<Sequence, Error>) -> CommitOutcome {
+    match appended {
+        Ok(_) => CommitOutcome::Stored,
+        Err(Error::Conflict) => CommitOutcome::Conflict,
+        Err(Error::Unanswered(_)) => CommitOutcome::Unknown,
+        Err(Error::Unavailable(_)) => CommitOutcome::Unavailable,
+        Err(_) => CommitOutcome::Refused,
     }
 }

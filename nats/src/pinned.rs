@@ -113,6 +113,12 @@ impl Deliveries {
         }
     }
 
+    /// Whether the broker delivers to this instance, as far as it has said.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.pin.is_some()
+    }
+
     /// Everything that has arrived, without a request for more. A caller that has no room for a
     /// chunk now can thus show signs of life for what the broker has sent already.
     pub fn arrived(&mut self) -> Vec<Delivery> {

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::client::RequestErrorKind;
 use bytes::Bytes;
@@ -100,12 +100,19 @@ impl Connection {
     /// Asks the server something, and returns whether nothing at all came back in time. Any message
     /// counts, because a loaded server may be slow to answer.
     async fn is_silent(&self) -> bool {
-        let heard = self.heard();
+        let (heard, asked) = (self.heard(), Instant::now());
         let log = Topology::log_stream(0);
         // A direct get of a message that no log has. A server that cannot answer it says so itself.
         let subject = format!("{}.DIRECT.GET.{log}.requests.0.none", self.api);
         let asking = self.client.request(subject.clone(), Bytes::new());
-        match tokio::time::timeout(SILENT_MAX, asking).await {
+        let answer = tokio::time::timeout(SILENT_MAX, asking).await;
+        let server = &self.metrics.server;
+        server.answered(matches!(answer, Ok(Ok(_))));
+        server.connected(self.connects());
+        if let Ok(Ok(_)) = answer {
+            server.took(asked.elapsed());
+        }
+        match answer {
             Ok(Err(error)) if error.kind() == RequestErrorKind::TimedOut => {}
             Ok(_) => return false,
             Err(_) => {}
@@ -143,6 +150,7 @@ impl Connection {
         let was = self.clock_skew().is_some();
         let millis = i64::try_from(skew.as_millis()).unwrap_or(i64::MAX);
         self.skew.0.store(millis, Ordering::Relaxed);
+        self.metrics.server.skew.set(skew.as_secs_f64());
         match self.clock_skew() {
             Some(skew) if !was => {
                 tracing::warn!("{skew}");

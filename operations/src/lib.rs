@@ -31,7 +31,7 @@ pub use operator::{NotAllowed, operator, permit};
 pub use readiness::Readiness;
 pub use seen::Seen;
 pub use standing::{Alarm, Open, ShardStanding, Standing};
-pub use stuck::{STUCK_AFTER, StuckWatch};
+pub use stuck::StuckWatch;
 pub use submit::{Submission, SubmitError, Submitted};
 pub use why::{REASON_MAX_CHARS, Why, WhyError};
 

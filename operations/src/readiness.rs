@@ -93,11 +93,20 @@ impl Readiness {
         self.nats.is_ok()
     }
 
-    /// Whether Redis is away or takes no writes. The process works without it: the API folds the
-    /// log, and the projector publishes the feed and writes the views later.
+    /// What is wrong without keeping the process from its work. Without Redis, the API folds the log,
+    /// and the projector publishes the feed and writes the views later. A stopped view holds up no
+    /// other.
     #[must_use]
-    pub fn is_degraded(&self) -> bool {
-        self.redis.as_ref().is_some_and(Result::is_err) || !self.lacking_at_redis.is_empty()
+    pub fn degraded(&self) -> Vec<&'static str> {
+        let redis = self.redis.as_ref().is_some_and(Result::is_err);
+        let wrong = [
+            (redis, "redis"),
+            (!self.lacking_at_redis.is_empty(), "redis-permissions"),
+            (!self.stopped_views.is_empty(), "stopped-views"),
+            (self.clock_skew.is_some(), "clock"),
+        ];
+        let wrong = wrong.into_iter().filter(|(is_wrong, _)| *is_wrong);
+        wrong.map(|(_, what)| what).collect()
     }
 
     /// Each dependency with `ok`, `not needed` or the fault. The clock is named only where it is
@@ -133,7 +142,7 @@ async fn lacking(store: Option<(&Store, Actor)>) -> Vec<String> {
 }
 
 /// The stopped views. There are none where Redis does not answer in time.
-pub async fn stopped_views(store: Option<&Store>) -> Vec<StoppedView> {
+async fn stopped_views(store: Option<&Store>) -> Vec<StoppedView> {
     let Some(store) = store else {
         return Vec::new();
     };

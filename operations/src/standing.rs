@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use domain::request::Stuck;
+use domain::request::{STUCK_AFTER, Stuck};
 use jiff::Timestamp;
 use nats::{Connection, Extent, Filled, LogReader, Position};
 use projections::Store;
 use projections::permissions::Actor;
 use tokio::time::timeout;
 
+use crate::StuckWatch;
 use crate::readiness::{DEPENDENCY_TIMEOUT, Readiness};
-use crate::{STUCK_AFTER, StuckWatch};
 
 /// Above this share of a limit, storage counts as nearly full, in percent.
 const NEARLY_FULL_PERCENT: u64 = 80;

@@ -11,11 +11,9 @@ use tokio::sync::Mutex;
 
 use crate::Open;
 
-/// How long any step may take beyond its timeouts before its request counts as stuck.
-pub const STUCK_AFTER: Duration = Duration::from_mins(1);
 /// How many commits are read at once. Each may be up to a megabyte.
 const SCAN_CHUNK: usize = 100;
-/// How much of the log one metrics request reads.
+/// How much of the log one look at the open requests reads.
 const LOOK: Limit = Limit {
     time: Duration::from_millis(500),
     commits: 100_000,
@@ -63,7 +61,7 @@ struct Look {
 }
 
 impl StuckWatch {
-    /// Watches a log of `shards` shards from its beginning. With none it knows nothing of requests. The first query therefore reads the
+    /// Watches a log of `shards` shards from its beginning. The first query therefore reads the
     /// whole log.
     #[must_use]
     pub fn new(connection: Connection, shards: u8) -> Self {
@@ -105,59 +103,6 @@ impl StuckWatch {
             unreadable: look.unreadable,
             is_complete: look.incomplete == 0,
         })
-    }
-
-    /// The metrics of the watch, in the Prometheus text format. They say whether the bounded read
-    /// reached the end of the log.
-    pub async fn metrics(
-        &self,
-        stopped_views: usize,
-        oldest_unprojected: Option<Duration>,
-    ) -> Result<String, Error> {
-        let look = self.look(STUCK_AFTER, Some(LOOK)).await?;
-        let complete = look.incomplete == 0;
-        // After a partial read, the watch does not know which requests have ended since.
-        let reads = !self.shards.is_empty();
-        let known = |count: usize| (complete && reads).then_some(count as u64);
-        let gauges = [
-            (
-                "fanfold_requests_open",
-                "Requests that have not ended.",
-                known(look.open),
-            ),
-            (
-                "fanfold_requests_stuck",
-                "Requests without progress for longer than their timeouts explain.",
-                known(look.stuck.len()),
-            ),
-            (
-                "fanfold_requests_look_complete",
-                "Whether the log was read to its end for the gauges of requests: 1, or 0.",
-                reads.then_some(u64::from(complete)),
-            ),
-            (
-                "fanfold_commits_unreadable",
-                "Commits of the log that this version cannot read.",
-                reads.then_some(look.unreadable as u64),
-            ),
-            (
-                "fanfold_views_stopped",
-                "Views that were stopped at a commit that cannot be read or projected.",
-                Some(stopped_views as u64),
-            ),
-            (
-                "fanfold_projection_oldest_commit_seconds",
-                "For how long the oldest commit has waited that is not projected yet.",
-                oldest_unprojected.map(|age| age.as_secs()),
-            ),
-        ];
-        let told = gauges.into_iter().filter_map(|(name, help, value)| {
-            let value = value?;
-            Some(format!(
-                "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
-            ))
-        });
-        Ok(told.collect())
     }
 
     /// Reads on up to the limit, and returns what the watch knows then.

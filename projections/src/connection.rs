@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::try_join_all;
@@ -34,6 +34,7 @@ pub struct Connection {
     inner: Inner,
     circuits: Arc<Circuits>,
     prefix: Prefix,
+    counted: Option<metrics::Views>,
 }
 
 #[derive(Clone)]
@@ -128,6 +129,7 @@ impl Connection {
                 inner: Inner::Cluster(Arc::new(cluster)),
                 circuits: Arc::new(Circuits::of_cluster()),
                 prefix,
+                counted: None,
             });
         }
         let config = ConnectionManagerConfig::new()
@@ -147,7 +149,33 @@ impl Connection {
             inner: Inner::Single(manager),
             circuits: Arc::new(Circuits::of_server()),
             prefix,
+            counted: None,
         })
+    }
+
+    /// Counts the calls over this connection.
+    #[must_use]
+    pub fn counted(mut self, views: metrics::Views) -> Self {
+        self.counted = Some(views);
+        self
+    }
+
+    /// Makes a call, and notes how long it took.
+    async fn timed<T>(
+        &self,
+        command: &[u8],
+        call: impl Future<Output = RedisResult<T>>,
+    ) -> RedisResult<T> {
+        let begun = Instant::now();
+        let ended = call.await;
+        if let Some(counted) = &self.counted {
+            let answered = match &ended {
+                Ok(_) => true,
+                Err(error) => error.code().is_some(),
+            };
+            counted.called(command, begun.elapsed(), (answered, ended.is_err()));
+        }
+        ended
     }
 
     /// What stands in front of every key.
@@ -251,11 +279,11 @@ fn is_login_refused(error: &RedisError) -> bool {
 
 impl Connection {
     /// Sends a command that has the prefix.
-    async fn one(&self, command: Cow<'_, Cmd>) -> RedisResult<Value> {
-        let key = key_of(&command);
+    async fn one(&self, command: &Cmd) -> RedisResult<Value> {
+        let key = key_of(command);
         let circuit = self.circuits.of(key);
         self.inner
-            .under(circuit, key, self.inner.ask(&command))
+            .under(circuit, key, self.inner.ask(command))
             .await
     }
 
@@ -362,11 +390,23 @@ async fn noted<T>(
     ended
 }
 
+/// The name of a pipeline in the metrics.
+const PIPELINE: &[u8] = b"PIPELINE";
+
+/// The name of a command.
+fn name(command: &Cmd) -> &[u8] {
+    match command.args_iter().next() {
+        Some(redis::Arg::Simple(name)) => name,
+        _ => b"",
+    }
+}
+
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self.prefix.command(cmd) {
-            None => self.one(Cow::Borrowed(cmd)).boxed(),
-            Some(cmd) => self.one(Cow::Owned(cmd)).boxed(),
+        let this: &'a Self = self;
+        match this.prefix.command(cmd) {
+            None => this.timed(name(cmd), this.one(cmd)).boxed(),
+            Some(cmd) => async move { this.timed(name(&cmd), this.one(&cmd)).await }.boxed(),
         }
     }
 
@@ -376,9 +416,16 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match self.prefix.pipeline(cmd) {
-            None => self.several(Cow::Borrowed(cmd), offset, count).boxed(),
-            Some(cmd) => self.several(Cow::Owned(cmd), offset, count).boxed(),
+        let this: &'a Self = self;
+        match this.prefix.pipeline(cmd) {
+            None => {
+                let call = this.several(Cow::Borrowed(cmd), offset, count);
+                this.timed(PIPELINE, call).boxed()
+            }
+            Some(cmd) => {
+                let call = this.several(Cow::Owned(cmd), offset, count);
+                this.timed(PIPELINE, call).boxed()
+            }
         }
     }
 

@@ -29,10 +29,11 @@ fn dependencies() -> Dependencies {
 }
 
 /// The packages of the workspace that a package may use.
-const MAY_USE: [(&str, &[&str]); 5] = [
+const MAY_USE: [(&str, &[&str]); 6] = [
     ("domain", &[]),
-    ("nats", &["domain"]),
-    ("projections", &["domain"]),
+    ("metrics", &[]),
+    ("nats", &["domain", "metrics"]),
+    ("projections", &["domain", "metrics"]),
     // `history` answers with data. It has no settings, no terminal and no HTTP.
     ("history", &["domain", "nats", "projections"]),
     // `operations` executes the commands of any caller. It has no terminal and no HTTP either.
@@ -92,8 +93,12 @@ fn questions_and_commands_depend_on_no_api_or_cli() {
 }
 
 #[test]
-fn one_crate_names_nats_and_one_names_redis() {
-    for (library, owner) in [("async-nats", "nats"), ("redis", "projections")] {
+fn one_crate_names_nats_one_names_redis_and_one_names_prometheus() {
+    for (library, owner) in [
+        ("async-nats", "nats"),
+        ("redis", "projections"),
+        ("prometheus-client", "metrics"),
+    ] {
         for (package, used) in dependencies() {
             let allowed =
                 package == owner || ["harness", "bench", "chaos"].contains(&package.as_str());

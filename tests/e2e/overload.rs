@@ -18,7 +18,7 @@ async fn refused_at_the_limit(limit: (&str, &str), at_first: &[&str], missing: &
     let client = api.client();
     let mut running = Vec::new();
     for role in at_first {
-        running.push(start(role).await);
+        running.push((*role, start(role).await));
     }
     let first = client.submit(&document(1, 5), "").await.id();
     let answer = harness::until_some("submissions are refused", || sent_away(&client)).await;
@@ -27,7 +27,7 @@ async fn refused_at_the_limit(limit: (&str, &str), at_first: &[&str], missing: &
     assert_eq!(client.status(&first).await.status, 200, "reading goes on");
 
     for role in missing {
-        running.push(start(role).await);
+        running.push((*role, start(role).await));
     }
     client.until_status(&first, "succeeded").await;
     until("submissions are accepted", || async {
@@ -35,8 +35,9 @@ async fn refused_at_the_limit(limit: (&str, &str), at_first: &[&str], missing: &
     })
     .await;
     until("all that was taken in has ended", || async {
-        let metrics = api.admin().get("/metrics").await.body;
-        metrics.contains("fanfold_requests_open 0\n")
+        let orchestrator = running.iter().find(|(role, _)| *role == "orchestrator");
+        let metrics = orchestrator.unwrap().1.admin().get("/metrics").await.body;
+        metrics.contains("fanfold_requests_open{shard=\"0\"} 0.0\n")
     })
     .await;
     nothing_is_stuck(&world).await;

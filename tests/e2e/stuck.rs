@@ -1,4 +1,4 @@
-use harness::{Program, Valuer, World};
+use harness::{Program, Valuer, World, until};
 
 use crate::{document, fanfold};
 
@@ -11,9 +11,6 @@ async fn a_request_that_no_orchestrator_advances_is_listed_as_stuck_and_counted(
     let api = start("api").await;
     let client = api.client();
     let id = client.submit(&document(1, 1), "").await.id();
-    let metrics = api.admin().get("/metrics").await.body;
-    assert!(metrics.contains("fanfold_requests_open 1\n"), "{metrics}");
-    assert!(metrics.contains("fanfold_requests_stuck 0\n"), "{metrics}");
     let said = fanfold(&world, &["requests", "stuck"]).await;
     assert!(said.ok, "a minute is what any step may take: {}", said.out);
     let said = fanfold(&world, &["requests", "stuck", "--after", "0", "--json"]).await;
@@ -25,14 +22,21 @@ async fn a_request_that_no_orchestrator_advances_is_listed_as_stuck_and_counted(
     );
     assert_eq!(said.err, "1 stuck\n");
 
-    let _rest = (
-        start("orchestrator").await,
-        start("worker").await,
-        start("projector").await,
-    );
+    let orchestrator = start("orchestrator").await;
+    let admin = orchestrator.admin();
+    until("it is ready", || admin.ready()).await;
+    let told = async |line: &str| {
+        until(line, || async {
+            admin.get("/metrics").await.body.contains(line)
+        })
+        .await;
+    };
+    told("fanfold_pinned{role=\"orchestrator\",shard=\"0\"} 1.0\n").await;
+    told("fanfold_requests_open{shard=\"0\"} 1.0\n").await;
+    told("fanfold_requests_stuck{shard=\"0\"} 0.0\n").await;
+    let _rest = (start("worker").await, start("projector").await);
     client.until_status(&id, "succeeded").await;
     let said = fanfold(&world, &["requests", "stuck", "--after", "0"]).await;
     assert!(said.ok, "{}", said.out);
-    let metrics = api.admin().get("/metrics").await.body;
-    assert!(metrics.contains("fanfold_requests_open 0\n"), "{metrics}");
+    told("fanfold_requests_open{shard=\"0\"} 0.0\n").await;
 }

@@ -63,6 +63,9 @@ class Group(TypedDict):
 
 class Health(TypedDict):
     """The health of a process."""
+    # What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
+    # `stopped-views`, `clock` or `storage`.
+    degraded: NotRequired[list[str] | None]
     # The permissions that NATS and Redis do not grant to this process although its role needs
     # them, and what NATS has denied lately.
     denied: NotRequired[Any]

@@ -46,7 +46,7 @@ pub use id::{InvalidId, PARTITIONS, Partition, RequestId, TaskId};
 pub use needs::{Need, needs};
 pub use numbers::{AttemptNumber, GroupIndex, Run, Sequence, TaskNumber};
 pub use payload::Payload;
-pub use progress::{Progress, Stuck};
+pub use progress::{Progress, STUCK_AFTER, Stuck};
 pub use react::{Effect, react};
 pub use retry::{Retry, RetryPolicy, chance};
 pub use state::{

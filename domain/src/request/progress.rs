@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use super::{Event, GroupIndex, Next, Recorded, RequestId, Sequence, Status};
 
+/// How long any step may take beyond its timeouts before its request counts as stuck.
+pub const STUCK_AFTER: Duration = Duration::from_mins(1);
+
 /// The progress of a request, for the detection of stuck requests. It is smaller than the state, so
 /// that the detector can watch every open request at once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use domain::request::{
-    Event, Failed, Failure, GroupIndex, GroupStarted, Payload, Received, Sequence,
+    Event, Failed, Failure, GroupIndex, GroupStarted, Payload, Received, STUCK_AFTER, Sequence,
 };
 use harness::World;
 use nats::{Deliveries, Log, LogReader, Options, Topology};
@@ -87,7 +87,7 @@ async fn a_scan_reads_no_more_than_its_limit_and_the_next_one_continues() {
 }
 
 #[tokio::test]
-async fn requests_read_in_part_are_not_counted_and_the_metrics_say_so() {
+async fn a_request_that_has_ended_is_not_open_and_a_short_look_says_whether_it_saw_the_end() {
     let world = World::start().await;
     let connection = connect(&world).await;
     let log = Log::new(connection.clone(), 1);
@@ -97,25 +97,12 @@ async fn requests_read_in_part_are_not_counted_and_the_metrics_say_so() {
         .await;
     log.append(id, last.unwrap(), &[failed()]).await.unwrap();
     let watch = StuckWatch::of_open(connection, 1, AN_HOUR);
-    let told = watch.metrics(0, None).await.unwrap();
-    assert!(told.contains("\nfanfold_requests_open 0\n"), "{told}");
-    assert!(
-        told.contains("\nfanfold_requests_look_complete 1\n"),
-        "{told}"
-    );
-    assert!(!told.contains("projection_oldest"), "unknown: {told}");
+    let open = watch.open(STUCK_AFTER).await.unwrap();
+    assert_eq!((open.count, open.is_complete), (0, true));
     watch.shards[0].lock().await.looked = Instant::now().checked_add(AN_HOUR);
     watch.shards[0].lock().await.complete = false;
-    let told = watch.metrics(3, Some(AN_HOUR)).await.unwrap();
-    assert!(!told.contains("fanfold_requests_open"), "{told}");
-    assert!(!told.contains("fanfold_requests_stuck"), "{told}");
-    assert!(
-        told.contains("\nfanfold_requests_look_complete 0\n"),
-        "{told}"
-    );
-    assert!(told.contains("\nfanfold_views_stopped 3\n"), "{told}");
-    let oldest = "\nfanfold_projection_oldest_commit_seconds 3600\n";
-    assert!(told.contains(oldest), "{told}");
+    let open = watch.open(STUCK_AFTER).await.unwrap();
+    assert!(!open.is_complete);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use metrics::{Level as _, Pulse, Submissions};
 use nats::{Connection, Error, LogReader};
 use runtime::Shutdown;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -37,14 +38,20 @@ pub struct Admission {
     tasks_max: u64,
     shards: u8,
     task_types: Vec<String>,
+    /// How many submissions may be on their way into the log at once.
+    places_max: usize,
+    counted: Submissions,
 }
 
 impl Admission {
-    pub fn new(config: Config<'_>) -> Self {
+    pub fn new(config: Config<'_>, counted: Submissions) -> Self {
+        let places_max = config.api.submissions_max.min(Semaphore::MAX_PERMITS);
         Self {
             share: AtomicU64::new(PARTS),
             came: AtomicU64::new(0),
-            places: Semaphore::new(config.api.submissions_max.min(Semaphore::MAX_PERMITS)),
+            places: Semaphore::new(places_max),
+            places_max,
+            counted,
             backlog_max: config.api.backlog_max,
             tasks_max: config.api.tasks_waiting_max,
             shards: config.deployment.shards,
@@ -74,9 +81,12 @@ impl Admission {
 
     /// Samples the backlog until the process ends. A failed sample keeps the share as it is, but
     /// not forever: the log itself rejects the commits that it cannot store.
-    pub async fn watch(&self, connection: &Connection, shutdown: &Shutdown) {
+    pub async fn watch(&self, connection: &Connection, pulse: Pulse, shutdown: &Shutdown) {
         let (mut blind, mut open) = (0, OPEN_LOOKS);
+        self.tell();
         while shutdown.pause(LOOK_EVERY).await {
+            pulse.turns();
+            self.tell();
             let share = match self.look(connection).await {
                 Ok(share) => {
                     blind = 0;
@@ -84,6 +94,7 @@ impl Admission {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "could not sample the backlog");
+                    self.counted.blind_looks.inc();
                     blind += 1;
                     if blind < BLIND_LOOKS {
                         continue;
@@ -94,6 +105,15 @@ impl Admission {
             self.share.store(share, Ordering::Relaxed);
             open = told(open, share);
         }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Both are at most `PARTS`.
+    fn tell(&self) {
+        let share = self.share.load(Ordering::Relaxed);
+        self.counted.share.set(share as f64 / PARTS as f64);
+        let under_way = self.places_max - self.places.available_permits();
+        self.counted.on_their_way.count(under_way as u64);
+        self.counted.on_their_way_max.count(self.places_max as u64);
     }
 
     /// The share of submissions that the current backlog allows, in `PARTS`.
@@ -163,7 +183,8 @@ mod tests {
     #[test]
     fn the_accepted_share_is_spread_evenly_over_submissions() {
         let settings = runtime::Settings::load(None, |_| None, |_| None).unwrap();
-        let admission = Admission::new(Config::of(&settings));
+        let counted = metrics::Metrics::default().submissions;
+        let admission = Admission::new(Config::of(&settings), counted);
         let taken = |share: u64| {
             admission.share.store(share, Ordering::Relaxed);
             (0..PARTS).filter(|_| admission.is_its_turn()).count() as u64

@@ -21,6 +21,10 @@ use crate::state::Api;
 pub struct Health {
     /// `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`.
     status: &'static str,
+    /// What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
+    /// `stopped-views`, `clock` or `storage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<Vec<&'static str>>,
     /// The dependencies, each with `ok` or its fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     dependencies: Option<BTreeMap<&'static str, String>>,
@@ -45,29 +49,39 @@ pub struct Health {
     unsafe_settings: Option<Vec<String>>,
 }
 
-/// Alive: this process answers.
+/// Alive: this process answers, and the loops of its roles turn.
 #[utoipa::path(
     get, path = "/healthz", tag = "health",
-    responses((status = 200, description = "This process answers", body = Health))
+    responses(
+        (status = 200, description = "This process answers, and its loops turn", body = Health),
+        (status = 503, description = "A loop of this process hangs: start the process again", body = ProblemBody, content_type = "application/problem+json"),
+    )
 )]
-pub async fn alive() -> Json<Health> {
-    Json(Health {
+pub async fn alive(State(api): State<Arc<Api>>) -> Response {
+    if !api.metrics.pulses.silent().is_empty() {
+        let message = "a loop of this process hangs";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "hung", message);
+        return problem.with("status", json!("hung")).into_response();
+    }
+    let body = Health {
         status: "alive",
+        degraded: None,
         dependencies: None,
         stopped_views: None,
         oldest_unprojected_seconds: None,
         denied: None,
         passed_over: None,
         unsafe_settings: None,
-    })
+    };
+    Json(body).into_response()
 }
 
-/// Ready: everything this process needs answers too; else it says what does not. Without Redis it is
-/// `degraded`: every call is answered from the log.
+/// Ready: everything this process needs answers too; else it says what does not. Without Redis, or
+/// with stopped views, it is `degraded`: every call is answered from the log.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses(
-        (status = 200, description = "Everything that is needed answers; `degraded` where Redis does not, or takes no writes", body = Health),
+        (status = 200, description = "Everything that is needed answers; `degraded` where something is wrong that does not keep it from its work", body = Health),
         (status = 503, description = "Something does not, or this process is stopping", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -98,13 +112,18 @@ pub async fn ready(
     if let Some(fault) = auth.keys_fault() {
         dependencies.insert("keys", fault);
     }
+    let mut degraded = found.degraded();
+    if !full.is_empty() {
+        degraded.push("storage");
+    }
     if found.has_dependencies() && found.is_permitted() && unanswered == 0 && !stopping {
         let body = Health {
-            status: if found.is_degraded() {
-                "degraded"
-            } else {
+            status: if degraded.is_empty() {
                 "ready"
+            } else {
+                "degraded"
             },
+            degraded: details.then_some(degraded),
             dependencies: details.then_some(dependencies),
             stopped_views: details.then(|| json!(stopped)),
             oldest_unprojected_seconds: unprojected.filter(|_| details),

@@ -62,6 +62,9 @@ impl std::error::Error for Error {}
 /// limit allows. Beyond it every caller waits a second before it tries again.
 const LISTEN_BACKLOG: u32 = 4_096;
 
+/// How often the number of waiting callers is told to the metrics.
+const TELL_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The settings that the API works with.
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'a> {
@@ -161,7 +164,22 @@ pub async fn run(
     let shards = config.deployment.shards;
     beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
-    beside.spawn(async move { watching.admission.watch(&watching.connection, &until).await });
+    let pulse = api.metrics.pulses.begin("api", "admission");
+    beside.spawn(async move {
+        let Api {
+            admission,
+            connection,
+            ..
+        } = &*watching;
+        admission.watch(connection, pulse, &until).await;
+    });
+    let (telling, until) = (api.clone(), shutdown.clone());
+    beside.spawn(async move {
+        telling.waiters.tell(&telling.metrics.http);
+        while until.pause(TELL_EVERY).await {
+            telling.waiters.tell(&telling.metrics.http);
+        }
+    });
     let (looking, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { looking.storage.watch(&looking.connection, &until).await });
     let limits = config.api.into();

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::access::Action;
+use metrics::Metrics;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -16,6 +17,7 @@ use utoipa_axum::routes;
 
 use crate::auth::{Auth, Routes, named, schemes};
 use crate::http::headers::{of_docs, safe};
+use crate::http::measured::measured;
 use crate::http::problem::{Problem, in_one_form};
 use crate::state::Api;
 use crate::{dead_letters, docs, health, schemas, valuation, valuations};
@@ -67,22 +69,24 @@ pub fn router(api: Arc<Api>, auth: Arc<Auth>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = crate::http::openapi::document(&document);
     let page = docs::routes().layer(map_response(async |page: Response| of_docs(page)));
+    let metrics = api.metrics.clone();
     let router = router
         .with_state(api)
         .route("/openapi.json", get(async move || Json(document)))
         .merge(page)
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);
-    in_layers(router, auth)
+    in_layers(router, auth, metrics)
 }
 
 /// Adds the layers around every route, outermost first. The router has one combined layer, because
 /// separate layers would be boxed and copied for every call.
-fn in_layers(router: Router, auth: Arc<Auth>) -> Router {
+fn in_layers(router: Router, auth: Arc<Auth>, metrics: Metrics) -> Router {
     let layers = ServiceBuilder::new()
         .map_response(finish)
         .layer(CompressionLayer::new())
         .layer(from_fn(in_one_form))
+        .layer(from_fn_with_state(Arc::new(metrics), measured))
         .layer(from_fn_with_state(auth, named))
         .layer(CatchPanicLayer::custom(|_| panicked()));
     router.layer(layers)
@@ -151,7 +155,7 @@ mod tests {
         let router = Router::new()
             .route("/broken", get(broken))
             .route("/sound", get(async || "sound"));
-        let router = in_layers(router, open());
+        let router = in_layers(router, open(), Metrics::default());
         for _ in 0..2 {
             let (status, kind, body) = call(&router, "/broken", "*/*").await;
             assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -167,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn errors_made_elsewhere_have_the_same_form_in_either_language() {
         let router = Router::new().route("/", get(async || StatusCode::IM_A_TEAPOT));
-        let router = in_layers(router, open());
+        let router = in_layers(router, open(), Metrics::default());
         let (status, kind, body) = call(&router, "/", "application/json").await;
         assert_eq!(
             (status, kind.as_str()),

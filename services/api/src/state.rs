@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use domain::request::RequestId;
+use metrics::Metrics;
 use nats::{Connection, Log, Payloads};
 use operations::Operations;
 use projections::Store;
@@ -32,6 +33,7 @@ const CHECKED_MAX: usize = 100_000;
 /// The state that all routes share.
 pub struct Api {
     pub(crate) connection: Connection,
+    pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     pub(crate) store: Store,
     pub(crate) payloads: Payloads,
@@ -89,7 +91,8 @@ impl Api {
             ),
             waiters: Waiters::new(own.sync_waiters_max, own.event_streams_max),
             bodies: Shared::bytes(own.http_bodies_max_bytes, own.payload_max_bytes),
-            admission: Admission::new(config),
+            admission: Admission::new(config, in_process.metrics.submissions.clone()),
+            metrics: in_process.metrics,
             storage: Storage::new(in_process.broker_folder, config.deployment.shards),
             payload_max_bytes: own.payload_max_bytes,
             kept: own.into(),

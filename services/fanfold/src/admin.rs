@@ -9,13 +9,14 @@ use ::console::Console;
 use anyhow::Context as _;
 use api::auth::{Auth, Details, gated, guarded};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::access::Action;
+use metrics::{Format, Metrics};
 use nats::Connection;
-use operations::{Readiness, StuckWatch, readiness};
+use operations::Readiness;
 use projections::Store;
 use runtime::{ApiConfig, ProcessConfig, Settings, Shutdown};
 use serde_json::json;
@@ -35,11 +36,11 @@ pub struct Admin {
     connection: Connection,
     /// The views, for a role that reads or writes them.
     store: Option<Store>,
-    watch: StuckWatch,
     shards: u8,
     /// The TLS and the limits of the API, which hold for this listener too.
     config: ApiConfig,
     auth: Arc<Auth>,
+    metrics: Metrics,
     shutdown: Shutdown,
 }
 
@@ -49,7 +50,7 @@ impl Admin {
         connection: Connection,
         store: Option<Store>,
         settings: &Settings,
-        auth: Arc<Auth>,
+        (auth, metrics): (Arc<Auth>, Metrics),
         shutdown: &Shutdown,
     ) -> Self {
         // A worker and the sender of webhooks may not read the log.
@@ -61,16 +62,12 @@ impl Admin {
         };
         Self {
             role,
-            watch: StuckWatch::of_open(
-                connection.clone(),
-                shards,
-                settings.deployment.request_timeout,
-            ),
             shards,
             connection,
             store,
             config: settings.api.clone(),
             auth,
+            metrics,
             shutdown: shutdown.clone(),
         }
     }
@@ -108,7 +105,7 @@ pub async fn serve(
     let (shutdown, config) = (admin.shutdown.clone(), admin.config.clone());
     let auth = admin.auth.clone();
     let router = Router::new()
-        .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", gated(Action::Administer, get(metrics)))
         .with_state(Arc::new(admin));
@@ -124,29 +121,45 @@ pub async fn serve(
         .context("the admin listener failed")
 }
 
-/// Reports whether this role is ready: its dependencies answer, and it has no stopped view. Without
-/// Redis it is degraded, and ready: the feed and the log go on.
+/// Reports whether the loops of this process turn. One that does not will not turn again, so
+/// whoever supervises the process should start it anew.
+async fn alive(State(admin): State<Arc<Admin>>) -> Response {
+    let silent = admin.metrics.pulses.silent();
+    if silent.is_empty() {
+        return Json(json!({ "status": "alive" })).into_response();
+    }
+    let silent: Vec<_> = silent
+        .iter()
+        .map(|silent| json!({ "role": silent.role, "loop": silent.name, "seconds": silent.time.as_secs() }))
+        .collect();
+    let body = json!({ "status": "hung", "silent": silent });
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+}
+
+/// Reports whether this process can work at all: it does not stop, the broker answers, and NATS
+/// grants what the role needs. What is wrong besides makes it `degraded`, and ready: others would
+/// do no better.
 async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Response {
     let store = admin
         .store
         .as_ref()
         .map(|store| (store, admin.role.at_redis()));
     let found = Readiness::look(&admin.connection, store, admin.shards).await;
+    let degraded = found.degraded();
     let status = if admin.shutdown.is_soft() {
         "stopping"
     } else if !found.has_dependencies() {
         "unavailable"
     } else if !found.is_permitted() {
         "denied"
-    } else if !found.stopped_views.is_empty() {
-        "views-stopped"
-    } else if found.is_degraded() {
-        "degraded"
-    } else {
+    } else if degraded.is_empty() {
         "ready"
+    } else {
+        "degraded"
     };
     let all = json!({
         "status": status,
+        "degraded": degraded,
         "role": admin.role.name(),
         "dependencies": found.dependencies(),
         "stoppedViews": found.stopped_views,
@@ -167,12 +180,11 @@ async fn ready(State(admin): State<Arc<Admin>>, Details(details): Details) -> Re
     }
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    let stopped = readiness::stopped_views(admin.store.as_ref()).await.len();
-    let unprojected =
-        readiness::oldest_unprojected(&admin.connection, admin.store.as_ref(), admin.shards).await;
-    match admin.watch.metrics(stopped, unprojected).await {
-        Ok(text) => text.into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
-    }
+/// Tells the metrics. It asks nobody, so it answers even where the broker and Redis are away.
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    let format = Format::of(accept.unwrap_or_default());
+    let text = admin.metrics.exposition.text(format);
+    ([(header::CONTENT_TYPE, format.media_type())], text).into_response()
 }

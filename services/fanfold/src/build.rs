@@ -30,7 +30,6 @@ mod tests {
 
     #[test]
     fn a_build_with_the_checks_of_tests_is_a_first_look() {
-        assert!(cfg!(debug_assertions), "tests run with their checks");
         assert!(in_use().starts_with("a first look"), "{}", in_use());
         assert!(
             description().starts_with("debug, optimization"),

@@ -18,6 +18,7 @@ use crate::document::DocumentCommand;
 use crate::help;
 use crate::keys::KeysCommand;
 use crate::operate::OperateCommand;
+use crate::probe::ProbeCommand;
 use crate::remote::RemoteCommand;
 use crate::topology::TopologyCommand;
 
@@ -39,6 +40,7 @@ pub enum Command {
     Completions(Shell),
     Keys(KeysCommand),
     Operate(OperateCommand),
+    Probe(ProbeCommand),
     Remote(RemoteCommand),
     Topology(TopologyCommand),
     /// Help on the command with this name.
@@ -229,8 +231,8 @@ pub fn definition() -> clap::Command {
         }
     }
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
-    let app = RemoteCommand::augment_subcommands(KeysCommand::augment_subcommands(app));
-    let app = TopologyCommand::augment_subcommands(app);
+    let app = ProbeCommand::augment_subcommands(KeysCommand::augment_subcommands(app));
+    let app = TopologyCommand::augment_subcommands(RemoteCommand::augment_subcommands(app));
     let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
@@ -280,6 +282,7 @@ pub fn parse() -> anyhow::Result<CommandLine> {
             Command::Completions(shell.unwrap_or(Shell::Bash))
         }
         (None, "deployment") => Command::Deployment(DeploymentCommand::from_arg_matches(&matches)?),
+        (None, "probe") => Command::Probe(ProbeCommand::from_arg_matches(&matches)?),
         (None, "topology") => Command::Topology(TopologyCommand::from_arg_matches(&matches)?),
         (None, "keys") => Command::Keys(KeysCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {

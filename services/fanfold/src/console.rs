@@ -16,6 +16,7 @@ use axum::middleware::from_fn_with_state;
 use console::{Console, NoRandomNumbers, Origin, Questions, Route, SettingLine};
 use history::bundle::Bundle;
 use history::live::Live;
+use metrics::Metrics;
 use nats::{Connection, Log};
 use operations::{Operations, StuckWatch};
 use projections::Store;
@@ -100,7 +101,8 @@ pub fn router(console: &Arc<Console>) -> Router {
 
 /// Serves the pages of a bundle until the process is asked to end.
 pub fn open_bundle(path: &Path, settings: &Settings) -> anyhow::Result<ExitCode> {
-    start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
+    start_logs(&settings.process, Metrics::default().log_events)
+        .map_err(|wrong| settings.wrong(wrong))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -28,7 +28,14 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Operate",
-        &["requests", "redrive", "cancel", "dead-letters", "replay"],
+        &[
+            "requests",
+            "redrive",
+            "cancel",
+            "dead-letters",
+            "replay",
+            "probe",
+        ],
     ),
     ("Documents", &["submit", "watch", "document"]),
     (

@@ -16,9 +16,12 @@ mod documented;
 mod embedded;
 mod exposure;
 mod help;
+mod instruments;
 mod keys;
 mod manual;
+mod notify;
 mod operate;
+mod probe;
 mod ready;
 mod remote;
 mod rerun;
@@ -93,6 +96,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Keys(command) => return keys::run(&command, &settings),
+        Command::Probe(command) => return probe::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Remote(command) => return remote::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
@@ -111,7 +115,9 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Role(role) => role,
     };
-    start_logs(&settings.process).map_err(|wrong| settings.wrong(wrong))?;
+    let metrics = instruments::of(role, &settings);
+    start_logs(&settings.process, metrics.log_events.clone())
+        .map_err(|wrong| settings.wrong(wrong))?;
     exposure::check(role, &settings).map_err(|wrong| settings.wrong(wrong))?;
     // The largest result is a fact, and only the deployment knows it. The role checks it again.
     worker::check(&settings.task_types.clone().bounded(nats::STORED_MAX_BYTES))?;
@@ -122,7 +128,7 @@ fn run() -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        up::run(role, settings, shutdown).await
+        Box::pin(up::run(role, settings, metrics, shutdown)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -47,7 +47,7 @@ pub enum Requests {
     /// are any
     Stuck {
         /// Seconds that a step may take beyond its timeouts
-        #[arg(long, value_name = "SECONDS", default_value_t = operations::STUCK_AFTER.as_secs())]
+        #[arg(long, value_name = "SECONDS", default_value_t = domain::request::STUCK_AFTER.as_secs())]
         after: u64,
         /// Print JSON, one request per line
         #[arg(long)]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use futures::future::BoxFuture;
 use history::execute::{Execution, Executor};
+use metrics::Metrics;
 use replay::ReplayCommand;
 use runtime::{Form, Settings, printable, start_logs};
 
@@ -14,7 +15,7 @@ pub fn replay(command: &ReplayCommand, settings: &Settings) -> anyhow::Result<Ex
     // The output of the tool is its answer, so the logs show only errors.
     let mut quiet = settings.process.clone();
     quiet.log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into());
-    start_logs(&quiet).map_err(|wrong| settings.wrong(wrong))?;
+    start_logs(&quiet, Metrics::default().log_events).map_err(|wrong| settings.wrong(wrong))?;
     if command.reads_much() {
         give_way();
     }

@@ -1,5 +1,6 @@
 //! The roles of one process.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::Auth;
+use metrics::{Metrics, Pulse, Views};
 use nats::{Connection, Log, Permissions, Queues, Topology};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
@@ -18,11 +21,14 @@ use crate::agreement::agree;
 use crate::command_line::Role;
 use crate::console;
 use crate::exposure::unsafe_settings;
+use crate::notify::Notify;
 use crate::role_thread::RoleThread;
 
 /// How long roles may take to end by themselves after a hard shutdown, before they are dropped.
 const DROP_AFTER: Duration = Duration::from_secs(2);
 
+/// How often the runtime of a role shows that it turns.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long a start waits for streams that have no leader, before it fails.
 const START_PATIENCE: Duration = Duration::from_mins(5);
 /// The pause before such a start tries again.
@@ -62,10 +68,21 @@ fn needs(role: Role, settings: &Settings) -> Permissions {
     Permissions::of_all(actors, &topology(settings), &settings.connections.access())
 }
 
-async fn views(settings: &Settings) -> anyhow::Result<Store> {
+async fn views(settings: &Settings, counted: Option<Views>) -> anyhow::Result<Store> {
     let connection = projections::Connection::open_or_later(settings.connections.redis()?).await?;
+    let connection = match counted {
+        Some(counted) => connection.counted(counted),
+        None => connection,
+    };
     let keep = settings.deployment.request_ttl;
     Ok(Store::new(connection, keep))
+}
+
+/// What this process has besides its settings.
+pub struct Own {
+    /// The data folder of the broker that this process started, if it started one.
+    pub broker_folder: Option<PathBuf>,
+    pub metrics: Metrics,
 }
 
 /// The running roles, to wait for.
@@ -149,6 +166,19 @@ fn auth(role: Role, settings: &Settings) -> anyhow::Result<Arc<Auth>> {
     Ok(Arc::new(Auth::new(&settings.callers, said)?))
 }
 
+/// What the roles of this process share.
+fn in_process(role: Role, settings: &Settings, own: Own) -> anyhow::Result<InProcess> {
+    Ok(InProcess {
+        documents: Documents::default(),
+        pool: Pool::start().context("could not start the threads for work on documents")?,
+        worker: role
+            .includes(Role::Worker)
+            .then(|| worker::name(&settings.worker)),
+        broker_folder: own.broker_folder,
+        metrics: own.metrics,
+    })
+}
+
 /// Starts the roles of this process, each on its own threads and with its own connection to NATS.
 /// Only the API shares the log of the orchestrator, so that their concurrent commits go into one
 /// batch.
@@ -156,25 +186,22 @@ pub async fn start(
     role: Role,
     settings: &Settings,
     mut connection: Connection,
-    broker_folder: Option<PathBuf>,
+    own: Own,
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
+    let metrics = own.metrics.clone();
+    let mut in_process = in_process(role, settings, own)?;
     let mut roles = JoinSet::new();
     let auth = auth(role, settings)?;
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
     let needed = needs(role, settings);
-    let part = |of: Role| Part::open(of, needed.clone(), settings.clone(), shutdown.clone());
-    let mut log = None;
-    let mut in_process = InProcess {
-        documents: Documents::default(),
-        pool: Pool::start().context("could not start the threads for work on documents")?,
-        worker: role
-            .includes(Role::Worker)
-            .then(|| worker::name(&settings.worker)),
-        broker_folder,
+    let part = |of: Role| {
+        let shared = (settings.clone(), metrics.clone());
+        Part::open(of, needed.clone(), shared, shutdown.clone())
     };
+    let mut log = None;
     if role.includes(Role::Orchestrator) {
         let thread = threads.push_mut(thread(Role::Orchestrator)?);
         let part = thread.run(part(Role::Orchestrator)).await?;
@@ -222,10 +249,11 @@ pub async fn start(
     if let Some(listener) = listeners.admin {
         let reads = [Role::Projector, Role::Api, Role::Console];
         let store = if reads.into_iter().any(|of| role.includes(of)) {
-            Some(views(settings).await?)
+            Some(views(settings, None).await?)
         } else {
             None
         };
+        let told = (auth.clone(), metrics.clone());
         // Without the console, the admin listener uses the connection of the last role, to check
         // what the role works with.
         if role.includes(Role::Console) {
@@ -233,14 +261,19 @@ pub async fn start(
             let thread = threads.push_mut(thread(Role::Console)?);
             let part = thread.run(part(Role::Console)).await?;
             let connection = part.connection.clone();
-            let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+            let admin = Admin::new(role, connection, store, settings, told, shutdown);
             let served = part.clone().console(admin, listener, api_address);
             roles.spawn(thread.run(part.flushed(served)));
         } else {
-            let admin = Admin::new(role, connection, store, settings, auth.clone(), shutdown);
+            let admin = Admin::new(role, connection, store, settings, told, shutdown);
             roles.spawn(admin::serve(listener, admin, None));
         }
     }
+    let (notify, until) = (Notify::of_environment(), shutdown.clone());
+    roles.spawn(async move {
+        notify.run(metrics.pulses, until).await;
+        Ok(())
+    });
     // An API without a listener has no other work than this.
     let (watching, until) = (auth, shutdown.clone());
     roles.spawn(async move {
@@ -253,22 +286,29 @@ pub async fn start(
 /// The connection, log and settings of a role.
 #[derive(Clone)]
 struct Part {
+    role: Role,
     connection: Connection,
     log: Log,
     settings: Settings,
+    metrics: Metrics,
     shutdown: Shutdown,
 }
 
 impl Part {
+    /// Opens a part on the runtime of its role.
     async fn open(
         role: Role,
         needs: Permissions,
-        settings: Settings,
+        (settings, metrics): (Settings, Metrics),
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
         let connection = connect(&settings, role).await?;
+        let connection = connection.counted(&metrics.broker, role.name());
         connection.need(needs).await;
+        metrics.process.runs(role.name(), Handle::current());
         Ok(Self {
+            role,
+            metrics,
             log: Log::new(connection.clone(), settings.deployment.shards),
             connection,
             settings,
@@ -285,10 +325,17 @@ impl Part {
         let ran = tokio::select! {
             ran = role => ran,
             never = self.connection.watch() => match never {},
+            never = beat(self.metrics.pulses.begin(self.role.name(), "runtime")) => match never {},
         };
         self.log.landed().await;
         self.connection.flush().await;
         ran
+    }
+
+    /// The instruments of its calls to Redis.
+    fn views(&self) -> Views {
+        let Metrics { views, broker, .. } = &self.metrics;
+        views.of_role(broker, self.role.name())
     }
 
     async fn orchestrator(self, in_process: InProcess) -> anyhow::Result<()> {
@@ -301,16 +348,17 @@ impl Part {
             orchestrator::Config::of(&self.settings),
             self.shutdown,
         );
-        ran.await.context("orchestrator")
+        Box::pin(ran).await.context("orchestrator")
     }
 
     async fn projector(self) -> anyhow::Result<()> {
-        let store = views(&self.settings).await?;
+        let store = views(&self.settings, Some(self.views())).await?;
         let ran = projector::run(
             self.connection,
             self.log,
             store,
             &self.settings.deployment,
+            &self.metrics,
             self.shutdown,
         );
         ran.await.context("projector")
@@ -322,7 +370,7 @@ impl Part {
         listener: std::net::TcpListener,
         api: Option<SocketAddr>,
     ) -> anyhow::Result<()> {
-        let views = views(&self.settings).await?;
+        let views = views(&self.settings, Some(self.views())).await?;
         let console = console::live(
             self.connection,
             self.log,
@@ -341,6 +389,7 @@ impl Part {
             self.log,
             &self.settings.webhooks,
             &self.settings.deployment,
+            &self.metrics,
             self.shutdown,
         );
         Box::pin(ran).await.context("webhooks")
@@ -352,6 +401,7 @@ impl Part {
             &self.settings.worker,
             &self.settings.deployment,
             &self.settings.task_types,
+            &self.metrics,
             self.shutdown,
         );
         ran.await.context("worker")
@@ -363,7 +413,7 @@ impl Part {
         listener: std::net::TcpListener,
         auth: Arc<Auth>,
     ) -> anyhow::Result<()> {
-        let store = views(&self.settings).await?;
+        let store = views(&self.settings, Some(self.views())).await?;
         let ran = api::run(
             self.connection,
             self.log,
@@ -375,6 +425,14 @@ impl Part {
             self.shutdown,
         );
         ran.await.context("api")
+    }
+}
+
+/// Turns for as long as it is polled, as a sign that the threads of its role do.
+async fn beat(pulse: Pulse) -> Infallible {
+    loop {
+        pulse.turns();
+        tokio::time::sleep(BEAT_EVERY).await;
     }
 }
 

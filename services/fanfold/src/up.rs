@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use metrics::Metrics;
 use runtime::{Settings, Shutdown};
 use servers::Staging;
 use tokio::net::TcpListener;
@@ -10,20 +11,30 @@ use tokio::net::TcpListener;
 use crate::command_line::Role;
 use crate::embedded::EmbeddedServers;
 use crate::roles::Listeners;
-use crate::{admin, ready, roles};
+use crate::{admin, instruments, ready, roles};
 
 /// Runs the roles of this process until it is asked to end.
-pub async fn run(role: Role, settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(
+    role: Role,
+    settings: Settings,
+    metrics: Metrics,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let grace = settings.process.shutdown_grace;
     // From here on only this process handles signals; its servers do not receive them.
     let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
-    let ran = serve(role, settings, &shutdown).await;
+    let ran = Box::pin(serve(role, settings, metrics, &shutdown)).await;
     shutdown.hard();
     signals.await?;
     ran
 }
 
-async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyhow::Result<()> {
+async fn serve(
+    role: Role,
+    mut settings: Settings,
+    metrics: Metrics,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     let listener = if role.includes(Role::Api) && settings.api.enable_http {
         Some(api::bind(&settings.api)?)
     } else {
@@ -40,7 +51,7 @@ async fn serve(role: Role, mut settings: Settings, shutdown: &Shutdown) -> anyho
         folder: servers.broker_folder(),
     };
     let ran = tokio::select! {
-        ran = run_roles(role, &settings, own, listeners, shutdown) => ran,
+        ran = run_roles(role, &settings, (own, metrics), listeners, shutdown) => ran,
         error = servers.failed() => {
             shutdown.hard();
             Err(error)
@@ -59,7 +70,7 @@ struct OwnBroker {
 async fn run_roles(
     role: Role,
     settings: &Settings,
-    own: OwnBroker,
+    (own, metrics): (OwnBroker, Metrics),
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
@@ -72,7 +83,12 @@ async fn run_roles(
         staging.link();
     }
     let connection = connection.clone();
-    let running = roles::start(role, settings, connection, own.folder, listeners, shutdown);
+    instruments::tell(&metrics, settings, own.folder.is_some());
+    let own = roles::Own {
+        broker_folder: own.folder,
+        metrics,
+    };
+    let running = roles::start(role, settings, connection, own, listeners, shutdown);
     let running = running.await?;
     if role == Role::Up {
         println!("\n{}\n", ready::block(settings, address, admin));

@@ -6,6 +6,7 @@ use domain::request::{
     Command, DISPATCHED_AT_ONCE, GroupIndex, Payload, Rejection, RequestId, Rules, Run, Sequence,
 };
 use jiff::Timestamp;
+use metrics::Metrics;
 use nats::{
     Connection, DeadLetters, ExecuteError, Loaded, Log, Payloads, Quarantine, Receipt, Tasks,
     Timers,
@@ -52,6 +53,8 @@ struct Dispatched {
 /// Everything that the parts of the orchestrator share.
 pub struct Context {
     pub connection: Connection,
+    /// What this process counts.
+    pub metrics: Metrics,
     /// The open requests of each shard, as far as this instance knows them.
     pub open: OpenRequests,
     pub log: Log,
@@ -99,6 +102,7 @@ impl Context {
             documents: taken_in,
             pool,
             worker: own_worker,
+            metrics,
             ..
         } = in_process;
         let Config {
@@ -110,7 +114,8 @@ impl Context {
         Ok(Self {
             tasks: Tasks::new(connection.clone()),
             timers: Timers::new(connection.clone()),
-            held: DeferredTimers::new(ack_wait),
+            held: DeferredTimers::new(ack_wait, metrics.orchestrator.timers.clone()),
+            metrics,
             payloads: Payloads::new(connection.clone()),
             dead_letters: DeadLetters::new(connection.clone()),
             connection,

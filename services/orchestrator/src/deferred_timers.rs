@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::request::{GroupIndex, RequestId, Run, Sequence};
 use jiff::Timestamp;
+use metrics::{Counter, Gauge, Level as _};
 use nats::{Delivery, Error, Timers};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
@@ -99,6 +100,22 @@ pub struct DeferredTimers {
     set: Cache<Timer, ()>,
     /// The held timers in the order in which they were wanted, each with the time to set it.
     order: Mutex<VecDeque<(Instant, Timer)>>,
+    counted: Counted,
+}
+
+struct Counted {
+    groups_set: Counter,
+    requests_set: Counter,
+    held: Gauge,
+}
+
+impl Counted {
+    fn set(&self, timer: Timer) {
+        match timer {
+            Timer::Group(..) => self.groups_set.inc(),
+            Timer::Request(..) => self.requests_set.inc(),
+        };
+    }
 }
 
 struct Entry {
@@ -122,12 +139,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl DeferredTimers {
-    pub fn new(ack_wait: Duration) -> Self {
+    pub fn new(ack_wait: Duration, counted: metrics::Timers) -> Self {
         Self {
             hold: HOLD.min(ack_wait / HOLD_PART),
             wanted: Mutex::default(),
             set: Cache::new(SET_MAX),
             order: Mutex::default(),
+            counted: Counted {
+                groups_set: counted.set("group"),
+                requests_set: counted.set("request"),
+                held: counted.held,
+            },
         }
     }
 
@@ -152,7 +174,11 @@ impl DeferredTimers {
             commit: commit.clone(),
             stage: tokio::sync::Mutex::new(Stage::DeferredTimers),
         });
-        let before = lock(&self.wanted).insert(wanted.timer, entry);
+        let (before, held) = {
+            let mut all = lock(&self.wanted);
+            (all.insert(wanted.timer, entry), all.len())
+        };
+        self.counted.held.count(held as u64);
         lock(&self.order).push_back((Instant::now() + self.hold, wanted.timer));
         if let Some(before) = before {
             let again = !Arc::ptr_eq(&before.commit, commit);
@@ -169,11 +195,13 @@ impl DeferredTimers {
         let held = lock(&self.wanted).get(&timer).cloned();
         let Some(entry) = held else {
             set(timers, wanted).await?;
+            self.counted.set(timer);
             self.set.insert(timer, ());
             return Ok(());
         };
         let mut stage = entry.stage.lock().await;
         set(timers, wanted).await?;
+        self.counted.set(timer);
         *stage = Stage::Gone;
         self.set.insert(timer, ());
         drop(stage);
@@ -183,7 +211,11 @@ impl DeferredTimers {
 
     /// Drops a timer that is no longer wanted. Returns whether no instance ever set it.
     pub async fn let_go(&self, timer: Timer) -> bool {
-        let held = lock(&self.wanted).remove(&timer);
+        let (held, left) = {
+            let mut all = lock(&self.wanted);
+            (all.remove(&timer), all.len())
+        };
+        self.counted.held.count(left as u64);
         let Some(entry) = held else {
             self.set.remove(&timer);
             return false;
@@ -230,6 +262,7 @@ impl DeferredTimers {
             return;
         }
         *stage = Stage::Set;
+        self.counted.set(timer);
         self.set.insert(timer, ());
         drop(stage);
         self.done_with(timer, &entry).await;
@@ -242,7 +275,9 @@ impl DeferredTimers {
             let same = wanted
                 .get(&timer)
                 .is_some_and(|now| Arc::ptr_eq(now, entry));
-            same && wanted.remove(&timer).is_some()
+            let removed = same && wanted.remove(&timer).is_some();
+            self.counted.held.count(wanted.len() as u64);
+            removed
         };
         if removed {
             entry.commit.release().await;
@@ -266,21 +301,26 @@ async fn set(timers: &Timers, wanted: Wanted) -> Result<(), Error> {
 mod tests {
     use super::*;
 
+    fn deferred(ack_wait: Duration) -> DeferredTimers {
+        let counted = metrics::Metrics::default().orchestrator.timers;
+        DeferredTimers::new(ack_wait, counted)
+    }
+
     #[test]
     fn a_timer_that_is_due_before_it_would_be_set_is_not_deferred() {
         let due = |millis: i64| {
             let from_now = jiff::SignedDuration::from_millis(millis);
             Timestamp::now().checked_add(from_now).unwrap()
         };
-        let held = DeferredTimers::new(Duration::from_secs(10));
+        let held = deferred(Duration::from_secs(10));
         assert!(held.is_soon(due(-1_000)) && held.is_soon(due(2_400)));
         assert!(!held.is_soon(due(3_500)));
-        let held = DeferredTimers::new(Duration::from_secs(1));
+        let held = deferred(Duration::from_secs(1));
         assert!(
             !held.is_soon(due(1_000)),
             "no commit is held until it comes again"
         );
-        let held = DeferredTimers::new(Duration::from_mins(5));
+        let held = deferred(Duration::from_mins(5));
         assert!(!held.is_soon(due(3_500)), "nor for long");
     }
 }

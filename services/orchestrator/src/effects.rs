@@ -189,6 +189,7 @@ async fn apply(
             };
             let due = moment.at.checked_add(delay).unwrap_or(Timestamp::MAX);
             Box::pin(timers.set_task(task, moment.run, due)).await?;
+            context.metrics.orchestrator.timers.set("task").inc();
         }
         Effect::ClearGroupTimer { group } => {
             let timer = Timer::Group(request, group, moment.run);

@@ -47,13 +47,18 @@ impl Waits for StoredReport {
 
 /// Processes reports until the shutdown begins, then finishes the work in progress and hands back
 /// the rest.
-pub async fn run(context: Arc<Context>, mut reports: Deliveries, shutdown: Shutdown) {
+pub async fn run(context: Arc<Context>, mut reports: Deliveries, shard: u8, shutdown: Shutdown) {
     let mut turns = Turns::new();
     let suspects = &context.suspects;
     let mut waiting = suspects.reports.waiting_changes();
     let mut outside = context.outside.changes();
     let mut signs_of_life = signs_of_life(context.ack_wait);
+    let pulse = context
+        .metrics
+        .pulses
+        .begin("orchestrator", format!("gather-{shard}"));
     loop {
+        pulse.turns();
         // Each turn may parse a document, and drops it at its end if the memory is used up.
         let fits = turns.under_way() == 0 || context.kept.bytes() < TURNS_MAX_BYTES;
         let without_place = suspects.reports.waiting() + context.outside.turns();
@@ -112,7 +117,10 @@ async fn queue(context: &Context, turns: &mut Turns<StoredReport>, reports: Vec<
 async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error) {
     tracing::error!(error = %reason, "a report cannot be processed and becomes a dead letter");
     match context.dead_letters.set_aside(delivery, reason).await {
-        Ok(_) => answer(delivery.terminate().await),
+        Ok(_) => {
+            context.metrics.orchestrator.reports.set_aside.inc();
+            answer(delivery.terminate().await);
+        }
         Err(error) => {
             tracing::warn!(%error, "could not store a report as a dead letter; it comes again");
         }
@@ -170,6 +178,8 @@ async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredRep
         .map(|stored| (stored.reports, stored.delivery))
         .unzip();
     let reports: Vec<Report> = reports.into_iter().flatten().collect();
+    let counted = &context.metrics.orchestrator.reports;
+    counted.batch.had(reports.len());
     let of = || match deliveries.first() {
         Some(first) => contain::what(first, "the work on report"),
         None => "the work on reports".into(),
@@ -185,6 +195,7 @@ async fn decide(context: &Arc<Context>, request: RequestId, batch: Vec<StoredRep
     let ended = with_signs_of_life(&deliveries, every, pin!(work)).await;
     let poisonous = match ended {
         Ok(End::Done) => {
+            counted.done.inc_by(deliveries.len() as u64);
             for delivery in &deliveries {
                 answer(delivery.ack().await);
             }
@@ -224,6 +235,7 @@ async fn advance(
         Box::pin(by_reference(context, &mut reports)).await?;
     }
     let mut due = false;
+    note_fired(context, &reports);
     for report in &reports {
         if let Report::TaskDue { group, task, run } = report {
             due = true;
@@ -238,8 +250,24 @@ async fn advance(
     context.or_abort(request, advanced).await
 }
 
+/// Counts the timers among the reports.
+fn note_fired(context: &Context, reports: &[Report]) {
+    let timers = &context.metrics.orchestrator.timers;
+    for report in reports {
+        let kind = match report {
+            Report::Outcome(_) => continue,
+            Report::TaskDue { .. } => "task",
+            Report::GroupTimedOut { .. } => "group",
+            Report::RequestTimedOut { .. } => "request",
+        };
+        timers.fired(kind).inc();
+    }
+}
+
 async fn again(context: &Context, request: RequestId, error: &Error, deliveries: &[Delivery]) {
     context.suspects.reports.survived(request, 0);
+    let again = &context.metrics.orchestrator.reports.again;
+    again.inc_by(deliveries.len() as u64);
     tracing::warn!(%request, %error, reports = deliveries.len(), "the reports of a request will be processed again");
     for delivery in deliveries {
         let delivered = delivery.place().map_or(1, |place| place.delivered);

@@ -23,6 +23,7 @@ mod queue_recovery;
 mod reconciler;
 mod reconsider;
 mod resources;
+mod sampler;
 mod stop;
 mod turns;
 mod work;
@@ -37,6 +38,7 @@ use tokio::task::JoinSet;
 
 use context::{Context, Suspects};
 use reconciler::{QueueWatch, Reconciler};
+use sampler::Sampler;
 
 /// The settings that the orchestrator works with.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +109,7 @@ pub async fn run(
         let commits = Deliveries::of_log(&connection, shard, LogReader::Orchestrator).await?;
         let reports = Deliveries::of_reports(&connection, shard).await?;
         let (sender, receiver) = mpsc::channel(queue_recovery::AT_ONCE);
+        let (standing, stands) = watch::channel(sampler::Standing::default());
         let reconciler = Reconciler {
             context: context.clone(),
             connection: connection.clone(),
@@ -116,16 +119,29 @@ pub async fn run(
             state: state.clone(),
             suspects: suspects.clone(),
             every: config.reconcile_interval,
+            standing,
         };
+        let sampler = Sampler {
+            context: context.clone(),
+            connection: connection.clone(),
+            shard,
+            standing: stands,
+        };
+        loops.spawn(sampler.run(shutdown.clone()));
         loops.spawn(reconciler.run(shutdown.clone()));
         loops.spawn(outbox::run(
             context.clone(),
             commits,
             receiver,
-            began,
+            (shard, began),
             shutdown.clone(),
         ));
-        loops.spawn(gather::run(context.clone(), reports, shutdown.clone()));
+        loops.spawn(gather::run(
+            context.clone(),
+            reports,
+            shard,
+            shutdown.clone(),
+        ));
     }
     tracing::info!(shards = config.deployment.shards, "orchestrator runs");
     while let Some(ended) = loops.join_next().await {

@@ -54,14 +54,14 @@ impl Item {
     }
 }
 
-/// Processes commits until the shutdown begins, then finishes the work in progress and hands back
+/// Processes the commits of a shard until the shutdown begins, then finishes the work in progress and hands back
 /// the rest. Commits up to sequence `began` are older than this instance. The commits of one request
 /// take turns, so that the effects of an end never overtake those of a later redrive.
 pub async fn run(
     context: Arc<Context>,
     mut commits: Deliveries,
     mut lost: mpsc::Receiver<Lost>,
-    began: Sequence,
+    (shard, began): (u8, Sequence),
     shutdown: Shutdown,
 ) {
     let mut turns = Turns::new();
@@ -69,7 +69,12 @@ pub async fn run(
     let mut waiting = suspects.commits.waiting_changes();
     let mut outside = context.outside.changes();
     let mut signs_of_life = signs_of_life(context.ack_wait);
+    let pulse = context
+        .metrics
+        .pulses
+        .begin("orchestrator", format!("outbox-{shard}"));
     loop {
+        pulse.turns();
         // Suspects that wait to run alone, and turns that wait for hosts or for the object store,
         // do not count against the limit.
         let places = EFFECTS_IN_FLIGHT + suspects.commits.waiting() + context.outside.turns();
@@ -131,7 +136,9 @@ async fn queue(
     commits: Vec<Delivery>,
     began: Sequence,
 ) {
-    context.open.hear(&commits);
+    context
+        .open
+        .hear(&commits, &context.metrics.orchestrator.requests);
     for delivery in commits {
         if delivery.is_no_commit() {
             if let Err(error) = delivery.ack().await {
@@ -166,6 +173,7 @@ async fn take_in(context: &Arc<Context>, delivery: Delivery, began: Sequence) {
     let Err(error) = done else {
         return commit.release().await;
     };
+    context.metrics.orchestrator.effects_again.inc();
     let delivered = delivery.place().map_or(1, |place| place.delivered);
     let pause = pause_before(delivered);
     tracing::warn!(subject = delivery.subject(), %error, ?pause, "the effects of a commit will be tried again");

@@ -51,6 +51,20 @@ pub enum Found {
     Later,
 }
 
+impl Found {
+    /// The word of the metrics for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Whole(_) => "whole",
+            Self::PutBack => "put-back",
+            Self::Ended => "ended",
+            Self::Moving(_) => "moving",
+            Self::Unreadable => "unreadable",
+            Self::Later => "later",
+        }
+    }
+}
+
 impl Lost {
     /// Restores the request's tasks and timers, as far as they are missing.
     pub async fn put_back(self, context: &Arc<Context>) {
@@ -201,6 +215,7 @@ async fn put_back(context: &Arc<Context>, lost: &Lost, missing: Missing) -> Resu
                         task,
                     };
                     context.timers.set_task(id, missing.run, *due).await?;
+                    context.metrics.orchestrator.timers.set("task").inc();
                 }
                 None => {
                     now.insert(task);

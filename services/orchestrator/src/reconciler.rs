@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::open_requests::{Looked, Open};
 use crate::outbox::pause_before;
 use crate::queue_recovery::{AT_ONCE, Found, Lost};
+use crate::sampler::Standing;
 
 /// How often an instance checks the queues and who holds a shard.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -77,6 +78,8 @@ pub struct Reconciler {
     pub suspects: Quarantine,
     /// How often all open requests are looked at.
     pub every: Duration,
+    /// Tells what the broker last said of the shard.
+    pub standing: watch::Sender<Standing>,
 }
 
 /// What a reconciler knows from one check to the next.
@@ -119,7 +122,12 @@ impl Reconciler {
         };
         memory.acked = holder.acked;
         let held = holder.pinned.as_deref();
-        if !held.is_none_or(|pin| self.context.open.is_pinned(self.shard, pin)) {
+        let is_mine = |pin| self.context.open.is_pinned(self.shard, pin);
+        self.standing.send_replace(Standing {
+            holds: held.is_none_or(is_mine),
+            delivered: holder.delivered,
+        });
+        if !held.is_none_or(is_mine) {
             memory.due = None;
             return Ok(());
         }
@@ -131,6 +139,7 @@ impl Reconciler {
         }
         memory.due = Some(now + self.every);
         let undone = self.round((&holder, lost), memory, shutdown).await?;
+        self.context.metrics.orchestrator.round.took(now.elapsed());
         if undone == 0 {
             (memory.whole, memory.undone) = (state, 0);
         } else if lost {
@@ -247,6 +256,7 @@ impl Reconciler {
             while let Some((request, found)) = dones.recv().await {
                 put_back += usize::from(found == Found::PutBack);
                 undone += usize::from(found == Found::Later);
+                self.context.metrics.orchestrator.reconciled(found.word());
                 let heard = heard.get(&request).copied().unwrap_or_default();
                 self.note(request, heard, found);
             }

@@ -1,5 +1,7 @@
 //! The resources that documents refer to. Each is fetched once per request, stored and recorded.
 
+use std::time::Instant;
+
 use domain::FailureCode;
 use domain::request::{Command, Failure, RequestId, Resource, json_bytes};
 use futures::future::join_all;
@@ -166,7 +168,12 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
                     "{uri}: too many fetches from {host} wait already"
                 )));
             };
-            context.fetcher.fetch(uri).await
+            let begun = Instant::now();
+            let fetched = context.fetcher.fetch(uri).await;
+            let brought = fetched.as_ref().ok().map(Vec::len);
+            let counted = &context.metrics.orchestrator.fetches;
+            counted.ended(scheme(uri), begun.elapsed(), brought);
+            fetched
         }
         Err(error) => Err(error),
     };
@@ -181,6 +188,16 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
         sha256: Some(nats::sha256(&bytes)),
         content: context.place(bytes).await?,
     })
+}
+
+/// The scheme of a URI that may be fetched.
+fn scheme(uri: &str) -> &'static str {
+    let known = ["https", "http", "s3", "file"];
+    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    let found = known
+        .iter()
+        .find(|known| scheme.eq_ignore_ascii_case(known));
+    found.copied().unwrap_or(metrics::OTHER)
 }
 
 /// Converts a failed fetch. If a retry may help, the broker redelivers the message that needs the

@@ -52,6 +52,7 @@ impl Shard {
         to: Sequence,
         make: Make,
     ) -> Result<Sequence, Error> {
+        self.pulse.turns();
         let from = reading.next;
         let suspect = self.suspects.within(from, to).first().copied();
         let last = if suspect == Some(from) {
@@ -61,7 +62,7 @@ impl Shard {
         } else {
             let to = suspect.map_or(to, Sequence::before);
             let begun = self.suspects.begin_stretch(from).await?;
-            let projected = self.chunk(&begun, reading, to, make).await;
+            let projected = Box::pin(self.chunk(&begun, reading, to, make)).await;
             self.suspects.end_stretch(begun).await;
             projected?
         };

@@ -13,6 +13,7 @@ mod suspects;
 mod verifier;
 mod views;
 
+use metrics::Metrics;
 use nats::{Connection, Deliveries, Feed, Log, LogReader};
 use projections::Store;
 use runtime::{Deployment, Shutdown};
@@ -24,7 +25,6 @@ use standing::Standing;
 use stops::Stops;
 use suspects::Suspects;
 use verifier::Verifier;
-pub use verifier::{VERIFIED, Verified};
 use views::Views;
 
 /// Runs the projector until it is asked to end.
@@ -33,11 +33,13 @@ pub async fn run(
     log: Log,
     store: Store,
     deployment: &Deployment,
+    metrics: &Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let mut shards = JoinSet::new();
     for shard in 0..deployment.shards {
         let deliveries = Deliveries::of_log(&connection, shard, LogReader::Projector).await?;
+        let pulse = metrics.pulses.begin("projector", format!("shard-{shard}"));
         let shard = Shard {
             number: shard,
             views: Views::new(connection.clone(), log.clone(), store.clone()),
@@ -49,6 +51,8 @@ pub async fn run(
             published: None,
             singly: false,
             suspects: Suspects::open(&connection, shard).await?,
+            counted: metrics.projector.clone(),
+            pulse,
         };
         let verifier = Verifier::new(
             shard.number,
@@ -56,6 +60,7 @@ pub async fn run(
             log.clone(),
             store.clone(),
             deployment.verify_requests_per_hour,
+            metrics.projector.verifier.clone(),
         );
         shards.spawn(shard.run(deliveries, shutdown.clone()));
         shards.spawn(verifier.run(shutdown.clone()));

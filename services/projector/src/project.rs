@@ -3,6 +3,7 @@
 use std::slice;
 
 use domain::request::{RequestId, Sequence};
+use jiff::Timestamp;
 use nats::{Commit, Delivery, Feed, UnreadableCommit};
 
 use projections::StoppedView;
@@ -140,14 +141,32 @@ impl Shard {
                 let published = publish(&mut self.feed, self.published, commits);
                 let (written, published) = tokio::join!(written, published);
                 match written {
-                    Ok(unreadable) => self.stop(unreadable).await,
-                    Err(error) => self.views_fail(error).await,
+                    Ok(unreadable) => {
+                        self.note_written(commits);
+                        self.stop(unreadable).await;
+                    }
+                    Err(error) => {
+                        self.counted.failed.inc();
+                        self.views_fail(error).await;
+                    }
                 }
                 self.published = published?;
             }
             Make::All => self.published = publish(&mut self.feed, self.published, commits).await?,
         }
         Ok(())
+    }
+
+    /// Notes how long commits took into the views.
+    fn note_written(&self, commits: &[Commit]) {
+        let now = Timestamp::now();
+        self.counted.written.inc_by(commits.len() as u64);
+        for commit in commits {
+            let delay = now.duration_since(commit.at);
+            self.counted
+                .view_delay
+                .took(delay.try_into().unwrap_or_default());
+        }
     }
 
     /// Stops the views of requests whose logs cannot be read.

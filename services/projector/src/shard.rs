@@ -1,9 +1,11 @@
 //! One shard of the log, projected in order into two outputs that go on apart from each other. The
 //! feed is where the broker's acks are. The views are where the checkpoint in Redis is.
 
-use domain::request::Sequence;
 use std::time::{Duration, Instant};
 
+use domain::request::Sequence;
+use jiff::Timestamp;
+use metrics::Pulse;
 use nats::{Connection, Deliveries, Delivery, Feed, Log, LogReader};
 use runtime::Shutdown;
 
@@ -44,6 +46,10 @@ pub struct Shard {
     /// projected.
     pub singly: bool,
     pub suspects: Suspects,
+    /// What is counted of the projector.
+    pub counted: metrics::Projector,
+    /// The sign of life of the loop.
+    pub pulse: Pulse,
 }
 
 impl Shard {
@@ -71,6 +77,7 @@ impl Shard {
         let mut next = Instant::now();
         loop {
             chunk.clear();
+            self.tell(deliveries.is_pinned());
             let idle = self.standing.look_after(REDIS_LOOK);
             tokio::select! {
                 gathered = gather(deliveries, chunk, (next, idle)) => gathered.ok_or(Error::Ended)?,
@@ -80,6 +87,7 @@ impl Shard {
             self.suspects.note(chunk);
             let mut blamed = 0;
             loop {
+                self.pulse.turns();
                 self.singly = blamed >= SPLIT_AFTER;
                 // Wait for a broker that is away, but not past a hard shutdown.
                 let pause = match shutdown.unless_hard(Box::pin(self.take_in(chunk))).await {
@@ -96,6 +104,32 @@ impl Shard {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Tells where the shard stands, for the metrics.
+    fn tell(&self, is_pinned: bool) {
+        self.pulse.turns();
+        let stopped = self.stops.count();
+        let level = self.standing.is_level();
+        self.counted.stands(self.number, level, stopped, is_pinned);
+    }
+
+    /// Notes how long commits took into the feed.
+    fn note_published(&self, new: &[(Sequence, &Delivery)]) {
+        let places = new.iter().filter_map(|(_, delivery)| delivery.place().ok());
+        let mut last = None;
+        let now = Timestamp::now();
+        for place in places {
+            last = Some(place.stored_at);
+            let delay = now.duration_since(place.stored_at);
+            self.counted
+                .feed_delay
+                .took(delay.try_into().unwrap_or_default());
+        }
+        if let Some(last) = last {
+            let at = metrics::since_1970(last.as_millisecond());
+            self.counted.projected(self.number, at);
         }
     }
 
@@ -131,6 +165,7 @@ impl Shard {
             );
             Box::pin(self.project_log(from, sequence, Make::All)).await?;
         }
+        self.note_published(new);
         self.published = self.published.max(Some(sequence));
         self.note_views(sequence).await;
         Ok(last.ack().await?)

@@ -30,6 +30,11 @@ impl Stops {
         }
     }
 
+    /// How many views are stopped.
+    pub fn count(&self) -> usize {
+        self.stopped.len()
+    }
+
     /// Stops the view of a request. Where Redis does not note it now, it does later.
     pub async fn stop(
         &mut self,

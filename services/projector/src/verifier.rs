@@ -2,7 +2,6 @@
 //! time, and mends what differs. It turns an undiscovered fault from forever into a matter of time.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::request::{RequestId, Sequence};
@@ -28,27 +27,6 @@ const LEFT_EVERY: Duration = Duration::from_mins(1);
 /// How many requests one such look takes.
 const LEFT_AT_ONCE: isize = 200;
 
-/// What verifiers of this process have done since it began.
-#[derive(Debug, Default)]
-pub struct Verified {
-    /// The requests that were compared with the log.
-    pub requests: AtomicU64,
-    /// The views that differed, and were written anew.
-    pub views: AtomicU64,
-    /// The events that the feed lacked, and that were published.
-    pub events: AtomicU64,
-    /// The views that were removed because their requests have left the log.
-    pub removed: AtomicU64,
-}
-
-/// The counts of this process.
-pub static VERIFIED: Verified = Verified {
-    requests: AtomicU64::new(0),
-    views: AtomicU64::new(0),
-    events: AtomicU64::new(0),
-    removed: AtomicU64::new(0),
-};
-
 /// The verifier of one shard.
 pub struct Verifier {
     shard: u8,
@@ -66,6 +44,7 @@ pub struct Verifier {
     left: Timestamp,
     /// Takes every second sample from the last commits.
     recent: bool,
+    counted: metrics::Verifier,
 }
 
 impl Verifier {
@@ -75,6 +54,7 @@ impl Verifier {
         log: Log,
         store: Store,
         requests_per_hour: u32,
+        counted: metrics::Verifier,
     ) -> Self {
         Self {
             shard,
@@ -87,6 +67,7 @@ impl Verifier {
             passed: HashSet::new(),
             left: Timestamp::UNIX_EPOCH,
             recent: false,
+            counted,
         }
     }
 
@@ -179,7 +160,7 @@ impl Verifier {
             Err(error) if error.is_of_the_data() => return Ok(()),
             commits => commits?,
         };
-        VERIFIED.requests.fetch_add(1, Ordering::Relaxed);
+        self.counted.compared(self.shard);
         let Some(last) = commits.last().map(|commit| commit.sequence) else {
             return self.remove(request).await;
         };
@@ -215,7 +196,7 @@ impl Verifier {
             self.store.replace(&view, &kinds).await?;
         }
         self.store.index(self.shard, [&view]).await?;
-        VERIFIED.views.fetch_add(1, Ordering::Relaxed);
+        self.counted.views.inc();
         tracing::warn!(%request, "a view differed from the log and was written anew");
         Ok(true)
     }
@@ -245,7 +226,7 @@ impl Verifier {
         if count == 0 {
             return Ok(0);
         }
-        VERIFIED.events.fetch_add(count, Ordering::Relaxed);
+        self.counted.events.inc_by(count);
         tracing::warn!(%request, count, "the feed lacked events; they are published");
         Ok(count)
     }
@@ -268,7 +249,7 @@ impl Verifier {
 
     async fn remove(&self, request: RequestId) -> Result<(), Error> {
         self.store.remove_request(self.shard, request).await?;
-        VERIFIED.removed.fetch_add(1, Ordering::Relaxed);
+        self.counted.removed.inc();
         tracing::info!(%request, "its log is gone by age, and so is its view now");
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use metrics::Metrics;
+
 use crate::{Documents, Pool};
 
 /// Everything besides the settings that the roles of one process share. Copies share it too.
@@ -16,4 +18,6 @@ pub struct InProcess {
     pub worker: Option<String>,
     /// The data folder of the broker that this process started, if it started one.
     pub broker_folder: Option<PathBuf>,
+    /// What this process counts.
+    pub metrics: Metrics,
 }

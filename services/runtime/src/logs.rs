@@ -1,13 +1,28 @@
 use std::io::IsTerminal;
 
+use metrics::LogEvents;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::{Form, LogFormat, PrintableLines, ProcessConfig, Wrong};
 
+/// Counts the lines that somebody should read.
+struct Counting(LogEvents);
+
+impl<S: Subscriber> Layer<S> for Counting {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        match *event.metadata().level() {
+            Level::ERROR => self.0.errors.inc(),
+            Level::WARN => self.0.warnings.inc(),
+            _ => 0,
+        };
+    }
+}
+
 /// Starts the structured logs of this process on stderr.
-pub fn start_logs(process: &ProcessConfig) -> Result<(), Wrong> {
+pub fn start_logs(process: &ProcessConfig, counted: LogEvents) -> Result<(), Wrong> {
     let filter = filter(&process.log_filter)?;
     let is_json = process.log_format == LogFormat::Json;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -22,13 +37,13 @@ pub fn start_logs(process: &ProcessConfig) -> Result<(), Wrong> {
         form,
     });
     let logs = tracing_subscriber::registry();
+    let counting = Counting(counted);
     if is_json {
-        logs.with(lines.json().flatten_event(true))
-            .with(filter)
-            .init();
+        let lines = lines.json().flatten_event(true);
+        logs.with(lines).with(counting).with(filter).init();
     } else {
         let lines = lines.with_ansi(colours).with_target(false);
-        logs.with(lines).with(filter).init();
+        logs.with(lines).with(counting).with(filter).init();
     }
     Ok(())
 }
@@ -42,8 +57,6 @@ fn filter(text: &str) -> Result<Targets, Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use tracing::Level;
-
     use super::*;
 
     #[test]

@@ -1,5 +1,5 @@
 use std::pin::{Pin, pin};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::request::{Event, RequestId, Sequence};
 use jiff::Timestamp;
@@ -42,6 +42,7 @@ pub struct Sender {
     pub allow_private: bool,
     pub attempts: u32,
     pub retry_delay: Duration,
+    pub counted: metrics::Webhooks,
 }
 
 /// Why a delivery failed.
@@ -119,6 +120,7 @@ impl Sender {
         tracing::warn!(subject = event.subject(), reason, "a webhook is given up");
         let reason = Error::Refused(reason);
         self.dead_letters.set_aside(event, &reason).await?;
+        self.counted.given_up.inc();
         Ok(Answer::Never)
     }
 
@@ -230,19 +232,24 @@ impl Sender {
         let place = match self.receivers.enter(&host) {
             Ok(place) => place,
             Err(pause) => {
+                self.counted.busy.inc();
                 tracing::debug!(id, host, ?pause, "the receiver of a webhook is busy");
                 return Ok(Answer::Postponed(pause, made));
             }
         };
         let attempt = made.saturating_add(1);
+        let begun = Instant::now();
         let posted = self.post(event, url).await;
+        self.counted.took.took(begun.elapsed());
         place.taken(!matches!(posted, Err(Failure::Transient(_))));
         let reason = match posted {
             Ok(()) => {
+                self.counted.delivered.inc();
                 tracing::info!(id, attempt, "delivered a webhook");
                 return Ok(Answer::Done);
             }
             Err(Failure::Transient(reason)) if attempt < self.attempts => {
+                self.counted.again.inc();
                 let pause = self.pause_after(attempt);
                 tracing::info!(id, attempt, reason, ?pause, "a webhook will be tried again");
                 return Ok(Answer::Postponed(pause, attempt));

@@ -8,7 +8,9 @@ mod receivers;
 mod signature;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use metrics::Metrics;
 use nats::{Connection, DeadLetters, First, Log, Postponed, Quarantine};
 use runtime::{Deployment, Shutdown, WebhooksConfig};
 use secrecy::ExposeSecret as _;
@@ -20,6 +22,9 @@ pub use signature::{InvalidSecret, Secret};
 
 /// The consumer whose suspects these are.
 const DURABLE: &str = "webhooks";
+
+/// How often the loop turns where nothing comes, as a sign that it is alive.
+const TURN_EVERY: Duration = Duration::from_secs(1);
 
 /// Why webhooks cannot be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,7 @@ pub async fn run(
     log: Log,
     config: &WebhooksConfig,
     deployment: &Deployment,
+    metrics: &Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     // If another provider is already installed, it serves just as well.
@@ -65,11 +71,16 @@ pub async fn run(
         allow_private: config.webhook_allow_private,
         attempts: config.webhook_attempts,
         retry_delay: config.webhook_retry_delay,
+        counted: metrics.webhooks.clone(),
     });
     let mut under_way = JoinSet::new();
+    let pulse = metrics.pulses.begin("webhooks", "deliveries");
+    let mut turn = tokio::time::interval(TURN_EVERY);
     tracing::info!("webhooks are delivered");
     loop {
+        pulse.turns();
         let event = tokio::select! {
+            _ = turn.tick() => continue,
             event = due.next() => event,
             event = feed.next() => event,
             () = shutdown.softly() => break,

@@ -56,7 +56,9 @@ pub struct Given<'a> {
 /// Runs an attempt to its end and answers the message.
 pub async fn run(context: &WorkerContext, task: TaskMessage, cancelled: &CancellationToken) {
     let lease = Lease::of(&task, context.lease);
+    note_wait(context, &task);
     if !lease.is_held() {
+        context.counted.late.inc();
         tracing::debug!(task = %task.id, "a task arrived after its lease had ended");
         return;
     }
@@ -68,6 +70,18 @@ pub async fn run(context: &WorkerContext, task: TaskMessage, cancelled: &Cancell
     let attempting = pin!(attempt_it(context, &given));
     let (answer, lost) = lease.kept_while(attempting).await;
     answer_message(context, &given, answer, lost).await;
+}
+
+/// Notes how long a task waited in the queue, at its first delivery: later ones were put off.
+fn note_wait(context: &WorkerContext, task: &TaskMessage) {
+    if let Ok(place) = task.delivery.place()
+        && place.delivered == 1
+    {
+        let waited = Timestamp::now().duration_since(place.stored_at);
+        context
+            .counted
+            .waited(waited.try_into().unwrap_or_default());
+    }
 }
 
 /// Attempts a task. Also returns how many earlier attempts began and never ended.
@@ -84,7 +98,7 @@ async fn attempt_it(context: &WorkerContext, given: &Given<'_>) -> (Answer, u32)
     // The future is large; pin it so that only a pointer moves.
     let attempting = pin!(attempt(context, given, lost));
     let done = until_hard_end(context, attempting).await;
-    (or_again(task, done), lost)
+    (or_again(context, task, done), lost)
 }
 
 /// Does work, and drops it at the hard end of this process: the task then goes to another worker.
@@ -106,7 +120,11 @@ async fn answer_message(context: &WorkerContext, given: &Given<'_>, answer: Answ
     } else {
         context.quarantine.done(&what);
     }
+    if answer == Answer::GivenBack {
+        context.counted.given_back.inc();
+    }
     if answer != Answer::Leave && !lease.may_answer() {
+        context.counted.leases_lost.inc();
         tracing::warn!(task = %task.id, ?answer, "the lease was lost or the broker is away, so the message is not answered");
         return;
     }
@@ -126,8 +144,13 @@ async fn answer_message(context: &WorkerContext, given: &Given<'_>, answer: Answ
 }
 
 /// Asks for redelivery if the outcome could not be reported.
-pub fn or_again(task: &TaskMessage, done: Result<Answer, Error>) -> Answer {
+pub fn or_again(
+    context: &WorkerContext,
+    task: &TaskMessage,
+    done: Result<Answer, Error>,
+) -> Answer {
     done.unwrap_or_else(|error| {
+        context.counted.unreported.inc();
         tracing::warn!(task = %task.id, attempt = task.attempt.get(), %error, "not reported; comes again");
         Answer::Again(UNREPORTED_PAUSE)
     })
@@ -150,6 +173,9 @@ async fn execute(context: &WorkerContext, given: &Given<'_>, lost: u32) -> Resul
     // The future is large; box it so that only a pointer moves.
     let result = caught(Box::pin(produce(context, given))).await;
     let result = result.unwrap_or_else(|panic| Err(panicked(&panic).into()));
+    let trace = given.task.traceparent.as_ref();
+    let trace_id = trace.and_then(|trace| trace.as_str().split('-').nth(1));
+    context.counted.took.took(started.elapsed(), trace_id);
     let span = Span {
         started_at,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -160,6 +186,7 @@ async fn execute(context: &WorkerContext, given: &Given<'_>, lost: u32) -> Resul
         Err(Unfinished::GivenBack(_)) if context.shutdown.is_soft() => Ok(Answer::GivenBack),
         Err(Unfinished::GivenBack(error)) => Err(error),
         Err(Unfinished::Failed(fault)) if given.cancelled.is_cancelled() => {
+            context.counted.stopped.inc();
             tracing::info!(task = %given.task.id, code = fault.code, "stopped a task");
             Ok(Answer::Never)
         }
@@ -244,6 +271,7 @@ async fn succeed(
 ) -> Result<Answer, Error> {
     let verdict = request::Verdict::Succeeded(result);
     report_verdict(context, given, &span, verdict).await?;
+    context.counted.succeeded.inc();
     Ok(Answer::Done)
 }
 
@@ -281,6 +309,7 @@ async fn fail(
         message: fault.message,
         causes: fault.causes,
     };
+    context.counted.fault(&fault.code);
     if !given.lease.is_held() {
         return fail_without_lease(context, given, fault, span).await;
     }
@@ -304,6 +333,7 @@ async fn fail(
     };
     let verdict = request::Verdict::Failed { fault, next };
     report_verdict(context, given, &span, verdict).await?;
+    context.counted.again.inc();
     // After a long delay, a timer of the orchestrator dispatches the task again.
     Ok(if long {
         Answer::Done
@@ -327,5 +357,6 @@ pub async fn fail_without_lease(
     let next = Next::RetryAt(Timestamp::now());
     let verdict = request::Verdict::Failed { fault, next };
     report_verdict(context, given, &span, verdict).await?;
+    context.counted.late.inc();
     Ok(Answer::Leave)
 }

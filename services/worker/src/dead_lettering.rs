@@ -63,7 +63,10 @@ pub async fn give_up(
     };
     let keeping = || context.dead_letters.keep(letter.clone());
     let kept = persist(context, given.lease, keeping).await?;
-    report_again(context, given, &kept).await
+    context.counted.dead_letters.inc();
+    let answer = report_again(context, given, &kept).await?;
+    context.counted.given_up.inc();
+    Ok(answer)
 }
 
 /// Reports the outcome in a dead letter, whichever attempt and worker it names.

@@ -12,6 +12,7 @@ mod storage;
 mod suspect;
 
 use domain::request::AttemptNumber;
+use metrics::Metrics;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub(crate) struct WorkerContext {
     /// How long a worker keeps a task for which the broker lacks the document, or takes no outcome.
     pub broker_patience: Duration,
     pub shutdown: Shutdown,
+    /// What is counted of tasks of this type.
+    pub counted: metrics::TaskType,
 }
 
 /// Checks the configured executors before anything starts.
@@ -143,6 +146,7 @@ pub async fn run(
     config: &WorkerConfig,
     deployment: &Deployment,
     task_types: &TaskTypes,
+    metrics: &Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let worker = name(config);
@@ -161,6 +165,9 @@ pub async fn run(
             long_delay: config.long_delay,
             broker_patience: config.broker_patience,
             shutdown: shutdown.clone(),
+            counted: metrics
+                .tasks
+                .of_type(&task_type.name, task_type.concurrency),
         };
         let options = PullOptions {
             concurrency: task_type.concurrency,
@@ -168,7 +175,9 @@ pub async fn run(
         };
         let pull = Pull::open(&connection, &task_type.name, options).await?;
         let stops = Tasks::new(connection.clone()).stops().await?;
-        pools.spawn(pool::run(Arc::new(context), pull, stops, shutdown.clone()));
+        let pulse = metrics.pulses.begin("worker", consumer);
+        let (context, until) = (Arc::new(context), shutdown.clone());
+        pools.spawn(pool::run(context, pull, stops, pulse, until));
     }
     tracing::info!(worker, types = ?task_types.names(), "worker runs");
     while let Some(ended) = pools.join_next().await {

@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use domain::request::{RequestId, Run};
 use futures::{Stream, StreamExt};
+use metrics::{Level as _, Pulse};
 use nats::{Pull, Stop, TaskMessage};
 use runtime::{Shutdown, caught};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{WorkerContext, attempt, dead_lettering};
+
+/// How often the loop turns where nothing comes, as a sign that it is alive.
+const TURN_EVERY: Duration = Duration::from_secs(1);
 
 /// How many stop notices a worker remembers. A task may still be in flight when its notice arrives.
 const STOPS_REMEMBERED: usize = 1_000;
@@ -63,12 +67,16 @@ pub async fn run(
     context: Arc<WorkerContext>,
     mut pull: Pull,
     mut stops: impl Stream<Item = Stop> + Unpin,
+    pulse: Pulse,
     shutdown: Shutdown,
 ) {
     let mut running = Running::default();
     let mut attempts = JoinSet::new();
     let mut waiting = context.quarantine.waiting_changes();
+    let mut turn = tokio::time::interval(TURN_EVERY);
     loop {
+        pulse.turns();
+        context.counted.busy.count(attempts.len() as u64);
         // Suspects that wait to run alone do not count against the concurrency.
         pull.hold_at_most(context.task_type.concurrency + context.quarantine.waiting());
         if let Err(error) = pull.ask().await {
@@ -92,6 +100,7 @@ pub async fn run(
                 }
             }
             Ok(()) = waiting.changed() => {}
+            _ = turn.tick() => {}
             Some(stop) = stops.next() => running.stop(stop),
             () = shutdown.softly() => break,
         }

@@ -66,6 +66,11 @@ pub fn replayed(mut response: Response) -> Response {
     response
 }
 
+/// Whether an answer says that the request existed already.
+pub fn is_replayed(response: &Response) -> bool {
+    response.headers().contains_key(REPLAYED)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

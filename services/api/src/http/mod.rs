@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod input;
 pub mod line;
 pub mod linger;
+pub mod measured;
 pub mod media;
 pub mod metadata;
 pub mod openapi;

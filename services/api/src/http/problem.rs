@@ -100,6 +100,12 @@ impl Problem {
         self.with("requestId", json!(request))
     }
 
+    /// The code.
+    pub fn code(&self) -> &str {
+        let code = self.0.members.get("code");
+        code.and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
         self.0.status == StatusCode::SERVICE_UNAVAILABLE

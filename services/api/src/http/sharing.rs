@@ -104,6 +104,11 @@ impl Shared {
         Ok(part)
     }
 
+    /// How much is taken, and how much there is.
+    pub fn amounts(&self) -> (usize, usize) {
+        (self.taken().in_all, self.most)
+    }
+
     /// A part with nothing taken yet.
     pub fn nothing(&self, caller: Caller) -> Part {
         Part {

@@ -11,6 +11,7 @@ use projections::{View, fold};
 use tokio::time::Instant;
 
 use crate::auth::Admitted;
+use crate::http::measured;
 use crate::http::problem::Problem;
 use crate::http::sharing::Caller;
 use crate::state::Api;
@@ -188,6 +189,7 @@ impl Api {
             .waiters
             .register(request, caller)
             .ok_or_else(too_many_waiters)?;
+        measured::hold();
         loop {
             // The view may lag, and a waiter does not learn of commits from before it registered.
             let last = self.log.last_sequence(request).await?;

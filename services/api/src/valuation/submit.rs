@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 use crate::auth::Admitted;
 use crate::http::body::{Posted, PostedDocument};
 use crate::http::idempotency;
+use crate::http::measured;
 use crate::http::media;
 use crate::http::metadata;
 use crate::http::preference;
@@ -102,6 +103,7 @@ pub async fn submit(
     metadata::check_callback(&metadata, api.signs_callbacks, api.private_callbacks)?;
     let Posted { bytes: body, room } = posted;
     runtime::strike("api", &body);
+    api.metrics.submissions.bytes.had(body.len());
     let passed = match key {
         None => Some(enter(&api)?),
         Some(_) => None,
@@ -140,6 +142,7 @@ pub async fn submit(
     let response = match waiter.zip(wait) {
         None => with_sequence(accepted(id, "accepted"), taken.sequence),
         Some((waiter, wait)) => {
+            measured::hold();
             // A submission is never refused because of the answer's media type.
             let kind = media::xml(&headers).unwrap_or("application/xml");
             outcome(&api, id, &taken, waiter, wait, kind).await?

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::request::RequestId;
+use metrics::Level as _;
 use nats::{Commit, Connection, Error, Follower, Notice};
 use runtime::Shutdown;
 use tokio::sync::watch;
@@ -57,6 +58,16 @@ impl Waiters {
             marks: Arc::default(),
             answers: Shared::places(answers_max),
             streams: Shared::places(streams_max),
+        }
+    }
+
+    /// Tells how many callers are held, and how many may be.
+    pub fn tell(&self, http: &metrics::Http) {
+        for (kind, places) in [("wait", &self.answers), ("stream", &self.streams)] {
+            let (taken, most) = places.amounts();
+            let (held, may_be_held) = http.waiters(kind);
+            held.count(taken as u64);
+            may_be_held.count(most as u64);
         }
     }
 

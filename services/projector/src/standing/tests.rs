@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use metrics::Metrics;
 use nats::Feed;
 
 use super::*;
@@ -20,6 +21,8 @@ async fn shard(scene: &Scene) -> Shard {
         published: None,
         singly: false,
         suspects: Suspects::open(&connection, 0).await.unwrap(),
+        counted: Metrics::default().projector,
+        pulse: Metrics::default().pulses.begin("projector", "shard-0"),
         connection,
     }
 }

@@ -6,7 +6,8 @@ use crate::views::Views;
 
 fn verifier(scene: &Scene) -> Verifier {
     let (connection, log) = (scene.connection.clone(), scene.log.clone());
-    Verifier::new(0, connection, log, scene.store.clone(), 0)
+    let counted = metrics::Metrics::default().projector.verifier;
+    Verifier::new(0, connection, log, scene.store.clone(), 0, counted)
 }
 
 #[tokio::test]

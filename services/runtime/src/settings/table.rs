@@ -164,6 +164,7 @@ settings! {
         log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs: a level, and levels of targets.";
     }
     limits {
+        loop_silent_max: Duration as Positive<Millis> = "LOOP_SILENT_MAX_MS", "1m", "How long a loop of a role may not turn before `/healthz` answers 503. A loop turns every few seconds.";
         reconcile_interval: Duration as Positive<Millis> = "RECONCILE_INTERVAL_MS", "30s", "How often the orchestrator looks whether the queues hold what every open request needs.";
     }
 }

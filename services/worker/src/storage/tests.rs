@@ -69,6 +69,7 @@ impl Site {
             long_delay: Duration::from_secs(30),
             broker_patience: Duration::from_mins(5),
             shutdown: Shutdown::new(),
+            counted: metrics::Metrics::default().tasks.of_type("default", 1),
         };
         let options = PullOptions {
             concurrency: 1,

@@ -135,3 +135,36 @@ async fn a_role_without_its_broker_is_not_ready_and_with_it_is_again() {
     let id = RequestId::of_key("anonymous", "none").to_string();
     assert!(!admin.get("/metrics").await.body.contains(&id));
 }
+
+#[tokio::test]
+async fn a_machine_without_certificates_of_authorities_runs_every_role_and_the_tools() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let folder = world.folder().join("no-certificates");
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("document.xml");
+    std::fs::write(&file, document(1, 1)).unwrap();
+    let none = [
+        ("SSL_CERT_DIR", folder.to_str().unwrap()),
+        ("SSL_CERT_FILE", file.to_str().unwrap()),
+    ];
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let others = [("HREF_ALLOW", "s3://bucket"), ("WEBHOOK_SECRET", secret)];
+    let program = up(&world, &valuer, &[none, others].concat()).await;
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_fanfold"))
+        .arg("submit")
+        .arg(&file)
+        .args(["--wait", "--url", program.client().base()])
+        .envs(none)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    // Only what needs a certificate fails, and says why.
+    let market = "<market href=\"s3://bucket/market.xml\"/>";
+    let refers = document(1, 1).replacen("<market ", &format!("{market}<market "), 1);
+    let answered = program.client().submit(&refers, "sync=Y").await;
+    let why = "No CA certificates were loaded";
+    assert!(answered.body.contains(why), "{}", answered.body);
+}

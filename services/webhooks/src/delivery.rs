@@ -1,3 +1,4 @@
+use std::error::Error as _;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
@@ -273,13 +274,20 @@ impl Sender {
         })?;
         let host = url.host_str().unwrap_or_default();
         // Each call has its own client, which can connect only to the checked addresses.
-        let client = Client::builder()
+        let mut client = Client::builder()
             .no_proxy()
             .redirect(Policy::none())
             .timeout(DELIVERY_TIMEOUT)
-            .resolve_to_addrs(host, &addresses)
-            .build()
-            .map_err(|error| Failure::Transient(error.to_string()))?;
+            .resolve_to_addrs(host, &addresses);
+        if url.scheme() == "http" {
+            // No certificate is ever checked, so a system without certificates is no obstacle.
+            client = client.tls_certs_only([]);
+        }
+        let client = client.build().map_err(|error| {
+            let causes = std::iter::successors(error.source(), |error| error.source());
+            let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+            Failure::Transient(format!("there is no client for it{causes}"))
+        })?;
         let body = body(event).map_err(Failure::Permanent)?;
         let id = event.header("ce-id").unwrap_or_default();
         let now = Timestamp::now().as_second();

@@ -15,13 +15,16 @@ pub enum FetchError {
 impl FetchError {
     /// Describes a failed exchange with a server, with its causes.
     pub(super) fn of_exchange(error: &reqwest::Error) -> Self {
-        let mut text = String::from("the exchange failed");
-        let mut cause = std::error::Error::source(error);
-        while let Some(next) = cause {
-            text.push_str(": ");
-            text.push_str(&next.to_string());
-            cause = next.source();
-        }
-        Self::Transient(text)
+        Self::Transient(format!("the exchange failed{}", causes(error)))
     }
+
+    /// Describes a client that cannot be made, such as on a system without certificates.
+    pub(super) fn of_client(error: &reqwest::Error) -> Self {
+        Self::Final(format!("there is no client for it{}", causes(error)))
+    }
+}
+
+fn causes(error: &reqwest::Error) -> String {
+    let behind = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    behind.map(|cause| format!(": {cause}")).collect()
 }

@@ -56,6 +56,7 @@ fn client(url: &Url, address: SocketAddr, bounds: Bounds) -> Result<Client, Fetc
         // Plain HTTP never checks a certificate, so a system without certificates can still use it.
         client = client.tls_certs_only([]);
     }
-    let failed = |error: reqwest::Error| FetchError::Final(format!("no client: {error}"));
-    client.build().map_err(failed)
+    client
+        .build()
+        .map_err(|error| FetchError::of_client(&error))
 }

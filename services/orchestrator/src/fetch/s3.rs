@@ -1,5 +1,7 @@
 //! Buckets of the allow-list, over plain HTTPS: a GET, signed where there are credentials.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::redirect::Policy;
@@ -19,7 +21,8 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The S3 endpoint. The operator configured it, so its address needs no check.
 pub struct Store {
-    client: Client,
+    /// Made when a document first refers to a bucket: a system may have no certificates.
+    client: OnceLock<Client>,
     endpoint: Url,
     region: String,
     credentials: Option<Credentials>,
@@ -36,16 +39,26 @@ impl Store {
         if !matches!(endpoint.scheme(), "https" | "http") || endpoint.path() != "/" {
             return Err("https://host[:port] is expected".into());
         }
-        let mut client = Client::builder().redirect(Policy::none()).no_proxy();
-        if endpoint.scheme() == "http" {
-            client = client.tls_certs_only([]);
-        }
         Ok(Self {
-            client: client.build().map_err(|error| error.to_string())?,
+            client: OnceLock::new(),
             endpoint,
             region,
             credentials: Credentials::of(aws),
         })
+    }
+
+    fn client(&self) -> Result<&Client, FetchError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let mut client = Client::builder().redirect(Policy::none()).no_proxy();
+        if self.endpoint.scheme() == "http" {
+            client = client.tls_certs_only([]);
+        }
+        let client = client
+            .build()
+            .map_err(|error| FetchError::of_client(&error))?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     pub async fn get(
@@ -57,7 +70,7 @@ impl Store {
         let path = format!("/{bucket}/{}", utf8_percent_encode(key, KEY));
         let mut url = self.endpoint.clone();
         url.set_path(&path);
-        let mut request = self.client.get(url).timeout(bounds.time);
+        let mut request = self.client()?.get(url).timeout(bounds.time);
         if let Some(credentials) = &self.credentials {
             let port = self.endpoint.port().map(|port| format!(":{port}"));
             let host = self.endpoint.host_str().unwrap_or_default();

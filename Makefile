@@ -20,15 +20,18 @@ CHAOS_SECONDS ?= 3600
 # Tests mostly wait for servers, so two for each core run at once.
 TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-# testcontainers is built only where it is asked for: it brings a Docker client.
+# testcontainers is built only where it is asked for: it brings a Docker client. An engine is had for the
+# time of the tests, and the images are built of the servers of `make tools`.
 ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
+ENGINE := scripts/with-docker.sh scripts/with-images.sh
 endif
 
 .PHONY: help run install test console-test lint api-fuzz conformance fuzz hostile chaos recipes quantlib-test ore-test bench bench-quick tools clean-data
 help:
 	@echo 'make run    everything on this machine: servers, all roles, one address (a build that is not optimized)'
 	@echo 'make install  the optimized program to PREFIX/bin ($(PREFIX)/bin)'
+	@echo 'make dist   the packages of it, into dist/; dist-test installs and uses each in a clean place'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies and their known vulnerabilities'
 	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ and clients/ need'
@@ -39,6 +42,8 @@ help:
 	@echo 'make fuzz   every parser of what strangers send, FUZZ_SECONDS (60) each; hostile: the program under everything that costs'
 	@echo 'make chaos  a cluster under load and faults for CHAOS_SECONDS (3600); SEED replays a schedule'
 	@echo 'make permissions-test  each role without each of its permissions at NATS and Redis in turn'
+	@echo 'make deploy-check  the files of deploy/, with the tools of those who read them; compose-test runs them'
+	@echo 'make containers-test  the contract with NATS and Redis on servers in containers, by testcontainers'
 	@echo 'make bench  how fast it is, in under 6 minutes; bench-quick in one'
 
 tools:
@@ -62,8 +67,8 @@ test: .tools/bin/cargo-nextest
 	@scripts/recipes.sh || echo 'test: no Python or Node packages to be had; the recipes of examples/ are skipped'
 	@echo 'test: building (the first time takes some minutes)'
 	@if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --workspace --locked --test-threads $(TEST_THREADS) $(FEATURES); \
-	else cargo test --workspace --locked --no-fail-fast $(FEATURES); fi
+	then $(ENGINE) cargo nextest run --workspace --locked --test-threads $(TEST_THREADS) $(FEATURES); \
+	else $(ENGINE) cargo test --workspace --locked --no-fail-fast $(FEATURES); fi
 
 # The console in a real browser, and against real servers. CONSOLE_PICTURES names a folder for pictures.
 console-test: tools
@@ -146,3 +151,24 @@ clean-data:
 .PHONY: permissions-test
 permissions-test: tools
 	@PERMISSIONS=all cargo nextest run --locked --package fanfold --test e2e -E 'test(permissions::)' $(FEATURES)
+
+# The packages: wheels, an archive, a .deb, an image, sums and a bill of materials. PROGRAM names a program
+# that `packaging/build.sh` has built; without it, that takes some minutes.
+.PHONY: dist dist-test deploy-check compose-test containers-test
+dist:
+	@packaging/dist.sh
+
+# DIST_TEST names some of them: wheel archive deb image.
+dist-test:
+	@packaging/test.sh $(DIST_TEST)
+
+deploy-check:
+	@deploy/check.sh
+
+# The compose file for real, with the image of dist/.
+compose-test: tools
+	@scripts/with-docker.sh deploy/compose/test.sh
+
+# Exits with 69, loudly, where there is no engine.
+containers-test:
+	@TEST_THREADS=$(TEST_THREADS) scripts/containers-test.sh

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such program.
-    #[error("{0} is not on this machine: run `make tools`, or set {1} to a server that runs")]
+    #[error(
+        "{0} is not on this machine: `pip install 'fanfold[servers]'` or, in a clone, `make tools` brings it; or set {1} to a server that runs"
+    )]
     NotInstalled(&'static str, &'static str),
     /// Another process listens on the port.
     #[error("127.0.0.1:{port}, where {program} is to listen, is in use: free it")]

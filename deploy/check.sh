@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Checks the files below deploy/ with the tools of those who read them, and that each role gets what is its
+# own and nothing else. FANFOLD names the program; without one, the settings that the files name and the
+# identities are not checked against it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH=$(deploy/tools.sh):$PATH
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cp -R deploy "$folder/deploy"
+cd "$folder/deploy"
+
+# Identities as the program prints them, or files of the same names.
+if [ -n "${FANFOLD:-}" ]; then
+  ROUTES='nats-1 nats-2 nats-3' sh ./identities.sh "$folder/generated" "$FANFOLD" >/dev/null
+  "$FANFOLD" help settings > "$folder/settings"
+else
+  echo 'deploy-check: FANFOLD is not set: NOT CHECKED against the program' >&2
+  install -d "$folder/generated"
+  for role in api orchestrator worker projector webhooks operator topology; do
+    echo x | tee "$folder/generated/$role.nats" > "$folder/generated/$role.redis"
+  done
+  for file in nats-users.conf nats-routes.conf redis-users.acl keys submit.key read.key admin.key; do echo x > "$folder/generated/$file"; done
+fi
+rm -rf compose/generated kubernetes/identities/generated
+cp -R "$folder/generated" compose/generated
+cp -R "$folder/generated" kubernetes/identities/generated
+
+hadolint container/Containerfile
+echo 'deploy-check: hadolint: no findings'
+docker-compose --file compose/compose.yaml --profile observe config --format json > "$folder/compose.json"
+echo 'deploy-check: docker-compose: it reads the compose file'
+for overlay in single ha; do
+  kubectl kustomize "kubernetes/$overlay" > "$folder/$overlay.yaml"
+  kubernetes-validate --strict --no-warn "$folder/$overlay.yaml" > "$folder/said" 2>&1 || { grep -v ' passed ' "$folder/said"; exit 1; }
+  echo "deploy-check: kubernetes-validate: $(grep -c ' passed ' "$folder/said") objects of $overlay"
+done
+if command -v systemd-analyze >/dev/null; then ./systemd/check.sh
+else echo 'deploy-check: no systemd-analyze here: the units are NOT CHECKED' >&2; fi
+python3 ./check.py "$folder"

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The archive or the Debian package in a fresh Debian, used by a user without rights: debian.sh archive|deb.
+# Needs root. SUITE names the Debian.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. packaging/tests/first_result.sh
+what=$1 suite=${SUITE:-bookworm}
+[ "$(id -u)" = 0 ] || { echo "$what: NOT TESTED: only root can make a fresh Debian" >&2; exit 69; }
+command -v debootstrap >/dev/null || apt-get install -qq -y --no-install-recommends debootstrap >/dev/null 2>&1 \
+  || { apt-get update -qq && apt-get install -qq -y --no-install-recommends debootstrap >/dev/null 2>&1; } \
+  || { echo "$what: NOT TESTED: debootstrap could not be installed" >&2; exit 69; }
+scripts/tools.sh >/dev/null
+
+root=$(mktemp -d) up=
+finish() {
+  [ -z "$up" ] || { kill "$up" && wait "$up"; } || true
+  umount "$root/proc" 2>/dev/null || true
+  rm -rf --one-file-system "$root"
+}
+trap finish EXIT
+chmod 755 "$root"
+mirror=$(awk '/^URIs: / {print $2; exit} /^deb / {for (i = 2; i < NF; i++) if ($i ~ /^http/) {print $i; exit}}' \
+  /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null || true)
+begun=$(date +%s.%N)
+debootstrap --variant=minbase --include=redis-server "$suite" "$root" "$mirror" > "$root.log" 2>&1 || { tail -5 "$root.log" >&2; exit 1; }
+rm -f "$root.log"
+echo "$what: a fresh $suite after $(seconds_since "$begun") s, with glibc $(chroot "$root" ldd --version | sed -n '1s/.* //p')"
+mount -t proc proc "$root/proc"
+inside() { chroot "$root" env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "$@"; }
+# Debian has no such NATS: the one of `make tools`, which needs no library.
+install -m 755 .tools/bin/nats-server "$root/usr/local/bin/"
+
+if [ "$what" = deb ]; then
+  cp dist/*.deb "$root/"
+  inside dpkg --install "$(basename dist/*.deb)" >/dev/null 2>&1
+  program=/usr/bin/fanfold
+  grep -q '^fanfold:' "$root/etc/group"
+  inside dpkg --verify fanfold
+  for file in share/man/man1/fanfold-up.1.gz share/man/man7/fanfold-settings.7.gz \
+    share/bash-completion/completions/fanfold share/zsh/vendor-completions/_fanfold lib/systemd/system/fanfold@.service; do
+    [ -s "$root/usr/$file" ] || { echo "deb: no /usr/$file" >&2; exit 1; }
+  done
+else
+  tar -xzf dist/*-linux-x86_64.tar.gz -C "$root/opt"
+  program=/opt/$(basename dist/*-linux-x86_64.tar.gz .tar.gz)/bin/fanfold
+  inside sh -c ". /opt/*/share/bash-completion/completions/fanfold" 2>/dev/null || inside bash -n "/opt/$(ls "$root/opt")/share/bash-completion/completions/fanfold"
+fi
+inside "$program" --version | grep -q 'release, optimization 3, jemalloc'
+
+http=$(free_port)
+inside install -d -o nobody -g nogroup /srv/work
+chroot --userspec=65534:65534 "$root" env -i PATH=/usr/local/bin:/usr/bin:/bin HTTP_PORT="$http" ADMIN_PORT=0 \
+  DATA_DIR=/srv/work "$program" up > "$root/up.log" 2>&1 &
+up=$!
+price=$(first_result "http://127.0.0.1:$http" examples/portfolio.xml) || { tail -20 "$root/up.log" >&2; exit 1; }
+kill "$up"
+wait "$up" || { echo "$what: up ended with $?" >&2; exit 1; }
+up=
+
+if [ "$what" = deb ]; then
+  echo '# mine' >> "$root/etc/fanfold/fanfold.env"
+  inside dpkg --remove fanfold >/dev/null 2>&1
+  [ ! -e "$root/usr/bin/fanfold" ] && grep -q '# mine' "$root/etc/fanfold/fanfold.env" \
+    || { echo 'deb: it is not removed as it should be' >&2; exit 1; }
+fi
+echo "$what: as nobody in a fresh $suite, the price of the example is $price"

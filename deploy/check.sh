@@ -35,6 +35,13 @@ for overlay in single ha; do
   kubernetes-validate --strict --no-warn "$folder/$overlay.yaml" > "$folder/said" 2>&1 || { grep -v ' passed ' "$folder/said"; exit 1; }
   echo "deploy-check: kubernetes-validate: $(grep -c ' passed ' "$folder/said") objects of $overlay"
 done
+promtool=$OLDPWD/.tools/bin/promtool
+if [ -x "$promtool" ]; then
+  # The files of a container are at other places here.
+  sed -e "s#/etc/prometheus/rules#$PWD/prometheus/rules#; s#/run/secrets/admin-key#$folder/generated/admin.key#" compose/prometheus.yaml > "$folder/prometheus.yaml"
+  "$promtool" check config "$folder/prometheus.yaml" > "$folder/said" 2>&1 || { cat "$folder/said" >&2; exit 1; }
+  echo "deploy-check: promtool: $(grep -c SUCCESS "$folder/said") files of Prometheus"
+fi
 if command -v systemd-analyze >/dev/null; then ./systemd/check.sh
 else echo 'deploy-check: no systemd-analyze here: the units are NOT CHECKED' >&2; fi
 python3 ./check.py "$folder"

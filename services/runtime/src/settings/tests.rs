@@ -438,6 +438,19 @@ fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd()
 }
 
 #[test]
+fn credentials_that_cannot_be_reached_are_an_error_and_not_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    // A file where the folder should be; root may enter every folder.
+    let place = file.to_str().unwrap();
+    let error = load("", &[("CREDENTIALS_DIRECTORY", place)], &[]).unwrap_err();
+    assert!(error.to_string().contains(place), "{error}");
+    let empty = folder.path().to_str().unwrap();
+    assert!(load("", &[("CREDENTIALS_DIRECTORY", empty)], &[]).is_ok());
+}
+
+#[test]
 fn a_user_or_a_password_is_refused_where_nobody_would_send_it_and_is_not_repeated() {
     for (name, value) in [
         ("AUTH_ISSUER", "https://ann:canary@h"),

@@ -1,4 +1,3 @@
-use std::error::Error as _;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
@@ -284,7 +283,8 @@ impl Sender {
             client = client.tls_certs_only([]);
         }
         let client = client.build().map_err(|error| {
-            let causes = std::iter::successors(error.source(), |error| error.source());
+            let causes =
+                std::iter::successors(std::error::Error::source(&error), |error| error.source());
             let causes: String = causes.map(|cause| format!(": {cause}")).collect();
             Failure::Transient(format!("there is no client for it{causes}"))
         })?;

@@ -19,7 +19,7 @@ pub enum Part {
     Projector,
     /// The role that sends webhooks.
     Webhooks,
-    /// Whoever reads or writes the views: the API, the projector and the console.
+    /// Whoever reads or writes the views: the API and the projector.
     Views,
 }
 

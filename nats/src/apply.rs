@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_nats::jetstream::context::UpdateStreamErrorKind;
 use async_nats::jetstream::stream;
 
-use crate::declare::{declare_bucket, declare_consumer, is_missing};
+use crate::declare::{declare_bucket, is_missing};
 use crate::topology::{REPORTS, TASKS};
-use crate::{Connection, Error, LogReader, Topology};
+use crate::{Connection, Error, Topology};
 
 /// How long a stream may take until it is on other servers.
 const MOVES_WITHIN: Duration = Duration::from_secs(30);
@@ -42,9 +42,7 @@ impl Topology {
         for shard in 0..self.shards {
             let log = Self::log_stream(shard);
             if config(connection, &log).await?.is_some() {
-                for reader in LogReader::ALL {
-                    declare_consumer(connection, &log, self.log_consumer(reader)).await?;
-                }
+                self.declare_log_consumers(connection, shard).await?;
             }
         }
         if config(connection, REPORTS).await?.is_some()

@@ -2,9 +2,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind};
+use async_nats::jetstream::context::{
+    AccountErrorKind, ContextBuilder, PublishError, PublishErrorKind,
+};
 use async_nats::jetstream::publish::PublishAck;
-use async_nats::jetstream::{self, message::PublishMessage};
+use async_nats::jetstream::{self, ErrorCode, message::PublishMessage};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr};
 use bytes::Bytes;
 use metrics::{Broker, Dependency, Metrics};
@@ -169,6 +171,14 @@ impl Connection {
             if let Some(said) = denied.lately(options.request_timeout * 2).pop() {
                 return Error::Denied(said);
             }
+            // A cluster without a majority of its servers answers nothing.
+            if lacks_a_majority(&error.kind()) {
+                return Error::Unanswered(format!(
+                    "the NATS server at {} does not answer what its JetStream allows ({error}): a \
+                     majority of a cluster's servers must run",
+                    shown_urls(urls)
+                ));
+            }
             Error::Unsuitable(format!(
                 "the NATS server at {} has no JetStream at {api} ({error}): start it with -js, or \
                  set NATS_DOMAIN to the domain of a server that has it",
@@ -202,6 +212,14 @@ impl Connection {
         self
     }
 
+    /// Notes the commits that have no answer together with those of other connections of this
+    /// process.
+    #[must_use]
+    pub fn noting_in(mut self, unanswered: &Unanswered) -> Self {
+        self.unanswered = unanswered.clone();
+        self
+    }
+
     /// The largest message that this broker takes, headers included, in bytes.
     #[must_use]
     pub fn max_payload(&self) -> usize {
@@ -212,6 +230,13 @@ impl Connection {
     #[must_use]
     pub fn creates(&self) -> Creates {
         self.creates
+    }
+
+    /// How many commits in a row have had no answer lately, over a connection that stands. A broker
+    /// with a write error answers none until it is restarted.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.commits()
     }
 
     /// How many unacked messages a consumer gets: the wanted number, or the account's limit where
@@ -344,5 +369,16 @@ fn without_login(url: &str) -> String {
     match url.rfind('@') {
         Some(at) if at >= address => format!("{}{}", &url[..address], &url[at + 1..]),
         _ => url.to_owned(),
+    }
+}
+
+/// Whether a cluster does not answer because most of its servers are away.
+fn lacks_a_majority(error: &AccountErrorKind) -> bool {
+    match error {
+        AccountErrorKind::TimedOut => true,
+        AccountErrorKind::JetStream(answer) => {
+            answer.error_code() == ErrorCode::CLUSTER_NOT_AVAILABLE
+        }
+        AccountErrorKind::JetStreamUnavailable | AccountErrorKind::Other => false,
     }
 }

@@ -68,26 +68,6 @@ impl Connection {
 }
 
 impl Queues {
-    /// Creates the orchestrator's consumer of a shard's log again. It begins after `acked`. A process
-    /// that may create the queues alone says that it is missing.
-    pub async fn restore_log_consumer(&self, shard: u8, acked: Sequence) -> Result<(), Error> {
-        let mut config = self.topology.log_consumer(LogReader::Orchestrator);
-        if self.connection.creates() != Creates::All {
-            let (stream, name) = (Topology::log_stream(shard), LogReader::Orchestrator.name());
-            return Err(Error::Unsuitable(format!(
-                "consumer {name} of {stream} was deleted: run `fanfold topology apply`"
-            )));
-        }
-        if acked > Sequence::NONE {
-            config.deliver_policy = DeliverPolicy::ByStartSequence {
-                start_sequence: acked.next().get(),
-            };
-        }
-        self.connection
-            .restore(&Topology::log_stream(shard), config)
-            .await
-    }
-
     /// Creates the consumers of the queues again where somebody deleted them.
     pub async fn restore_consumers(&self) -> Result<(), Error> {
         for shard in 0..self.topology.shards {
@@ -100,4 +80,80 @@ impl Queues {
         }
         Ok(())
     }
+}
+
+impl Topology {
+    /// Creates a reader's consumer of a shard's log again where somebody deleted it. It begins after
+    /// `acked`, or after a later sequence that the reader has noted. Returns up to where everything
+    /// is acked. A process that may not create the consumer says that it is missing.
+    pub async fn restore_log_consumer(
+        &self,
+        connection: &Connection,
+        (shard, reader): (u8, LogReader),
+        acked: Sequence,
+    ) -> Result<Sequence, Error> {
+        let (stream, name) = (Self::log_stream(shard), reader.name());
+        if let Some(found) = connection.consumer_info(&stream, name).await? {
+            return Ok(Sequence::new(found.ack_floor.stream_sequence));
+        }
+        if connection.creates() != Creates::All {
+            return Err(Error::Unsuitable(format!(
+                "consumer {name} of {stream} was deleted: run `fanfold topology apply`"
+            )));
+        }
+        let config = pull::Config {
+            deliver_policy: beginning(connection, (shard, reader), acked).await?,
+            ..self.log_consumer(reader)
+        };
+        connection.restore(&stream, config).await?;
+        connection.acked(shard, reader).await
+    }
+
+    /// Creates the consumers of a shard's log where they are missing, and updates the others.
+    pub(crate) async fn declare_log_consumers(
+        &self,
+        connection: &Connection,
+        shard: u8,
+    ) -> Result<(), Error> {
+        let stream = Self::log_stream(shard);
+        for reader in LogReader::ALL {
+            let mut config = self.log_consumer(reader);
+            if connection
+                .consumer_info(&stream, reader.name())
+                .await?
+                .is_none()
+            {
+                config.deliver_policy =
+                    beginning(connection, (shard, reader), Sequence::NONE).await?;
+            }
+            declare_consumer(connection, &stream, config).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a missing consumer begins: after the last sequence that is known to be worked off, so that
+/// nothing is left out, and old events are not published again. A note from a log that is there no
+/// more counts for nothing.
+async fn beginning(
+    connection: &Connection,
+    (shard, reader): (u8, LogReader),
+    acked: Sequence,
+) -> Result<DeliverPolicy, Error> {
+    let log = connection.described(&Topology::log_stream(shard)).await?;
+    let last = log.cached_info().state.last_sequence;
+    if last == 0 {
+        return Ok(DeliverPolicy::All);
+    }
+    let noted = match reader {
+        LogReader::Orchestrator => connection.checkpoint(shard).await?.from.before(),
+        LogReader::Projector => connection.published(shard).await?,
+    };
+    let after = acked.max(noted);
+    if after == Sequence::NONE || after.get() > last {
+        return Ok(DeliverPolicy::All);
+    }
+    Ok(DeliverPolicy::ByStartSequence {
+        start_sequence: after.next().get(),
+    })
 }

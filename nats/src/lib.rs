@@ -107,4 +107,5 @@ pub use stored::Stored;
 pub use tasks::{Attempts, Stop, TaskMessage, Tasks};
 pub use timers::Timers;
 pub use topology::Topology;
+pub use unanswered::Unanswered;
 pub use watch::ClockSkew;

@@ -52,13 +52,6 @@ impl Log {
         self.shards
     }
 
-    /// How many commits in a row have had no answer lately, over a connection that stands. A broker
-    /// with a write error answers none until it is restarted.
-    #[must_use]
-    pub fn unanswered(&self) -> u64 {
-        self.connection.unanswered.commits()
-    }
-
     fn appending(&self, request: RequestId) -> &GroupCommit {
         &self.appending[usize::from(request.partition().shard(self.shards))]
     }

@@ -50,7 +50,14 @@ pub(crate) fn unpack<T: serde::de::DeserializeOwned>(
         }
         Some(other) => return Err(format!("its encoding '{other}' is not known")),
     };
-    serde_json::from_slice(json).map_err(|error| error.to_string())
+    from_json(json).map_err(|error| error.to_string())
+}
+
+/// Parses JSON. It checks once that all of it is UTF-8, which takes less time than to check each
+/// string.
+pub(crate) fn from_json<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    let text = std::str::from_utf8(json).map_err(serde::de::Error::custom)?;
+    serde_json::from_str(text)
 }
 
 #[cfg(test)]

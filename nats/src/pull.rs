@@ -26,6 +26,11 @@ const ABSENT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a consumer may be missing before the worker creates it again. A queue that was lost
 /// comes back with its consumers before that.
 const ABSENT_MAX: Duration = Duration::from_secs(2);
+/// What a message has besides its payload: subjects. A pull brings at most as many bytes as the
+/// largest message has, and the next pull follows at once. A broker that buffers little for a client
+/// would otherwise close the connection.
+const BESIDES_PAYLOAD: usize = 4 * 1024;
+
 /// The limits of a worker's pulls.
 #[derive(Clone, Copy, Debug)]
 pub struct PullOptions {
@@ -131,6 +136,7 @@ impl Pull {
             batch: room,
             expires: Some(PULL_EXPIRY),
             idle_heartbeat: PULL_HEARTBEAT,
+            max_bytes: self.connection.max_payload() + BESIDES_PAYLOAD,
             ..BatchConfig::default()
         };
         self.consumer

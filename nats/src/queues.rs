@@ -35,6 +35,12 @@ impl Queues {
         }
     }
 
+    /// What these queues are part of.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
     /// Looks at the queues, and begins those anew that have lost their content. The remaining
     /// content of a lost queue is dropped. Its sequences continue from the time in microseconds, so
     /// that the ack of a lost message is never taken for that of another.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::request::{Outcome, Report, RequestId, TaskId};
 
 use crate::group_commit::{GroupCommit, Outgoing, Waiting};
+use crate::packed::from_json;
 use crate::tasks::AGAIN;
 use crate::{Connection, Delivery, Error, Stored, Unreadable, subject};
 
@@ -135,13 +136,13 @@ fn decode(body: &[u8]) -> serde_json::Result<Vec<Report>> {
             let reason = format!("an array of reports may have {ARRAY_MAX_BYTES} bytes");
             return Err(serde::de::Error::custom(reason));
         }
-        let reports: Vec<Report> = serde_json::from_slice(body)?;
+        let reports: Vec<Report> = from_json(body)?;
         if reports.is_empty() {
             return Err(serde::de::Error::custom("it has no report in it"));
         }
         Ok(reports)
     } else {
-        serde_json::from_slice(body).map(|report| vec![report])
+        from_json(body).map(|report| vec![report])
     }
 }
 

@@ -9,7 +9,7 @@ use metrics::{Consumer, Store};
 
 use crate::declare::is_missing;
 use crate::topology::{
-    DEAD_LETTERS, DEPLOYMENT, LIFECYCLE, OPERATIONS, PAYLOADS, QUARANTINE, REPORTS, TASKS, WEBHOOKS,
+    DEAD_LETTERS, LIFECYCLE, OPERATIONS, PAYLOADS, QUARANTINE, REPORTS, TASKS, WEBHOOKS,
 };
 use crate::{Connection, Error, Topology};
 
@@ -64,7 +64,6 @@ impl Connection {
                 DEAD_LETTERS,
                 OPERATIONS,
                 QUARANTINE,
-                DEPLOYMENT,
                 WEBHOOKS,
             ];
             streams.extend(of_all.map(str::to_owned));
@@ -100,13 +99,12 @@ impl Connection {
     }
 }
 
-/// Whether roles follow a stream by consumers that last, as far as every deployment has it.
+/// Whether roles follow a stream by consumers that last.
 fn has_consumers(stream: &str) -> bool {
     ![
         DEAD_LETTERS,
         OPERATIONS,
         QUARANTINE,
-        DEPLOYMENT,
         WEBHOOKS,
         &format!("OBJ_{PAYLOADS}"),
     ]

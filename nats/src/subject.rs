@@ -1,6 +1,8 @@
 //! The subjects of single messages. The filters of streams and consumers are declared with the
 //! streams and consumers.
 
+use std::fmt::Write as _;
+
 use domain::request::{GroupIndex, PARTITIONS, RequestId, Run, TaskId};
 
 /// The subject of the facts of the deployment.
@@ -9,8 +11,21 @@ pub(crate) const DEPLOYMENT: &str = "deployment";
 /// The subjects under which the broker republishes every commit when it is stored.
 pub(crate) const COMMITTED: &str = "committed.>";
 
+/// How long most subjects are.
+const USUAL_BYTES: usize = 96;
+
+/// Formats a subject that is made for every task. It takes memory once.
+macro_rules! subject {
+    ($($part:tt)*) => {{
+        let mut subject = String::with_capacity(USUAL_BYTES);
+        // Writing to a string never fails.
+        let _ = write!(subject, $($part)*);
+        subject
+    }};
+}
+
 pub(crate) fn log(id: RequestId) -> String {
-    format!("requests.{}.{id}", id.partition())
+    subject!("requests.{}.{id}", id.partition())
 }
 
 pub(crate) fn task(task_type: &str, id: TaskId) -> String {
@@ -20,7 +35,7 @@ pub(crate) fn task(task_type: &str, id: TaskId) -> String {
         task,
     } = id;
     let partition = request.partition();
-    format!("tasks.{task_type}.{partition}.{request}.{group}.{task}")
+    subject!("tasks.{task_type}.{partition}.{request}.{group}.{task}")
 }
 
 /// The tasks of one request, of every type.
@@ -34,7 +49,7 @@ pub(crate) fn outcome(id: TaskId) -> String {
         group,
         task,
     } = id;
-    format!("reports.{}.{request}.{group}.{task}", request.partition())
+    subject!("reports.{}.{request}.{group}.{task}", request.partition())
 }
 
 /// The beginning of a report's subject that names the request.
@@ -159,6 +174,11 @@ pub(crate) fn stop(request: RequestId) -> String {
 /// The checkpoint of a shard's open requests. It is kept beside the marks, and as long as the log.
 pub(crate) fn checkpoint(shard: u8) -> String {
     format!("quarantine.checkpoint.{shard}")
+}
+
+/// Up to where the feed has the events of a shard. It is kept beside the checkpoint.
+pub(crate) fn published(shard: u8) -> String {
+    format!("quarantine.published.{shard}")
 }
 
 /// The subjects of a shard's partitions.

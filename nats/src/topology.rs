@@ -105,10 +105,7 @@ impl Topology {
         }
         declare_bucket(connection, payloads).await?;
         for shard in 0..self.shards {
-            for reader in LogReader::ALL {
-                let consumer = self.log_consumer(reader);
-                declare_consumer(connection, &Self::log_stream(shard), consumer).await?;
-            }
+            self.declare_log_consumers(connection, shard).await?;
         }
         if self.webhooks {
             for (stream, consumer) in postponed::consumers(self.ack_wait) {

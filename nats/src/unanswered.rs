@@ -9,7 +9,7 @@ const COUNTS_FOR: Duration = Duration::from_secs(30);
 
 /// The commits without an answer since the last answer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unanswered(Arc<Mutex<Option<Streak>>>);
+pub struct Unanswered(Arc<Mutex<Option<Streak>>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Streak {

@@ -35,6 +35,8 @@ pub struct Readiness {
     pub lacking_at_redis: Vec<String>,
     /// What NATS has denied lately, in its own words.
     pub denials: Vec<String>,
+    /// How many commits of this process in a row have had no answer.
+    pub unanswered: u64,
     /// How many messages in the log this process has passed over, because they are no commits.
     pub passed_over: usize,
 }
@@ -65,6 +67,7 @@ impl Readiness {
             lacking: connection.lacking(),
             lacking_at_redis,
             denials: connection.denials(),
+            unanswered: connection.unanswered(),
             passed_over: nats::passed_over(),
         }
     }
@@ -104,13 +107,22 @@ impl Readiness {
             (!self.lacking_at_redis.is_empty(), "redis-permissions"),
             (!self.stopped_views.is_empty(), "stopped-views"),
             (self.clock_skew.is_some(), "clock"),
+            (self.unanswered > 0, "log"),
         ];
         let wrong = wrong.into_iter().filter(|(is_wrong, _)| *is_wrong);
         wrong.map(|(_, what)| what).collect()
     }
 
-    /// Each dependency with `ok`, `not needed` or the fault. The clock is named only where it is
-    /// wrong: nothing stops for it.
+    fn said_of_the_log(&self) -> String {
+        format!(
+            "the last {} commits had no answer: if the disk of a NATS server was full, restart the \
+             server once there is room",
+            self.unanswered
+        )
+    }
+
+    /// Each dependency with `ok`, `not needed` or the fault. The clock and the log are named
+    /// only where something is wrong with them.
     #[must_use]
     pub fn dependencies(&self) -> BTreeMap<&'static str, String> {
         let word =
@@ -121,7 +133,8 @@ impl Readiness {
             .map_or_else(|| "not needed".into(), word);
         let servers = [("nats", word(&self.nats)), ("redis", redis)];
         let clock = self.clock_skew.map(|skew| ("clock", skew.to_string()));
-        servers.into_iter().chain(clock).collect()
+        let log = (self.unanswered > 0).then(|| ("log", self.said_of_the_log()));
+        servers.into_iter().chain(clock).chain(log).collect()
     }
 }
 

@@ -268,6 +268,7 @@ mod tests {
                 lacking: Vec::new(),
                 lacking_at_redis: Vec::new(),
                 denials: Vec::new(),
+                unanswered: 0,
                 passed_over: 0,
             },
             shards: Vec::new(),

@@ -54,7 +54,7 @@ pub enum SubmitError {
 
 impl Operations {
     /// The sequence of the request that an idempotency key already names. Its document then needs
-    /// no admission.
+    /// no admission. What was read of a request that is not there is kept for [`Self::submit`].
     pub async fn submitted(
         &self,
         request: RequestId,
@@ -72,6 +72,12 @@ impl Operations {
         };
         self.log.forget(request);
         Ok(Some(sequence))
+    }
+
+    /// Forgets what [`Self::submitted`] has read, where the request is not submitted now. Another
+    /// process may take it in meanwhile.
+    pub fn forget(&self, request: RequestId) {
+        self.log.forget(request);
     }
 
     /// Stores a submission in the log, and passes its document to the role of this process that

@@ -99,6 +99,11 @@ async fn a_disk_that_fills_up_refuses_submissions_first_and_everything_accepted_
         ready.status == 503 && said.contains("restart the server once there is room")
     })
     .await;
+    until("every role says it", || async {
+        let ready = program.admin().get("/readyz").await.json();
+        ready["degraded"].to_string().contains("log")
+    })
+    .await;
 
     // Once there is room, everything goes on by itself.
     disk.empty();

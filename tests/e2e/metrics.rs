@@ -189,7 +189,7 @@ async fn a_loaded_up_tells_what_it_did_and_what_is_in_few_series() {
     is("fanfold_projector_pinned", &[], 1.0);
     is("fanfold_views_level", &[], 1.0);
     is("fanfold_admission_share_ratio", &[], 1.0);
-    is("fanfold_dependency_up", &["nats"], 4.0);
+    is("fanfold_dependency_up", &["nats"], 5.0);
     is("fanfold_dependency_up", &["redis"], 2.0);
     is("fanfold_build_info", &["role=\"up\""], 1.0);
     is("fanfold_verify_findings_total", &[], 0.0);

@@ -76,3 +76,27 @@ async fn submissions_are_refused_while_too_many_are_in_progress() {
     let later = client.submit(&document(1, 1), "").await;
     assert_eq!(later.status, 202, "it is taken in later");
 }
+
+#[tokio::test]
+async fn a_key_that_was_refused_here_and_taken_in_elsewhere_is_answered_while_this_api_is_full() {
+    let world = World::start().await;
+    let limit = [("FANFOLD_TEST_TASKS_WAITING_MAX", "2")];
+    let binary = env!("CARGO_BIN_EXE_fanfold");
+    let full = Program::start(binary, "api", &world, &limit).await;
+    let other = Program::start(binary, "api", &world, &[]).await;
+    let _orchestrator = Program::start(binary, "orchestrator", &world, &[]).await;
+    let client = full.client();
+    client.submit(&document(1, 5), "").await.id();
+    harness::until_some("submissions are refused", || sent_away(&client)).await;
+    let keyed = |client: Client| async move {
+        let call = client.call(reqwest::Method::POST, "/valuation");
+        let call = call.header("content-type", "application/xml");
+        let call = call.header("idempotency-key", "once");
+        client.send(call.body(document(1, 1))).await
+    };
+    assert_eq!(keyed(client.clone()).await.status, 503);
+    let taken = keyed(other.client()).await;
+    assert_eq!(taken.status, 202);
+    let again = keyed(client).await;
+    assert_eq!((again.status.as_u16(), again.id()), (202, taken.id()));
+}

@@ -36,6 +36,13 @@ async fn checkpoint(world: &World) -> Option<Value> {
     Some(serde_json::from_slice(&stored.await.ok()?.payload).unwrap())
 }
 
+/// Up to where the projector has noted that the feed has the events.
+async fn published(world: &World) -> Option<u64> {
+    let notes = stream(world, "QUARANTINE").await;
+    let stored = notes.get_last_raw_message_by_subject("quarantine.published.0");
+    Some(serde_json::from_slice(&stored.await.ok()?.payload).unwrap())
+}
+
 #[tokio::test]
 async fn tasks_that_disappear_from_the_queue_are_sent_again() {
     let world = World::start().await;
@@ -131,6 +138,7 @@ async fn deleted_consumers_are_created_again() {
     let mut ids = waiting(&world, &program).await;
     let consumers = [
         ("REQUESTS_0", "orchestrator"),
+        ("REQUESTS_0", "projector"),
         ("REPORTS", "orchestrator-0"),
         ("TASKS", "worker-default"),
     ];
@@ -141,11 +149,44 @@ async fn deleted_consumers_are_created_again() {
     go.send_replace(true);
     ids.push(program.client().submit(&document(2, 3), "").await.id());
     all_succeed(&world, &program, &ids).await;
-    // The consumer of the log begins where the deleted one was, and not with the whole log.
+    // The consumers of the log begin where the deleted ones were, and not with the whole log.
     let stream = stream(&world, "REQUESTS_0").await;
-    let consumer = stream.consumer_info("orchestrator").await.unwrap();
+    for name in ["orchestrator", "projector"] {
+        let consumer = stream.consumer_info(name).await.unwrap();
+        let policy = format!("{:?}", consumer.config.deliver_policy);
+        assert!(policy.contains("ByStartSequence"), "{name}: {policy}");
+    }
+}
+
+#[tokio::test]
+async fn a_projector_whose_consumer_was_deleted_while_it_was_away_publishes_nothing_again() {
+    let world = World::start().await;
+    let (valuer, go) = Valuer::held().await;
+    let mut program = up(&world, &valuer, &SETTINGS).await;
+    go.send_replace(true);
+    let first = program.client().submit(&document(1, 1), "").await.id();
+    program.client().until_status(&first, "succeeded").await;
+    until("the projector has noted where it is", || async {
+        // It notes at most every five seconds, and after a chunk or in a quiet second.
+        let noted = published(&world).await;
+        noted.is_some_and(|noted| noted > 1)
+    })
+    .await;
+    program.kill().await;
+    let feed = messages(&world, "LIFECYCLE").await;
+    let log = stream(&world, "REQUESTS_0").await;
+    log.delete_consumer("projector").await.unwrap();
+    program.restart().await;
+    let consumer = log.consumer_info("projector").await.unwrap();
     let policy = format!("{:?}", consumer.config.deliver_policy);
     assert!(policy.contains("ByStartSequence"), "{policy}");
+    let second = program.client().submit(&document(1, 1), "").await.id();
+    program.client().until_status(&second, "succeeded").await;
+    until("the feed has the events of the second request", || async {
+        messages(&world, "LIFECYCLE").await >= 2 * feed
+    })
+    .await;
+    assert_eq!(messages(&world, "LIFECYCLE").await, 2 * feed);
 }
 
 #[tokio::test]

@@ -128,3 +128,27 @@ async fn a_request_is_found_through_a_lagging_server_as_soon_as_it_is_accepted()
         after.join_all().await;
     }
 }
+
+#[tokio::test]
+async fn a_start_waits_for_the_majority_of_a_clusters_servers() {
+    let mut world = World::clustered().await;
+    let binary = env!("CARGO_BIN_EXE_fanfold");
+    let settings = [("REPLICAS", "3"), ("EXECUTOR", "noop")];
+    let program = Program::start(binary, "up", &world, &settings).await;
+    for server in [1, 2] {
+        world.cluster().signal(server, Signal::KILL);
+    }
+    let mut projector = Program::start(binary, "projector", &world, &settings).await;
+    until("it says what it waits for", || async {
+        projector.log().contains("which goes on waiting")
+    })
+    .await;
+    for server in [1, 2] {
+        world.cluster().kill_and_restart(server).await;
+    }
+    let admin = projector.admin();
+    until("it runs", || admin.ready()).await;
+    assert!(projector.stop().await.success());
+    let id = accepted(&program.client(), "after it").await;
+    program.client().until_status(&id, "succeeded").await;
+}

@@ -100,14 +100,6 @@ pub async fn ready(
     let full = api.storage.reason();
     let room = if full.is_empty() { "ok" } else { &full };
     dependencies.insert("storage", room.to_owned());
-    let unanswered = api.log.unanswered();
-    if unanswered > 0 {
-        let said = format!(
-            "the last {unanswered} commits had no answer: if the disk of a NATS server was full, \
-             restart the server once there is room"
-        );
-        dependencies.insert("log", said);
-    }
     // Whoever has been revoked meanwhile can still call.
     if let Some(fault) = auth.keys_fault() {
         dependencies.insert("keys", fault);
@@ -116,7 +108,7 @@ pub async fn ready(
     if !full.is_empty() {
         degraded.push("storage");
     }
-    if found.has_dependencies() && found.is_permitted() && unanswered == 0 && !stopping {
+    if found.has_dependencies() && found.is_permitted() && found.unanswered == 0 && !stopping {
         let body = Health {
             status: if degraded.is_empty() {
                 "ready"

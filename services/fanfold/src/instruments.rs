@@ -25,8 +25,7 @@ pub fn of(role: Role, settings: &Settings) -> Metrics {
 
 /// The parts of which a process with this role tells the metrics.
 fn parts(role: Role) -> Vec<Part> {
-    let views = [Role::Api, Role::Projector, Role::Console];
-    let views = views.into_iter().any(|of| role.includes(of));
+    let views = role.includes(Role::Api) || role.includes(Role::Projector);
     let parts = [
         (true, Part::Process),
         (cfg!(feature = "jemalloc"), Part::Allocator),

@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use api::Auth;
 use metrics::{Metrics, Pulse, Views};
-use nats::{Connection, Log, Permissions, Queues, Topology};
+use nats::{Connection, Log, Permissions, Queues, Topology, Unanswered};
 use projections::Store;
 use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
@@ -29,10 +29,6 @@ const DROP_AFTER: Duration = Duration::from_secs(2);
 
 /// How often the runtime of a role shows that it turns.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// How long a start waits for streams that have no leader, before it fails.
-const START_PATIENCE: Duration = Duration::from_mins(5);
-/// The pause before such a start tries again.
-const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// The streams that these settings describe.
 pub fn topology(settings: &Settings) -> Topology {
@@ -105,25 +101,11 @@ pub async fn declare(
     settings: &Settings,
     shutdown: &Shutdown,
 ) -> anyhow::Result<(Connection, Settings)> {
-    let connection = connect(settings, role).await?;
+    let connecting = || connect(settings, role);
+    let connection = shutdown.patiently(lacks_a_majority, connecting).await?;
     connection.need(needs(role, settings)).await;
-    let begun = Instant::now();
-    let agreed = loop {
-        let agreed = agree_and_declare(role, settings, &connection).await;
-        match &agreed {
-            Err(error) if may_pass(error) && begun.elapsed() < START_PATIENCE => {
-                let error = format!("{error:#}");
-                tracing::warn!(
-                    error,
-                    "the broker is not ready for this start, which goes on waiting"
-                );
-                if !shutdown.pause(START_PAUSE).await {
-                    break agreed;
-                }
-            }
-            _ => break agreed,
-        }
-    };
+    let agreeing = || agree_and_declare(role, settings, &connection);
+    let agreed = Box::pin(shutdown.patiently(may_pass, agreeing)).await;
     let lacking = connection.lacking();
     let settings = agreed.map_err(|error| match &lacking[..] {
         [] => error,
@@ -135,9 +117,15 @@ pub async fn declare(
     Ok((connection, settings))
 }
 
-/// Whether a start may succeed later: the broker answers, and a stream has no leader now.
+/// Whether a server took the connection whose cluster answers nothing now. A start that no server
+/// answers fails at once, because its address may be wrong.
+fn lacks_a_majority(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(nats::Error::Unanswered(_)))
+}
+
+/// Whether a stream that has no leader now may have one later.
 fn may_pass(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<nats::Error>();
+    let error = error.downcast_ref();
     error.is_some_and(nats::Error::is_transient)
 }
 
@@ -197,9 +185,15 @@ pub async fn start(
     let mut threads = Vec::new();
     let thread = |of: Role| RoleThread::start(of.name(), role.count(), of == Role::Api);
     let needed = needs(role, settings);
+    let unanswered = Unanswered::default();
     let part = |of: Role| {
         let shared = (settings.clone(), metrics.clone());
-        Part::open(of, needed.clone(), shared, shutdown.clone())
+        Part::open(
+            (of, unanswered.clone()),
+            needed.clone(),
+            shared,
+            shutdown.clone(),
+        )
     };
     let mut log = None;
     if role.includes(Role::Orchestrator) {
@@ -297,13 +291,15 @@ struct Part {
 impl Part {
     /// Opens a part on the runtime of its role.
     async fn open(
-        role: Role,
+        (role, unanswered): (Role, Unanswered),
         needs: Permissions,
         (settings, metrics): (Settings, Metrics),
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
         let connection = connect(&settings, role).await?;
-        let connection = connection.counted(&metrics.broker, role.name());
+        let connection = connection
+            .counted(&metrics.broker, role.name())
+            .noting_in(&unanswered);
         connection.need(needs).await;
         metrics.process.runs(role.name(), Handle::current());
         Ok(Self {
@@ -353,11 +349,12 @@ impl Part {
 
     async fn projector(self) -> anyhow::Result<()> {
         let store = views(&self.settings, Some(self.views())).await?;
+        let topology = topology(&self.settings);
         let ran = projector::run(
             self.connection,
             self.log,
             store,
-            &self.settings.deployment,
+            (&self.settings.deployment, &topology),
             &self.metrics,
             self.shutdown,
         );
@@ -370,7 +367,8 @@ impl Part {
         listener: std::net::TcpListener,
         api: Option<SocketAddr>,
     ) -> anyhow::Result<()> {
-        let views = views(&self.settings, Some(self.views())).await?;
+        // Its calls to Redis are those of a person who looks.
+        let views = views(&self.settings, None).await?;
         let console = console::live(
             self.connection,
             self.log,

@@ -31,6 +31,7 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::request::Sequence;
 use nats::{Connection, Deliveries, First, Log, LogReader, Quarantine, Queues};
 use runtime::{Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Wrong};
 use tokio::sync::{mpsc, watch};
@@ -84,10 +85,14 @@ pub async fn run(
     config: Config<'_>,
     shutdown: Shutdown,
 ) -> Result<(), nats::Error> {
-    let suspects = Suspects {
-        commits: Quarantine::open(&connection, "orchestrator", First::Alone).await?,
-        reports: Quarantine::open(&connection, "gather", First::Alone).await?,
-    };
+    let opening = || open(&connection, config.deployment.shards);
+    let Opened {
+        suspects,
+        fillers,
+        shards,
+    } = shutdown
+        .patiently(nats::Error::is_transient, opening)
+        .await?;
     let context = Context::new(connection.clone(), log, in_process, suspects, config)
         .map_err(|error| nats::Error::Unavailable(error.to_string()))?;
     let context = Arc::new(context);
@@ -97,17 +102,19 @@ pub async fn run(
     if let Err(error) = queues.remove_old_marks().await {
         tracing::debug!(%error, "could not remove the marks of older fillers");
     }
-    let suspects = Quarantine::open(&connection, "filling", First::InCompany).await?;
     let (sender, state) = watch::channel(state);
     let watch = QueueWatch {
         queues: queues.clone(),
         state: sender,
     };
     loops.spawn(watch.run(shutdown.clone()));
-    for shard in 0..config.deployment.shards {
-        let began = connection.extent(shard).await?.last;
-        let commits = Deliveries::of_log(&connection, shard, LogReader::Orchestrator).await?;
-        let reports = Deliveries::of_reports(&connection, shard).await?;
+    for Shard {
+        number: shard,
+        began,
+        commits,
+        reports,
+    } in shards
+    {
         let (sender, receiver) = mpsc::channel(queue_recovery::AT_ONCE);
         let (standing, stands) = watch::channel(sampler::Standing::default());
         let reconciler = Reconciler {
@@ -117,7 +124,7 @@ pub async fn run(
             shard,
             outbox: sender,
             state: state.clone(),
-            suspects: suspects.clone(),
+            suspects: fillers.clone(),
             every: config.reconcile_interval,
             standing,
         };
@@ -152,4 +159,43 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+/// What the orchestrator has opened at the broker.
+struct Opened {
+    suspects: Suspects,
+    /// The marks of recoveries.
+    fillers: Quarantine,
+    shards: Vec<Shard>,
+}
+
+/// The consumers of a shard.
+struct Shard {
+    number: u8,
+    /// The last commit when it was opened.
+    began: Sequence,
+    commits: Deliveries,
+    reports: Deliveries,
+}
+
+async fn open(connection: &Connection, shards: u8) -> Result<Opened, nats::Error> {
+    let suspects = Suspects {
+        commits: Quarantine::open(connection, "orchestrator", First::Alone).await?,
+        reports: Quarantine::open(connection, "gather", First::Alone).await?,
+    };
+    let fillers = Quarantine::open(connection, "filling", First::InCompany).await?;
+    let mut opened = Vec::new();
+    for number in 0..shards {
+        opened.push(Shard {
+            number,
+            began: connection.extent(number).await?.last,
+            commits: Deliveries::of_log(connection, number, LogReader::Orchestrator).await?,
+            reports: Deliveries::of_reports(connection, number).await?,
+        });
+    }
+    Ok(Opened {
+        suspects,
+        fillers,
+        shards: opened,
+    })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::request::{RequestId, Sequence};
-use nats::{Checkpoint, Connection, Holder, Quarantine, Queues, QueuesState, Scan};
+use nats::{Checkpoint, Connection, Holder, LogReader, Quarantine, Queues, QueuesState, Scan};
 use runtime::Shutdown;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -151,9 +151,11 @@ impl Reconciler {
 
     /// Creates the log consumer again. It begins after the last commit that was known to be acked.
     async fn restore_consumer(&self, memory: &mut Memory) -> Result<(), nats::Error> {
-        let checkpoint = self.connection.checkpoint(self.shard).await?;
-        let acked = memory.acked.max(checkpoint.from.before());
-        self.queues.restore_log_consumer(self.shard, acked).await?;
+        let which = (self.shard, LogReader::Orchestrator);
+        let topology = self.queues.topology();
+        topology
+            .restore_log_consumer(&self.connection, which, memory.acked)
+            .await?;
         memory.due = None;
         Ok(())
     }

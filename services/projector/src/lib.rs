@@ -13,8 +13,11 @@ mod suspects;
 mod verifier;
 mod views;
 
+use std::time::Instant;
+
+use domain::request::Sequence;
 use metrics::Metrics;
-use nats::{Connection, Deliveries, Feed, Log, LogReader};
+use nats::{Connection, Deliveries, Feed, Log, LogReader, Topology};
 use projections::Store;
 use runtime::{Deployment, Shutdown};
 use tokio::task::JoinSet;
@@ -32,13 +35,15 @@ pub async fn run(
     connection: Connection,
     log: Log,
     store: Store,
-    deployment: &Deployment,
+    (deployment, topology): (&Deployment, &Topology),
     metrics: &Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let mut shards = JoinSet::new();
     for shard in 0..deployment.shards {
-        let deliveries = Deliveries::of_log(&connection, shard, LogReader::Projector).await?;
+        let opening = || open(&connection, shard);
+        let opened = shutdown.patiently(Error::is_transient, opening).await?;
+        let (deliveries, suspects) = opened;
         let pulse = metrics.pulses.begin("projector", format!("shard-{shard}"));
         let shard = Shard {
             number: shard,
@@ -49,8 +54,10 @@ pub async fn run(
             feed: Feed::new(connection.clone()),
             connection: connection.clone(),
             published: None,
+            noted: (Sequence::NONE, Instant::now()),
+            topology: topology.clone(),
             singly: false,
-            suspects: Suspects::open(&connection, shard).await?,
+            suspects,
             counted: metrics.projector.clone(),
             pulse,
         };
@@ -74,4 +81,9 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+async fn open(connection: &Connection, shard: u8) -> Result<(Deliveries, Suspects), Error> {
+    let deliveries = Deliveries::of_log(connection, shard, LogReader::Projector).await?;
+    Ok((deliveries, Suspects::open(connection, shard).await?))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use domain::request::Sequence;
 use jiff::Timestamp;
 use metrics::Pulse;
-use nats::{Connection, Deliveries, Delivery, Feed, Log, LogReader};
+use nats::{Connection, Deliveries, Delivery, Feed, Log, LogReader, Topology};
 use runtime::Shutdown;
 
 use crate::Error;
@@ -25,6 +25,9 @@ const DENIED_PAUSE: Duration = Duration::from_secs(5);
 /// The shortest interval between batches. Commits of one request that come close together become
 /// one write.
 const TAKE_IN_EVERY: Duration = Duration::from_millis(50);
+/// How often an instance notes at the broker up to where the feed has the events. The feed
+/// recognizes events for longer than this, so a consumer that is created again doubles none.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// How many failures may be due to one commit before its chunk is projected commit by commit.
 pub const SPLIT_AFTER: u32 = 5;
 
@@ -42,6 +45,10 @@ pub struct Shard {
     /// says was acked is asked for wherever a chunk does not continue from here, so that a standby
     /// publishes nothing again.
     pub published: Option<Sequence>,
+    /// What this instance has noted of it at the broker, and when.
+    pub noted: (Sequence, Instant),
+    /// What the log's consumer is created from again.
+    pub topology: Topology,
     /// Whether to project commits one by one, and to stop the views of those that cannot be
     /// projected.
     pub singly: bool,
@@ -168,18 +175,37 @@ impl Shard {
         self.note_published(new);
         self.published = self.published.max(Some(sequence));
         self.note_views(sequence).await;
-        Ok(last.ack().await?)
+        last.ack().await?;
+        self.keep_position(sequence).await;
+        Ok(())
     }
 
-    /// Asks the broker up to where the feed has the events.
+    /// Asks the broker up to where the feed has the events. A consumer that somebody deleted is
+    /// created again.
     async fn refresh(&mut self) -> Result<Sequence, Error> {
-        let acked = self
-            .connection
-            .acked(self.number, LogReader::Projector)
+        let which = (self.number, LogReader::Projector);
+        let own = self.published.unwrap_or(Sequence::NONE);
+        let topology = &self.topology;
+        let acked = topology
+            .restore_log_consumer(&self.connection, which, own)
             .await?;
-        let published = self.published.map_or(acked, |own| own.max(acked));
+        let published = own.max(acked);
         self.published = Some(published);
+        self.keep_position(published).await;
         Ok(published)
+    }
+
+    /// Notes now and then up to where the feed has the events, for a consumer that is created again.
+    async fn keep_position(&mut self, published: Sequence) {
+        let (noted, at) = self.noted;
+        if published <= noted || at.elapsed() < NOTE_EVERY {
+            return;
+        }
+        let noted = self.connection.note_published(self.number, published);
+        if let Err(error) = noted.await {
+            tracing::debug!(%error, "the position of the feed could not be noted");
+        }
+        self.noted = (published, Instant::now());
     }
 }
 

@@ -16,6 +16,7 @@ mod printable;
 mod settings;
 mod shutdown;
 mod since;
+mod start;
 mod task_types;
 
 pub use address::is_public;

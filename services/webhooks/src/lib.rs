@@ -55,10 +55,18 @@ pub async fn run(
     // If another provider is already installed, it serves just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ack_wait = deployment.ack_wait;
-    let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
     let postponed = Postponed::new(connection.clone());
-    let mut feed = postponed.ends(ack_wait).await?;
-    let mut due = postponed.read(ack_wait).await?;
+    let opening = async || {
+        let suspects = Quarantine::open(&connection, DURABLE, First::InCompany).await?;
+        Ok((
+            suspects,
+            postponed.ends(ack_wait).await?,
+            postponed.read(ack_wait).await?,
+        ))
+    };
+    let (suspects, mut feed, mut due) = shutdown
+        .patiently(nats::Error::is_transient, opening)
+        .await?;
     let sender = Arc::new(Sender {
         log,
         postponed,

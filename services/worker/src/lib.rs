@@ -152,9 +152,16 @@ pub async fn run(
     let worker = name(config);
     let mut pools = JoinSet::new();
     for task_type in task_types.iter() {
-        let consumer = format!("worker-{}", task_type.name);
+        let options = PullOptions {
+            concurrency: task_type.concurrency,
+            lease: deployment.task_lease,
+        };
+        let opening = || open(&connection, &task_type.name, options);
+        let (quarantine, pull) = shutdown
+            .patiently(nats::Error::is_transient, opening)
+            .await?;
         let context = WorkerContext {
-            quarantine: Quarantine::open(&connection, &consumer, First::InCompany).await?,
+            quarantine,
             executor: executor(task_type)?,
             task_type: task_type.clone(),
             worker: worker.clone(),
@@ -169,13 +176,10 @@ pub async fn run(
                 .tasks
                 .of_type(&task_type.name, task_type.concurrency),
         };
-        let options = PullOptions {
-            concurrency: task_type.concurrency,
-            lease: deployment.task_lease,
-        };
-        let pull = Pull::open(&connection, &task_type.name, options).await?;
         let stops = Tasks::new(connection.clone()).stops().await?;
-        let pulse = metrics.pulses.begin("worker", consumer);
+        let pulse = metrics
+            .pulses
+            .begin("worker", format!("worker-{}", task_type.name));
         let (context, until) = (Arc::new(context), shutdown.clone());
         pools.spawn(pool::run(context, pull, stops, pulse, until));
     }
@@ -186,4 +190,17 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+async fn open(
+    connection: &Connection,
+    task_type: &str,
+    options: PullOptions,
+) -> Result<(Quarantine, Pull), nats::Error> {
+    let consumer = format!("worker-{task_type}");
+    let quarantine = Quarantine::open(connection, &consumer, First::InCompany).await?;
+    Ok((
+        quarantine,
+        Pull::open(connection, task_type, options).await?,
+    ))
 }

@@ -60,6 +60,9 @@ pub(crate) fn parse_checked(
     Ok(tree)
 }
 
+/// How deep most documents nest.
+const USUAL_DEPTH: usize = 16;
+
 struct Parser<'a> {
     text: &'a str,
     limits: &'a Limits,
@@ -100,7 +103,7 @@ impl<'a> Parser<'a> {
             reader,
             xml: tree.intern(well_formed::XML_NAMESPACE),
             tree,
-            open: Vec::new(),
+            open: Vec::with_capacity(USUAL_DEPTH),
             bindings: Vec::new(),
             has_root: false,
             starts: Vec::new(),

@@ -8,6 +8,12 @@ const ROOM_MAX_BYTES: usize = 256 * 1024 * 1024;
 const LEAST_BYTES: usize = 4;
 /// From this size on, the nodes of a document are counted before it is parsed.
 const LARGE_BYTES: usize = 64 * 1024;
+/// About how many bytes of XML a node takes in a small document.
+const BYTES_PER_NODE: usize = 12;
+/// For how many nodes, bytes of text and names a small document reserves room at most.
+const SMALL_NODES: usize = 64;
+const SMALL_TEXT: usize = 1_024;
+const SMALL_NAMES: usize = 16;
 
 impl Tree {
     /// A tree with room for this XML, and for at most `most` nodes. A large tree that grows by
@@ -19,6 +25,12 @@ impl Tree {
             let most = most.min(xml.len() / LEAST_BYTES);
             tree.nodes.reserve_exact(nodes.min(most));
             tree.attributes.reserve_exact(attributes.min(most));
+        } else {
+            // Most small documents then need no further memory.
+            tree.nodes
+                .reserve(SMALL_NODES.min(xml.len() / BYTES_PER_NODE));
+            tree.text.reserve(SMALL_TEXT.min(xml.len() / 2));
+            tree.names.reserve(SMALL_NAMES);
         }
         tree
     }

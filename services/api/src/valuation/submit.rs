@@ -195,7 +195,7 @@ async fn take_in(
         Some(passed) => passed,
         None => match Box::pin(known(api, by, id, &submission.fingerprint)).await? {
             Some(known) => return Ok(known),
-            None => enter(api)?,
+            None => enter(api).inspect_err(|_| api.operations.forget(id))?,
         },
     };
     let submitted = match api.operations.submit(id, submission).await {

@@ -19,6 +19,8 @@ async fn shard(scene: &Scene) -> Shard {
         stops: Stops::new(scene.store.clone()),
         feed: Feed::new(connection.clone()),
         published: None,
+        noted: (Sequence::NONE, Instant::now()),
+        topology: nats::Topology::default(),
         singly: false,
         suspects: Suspects::open(&connection, 0).await.unwrap(),
         counted: Metrics::default().projector,

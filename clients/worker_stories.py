@@ -1,6 +1,7 @@
 """What every worker of Fanfold must do: python worker_stories.py URL NATS_URL [LANGUAGE…]
 
-At URL is the API of a deployment without workers, with TASK_LEASE_MS=2000. A language takes part with
+At URL is the API of a deployment without workers, with TASK_LEASE_MS=2000, whose orchestrator
+knows a collector of traces. A language takes part with
 an example worker, which does what the name of a valuation says. Its connection to NATS can be cut.
 """
 import asyncio
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -140,9 +142,13 @@ def tasks_are_priced_and_large_documents_and_results_go_through_the_store(s):
 
 
 @story
-def the_trace_of_the_submission_reaches_the_work(s):
+def each_attempt_has_a_position_of_its_own_in_the_trace_of_the_submission(s):
     s.worker()
-    assert TRACE in s.fanfold.value(document("trace"), headers={"traceparent": TRACE}, timeout=60)
+    request = s.fanfold.submit(document("trace", "trace-2"), headers={"traceparent": TRACE})
+    result, trace = request.result(60), TRACE.split("-")[1]
+    for name in ("g0/t1/a1", "g0/t2/a3"):
+        span = uuid.uuid5(uuid.UUID(request.id), name).bytes[8:].hex()
+        assert f"<amount>00-{trace}-{span}-01<" in result, (name, result)
 
 
 @story

@@ -1,4 +1,4 @@
-"""A Fanfold of its own for an example's test: servers, and every role but the worker, unless it is named.
+"""A Fanfold of its own for an example's test: servers, and every role.
 
 The servers come from .tools/bin (scripts/tools.sh), the program from FANFOLD or target/debug.
 """
@@ -25,7 +25,7 @@ def free_port():
 
 
 class Stage:
-    def __init__(self, config=None, roles=("orchestrator", "projector", "api"), **settings):
+    def __init__(self, config=None, roles=("orchestrator", "projector", "api", "worker"), **settings):
         self.folder, self.running = Path(tempfile.mkdtemp(prefix="fanfold-example-")), []
         atexit.register(self.close)
         nats, redis, http = free_port(), free_port(), free_port()

@@ -5,7 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 venv="$here/.tools/venv"
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$venv"
-"$venv/bin/python" -m pip install --quiet nats-py==2.16.0 zstandard==0.25.0
+"$venv/bin/python" -m pip install --quiet nats-py==2.16.0 zstandard==0.25.0 opentelemetry-proto==1.45.2
 if command -v npm >/dev/null; then
     for folder in examples/consumers clients/typescript; do
         cd "$here/$folder"

@@ -13,7 +13,7 @@ async def price(task):
     amount = task.traceparent if asks == "trace" else f"{task.task}.00"
     if asks == "sleep":
         await asyncio.sleep(float(number))
-    elif asks == "again" and task.attempt <= int(number):
+    elif asks in ("again", "trace") and task.attempt <= int(number or 0):
         raise Again("the curve is not there", code="no-curve", after=0.1)
     elif asks == "never":
         raise Never("there is no such curve", code="wrong-curve", causes=["EUR-6M"])

@@ -7,7 +7,7 @@ async function price({ document, request, task, attempt, traceparent, signal }: 
   const [asks, number] = /valuation name="([^"]*)"/.exec(document)![1]!.split("-");
   let amount: string | undefined = `${task}.00`;
   if (asks === "sleep") await sleep(1000 * Number(number), undefined, { signal });
-  if (asks === "again" && attempt <= Number(number)) throw new Again("the curve is not there", { code: "no-curve", after: 0.1 });
+  if ((asks === "again" || asks === "trace") && attempt <= Number(number ?? 0)) throw new Again("the curve is not there", { code: "no-curve", after: 0.1 });
   if (asks === "never") throw new Never("there is no such curve", { code: "wrong-curve", causes: ["EUR-6M"] });
   if (asks === "bug") throw new RangeError("division by zero");
   if (asks === "trace") amount = traceparent;

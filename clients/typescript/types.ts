@@ -48,7 +48,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Take dead letters away. */
-        post: operations["discard"];
+        post: operations["discard_dead_letters"];
         delete?: never;
         options?: never;
         head?: never;
@@ -84,7 +84,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Take one dead letter away. */
-        delete: operations["discard_one"];
+        delete: operations["discard_dead_letter"];
         options?: never;
         head?: never;
         patch?: never;
@@ -101,6 +101,126 @@ export interface paths {
         get: operations["alive"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bulk operations, newest first. */
+        get: operations["operations"];
+        put?: never;
+        /** Fix a selection, and say what would happen to it. Nothing happens before it is started. */
+        post: operations["draft_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One bulk operation. */
+        get: operations["operation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for nothing more, ever. What was asked for is followed to its end. */
+        post: operations["cancel_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The items of a bulk operation, a page of them. */
+        get: operations["operation_items"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for nothing more until it is resumed. */
+        post: operations["pause_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with a paused operation. */
+        post: operations["resume_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to take the action. */
+        post: operations["start_operation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -271,7 +391,7 @@ export interface paths {
             cookie?: never;
         };
         /** The tasks of the groups that have started. */
-        get: operations["tasks"];
+        get: operations["list_tasks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -305,7 +425,7 @@ export interface paths {
             cookie?: never;
         };
         /** The requests there are, the newest first. */
-        get: operations["list"];
+        get: operations["list_valuations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -333,11 +453,17 @@ export interface components {
             attempt: number;
             /** Format: int64 */
             durationMs: number;
-            /** @description The fault; null for an attempt without one. */
-            fault?: unknown;
+            fault?: components["schemas"]["Fault"] | null;
             /** Format: date-time */
             startedAt: string;
             worker: string;
+        };
+        /** @description A request that was stopped. */
+        Cancelled: {
+            /** Format: uuid */
+            requestId: string;
+            /** @description `cancelled`. */
+            status: string;
         };
         Change: {
             by?: string | null;
@@ -355,14 +481,95 @@ export interface components {
              */
             until?: number | null;
         };
+        /** @description What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects. */
+        DraftOperation: {
+            /** @description `redrive`, `cancel` or `discard`. */
+            action: string;
+            /** @description The person for whom the caller acts. */
+            by?: string | null;
+            deadLetters?: components["schemas"]["SelectDeadLetters"] | null;
+            /** @description These requests. */
+            ids?: string[] | null;
+            /** @description Why. The history of each request has it. */
+            reason?: string;
+            requests?: components["schemas"]["SelectRequests"] | null;
+        };
         /** @description The history of a request, or a page of it. */
         Events: {
             /** @description `CloudEvents` 1.0 in their JSON form. */
-            events: unknown[];
+            events: components["schemas"]["Event"][];
             /** @description Where the next page begins; none where this is the last. */
             next?: string | null;
             /** Format: uuid */
             requestId: string;
+        };
+        /** @description An attempt that failed. */
+        FailedAttempt: {
+            /**
+             * Format: int32
+             * @description Its number, from 1.
+             */
+            attempt: number;
+            /** @description The nearest first; left out where there are none. */
+            causes?: string[] | null;
+            /** @description Stable, in kebab-case. */
+            code: string;
+            /** Format: int64 */
+            durationMs: number;
+            message: string;
+            /** Format: date-time */
+            startedAt: string;
+            worker: string;
+        };
+        /** @description A task without a result. */
+        FailedTask: {
+            attempts: components["schemas"]["FailedAttempt"][];
+            /** @description The dead letter that keeps its history. */
+            deadLetter?: string | null;
+            /**
+             * Format: int32
+             * @description The task, from 1.
+             */
+            task: number;
+        };
+        /** @description Why a request failed. */
+        Failure: {
+            /** @description Stable, in kebab-case. */
+            code: string;
+            /** Format: date-time */
+            failedAt: string;
+            /** @description Similar failures have the same one. */
+            fingerprint: string;
+            /**
+             * Format: int32
+             * @description The group in which it happened, from 0.
+             */
+            group?: number | null;
+            message: string;
+            /** @description Whether a redrive may help without a change of the document. */
+            redriveMayHelp: boolean;
+            /**
+             * Format: int64
+             * @description The commit in which it failed.
+             */
+            seq: number;
+            /**
+             * Format: int32
+             * @description How many tasks have no result, where not all are told.
+             */
+            taskCount?: number | null;
+            /** @description The tasks without a result: all of them, or the first 1,000. */
+            tasks?: components["schemas"]["FailedTask"][] | null;
+            /** @description Whether something was left out; the dead letters have it. */
+            truncated?: boolean | null;
+        };
+        /** @description What went wrong in an attempt. */
+        Fault: {
+            /** @description The nearest first; left out where there are none. */
+            causes?: string[] | null;
+            /** @description Stable, in kebab-case. */
+            code: string;
+            message: string;
         };
         Group: {
             /** Format: int32 */
@@ -382,18 +589,28 @@ export interface components {
             /** @description `waiting`, `running`, `completed`, `failed` or `cancelled`. */
             status: string;
         };
+        /** @description What a group would give. */
+        GroupPreview: {
+            /** @description Why it would fail. */
+            code?: string | null;
+            message?: string | null;
+            name?: string | null;
+            /** @description `ready`, `needs-resources`, `needs-results` or `fails`. */
+            outlook: string;
+            /**
+             * Format: int64
+             * @description The number of its tasks, where it is ready.
+             */
+            tasks?: number | null;
+            /**
+             * Format: int64
+             * @description The number of its valuations as they are written.
+             */
+            valuations: number;
+        };
         /** @description The health of a process. */
         Health: {
-            /**
-             * @description What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
-             *     `stopped-views`, `clock` or `storage`.
-             */
-            degraded?: string[] | null;
-            /**
-             * @description The permissions that NATS and Redis do not grant to this process although its role needs
-             *     them, and what NATS has denied lately.
-             */
-            denied?: unknown;
+            denied?: components["schemas"]["Denied"] | null;
             /** @description The dependencies, each with `ok` or its fault. */
             dependencies?: {
                 [key: string]: string;
@@ -409,10 +626,12 @@ export interface components {
             /** @description `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`. */
             status: string;
             /** @description The views that are stopped, and why. */
-            stoppedViews?: unknown;
+            stoppedViews?: components["schemas"]["StoppedView"][] | null;
             /** @description What the settings allow though it is unsafe. */
             unsafeSettings?: string[] | null;
         };
+        /** @description A document of another standard. */
+        JsonDocument: Record<string, never>;
         Listed: {
             /** Format: date-time */
             completedAt?: string | null;
@@ -444,6 +663,12 @@ export interface components {
             next?: string | null;
             valuations: components["schemas"]["Listed"][];
         };
+        OperationCommand: {
+            /** @description The person for whom the caller acts. */
+            by?: string | null;
+            /** @description Why. */
+            reason?: string;
+        };
         /** @description An error (RFC 9457). More members may follow, as the error has them. */
         Problem: {
             /** @description Stable, in kebab-case. */
@@ -455,6 +680,7 @@ export interface components {
             column?: number | null;
             /** @description The problem in plain words. */
             detail: string;
+            failure?: components["schemas"]["Failure"] | null;
             /**
              * Format: int64
              * @description Where in the document, from 1.
@@ -464,7 +690,7 @@ export interface components {
             message: string;
             requestId?: string | null;
             /** @description The HTTP status; where a request's own state is the error, the word for that state. */
-            status: unknown;
+            status: number | string;
             /** @description The HTTP status in words. */
             title: string;
             /**
@@ -472,6 +698,46 @@ export interface components {
              * @example urn:fanfold:problem:unknown-request
              */
             type: string;
+        };
+        SelectDeadLetters: {
+            code?: string | null;
+            request?: string | null;
+            since?: string | null;
+            type?: string | null;
+        };
+        SelectRequests: {
+            /** @description Only requests with a failure of this code, of a task or of the request. */
+            code?: string | null;
+            /** @description Only requests that failed with this fingerprint. */
+            fingerprint?: string | null;
+            /** @description Only requests with this label: `x-desk`, or `x-desk=rates`. */
+            label?: string | null;
+            /** @description Only what the log has since then. */
+            since?: string | null;
+            /** @description Only requests with this status. */
+            status?: string | null;
+            /** @description Only requests with tasks of this type. */
+            type?: string | null;
+        };
+        StartOperation: {
+            /** @description The person for whom the caller acts. */
+            by?: string | null;
+            /**
+             * Format: int32
+             * @description How many items are tried first. The others wait until these have ended, and one that fails
+             *     pauses the operation.
+             */
+            canary?: number;
+            /**
+             * Format: int32
+             * @description How many items are asked for in a second at most: 1 to 1,000.
+             */
+            perSecond?: number;
+            /**
+             * Format: int32
+             * @description After how many failed items the operation stops.
+             */
+            stopAfterFailures?: number | null;
         };
         /** @description Where a request stands. */
         Status: {
@@ -492,8 +758,7 @@ export interface components {
              * @description The tasks that are given up now.
              */
             failedTasks: number;
-            /** @description Why it failed. */
-            failure?: unknown;
+            failure?: components["schemas"]["Failure"] | null;
             /** Format: int32 */
             groupCount: number;
             groups: components["schemas"]["Group"][];
@@ -516,6 +781,25 @@ export interface components {
             status: string;
             /** @description Who submitted it, where callers are told apart. */
             submitter?: string | null;
+        };
+        /** @description A view that is stopped. */
+        StoppedView: {
+            reason: string;
+            /** Format: uuid */
+            requestId: string;
+            /** Format: int64 */
+            sequence: number;
+            /** Format: date-time */
+            stoppedAt: string;
+        };
+        /** @description A document in the store. */
+        StoredPayload: {
+            sha256: string;
+            /**
+             * Format: int64
+             * @description The bytes before compression.
+             */
+            size: number;
         };
         Task: {
             attempts: components["schemas"]["Attempt"][];
@@ -557,6 +841,20 @@ export interface components {
             requestId: string;
             tasks: components["schemas"]["Task"][];
         };
+        /** @description A message that cannot be read. */
+        UnreadableMessage: {
+            body: string;
+            headers: {
+                [key: string]: string;
+            };
+            reason: string;
+            subject: string;
+            /**
+             * Format: int64
+             * @description The bytes of the body, where the letter does not hold all of it.
+             */
+            truncated?: number | null;
+        };
         /** @description `{"reason": "…", "by": "…"}` */
         Why: {
             /**
@@ -590,7 +888,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["JsonDocument"];
                 };
             };
         };
@@ -617,7 +915,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["DeadLetters"];
                 };
             };
             /** @description Invalid input */
@@ -658,7 +956,7 @@ export interface operations {
             };
         };
     };
-    discard: {
+    discard_dead_letters: {
         parameters: {
             query?: never;
             header?: never;
@@ -677,7 +975,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Changed"];
                 };
             };
             /** @description Invalid input */
@@ -764,7 +1062,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Changed"];
                 };
             };
             /** @description Invalid input */
@@ -850,7 +1148,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["DeadLetter"];
                 };
             };
             /** @description Invalid input */
@@ -900,7 +1198,7 @@ export interface operations {
             };
         };
     };
-    discard_one: {
+    discard_dead_letter: {
         parameters: {
             query?: never;
             header?: never;
@@ -995,6 +1293,727 @@ export interface operations {
             };
         };
     };
+    operations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest 200 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftOperation"];
+            };
+        };
+        responses: {
+            /** @description The draft */
+            201: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing or too much is selected */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationCommand"];
+            };
+        };
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not as it stands */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    operation_items: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only items in this state: waiting, asking, running, done, failed, refused, skipped, or
+                 *     pending for the first three.
+                 */
+                status?: string;
+                /** @description The `next` of the page before. */
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationCommand"];
+            };
+        };
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not as it stands */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationCommand"];
+            };
+        };
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not as it stands */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_operation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The operation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartOperation"];
+            };
+        };
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Invalid input */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No credential, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A role is missing, or the page of another site calls */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such operation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not as it stands */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON, or in an unknown Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     ready: {
         parameters: {
             query?: never;
@@ -1045,7 +2064,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/schema+json": unknown;
+                    "application/schema+json": components["schemas"]["JsonDocument"];
                 };
             };
             /** @description There is no such event */
@@ -1073,6 +2092,8 @@ export interface operations {
                 "Idempotency-Key"?: string;
                 /** @description Where in the caller's trace the request belongs (W3C Trace Context): it is in every event of the request and goes with its tasks; one that cannot be used is as none */
                 traceparent?: string;
+                /** @description What the tracing systems of the caller say of that trace beside its ids (W3C Trace Context): it goes with the tasks; without a usable `traceparent` it is as none */
+                tracestate?: string;
                 /** @description `wait=N`: wait up to N seconds for the result */
                 Prefer?: string;
             };
@@ -1238,7 +2259,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Preview"];
                 };
             };
             /** @description The document is refused */
@@ -1329,7 +2350,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Cancelled"];
                 };
             };
             /** @description Invalid input */
@@ -1552,7 +2573,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Redriven"];
                 };
             };
             /** @description Invalid input */
@@ -1875,7 +2896,7 @@ export interface operations {
             };
         };
     };
-    tasks: {
+    list_tasks: {
         parameters: {
             query?: {
                 /** @description Only tasks of this group, from 0. */
@@ -2075,7 +3096,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    list_valuations: {
         parameters: {
             query?: {
                 /** @description Only requests with this status. */

@@ -61,7 +61,7 @@ def equal(ours, theirs, what):
 
 def main():
     stage = Stage(HERE / "types.toml", HREF_ALLOW=f"file://{HERE}")
-    stage.start(sys.executable, str(HERE / "worker.py"), stage.nats)
+    stage.start(sys.executable, str(HERE / "worker.py"))
     fanfold, made = Fanfold(stage.url), trades(int(os.environ.get("TRADES", "120")))
     theirs = directly(stage.folder, made)
     each = f'{LINKED}<market select="/vnml/project/market"/><Portfolio><Trade select="."/></Portfolio>{ANALYTICS}</valuation>'

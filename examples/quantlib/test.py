@@ -106,11 +106,10 @@ def what_cannot_be_priced_says_why(fanfold):
 
 def main():
     stage = Stage(HERE / "types.toml")
-    stage.start(sys.executable, str(HERE / "worker.py"), stage.nats)
+    stage.start(sys.executable, str(HERE / "worker.py"))
     fanfold = Fanfold(stage.url)
     the_portfolio_is_worth_what_quantlib_says(fanfold, int(os.environ.get("TRADES", "1000")))
-    # A Fanfold with its own worker, whose executor is `reference`.
-    other = Stage(roles=("orchestrator", "projector", "api", "worker"))
+    other = Stage()  # Its executor is `reference`.
     bonds_and_loans_are_worth_what_the_reference_says(fanfold, Fanfold(other.url), 400)
     what_cannot_be_priced_says_why(fanfold)
     assert "<price><amount>" in fanfold.value((HERE / "portfolio.xml").read_text(), timeout=60)

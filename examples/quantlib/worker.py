@@ -1,4 +1,4 @@
-"""A worker that prices with QuantLib: python worker.py NATS_URL [PROCESSES]."""
+"""A worker that prices with QuantLib: python worker.py [PROCESSES]."""
 import logging
 import multiprocessing
 import os
@@ -11,8 +11,8 @@ from pricer import price
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    processes = int(sys.argv[2]) if len(sys.argv) > 2 else os.cpu_count()
+    processes = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count()
     # QuantLib has one evaluation date for a process, so each process prices one task at a time.
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
     # Twice the slots: a process has the next task while the last one is reported.
-    Worker(price, "quantlib", url=sys.argv[1], slots=2 * processes, executor=pool).main()
+    Worker(price, "quantlib", slots=2 * processes, executor=pool).main()

@@ -37,6 +37,7 @@ pub mod story;
 pub mod summary;
 pub mod task;
 pub mod timeline;
+pub mod trace;
 pub mod usual;
 pub mod verify;
 pub mod why;

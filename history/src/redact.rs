@@ -153,6 +153,7 @@ impl Redaction {
                 let key = e.idempotency_key.as_deref();
                 e.idempotency_key = key.map(|key| self.pseudonym(key));
                 e.traceparent = None;
+                e.tracestate = None;
             }
             Event::ResourcesCaptured(e) => {
                 for resource in &mut e.resources {

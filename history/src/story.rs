@@ -217,6 +217,7 @@ pub(crate) mod tests {
                 }],
                 metadata: std::collections::BTreeMap::new(),
                 traceparent: None,
+                tracestate: None,
                 submitter: "anonymous".into(),
                 idempotency_key: None,
             }))],

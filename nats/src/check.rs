@@ -7,7 +7,6 @@ use async_nats::jetstream::consumer::{self, IntoConsumerConfig, pull};
 use async_nats::jetstream::{ErrorCode, object_store, stream};
 
 use crate::declare::{compare, difference, is_missing, take_limit};
-use crate::postponed;
 use crate::topology::{PAYLOADS, REPORTS, TASKS, task_consumer};
 use crate::{Connection, Creates, Error, LogReader, Topology, account};
 
@@ -43,10 +42,8 @@ impl Topology {
                 found.extend(of_consumer(connection, &log, &wanted).await?);
             }
         }
-        if self.webhooks {
-            for (stream, wanted) in postponed::consumers(self.ack_wait) {
-                found.extend(of_consumer(connection, stream, &wanted).await?);
-            }
+        for (stream, wanted) in self.feed_consumers() {
+            found.extend(of_consumer(connection, stream, &wanted).await?);
         }
         Ok(found)
     }

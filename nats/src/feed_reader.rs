@@ -7,12 +7,16 @@ use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use futures::StreamExt;
 use tokio::time::Instant;
 
+use domain::request::EventKind;
+
 use crate::topology::LIFECYCLE;
 use crate::{Connection, Creates, Delivery, Error};
 
 /// How many events may wait for their answers. An event that is to come again much later is
 /// postponed and answered.
 pub(crate) const WAITING_MAX: i64 = 1_000;
+/// The consumer of the role that makes traces.
+const TRACER: &str = "tracer";
 /// How often a reader that lacks a permission looks whether it may go on.
 const HELD_BACK_LOOK: Duration = Duration::from_millis(500);
 
@@ -48,6 +52,27 @@ impl FeedReader {
             Self::config(durable, events, ack_wait),
         )
         .await
+    }
+
+    /// The ends of requests for the role that makes traces, from the time at which that role or the
+    /// topology first made its consumer.
+    pub async fn of_tracer(connection: &Connection, ack_wait: Duration) -> Result<Self, Error> {
+        Self::of(connection, LIFECYCLE, Self::tracer(ack_wait)).await
+    }
+
+    /// The consumer of the role that makes traces.
+    pub(crate) fn tracer(ack_wait: Duration) -> pull::Config {
+        Self::ends(TRACER, ack_wait)
+    }
+
+    /// The consumer of the ends of requests.
+    pub(crate) fn ends(durable: &str, ack_wait: Duration) -> pull::Config {
+        let ends = EventKind::all().filter(|kind| kind.is_terminal());
+        let ends: Vec<&str> = ends.map(EventKind::name).collect();
+        pull::Config {
+            max_ack_pending: WAITING_MAX,
+            ..Self::config(durable, &ends, ack_wait)
+        }
     }
 
     /// The consumer of these events of the feed.

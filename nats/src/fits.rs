@@ -161,7 +161,10 @@ impl Texts {
                 })
                 .collect(),
             metadata,
-            traceparent: None,
+            traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+                .parse()
+                .ok(),
+            tracestate: format!("a={}", "x".repeat(510)).parse().ok(),
             submitter: self.of(TEXT_MAX_BYTES),
             idempotency_key: Some(self.of(NAME_MAX_BYTES)),
         }
@@ -218,6 +221,7 @@ fn redrive(texts: &mut Texts) -> Command {
         reason: texts.of(2 * TEXT_MAX_BYTES),
         now: Timestamp::UNIX_EPOCH,
         rules: rules(),
+        only: None,
     }
 }
 
@@ -240,6 +244,7 @@ fn running(tasks: u32) -> State {
         groups: Vec::new(),
         metadata: BTreeMap::new(),
         traceparent: None,
+        tracestate: None,
         submitter: "tests".into(),
         idempotency_key: None,
     };

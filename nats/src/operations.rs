@@ -2,6 +2,7 @@
 //! log.
 
 use async_nats::HeaderMap;
+use domain::bulk::OperationId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,8 @@ pub struct ByWhom<'a> {
     pub on_behalf_of: Option<&'a str>,
     /// The reason.
     pub reason: &'a str,
+    /// The bulk operation of which the action is a part.
+    pub operation: Option<OperationId>,
 }
 
 impl Connection {

@@ -8,8 +8,6 @@ use async_nats::header::{NATS_SCHEDULE, NATS_SCHEDULE_TARGET};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType};
 
-use domain::request::EventKind;
-
 use crate::feed_reader::WAITING_MAX;
 use crate::topology::{LIFECYCLE, WEBHOOKS};
 use crate::{Connection, Delivery, Error, FeedReader, subject};
@@ -36,16 +34,9 @@ pub(crate) fn stream(replicas: usize, log_age: Duration) -> stream::Config {
 
 /// The consumers of the webhooks, each with its stream: of the feed, and of the events that are due.
 pub(crate) fn consumers(ack_wait: Duration) -> [(&'static str, pull::Config); 2] {
-    let ends = EventKind::all().filter(|kind| kind.is_terminal());
-    let ends: Vec<&str> = ends.map(EventKind::name).collect();
-    let feed = FeedReader::config(FEED_DURABLE, &ends, ack_wait);
-    let pending = |config| pull::Config {
-        max_ack_pending: WAITING_MAX,
-        ..config
-    };
     [
-        (LIFECYCLE, pending(feed)),
-        (WEBHOOKS, pending(due(ack_wait))),
+        (LIFECYCLE, FeedReader::ends(FEED_DURABLE, ack_wait)),
+        (WEBHOOKS, due(ack_wait)),
     ]
 }
 
@@ -56,6 +47,7 @@ fn due(ack_wait: Duration) -> pull::Config {
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,
         ack_wait,
+        max_ack_pending: WAITING_MAX,
         ..pull::Config::default()
     }
 }

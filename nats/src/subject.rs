@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use domain::bulk::OperationId;
 use domain::request::{GroupIndex, PARTITIONS, RequestId, Run, TaskId};
 
 /// The subject of the facts of the deployment.
@@ -158,6 +159,19 @@ pub(crate) fn operation(name: &str, to: Option<&str>) -> String {
         Some(id) => format!("operations.{name}.{id}"),
         None => format!("operations.{name}"),
     }
+}
+
+/// The subject of a lease. It is beside the marks, where a subject has its last message only.
+pub(crate) fn lease(name: &str) -> String {
+    format!("quarantine.lease.{name}")
+}
+
+/// The subjects of the histories of bulk operations.
+pub(crate) const BULK_OPERATIONS: &str = "operations.bulk.*";
+
+/// The subject of the history of a bulk operation.
+pub(crate) fn bulk_operation(id: OperationId) -> String {
+    format!("operations.bulk.{id}")
 }
 
 /// The subject of the mark of a message that a consumer has begun and not ended.

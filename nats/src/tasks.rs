@@ -5,13 +5,14 @@ use std::str::FromStr;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
-use domain::request::{AttemptNumber, Given, Payload, RequestId, Run, TaskId, TraceParent};
+use domain::request::{AttemptNumber, Given, Payload, RequestId, Run, TaskId};
 use futures::StreamExt;
 use tokio::time::Instant;
 
 use crate::group_commit::{GroupCommit, Outgoing};
 use crate::topology::TASKS;
-use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject, trace};
+use crate::trace::TraceContext;
+use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject};
 
 /// The number of attempts before this message. The broker starts again from 1 to count the
 /// deliveries of each message.
@@ -50,34 +51,21 @@ impl Tasks {
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
-        traceparent: Option<&TraceParent>,
+        trace: Option<&TraceContext>,
     ) -> Result<Stored, Error> {
-        let mut headers = HeaderMap::new();
-        if attempts.before > AttemptNumber::NONE {
-            headers.insert(ATTEMPTS_BEFORE, attempts.before.to_string());
+        let (mut headers, body) = task_headers(attempts, document);
+        if let Some(trace) = trace {
+            trace.insert_into(&mut headers);
         }
-        if attempts.earlier > AttemptNumber::NONE {
-            headers.insert(EARLIER_ATTEMPTS, attempts.earlier.to_string());
-        }
-        if attempts.run > Run::FIRST {
-            headers.insert(RUN, attempts.run.to_string());
-        }
-        if attempts.again {
-            headers.insert(AGAIN, "true");
-        }
-        trace::insert(&mut headers, traceparent);
-        let body = match document {
-            Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
-            Payload::Stored { sha256, size } => {
-                headers.insert(STORED, format!("{sha256}:{size}"));
-                Bytes::new()
-            }
-        };
         let message = Outgoing {
             subject: subject::task(task_type, id),
             headers,
             body,
         };
+        self.publish(message).await
+    }
+
+    pub(crate) async fn publish(&self, message: Outgoing) -> Result<Stored, Error> {
         Stored::from_answer(self.publishing.publish(message).await)
     }
 
@@ -95,7 +83,7 @@ impl Tasks {
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
-        traceparent: Option<&TraceParent>,
+        trace: Option<&TraceContext>,
     ) -> Result<(), Error> {
         let stream = self.stream().await?;
         let subject = subject::task(task_type, id);
@@ -117,7 +105,7 @@ impl Tasks {
                 return Err(self.connection.failed(call, error));
             }
         }
-        let sent = self.send(task_type, id, attempts, document, traceparent);
+        let sent = self.send(task_type, id, attempts, document, trace);
         sent.await.map(|_| ())
     }
 
@@ -165,6 +153,31 @@ impl Tasks {
     }
 }
 
+/// The headers and the body of a task's message.
+pub(crate) fn task_headers(attempts: Attempts, document: &Payload) -> (HeaderMap, Bytes) {
+    let mut headers = HeaderMap::new();
+    if attempts.before > AttemptNumber::NONE {
+        headers.insert(ATTEMPTS_BEFORE, attempts.before.to_string());
+    }
+    if attempts.earlier > AttemptNumber::NONE {
+        headers.insert(EARLIER_ATTEMPTS, attempts.earlier.to_string());
+    }
+    if attempts.run > Run::FIRST {
+        headers.insert(RUN, attempts.run.to_string());
+    }
+    if attempts.again {
+        headers.insert(AGAIN, "true");
+    }
+    let body = match document {
+        Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
+        Payload::Stored { sha256, size } => {
+            headers.insert(STORED, format!("{sha256}:{size}"));
+            Bytes::new()
+        }
+    };
+    (headers, body)
+}
+
 /// The last attempt before a message, and its run. One that cannot be read is as if it was not
 /// there.
 pub(crate) fn counts(delivery: &Delivery) -> (AttemptNumber, Run) {
@@ -206,6 +219,18 @@ pub struct Attempts {
     pub again: bool,
 }
 
+impl Attempts {
+    /// The position of an attempt. The message has that of its first delivery.
+    fn trace(self, id: TaskId, delivery: &Delivery, delivered: u32) -> TraceContext {
+        let TraceContext { parent, state } = TraceContext::of(delivery.message().headers.as_ref());
+        let (first, attempt) = (self.before.next(), self.before.plus(delivered));
+        TraceContext {
+            parent: parent.map(|parent| parent.of_later(id, first, attempt)),
+            state,
+        }
+    }
+}
+
 /// A task as it is delivered to a worker.
 pub struct TaskMessage {
     /// The task.
@@ -222,8 +247,9 @@ pub struct TaskMessage {
     pub again: bool,
     /// Whether it was sent again, for instance because the queue lost its content.
     pub sent_again: bool,
-    /// The position of its request in a trace of the caller.
-    pub traceparent: Option<TraceParent>,
+    /// The position of this attempt in the trace of its request, or that of the request in the trace
+    /// of the submitter.
+    pub trace: TraceContext,
     /// The task document.
     pub document: Payload,
     /// The message, to be answered.
@@ -252,7 +278,7 @@ impl TaskMessage {
                 attempt: attempts.before.plus(delivered),
                 earlier_attempts: attempts.earlier,
                 run: attempts.run,
-                traceparent: delivery.traceparent(),
+                trace: attempts.trace(id, &delivery, delivered),
                 document,
                 delivery,
                 given_at,

@@ -1,5 +1,5 @@
 //! The streams, and the consumers that every deployment has. They are declared here, and created or
-//! checked at start. The webhooks role declares its consumer with `feed_reader` when it starts.
+//! checked at start. The roles that send webhooks and traces open theirs with `feed_reader` when they start.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use async_nats::jetstream::object_store;
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
 
 use crate::declare::{declare_bucket, declare_consumer, declare_stream, is_on_disk};
-use crate::{Connection, Creates, Error, LogReader, account, postponed, subject};
+use crate::{Connection, Creates, Error, FeedReader, LogReader, account, postponed, subject};
 
 pub(crate) const TASKS: &str = "TASKS";
 pub(crate) const REPORTS: &str = "REPORTS";
@@ -55,6 +55,8 @@ pub struct Topology {
     pub ack_wait: Duration,
     /// Whether webhooks are sent, which have a stream of their own.
     pub webhooks: bool,
+    /// Whether traces are sent, for which the feed has a consumer.
+    pub traces: bool,
 }
 
 impl Default for Topology {
@@ -71,6 +73,7 @@ impl Default for Topology {
             takeover_after: Duration::from_secs(5),
             ack_wait: Duration::from_secs(10),
             webhooks: false,
+            traces: false,
         }
     }
 }
@@ -107,12 +110,22 @@ impl Topology {
         for shard in 0..self.shards {
             self.declare_log_consumers(connection, shard).await?;
         }
-        if self.webhooks {
-            for (stream, consumer) in postponed::consumers(self.ack_wait) {
-                declare_consumer(connection, stream, consumer).await?;
-            }
+        for (stream, consumer) in self.feed_consumers() {
+            declare_consumer(connection, stream, consumer).await?;
         }
         self.declare_queue_consumers(connection).await
+    }
+
+    /// The consumers of the roles that not every deployment has, each with its stream.
+    pub(crate) fn feed_consumers(&self) -> Vec<(&'static str, pull::Config)> {
+        let mut consumers = Vec::new();
+        if self.webhooks {
+            consumers.extend(postponed::consumers(self.ack_wait));
+        }
+        if self.traces {
+            consumers.push((LIFECYCLE, FeedReader::tracer(self.ack_wait)));
+        }
+        consumers
     }
 
     /// Creates the queues where they are missing, with their consumers.

@@ -1,27 +1,34 @@
-//! Changes to dead letters.
+//! Changes to dead letters: of one by itself, and of many as a bulk operation.
 
-use std::collections::HashSet;
-
+use domain::access::Tenant;
+use domain::bulk::{Action, Item, PER_SECOND_MAX, Plan, Would};
 use domain::request::RequestId;
-use nats::{Error, ExecuteError, Filter, Kept, Letter};
+use nats::{Error, Filter};
 use serde::Serialize;
 
+use crate::bulk::{ANSWERS_WITHIN, BulkError, Folded, Order, Select, Selected};
 use crate::{Operations, Why};
 
-/// How many dead letters one step goes through before it reports.
-const LETTERS_PER_STEP: usize = 200;
+/// Everything at once, as callers who know nothing of plans expect it.
+const AT_ONCE: Plan = Plan {
+    canary: 0,
+    per_second: PER_SECOND_MAX,
+    stop_after_failures: None,
+};
 
-/// The operation on the dead letters of a filter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Redrive the requests, and put back messages that could not be read.
-    Redrive(Why),
-    /// Discard the dead letters, and record that.
-    Discard(Why),
-    /// Only report what a redrive would do.
-    WouldRedrive,
-    /// Only report what would be discarded.
-    WouldDiscard,
+/// A change to the dead letters of a filter, for callers who wait for the answers.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Redrive the requests and put back messages that could not be read, or discard the letters.
+    pub action: Action,
+    /// Which letters.
+    pub filter: Filter,
+    /// The letter after which the change begins.
+    pub after: u64,
+    /// The last letter; the last one that there is where none is named.
+    pub until: Option<u64>,
+    /// Who wants it and why; nobody for a dry run.
+    pub why: Option<Why>,
 }
 
 /// The outcome for a dead letter, or for its request.
@@ -32,40 +39,32 @@ pub struct Answer {
     pub dead_letter: String,
     /// The request, if it is known.
     pub request_id: Option<RequestId>,
-    /// Whether the change was made, or would be.
+    /// Whether the change was made, or would be. A redriven request may still fail again: the
+    /// operation tells how it ended.
     pub done: bool,
     /// Why the change was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
 
-/// The outcomes for the dead letters of a filter so far.
+/// The outcomes of a change.
 #[derive(Clone, Debug, Default)]
 pub struct Changed {
-    seen: HashSet<RequestId>,
-    /// The last dead letter that is processed: the last one when the change began. A redriven
-    /// request that fails again makes a new dead letter, and a change of these too would never end.
+    /// The bulk operation that makes the change; none for a dry run, or where nothing matches.
+    pub operation: Option<String>,
+    /// The last dead letter that belongs to the change.
     pub until: Option<u64>,
-    /// How many dead letters were processed.
+    /// How many dead letters were matched.
     pub letters: usize,
     /// The outcomes: one for each request, or for each discarded dead letter.
     pub answers: Vec<Answer>,
-    /// The dead letter after which the next step continues; `None` at the end.
+    /// How many outcomes were not known in time. The operation goes on.
+    pub pending: usize,
+    /// The dead letter after which the next part continues; `None` at the end.
     pub next: Option<u64>,
 }
 
 impl Changed {
-    /// No outcomes yet, to begin after one dead letter and to end at another. Without an end, the
-    /// first step ends the change at the dead letter that is then the last.
-    #[must_use]
-    pub fn between(letter: Option<u64>, until: Option<u64>) -> Self {
-        Self {
-            next: letter,
-            until,
-            ..Self::default()
-        }
-    }
-
     /// How many changes were made, or would be.
     #[must_use]
     pub fn done(&self) -> usize {
@@ -85,87 +84,83 @@ impl Operations {
         self.letters.discard(id, &why.record()).await
     }
 
-    /// Processes some of the dead letters of a filter, so that the caller can report progress.
-    pub async fn step(
+    /// Changes dead letters by a bulk operation, and waits for its answers.
+    pub async fn change_letters(
         &self,
-        filter: &Filter,
-        change: &Change,
-        so_far: &mut Changed,
-    ) -> Result<(), Error> {
-        let after = so_far.next.unwrap_or(0);
-        let until = match so_far.until {
-            Some(until) => until,
-            None => self.letters.last_sequence().await?,
+        tenant: &Tenant,
+        change: Change,
+    ) -> Result<Changed, BulkError> {
+        let select = Select::Letters {
+            filter: change.filter,
+            after: change.after,
+            until: change.until,
+            in_parts: true,
         };
-        so_far.until = Some(until);
-        let page = self.letters.look(filter, after, LETTERS_PER_STEP).await?;
-        for kept in &page.letters {
-            if kept.sequence > until {
-                break;
-            }
-            so_far.letters += 1;
-            let discards = matches!(change, Change::Discard(_) | Change::WouldDiscard);
-            let of_task = matches!(kept.letter, Letter::GivenUp(_));
-            let known = match kept.request() {
-                Some(request) if of_task && !discards => !so_far.seen.insert(request),
-                _ => false,
+        let selected = self.select(tenant, change.action, &select).await?;
+        let mut changed = Changed {
+            until: selected.until,
+            letters: selected.matched,
+            next: selected.next,
+            ..Changed::default()
+        };
+        let Some(why) = change.why.filter(|_| !selected.items.is_empty()) else {
+            let would = selected.would.iter().map(Some);
+            changed.answer(&selected, would.map(|would| would.map(answer_of_would)));
+            return Ok(changed);
+        };
+        let actor = why.actor();
+        let order = Order {
+            tenant: tenant.clone(),
+            action: change.action,
+            select,
+            why,
+        };
+        let id = self.draft_of(order, &selected).await?.id;
+        self.start(id, AT_ONCE, actor).await?;
+        let folded = self.answered(id, ANSWERS_WITHIN).await?;
+        changed.operation = Some(id.to_string());
+        changed.answer(&selected, answers_of(&folded));
+        Ok(changed)
+    }
+}
+
+impl Changed {
+    /// Takes in whether each item was refused, and why; nothing where that is not known.
+    fn answer(
+        &mut self,
+        selected: &Selected,
+        answers: impl Iterator<Item = Option<Option<String>>>,
+    ) {
+        for (letter, refused) in selected.letters.iter().zip(answers) {
+            let Some(refused) = refused else {
+                self.pending += 1;
+                continue;
             };
-            if !known {
-                so_far.answers.push(self.change(kept, change).await?);
-            }
+            self.answers.push(Answer {
+                dead_letter: letter.id.clone(),
+                request_id: letter.request,
+                done: refused.is_none(),
+                refused,
+            });
         }
-        so_far.next = page.next.filter(|next| *next < until);
-        Ok(())
-    }
-
-    async fn change(&self, kept: &Kept, change: &Change) -> Result<Answer, Error> {
-        let refused = match (change, &kept.letter, kept.request()) {
-            (Change::WouldDiscard, ..) => None,
-            (Change::Discard(why), ..) => {
-                let was_there = self.discard(&kept.id, why).await?;
-                (!was_there).then(|| "it was discarded meanwhile".into())
-            }
-            (Change::WouldRedrive, Letter::GivenUp(_), Some(request)) => {
-                refused(self.would_redrive(request).await)?
-            }
-            (Change::Redrive(why), Letter::GivenUp(_), Some(request)) => {
-                refused(self.redrive(request, why.clone()).await)?
-            }
-            (Change::Redrive(why), Letter::Unread(unread), _) => {
-                let put_back = self
-                    .letters
-                    .put_back(&kept.id, unread, &why.record())
-                    .await?;
-                (!put_back).then(|| stays(&unread.subject))
-            }
-            (Change::WouldRedrive, Letter::Unread(unread), _) => {
-                (!unread.can_be_put_back()).then(|| stays(&unread.subject))
-            }
-            (_, _, None) => Some("its request is not known".into()),
-        };
-        Ok(Answer {
-            dead_letter: kept.id.clone(),
-            request_id: kept.request(),
-            done: refused.is_none(),
-            refused,
-        })
     }
 }
 
-/// Why the domain refuses a command, if it does.
-fn refused<T>(done: Result<T, ExecuteError>) -> Result<Option<String>, Error> {
-    match done {
-        Ok(_) => Ok(None),
-        Err(ExecuteError::Refused(rejection)) => Ok(Some(rejection.to_string())),
-        Err(ExecuteError::Log(error)) => Err(error),
+fn answer_of_would(would: &Would) -> Option<String> {
+    match would {
+        Would::Act => None,
+        Would::Refuse(reason) | Would::Skip(reason) => Some(reason.clone()),
     }
 }
 
-/// Why a message that was stored as a dead letter cannot be retried.
-fn stays(subject: &str) -> String {
-    if subject.starts_with("lifecycle.") {
-        "an event stays in the feed: tell its receiver yourself, and discard the letter".into()
-    } else {
-        "a commit stays in the log: start a version that can read it".into()
-    }
+fn answers_of(folded: &Folded) -> impl Iterator<Item = Option<Option<String>>> {
+    let items = folded
+        .operation()
+        .into_iter()
+        .flat_map(domain::bulk::Operation::items);
+    items.map(|item| match item.item {
+        Item::Waiting | Item::Asking => None,
+        Item::Running(_) | Item::Done | Item::Failed => Some(None),
+        Item::Refused | Item::Skipped => Some(item.reason.map(str::to_owned)),
+    })
 }

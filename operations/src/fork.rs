@@ -131,6 +131,7 @@ impl Operations {
             submitter: by.clone(),
             // The trace and the key belong to the original.
             traceparent: None,
+            tracestate: None,
             idempotency_key: None,
         };
         let command = Command::Fork(Box::new(Fork {

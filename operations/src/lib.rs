@@ -6,6 +6,7 @@
 //! evicts the cached state. It remembers the sequence of the commit, so that a caller reads its own
 //! writes.
 
+mod bulk;
 mod cancel;
 mod dead_letters;
 mod fork;
@@ -22,9 +23,12 @@ mod why;
 use std::time::Duration;
 
 use domain::request::{RequestId, Rules};
-use nats::{Connection, DeadLetters, ExecuteError, Log, Payloads, Receipt};
+use nats::{BulkLog, Connection, DeadLetters, ExecuteError, Log, Payloads, Receipt};
 use runtime::{Deployment, Documents};
 
+pub use bulk::{
+    ANSWERS_WITHIN, BulkError, Executor, Folded, ItemsPage, Order, Page, Select, Selected, Told,
+};
 pub use dead_letters::{Answer, Change, Changed};
 pub use fork::{ForkError, ForkPlan};
 pub use operator::{NotAllowed, operator, permit};
@@ -38,8 +42,12 @@ pub use why::{REASON_MAX_CHARS, Why, WhyError};
 /// Executes the commands of people.
 #[derive(Clone)]
 pub struct Operations {
+    connection: Connection,
     log: Log,
     payloads: Payloads,
+    bulk: BulkLog,
+    /// The bulk operations that this process knows.
+    board: bulk::Board,
     letters: DeadLetters,
     /// The accepted documents that wait for the orchestrator of this process.
     documents: Documents,
@@ -60,7 +68,10 @@ impl Operations {
     ) -> Self {
         Self {
             payloads: Payloads::new(connection.clone()),
-            letters: DeadLetters::new(connection),
+            bulk: BulkLog::new(connection.clone()),
+            board: bulk::Board::default(),
+            letters: DeadLetters::new(connection.clone()),
+            connection,
             log,
             documents,
             seen: Seen::default(),

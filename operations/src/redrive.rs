@@ -1,4 +1,4 @@
-use domain::request::{Command, Event, Redriven, Rejection, RequestId, Sequence};
+use domain::request::{Command, Event, Redriven, Rejection, RequestId, Run, Sequence};
 use jiff::Timestamp;
 use nats::{Error, ExecuteError, Receipt};
 
@@ -7,9 +7,19 @@ use crate::{Operations, Why};
 impl Operations {
     /// Runs the failed tasks of a request again.
     pub async fn redrive(&self, request: RequestId, why: Why) -> Result<Receipt, ExecuteError> {
+        self.redrive_run(request, why, None).await
+    }
+
+    /// As `redrive`, but only while this run is the last one.
+    pub(crate) async fn redrive_run(
+        &self,
+        request: RequestId,
+        why: Why,
+        only: Option<Run>,
+    ) -> Result<Receipt, ExecuteError> {
         // Let the domain refuse first: only a request that can be redriven can be too old for it.
-        self.would_redrive(request).await?;
-        let redriven = self.log.execute(request, self.command(why)).await;
+        self.would(request, only).await?;
+        let redriven = self.log.execute(request, self.command(why, only)).await;
         self.done(request, redriven)
     }
 
@@ -29,7 +39,14 @@ impl Operations {
 
     /// Decides a redrive and commits nothing.
     pub async fn would_redrive(&self, request: RequestId) -> Result<(), ExecuteError> {
-        let decided = self.log.decide(request, self.command(Why::none())).await;
+        self.would(request, None).await
+    }
+
+    async fn would(&self, request: RequestId, only: Option<Run>) -> Result<(), ExecuteError> {
+        let decided = self
+            .log
+            .decide(request, self.command(Why::none(), only))
+            .await;
         // Another process may continue the request, so the cached state may be stale.
         self.log.forget(request);
         decided?;
@@ -39,7 +56,7 @@ impl Operations {
         Ok(())
     }
 
-    fn command(&self, why: Why) -> Command {
+    fn command(&self, why: Why, only: Option<Run>) -> Command {
         let Why {
             by,
             on_behalf_of,
@@ -51,6 +68,7 @@ impl Operations {
             reason,
             now: Timestamp::now(),
             rules: self.rules,
+            only,
         }
     }
 

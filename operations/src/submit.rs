@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use domain::document::Document;
 use domain::request::{
     Command, FirstGroup, GroupOutline, Received, Rejection, RequestId, Sequence, TraceParent,
+    TraceState,
 };
 use jiff::Timestamp;
 use nats::{Error, ExecuteError, Hashed};
@@ -26,6 +27,8 @@ pub struct Submission {
     pub metadata: BTreeMap<String, String>,
     /// The traceparent of the caller.
     pub traceparent: Option<TraceParent>,
+    /// The tracestate of the caller.
+    pub tracestate: Option<TraceState>,
     /// The submitter.
     pub submitter: String,
     /// The idempotency key.
@@ -97,6 +100,7 @@ impl Operations {
             groups: submission.groups,
             metadata: submission.metadata,
             traceparent: submission.traceparent,
+            tracestate: submission.tracestate,
             submitter: submission.submitter,
             idempotency_key: submission.key,
         });

@@ -57,6 +57,7 @@ impl Why {
             by: &self.by,
             on_behalf_of: self.on_behalf_of.as_deref(),
             reason: &self.reason,
+            operation: None,
         }
     }
 

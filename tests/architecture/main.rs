@@ -43,13 +43,15 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ),
 ];
 /// The services that run as roles or tools. None may use another.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 9] = [
     "api",
     "fanfold-console",
     "orchestrator",
     "worker",
+    "worker-check",
     "projector",
     "replay",
+    "tracer",
     "webhooks",
 ];
 

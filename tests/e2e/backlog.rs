@@ -27,6 +27,7 @@ async fn leave_waiting(log: &Log, reports: &Reports, number: usize, text: &str) 
         groups: vec![group("g0"), group("g1")],
         metadata: [].into(),
         traceparent: None,
+        tracestate: None,
         submitter: "test".into(),
         idempotency_key: None,
     }));

@@ -53,7 +53,17 @@ async fn stories_of_worker(language: &str) {
     let settings = [("TASK_LEASE_MS", "2000")];
     let start = |role| Program::start(env!("CARGO_BIN_EXE_fanfold"), role, &world, &settings);
     let api = start("api").await;
-    let _orchestrator = start("orchestrator").await;
+    let orchestrator = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
+        settings[0],
+    ];
+    let orchestrator = Program::start(
+        env!("CARGO_BIN_EXE_fanfold"),
+        "orchestrator",
+        &world,
+        &orchestrator,
+    );
+    let _orchestrator = orchestrator.await;
     let _projector = start("projector").await;
     stories
         .arg(api.client().base())

@@ -474,3 +474,76 @@ name = "echo"
 matches = ["echo*"]
 executor = { kind = "echo" }
 "#;
+
+#[tokio::test]
+async fn the_dead_letters_of_a_filter_are_redriven_as_an_operation_on_the_console() {
+    let world = World::start().await;
+    let valuer = refusing().await;
+    let program = up(&world, &valuer, &[]).await;
+    let (client, console) = (program.client(), program.admin());
+    let empty = console.get("/console/operations").await;
+    assert!(
+        empty.body.contains("There are no operations"),
+        "{}",
+        empty.body
+    );
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let id = client.submit(&document(1, 3), "").await.id();
+        client.until_status(&id, "failed").await;
+        ids.push(id);
+    }
+    let letters = console
+        .get("/console/dead-letters?code=http-422")
+        .await
+        .body;
+    let new = "/console/operations/new?action=redrive&amp;code=http-422";
+    assert!(letters.contains(new), "{letters}");
+    let asked = console.get(&new.replace("&amp;", "&")).await;
+    let drafting = token(&asked);
+    let order = [
+        ("token", drafting.as_str()),
+        ("action", "redrive"),
+        ("code", "http-422"),
+        ("reason", "the curve is <there>"),
+    ];
+    let draft = form(&console, "/console/operations/new", &order).await;
+    assert_eq!(draft.status, StatusCode::OK, "{}", draft.body);
+    assert!(draft.body.contains("What would happen"), "{}", draft.body);
+    assert!(draft.body.contains("the curve is &lt;there&gt;"));
+    let list = client.get("/operations").await.json();
+    let id = list["operations"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(list["operations"][0]["status"], "draft");
+    let path = format!("/console/operations/{id}");
+    let pause = console.get(&format!("{path}/pause")).await.body;
+    assert!(
+        pause.contains("This is off: the operation was not started yet"),
+        "{pause}"
+    );
+    let start = format!("{path}/start");
+    let starting = token(&console.get(&start).await);
+    let wrong = [("token", starting.as_str()), ("per-second", "0")];
+    let refused = form(&console, &start, &wrong).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
+    let foreign = form(&console, &start, &[("per-second", "5")]).await;
+    assert_eq!(foreign.status, StatusCode::CONFLICT);
+    let plan = [("token", starting.as_str()), ("canary", "1")];
+    let started = form(&console, &start, &plan).await;
+    assert_eq!(started.status, StatusCode::OK, "{}", started.body);
+    until("the page says that it is completed", || async {
+        console.get(&path).await.body.contains("completed")
+    })
+    .await;
+    for id in &ids {
+        let done = console.get(&format!("{path}?items=done")).await.body;
+        assert!(done.contains(&format!("/console/requests/{id}")), "{done}");
+        assert_eq!(client.status(id).await.json()["status"], "succeeded");
+    }
+    let failed = console.get(&format!("{path}?items=failed")).await.body;
+    assert!(failed.contains("There are no such items"), "{failed}");
+    let listed = console.get("/console/operations").await.body;
+    assert!(
+        listed.contains("2 done, 0 failed, 0 refused, 0 skipped, 0 pending"),
+        "{listed}"
+    );
+}

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use harness::{Client, Program, Receiver, Reply, Valuer, World, priced, until};
+use harness::{Client, Collector, Program, Receiver, Reply, Valuer, World, priced, until};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -289,6 +289,56 @@ async fn an_event_that_ends_every_webhook_sender_becomes_a_dead_letter() {
     assert!(ends > 0, "the poison does nothing");
     assert!(!receiver.calls().iter().any(|call| call.body.contains(&bad)));
     client.until_status(&bad, "succeeded").await;
+}
+
+#[tokio::test]
+async fn an_end_that_kills_the_tracer_is_left_out_and_the_other_traces_arrive() {
+    let valuer = Valuer::golden().await;
+    let collector = Collector::start().await;
+    let world = World::start().await;
+    let url = collector.url();
+    let told = [
+        ("EXECUTOR", valuer.url()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
+    ];
+    let start = |role, poison: String| {
+        let (world, told) = (&world, &told);
+        async move {
+            let all = settings(&poison, told);
+            Program::start(env!("CARGO_BIN_EXE_fanfold"), role, world, &all).await
+        }
+    };
+    let api = start("api", String::new()).await;
+    let client = api.client();
+    let _others = (
+        start("orchestrator", String::new()).await,
+        start("worker", String::new()).await,
+        start("projector", String::new()).await,
+    );
+    // Start before the poison, because a consumer starts with new messages.
+    let mut first = start("tracer", String::new()).await;
+    let id = client.submit(&document(1, 1), "").await.id();
+    until("the first trace arrives", || async {
+        collector.runs(&id).len() == 1
+    })
+    .await;
+    assert!(first.stop().await.success());
+
+    let bad = client.submit(&document(1, 1), "").await.id();
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(client.submit(&document(1, 1), "").await.id());
+    }
+    let mut poisoned = start("tracer", format!("tracer:abort:{bad}")).await;
+    let log = poisoned.log_path();
+    let contained = until("it is left out, and the others arrive", || async {
+        let arrived = |id: &String| collector.runs(id).len() == 1;
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        ids.iter().all(arrived) && said.contains("a trace is left out")
+    });
+    let ends = poisoned.supervised(ENDS_MAX, contained).await;
+    assert!(ends > 0, "the poison does nothing");
+    assert!(collector.runs(&bad).is_empty());
 }
 
 #[tokio::test]

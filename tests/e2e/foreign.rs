@@ -5,7 +5,7 @@ use futures::StreamExt as _;
 use harness::{Client, Program, World, priced, until};
 use serde_json::{Value, json};
 
-use crate::{document, messages};
+use crate::{document, fanfold, messages};
 
 /// A program without a worker.
 struct Scene {
@@ -158,4 +158,58 @@ async fn a_task_whose_reported_result_is_not_stored_runs_again() {
         messages(&scene.world, "TASKS").await == 0
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_type_that_is_external_is_left_to_foreign_workers_and_is_a_type_like_any_other_otherwise()
+{
+    let world = World::start().await;
+    let file = world.folder().join("types.toml");
+    let types = "[[task-types]]\nname = 'ours'\nmatches = ['w']\nexecutor = { kind = 'echo' }\n\
+                 [[task-types]]\nname = 'theirs'\nmatches = ['t*']\n\
+                 [[task-types]]\nname = 'default'\nexecutor = { kind = 'external' }\n";
+    std::fs::write(&file, types).unwrap();
+    let settings = [("FANFOLD_CONFIG", file.to_str().unwrap())];
+    let program = Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", &world, &settings).await;
+    let client = program.client();
+
+    // Fanfold's own worker takes the tasks of the other type while this one waits.
+    let waiting = client.submit(&document(1, 1), "").await.id();
+    let ours = document(1, 1).replace("name=\"v\"", "name=\"w\"");
+    for _ in 0..3 {
+        let answered = client.submit(&ours, "sync=Y").await;
+        assert_eq!(answered.status, 200, "{}", answered.body);
+    }
+    assert_eq!(client.status(&waiting).await.json()["status"], "running");
+    let jetstream = world.jetstream().await;
+    let stream = jetstream.get_stream("TASKS").await.unwrap();
+    let consumer: PullConsumer = stream.get_consumer("worker-default").await.unwrap();
+    let pulled = consumer.cached_info();
+    assert_eq!((pulled.num_ack_pending, pulled.num_waiting), (0, 0));
+    assert_eq!(pulled.num_pending, 1);
+
+    work(&world, |task| inline(&priced(task, 0, 1))).await;
+    client.until_status(&waiting, "succeeded").await;
+    let stored = fanfold(&world, &["deployment", "--json"]).await.out;
+    let stored: Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(
+        stored["facts"]["TASK_TYPES"], "default,ours,theirs",
+        "{stored}"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_leaves_every_type_to_others_runs_until_it_is_asked_to_end() {
+    let world = World::start().await;
+    let settings = [("EXECUTOR", "external")];
+    let binary = env!("CARGO_BIN_EXE_fanfold");
+    let mut worker = Program::start(binary, "worker", &world, &settings).await;
+    let api = Program::start(binary, "api", &world, &settings).await;
+    let admin = worker.admin();
+    until("the worker is ready", || admin.ready()).await;
+    let _orchestrator = Program::start(binary, "orchestrator", &world, &settings).await;
+    let id = api.client().submit(&document(1, 1), "").await.id();
+    work(&world, |task| inline(&priced(task, 0, 1))).await;
+    api.client().until_status(&id, "succeeded").await;
+    assert!(worker.stop().await.success());
 }

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod answers;
 mod aside;
 mod attempts;
 mod backlog;
 mod bad_input;
+mod bulk;
 mod callers;
 mod cancel;
 mod clients;
@@ -16,10 +18,12 @@ mod contained;
 mod contract;
 mod dead_letters;
 mod deployment;
+mod dev;
 mod duplicates;
 mod early;
 mod failure;
 mod foreign;
+mod foreign_collector;
 mod full_disk;
 mod golden;
 mod handover;
@@ -56,10 +60,12 @@ mod sync;
 mod time_out;
 mod tls;
 mod trace;
+mod traces;
 mod unconfirmed;
 mod waiting;
 mod walkthrough;
 mod webhooks;
+mod worker_check;
 
 use futures::StreamExt as _;
 use harness::{Answer, Client, Program, Valuer, World};

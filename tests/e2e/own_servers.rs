@@ -20,7 +20,17 @@ fn changed(folder: &Path) -> SystemTime {
 
 /// Starts `up` with embedded servers.
 pub async fn up(world: &World, data: &Path, executor: &str) -> Program {
-    let settings = [
+    up_with(world, data, executor, &[]).await
+}
+
+/// Starts `up` with embedded servers and further settings.
+pub async fn up_with(
+    world: &World,
+    data: &Path,
+    executor: &str,
+    further: &[(&str, &str)],
+) -> Program {
+    let mut settings = vec![
         ("NATS_URL", ""),
         ("REDIS_URL", ""),
         ("FANFOLD_TEST_NATS_PORT", "0"),
@@ -28,6 +38,7 @@ pub async fn up(world: &World, data: &Path, executor: &str) -> Program {
         ("DATA_DIR", data.to_str().unwrap()),
         ("EXECUTOR", executor),
     ];
+    settings.extend(further);
     Program::start(env!("CARGO_BIN_EXE_fanfold"), "up", world, &settings).await
 }
 

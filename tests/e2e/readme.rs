@@ -7,7 +7,7 @@ use domain::document::{Limits, canonicalize};
 use harness::{Valuer, World};
 use tokio::process::Command;
 
-use crate::up;
+use crate::{own_servers, up};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -48,7 +48,7 @@ async fn the_commands_in_the_readme_work() {
     let base = program.client().base().to_owned();
     let mut ran = 0;
     for script in blocks("sh") {
-        if !script.contains("curl") {
+        if !script.contains("curl") || script.contains("quantlib") {
             continue;
         }
         // The test has a port of its own. A request that was only submitted may not have ended.
@@ -70,4 +70,55 @@ async fn the_commands_in_the_readme_work() {
         ran += 1;
     }
     assert_eq!(ran, 2);
+}
+
+#[tokio::test]
+async fn the_second_example_of_the_readme_works_where_quantlib_is_installed() {
+    if !root().join(".tools/quantlib/bin/python").exists() {
+        eprintln!("skipped: there is no QuantLib in .tools/quantlib (make quantlib-test)");
+        return;
+    }
+    let scripts = blocks("sh");
+    let script = scripts.iter().find(|script| script.contains("worker.py"));
+    let file = scripts.iter().find_map(|script| {
+        let (_, after) = script.split_once("FANFOLD_CONFIG=")?;
+        after.split_whitespace().next()
+    });
+    let (script, file) = (script.unwrap(), root().join(file.unwrap()));
+    let world = World::own().await;
+    let data = world.folder().join("data");
+    // The first start of this deployment has no task type of a file.
+    let mut program = own_servers::up(&world, &data, "reference").await;
+    program.stop().await;
+    let config = [("FANFOLD_CONFIG", file.to_str().unwrap())];
+    let program = own_servers::up_with(&world, &data, "reference", &config).await;
+    let base = program.client().base().to_owned();
+    // What the test needs is there; the worker is started in the background, and ended by the test.
+    let script = script.replace("http://127.0.0.1:8080", &base);
+    let script = script.replace("scripts/example-venv.sh quantlib", "true");
+    let output = Command::new("bash")
+        .args([
+            "-euo",
+            "pipefail",
+            "-c",
+            &format!("{script}\nkill %1; wait"),
+        ])
+        .current_dir(root())
+        .env("DATA_DIR", &data)
+        .env_remove("NATS_URL")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("<delta><amount>"),
+        "{script}\n{said}\n{wrong}"
+    );
+    assert!(
+        program.log().contains("external  quantlib"),
+        "{}",
+        program.log()
+    );
 }

@@ -27,6 +27,11 @@ fn secrets(world: &World) -> Vec<(String, String)> {
         ("NATS_PASSWORD_FILE", password.to_str().unwrap()),
         ("WEBHOOK_SECRET", WEBHOOK_SECRET),
         ("WEBHOOK_URL", "https://hooks.example.com/told?key=canary7Q"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://canary7Q:canary7Q@127.0.0.1:9/in?key=canary7Q",
+        ),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=canary7Q"),
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "canary7Qaws"),
         ("AWS_SESSION_TOKEN", "canary7Qsession"),
@@ -103,6 +108,8 @@ async fn no_failing_start_tells_one(world: &World, settings: &[(String, String)]
         ("REDIS_URL", "redis://:canary7Q@127.0.0.1:1"),
         ("EXECUTOR", "http://canary7Q:canary7Q@h/?canary7Q"),
         ("EXECUTOR", "https://[h/?canary7Q"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://canary7Q@h/?canary7Q"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "canary7Q"),
     ] {
         let mut failing = settings.to_vec();
         failing.retain(|(name, _)| name != "FANFOLD_CONFIG" && name != "HTTP_PORT");

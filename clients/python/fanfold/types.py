@@ -19,10 +19,16 @@ class Attempt(TypedDict):
     # Its number, from 1.
     attempt: int
     durationMs: int
-    # The fault; null for an attempt without one.
-    fault: NotRequired[Any]
+    fault: NotRequired[Fault | None]
     startedAt: str
     worker: str
+
+
+class Cancelled(TypedDict):
+    """A request that was stopped."""
+    requestId: str
+    # `cancelled`.
+    status: str
 
 
 class Change(TypedDict):
@@ -39,13 +45,81 @@ class Change(TypedDict):
     until: NotRequired[int | None]
 
 
+class DraftOperation(TypedDict):
+    """What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects."""
+    # `redrive`, `cancel` or `discard`.
+    action: str
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    deadLetters: NotRequired[SelectDeadLetters | None]
+    # These requests.
+    ids: NotRequired[list[str] | None]
+    # Why. The history of each request has it.
+    reason: NotRequired[str]
+    requests: NotRequired[SelectRequests | None]
+
+
 class Events(TypedDict):
     """The history of a request, or a page of it."""
     # `CloudEvents` 1.0 in their JSON form.
-    events: list[Any]
+    events: list[Event]
     # Where the next page begins; none where this is the last.
     next: NotRequired[str | None]
     requestId: str
+
+
+class FailedAttempt(TypedDict):
+    """An attempt that failed."""
+    # Its number, from 1.
+    attempt: int
+    # The nearest first; left out where there are none.
+    causes: NotRequired[list[str] | None]
+    # Stable, in kebab-case.
+    code: str
+    durationMs: int
+    message: str
+    startedAt: str
+    worker: str
+
+
+class FailedTask(TypedDict):
+    """A task without a result."""
+    attempts: list[FailedAttempt]
+    # The dead letter that keeps its history.
+    deadLetter: NotRequired[str | None]
+    # The task, from 1.
+    task: int
+
+
+class Failure(TypedDict):
+    """Why a request failed."""
+    # Stable, in kebab-case.
+    code: str
+    failedAt: str
+    # Similar failures have the same one.
+    fingerprint: str
+    # The group in which it happened, from 0.
+    group: NotRequired[int | None]
+    message: str
+    # Whether a redrive may help without a change of the document.
+    redriveMayHelp: bool
+    # The commit in which it failed.
+    seq: int
+    # How many tasks have no result, where not all are told.
+    taskCount: NotRequired[int | None]
+    # The tasks without a result: all of them, or the first 1,000.
+    tasks: NotRequired[list[FailedTask] | None]
+    # Whether something was left out; the dead letters have it.
+    truncated: NotRequired[bool | None]
+
+
+class Fault(TypedDict):
+    """What went wrong in an attempt."""
+    # The nearest first; left out where there are none.
+    causes: NotRequired[list[str] | None]
+    # Stable, in kebab-case.
+    code: str
+    message: str
 
 
 class Group(TypedDict):
@@ -61,14 +135,23 @@ class Group(TypedDict):
     status: str
 
 
+class GroupPreview(TypedDict):
+    """What a group would give."""
+    # Why it would fail.
+    code: NotRequired[str | None]
+    message: NotRequired[str | None]
+    name: NotRequired[str | None]
+    # `ready`, `needs-resources`, `needs-results` or `fails`.
+    outlook: str
+    # The number of its tasks, where it is ready.
+    tasks: NotRequired[int | None]
+    # The number of its valuations as they are written.
+    valuations: int
+
+
 class Health(TypedDict):
     """The health of a process."""
-    # What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
-    # `stopped-views`, `clock` or `storage`.
-    degraded: NotRequired[list[str] | None]
-    # The permissions that NATS and Redis do not grant to this process although its role needs
-    # them, and what NATS has denied lately.
-    denied: NotRequired[Any]
+    denied: NotRequired[Denied | None]
     # The dependencies, each with `ok` or its fault.
     dependencies: NotRequired[dict[str, str] | None]
     # For how many seconds the oldest commit has waited that is not in the views and the feed
@@ -79,9 +162,13 @@ class Health(TypedDict):
     # `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`.
     status: str
     # The views that are stopped, and why.
-    stoppedViews: NotRequired[Any]
+    stoppedViews: NotRequired[list[StoppedView] | None]
     # What the settings allow though it is unsafe.
     unsafeSettings: NotRequired[list[str] | None]
+
+
+# A document of another standard.
+JsonDocument: TypeAlias = "dict[str, Any]"
 
 
 class Listed(TypedDict):
@@ -109,6 +196,14 @@ class Listing(TypedDict):
     valuations: list[Listed]
 
 
+class OperationCommand(TypedDict):
+    """OperationCommand"""
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    # Why.
+    reason: NotRequired[str]
+
+
 class Problem(TypedDict):
     """An error (RFC 9457). More members may follow, as the error has them."""
     # Stable, in kebab-case.
@@ -117,17 +212,55 @@ class Problem(TypedDict):
     column: NotRequired[int | None]
     # The problem in plain words.
     detail: str
+    failure: NotRequired[Failure | None]
     # Where in the document, from 1.
     line: NotRequired[int | None]
     # The same as `detail`, for clients of the old API.
     message: str
     requestId: NotRequired[str | None]
     # The HTTP status; where a request's own state is the error, the word for that state.
-    status: Any
+    status: int | str
     # The HTTP status in words.
     title: str
     # A URN that ends with the code.
     type: str
+
+
+class SelectDeadLetters(TypedDict):
+    """SelectDeadLetters"""
+    code: NotRequired[str | None]
+    request: NotRequired[str | None]
+    since: NotRequired[str | None]
+    type: NotRequired[str | None]
+
+
+class SelectRequests(TypedDict):
+    """SelectRequests"""
+    # Only requests with a failure of this code, of a task or of the request.
+    code: NotRequired[str | None]
+    # Only requests that failed with this fingerprint.
+    fingerprint: NotRequired[str | None]
+    # Only requests with this label: `x-desk`, or `x-desk=rates`.
+    label: NotRequired[str | None]
+    # Only what the log has since then.
+    since: NotRequired[str | None]
+    # Only requests with this status.
+    status: NotRequired[str | None]
+    # Only requests with tasks of this type.
+    type: NotRequired[str | None]
+
+
+class StartOperation(TypedDict):
+    """StartOperation"""
+    # The person for whom the caller acts.
+    by: NotRequired[str | None]
+    # How many items are tried first. The others wait until these have ended, and one that fails
+    # pauses the operation.
+    canary: NotRequired[int]
+    # How many items are asked for in a second at most: 1 to 1,000.
+    perSecond: NotRequired[int]
+    # After how many failed items the operation stops.
+    stopAfterFailures: NotRequired[int | None]
 
 
 class Status(TypedDict):
@@ -139,8 +272,7 @@ class Status(TypedDict):
     currentGroup: NotRequired[int | None]
     # The tasks that are given up now.
     failedTasks: int
-    # Why it failed.
-    failure: NotRequired[Any]
+    failure: NotRequired[Failure | None]
     groupCount: int
     groups: list[Group]
     # The `x-*` headers of the submission.
@@ -154,6 +286,21 @@ class Status(TypedDict):
     status: str
     # Who submitted it, where callers are told apart.
     submitter: NotRequired[str | None]
+
+
+class StoppedView(TypedDict):
+    """A view that is stopped."""
+    reason: str
+    requestId: str
+    sequence: int
+    stoppedAt: str
+
+
+class StoredPayload(TypedDict):
+    """A document in the store."""
+    sha256: str
+    # The bytes before compression.
+    size: int
 
 
 class Task(TypedDict):
@@ -188,6 +335,16 @@ class Tasks(TypedDict):
     next: NotRequired[str | None]
     requestId: str
     tasks: list[Task]
+
+
+class UnreadableMessage(TypedDict):
+    """A message that cannot be read."""
+    body: str
+    headers: dict[str, str]
+    reason: str
+    subject: str
+    # The bytes of the body, where the letter does not hold all of it.
+    truncated: NotRequired[int | None]
 
 
 class Why(TypedDict):

@@ -1,4 +1,5 @@
 // One attempt: work, report, answer the message. In this order a crash between two steps only repeats work.
+import { createHash } from "node:crypto";
 import type { Msg } from "@nats-io/transport-node";
 import { hash, now, patiently, type Broker, type Json, type Stored } from "./broker.js";
 import { Lease } from "./lease.js";
@@ -16,6 +17,8 @@ export class Attempt {
   private readonly partition: string;
   private readonly of: { group: number; task: number };
   private readonly attempt: number;
+  private readonly traceparent?: string;
+  private readonly tracestate?: string;
   private readonly made: number; // an upper bound of the attempts that the policy counts
   private readonly letterId: string;
   private readonly letterSubject: string;
@@ -27,15 +30,19 @@ export class Attempt {
   private startedAt = new Date().toISOString();
   private document = "";
 
-  constructor(private readonly worker: Worker, private readonly message: Msg) {
+  constructor(private readonly worker: Worker, private readonly message: Msg, since: number) {
     const [, type, partition, request, group, task] = message.subject.split(".") as [string, string, string, string, string, string];
     const header = (name: string) => message.headers?.get(name) || undefined;
     [this.type, this.partition, this.request, this.of] = [type, partition, request, { group: Number(group), task: Number(task) }];
     this.run = Number(header("Fanfold-Run") ?? 0);
     const delivered = Number(message.reply!.split(".").at(message.reply!.split(".").length > 9 ? 6 : 4));
-    this.attempt = Number(header("Fanfold-Attempts-Before") ?? 0) + delivered;
+    const before = Number(header("Fanfold-Attempts-Before") ?? 0);
+    this.attempt = before + delivered;
+    // The message has the position of its first delivery. Each further one is a span of its own.
+    this.traceparent = header("traceparent")?.replace(`-${this.span(before + 1)}-`, `-${this.span(this.attempt)}-`);
+    this.tracestate = header("tracestate");
     this.made = this.attempt - Number(header("Fanfold-Earlier-Attempts") ?? 0);
-    this.lease = new Lease(worker.nc, message, worker.lease);
+    this.lease = new Lease(worker.nc, message, worker.lease, since);
     this.path = `${request}.${group}.${task}`;
     this.letterId = `${this.path}.${this.run}`;
     this.letterSubject = `dead-letters.${type}.${this.letterId}`;
@@ -44,12 +51,21 @@ export class Attempt {
     if (sha256) this.stored = { sha256, size: Number(size) };
   }
 
+  /** The id of the span of an attempt: the last 8 bytes of the UUIDv5 of the request and this name. */
+  private span(attempt: number): string {
+    const name = `g${this.of.group}/t${this.of.task}/a${attempt}`;
+    const id = createHash("sha1").update(Buffer.from(this.request.replaceAll("-", ""), "hex")).update(name).digest();
+    id[8] = (id[8]! & 0x3f) | 0x80;
+    return id.subarray(8, 16).toString("hex");
+  }
+
   /** Ends the work: nobody wants it, or this worker ends. */
   end(why: Stopped | GivenBack): void {
     this.ended.abort(why);
   }
 
   async settle(): Promise<void> {
+    if (!this.lease.isHeld()) return this.lease.end(); // It came too late, and comes again.
     let answer: string | undefined;
     try {
       answer = await Promise.race([this.attemptIt(), this.cutShort()]);
@@ -98,12 +114,11 @@ export class Attempt {
     const timer = setTimeout(() => limit.abort(late), 1000 * timeLimit);
     const signal = AbortSignal.any([limit.signal, this.ended.signal]);
     [this.began, this.startedAt] = [now(), new Date().toISOString()];
-    const traceparent = this.message.headers?.get("traceparent") || undefined;
-    const { document, type, request, run, attempt } = this;
+    const { document, type, request, run, attempt, traceparent, tracestate } = this;
     try {
       signal.throwIfAborted();
       const broken = new Promise<never>((_, breaks) => signal.addEventListener("abort", () => breaks(signal.reason)));
-      return await Promise.race([this.worker.work({ document, type, request, ...this.of, run, attempt, traceparent, signal }), broken]);
+      return await Promise.race([this.worker.work({ document, type, request, ...this.of, run, attempt, traceparent, tracestate, signal }), broken]);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (error instanceof Again) throw error;

@@ -4,12 +4,11 @@ import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { now } from "./broker.js";
 
 export class Lease {
-  private since = now();
   private lost = false;
   private readonly signs: NodeJS.Timeout;
 
-  /** Of a task that was just delivered; its length is in seconds. */
-  constructor(private readonly nc: NatsConnection, private readonly message: Msg, private readonly length: number) {
+  /** Of a task that was delivered at `since`, at the earliest; its length is in seconds. */
+  constructor(private readonly nc: NatsConnection, private readonly message: Msg, private readonly length: number, private since: number) {
     this.signs = setInterval(() => void this.extend(), (length * 1000) / 3);
   }
 

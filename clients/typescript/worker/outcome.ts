@@ -7,7 +7,8 @@ export interface Task {
   readonly task: number; // from 1
   readonly run: number; // of the request, from 0; each redrive begins another one
   readonly attempt: number; // from 1; there may be holes
-  readonly traceparent?: string; // the submission's; pass it on to what the task calls
+  readonly traceparent?: string; // of this attempt, or of the submission; pass it on to what the task calls
+  readonly tracestate?: string; // the submission's; pass it on too
   readonly signal: AbortSignal; // aborted at the time limit, and when nobody wants the result any more
 }
 

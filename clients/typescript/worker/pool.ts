@@ -1,5 +1,7 @@
 // The tasks that a worker runs at once, and how it begins and ends.
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { init as initZstd } from "@bokuweb/zstd-wasm";
 import { connect, createInbox, type ConnectionOptions, type Msg, type NatsConnection } from "@nats-io/transport-node";
@@ -9,7 +11,7 @@ import { GivenBack, Stopped, type Task } from "./outcome.js";
 
 export interface Options {
   type?: string;
-  url?: string; // or several, separated by commas
+  url?: string; // or several, separated by commas; without it see `natsUrl`
   slots?: number; // tasks at once
   attempts?: number; // of a task, as the server has it for the type
   retryDelay?: (made: number) => number; // seconds
@@ -22,7 +24,19 @@ export interface Options {
 
 const PULL_EXPIRY = 20; // seconds that one pull waits at the broker
 const HEARTBEAT = 1;
-const SILENCE = PULL_EXPIRY + 2.5; // after this long without a word of the broker every pull has ended
+const SILENT_AFTER = 2.5; // seconds; then this process was suspended, or the broker was away
+const SILENCE = PULL_EXPIRY + SILENT_AFTER; // after this long without a word of the broker every pull has ended
+
+/** NATS_URL, or else the server of the `fanfold up` that runs in this folder, or in DATA_DIR. */
+function natsUrl(): string {
+  if (process.env.NATS_URL) return process.env.NATS_URL;
+  const servers = join(process.env.DATA_DIR ?? ".fanfold", "servers.json");
+  try {
+    return JSON.parse(readFileSync(servers, "utf8")).nats_url;
+  } catch {
+    throw new Error(`no NATS_URL is set, and no \`fanfold up\` runs here (there is no ${servers})`);
+  }
+}
 
 export class Worker {
   readonly options: Required<Options>;
@@ -37,12 +51,14 @@ export class Worker {
   private asked = 0;
   private heard = now();
   private absentUntil = 0;
+  /** The last word before a silence, and until when tasks may come that were given out during it. */
+  private late: [number, number] = [0, 0];
   private wake = () => {};
 
   constructor(readonly work: (task: Task) => Promise<string> | string, options: Options = {}) {
     const retryDelay = (made: number) => Math.min(60, 0.5 * 2 ** (made - 1)) * (0.8 + Math.random() / 5);
     const name = `typescript-${hostname()}-${process.pid}`;
-    this.options = { type: "default", url: "nats://127.0.0.1:14222", slots: 8, attempts: 3, retryDelay, timeLimit: 60, grace: 10, name, lease: 0, connect: {}, ...options };
+    this.options = { type: "default", slots: 8, attempts: 3, retryDelay, timeLimit: 60, grace: 10, name, lease: 0, connect: {}, ...options, url: options.url ?? natsUrl() };
   }
 
   /** Runs until SIGTERM or SIGINT. Then it takes no more tasks, gives back what it has not begun, and
@@ -100,7 +116,9 @@ export class Worker {
   }
 
   private take(message: Msg): void {
-    this.heard = now();
+    const at = now();
+    if (this.asked > 0 && at - this.heard > SILENT_AFTER) this.late = [this.heard, at + HEARTBEAT];
+    this.heard = at;
     const status = message.headers?.code ?? 0;
     if (status === 100) return;
     if (status > 0) {
@@ -111,7 +129,8 @@ export class Worker {
     }
     this.asked = Math.max(0, this.asked - 1);
     if (this.ending) return void message.respond("-NAK");
-    const attempt = new Attempt(this, message);
+    // The lease runs from the delivery, which may have waited while this process was suspended.
+    const attempt = new Attempt(this, message, at < this.late[1] ? this.late[0] : at);
     this.running.add(attempt);
     if (this.stops.some(([request, run]) => attempt.request === request && attempt.run <= run)) attempt.end(new Stopped());
     void attempt.settle().finally(() => (this.running.delete(attempt), this.wake()));

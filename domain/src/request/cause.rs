@@ -52,6 +52,7 @@ pub fn cause(state: &State, events: &[Event], at: Timestamp) -> Option<Command> 
             reason: e.reason.clone(),
             now,
             rules,
+            only: None,
         },
         [Event::Failed(e)] if ends_a_running_group(state, &e.failure.code) => {
             Command::Abort(e.failure.clone())

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Event, Failure, Fork, GroupIndex, Payload, Received, Report, Resource};
+use super::{Event, Failure, Fork, GroupIndex, Payload, Received, Report, Resource, Run};
 
 /// A command to a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,9 @@ pub enum Command {
         now: Timestamp,
         /// The rules for the run.
         rules: Rules,
+        /// The run that the caller means; none for whichever is the last. A caller that repeats the
+        /// command after a crash does not begin a second run.
+        only: Option<Run>,
     },
 }
 
@@ -138,6 +141,9 @@ pub enum Rejection {
     /// A redrive needs a failed request, and this one ended otherwise.
     #[error("the request ended as {0}; only a failed request can be redriven")]
     NotFailed(&'static str),
+    /// A redrive of one run finds that another one has begun.
+    #[error("the request was redriven meanwhile")]
+    RedrivenMeanwhile,
     /// The log would delete the request before the end of a new run.
     #[error("the log keeps the request for less time than a run may take: fork it instead")]
     TooOld,

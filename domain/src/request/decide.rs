@@ -46,8 +46,14 @@ pub fn decide(state: &State, command: Command) -> Result<Decision, Rejection> {
                 reason,
                 now,
                 rules,
+                only,
             },
-        ) => redrive(request, (by, on_behalf_of), reason, deadline(now, rules))?,
+        ) => {
+            if only.is_some_and(|run| run != request.run) {
+                return Err(Rejection::RedrivenMeanwhile);
+            }
+            redrive(request, (by, on_behalf_of), reason, deadline(now, rules))?
+        }
     };
     Ok(Decision::Events(events))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Attempt, AttemptNumber, EventKind, Failure, Given, GroupIndex, Next, Payload, RequestId, Run,
-    Sequence, TaskNumber, TraceParent,
+    Sequence, TaskNumber, TraceParent, TraceState,
 };
 
 /// A fact about a request in the log. It never changes. Its JSON form may only grow.
@@ -68,6 +68,13 @@ pub struct Received {
         skip_serializing_if = "Option::is_none"
     )]
     pub traceparent: Option<TraceParent>,
+    /// The tracestate of the caller, which goes with the traceparent.
+    #[serde(
+        default,
+        deserialize_with = "TraceState::or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub tracestate: Option<TraceState>,
     /// The caller who submitted the document.
     pub submitter: String,
     /// The idempotency key of the submission.

@@ -24,6 +24,7 @@ fn begun(received: &Received) -> Request {
         fingerprint: received.fingerprint.clone(),
         groups: received.groups.clone(),
         traceparent: received.traceparent.clone(),
+        tracestate: received.tracestate.clone(),
         resources: Vec::new(),
         completed: Vec::new(),
         run: Run::FIRST,

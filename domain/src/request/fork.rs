@@ -102,6 +102,7 @@ mod tests {
                 groups: Vec::new(),
                 metadata: std::collections::BTreeMap::default(),
                 traceparent: None,
+                tracestate: None,
                 submitter: "ann".into(),
                 idempotency_key: None,
             },

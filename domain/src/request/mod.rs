@@ -23,8 +23,10 @@ mod payload;
 mod progress;
 mod react;
 mod retry;
+mod span_id;
 mod state;
 mod trace_parent;
+mod trace_state;
 
 pub use aggregate::Undecided;
 pub use attempt::{Attempt, Fault, Given, Next, Outcome, Report, Verdict};
@@ -49,7 +51,9 @@ pub use payload::Payload;
 pub use progress::{Progress, STUCK_AFTER, Stuck};
 pub use react::{Effect, react};
 pub use retry::{Retry, RetryPolicy, chance};
+pub use span_id::{InvalidTraceRatio, SpanId, SpanOf, TraceId, TraceRatio};
 pub use state::{
     DISPATCHED_AFTER, DISPATCHED_AT_ONCE, Group, Phase, Request, State, Status, TaskState,
 };
 pub use trace_parent::{InvalidTraceParent, TraceParent};
+pub use trace_state::{InvalidTraceState, TraceState};

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Attempt, AttemptNumber, Failure, GroupIndex, GroupOutline, Payload, Report, Resource, Run,
-    TaskNumber, TraceParent, Verdict,
+    TaskNumber, TraceParent, TraceState, Verdict,
 };
 
 /// The state of a request, folded from its events.
@@ -32,6 +32,13 @@ pub struct Request {
         skip_serializing_if = "Option::is_none"
     )]
     pub traceparent: Option<TraceParent>,
+    /// The tracestate of the caller, which goes with the traceparent.
+    #[serde(
+        default,
+        deserialize_with = "TraceState::or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub tracestate: Option<TraceState>,
     /// The fetched resources.
     pub resources: Vec<Resource>,
     /// The results of the completed groups, in task order.

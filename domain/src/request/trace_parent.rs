@@ -1,7 +1,10 @@
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{AttemptNumber, SpanId, SpanOf, TaskId, TraceId, TraceRatio};
 
 /// The length of version 00. Later versions may only append to it.
 const LENGTH: usize = 55;
@@ -32,6 +35,72 @@ impl TraceParent {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A position in a trace.
+    #[must_use]
+    pub fn new(trace: TraceId, span: SpanId, is_sampled: bool) -> Self {
+        Self(format!("00-{trace}-{span}-{:02x}", u8::from(is_sampled)))
+    }
+
+    /// The trace.
+    #[must_use]
+    pub fn trace_id(&self) -> TraceId {
+        TraceId::new(u128::from_str_radix(self.field(3..35), 16).unwrap_or(0))
+    }
+
+    /// The span in the trace.
+    #[must_use]
+    pub fn span_id(&self) -> SpanId {
+        SpanId::new(u64::from_str_radix(self.field(36..52), 16).unwrap_or(0))
+    }
+
+    /// Whether the caller records the trace.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        u8::from_str_radix(self.field(53..55), 16).is_ok_and(|flags| flags & SAMPLED != 0)
+    }
+
+    fn field(&self, place: Range<usize>) -> &str {
+        self.0.get(place).unwrap_or_default()
+    }
+
+    /// The position that an attempt hands on: its own span, in the trace of the caller or in that of
+    /// the request. A caller who records nothing is passed on as it is, so that the executor records
+    /// nothing either.
+    #[must_use]
+    pub fn of_attempt(
+        task: TaskId,
+        attempt: AttemptNumber,
+        caller: Option<&Self>,
+        ratio: TraceRatio,
+    ) -> Self {
+        let span = SpanId::of(
+            task.request,
+            SpanOf::Attempt(task.group, task.task, attempt),
+        );
+        match caller {
+            Some(caller) if caller.is_sampled() => Self::new(caller.trace_id(), span, true),
+            Some(caller) => caller.clone(),
+            None => {
+                let trace = TraceId::of(task.request);
+                Self::new(trace, span, ratio.keeps(trace))
+            }
+        }
+    }
+
+    /// The position of a later attempt of the same task, where this is the position of `first`. Any
+    /// other position stays: it is that of the caller.
+    #[must_use]
+    pub fn of_later(self, task: TaskId, first: AttemptNumber, attempt: AttemptNumber) -> Self {
+        let span = |attempt| {
+            let of = SpanOf::Attempt(task.group, task.task, attempt);
+            SpanId::of(task.request, of)
+        };
+        if attempt == first || self.span_id() != span(first) {
+            return self;
+        }
+        Self::new(self.trace_id(), span(attempt), self.is_sampled())
     }
 }
 
@@ -78,6 +147,7 @@ fn is_not_zero(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{GroupIndex, TaskNumber};
     use super::*;
 
     const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -115,6 +185,52 @@ mod tests {
         let mut json = serde_json::Deserializer::from_str(&stored);
         let read = TraceParent::or_none(&mut json).unwrap();
         assert_eq!(read.unwrap().as_str(), GIVEN);
+    }
+
+    #[test]
+    fn the_parts_of_a_traceparent_are_those_of_its_text() {
+        let given: TraceParent = GIVEN.parse().unwrap();
+        let (trace, span) = (given.trace_id(), given.span_id());
+        assert_eq!(trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(span.to_string(), "00f067aa0ba902b7");
+        assert!(given.is_sampled());
+        assert_eq!(TraceParent::new(trace, span, true), given);
+        assert!(!TraceParent::new(trace, span, false).is_sampled());
+    }
+
+    #[test]
+    fn an_attempt_hands_on_its_own_span_in_the_trace_of_a_caller_who_records() {
+        let task = TaskId {
+            request: "0199e0a1-2b3c-7d4e-8f50-617283940516".parse().unwrap(),
+            group: GroupIndex::FIRST,
+            task: TaskNumber::FIRST,
+        };
+        let (all, none): (TraceRatio, TraceRatio) = ("1".parse().unwrap(), "0".parse().unwrap());
+        let first = AttemptNumber::FIRST;
+        let of = |attempt| {
+            SpanId::of(
+                task.request,
+                SpanOf::Attempt(task.group, task.task, attempt),
+            )
+        };
+        let given: TraceParent = GIVEN.parse().unwrap();
+        let handed = TraceParent::of_attempt(task, first, Some(&given), none);
+        assert_eq!(handed, TraceParent::new(given.trace_id(), of(first), true));
+        let second = first.next();
+        let later = handed.clone().of_later(task, first, second);
+        assert_eq!(later, TraceParent::new(given.trace_id(), of(second), true));
+        assert_eq!(handed.clone().of_later(task, first, first), handed);
+
+        let silent: TraceParent = GIVEN.replace("-01", "-00").parse().unwrap();
+        let handed = TraceParent::of_attempt(task, first, Some(&silent), all);
+        assert_eq!(handed, silent);
+        assert_eq!(handed.of_later(task, first, second), silent);
+
+        for (ratio, is_sampled) in [(all, true), (none, false)] {
+            let handed = TraceParent::of_attempt(task, first, None, ratio);
+            let trace = TraceId::of(task.request);
+            assert_eq!(handed, TraceParent::new(trace, of(first), is_sampled));
+        }
     }
 
     #[test]

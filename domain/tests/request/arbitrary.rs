@@ -60,6 +60,7 @@ fn received() -> impl Strategy<Value = Event> {
                     groups,
                     metadata,
                     traceparent,
+                    tracestate: None,
                     submitter,
                     idempotency_key,
                 }))

@@ -1,5 +1,6 @@
 use domain::request::{
-    AttemptNumber, Event, GroupIndex, Rejection, Report, Run, Status, TaskNumber, TaskState,
+    AttemptNumber, Command, Event, GroupIndex, Rejection, Report, Run, Status, TaskNumber,
+    TaskState,
 };
 
 use crate::story::{Given, given};
@@ -234,4 +235,34 @@ fn an_attempt_of_an_earlier_run_ends_no_task_even_if_it_is_reported_first() {
             taken_down(given_up(0, 1, 1)),
             tasks_failed(0, 1, vec![dead(0, 1, [1])]),
         ]);
+}
+
+#[test]
+fn a_redrive_of_one_run_begins_no_second_run() {
+    let of_the_first = |seconds| match redrive(seconds) {
+        Command::Redrive {
+            by,
+            on_behalf_of,
+            reason,
+            now,
+            rules,
+            ..
+        } => Command::Redrive {
+            by,
+            on_behalf_of,
+            reason,
+            now,
+            rules,
+            only: Some(Run::FIRST),
+        },
+        other => other,
+    };
+    one_of_three_failed()
+        .when(of_the_first(60))
+        .then([redriven(1, Some(0), &[2], 60)])
+        .when(of_the_first(60))
+        .then_refused(Rejection::RedrivenMeanwhile)
+        .and([tasks_failed(0, 3, vec![dead(0, 2, [3])])])
+        .when(of_the_first(60))
+        .then_refused(Rejection::RedrivenMeanwhile);
 }

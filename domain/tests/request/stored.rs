@@ -55,6 +55,14 @@ fn received_in_a_trace() -> Event {
     }))
 }
 
+fn received_in_a_trace_with_state() -> Event {
+    let Event::Received(mut received) = received_in_a_trace() else {
+        panic!("it is received");
+    };
+    received.tracestate = "rojo=00f067aa0ba902b7,ot=th:8".parse().ok();
+    Event::Received(received)
+}
+
 fn received_with_the_least() -> Event {
     Event::Received(Box::new(Received {
         groups: vec![],
@@ -132,6 +140,7 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
         one("received", received_with_everything()),
         one("received-least", received_with_the_least()),
         one("received-traced", received_in_a_trace()),
+        one("received-traced-state", received_in_a_trace_with_state()),
         one(
             "resources-captured",
             Event::ResourcesCaptured(ResourcesCaptured { resources }),
@@ -232,9 +241,10 @@ fn an_unknown_field_of_a_later_build_is_ignored() {
 }
 
 #[test]
-fn an_invalid_stored_traceparent_leaves_the_event_readable() {
-    let whole = serde_json::to_string(&[received_in_a_trace()]).unwrap();
+fn an_invalid_stored_traceparent_or_tracestate_leaves_the_event_readable() {
+    let whole = serde_json::to_string(&[received_in_a_trace_with_state()]).unwrap();
     let broken = whole.replace("00-4bf9", "00-4bf9\\r\\n");
+    let broken = broken.replace("rojo=", "rojo=\\r\\n");
     let events: Vec<Event> = serde_json::from_str(&broken).unwrap();
     let without = Event::Received(Box::new(document("f1")));
     assert_eq!(events, [without]);

@@ -10,6 +10,7 @@ use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use domain::request::{Attempt, Payload, Run, Sequence, TaskId};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::error::Refusal;
 use crate::topology::DEAD_LETTERS;
@@ -26,6 +27,8 @@ const LETTER_MAX_BYTES: usize = 900 * 1024;
 pub(crate) const DISCARDED: &str = "dead-letter-discarded";
 /// The name of the operation that puts back a message from its dead letter.
 pub(crate) const PUT_BACK: &str = "dead-letter-put-back";
+/// The detail of such a record that names the bulk operation.
+pub(crate) const OF_OPERATION: &str = "operation";
 
 /// The dead letters.
 #[derive(Clone)]
@@ -156,7 +159,9 @@ impl DeadLetters {
             on_behalf_of: whom.on_behalf_of.map(str::to_owned),
             reason: whom.reason.to_owned(),
             at: Timestamp::now(),
-            details: serde_json::Value::Null,
+            details: whom
+                .operation
+                .map_or(Value::Null, |operation| json!({ OF_OPERATION: operation })),
         };
         self.connection.record(&operation).await.map(|_| ())
     }

@@ -21,6 +21,8 @@ pub enum Actor {
     Projector,
     /// The role `webhooks`.
     Webhooks,
+    /// The role `tracer`.
+    Tracer,
     /// The commands of people, except those of [`Actor::Topology`].
     Operator,
     /// The commands that create and change streams, consumers and facts.
@@ -29,12 +31,13 @@ pub enum Actor {
 
 impl Actor {
     /// Every actor.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Api,
         Self::Orchestrator,
         Self::Worker,
         Self::Projector,
         Self::Webhooks,
+        Self::Tracer,
         Self::Operator,
         Self::Topology,
     ];
@@ -48,6 +51,7 @@ impl Actor {
             Self::Worker => "worker",
             Self::Projector => "projector",
             Self::Webhooks => "webhooks",
+            Self::Tracer => "tracer",
             Self::Operator => "operator",
             Self::Topology => "topology",
         }

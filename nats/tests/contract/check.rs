@@ -27,6 +27,7 @@ async fn one_error_names_all_that_is_missing_and_nothing_but_the_queues_is_made(
     let world = World::start().await;
     let topology = Topology {
         webhooks: true,
+        traces: true,
         ..Topology::default()
     };
     let text = differences(&world, &topology).await;
@@ -36,6 +37,7 @@ async fn one_error_names_all_that_is_missing_and_nothing_but_the_queues_is_made(
         "stream WEBHOOKS is missing",
         "consumer projector of REQUESTS_0 is missing",
         "consumer webhooks of LIFECYCLE is missing",
+        "consumer tracer of LIFECYCLE is missing",
         "fanfold topology apply",
     ] {
         assert!(text.contains(missing), "'{missing}' is not in: {text}");

@@ -51,6 +51,7 @@ fn by<'a>(by: &'a str, reason: &'a str) -> ByWhom<'a> {
         by,
         on_behalf_of: None,
         reason,
+        operation: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod absence;
 mod access;
+mod bulk;
 mod check;
 mod commands;
 mod credentials;
@@ -59,6 +60,7 @@ fn submission(document: &str) -> Box<Received> {
         groups: Vec::new(),
         metadata: BTreeMap::new(),
         traceparent: None,
+        tracestate: None,
         submitter: "tests".into(),
         idempotency_key: None,
     })

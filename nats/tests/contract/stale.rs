@@ -66,6 +66,7 @@ fn redrive() -> Command {
         reason: "tests".into(),
         now: Timestamp::now(),
         rules: RULES,
+        only: None,
     }
 }
 

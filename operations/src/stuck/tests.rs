@@ -29,6 +29,7 @@ fn received() -> Event {
         groups: Vec::new(),
         metadata: BTreeMap::new(),
         traceparent: None,
+        tracestate: None,
         submitter: "tests".into(),
         idempotency_key: None,
     }))

@@ -30,6 +30,7 @@ fn received(groups: usize) -> Event {
         ],
         metadata: BTreeMap::new(),
         traceparent: None,
+        tracestate: None,
         submitter: "tests".into(),
         idempotency_key: None,
     }))

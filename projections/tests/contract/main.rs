@@ -70,6 +70,7 @@ fn received() -> Event {
         ],
         metadata: BTreeMap::from([("x-desk".into(), "rates".into())]),
         traceparent: None,
+        tracestate: None,
         submitter: "tests".into(),
         idempotency_key: Some("key".into()),
     }))

@@ -39,6 +39,7 @@ fn received() -> Event {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         traceparent: None,
+        tracestate: None,
         // As every view of earlier versions, which have no such field.
         submitter: "anonymous".into(),
         idempotency_key: Some("k 1".into()),

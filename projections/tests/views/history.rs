@@ -106,6 +106,7 @@ fn command() -> impl Strategy<Value = (Command, bool)> {
         reason: "again".into(),
         now: at(0),
         rules,
+        only: None,
     });
     let cancel = Command::Cancel {
         by: by(),

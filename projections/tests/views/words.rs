@@ -35,6 +35,7 @@ pub fn received() -> Received {
         groups: TASKS.iter().map(outline).collect(),
         metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
         traceparent: None,
+        tracestate: None,
         submitter: "ada".into(),
         idempotency_key: Some("k1".into()),
     }

@@ -7,16 +7,20 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use domain::access::Tenant;
+use domain::bulk::Action;
 use jiff::Timestamp;
 use nats::{Error, Filter, Kept};
-use operations::{Change, Changed};
+use operations::{Change, Why};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::answers::{ChangedBody, DeadLetterBody, DeadLettersBody};
 use crate::auth::Admitted;
+use crate::bulk;
 use crate::http::body::PostedJson;
 use crate::http::input;
 use crate::http::problem::{Problem, ProblemBody, overloaded};
@@ -33,10 +37,6 @@ const PAGE_MAX: usize = 1_000;
 const LOOKED_AT_MAX: usize = 5_000;
 /// How long one answer searches for letters.
 const LOOK_TIME: Duration = Duration::from_secs(5);
-/// How long one answer changes letters before it reports its progress.
-const CHANGE_TIME: Duration = Duration::from_secs(20);
-/// After this many changes an answer reports its progress, with the cursor from which to continue.
-const CHANGES_MAX: usize = 1_000;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -70,7 +70,7 @@ pub struct ChangeBody {
     by: Option<String>,
 }
 
-fn filter(
+pub fn filter(
     task_type: Option<String>,
     code: Option<String>,
     request: Option<&str>,
@@ -112,7 +112,7 @@ fn problem(error: Error) -> Problem {
     get, path = "/dead-letters", tag = "operations", operation_id = "dead_letters",
     params(ListQuery),
     responses(
-        (status = 200, description = "A page", body = Value),
+        (status = 200, description = "A page", body = DeadLettersBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -152,7 +152,7 @@ pub async fn list(
 }
 
 /// Takes one of the few permits to search through many letters.
-fn turn(api: &Api) -> Result<SemaphorePermit<'_>, Problem> {
+pub fn turn(api: &Api) -> Result<SemaphorePermit<'_>, Problem> {
     api.looking
         .try_acquire()
         .map_err(|_| overloaded("too many callers search the dead letters; try again"))
@@ -169,7 +169,7 @@ fn unknown(id: &str) -> Problem {
     get, path = "/dead-letters/{id}", tag = "operations", operation_id = "dead_letter",
     params(("id" = String, Path, description = "The dead letter")),
     responses(
-        (status = 200, description = "The letter", body = Value),
+        (status = 200, description = "The letter", body = DeadLetterBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such dead letter", body = ProblemBody, content_type = "application/problem+json"),
@@ -186,7 +186,7 @@ pub async fn show(
 
 /// Take one dead letter away.
 #[utoipa::path(
-    delete, path = "/dead-letters/{id}", tag = "operations",
+    delete, path = "/dead-letters/{id}", tag = "operations", operation_id = "discard_dead_letter",
     params(("id" = String, Path, description = "The dead letter")),
     responses(
         (status = 204, description = "It is gone"),
@@ -212,7 +212,7 @@ pub async fn discard_one(
     post, path = "/dead-letters/redrive", tag = "operations", operation_id = "redrive_dead_letters",
     request_body = ChangeBody,
     responses(
-        (status = 200, description = "What became of them", body = Value),
+        (status = 200, description = "What became of them", body = ChangedBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
@@ -226,20 +226,20 @@ pub async fn redrive(
     PostedJson(posted): PostedJson,
 ) -> Result<Json<Value>, Problem> {
     let body: ChangeBody = input::json(&posted.bytes)?;
-    let change = if body.dry_run {
-        Change::WouldRedrive
+    let why = if body.dry_run {
+        None
     } else {
-        Change::Redrive(input::why(&caller, body.by.as_deref(), &body.reason)?)
+        Some(input::why(&caller, body.by.as_deref(), &body.reason)?)
     };
-    change_all(&api, body, &change).await
+    change_all(&api, body, Action::Redrive, why).await
 }
 
 /// Take dead letters away.
 #[utoipa::path(
-    post, path = "/dead-letters/discard", tag = "operations",
+    post, path = "/dead-letters/discard", tag = "operations", operation_id = "discard_dead_letters",
     request_body = ChangeBody,
     responses(
-        (status = 200, description = "What became of them", body = Value),
+        (status = 200, description = "What became of them", body = ChangedBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
@@ -253,46 +253,52 @@ pub async fn discard(
     PostedJson(posted): PostedJson,
 ) -> Result<Json<Value>, Problem> {
     let body: ChangeBody = input::json(&posted.bytes)?;
-    let change = if body.dry_run {
-        Change::WouldDiscard
+    let why = if body.dry_run {
+        None
     } else {
-        Change::Discard(input::why_if_said(
-            &caller,
-            body.by.as_deref(),
-            &body.reason,
-        )?)
+        let why = input::why_if_said(&caller, body.by.as_deref(), &body.reason);
+        Some(why?)
     };
-    change_all(&api, body, &change).await
+    change_all(&api, body, Action::Discard, why).await
 }
 
-async fn change_all(api: &Api, body: ChangeBody, change: &Change) -> Result<Json<Value>, Problem> {
+async fn change_all(
+    api: &Api,
+    body: ChangeBody,
+    action: Action,
+    why: Option<Why>,
+) -> Result<Json<Value>, Problem> {
     let (request, since) = (body.request.as_deref(), body.since.as_deref());
-    let filter = filter(body.task_type, body.code, request, since)?;
+    let change = Change {
+        action,
+        filter: filter(body.task_type, body.code, request, since)?,
+        after: cursor(body.cursor)?.unwrap_or(0),
+        until: cursor(body.until)?,
+        why,
+    };
     let _turn = turn(api)?;
-    let begun = Instant::now();
-    let mut so_far = Changed::between(cursor(body.cursor)?, cursor(body.until)?);
-    loop {
-        let step = api.operations.step(&filter, change, &mut so_far).await;
-        step.map_err(problem)?;
-        let enough = so_far.answers.len() >= CHANGES_MAX || so_far.letters >= LOOKED_AT_MAX;
-        if so_far.next.is_none() || enough || begun.elapsed() >= CHANGE_TIME {
-            break;
-        }
-    }
+    // Until dead letters have tenants, all of them are of one.
+    let tenant = Tenant::default();
+    let changed = api.operations.change_letters(&tenant, change).await;
+    let changed = changed.map_err(bulk::problem::problem)?;
     tracing::info!(
-        letters = so_far.letters,
-        done = so_far.done(),
-        refused = so_far.refused(),
+        letters = changed.letters,
+        done = changed.done(),
+        refused = changed.refused(),
+        pending = changed.pending,
         dry_run = body.dry_run,
+        operation = changed.operation,
         "dead letters changed"
     );
     Ok(Json(json!({
         "dryRun": body.dry_run,
-        "letters": so_far.letters,
-        "done": so_far.done(),
-        "refused": so_far.refused(),
-        "answers": so_far.answers,
-        "next": so_far.next,
-        "until": so_far.until,
+        "operation": changed.operation,
+        "letters": changed.letters,
+        "done": changed.done(),
+        "refused": changed.refused(),
+        "pending": changed.pending,
+        "answers": changed.answers,
+        "next": changed.next,
+        "until": changed.until,
     })))
 }

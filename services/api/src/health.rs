@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::answers::{DeniedBody, StoppedViewBody};
 use crate::auth::{Auth, Details};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::state::Api;
@@ -30,7 +31,7 @@ pub struct Health {
     dependencies: Option<BTreeMap<&'static str, String>>,
     /// The views that are stopped, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Value>)]
+    #[schema(value_type = Option<Vec<StoppedViewBody>>)]
     stopped_views: Option<Value>,
     /// For how many seconds the oldest commit has waited that is not in the views and the feed
     /// yet; 0 where none waits.
@@ -39,7 +40,7 @@ pub struct Health {
     /// The permissions that NATS and Redis do not grant to this process although its role needs
     /// them, and what NATS has denied lately.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Value>)]
+    #[schema(value_type = Option<DeniedBody>)]
     denied: Option<Value>,
     /// How many messages in the log this process has passed over, because they are no commits.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,9 @@
 //! The HTTP API: it accepts documents and serves the state of their requests.
 
 mod admission;
+mod answers;
 pub mod auth;
+mod bulk;
 mod dead_letters;
 mod docs;
 #[cfg(feature = "fuzzing")]

@@ -20,7 +20,7 @@ use crate::http::headers::{of_docs, safe};
 use crate::http::measured::measured;
 use crate::http::problem::{Problem, in_one_form};
 use crate::state::Api;
-use crate::{dead_letters, docs, health, schemas, valuation, valuations};
+use crate::{bulk, dead_letters, docs, health, schemas, valuation, valuations};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -51,6 +51,14 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .gated(Action::Operate, routes!(dead_letters::discard))
         .gated(Action::Inspect, routes!(dead_letters::show))
         .gated(Action::Operate, routes!(dead_letters::discard_one))
+        .gated(Action::Operate, routes!(bulk::draft))
+        .gated(Action::Inspect, routes!(bulk::list))
+        .gated(Action::Inspect, routes!(bulk::show))
+        .gated(Action::Inspect, routes!(bulk::items))
+        .gated(Action::Operate, routes!(bulk::start))
+        .gated(Action::Operate, routes!(bulk::pause))
+        .gated(Action::Operate, routes!(bulk::resume))
+        .gated(Action::Operate, routes!(bulk::cancel))
         .open(routes!(schemas::schema))
         .open(routes!(schemas::asyncapi))
         .open(routes!(health::alive))
@@ -68,11 +76,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(api: Arc<Api>, auth: Arc<Auth>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = crate::http::openapi::document(&document);
+    let older = crate::http::openapi_3_0::of(&document);
     let page = docs::routes().layer(map_response(async |page: Response| of_docs(page)));
     let metrics = api.metrics.clone();
     let router = router
         .with_state(api)
         .route("/openapi.json", get(async move || Json(document)))
+        .route("/openapi-3.0.json", get(async move || Json(older)))
         .merge(page)
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method);

@@ -7,15 +7,22 @@ use axum::response::{IntoResponse, Response};
 use domain::feed;
 use domain::request::EventKind;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::http::problem::{Problem, ProblemBody};
+
+/// A document of another standard.
+#[derive(ToSchema)]
+#[schema(as = JsonDocument, value_type = Object)]
+#[allow(dead_code)] // It exists for its schema.
+struct JsonDocument(Value);
 
 /// The JSON Schema of an event's data.
 #[utoipa::path(
     get, path = "/schemas/{file}", tag = "documents",
     params(("file" = String, Path, description = "`<event>.v1.json`", example = "succeeded.v1.json")),
     responses(
-        (status = 200, description = "The schema", body = Value, content_type = "application/schema+json"),
+        (status = 200, description = "The schema", body = JsonDocument, content_type = "application/schema+json"),
         (status = 404, description = "There is no such event", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -33,7 +40,7 @@ pub async fn schema(Path(file): Path<String>) -> Result<Response, Problem> {
 /// The lifecycle feed, as `AsyncAPI` 3.
 #[utoipa::path(
     get, path = "/asyncapi.json", tag = "documents",
-    responses((status = 200, description = "The document", body = Value))
+    responses((status = 200, description = "The document", body = JsonDocument))
 )]
 pub async fn asyncapi() -> Json<Value> {
     Json(feed::asyncapi())

@@ -155,7 +155,7 @@ pub(crate) fn cursor(place: Placed) -> String {
 
 /// The requests there are, the newest first.
 #[utoipa::path(
-    get, path = "/valuations", tag = "valuations",
+    get, path = "/valuations", tag = "valuations", operation_id = "list_valuations",
     params(ListQuery),
     responses(
         (status = 200, description = "A page of requests", body = ListBody),

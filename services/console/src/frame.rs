@@ -15,15 +15,17 @@ pub enum Part {
     Requests,
     Failures,
     DeadLetters,
+    Operations,
     System,
 }
 
 impl Part {
-    const ALL: [(Self, &'static str, &'static str); 5] = [
+    const ALL: [(Self, &'static str, &'static str); 6] = [
         (Self::Overview, "Overview", "/console/"),
         (Self::Requests, "Requests", urls::REQUESTS),
         (Self::Failures, "Failures", "/console/failures"),
         (Self::DeadLetters, "Dead letters", urls::DEAD_LETTERS),
+        (Self::Operations, "Operations", urls::OPERATIONS),
         (Self::System, "System", urls::SYSTEM),
     ];
 }

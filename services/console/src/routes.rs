@@ -46,7 +46,7 @@ pub fn routes(console: &Arc<Console>) -> Vec<Route> {
         action,
         route: route.with_state(console.clone()),
     };
-    vec![
+    let mut routes = vec![
         of("/console", None, get(home)),
         of(
             "/console/",
@@ -110,6 +110,19 @@ pub fn routes(console: &Arc<Console>) -> Vec<Route> {
             Some(Action::Operate),
             get(action::ask_letter).post(action::act_letter),
         ),
+    ];
+    routes.extend(routes_of_the_system(console));
+    routes
+}
+
+/// The routes that are about no single request.
+fn routes_of_the_system(console: &Arc<Console>) -> Vec<Route> {
+    let of = |path, action, route: MethodRouter<Arc<Console>>| Route {
+        path,
+        action,
+        route: route.with_state(console.clone()),
+    };
+    vec![
         of(
             "/console/failures",
             Some(Action::Inspect),
@@ -124,6 +137,26 @@ pub fn routes(console: &Arc<Console>) -> Vec<Route> {
             "/console/dead-letters/{id}",
             Some(Action::Inspect),
             get(page::dead_letters::show_one),
+        ),
+        of(
+            "/console/operations",
+            Some(Action::Inspect),
+            get(page::operations::show),
+        ),
+        of(
+            "/console/operations/new",
+            Some(Action::Operate),
+            get(action::ask_new_operation).post(action::draft_operation),
+        ),
+        of(
+            "/console/operations/{id}",
+            Some(Action::Inspect),
+            get(page::operation::show),
+        ),
+        of(
+            "/console/operations/{id}/{act}",
+            Some(Action::Operate),
+            get(action::ask_operation).post(action::act_operation),
         ),
         of(
             "/console/system",

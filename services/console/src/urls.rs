@@ -1,5 +1,6 @@
 //! The addresses of the pages.
 
+use domain::bulk::OperationId;
 use domain::request::{RequestId, Sequence, TaskId};
 use history::document::DocumentName;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,12 +13,24 @@ pub const REQUESTS: &str = "/console/requests";
 
 /// The list of dead letters.
 pub const DEAD_LETTERS: &str = "/console/dead-letters";
+/// The list of bulk operations.
+pub const OPERATIONS: &str = "/console/operations";
 /// The system.
 pub const SYSTEM: &str = "/console/system";
 
 /// A request.
 pub fn request(id: RequestId) -> String {
     format!("{REQUESTS}/{id}")
+}
+
+/// A bulk operation.
+pub fn operation(id: OperationId) -> String {
+    format!("{OPERATIONS}/{id}")
+}
+
+/// A dead letter.
+pub fn letter(id: &str) -> String {
+    format!("{DEAD_LETTERS}/{}", part(id))
 }
 
 /// A task.

@@ -37,6 +37,7 @@ const PAGES = new Map([
   ["r", "/console/requests"],
   ["f", "/console/failures"],
   ["d", "/console/dead-letters"],
+  ["p", "/console/operations"],
   ["s", "/console/system"],
 ]);
 

@@ -53,8 +53,8 @@ impl Admin {
         (auth, metrics): (Arc<Auth>, Metrics),
         shutdown: &Shutdown,
     ) -> Self {
-        // A worker and the sender of webhooks may not read the log.
-        let reads_log = !matches!(role, Role::Worker | Role::Webhooks);
+        // A worker and the senders of webhooks and traces may not read the whole log.
+        let reads_log = !matches!(role, Role::Worker | Role::Webhooks | Role::Tracer);
         let shards = if reads_log {
             settings.deployment.shards
         } else {

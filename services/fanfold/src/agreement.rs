@@ -22,10 +22,17 @@ pub async fn agree(
     connection: &Connection,
 ) -> anyhow::Result<Settings> {
     let defines = role.defines_task_types();
+    // Its NATS runs only while this process does, so nobody could change the facts beforehand.
+    let owns_deployment = role == Role::Up && !settings.nats_is_given();
     for _ in 0..TRIES {
         let stored = connection.facts().await?;
-        let adopted = settings.adopt(&stored.facts, defines)?;
-        let facts = completed(&stored.facts, adopted.facts(defines));
+        let known = if owns_deployment {
+            settings.with_added_types(&stored.facts)
+        } else {
+            stored.facts.clone()
+        };
+        let adopted = settings.adopt(&known, defines)?;
+        let facts = completed(&known, adopted.facts(defines));
         if facts == stored.facts {
             return Ok(adopted);
         }

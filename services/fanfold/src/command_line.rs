@@ -14,13 +14,16 @@ use runtime::{Secrecy, Settings, SettingsError};
 
 use crate::build;
 use crate::deployment::DeploymentCommand;
+use crate::dev::{self, DevCommand};
 use crate::document::DocumentCommand;
 use crate::help;
 use crate::keys::KeysCommand;
+use crate::new_worker::NewCommand;
 use crate::operate::OperateCommand;
 use crate::probe::ProbeCommand;
 use crate::remote::RemoteCommand;
 use crate::topology::TopologyCommand;
+use crate::worker_check::WorkerCheckCommand;
 
 /// The parsed command line.
 pub struct CommandLine {
@@ -35,14 +38,17 @@ pub enum Command {
     /// The console of a bundle.
     Bundle(PathBuf),
     Deployment(DeploymentCommand),
+    Dev(DevCommand),
     Document(DocumentCommand),
     Replay(Box<ReplayCommand>),
     Completions(Shell),
     Keys(KeysCommand),
+    New(NewCommand),
     Operate(OperateCommand),
     Probe(ProbeCommand),
     Remote(RemoteCommand),
     Topology(TopologyCommand),
+    WorkerCheck(WorkerCheckCommand),
     /// Help on the command with this name.
     Help(Vec<String>),
     /// The manual pages, into this folder.
@@ -58,11 +64,12 @@ pub enum Role {
     Worker,
     Projector,
     Webhooks,
+    Tracer,
     Console,
 }
 
 impl Role {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 8] = [
         (
             Self::Up,
             "up",
@@ -86,6 +93,11 @@ impl Role {
             "Run the role that tells callbacks how requests ended",
         ),
         (
+            Self::Tracer,
+            "tracer",
+            "Run the role that sends the traces of requests to a collector",
+        ),
+        (
             Self::Console,
             "console",
             "Run the console: pages about every request, or about a bundle with --from",
@@ -103,9 +115,9 @@ impl Role {
     }
 
     /// How many roles this process may run that share its cores. The console works only while
-    /// somebody looks.
+    /// somebody looks, and the role that sends traces only where a collector is known.
     pub fn count(self) -> usize {
-        let shares = |role: Self| !matches!(role, Self::Up | Self::Console);
+        let shares = |role: Self| !matches!(role, Self::Up | Self::Console | Self::Tracer);
         Self::ALL
             .iter()
             .filter(|(role, ..)| self == Self::Up && shares(*role))
@@ -122,23 +134,25 @@ impl Role {
             Self::Worker => Actor::Worker,
             Self::Projector => Actor::Projector,
             Self::Webhooks => Actor::Webhooks,
+            Self::Tracer => Actor::Tracer,
             Self::Console => Actor::Operator,
         }
     }
 
-    /// The roles of this process as users of NATS. `webhooks` says whether `up` sends some.
-    pub fn actors(self, webhooks: bool) -> &'static [Actor] {
-        use Actor::{Api, Operator, Orchestrator, Projector, Webhooks, Worker};
-        match self {
-            Self::Up if webhooks => &[Orchestrator, Api, Worker, Projector, Webhooks],
-            Self::Up => &[Orchestrator, Api, Worker, Projector],
-            Self::Orchestrator => &[Orchestrator],
-            Self::Api => &[Api],
-            Self::Worker => &[Worker],
-            Self::Projector => &[Projector],
-            Self::Webhooks => &[Webhooks],
-            Self::Console => &[Operator],
+    /// The roles of this process as users of NATS. `webhooks` and `traces` say whether `up` sends some.
+    pub fn actors(self, webhooks: bool, traces: bool) -> Vec<Actor> {
+        if self != Self::Up {
+            return vec![self.actor()];
         }
+        let mut actors = vec![
+            Actor::Orchestrator,
+            Actor::Api,
+            Actor::Worker,
+            Actor::Projector,
+        ];
+        actors.extend(webhooks.then_some(Actor::Webhooks));
+        actors.extend(traces.then_some(Actor::Tracer));
+        actors
     }
 
     /// The role as a user of Redis.
@@ -233,6 +247,8 @@ pub fn definition() -> clap::Command {
     let app = OperateCommand::augment_subcommands(DocumentCommand::augment_subcommands(app));
     let app = ProbeCommand::augment_subcommands(KeysCommand::augment_subcommands(app));
     let app = TopologyCommand::augment_subcommands(RemoteCommand::augment_subcommands(app));
+    let app = NewCommand::augment_subcommands(app);
+    let app = DevCommand::augment_subcommands(WorkerCheckCommand::augment_subcommands(app));
     let app = DeploymentCommand::augment_subcommands(ReplayCommand::augment_subcommands(app));
     let overview = help::overview(&app);
     app.about(help::ABOUT)
@@ -259,7 +275,7 @@ pub fn parse() -> anyhow::Result<CommandLine> {
         },
     };
     let (name, inner) = matches.subcommand().unwrap_or(("", &matches));
-    let settings = settings(inner)?;
+    let settings = settings(name, inner)?;
     let role = Role::ALL.iter().find(|(_, role, _)| *role == name);
     let bundle = || inner.get_one::<PathBuf>(BUNDLE).cloned();
     let command = match (role, name) {
@@ -284,6 +300,11 @@ pub fn parse() -> anyhow::Result<CommandLine> {
         (None, "deployment") => Command::Deployment(DeploymentCommand::from_arg_matches(&matches)?),
         (None, "probe") => Command::Probe(ProbeCommand::from_arg_matches(&matches)?),
         (None, "topology") => Command::Topology(TopologyCommand::from_arg_matches(&matches)?),
+        (None, "new") => Command::New(NewCommand::from_arg_matches(&matches)?),
+        (None, "dev") => Command::Dev(DevCommand::from_arg_matches(&matches)?),
+        (None, "worker-check") => {
+            Command::WorkerCheck(WorkerCheckCommand::from_arg_matches(&matches)?)
+        }
         (None, "keys") => Command::Keys(KeysCommand::from_arg_matches(&matches)?),
         (None, name) if OperateCommand::has_subcommand(name) => {
             Command::Operate(OperateCommand::from_arg_matches(&matches)?)
@@ -326,7 +347,7 @@ pub fn print_help(words: &[String]) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
-fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
+fn settings(command: &str, matches: &ArgMatches) -> anyhow::Result<Settings> {
     let names = Settings::definitions().iter().flat_map(|setting| {
         let own = (setting.secrecy != Secrecy::Secret).then(|| setting.name.to_owned());
         let file = (setting.secrecy != Secrecy::Open).then(|| setting.file());
@@ -339,7 +360,12 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
         })
         .collect();
     let file = matches.get_one::<String>("config").map(PathBuf::from);
-    let environment = |name: &str| std::env::var(name).ok();
+    // The worker of `dev` would compete with an executor for the tasks of the type `default`.
+    let has_worker = command == "dev" && matches.contains_id(dev::COMMAND) && file.is_none();
+    let environment = |name: &str| {
+        let external = || (has_worker && name == "EXECUTOR").then(|| "external".to_owned());
+        std::env::var(name).ok().or_else(external)
+    };
     let flag = |name: &str| flags.get(name).cloned();
     Ok(Settings::load(file.as_deref(), environment, flag)?)
 }

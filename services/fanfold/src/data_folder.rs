@@ -44,6 +44,22 @@ impl DataFolder {
     }
 }
 
+impl DataFolder {
+    /// Whether a running process has the folder.
+    pub fn is_taken(folder: &Path) -> anyhow::Result<bool> {
+        let Ok(lock) = File::open(folder.join(LOCK)) else {
+            return Ok(false);
+        };
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("DATA_DIR {}", folder.display()))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,7 +71,9 @@ mod tests {
         let refused = DataFolder::take(folder.path()).err().unwrap().to_string();
         let own = std::process::id().to_string();
         assert!(refused.contains(&own), "{refused}");
+        assert!(DataFolder::is_taken(folder.path()).unwrap());
         drop(first);
+        assert!(!DataFolder::is_taken(folder.path()).unwrap());
         DataFolder::take(folder.path()).unwrap();
     }
 }

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use domain::access::Tenant;
+use domain::bulk::Action;
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Filter, Summary};
-use operations::{Change, Changed, Operations};
+use operations::{Change, Operations, Why};
 use runtime::{Form, printable};
 
 use crate::operate::{why, why_if_said};
@@ -126,12 +128,8 @@ pub async fn run(command: &DeadLetters, operations: &Operations) -> anyhow::Resu
             reason,
             by,
         } => {
-            let change = if *dry_run {
-                Change::WouldRedrive
-            } else {
-                Change::Redrive(why(by.as_deref(), reason)?)
-            };
-            change_all(operations, &which.filter()?, &change, "redriven").await
+            let why = (!dry_run).then(|| why(by.as_deref(), reason)).transpose()?;
+            change_all(operations, &which.filter()?, Action::Redrive, why).await
         }
         DeadLetters::Discard {
             id: Some(id),
@@ -158,12 +156,9 @@ pub async fn run(command: &DeadLetters, operations: &Operations) -> anyhow::Resu
             if filter == Filter::default() && !all {
                 bail!("say which: an id, a filter, or --all");
             }
-            let change = if *dry_run {
-                Change::WouldDiscard
-            } else {
-                Change::Discard(why_if_said(by.as_deref(), reason)?)
-            };
-            change_all(operations, &filter, &change, "discarded").await
+            let why = (!dry_run).then(|| why_if_said(by.as_deref(), reason));
+            let why = why.transpose()?;
+            change_all(operations, &filter, Action::Discard, why).await
         }
     }
 }
@@ -209,37 +204,54 @@ fn line(letter: &Summary) -> String {
 async fn change_all(
     operations: &Operations,
     filter: &Filter,
-    change: &Change,
-    done: &str,
+    action: Action,
+    why: Option<Why>,
 ) -> anyhow::Result<ExitCode> {
-    let would = matches!(change, Change::WouldRedrive | Change::WouldDiscard);
-    let mut so_far = Changed::between(None, None);
-    let mut told = 0;
+    let done = match action {
+        Action::Discard => "discarded",
+        Action::Redrive | Action::Cancel => "redriven",
+    };
+    let would = if why.is_none() { "would be " } else { "" };
+    let (mut after, mut until) = (0, None);
+    let (mut letters, mut changed_count, mut refused_count, mut pending) = (0, 0, 0, 0);
     loop {
-        operations.step(filter, change, &mut so_far).await?;
-        for answer in &so_far.answers[told..] {
-            let what = match (&answer.refused, would) {
-                (Some(refused), _) => format!("refused: {refused}"),
-                (None, true) => format!("would be {done}"),
-                (None, false) => done.to_owned(),
+        let change = Change {
+            action,
+            filter: filter.clone(),
+            after,
+            until,
+            why: why.clone(),
+        };
+        let changed = operations
+            .change_letters(&Tenant::default(), change)
+            .await?;
+        for answer in &changed.answers {
+            let what = match &answer.refused {
+                Some(refused) => format!("refused: {refused}"),
+                None => format!("{would}{done}"),
             };
-            match answer.request_id.filter(|_| done == "redriven") {
+            match answer.request_id.filter(|_| action == Action::Redrive) {
                 Some(request) => writeln!(stdout(), "{request}  {what}")?,
                 None => writeln!(stdout(), "{}  {what}", answer.dead_letter)?,
             }
         }
-        told = so_far.answers.len();
-        if so_far.next.is_none() {
-            break;
+        letters += changed.letters;
+        changed_count += changed.done();
+        refused_count += changed.refused();
+        pending += changed.pending;
+        if let Some(operation) = changed.operation.filter(|_| changed.pending > 0) {
+            eprintln!("not all is answered yet: see `fanfold operation show {operation}`");
         }
-        eprintln!("{} dead letters so far", so_far.letters);
+        let Some(next) = changed.next else { break };
+        (after, until) = (next, changed.until);
+        eprintln!("{letters} dead letters so far");
     }
-    let would = if would { "would be " } else { "" };
+    let waits = match pending {
+        0 => String::new(),
+        pending => format!(", {pending} pending"),
+    };
     eprintln!(
-        "{} dead letters: {} {would}{done}, {} refused",
-        so_far.letters,
-        so_far.done(),
-        so_far.refused()
+        "{letters} dead letters: {changed_count} {would}{done}, {refused_count} refused{waits}"
     );
     Ok(ExitCode::SUCCESS)
 }

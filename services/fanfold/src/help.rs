@@ -23,6 +23,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "worker",
             "projector",
             "webhooks",
+            "tracer",
             "console",
         ],
     ),
@@ -33,11 +34,15 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "redrive",
             "cancel",
             "dead-letters",
+            "operation",
             "replay",
             "probe",
         ],
     ),
-    ("Documents", &["submit", "watch", "document"]),
+    (
+        "Develop",
+        &["dev", "new", "submit", "watch", "document", "worker-check"],
+    ),
     (
         "Configure",
         &[
@@ -143,7 +148,7 @@ mod tests {
         let mut app = definition();
         let help = app.render_help().to_string();
         assert!(help.starts_with("Fanfold takes"), "{help}");
-        assert!(help.lines().count() <= 42, "{help}");
+        assert!(help.lines().count() <= 44, "{help}");
         assert!(help.lines().all(|line| line.len() <= 100), "{help}");
         for command in app.get_subcommands() {
             let row = format!("\n  {:<13} ", command.get_name());

@@ -10,6 +10,7 @@ mod console;
 mod data_folder;
 mod dead_letters;
 mod deployment;
+mod dev;
 mod document;
 #[cfg(test)]
 mod documented;
@@ -19,8 +20,10 @@ mod help;
 mod instruments;
 mod keys;
 mod manual;
+mod new_worker;
 mod notify;
 mod operate;
+mod operation;
 mod probe;
 mod ready;
 mod remote;
@@ -30,10 +33,12 @@ mod roles;
 mod server_password;
 mod topology;
 mod up;
+mod worker_check;
 
 use std::process::ExitCode;
 
-use command_line::{Command, CommandLine};
+use command_line::{Command, CommandLine, Role};
+use dev::DevCommand;
 use runtime::{Form, Shutdown, printable, start_logs};
 
 #[cfg(feature = "jemalloc")]
@@ -90,17 +95,19 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run() -> anyhow::Result<ExitCode> {
     keep_secrets()?;
     let CommandLine { command, settings } = command_line::parse()?;
-    let role = match command {
+    let (role, dev) = match command {
         Command::Config => return config::print(settings),
         Command::Bundle(path) => return console::open_bundle(&path, &settings),
         Command::Deployment(command) => return deployment::run(&command, &settings),
         Command::Document(command) => return document::run(&command, &settings),
         Command::Keys(command) => return keys::run(&command, &settings),
+        Command::New(command) => return new_worker::run(&command),
         Command::Probe(command) => return probe::run(&command, &settings),
         Command::Operate(command) => return operate::run(&command, &settings),
         Command::Remote(command) => return remote::run(&command, &settings),
         Command::Replay(command) => return rerun::replay(&command, &settings),
         Command::Topology(command) => return topology::run(&command, &settings),
+        Command::WorkerCheck(command) => return worker_check::run(&command),
         Command::Completions(shell) => {
             command_line::completions(shell)?;
             return Ok(ExitCode::SUCCESS);
@@ -113,7 +120,11 @@ fn run() -> anyhow::Result<ExitCode> {
             manual::write(&command_line::definition(), &folder)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Role(role) => role,
+        Command::Role(role) => (role, None),
+        Command::Dev(DevCommand::Dev(dev)) => match dev.fault() {
+            Some((fault, every)) => return dev::cause(fault, every, &settings),
+            None => (Role::Up, Some(dev)),
+        },
     };
     let metrics = instruments::of(role, &settings);
     start_logs(&settings.process, metrics.log_events.clone())
@@ -128,7 +139,7 @@ fn run() -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        Box::pin(up::run(role, settings, metrics, shutdown)).await
+        Box::pin(up::run(role, settings, (metrics, dev), shutdown)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

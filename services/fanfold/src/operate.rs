@@ -1,4 +1,4 @@
-//! `fanfold requests|redrive|cancel|dead-letters …`: operations on requests, directly over NATS.
+//! `fanfold requests|redrive|cancel|dead-letters|operation …`: operations on requests, directly over NATS.
 
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ use operations::{Operations, StuckWatch, Why, operator, permit};
 use runtime::{Documents, Settings};
 
 use crate::dead_letters::{self, DeadLetters};
+use crate::operation::{self, OperationCommand};
 
 /// The subcommands on requests that went wrong.
 #[derive(Subcommand)]
@@ -38,6 +39,9 @@ pub enum OperateCommand {
     /// Look at, redrive or discard tasks that were given up
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Redrive, cancel or discard many things as one operation
+    #[command(subcommand)]
+    Operation(OperationCommand),
 }
 
 /// The subcommands on all requests.
@@ -123,6 +127,7 @@ pub fn run(command: &OperateCommand, settings: &Settings) -> anyhow::Result<Exit
                     .map(|_| "is cancelled"),
             ),
             OperateCommand::DeadLetters(command) => dead_letters::run(command, &operations).await,
+            OperateCommand::Operation(command) => operation::run(command, &operations).await,
         }
     })
 }

@@ -8,7 +8,7 @@ use runtime::Settings;
 use crate::build;
 
 /// A document small enough for a command line: a bond at the market's rate, worth its principal.
-const SAMPLE: &str = "<vnml><project><group name=\"demo\"><valuation name=\"bond\">\
+pub const SAMPLE: &str = "<vnml><project><group name=\"demo\"><valuation name=\"bond\">\
 <market><rate>0.03</rate></market><instrument><bond><principal>100</principal>\
 <coupon><rate>0.05</rate><frequency>2</frequency></coupon><term>3</term></bond></instrument>\
 <analytics><price><amount/></price></analytics></valuation></group></project></vnml>";
@@ -43,6 +43,16 @@ pub fn block(
         line(
             "admin",
             format!("{scheme}://{admin} (/healthz, /readyz, /metrics)"),
+        );
+    }
+    let external = settings.task_types.iter();
+    let external = external.filter(|of| worker::is_external(of));
+    let external: Vec<&str> = external.map(|of| of.name.as_str()).collect();
+    if !external.is_empty() {
+        let names = external.join(", ");
+        line(
+            "external",
+            format!("{names}: the tasks wait for your own workers"),
         );
     }
     let folder = Path::new(&settings.connections.data_dir);

@@ -58,10 +58,15 @@ fn sends_webhooks(role: Role, settings: &Settings) -> bool {
     role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some())
 }
 
+/// Whether a process sends traces. `up` does only if it knows a collector.
+fn sends_traces(role: Role, settings: &Settings) -> bool {
+    role == Role::Tracer || (role == Role::Up && settings.traces.is_on())
+}
+
 /// What the roles of this process need at NATS.
 fn needs(role: Role, settings: &Settings) -> Permissions {
-    let actors = role.actors(sends_webhooks(role, settings));
-    Permissions::of_all(actors, &topology(settings), &settings.connections.access())
+    let actors = role.actors(sends_webhooks(role, settings), sends_traces(role, settings));
+    Permissions::of_all(&actors, &topology(settings), &settings.connections.access())
 }
 
 async fn views(settings: &Settings, counted: Option<Views>) -> anyhow::Result<Store> {
@@ -137,8 +142,12 @@ async fn agree_and_declare(
     let settings = agree(role, settings, connection).await?;
     // The largest result is a fact, and an executor may have a limit of its own below it.
     worker::check(&settings.task_types)?;
+    if sends_traces(role, &settings) {
+        tracer::check(&settings.traces).map_err(|wrong| settings.wrong(wrong))?;
+    }
     let topology = Topology {
         webhooks: sends_webhooks(role, &settings),
+        traces: sends_traces(role, &settings),
         ..topology(&settings)
     };
     topology.declare(connection).await?;
@@ -219,6 +228,12 @@ pub async fn start(
         connection = part.connection.clone();
         roles.spawn(thread.run(part.clone().flushed(part.webhooks())));
     }
+    if sends_traces(role, settings) {
+        let thread = threads.push_mut(thread(Role::Tracer)?);
+        let part = thread.run(part(Role::Tracer)).await?;
+        connection = part.connection.clone();
+        roles.spawn(thread.run(part.clone().flushed(part.tracer())));
+    }
     if role.includes(Role::Worker) {
         let thread = threads.push_mut(thread(Role::Worker)?);
         let part = thread.run(part(Role::Worker)).await?;
@@ -241,12 +256,7 @@ pub async fn start(
         );
     }
     if let Some(listener) = listeners.admin {
-        let reads = [Role::Projector, Role::Api, Role::Console];
-        let store = if reads.into_iter().any(|of| role.includes(of)) {
-            Some(views(settings, None).await?)
-        } else {
-            None
-        };
+        let store = checked_views(role, settings).await?;
         let told = (auth.clone(), metrics.clone());
         // Without the console, the admin listener uses the connection of the last role, to check
         // what the role works with.
@@ -275,6 +285,15 @@ pub async fn start(
         Ok(())
     });
     Ok(Running { roles, threads })
+}
+
+/// The views that the admin listener looks at, where a role of this process needs them.
+async fn checked_views(role: Role, settings: &Settings) -> anyhow::Result<Option<Store>> {
+    let reads = [Role::Projector, Role::Api, Role::Console];
+    if reads.into_iter().any(|of| role.includes(of)) {
+        return Ok(Some(views(settings, None).await?));
+    }
+    Ok(None)
 }
 
 /// The connection, log and settings of a role.
@@ -391,6 +410,17 @@ impl Part {
             self.shutdown,
         );
         Box::pin(ran).await.context("webhooks")
+    }
+
+    async fn tracer(self) -> anyhow::Result<()> {
+        let ran = tracer::run(
+            self.connection,
+            self.log,
+            &self.settings.traces,
+            &self.settings.deployment,
+            self.shutdown,
+        );
+        Box::pin(ran).await.context("tracer")
     }
 
     async fn worker(self) -> anyhow::Result<()> {

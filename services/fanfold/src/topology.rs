@@ -55,6 +55,9 @@ pub struct Scope {
     /// Also the stream and the consumers of webhooks; the feed is delivered from then on
     #[arg(long)]
     webhooks: bool,
+    /// Also the consumer of traces; the feed is delivered from then on
+    #[arg(long)]
+    traces: bool,
 }
 
 /// A role by name.
@@ -72,6 +75,8 @@ pub enum Named {
     Projector,
     /// The sender of webhooks
     Webhooks,
+    /// The sender of traces
+    Tracer,
     /// The console, which asks and does what people do at the command line
     Console,
     /// The commands of people, such as `requests` and `replay`
@@ -116,6 +121,7 @@ async fn connect(settings: &Settings, creates: Creates) -> anyhow::Result<Connec
 fn within(scope: Scope, settings: &Settings) -> Topology {
     Topology {
         webhooks: scope.webhooks,
+        traces: scope.traces,
         ..topology(settings)
     }
 }
@@ -146,17 +152,18 @@ async fn check(settings: &Settings, scope: Scope) -> anyhow::Result<ExitCode> {
 }
 
 /// The users at NATS of a role.
-fn at_nats(role: Named) -> &'static [Actor] {
-    match role {
-        Named::Up => Role::Up.actors(true),
-        Named::Api => &[Actor::Api],
-        Named::Orchestrator => &[Actor::Orchestrator],
-        Named::Worker => &[Actor::Worker],
-        Named::Projector => &[Actor::Projector],
-        Named::Webhooks => &[Actor::Webhooks],
-        Named::Operator | Named::Console => &[Actor::Operator],
-        Named::Topology => &[Actor::Topology],
-    }
+fn at_nats(role: Named) -> Vec<Actor> {
+    vec![match role {
+        Named::Up => return Role::Up.actors(true, true),
+        Named::Api => Actor::Api,
+        Named::Orchestrator => Actor::Orchestrator,
+        Named::Worker => Actor::Worker,
+        Named::Projector => Actor::Projector,
+        Named::Webhooks => Actor::Webhooks,
+        Named::Tracer => Actor::Tracer,
+        Named::Operator | Named::Console => Actor::Operator,
+        Named::Topology => Actor::Topology,
+    }]
 }
 
 /// The users at Redis of a role.
@@ -167,7 +174,9 @@ fn of_redis(role: Named) -> &'static [at_redis::Actor] {
         Named::Api => &[Api],
         Named::Projector => &[Projector],
         Named::Operator | Named::Console => &[Operator],
-        Named::Orchestrator | Named::Worker | Named::Webhooks | Named::Topology => &[],
+        Named::Orchestrator | Named::Worker | Named::Webhooks | Named::Tracer | Named::Topology => {
+            &[]
+        }
     }
 }
 
@@ -175,7 +184,7 @@ fn print(settings: &Settings, role: Named, only: Option<Server>) -> anyhow::Resu
     let mut out = stdout();
     if only != Some(Server::Redis) {
         let access = settings.connections.access();
-        let all = Permissions::of_all(at_nats(role), &topology(settings), &access);
+        let all = Permissions::of_all(&at_nats(role), &topology(settings), &access);
         writeln!(out, "{all}")?;
     }
     if only != Some(Server::Nats) {

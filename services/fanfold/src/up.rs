@@ -9,21 +9,22 @@ use servers::Staging;
 use tokio::net::TcpListener;
 
 use crate::command_line::Role;
+use crate::dev::Dev;
 use crate::embedded::EmbeddedServers;
 use crate::roles::Listeners;
 use crate::{admin, instruments, ready, roles};
 
-/// Runs the roles of this process until it is asked to end.
+/// Runs the roles of this process until it is asked to end, and beside them what `dev` does.
 pub async fn run(
     role: Role,
     settings: Settings,
-    metrics: Metrics,
+    (metrics, dev): (Metrics, Option<Dev>),
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let grace = settings.process.shutdown_grace;
     // From here on only this process handles signals; its servers do not receive them.
     let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
-    let ran = Box::pin(serve(role, settings, metrics, &shutdown)).await;
+    let ran = Box::pin(serve(role, settings, (metrics, dev.as_ref()), &shutdown)).await;
     shutdown.hard();
     signals.await?;
     ran
@@ -32,7 +33,7 @@ pub async fn run(
 async fn serve(
     role: Role,
     mut settings: Settings,
-    metrics: Metrics,
+    (metrics, dev): (Metrics, Option<&Dev>),
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let listener = if role.includes(Role::Api) && settings.api.enable_http {
@@ -51,7 +52,7 @@ async fn serve(
         folder: servers.broker_folder(),
     };
     let ran = tokio::select! {
-        ran = run_roles(role, &settings, (own, metrics), listeners, shutdown) => ran,
+        ran = run_roles(role, &settings, (own, metrics), listeners, dev, shutdown) => ran,
         error = servers.failed() => {
             shutdown.hard();
             Err(error)
@@ -72,6 +73,7 @@ async fn run_roles(
     settings: &Settings,
     (own, metrics): (OwnBroker, Metrics),
     listeners: Listeners,
+    dev: Option<&Dev>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let address = listeners.api.as_ref();
@@ -83,6 +85,7 @@ async fn run_roles(
         staging.link();
     }
     let connection = connection.clone();
+    let own_connection = connection.clone();
     instruments::tell(&metrics, settings, own.folder.is_some());
     let own = roles::Own {
         broker_folder: own.folder,
@@ -100,5 +103,14 @@ async fn run_roles(
             tracing::info!(%address, "the admin listener listens");
         }
     }
-    roles::wait(running, shutdown).await
+    let Some(dev) = dev else {
+        return roles::wait(running, shutdown).await;
+    };
+    let beside = async {
+        let ran = dev.beside(settings, &own_connection, admin, shutdown).await;
+        shutdown.soft();
+        ran
+    };
+    let (ran, beside) = tokio::join!(roles::wait(running, shutdown), beside);
+    ran.and(beside)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::request::{
     Command, DISPATCHED_AT_ONCE, GroupIndex, Payload, Rejection, RequestId, Rules, Run, Sequence,
+    TraceRatio,
 };
 use jiff::Timestamp;
 use metrics::Metrics;
@@ -69,6 +70,8 @@ pub struct Context {
     pub rules: Rules,
     /// The most bytes of a result.
     pub result_max_bytes: usize,
+    /// The share of ordinary traces that are kept, where traces are sent.
+    pub traces: Option<TraceRatio>,
     pub request_timeout: Duration,
     pub ack_wait: Duration,
     pub fetcher: Fetcher,
@@ -108,6 +111,7 @@ impl Context {
         let Config {
             references,
             deployment,
+            traces,
             ..
         } = config;
         let ack_wait = deployment.ack_wait;
@@ -124,6 +128,7 @@ impl Context {
             task_types: config.task_types.clone(),
             rules: deployment.rules(),
             result_max_bytes: deployment.result_max_bytes,
+            traces,
             request_timeout: deployment.request_timeout,
             ack_wait,
             fetcher: Fetcher::new(references, config.aws)?,

@@ -9,7 +9,7 @@ use domain::request::{
     TraceParent,
 };
 use futures::future::try_join_all;
-use nats::{Attempts, Loaded, Stored};
+use nats::{Attempts, Loaded, Stored, TraceContext};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::context::Context;
@@ -89,7 +89,7 @@ async fn released(
         request,
         group,
         again: wanted.again,
-        traceparent: None,
+        caller: TraceContext::default(),
         work: &mut work,
     };
     let loaded = context.load_since(request, wanted.sequence).await?;
@@ -177,7 +177,7 @@ pub async fn open_task(
         group,
         // The task failed before, and its message is gone.
         again: true,
-        traceparent: None,
+        caller: TraceContext::default(),
         work: &mut work,
     };
     // Load the current request: nobody else sends a task that is skipped here.
@@ -196,7 +196,7 @@ pub struct Made {
     pub attempts: Attempts,
     /// How many failed attempts of this run are recorded.
     pub failures: u32,
-    traceparent: Option<TraceParent>,
+    trace: TraceContext,
     pub document: TaskDocument,
 }
 
@@ -230,7 +230,7 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
     let Made {
         id,
         attempts,
-        traceparent,
+        trace,
         document,
         failures: _,
     } = task;
@@ -245,12 +245,11 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
         };
         payloads.place(document.xml.into()).await?
     };
-    let trace = traceparent.as_ref();
-    let sending = tasks.send(task_type, id, attempts, &payload, trace);
+    let sending = tasks.send(task_type, id, attempts, &payload, Some(&trace));
     let stored = sending.await?;
     // In a run after the first, the stored message may belong to an earlier run.
     if stored == Stored::Already && attempts.run > Run::FIRST {
-        Box::pin(tasks.send_over(task_type, id, attempts, &payload, trace)).await?;
+        Box::pin(tasks.send_over(task_type, id, attempts, &payload, Some(&trace))).await?;
     }
     Ok(())
 }
@@ -263,7 +262,7 @@ struct Batch<'a> {
     /// Whether an earlier process may have sent and begun the tasks.
     again: bool,
     /// The position of the request in the caller's trace.
-    traceparent: Option<TraceParent>,
+    caller: TraceContext,
     work: &'a mut Work,
 }
 
@@ -295,7 +294,8 @@ impl Batch<'_> {
             })
             .collect();
         if !pending.is_empty() {
-            self.traceparent.clone_from(&request.traceparent);
+            self.caller.parent.clone_from(&request.traceparent);
+            self.caller.state.clone_from(&request.tracestate);
             let up = self.work.bring_up(self.context, self.request, request);
             up.await.map_err(|error| in_group(error, self.group))?;
         }
@@ -317,7 +317,7 @@ impl Batch<'_> {
             id: self.id(task),
             attempts: task.attempts,
             failures: task.failures,
-            traceparent: self.traceparent.clone(),
+            trace: self.trace(task),
             document,
         });
         Ok(made.collect())
@@ -328,6 +328,19 @@ impl Batch<'_> {
         self.work
             .tasks(self.context, self.request, self.group, &numbers)
             .await
+    }
+
+    /// What goes with a task: where traces are sent, the position of its next attempt.
+    fn trace(&self, pending: &Pending) -> TraceContext {
+        let Some(ratio) = self.context.traces else {
+            return self.caller.clone();
+        };
+        let (id, next) = (self.id(pending), pending.attempts.before.next());
+        let caller = self.caller.parent.as_ref();
+        TraceContext {
+            parent: Some(TraceParent::of_attempt(id, next, caller, ratio)),
+            state: self.caller.state.clone(),
+        }
     }
 
     fn id(&self, pending: &Pending) -> TaskId {

@@ -3,10 +3,12 @@
 //! Three loops share the work. The [`outbox`] consumes the log and applies the effects of each
 //! commit. It acks a commit once they are applied, so the log is the only queue of pending effects.
 //! [`gather`] processes reports from workers and timers, many at once, and commits their outcomes.
-//! The [`reconciler`] looks whether the queues lack something that an open request needs.
+//! The [`reconciler`] looks whether the queues lack something that an open request needs. Beside
+//! them, the [`bulk_executor`] executes the bulk operations that people started.
 
 mod advance;
 mod border;
+mod bulk_executor;
 mod contain;
 mod context;
 mod deferred_timers;
@@ -31,7 +33,7 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::request::Sequence;
+use domain::request::{Sequence, TraceRatio};
 use nats::{Connection, Deliveries, First, Log, LogReader, Quarantine, Queues};
 use runtime::{Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Wrong};
 use tokio::sync::{mpsc, watch};
@@ -52,6 +54,8 @@ pub struct Config<'a> {
     pub deployment: &'a Deployment,
     /// The task types.
     pub task_types: &'a TaskTypes,
+    /// The share of ordinary traces that are kept, where traces are sent.
+    pub traces: Option<TraceRatio>,
     /// How often all open requests are looked at.
     pub reconcile_interval: Duration,
 }
@@ -65,6 +69,10 @@ impl<'a> Config<'a> {
             aws: &settings.aws,
             deployment: &settings.deployment,
             task_types: &settings.task_types,
+            traces: settings
+                .traces
+                .is_on()
+                .then_some(settings.traces.otel_traces_sampler_arg),
             reconcile_interval: settings.process.reconcile_interval,
         }
     }
@@ -150,6 +158,8 @@ pub async fn run(
             shutdown.clone(),
         ));
     }
+    let executor = bulk_executor::of(&context, config.deployment);
+    loops.spawn(bulk_executor::run(executor, shutdown.clone()));
     tracing::info!(shards = config.deployment.shards, "orchestrator runs");
     while let Some(ended) = loops.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {

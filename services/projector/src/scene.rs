@@ -83,6 +83,7 @@ fn received() -> Event {
         }],
         metadata: BTreeMap::new(),
         traceparent: None,
+        tracestate: None,
         submitter: "tests".into(),
         idempotency_key: None,
     }))

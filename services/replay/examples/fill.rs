@@ -172,6 +172,7 @@ fn received(form: &Form) -> Event {
         groups: vec![outline("a"), outline("b")],
         metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
         traceparent: None,
+        tracestate: None,
         submitter: "fill".into(),
         idempotency_key: None,
     }))

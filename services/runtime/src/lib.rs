@@ -33,9 +33,9 @@ pub use printable::{Form, PrintableLines, printable};
 pub use settings::{
     ApiConfig, AuthMode, Aws, CallersConfig, ConnectionsConfig, Definition, Deployment, Facts,
     LOG_OUTLIVES, LogFormat, MASK, MetadataHeaders, Part, ProcessConfig, ReferencesConfig, Secrecy,
-    Settings, SettingsError, Source, TASK_TYPES, TopologyMode, WebhooksConfig, WorkerConfig, Wrong,
-    changed_facts, credential, have_userinfo, read_secret, shown_urls,
+    Settings, SettingsError, Source, TASK_TYPES, TopologyMode, TracesConfig, WebhooksConfig,
+    WorkerConfig, Wrong, changed_facts, credential, have_userinfo, read_secret, shown_urls,
 };
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};
-pub use task_types::{TaskType, TaskTypes};
+pub use task_types::{TaskType, TaskTypes, task_type_name};

@@ -15,6 +15,7 @@ mod removed;
 mod secret;
 mod table;
 mod topology_mode;
+mod traces;
 mod value;
 
 use std::path::Path;
@@ -37,7 +38,7 @@ pub use metadata_headers::MetadataHeaders;
 pub use secret::{MASK, credential, read as read_secret};
 pub use table::{
     ApiConfig, CallersConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig,
-    Settings, WebhooksConfig, WorkerConfig,
+    Settings, TracesConfig, WebhooksConfig, WorkerConfig,
 };
 pub use topology_mode::TopologyMode;
 
@@ -124,7 +125,8 @@ impl Settings {
     fn check_executor(&self) -> Result<(), SettingsError> {
         let (value, source_name) = self.origins.origin("EXECUTOR");
         let reason = if !crate::task_types::is_executor(value) {
-            "expected reference, echo, noop, command:PROGRAM ARGS…, or an http:// or https:// URL"
+            "expected reference, echo, noop, external, command:PROGRAM ARGS…, or an http:// or https:// \
+             URL"
         } else if have_userinfo(value) {
             "a user and password belong into a header of the task type, where they are masked"
         } else {
@@ -181,6 +183,7 @@ impl Settings {
         }
         self.callers.check().map_err(|wrong| self.wrong(wrong))?;
         self.references.check().map_err(|wrong| self.wrong(wrong))?;
+        self.traces.check().map_err(|wrong| self.wrong(wrong))?;
         if !self.api.http_client_ca.is_empty() && !self.callers.has_keys() {
             let reason = "a certificate says who calls, and AUTH_KEYS_FILE says what the caller \
                           may do: set it (docs/security.md)";

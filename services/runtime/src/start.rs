@@ -60,10 +60,10 @@ mod tests {
             tries.set(tries.get() + 1);
             Err::<(), _>("no leader")
         };
-        let tried = shutdown.patiently(|_| false, fails).await;
-        assert_eq!((tried, tries.get()), (Err("no leader"), 1));
-        let tried = shutdown.patiently(|_| true, fails).await;
-        assert_eq!(tried, Err("no leader"));
+        let ended = shutdown.patiently(|_| false, fails).await;
+        assert_eq!((ended, tries.get()), (Err("no leader"), 1));
+        let ended = shutdown.patiently(|_| true, fails).await;
+        assert_eq!(ended, Err("no leader"));
         let waited = begun.elapsed();
         assert!(waited >= START_PATIENCE && waited < START_PATIENCE + 2 * START_PAUSE);
     }
@@ -75,7 +75,7 @@ mod tests {
             tries.set(tries.get() + 1);
             (tries.get() == 3).then_some(3).ok_or("no leader")
         };
-        let tried = Shutdown::new().patiently(|_| true, third).await;
-        assert_eq!(tried, Ok(3));
+        let ended = Shutdown::new().patiently(|_| true, third).await;
+        assert_eq!(ended, Ok(3));
     }
 }

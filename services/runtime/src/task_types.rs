@@ -197,6 +197,11 @@ pub(crate) fn listed(names: &str) -> Result<String, String> {
     Ok(listed.join(","))
 }
 
+/// Checks the name of a task type.
+pub fn task_type_name(name: &str) -> Result<(), String> {
+    is_name(name).then_some(()).ok_or_else(|| wrong_name(name))
+}
+
 fn is_name(name: &str) -> bool {
     let token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !name.is_empty() && name.len() <= 64 && name.chars().all(token)
@@ -262,7 +267,7 @@ impl TaskType {
 }
 
 /// The executors that need nothing but their name.
-const PLAIN_EXECUTORS: [&str; 3] = ["reference", "echo", "noop"];
+const PLAIN_EXECUTORS: [&str; 4] = ["reference", "echo", "noop", "external"];
 
 /// Whether the setting `EXECUTOR` may have this value.
 pub(crate) fn is_executor(setting: &str) -> bool {

@@ -24,4 +24,5 @@ pub use redis::RedisServer;
 pub use scheduling::{in_batch, put_in_batch};
 pub use server::{Group, Server};
 pub use staging::Staging;
+pub use stale::kill_running;
 pub use supervise::supervise;

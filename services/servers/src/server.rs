@@ -70,7 +70,7 @@ impl Spec {
     }
 }
 
-fn pid_file(name: &str, folder: &Path) -> PathBuf {
+pub(crate) fn pid_file(name: &str, folder: &Path) -> PathBuf {
     folder.join(format!("{name}.pid"))
 }
 

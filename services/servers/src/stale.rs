@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::server::pid_file;
+
 /// How long the server may take to end before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the process is checked meanwhile.
@@ -33,6 +35,19 @@ pub async fn stop(pid_file: &Path, folder: &Path) {
     if tokio::time::timeout(STOP_TIMEOUT, gone).await.is_err() {
         let _ = kill_process(pid, Signal::KILL);
     }
+}
+
+/// Kills the running server of this name and data folder, as a crash would. Returns whether there
+/// was one.
+#[must_use]
+pub fn kill_running(name: &str, folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else {
+        return false;
+    };
+    let Some((number, pid)) = named(&pid_file(name, &folder)) else {
+        return false;
+    };
+    works_in(number, &folder) && kill_process(pid, Signal::KILL).is_ok()
 }
 
 fn named(pid_file: &Path) -> Option<(i32, Pid)> {

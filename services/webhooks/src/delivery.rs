@@ -1,7 +1,7 @@
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
-use domain::request::{Event, RequestId, Sequence};
+use domain::request::{Event, RequestId, Sequence, TraceState};
 use jiff::Timestamp;
 use nats::{DeadLetters, Delivery, Error, Log, Postponed, Quarantine, Verdict};
 use reqwest::redirect::Policy;
@@ -69,8 +69,8 @@ enum Answer {
 enum Callback {
     /// Nobody.
     None,
-    /// This URL.
-    To(String),
+    /// This URL, with the tracestate of the submitter.
+    To(String, Option<TraceState>),
     /// Nobody knows any more.
     Unknown,
 }
@@ -192,7 +192,7 @@ impl Sender {
         };
         match self.callback(request).await? {
             Callback::None => Ok(Answer::Done),
-            Callback::To(url) => self.deliver(event, &url).await,
+            Callback::To(url, state) => self.deliver(event, &url, state.as_ref()).await,
             Callback::Unknown => {
                 let reason = "the log of the request has expired, and the receiver with it";
                 self.give_up(event, reason.to_owned()).await
@@ -222,10 +222,17 @@ impl Sender {
         };
         let named = received.metadata.get(CALLBACK).cloned();
         let fallback = Some(self.default_url.clone()).filter(|url| !url.is_empty());
-        Ok(named.or(fallback).map_or(Callback::None, Callback::To))
+        let url = named.or(fallback);
+        let state = || received.tracestate.clone();
+        Ok(url.map_or(Callback::None, |url| Callback::To(url, state())))
     }
 
-    async fn deliver(&self, event: &Delivery, url: &str) -> Result<Answer, Error> {
+    async fn deliver(
+        &self,
+        event: &Delivery,
+        url: &str,
+        state: Option<&TraceState>,
+    ) -> Result<Answer, Error> {
         let made = Postponed::attempts(event);
         let id = event.header("ce-id").unwrap_or_default();
         let host = authority(url);
@@ -239,7 +246,7 @@ impl Sender {
         };
         let attempt = made.saturating_add(1);
         let begun = Instant::now();
-        let posted = self.post(event, url).await;
+        let posted = self.post(event, url, state).await;
         self.counted.took.took(begun.elapsed());
         place.taken(!matches!(posted, Err(Failure::Transient(_))));
         let reason = match posted {
@@ -265,7 +272,12 @@ impl Sender {
         self.retry_delay.saturating_mul(factor).min(RETRY_LONGEST)
     }
 
-    async fn post(&self, event: &Delivery, url: &str) -> Result<(), Failure> {
+    async fn post(
+        &self,
+        event: &Delivery,
+        url: &str,
+        state: Option<&TraceState>,
+    ) -> Result<(), Failure> {
         let resolved = address::resolve(url, self.allow_private).await;
         let (url, addresses) = resolved.map_err(|refused| match refused {
             Refused::Url(..) => Failure::Permanent(refused.to_string()),
@@ -285,8 +297,8 @@ impl Sender {
         let client = client.build().map_err(|error| {
             let causes =
                 std::iter::successors(std::error::Error::source(&error), |error| error.source());
-            let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-            Failure::Transient(format!("there is no client for it{causes}"))
+            let no_client = "there is no client for it".to_owned();
+            Failure::Transient(causes.fold(no_client, |said, cause| format!("{said}: {cause}")))
         })?;
         let body = body(event).map_err(Failure::Permanent)?;
         let id = event.header("ce-id").unwrap_or_default();
@@ -300,6 +312,9 @@ impl Sender {
             .body(body);
         if let Some(traceparent) = event.traceparent() {
             call = call.header("traceparent", traceparent.as_str());
+        }
+        if let Some(state) = state {
+            call = call.header("tracestate", state.as_str());
         }
         match call.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),

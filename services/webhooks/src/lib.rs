@@ -64,9 +64,8 @@ pub async fn run(
             postponed.read(ack_wait).await?,
         ))
     };
-    let (suspects, mut feed, mut due) = shutdown
-        .patiently(nats::Error::is_transient, opening)
-        .await?;
+    let opened = shutdown.patiently(nats::Error::is_transient, opening);
+    let (suspects, mut feed, mut due) = Box::pin(opened).await?;
     let sender = Arc::new(Sender {
         log,
         postponed,

@@ -79,7 +79,8 @@ fn config(task_type: &TaskType) -> Result<ExecutorConfig, Error> {
     config.map_err(|error: toml::de::Error| wrong(task_type, error.message()))
 }
 
-fn executor(task_type: &TaskType) -> Result<Executor, Error> {
+/// The executor of a type. There is none where workers of others take its tasks.
+fn executor(task_type: &TaskType) -> Result<Option<Executor>, Error> {
     let config = config(task_type)?;
     Executor::new(&config, task_type.result_max_bytes)
         .map_err(|error| wrong(task_type, error.to_string()))
@@ -90,6 +91,12 @@ pub fn describe(task_type: &TaskType) -> Result<String, Error> {
     let table = toml::Value::try_from(config(task_type)?);
     let table = table.map_err(|error| wrong(task_type, error.to_string()))?;
     Ok(table.to_string())
+}
+
+/// Whether the tasks of a type are left to workers of others.
+#[must_use]
+pub fn is_external(task_type: &TaskType) -> bool {
+    matches!(config(task_type), Ok(ExecutorConfig::External(_)))
 }
 
 /// Whether the executor of a type runs a program.
@@ -113,6 +120,12 @@ pub async fn execute(
     document: Vec<u8>,
 ) -> Result<Vec<u8>, String> {
     let executor = executor(task_type).map_err(|error| error.to_string())?;
+    let executor = executor.ok_or_else(|| {
+        let name = &task_type.name;
+        format!(
+            "the executor of task type {name} is external: only workers of others run its tasks"
+        )
+    })?;
     let task = executor::Task {
         request_id: id.request.to_string(),
         task_type: task_type.name.clone(),
@@ -121,6 +134,7 @@ pub async fn execute(
         attempt,
         // This run is not part of the submitter's trace.
         traceparent: None,
+        tracestate: None,
         document: document.into(),
     };
     let cancelled = tokio_util::sync::CancellationToken::new();
@@ -140,7 +154,7 @@ pub fn name(config: &WorkerConfig) -> String {
     }
 }
 
-/// Runs a worker of every task type until it is asked to end.
+/// Runs a worker of every task type that is not left to workers of others, until it is asked to end.
 pub async fn run(
     connection: Connection,
     config: &WorkerConfig,
@@ -152,6 +166,14 @@ pub async fn run(
     let worker = name(config);
     let mut pools = JoinSet::new();
     for task_type in task_types.iter() {
+        let Some(executor) = executor(task_type)? else {
+            let name = &task_type.name;
+            tracing::info!(
+                task_type = name,
+                "workers of others take the tasks of this type"
+            );
+            continue;
+        };
         let options = PullOptions {
             concurrency: task_type.concurrency,
             lease: deployment.task_lease,
@@ -162,7 +184,7 @@ pub async fn run(
             .await?;
         let context = WorkerContext {
             quarantine,
-            executor: executor(task_type)?,
+            executor,
             task_type: task_type.clone(),
             worker: worker.clone(),
             reports: Reports::new(connection.clone()),
@@ -183,7 +205,12 @@ pub async fn run(
         let (context, until) = (Arc::new(context), shutdown.clone());
         pools.spawn(pool::run(context, pull, stops, pulse, until));
     }
-    tracing::info!(worker, types = ?task_types.names(), "worker runs");
+    let types = task_types.iter().filter(|of| !is_external(of));
+    let types: Vec<&str> = types.map(|of| of.name.as_str()).collect();
+    tracing::info!(worker, ?types, "worker runs");
+    if pools.is_empty() {
+        shutdown.softly().await;
+    }
     while let Some(ended) = pools.join_next().await {
         if ended.is_err() || !shutdown.is_soft() {
             return Err(Error::Ended);

@@ -76,6 +76,7 @@ fn ended() -> Vec<Event> {
             }],
             metadata: [].into(),
             traceparent: None,
+            tracestate: None,
             submitter: "old".into(),
             idempotency_key: None,
         })),

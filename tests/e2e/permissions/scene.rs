@@ -4,17 +4,27 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_nats::ConnectOptions;
-use harness::{Program, Receiver, Reply, Valuer, World, result_of};
+use harness::{Collector, Program, Receiver, Reply, Valuer, World, result_of};
 
 /// The users, each with the password `pw`.
-pub const USERS: [&str; 7] = [
+pub const USERS: [&str; 8] = [
     "api",
     "orchestrator",
     "worker",
     "projector",
     "webhooks",
+    "tracer",
     "operator",
     "topology",
+];
+/// The roles, which have an admin listener.
+pub const ROLES: [&str; 6] = [
+    "orchestrator",
+    "worker",
+    "projector",
+    "webhooks",
+    "tracer",
+    "api",
 ];
 /// Those that have a user at Redis too.
 pub const AT_REDIS: [&str; 3] = ["api", "projector", "operator"];
@@ -26,6 +36,7 @@ pub struct Scene {
     pub world: World,
     pub valuer: Valuer,
     pub receiver: Receiver,
+    pub collector: Collector,
     config: PathBuf,
 }
 
@@ -75,17 +86,18 @@ impl Scene {
             roles: BTreeMap::new(),
             valuer,
             receiver: Receiver::start(&[503]).await,
+            collector: Collector::start().await,
             config,
         };
         scene
-            .fanfold("topology", &["topology", "apply", "--webhooks"])
+            .fanfold("topology", &["topology", "apply", "--webhooks", "--traces"])
             .await
             .unwrap();
         scene
-            .fanfold("topology", &["topology", "check", "--webhooks"])
+            .fanfold("topology", &["topology", "check", "--webhooks", "--traces"])
             .await
             .unwrap();
-        for role in ["orchestrator", "worker", "projector", "webhooks", "api"] {
+        for role in ROLES {
             let settings = scene.settings(role);
             let settings: Vec<(&str, &str)> = settings
                 .iter()
@@ -105,6 +117,7 @@ impl Scene {
             ("TOPOLOGY", "check".to_owned()),
             ("FANFOLD_CONFIG", self.config.display().to_string()),
             ("WEBHOOK_SECRET", SECRET.to_owned()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.collector.url()),
             ("WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
             ("FANFOLD_TEST_RETRY_DELAY_MS", "20".to_owned()),
             ("FANFOLD_TEST_WEBHOOK_RETRY_DELAY_MS", "20".to_owned()),

@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 use harness::{Program, until};
 use reqwest::StatusCode;
 
-use super::scene::{AT_REDIS, Scene, allow, permissions, printed};
+use super::scene::{AT_REDIS, ROLES, Scene, allow, permissions, printed};
 use crate::document;
 
 /// How soon an operator must see in `/readyz` what is missing.
 const SHOWN_WITHIN: Duration = Duration::from_secs(10);
-/// The roles, which have an admin listener.
-const ROLES: [&str; 5] = ["orchestrator", "worker", "projector", "webhooks", "api"];
 /// How many permissions of each role are taken away where nobody asks for all of them.
 const SOME: usize = 4;
 

@@ -35,6 +35,12 @@ pub async fn everything(scene: &Scene) {
         scene.receiver.calls().len() >= 3
     })
     .await;
+    for id in [&small, &large] {
+        until("its trace arrives", || async {
+            scene.collector.runs(id).len() == 1
+        })
+        .await;
+    }
     let bad = submit(scene, &client, named("bad-", 1, 2)).await;
     client.until_status(&bad, "failed").await;
     dead_letters(scene, &client, &bad).await;
@@ -117,7 +123,7 @@ async fn dead_letters(scene: &Scene, client: &Client, bad: &str) {
 /// The commands of people.
 async fn tools(scene: &Scene, small: &str, bad: &str) {
     let bundle = scene.world.folder().join("bundle").display().to_string();
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
         &["requests", "stuck"],
         &["dead-letters", "list"],
         &["deployment"],
@@ -136,6 +142,8 @@ async fn tools(scene: &Scene, small: &str, bad: &str) {
         &["replay", "rebuild", "--reason", "x", "--yes"],
         &["replay", "tail", "--since", "1h", "--no-follow"],
         &["dead-letters", "discard", "--all", "--reason", "x"],
+        &["operation", "start", "cancel", small, "--reason", "x"],
+        &["operation", "list"],
         &["redrive", small, "--reason", "x"],
     ];
     let mut failed = Vec::new();

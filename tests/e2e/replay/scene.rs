@@ -152,6 +152,7 @@ impl Scene {
                 group_timeout: std::time::Duration::from_mins(15),
                 fail_fast: false,
             },
+            only: None,
         };
         self.command(&id, redrive).await;
         self.program.client().until_status(&id, "succeeded").await;

@@ -89,6 +89,7 @@ async fn fill(scene: &Scene, requests: usize) {
             }],
             metadata: std::collections::BTreeMap::default(),
             traceparent: None,
+            tracestate: None,
             submitter: "test".into(),
             idempotency_key: None,
         }))

@@ -19,6 +19,7 @@ pub struct TaskCall {
     pub task: u32,
     pub attempt: u32,
     pub traceparent: Option<String>,
+    pub tracestate: Option<String>,
     pub document: String,
 }
 
@@ -120,13 +121,17 @@ async fn value(
 ) -> Response {
     let text = |name: &str| headers[name].to_str().unwrap().to_owned();
     let number = |name: &str| text(name).parse().unwrap();
-    let traceparent = headers.get("traceparent");
+    let trace = |name: &str| {
+        let value = headers.get(name);
+        value.map(|value| value.to_str().unwrap().to_owned())
+    };
     let call = TaskCall {
         request: text("fanfold-request-id"),
         group: number("fanfold-group"),
         task: number("fanfold-task"),
         attempt: number("fanfold-attempt"),
-        traceparent: traceparent.map(|value| value.to_str().unwrap().to_owned()),
+        traceparent: trace("traceparent"),
+        tracestate: trace("tracestate"),
         document,
     };
     calls.lock().unwrap().push(call.clone());

@@ -88,6 +88,11 @@ impl Program {
         self.child.id().expect("it runs")
     }
 
+    /// The file of the log.
+    pub fn log_path(&self) -> PathBuf {
+        self.log.clone()
+    }
+
     /// The log of the process so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -2,7 +2,7 @@
 
     from fanfold.worker import Again, worker
 
-    @worker("bond", url="nats://127.0.0.1:14222", slots=8)
+    @worker("bond", slots=8)
     async def price(task):
         if not market.ready():
             raise Again("the curve is not there", after=30)

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 import traceback
+import uuid
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +28,17 @@ UNREPORTED = b'-NAK {"delay": 1000000000}'
 
 
 class Attempt:
-    def __init__(self, worker: Worker, message: Any):
-        self.worker, self.message, self.lease = worker, message, Lease(worker.nc, message, worker.lease)
+    def __init__(self, worker: Worker, message: Any, since: float):
+        self.worker, self.message, self.lease = worker, message, Lease(worker.nc, message, worker.lease, since)
         _, self.type, self.partition, self.request, self.group, self.task = message.subject.split(".")
         headers = message.headers or {}
         self.run_number = int(headers.get("Fanfold-Run", 0))
-        self.number = int(headers.get("Fanfold-Attempts-Before", 0)) + message.metadata.num_delivered
+        before = int(headers.get("Fanfold-Attempts-Before", 0))
+        self.number = before + message.metadata.num_delivered
         #: An upper bound of the attempts that the policy counts.
         self.made = self.number - int(headers.get("Fanfold-Earlier-Attempts", 0))
-        self.again, self.stored, self.traceparent = (headers.get(h) for h in ("Fanfold-Again", "Fanfold-Stored", "traceparent"))
+        self.again, self.stored, self.tracestate = (headers.get(h) for h in ("Fanfold-Again", "Fanfold-Stored", "tracestate"))
+        self.traceparent = self.position(headers.get("traceparent"), before + 1)
         self.bytes: bytes = message.data
         self.sha256 = self.stored.split(":")[0] if self.stored else hashlib.sha256(self.bytes).hexdigest()
         self.working: asyncio.Future[Any] | None = None
@@ -44,6 +47,12 @@ class Attempt:
         self.log_subject = f"requests.{self.partition}.{self.request}"
         self.letter_subject = f"dead-letters.{self.type}.{self.task_path}.{self.run_number}"
 
+    def position(self, traceparent: str | None, first: int) -> str | None:
+        """The message has the position of its first delivery. Each further one is a span of its own."""
+        def span(attempt: int) -> str:
+            return uuid.uuid5(uuid.UUID(self.request), f"g{self.group}/t{self.task}/a{attempt}").bytes[8:].hex()
+        return traceparent and traceparent.replace(f"-{span(first)}-", f"-{span(self.number)}-")
+
     def stop(self) -> None:
         """The request has ended."""
         self.stopped = True
@@ -51,6 +60,8 @@ class Attempt:
             self.working.cancel()
 
     async def run(self) -> None:
+        if not self.lease.held():
+            return  # It came too late, and comes again.
         signs_of_life = asyncio.ensure_future(self.lease.keep())
         try:
             answer = await self.settle()
@@ -100,7 +111,7 @@ class Attempt:
             raise Stopped
         of, self.began, self.started = self.worker, time.monotonic(), _now()
         task = Task(document.decode(), self.type, self.request, int(self.group), int(self.task), self.run_number,
-                    self.number, self.traceparent)
+                    self.number, self.traceparent, self.tracestate)
         if inspect.iscoroutinefunction(of.work):
             self.working = asyncio.ensure_future(of.work(task))
         else:

@@ -9,9 +9,9 @@ import nats
 
 
 class Lease:
-    def __init__(self, nc: Any, message: Any, length: float):
+    def __init__(self, nc: Any, message: Any, length: float, since: float):
         self.nc, self.message, self.length = nc, message, length
-        self.since, self.lost = time.monotonic(), False
+        self.since, self.lost = since, False
 
     def held(self) -> bool:
         """Whether no other worker can have the task yet. A lease that was lost stays lost."""

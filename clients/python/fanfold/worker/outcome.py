@@ -43,7 +43,8 @@ class Task:
     task: int  # from 1
     run: int  # of the request, from 0; each redrive begins another one
     attempt: int  # from 1; there may be holes
-    traceparent: str | None  # the submission's; pass it on to what the task calls
+    traceparent: str | None  # of this attempt, or of the submission; pass it on to what the task calls
+    tracestate: str | None = None  # the submission's; pass it on too
 
 
 @dataclass(frozen=True)

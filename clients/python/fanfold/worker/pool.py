@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Callable
 
 import nats
@@ -20,9 +21,22 @@ from .outcome import Retry, Task
 log = logging.getLogger("fanfold.worker")
 #: How long one pull waits at the broker, and how often the broker says that it still does.
 PULL_EXPIRY, HEARTBEAT = 20.0, 1.0
+#: After this long without a word of the broker, this process was suspended, or the broker was away.
+SILENT_AFTER = 2.5
 #: After this long without a word of the broker every pull has ended.
-SILENCE = PULL_EXPIRY + 2.5
+SILENCE = PULL_EXPIRY + SILENT_AFTER
 STOPS_REMEMBERED = 1000
+
+
+def nats_url() -> str:
+    """NATS_URL, or else the server of the `fanfold up` that runs in this folder, or in DATA_DIR."""
+    if "NATS_URL" in os.environ:
+        return os.environ["NATS_URL"]
+    servers = Path(os.environ.get("DATA_DIR", ".fanfold"), "servers.json")
+    try:
+        return json.loads(servers.read_text())["nats_url"]
+    except (OSError, ValueError, KeyError):
+        raise SystemExit(f"no NATS_URL is set, and no `fanfold up` runs here (there is no {servers})")
 
 
 def worker(type: str = "default", **options: Any) -> Callable[[Callable[[Task], Any]], Worker]:
@@ -32,20 +46,22 @@ def worker(type: str = "default", **options: Any) -> Callable[[Callable[[Task], 
 
 class Worker:
     """Runs the tasks of a type with a function, `slots` of them at once. `url` may be several, separated
-    by commas. `time_limit` and `grace` are seconds; `connect` has further arguments for `nats.connect`.
+    by commas; without it see `nats_url`. `time_limit` and `grace` are seconds; `connect` has further arguments for `nats.connect`.
     `lease` is TASK_LEASE_MS in seconds; a worker that may not ask the broker for it must be told."""
 
-    def __init__(self, work: Callable[[Task], Any], type: str = "default", *, url: str = "nats://127.0.0.1:14222",
+    def __init__(self, work: Callable[[Task], Any], type: str = "default", *, url: str | None = None,
                  slots: int = 8, retry: Retry = Retry(), time_limit: float = 60.0, grace: float = 10.0,
                  name: str | None = None, executor: Executor | None = None, lease: float | None = None,
                  connect: dict[str, Any] = {}):
-        self.work, self.type, self.url, self.slots, self.retry = work, type, url, slots, retry
+        self.work, self.type, self.url, self.slots, self.retry = work, type, url or nats_url(), slots, retry
         self.time_limit, self.grace, self.executor, self.connect = time_limit, grace, executor, connect
         self.name = name or f"python-{socket.gethostname()}-{os.getpid()}"
         self.lease = lease or 0.0
         self.running: dict[asyncio.Task[None], Attempt] = {}
         self.stops: list[tuple[str, int]] = []
         self.asked, self.heard, self.absent_until, self.reconnects = 0, time.monotonic(), 0.0, 0
+        #: The last word before a silence, and until when tasks may come that were given out during it.
+        self.late = (0.0, 0.0)
 
     def main(self) -> None:
         """Runs until SIGTERM or SIGINT. Then it takes no more tasks, gives back what it has not begun,
@@ -92,7 +108,10 @@ class Worker:
         await self.nc.publish(subject, json.dumps(pull).encode(), reply=inbox)
 
     async def _take(self, message: Any) -> None:
-        self.heard, headers = time.monotonic(), message.headers or {}
+        now, headers = time.monotonic(), message.headers or {}
+        if self.asked > 0 and now - self.heard > SILENT_AFTER:
+            self.late = (self.heard, now + HEARTBEAT)
+        self.heard = now
         status = headers.get("Status")
         if status == "100":
             return
@@ -104,7 +123,8 @@ class Worker:
         self.asked = max(0, self.asked - 1)
         if self.ending.is_set():
             return await message.nak()
-        attempt = Attempt(self, message)
+        # The lease runs from the delivery, which may have waited while this process was suspended.
+        attempt = Attempt(self, message, self.late[0] if now < self.late[1] else now)
         running = asyncio.ensure_future(attempt.run())
         self.running[running] = attempt
         running.add_done_callback(self.running.pop)

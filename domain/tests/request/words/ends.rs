@@ -90,6 +90,7 @@ pub fn redrive(seconds: i64) -> Command {
         reason: "the curve is there now".into(),
         now: at(seconds),
         rules: RULES,
+        only: None,
     }
 }
 

@@ -41,6 +41,7 @@ pub fn document(fingerprint: &str) -> Received {
         }],
         metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
         traceparent: None,
+        tracestate: None,
         submitter: "ada".into(),
         idempotency_key: None,
     }

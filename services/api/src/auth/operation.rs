@@ -146,9 +146,9 @@ mod tests {
         }
         let expected = [
             ("check", 1),
-            ("inspect", 2),
+            ("inspect", 5),
             ("open", 4),
-            ("operate", 5),
+            ("operate", 10),
             ("read", 6),
             ("submit", 1),
         ];

@@ -73,6 +73,8 @@ pub fn refused(request: RequestId, error: ExecuteError) -> Problem {
         Rejection::StillRunning => "still-running",
         Rejection::NotFailed(_) => "not-failed",
         Rejection::TooOld => "too-old",
+        // Only a bulk operation names a run.
+        Rejection::RedrivenMeanwhile => "redriven-meanwhile",
         // Only a submission has a fingerprint.
         Rejection::FingerprintDiffers => "idempotency-key-reused",
     };

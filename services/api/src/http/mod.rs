@@ -14,6 +14,7 @@ pub mod measured;
 pub mod media;
 pub mod metadata;
 pub mod openapi;
+pub mod openapi_3_0;
 pub mod preference;
 pub mod problem;
 pub mod query;

@@ -11,6 +11,7 @@ use domain::request::{RequestId, Status};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::answers::{FailureBody, status_or_state};
 use crate::http::headers::{SANDBOX, safe};
 use crate::http::media;
 use crate::http::xml;
@@ -49,7 +50,7 @@ pub struct ProblemBody {
     /// The HTTP status in words.
     title: String,
     /// The HTTP status; where a request's own state is the error, the word for that state.
-    #[schema(value_type = Value)]
+    #[schema(schema_with = status_or_state)]
     status: Value,
     /// Stable, in kebab-case.
     code: String,
@@ -63,6 +64,8 @@ pub struct ProblemBody {
     line: Option<u64>,
     /// Where in the line, from 1.
     column: Option<u64>,
+    /// Why the request failed, where that is the error.
+    failure: Option<FailureBody>,
 }
 
 impl Problem {

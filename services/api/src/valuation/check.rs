@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use domain::document::{Document, Effort, Limits, Preview};
 use runtime::Cost;
 
+use crate::answers::PreviewBody;
 use crate::http::body::{Posted, PostedDocument};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::state::Api;
@@ -18,7 +19,7 @@ use crate::valuation::intake::{at_cost, on_pool};
     post, path = "/valuation/check", tag = "valuations",
     request_body(content((String = "application/xml"), (String = "text/xml"))),
     responses(
-        (status = 200, description = "Its groups, tasks and references", body = Value),
+        (status = 200, description = "Its groups, tasks and references", body = PreviewBody),
         (status = 400, description = "The document is refused", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),

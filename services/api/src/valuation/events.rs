@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::answers::EventBody;
 use crate::auth::Admitted;
 use crate::http::media;
 use crate::http::problem::{Problem, ProblemBody};
@@ -47,7 +48,7 @@ struct EventsBody {
     #[schema(value_type = String, format = "uuid")]
     request_id: RequestId,
     /// `CloudEvents` 1.0 in their JSON form.
-    #[schema(value_type = Vec<Value>)]
+    #[schema(value_type = Vec<EventBody>)]
     events: Vec<Box<RawValue>>,
     /// Where the next page begins; none where this is the last.
     next: Option<String>,

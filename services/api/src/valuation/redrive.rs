@@ -6,6 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::answers::RedrivenBody;
 use crate::auth::Admitted;
 use crate::http::body::PostedJson;
 use crate::http::input::{self, WhyBody};
@@ -21,7 +22,7 @@ use crate::valuation::read::{parse_id, with_sequence};
     ),
     request_body = WhyBody,
     responses(
-        (status = 202, description = "It runs again", body = Value, headers(("Location" = String), ("Fanfold-Sequence" = u64))),
+        (status = 202, description = "It runs again", body = RedrivenBody, headers(("Location" = String), ("Fanfold-Sequence" = u64))),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),

@@ -11,6 +11,7 @@ use projections::{FailureView, GroupStatus, View};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::answers::FailureBody;
 use crate::auth::Admitted;
 use crate::http::conditional;
 use crate::http::media;
@@ -57,7 +58,7 @@ pub struct StatusBody {
     metadata: BTreeMap<String, String>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Value>)]
+    #[schema(value_type = Option<FailureBody>)]
     failure: Option<FailureView>,
 }
 

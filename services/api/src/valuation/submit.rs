@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use domain::access::{Action, Decision, Tenant, allows};
-use domain::request::{RequestId, Sequence, TraceParent};
+use domain::request::{RequestId, Sequence, TraceParent, TraceState};
 use operations::{Submission, SubmitError, Submitted};
 use projections::View;
 use serde::Deserialize;
@@ -64,6 +64,7 @@ impl SubmitQuery {
         SubmitQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this submission, 1 to 255 printable ASCII characters: the same key with the same document is the same request", min_length = 1, max_length = 255, pattern = "^[!#-~]([ -~]*[!-~])?$"),
         ("traceparent" = Option<String>, Header, description = "Where in the caller's trace the request belongs (W3C Trace Context): it is in every event of the request and goes with its tasks; one that cannot be used is as none"),
+        ("tracestate" = Option<String>, Header, description = "What the tracing systems of the caller say of that trace beside its ids (W3C Trace Context): it goes with the tasks; without a usable `traceparent` it is as none"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for the result", pattern = "^wait=[0-9]{1,3}$"),
     ),
     request_body(content((String = "application/xml"), (String = "text/xml"))),
@@ -125,6 +126,7 @@ pub async fn submit(
         ),
         None => None,
     };
+    let traceparent = traceparent(&headers);
     let submission = Submission {
         bytes: document,
         document: outline.document,
@@ -132,7 +134,8 @@ pub async fn submit(
         groups: outline.groups,
         first_tasks: outline.first_tasks,
         metadata,
-        traceparent: traceparent(&headers),
+        tracestate: traceparent.as_ref().and_then(|_| tracestate(&headers)),
+        traceparent,
         submitter: by.subject().to_string(),
         key,
     };
@@ -271,4 +274,11 @@ fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
     let mut values = headers.get_all("traceparent").iter();
     let only = values.next().filter(|_| values.next().is_none())?;
     only.to_str().ok()?.parse().ok()
+}
+
+/// The tracestate of the caller, which may be in several headers. An invalid one is ignored.
+fn tracestate(headers: &HeaderMap) -> Option<TraceState> {
+    let values = headers.get_all("tracestate").iter();
+    let values: Result<Vec<&str>, _> = values.map(HeaderValue::to_str).collect();
+    values.ok()?.join(",").parse().ok()
 }

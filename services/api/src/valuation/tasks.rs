@@ -12,6 +12,7 @@ use projections::{TaskStatus, TaskView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::answers::FaultBody;
 use crate::auth::Admitted;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{self, Parameters};
@@ -84,7 +85,7 @@ struct AttemptBody {
     started_at: Timestamp,
     duration_ms: u64,
     /// The fault; null for an attempt without one.
-    #[schema(value_type = Option<Value>)]
+    #[schema(value_type = Option<FaultBody>)]
     fault: Option<Fault>,
 }
 
@@ -113,7 +114,7 @@ impl From<&TaskView> for TaskBody {
 
 /// The tasks of the groups that have started.
 #[utoipa::path(
-    get, path = "/valuation/{id}/tasks", tag = "valuations",
+    get, path = "/valuation/{id}/tasks", tag = "valuations", operation_id = "list_tasks",
     params(
         ("id" = String, Path, description = "The request", format = "uuid"),
         TasksQuery,

@@ -57,6 +57,7 @@ async fn asked(console: &Console, visit: &Visit, id: &str) -> Result<Page, Troub
     let form = Form {
         button: "Submit the fork",
         more: editor(&text, off.is_some(), &at.to_string()),
+        wants_reason: true,
         off: off.as_deref(),
         back: urls::request(story.id),
     };

@@ -14,6 +14,8 @@ pub struct Form<'a> {
     pub button: &'a str,
     /// Further fields.
     pub more: Markup,
+    /// Whether the history records why.
+    pub wants_reason: bool,
     /// Why the action would be refused now.
     pub off: Option<&'a str>,
     /// Where to go without doing it.
@@ -28,8 +30,10 @@ impl Console {
             form.action method="post" action=(visit.uri.path()) {
                 input type="hidden" name="token" value=(token);
                 (form.more)
-                label for="reason" { "Why? It is recorded in the history." }
-                textarea #reason name="reason" rows="2" required maxlength=(REASON_MAX_CHARS) {}
+                @if form.wants_reason {
+                    label for="reason" { "Why? It is recorded in the history." }
+                    textarea #reason name="reason" rows="2" required maxlength=(REASON_MAX_CHARS) {}
+                }
                 label for="for" { "For whom, if not for yourself" }
                 input #for type="text" name="for" maxlength=(REASON_MAX_CHARS) autocomplete="off";
                 p.buttons {

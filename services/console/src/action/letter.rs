@@ -33,6 +33,7 @@ async fn asked(console: &Console, visit: &Visit, id: &str) -> Result<Page, Troub
     let form = Form {
         button: "Discard the letter",
         more: html! {},
+        wants_reason: true,
         off: None,
         back: back.clone(),
     };

@@ -79,6 +79,7 @@ async fn asked(console: &Console, visit: &Visit, id: &str, act: &str) -> Result<
     let form = Form {
         button: act.title(),
         more: html! {},
+        wants_reason: true,
         off: off.as_deref(),
         back: urls::request(id),
     };

@@ -75,7 +75,12 @@ async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
     Ok(Page {
         part: Some(Part::DeadLetters),
         title: "Dead letters".into(),
-        body: body(visit, &filter, &letters),
+        body: html! {
+            (body(visit, &filter, &letters))
+            @if console.origin.api().is_some() && !letters.letters.is_empty() {
+                (bulk(visit, &filter))
+            }
+        },
         commands,
     })
 }
@@ -98,6 +103,31 @@ pub fn body(visit: &Visit, filter: &Filter, letters: &LettersPage) -> Markup {
             p { "Looked at " (words::count(letters.looked_at as u64, "letter")) ", oldest first." }
             @if let Some(next) = letters.next {
                 a.more rel="next" href=(visit.with("after", Some(&next.to_string()))) { "Later letters" }
+            }
+        }
+    }
+}
+
+/// The ways to act on everything that the filter selects, not only on this page.
+fn bulk(visit: &Visit, filter: &Filter) -> Markup {
+    let acts = [
+        ("redrive", "Redrive all that match…"),
+        ("discard", "Discard all that match…"),
+    ];
+    let request = filter.request.map(|id| id.to_string());
+    html! {
+        div.actions {
+            @match visit.lacks(Action::Operate) {
+                Some(role) => span.off { "Acting on all that match is off: the role " (role) " is missing." },
+                None => @for (act, name) in acts {
+                    @let query = url::form_urlencoded::Serializer::new(String::new())
+                        .append_pair("action", act)
+                        .extend_pairs(filter.task_type.iter().map(|value| ("type", value)))
+                        .extend_pairs(filter.code.iter().map(|value| ("code", value)))
+                        .extend_pairs(request.iter().map(|value| ("request", value)))
+                        .finish();
+                    a.do href=(format!("{}/new?{query}", urls::OPERATIONS)) { (name) } " "
+                },
             }
         }
     }

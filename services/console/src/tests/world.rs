@@ -93,6 +93,7 @@ fn begun(texts: &Texts) -> Vec<Event> {
             }],
             metadata: BTreeMap::from(metadata),
             traceparent: None,
+            tracestate: None,
             submitter: texts.submitter.into(),
             idempotency_key: None,
         })),

@@ -95,3 +95,34 @@ async fn an_executor_is_bounded_by_the_largest_result_of_the_deployment() {
     let default = adopted.task_types.get("default").unwrap();
     assert_eq!(default.result_max_bytes, 20 << 20);
 }
+
+#[tokio::test]
+async fn only_an_up_with_a_nats_of_its_own_adds_the_task_types_of_its_file() {
+    let world = World::start().await;
+    let connection = connect(&world).await;
+    let file = world.folder().join("types.toml");
+    std::fs::write(&file, "[[task-types]]\nname = 'bond'\n").unwrap();
+    let with_bond = |nats: &str| {
+        let given = |name: &str| (name == "NATS_URL").then(|| nats.to_owned());
+        Settings::load(Some(&file), given, |_| None).unwrap()
+    };
+    let types = async || connection.facts().await.unwrap().facts[runtime::TASK_TYPES].clone();
+    agree(Role::Up, &settings(&[]), &connection).await.unwrap();
+
+    let elsewhere = with_bond(world.nats_url());
+    for role in [Role::Up, Role::Worker, Role::Api] {
+        let refused = agree(role, &elsewhere, &connection).await.unwrap_err();
+        assert!(refused.to_string().contains("TASK_TYPES='bond,default'"));
+    }
+    assert_eq!(types().await, "default");
+    agree(Role::Up, &with_bond(""), &connection).await.unwrap();
+    assert_eq!(types().await, "bond,default");
+    // A type that is gone may still have tasks, so its removal is for `fanfold deployment set`.
+    let fewer = agree(Role::Up, &settings(&[]), &connection).await;
+    assert!(
+        fewer
+            .unwrap_err()
+            .to_string()
+            .contains("TASK_TYPES='default'")
+    );
+}

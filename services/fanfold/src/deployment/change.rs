@@ -93,6 +93,7 @@ async fn apply(connection: &Connection, facts: &Facts) -> anyhow::Result<Vec<Str
     let settings = Settings::load(None, |_| None, |_| None)?.adopt(facts, false)?;
     let topology = Topology {
         webhooks: true,
+        traces: true,
         ..topology(&settings)
     };
     Ok(topology.apply(connection).await?)

@@ -26,5 +26,5 @@ impl FetchError {
 
 fn causes(error: &reqwest::Error) -> String {
     let behind = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    behind.map(|cause| format!(": {cause}")).collect()
+    behind.fold(String::new(), |said, cause| format!("{said}: {cause}"))
 }

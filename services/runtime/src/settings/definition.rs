@@ -20,13 +20,15 @@ pub enum Part {
     References,
     /// Webhooks.
     Webhooks,
+    /// Traces.
+    Traces,
     /// Settings of every process.
     Process,
 }
 
 impl Part {
     /// Every part, in the order in which they are documented.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Connections,
         Self::Deployment,
         Self::Api,
@@ -34,6 +36,7 @@ impl Part {
         Self::Worker,
         Self::References,
         Self::Webhooks,
+        Self::Traces,
         Self::Process,
     ];
 
@@ -48,6 +51,7 @@ impl Part {
             Self::Worker => "Worker",
             Self::References => "References (orchestrator)",
             Self::Webhooks => "Webhooks",
+            Self::Traces => "Traces (orchestrator, tracer)",
             Self::Process => "Every process",
         }
     }

@@ -29,6 +29,22 @@ impl Settings {
         own.chain(types).collect()
     }
 
+    /// The stored facts with the task types of this process, where those are the stored ones and
+    /// more. Only a process that runs the whole deployment may add types by itself.
+    #[must_use]
+    pub fn with_added_types(&self, stored: &Facts) -> Facts {
+        let mut facts = stored.clone();
+        let own = self.task_types.names();
+        if let Some(listed) = facts.get_mut(TASK_TYPES)
+            && listed
+                .split(',')
+                .all(|name| own.iter().any(|own| own == name))
+        {
+            *listed = self.task_types.listed();
+        }
+        facts
+    }
+
     fn canonical(&self, fact: &Definition) -> String {
         let (value, _) = self.origins.origin(fact.name);
         // The value was parsed when it was loaded.

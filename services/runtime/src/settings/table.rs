@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use domain::request::TraceRatio;
 use secrecy::SecretString;
 
 use super::auth_mode::AuthMode;
@@ -14,6 +15,7 @@ use super::log_format::LogFormat;
 use super::metadata_headers::MetadataHeaders;
 use super::secret::Secret;
 use super::topology_mode::TopologyMode;
+use super::traces::Ratio;
 use super::value::{Bytes, Flag, Millis, Positive, Seconds, Unless, Whole};
 use crate::task_types::TaskTypes;
 
@@ -118,7 +120,7 @@ settings! {
     }
     /// The configuration of the worker.
     worker: WorkerConfig for Worker {
-        #[secret Url] executor: SecretString as Secret = "EXECUTOR", "reference", "Executor of the task type `default`: `reference`, `echo`, `noop`, `command:PROGRAM ARGS…`, or an `http://` URL.";
+        #[secret Url] executor: SecretString as Secret = "EXECUTOR", "reference", "Executor of the task type `default`: `reference`, `echo`, `noop`, `command:PROGRAM ARGS…`, an `http://` URL, or `external`, which leaves the tasks to workers of others.";
         worker_concurrency: usize as Positive<Whole<usize>> = "WORKER_CONCURRENCY", "64", "Number of tasks of one type that a worker runs at once.";
         worker_name: String as String = "WORKER_NAME", "", "Name of this worker in the history. Unset: a name is generated.";
         max_task_attempts: u32 as Positive<Whole<u32>> = "MAX_TASK_ATTEMPTS", "3", "Number of attempts of a task, unless its type says otherwise.";
@@ -154,6 +156,21 @@ settings! {
     limits {
         webhook_attempts: u32 as Whole<u32> = "WEBHOOK_ATTEMPTS", "8", "Number of attempts of a webhook.";
         webhook_retry_delay: Duration as Millis = "WEBHOOK_RETRY_DELAY_MS", "5s", "Delay before the second attempt of a webhook. Each further delay is four times the one before.";
+    }
+    /// The configuration of traces.
+    traces: TracesConfig for Traces {
+        #[secret Url] otel_exporter_otlp_endpoint: Option<SecretString> as Unless<Secret> = "OTEL_EXPORTER_OTLP_ENDPOINT", "", "URL of a collector that takes OTLP over HTTP (protobuf); `/v1/traces` is added to it. Unset, like the next setting: no traces.";
+        #[secret Url] otel_exporter_otlp_traces_endpoint: Option<SecretString> as Unless<Secret> = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", "URL to which traces are posted, as it is. It goes before `OTEL_EXPORTER_OTLP_ENDPOINT`.";
+        #[secret Secret] otel_exporter_otlp_headers: Option<SecretString> as Unless<Secret> = "OTEL_EXPORTER_OTLP_HEADERS", "", "Headers of each post, such as `authorization=Bearer%20abc,x-scope=desk`; values are percent-encoded.";
+        otel_exporter_otlp_timeout: Duration as Positive<Millis> = "OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "How long the collector may take to answer a post.";
+        otel_service_name: String as String = "OTEL_SERVICE_NAME", "fanfold", "Name of the service in the traces.";
+        otel_resource_attributes: String as String = "OTEL_RESOURCE_ATTRIBUTES", "", "Further attributes of the service, such as `deployment.environment.name=prod`; values are percent-encoded.";
+        otel_traces_sampler_arg: TraceRatio as Ratio = "OTEL_TRACES_SAMPLER_ARG", "1", "Share of the requests without a caller's trace that are traced, from 0 to 1. Those that fail, are cancelled, redriven or slow are traced in any case.";
+    }
+    limits {
+        trace_slow: Duration as Millis = "TRACE_SLOW_MS", "30s", "A request that took longer is traced in any case.";
+        trace_batch_max_bytes: usize as Positive<Bytes> = "TRACE_BATCH_MAX_BYTES", "1 MiB", "Size of a post of several traces. A larger trace is posted alone.";
+        trace_retry_longest: Duration as Positive<Millis> = "TRACE_RETRY_LONGEST_MS", "30s", "Longest pause before a post is tried again that the collector did not take.";
     }
     /// The configuration of every process.
     process: ProcessConfig for Process {

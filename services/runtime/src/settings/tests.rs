@@ -170,7 +170,7 @@ fn there_are_at_most_forty_settings_beside_those_of_connections_and_no_limit_is_
     let connections = settings.iter().filter(|d| d.part == Part::Connections);
     assert!(connections.count() <= 22, "{}", settings.len());
     let others = settings.iter().filter(|d| d.part != Part::Connections);
-    assert!(others.count() <= 51, "{}", settings.len());
+    assert!(others.count() <= 58, "{}", settings.len());
     for limit in Settings::limits() {
         assert!(settings.iter().all(|setting| setting.name != limit.name));
         assert!((limit.canonical)(limit.default).is_ok(), "{}", limit.name);
@@ -387,7 +387,11 @@ fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd()
         let of = |settings: &Settings| settings.origins.origin(secret.name).0.to_owned();
         let path = folder.path().join(secret.key());
         let value = match secret.name {
-            "AUTH_ISSUER" | "AUTH_JWKS_URL" => "https://canary",
+            "AUTH_ISSUER"
+            | "AUTH_JWKS_URL"
+            | "OTEL_EXPORTER_OTLP_ENDPOINT"
+            | "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => "https://canary",
+            "OTEL_EXPORTER_OTLP_HEADERS" => "x=canary",
             "EXECUTOR" => "command:canary",
             _ => "canary",
         };

@@ -22,6 +22,8 @@ pub enum ExecutorConfig {
     Command(CommandConfig),
     /// A service.
     Http(HttpConfig),
+    /// None: workers of others take the tasks.
+    External(NothingElse),
 }
 
 /// The settings of a kind that has none: it exists so that a stray one is refused.
@@ -145,8 +147,10 @@ mod tests {
             ("kind = 'http'\nurl = 'http://localhost/value'", "http"),
         ] {
             let executor = Executor::new(&parsed(toml).unwrap(), MOST).unwrap();
-            assert_eq!(executor.kind(), kind);
+            assert_eq!(executor.unwrap().kind(), kind);
         }
+        let external = parsed("kind = 'external'").unwrap();
+        assert!(Executor::new(&external, MOST).unwrap().is_none());
     }
 
     #[test]
@@ -168,6 +172,7 @@ mod tests {
         for (toml, says) in [
             ("kind = 'magic'", "magic"),
             ("kind = 'echo'\nspeed = 3", "speed"),
+            ("kind = 'external'\nurl = 'http://h'", "url"),
             ("kind = 'command'", "program"),
             ("kind = 'command'\nprogram = ' '", "program = \" \": "),
             (

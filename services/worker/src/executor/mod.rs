@@ -41,8 +41,11 @@ pub struct Task {
     pub task: TaskNumber,
     /// The number of the attempt, from 1.
     pub attempt: AttemptNumber,
-    /// The position of the request in a trace of the submitter, as W3C Trace Context writes it.
+    /// The position of the attempt in the trace of its request, or that of the request in a trace of
+    /// the submitter, as W3C Trace Context writes it.
     pub traceparent: Option<String>,
+    /// What the tracing systems of the submitter say of the trace beside its ids.
+    pub tracestate: Option<String>,
     /// The task document: XML in UTF-8.
     pub document: Bytes,
 }
@@ -64,12 +67,16 @@ pub enum Executor {
 
 impl Executor {
     /// Builds the executor that a configuration describes; no result may have more bytes than
-    /// `result_max_bytes`.
+    /// `result_max_bytes`. There is none where workers of others take the tasks.
     ///
     /// # Errors
     /// [`ConfigError`], naming the field and the value that cannot be used.
-    pub fn new(config: &ExecutorConfig, result_max_bytes: usize) -> Result<Self, ConfigError> {
-        Ok(match config {
+    pub fn new(
+        config: &ExecutorConfig,
+        result_max_bytes: usize,
+    ) -> Result<Option<Self>, ConfigError> {
+        Ok(Some(match config {
+            ExecutorConfig::External(_) => return Ok(None),
             ExecutorConfig::Reference(_) => Self::Reference(Reference),
             ExecutorConfig::Echo(_) => Self::Echo,
             ExecutorConfig::Noop(_) => Self::Noop,
@@ -77,7 +84,7 @@ impl Executor {
                 Self::Command(Command::new(config, result_max_bytes)?)
             }
             ExecutorConfig::Http(config) => Self::Http(Http::new(config, result_max_bytes)?),
-        })
+        }))
     }
 
     /// The executor's kind as the configuration spells it.

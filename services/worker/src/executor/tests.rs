@@ -11,12 +11,15 @@ fn task() -> Task {
         task: TaskNumber::FIRST,
         attempt: AttemptNumber::FIRST,
         traceparent: None,
+        tracestate: None,
         document: Bytes::from("<anything/>"),
     }
 }
 
 fn executor(toml: &str) -> Executor {
-    Executor::new(&toml::from_str(toml).unwrap(), 10_485_760).unwrap()
+    Executor::new(&toml::from_str(toml).unwrap(), 10_485_760)
+        .unwrap()
+        .unwrap()
 }
 
 #[tokio::test]

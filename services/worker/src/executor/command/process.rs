@@ -60,6 +60,7 @@ impl Process {
                     .iter()
                     .map(|parent| ("TRACEPARENT", parent)),
             )
+            .envs(task.tracestate.iter().map(|state| ("TRACESTATE", state)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

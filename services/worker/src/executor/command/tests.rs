@@ -24,6 +24,7 @@ fn task() -> Task {
         task: TaskNumber::new(7),
         attempt: AttemptNumber::new(3),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        tracestate: Some("rojo=1".into()),
         document: Bytes::from(RESULT),
     }
 }
@@ -37,6 +38,7 @@ fn script(script: &str, settings: &str) -> Executor {
         &toml::from_str::<ExecutorConfig>(&toml).unwrap(),
         10_485_760,
     )
+    .unwrap()
     .unwrap()
 }
 
@@ -119,12 +121,15 @@ async fn a_document_larger_than_a_pipe_is_read_and_written() {
 #[tokio::test]
 async fn the_program_sees_its_task_and_no_variables_of_the_worker() {
     let echo = "read -r _; printf '<vnml><project><group><valuation>%s</valuation></group></project></vnml>' \
-                \"$FANFOLD_REQUEST_ID $FANFOLD_TASK_TYPE $FANFOLD_GROUP $FANFOLD_TASK $FANFOLD_ATTEMPT ${TRACEPARENT%%-4*} $MINE ${CARGO_MANIFEST_DIR-unset} $(pwd)\"";
+                \"$FANFOLD_REQUEST_ID $FANFOLD_TASK_TYPE $FANFOLD_GROUP $FANFOLD_TASK $FANFOLD_ATTEMPT ${TRACEPARENT%%-4*} $TRACESTATE $MINE ${CARGO_MANIFEST_DIR-unset} $(pwd)\"";
     let result = run(echo, "env = { MINE = 'set' }\ndirectory = '/'")
         .await
         .unwrap();
     let seen = String::from_utf8(result.to_vec()).unwrap();
-    assert!(seen.contains(">0190 bonds 2 7 3 00 set unset /<"), "{seen}");
+    assert!(
+        seen.contains(">0190 bonds 2 7 3 00 rojo=1 set unset /<"),
+        "{seen}"
+    );
     let result = run(echo, "inherit-env = ['CARGO_MANIFEST_DIR']")
         .await
         .unwrap();
@@ -170,7 +175,9 @@ async fn callers_learn_neither_the_place_of_a_program_nor_what_it_says_unless_th
     let runs = |tells: bool| {
         let place = program.display();
         let toml = format!("kind = 'command'\nprogram = '{place}'\ntell-answers = {tells}");
-        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760).unwrap();
+        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760)
+            .unwrap()
+            .unwrap();
         async move { format!("{:?}", run_within(&executor, PATIENCE).await.unwrap_err()) }
     };
     let missing = runs(false).await;
@@ -208,7 +215,9 @@ async fn a_program_that_is_not_there_is_not_tried_again() {
         "kind = 'command'\nprogram = '/no/such/valuer'",
         "kind = 'command'\nprogram = 'sh'\ndirectory = '/no/such/place'",
     ] {
-        let executor = Executor::new(&toml::from_str(toml).unwrap(), 10_485_760).unwrap();
+        let executor = Executor::new(&toml::from_str(toml).unwrap(), 10_485_760)
+            .unwrap()
+            .unwrap();
         let fault = run_within(&executor, PATIENCE).await.unwrap_err();
         assert_eq!(
             (fault.code.as_str(), fault.retry),
@@ -226,7 +235,9 @@ async fn a_file_that_is_no_program_is_not_tried_again() {
     for mode in [0o644, 0o755] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let toml = format!("kind = 'command'\nprogram = '{}'", path.display());
-        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760).unwrap();
+        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760)
+            .unwrap()
+            .unwrap();
         let fault = run_within(&executor, PATIENCE).await.unwrap_err();
         assert_eq!(
             (fault.code.as_str(), fault.retry),

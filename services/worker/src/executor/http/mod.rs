@@ -20,9 +20,10 @@ use super::{ConfigError, Fault, Task};
 pub use retry_after::MAX_RETRY_AFTER;
 
 /// Headers that say what the task is, or how the message is framed: not for configuring.
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
     "idempotency-key",
     "traceparent",
+    "tracestate",
     "connection",
     "content-length",
     "content-type",
@@ -165,6 +166,9 @@ impl Http {
             .body(task.document.clone());
         if let Some(traceparent) = &task.traceparent {
             call = call.header("traceparent", traceparent);
+        }
+        if let Some(tracestate) = &task.tracestate {
+            call = call.header("tracestate", tracestate);
         }
         let call = call
             .build()

@@ -28,13 +28,16 @@ fn task() -> Task {
         task: TaskNumber::new(7),
         attempt: AttemptNumber::new(3),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        tracestate: Some("rojo=1".into()),
         document: Bytes::from(RESULT),
     }
 }
 
 fn executor(url: &str, settings: &str) -> Executor {
     let toml = format!("kind = 'http'\nurl = '{url}'\n{settings}");
-    Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760).unwrap()
+    Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760)
+        .unwrap()
+        .unwrap()
 }
 
 /// A service that ends with the test.
@@ -121,6 +124,7 @@ async fn the_document_is_posted_with_the_facts_of_its_task() {
             "traceparent",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ),
+        ("tracestate", "rojo=1"),
     ] {
         assert_eq!(headers[name], value);
     }

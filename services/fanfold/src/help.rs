@@ -148,7 +148,7 @@ mod tests {
         let mut app = definition();
         let help = app.render_help().to_string();
         assert!(help.starts_with("Fanfold takes"), "{help}");
-        assert!(help.lines().count() <= 45, "{help}");
+        assert!(help.lines().count() <= 46, "{help}");
         assert!(help.lines().all(|line| line.len() <= 100), "{help}");
         for command in app.get_subcommands() {
             let row = format!("\n  {:<13} ", command.get_name());

@@ -155,6 +155,16 @@ async fn every_operation_is_refused_without_a_credential_and_allowed_to_the_role
     );
     assert_eq!(admin.get("/metrics").await.status, StatusCode::UNAUTHORIZED);
     let of_tenant = admin.with_credential(&credentials[3].1);
+    for method in [Method::GET, Method::PUT] {
+        let call = admin.call(method.clone(), "/log-filter");
+        let call = call.header(CONTENT_TYPE, "application/json");
+        let call = call.body("{\"filter\":\"trace\"}");
+        assert_eq!(admin.send(call).await.status, StatusCode::UNAUTHORIZED);
+        let call = of_tenant.call(method, "/log-filter");
+        let call = call.header(CONTENT_TYPE, "application/json");
+        let call = call.body("{\"filter\":\"trace\"}");
+        assert_eq!(of_tenant.send(call).await.status, StatusCode::FORBIDDEN);
+    }
     assert_eq!(
         of_tenant.get("/metrics").await.status,
         StatusCode::FORBIDDEN

@@ -35,6 +35,7 @@ mod large_groups;
 mod lease;
 mod life;
 mod listing;
+mod logs;
 mod metrics;
 mod no_commit;
 mod overload;

@@ -111,6 +111,12 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(LISTEN_BACKLOG)
 }
 
+/// The answer of another listener to a call that it refuses.
+#[must_use]
+pub fn problem(status: StatusCode, code: &str, message: &str) -> axum::response::Response {
+    Problem::new(status, code, message).into_response()
+}
+
 /// The answer of another listener whose process is not ready, with these members. It has the form of
 /// every error.
 #[must_use]

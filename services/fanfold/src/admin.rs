@@ -1,5 +1,5 @@
-//! The admin listener: `/healthz`, `/readyz` and `/metrics` of this process, and the console, apart
-//! from the API's public port. `up` and `console` always have one. A role has one if `ADMIN_PORT` is set, so that several roles
+//! The admin listener: `/healthz`, `/readyz`, `/metrics` and `/log-filter` of this process, and the
+//! console, apart from the API's public port. `up` and `console` always have one. A role has one if `ADMIN_PORT` is set, so that several roles
 //! can start on one host.
 
 use std::net::SocketAddr;
@@ -18,17 +18,18 @@ use metrics::{Format, Metrics};
 use nats::Connection;
 use operations::Readiness;
 use projections::Store;
-use runtime::{ApiConfig, ProcessConfig, Settings, Shutdown};
+use runtime::{ApiConfig, LogFilter, ProcessConfig, Settings, Shutdown};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::command_line::Role;
 use crate::console;
+use crate::log_filter::{self, Logs};
 
 /// The first page of the console.
 const HOME: &str = "/console/";
 /// The default port of `up` and `console`.
-const USUAL_PORT: u16 = 8081;
+pub const USUAL_PORT: u16 = 8081;
 
 /// The dependencies and state that the admin listener reports on.
 pub struct Admin {
@@ -41,6 +42,7 @@ pub struct Admin {
     config: ApiConfig,
     auth: Arc<Auth>,
     metrics: Metrics,
+    logs: Logs,
     shutdown: Shutdown,
 }
 
@@ -50,7 +52,7 @@ impl Admin {
         connection: Connection,
         store: Option<Store>,
         settings: &Settings,
-        (auth, metrics): (Arc<Auth>, Metrics),
+        (auth, metrics, filter): (Arc<Auth>, Metrics, Arc<LogFilter>),
         shutdown: &Shutdown,
     ) -> Self {
         // A worker and the senders of webhooks and traces may not read the whole log.
@@ -68,6 +70,10 @@ impl Admin {
             config: settings.api.clone(),
             auth,
             metrics,
+            logs: Logs {
+                filter,
+                max: settings.process.log_filter_max,
+            },
             shutdown: shutdown.clone(),
         }
     }
@@ -103,12 +109,14 @@ pub async fn serve(
     console: Option<Arc<Console>>,
 ) -> anyhow::Result<()> {
     let (shutdown, config) = (admin.shutdown.clone(), admin.config.clone());
-    let auth = admin.auth.clone();
+    let (auth, logs) = (admin.auth.clone(), admin.logs.clone());
+    let filter = logs.filter.clone();
     let router = Router::new()
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", gated(Action::Administer, get(metrics)))
-        .with_state(Arc::new(admin));
+        .with_state(Arc::new(admin))
+        .merge(log_filter::router(logs));
     let router = match console {
         Some(console) => router
             .route("/", get(async || Redirect::to(HOME)))
@@ -116,9 +124,11 @@ pub async fn serve(
         None => router,
     };
     let router = guarded(router, auth);
-    api::serve(listener, router, &config, &shutdown)
-        .await
-        .context("the admin listener failed")
+    let served = tokio::select! {
+        served = api::serve(listener, router, &config, &shutdown) => served,
+        never = filter.keep() => match never {},
+    };
+    served.context("the admin listener failed")
 }
 
 /// Reports whether the loops of this process turn. One that does not will not turn again, so

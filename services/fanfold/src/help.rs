@@ -37,6 +37,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "operation",
             "replay",
             "probe",
+            "log-filter",
         ],
     ),
     (

@@ -19,6 +19,7 @@ mod exposure;
 mod help;
 mod instruments;
 mod keys;
+mod log_filter;
 mod manual;
 mod new_worker;
 mod notify;
@@ -127,7 +128,7 @@ fn run() -> anyhow::Result<ExitCode> {
         },
     };
     let metrics = instruments::of(role, &settings);
-    start_logs(&settings.process, metrics.log_events.clone())
+    let logs = start_logs(&settings.process, metrics.log_events.clone())
         .map_err(|wrong| settings.wrong(wrong))?;
     exposure::check(role, &settings).map_err(|wrong| settings.wrong(wrong))?;
     // The largest result is a fact, and only the deployment knows it. The role checks it again.
@@ -139,7 +140,7 @@ fn run() -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        Box::pin(up::run(role, settings, (metrics, dev), shutdown)).await
+        Box::pin(up::run(role, settings, (metrics, logs, dev), shutdown)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

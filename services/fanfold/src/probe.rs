@@ -58,10 +58,15 @@ pub fn run(command: &ProbeCommand, settings: &Settings) -> anyhow::Result<ExitCo
 /// The listener that the settings of a process name.
 fn own(settings: &Settings) -> String {
     let (api, process) = (&settings.api, &settings.process);
-    let (host, port) = match process.admin_port {
-        Some(port) => (process.admin_host, port),
-        None => (api.http_host, api.http_port),
-    };
+    match process.admin_port {
+        Some(port) => base(settings, process.admin_host, port),
+        None => base(settings, api.http_host, api.http_port),
+    }
+}
+
+/// The URL of a listener of this machine.
+pub fn base(settings: &Settings, host: IpAddr, port: u16) -> String {
+    let api = &settings.api;
     let scheme = if api.http_tls_cert.is_empty() {
         "http"
     } else {

@@ -11,7 +11,7 @@ use api::Auth;
 use metrics::{Metrics, Pulse, Views};
 use nats::{Connection, Log, Permissions, Queues, Topology, Unanswered};
 use projections::Store;
-use runtime::{Documents, InProcess, Pool, Settings, Shutdown};
+use runtime::{Documents, InProcess, LogFilter, Pool, Settings, Shutdown};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -84,6 +84,7 @@ pub struct Own {
     /// The data folder of the broker that this process started, if it started one.
     pub broker_folder: Option<PathBuf>,
     pub metrics: Metrics,
+    pub logs: Arc<LogFilter>,
 }
 
 /// The running roles, to wait for.
@@ -187,7 +188,7 @@ pub async fn start(
     listeners: Listeners,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Running> {
-    let metrics = own.metrics.clone();
+    let (metrics, logs) = (own.metrics.clone(), own.logs.clone());
     let mut in_process = in_process(role, settings, own)?;
     let mut roles = JoinSet::new();
     let auth = auth(role, settings)?;
@@ -257,7 +258,7 @@ pub async fn start(
     }
     if let Some(listener) = listeners.admin {
         let store = checked_views(role, settings).await?;
-        let told = (auth.clone(), metrics.clone());
+        let told = (auth.clone(), metrics.clone(), logs);
         // Without the console, the admin listener uses the connection of the last role, to check
         // what the role works with.
         if role.includes(Role::Console) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use metrics::Metrics;
-use runtime::{Settings, Shutdown};
+use runtime::{LogFilter, Settings, Shutdown};
 use servers::Staging;
 use tokio::net::TcpListener;
 
@@ -18,13 +18,19 @@ use crate::{admin, instruments, ready, roles};
 pub async fn run(
     role: Role,
     settings: Settings,
-    (metrics, dev): (Metrics, Option<Dev>),
+    (metrics, logs, dev): (Metrics, Arc<LogFilter>, Option<Dev>),
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let grace = settings.process.shutdown_grace;
     // From here on only this process handles signals; its servers do not receive them.
     let signals = tokio::spawn(shutdown.clone().on_signals(grace)?);
-    let ran = Box::pin(serve(role, settings, (metrics, dev.as_ref()), &shutdown)).await;
+    let ran = Box::pin(serve(
+        role,
+        settings,
+        (metrics, logs, dev.as_ref()),
+        &shutdown,
+    ))
+    .await;
     shutdown.hard();
     signals.await?;
     ran
@@ -33,7 +39,7 @@ pub async fn run(
 async fn serve(
     role: Role,
     mut settings: Settings,
-    (metrics, dev): (Metrics, Option<&Dev>),
+    (metrics, logs, dev): (Metrics, Arc<LogFilter>, Option<&Dev>),
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let listener = if role.includes(Role::Api) && settings.api.enable_http {
@@ -52,7 +58,7 @@ async fn serve(
         folder: servers.broker_folder(),
     };
     let ran = tokio::select! {
-        ran = run_roles(role, &settings, (own, metrics), listeners, dev, shutdown) => ran,
+        ran = run_roles(role, &settings, (own, metrics, logs), listeners, dev, shutdown) => ran,
         error = servers.failed() => {
             shutdown.hard();
             Err(error)
@@ -71,7 +77,7 @@ struct OwnBroker {
 async fn run_roles(
     role: Role,
     settings: &Settings,
-    (own, metrics): (OwnBroker, Metrics),
+    (own, metrics, logs): (OwnBroker, Metrics, Arc<LogFilter>),
     listeners: Listeners,
     dev: Option<&Dev>,
     shutdown: &Shutdown,
@@ -90,6 +96,7 @@ async fn run_roles(
     let own = roles::Own {
         broker_folder: own.folder,
         metrics,
+        logs,
     };
     let running = roles::start(role, settings, connection, own, listeners, shutdown);
     let running = running.await?;

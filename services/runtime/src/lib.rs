@@ -26,7 +26,7 @@ pub use disk::Disk;
 pub use documents::{Documents, PARSE_INLINE_MAX_BYTES};
 pub use endpoints::{Endpoints, NoServer};
 pub use in_process::InProcess;
-pub use logs::start_logs;
+pub use logs::{LogContext, LogFilter, LogFilterChange, start_logs};
 pub use poison::strike;
 pub use pool::{Cost, Pool, Unfinished};
 pub use printable::{Form, PrintableLines, printable};

@@ -1,14 +1,27 @@
+//! The structured logs of a process, on stderr.
+
+mod context;
+mod filter;
+mod lines;
+mod repeats;
+
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use metrics::LogEvents;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::{Form, LogFormat, PrintableLines, ProcessConfig, Wrong};
 
-/// Counts the lines that somebody should read.
+pub use context::LogContext;
+pub use filter::{Change as LogFilterChange, LogFilter};
+use lines::Lines;
+use repeats::Repeats;
+
+/// Counts the lines that somebody should read, also those that are left out.
 struct Counting(LogEvents);
 
 impl<S: Subscriber> Layer<S> for Counting {
@@ -22,8 +35,8 @@ impl<S: Subscriber> Layer<S> for Counting {
 }
 
 /// Starts the structured logs of this process on stderr.
-pub fn start_logs(process: &ProcessConfig, counted: LogEvents) -> Result<(), Wrong> {
-    let filter = filter(&process.log_filter)?;
+pub fn start_logs(process: &ProcessConfig, counted: LogEvents) -> Result<Arc<LogFilter>, Wrong> {
+    let (filter, reload) = reload::Layer::new(filter::parse(&process.log_filter)?);
     let is_json = process.log_format == LogFormat::Json;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let form = if is_json {
@@ -36,55 +49,30 @@ pub fn start_logs(process: &ProcessConfig, counted: LogEvents) -> Result<(), Wro
         to: std::io::stderr(),
         form,
     });
-    let logs = tracing_subscriber::registry();
+    let logs = tracing_subscriber::registry().with(filter);
     let counting = Counting(counted);
     if is_json {
         let lines = lines.json().flatten_event(true);
-        logs.with(lines).with(counting).with(filter).init();
+        let lines = lines.map_event_format(|format| with_more(format, is_json));
+        logs.with(lines).with(counting).init();
     } else {
         let lines = lines.with_ansi(colours).with_target(false);
-        logs.with(lines).with(counting).with(filter).init();
+        let lines = lines.map_event_format(|format| with_more(format, is_json));
+        logs.with(lines).with(counting).init();
     }
-    Ok(())
+    Ok(Arc::new(LogFilter::new(
+        &process.log_filter,
+        move |filter| {
+            // It fails only once the logs of the process are gone, which they never are.
+            let _ = reload.reload(filter);
+        },
+    )))
 }
 
-/// Levels, and targets with levels. `EnvFilter` reads the same, and fields and spans besides, which
-/// nothing here has; it brings a regex engine.
-fn filter(text: &str) -> Result<Targets, Wrong> {
-    text.parse::<Targets>()
-        .map_err(|error| Wrong::new("RUST_LOG", error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_level_is_for_every_target_that_has_none_of_its_own() {
-        let filter = filter("info,async_nats=warn,api::valuation=trace").unwrap();
-        for (target, level) in [
-            ("worker", Level::INFO),
-            ("async_nats::connector", Level::WARN),
-            ("api", Level::INFO),
-            ("api::valuation::submit", Level::TRACE),
-        ] {
-            assert!(filter.would_enable(target, &level), "{target}");
-            let beyond = [
-                Level::ERROR,
-                Level::WARN,
-                Level::INFO,
-                Level::DEBUG,
-                Level::TRACE,
-            ]
-            .into_iter()
-            .find(|other| *other > level);
-            let enabled = beyond.is_some_and(|beyond| filter.would_enable(target, &beyond));
-            assert!(!enabled, "{target}");
-        }
-    }
-
-    #[test]
-    fn a_level_that_does_not_exist_is_refused_with_the_name_of_the_setting() {
-        assert_eq!(filter("api=loud").unwrap_err().name, "RUST_LOG");
+fn with_more<F>(format: F, is_json: bool) -> Lines<F> {
+    Lines {
+        format,
+        is_json,
+        repeats: Repeats::default(),
     }
 }

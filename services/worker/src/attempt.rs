@@ -59,7 +59,7 @@ pub async fn run(context: &WorkerContext, task: TaskMessage, cancelled: &Cancell
     note_wait(context, &task);
     if !lease.is_held() {
         context.counted.late.inc();
-        tracing::debug!(task = %task.id, "a task arrived after its lease had ended");
+        tracing::debug!("a task arrived after its lease had ended");
         return;
     }
     let given = Given {
@@ -98,7 +98,7 @@ async fn attempt_it(context: &WorkerContext, given: &Given<'_>) -> (Answer, u32)
     // The future is large; pin it so that only a pointer moves.
     let attempting = pin!(attempt(context, given, lost));
     let done = until_hard_end(context, attempting).await;
-    (or_again(context, task, done), lost)
+    (or_again(context, done), lost)
 }
 
 /// Does work, and drops it at the hard end of this process: the task then goes to another worker.
@@ -125,33 +125,32 @@ async fn answer_message(context: &WorkerContext, given: &Given<'_>, answer: Answ
     }
     if answer != Answer::Leave && !lease.may_answer() {
         context.counted.leases_lost.inc();
-        tracing::warn!(task = %task.id, ?answer, "the lease was lost or the broker is away, so the message is not answered");
+        tracing::warn!(
+            ?answer,
+            "the lease was lost or the broker is away, so the message is not answered"
+        );
         return;
     }
     let answered = match answer {
         Answer::Done => task.delivery.ack().await,
         Answer::Again(delay) => task.delivery.nak(delay).await,
         Answer::GivenBack => {
-            tracing::info!(task = %task.id, "gave a task back; this worker stops");
+            tracing::info!("gave a task back; this worker stops");
             task.delivery.nak(Duration::ZERO).await
         }
         Answer::Never => task.delivery.terminate().await,
         Answer::Leave => Ok(()),
     };
     if let Err(error) = answered {
-        tracing::debug!(task = %task.id, %error, "not even that could be said; its lease will end");
+        tracing::debug!(%error, "not even that could be said; its lease will end");
     }
 }
 
 /// Asks for redelivery if the outcome could not be reported.
-pub fn or_again(
-    context: &WorkerContext,
-    task: &TaskMessage,
-    done: Result<Answer, Error>,
-) -> Answer {
+pub fn or_again(context: &WorkerContext, done: Result<Answer, Error>) -> Answer {
     done.unwrap_or_else(|error| {
         context.counted.unreported.inc();
-        tracing::warn!(task = %task.id, attempt = task.attempt.get(), %error, "not reported; comes again");
+        tracing::warn!(%error, "not reported; comes again");
         Answer::Again(UNREPORTED_PAUSE)
     })
 }
@@ -187,7 +186,7 @@ async fn execute(context: &WorkerContext, given: &Given<'_>, lost: u32) -> Resul
         Err(Unfinished::GivenBack(error)) => Err(error),
         Err(Unfinished::Failed(fault)) if given.cancelled.is_cancelled() => {
             context.counted.stopped.inc();
-            tracing::info!(task = %given.task.id, code = fault.code, "stopped a task");
+            tracing::debug!(code = fault.code, "stopped a task");
             Ok(Answer::Never)
         }
         Err(Unfinished::Failed(fault)) => Box::pin(fail(context, given, fault, span)).await,
@@ -320,9 +319,8 @@ async fn fail(
         }
         RetryDecision::Again(delay) => delay,
     };
-    tracing::info!(
-        task = %task.id, attempt = task.attempt.get(), code = fault.code, ?delay, "failed; comes again"
-    );
+    // With a service that is down, this is said for every task and attempt.
+    tracing::debug!(code = fault.code, ?delay, "failed; comes again");
     let at = Timestamp::now()
         .checked_add(delay)
         .unwrap_or(Timestamp::MAX);
@@ -351,9 +349,9 @@ pub async fn fail_without_lease(
     fault: Fault,
     span: Span,
 ) -> Result<Answer, Error> {
-    let task = given.task;
     tracing::warn!(
-        task = %task.id, attempt = task.attempt.get(), code = fault.code, "an attempt failed after its lease had expired"
+        code = fault.code,
+        "an attempt failed after its lease had expired"
     );
     let next = Next::RetryAt(Timestamp::now());
     let verdict = request::Verdict::Failed { fault, next };

@@ -43,7 +43,10 @@ pub async fn give_up(
         return attempt::fail_without_lease(context, given, fault, span).await;
     }
     tracing::warn!(
-        task = %task.id, attempt = task.attempt.get(), code = fault.code, exhausted, "a task is given up: {}", fault.message
+        code = fault.code,
+        exhausted,
+        "a task is given up: {}",
+        fault.message
     );
     let letter = DeadLetter {
         task: task.id,

@@ -86,10 +86,10 @@ impl<'a> Lease<'a> {
                 return true;
             }
             Ok(Err(error)) => {
-                tracing::debug!(task = %self.task.id, %error, "could not extend the lease of a task");
+                tracing::debug!(%error, "could not extend the lease of a task");
             }
             Err(_) => {
-                tracing::debug!(task = %self.task.id, "the broker did not answer a sign of life");
+                tracing::debug!("the broker did not answer a sign of life");
             }
         }
         false

@@ -8,7 +8,7 @@ use domain::request::{RequestId, Run};
 use futures::{Stream, StreamExt};
 use metrics::{Level as _, Pulse};
 use nats::{Pull, Stop, TaskMessage};
-use runtime::{Shutdown, caught};
+use runtime::{LogContext, Shutdown, caught};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -137,14 +137,29 @@ fn start(
     let (request, run) = (task.id.request, task.run);
     let cancelled = running.begin(request, run);
     let context = context.clone();
-    attempts.spawn(async move {
+    let about = log_context(&context, &task);
+    attempts.spawn(about.around(async move {
         // The future is large; box it so that only a pointer moves.
         let running = Box::pin(attempt::run(&context, task, &cancelled));
         if let Err(panic) = caught(running).await {
-            tracing::error!(%request, panic, "an attempt broke; its lease will end");
+            tracing::error!(panic, "an attempt broke; its lease will end");
         }
         (request, run)
-    });
+    }));
+}
+
+/// What the lines of the log say of an attempt.
+fn log_context(context: &WorkerContext, task: &TaskMessage) -> LogContext {
+    let trace = task.trace.parent.as_ref();
+    let trace = trace.and_then(|trace| trace.as_str().split('-').nth(1));
+    LogContext {
+        request: task.id.request,
+        group: task.id.group.get(),
+        task: task.id.task.get(),
+        attempt: task.attempt.get(),
+        worker: context.worker.clone(),
+        trace: trace.map(str::to_owned),
+    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub async fn attempt(context: &WorkerContext, given: &Given<'_>) -> (Answer, u32
     };
     let begun = match begun {
         Ok(begun) => begun,
-        Err(error) => return (or_again(context, task, Err(error)), 0),
+        Err(error) => return (or_again(context, Err(error)), 0),
     };
     let lost = begun.lost;
     let done = until_hard_end(context, sentence(context, given, &begun)).await;
@@ -54,7 +54,7 @@ pub async fn attempt(context: &WorkerContext, given: &Given<'_>) -> (Answer, u32
     } else {
         suspects.leave(begun).await;
     }
-    (or_again(context, task, done), lost)
+    (or_again(context, done), lost)
 }
 
 async fn sentence(

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{Gauge, Metrics};
 
+use crate::http::call_log::Call;
 use crate::http::idempotency;
 use crate::http::problem::Problem;
 
@@ -51,6 +52,7 @@ pub async fn measured(
     let active = Active(&http.active);
     let method = method(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let call = Call::of(&request);
     let (response, held) = HELD
         .scope(Cell::new(false), async {
             let response = next.run(request).await;
@@ -64,6 +66,9 @@ pub async fn measured(
     } else {
         let status = response.status();
         http.answered((method, route, status.as_str()), begun.elapsed());
+    }
+    if let Some(call) = call {
+        call.log((method, route), &response, begun.elapsed());
     }
     if route == SUBMISSION && method == "POST" {
         count(&metrics, &response, held);

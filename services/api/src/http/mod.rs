@@ -1,6 +1,7 @@
 //! The forms of HTTP: bodies, media types, problems, preferences, connections and fair shares.
 
 pub mod body;
+pub mod call_log;
 pub mod coding;
 pub mod conditional;
 pub mod connections;

@@ -31,13 +31,13 @@ const READ_TIMEOUT: Duration = Duration::from_mins(1);
 pub struct ApiArgs {
     /// Address of the API [the API of this machine's settings]
     #[arg(long, env = "FANFOLD_URL", value_name = "URL")]
-    url: Option<String>,
+    pub(super) url: Option<String>,
     /// File with the key or the JWT to call with; unset: the variable `FANFOLD_KEY`, if it is set
     #[arg(long, env = "FANFOLD_KEY_FILE", value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
     /// File with the certificates of the authorities to trust, instead of those of the system
     #[arg(long, env = "FANFOLD_CA", value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
 }
 
 /// The API at one address.
@@ -74,6 +74,10 @@ impl Api {
 
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.credited(self.client.post(format!("{}{path}", self.base)))
+    }
+
+    pub fn put(&self, path: &str) -> RequestBuilder {
+        self.credited(self.client.put(format!("{}{path}", self.base)))
     }
 
     fn credited(&self, call: RequestBuilder) -> RequestBuilder {

@@ -2,6 +2,7 @@
 
 mod api;
 mod events;
+mod log_filter;
 mod problem;
 mod submit;
 mod watch;
@@ -12,6 +13,7 @@ use clap::Subcommand;
 use runtime::Settings;
 
 use api::{Api, ApiArgs};
+use log_filter::LogFilterArgs;
 use submit::SubmitArgs;
 use watch::WatchArgs;
 
@@ -26,6 +28,8 @@ pub enum RemoteCommand {
     Submit(SubmitArgs),
     /// Follow the events of a request to its end
     Watch(WatchArgs),
+    /// Have a running process log more or less for a time
+    LogFilter(LogFilterArgs),
 }
 
 pub fn run(command: &RemoteCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
@@ -36,6 +40,7 @@ pub fn run(command: &RemoteCommand, settings: &Settings) -> anyhow::Result<ExitC
         match command {
             RemoteCommand::Submit(args) => submit::run(args, settings).await,
             RemoteCommand::Watch(args) => watch::run(args, settings).await,
+            RemoteCommand::LogFilter(args) => log_filter::run(args, settings).await,
         }
     })
 }

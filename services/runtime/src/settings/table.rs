@@ -182,6 +182,7 @@ settings! {
     }
     limits {
         loop_silent_max: Duration as Positive<Millis> = "LOOP_SILENT_MAX_MS", "1m", "How long a loop of a role may not turn before `/healthz` answers 503. A loop turns every few seconds.";
+        log_filter_max: Duration as Positive<Millis> = "LOG_FILTER_MAX_MS", "1h", "How long another filter of the logs may hold that is set on the admin listener. Then that of `RUST_LOG` holds again.";
         reconcile_interval: Duration as Positive<Millis> = "RECONCILE_INTERVAL_MS", "30s", "How often the orchestrator looks whether the queues hold what every open request needs.";
     }
 }

@@ -1,9 +1,11 @@
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
+use domain::access::Tenant;
 use domain::request::{Event, EventKind, Recorded, RequestId, Sequence, TraceParent};
 use jiff::Timestamp;
 
+use crate::tenant::{self, TENANT};
 use crate::unknown_event::is_hidden;
 use crate::{Error, packed, subject, trace};
 
@@ -21,6 +23,8 @@ pub struct Commit {
     pub previous: Sequence,
     /// When the log stored the commit.
     pub at: Timestamp,
+    /// The tenant of the request.
+    pub tenant: Tenant,
     /// The position of the request in a trace of the caller.
     pub traceparent: Option<TraceParent>,
     /// The events, in order.
@@ -35,6 +39,7 @@ impl Commit {
             sequence: recorded.sequence,
             index: recorded.index,
             at: recorded.at,
+            tenant: recorded.tenant,
             traceparent: recorded.traceparent,
             event: recorded.event.clone(),
         })
@@ -47,6 +52,7 @@ impl Commit {
             sequence: self.sequence,
             index,
             at: self.at,
+            tenant: self.tenant.clone(),
             traceparent: self.traceparent.clone(),
             event,
         })
@@ -79,6 +85,7 @@ pub(crate) struct Encoded {
 pub(crate) fn encode(
     events: &[Event],
     expected: Sequence,
+    tenant: &Tenant,
     traceparent: Option<&TraceParent>,
 ) -> Result<Encoded, Error> {
     const WHAT: &str = "a new commit";
@@ -86,6 +93,7 @@ pub(crate) fn encode(
     let mut headers = HeaderMap::new();
     headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
     headers.insert(EVENTS, names(events));
+    tenant::insert(&mut headers, TENANT, tenant);
     trace::insert(&mut headers, traceparent);
     let body = packed::pack(WHAT, json, &mut headers)?;
     Ok(Encoded { headers, body })
@@ -96,6 +104,15 @@ pub(crate) fn is_terminal(headers: &HeaderMap) -> bool {
     let names = headers.get(EVENTS).map_or("", HeaderValue::as_str);
     let last = names.rsplit(',').next().unwrap_or_default();
     EventKind::of_name(last).is_some_and(EventKind::is_terminal)
+}
+
+/// Whether a request begins to run with a commit, read from the commit's headers.
+pub(crate) fn begins(headers: &HeaderMap) -> bool {
+    let expected = headers.get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE);
+    let is_first = expected.is_some_and(|sequence| sequence.as_str() == "0");
+    let names = headers.get(EVENTS).map_or("", HeaderValue::as_str);
+    let redriven = EventKind::Redriven.name();
+    is_first || names.split(',').any(|name| name == redriven)
 }
 
 /// Each event's name once, in order of first appearance.
@@ -135,6 +152,7 @@ pub(crate) fn decode(
         sequence,
         previous,
         at,
+        tenant: tenant::of(Some(headers)),
         traceparent: trace::of(Some(headers)),
         events,
     })

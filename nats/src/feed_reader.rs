@@ -7,7 +7,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use futures::StreamExt;
 
 use crate::topology::LIFECYCLE;
-use crate::{Connection, Delivery, Error};
+use crate::{Connection, Delivery, Error, subject};
 
 /// How many events may wait for their answers. An event that is to come again much later is
 /// postponed and answered.
@@ -29,7 +29,10 @@ impl FeedReader {
     ) -> Result<Self, Error> {
         let config = pull::Config {
             durable_name: Some(durable.to_owned()),
-            filter_subjects: events.iter().map(|e| format!("lifecycle.{e}.*")).collect(),
+            filter_subjects: events
+                .iter()
+                .flat_map(|event| subject::events(event))
+                .collect(),
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
             ack_wait,

@@ -107,6 +107,7 @@ impl Log {
                 sequence,
                 previous,
                 at,
+                tenant: delivery.tenant(),
                 traceparent: delivery.traceparent(),
                 events,
             }),

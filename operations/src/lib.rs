@@ -16,6 +16,7 @@ mod redrive;
 mod seen;
 mod stuck;
 mod submit;
+mod tenancy;
 mod why;
 
 use std::time::Duration;

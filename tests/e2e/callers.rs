@@ -18,10 +18,10 @@ use crate::{document, post};
 const BINARY: &str = env!("CARGO_BIN_EXE_fanfold");
 
 /// A keys file in the folder of a world, written by the command line.
-struct KeyRing(String);
+pub struct KeyRing(pub String);
 
 impl KeyRing {
-    fn new(world: &World) -> Self {
+    pub fn new(world: &World) -> Self {
         Self(world.folder().join("keys").display().to_string())
     }
 
@@ -42,7 +42,7 @@ impl KeyRing {
     }
 
     /// A new key of this subject.
-    async fn key(&self, subject: &str, grants: &[&str]) -> String {
+    pub async fn key(&self, subject: &str, grants: &[&str]) -> String {
         let mut args = vec!["new", "--subject", subject];
         for grant in grants {
             args.extend(["--grant", grant]);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::access::Tenant;
 use domain::request::{GroupIndex, RequestId, Status};
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -82,6 +83,10 @@ struct Listed {
     current_group: Option<GroupIndex>,
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
+    /// Its tenant, unless that is `default`.
+    #[serde(skip_serializing_if = "Tenant::is_default")]
+    #[schema(value_type = Option<String>)]
+    tenant: Tenant,
     /// Who submitted it, where callers are told apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     submitter: Option<String>,
@@ -101,6 +106,7 @@ impl From<View> for Listed {
             group_count: view.group_count,
             current_group: view.current_group,
             received_at: view.received_at,
+            tenant: view.tenant,
             submitter: view.submitter,
             completed_at: view.completed_at,
             failed_tasks: view.failed_tasks,
@@ -209,10 +215,9 @@ pub async fn list(
     query.check()?;
     let mut below = query.below()?;
     let since = query.since.map_or(0, |Since(since)| since.as_microsecond());
-    let index = RequestIndex::read(&api).await?;
+    let index = RequestIndex::read(&api, reader.scope()).await?;
     let mut found = Vec::new();
     let (mut looked_at, mut metadata_bytes) = (0, 0);
-    let sees = |view: &View| reader.may_see(view.submitter.as_deref());
     let is_full = |found: &[Listed], metadata_bytes: usize| {
         found.len() == limit || metadata_bytes >= METADATA_MAX_BYTES
     };
@@ -223,7 +228,7 @@ pub async fn list(
         for (place, view) in chunk.iter().zip(views) {
             looked_at += 1;
             below = Some(*place);
-            if let Some(view) = view.filter(|view| sees(view) && query.fits(view)) {
+            if let Some(view) = view.filter(|view| reader.may_see(view) && query.fits(view)) {
                 metadata_bytes += metadata_of(&view);
                 found.push(Listed::from(view));
             }

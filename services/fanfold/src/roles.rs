@@ -124,7 +124,8 @@ pub async fn start(
         roles.spawn(thread.run(part.clone().flushed(part.clone().projector())));
     }
     // `up` sends webhooks only if it has a key to sign them with.
-    if role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some()) {
+    let signs = settings.webhooks.webhook_secret.is_some() || settings.tenants.sign_webhooks();
+    if role == Role::Webhooks || (role == Role::Up && signs) {
         let thread = threads.push_mut(thread(Role::Webhooks)?);
         let part = thread.run(part(Role::Webhooks)).await?;
         connection = part.connection.clone();
@@ -232,6 +233,7 @@ impl Part {
             self.connection,
             self.log,
             &self.settings.webhooks,
+            &self.settings.tenants,
             &self.settings.deployment,
             self.shutdown,
         );

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
+use domain::access::{Scope, Tenant};
 use domain::request::{RequestId, Sequence};
 use nats::Scan;
 use projections::{Placed, View};
@@ -18,8 +19,8 @@ const SCAN_CHUNK: usize = 1_000;
 /// The index of all requests. It joins the index in Redis with the part of the log that the index
 /// does not cover. When Redis is empty or unavailable, that part is the whole log.
 pub struct RequestIndex {
-    /// Whether to read the index of a shard.
-    indexed: Vec<bool>,
+    /// The indexes to read, each of a tenant and a shard.
+    indexes: Vec<(Tenant, u8)>,
     /// The requests that the index does not have yet.
     begun: BTreeSet<Placed>,
     /// The last sequence of each request that has new commits since then.
@@ -28,19 +29,30 @@ pub struct RequestIndex {
 
 impl RequestIndex {
     /// Reads the part of the log that the index does not cover.
-    pub async fn read(api: &Api) -> Result<Self, Problem> {
+    pub async fn read(api: &Api, scope: &Scope) -> Result<Self, Problem> {
         let mut index = Self {
-            indexed: Vec::new(),
+            indexes: Vec::new(),
             begun: BTreeSet::new(),
             reached: BTreeMap::new(),
         };
+        let mut indexed = Vec::new();
         for shard in 0..api.log.shards() {
             let noted = api.store.checkpoint(shard).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "the index cannot be read; reading the log");
                 Sequence::NONE
             });
-            index.indexed.push(noted > Sequence::NONE);
+            if noted > Sequence::NONE {
+                indexed.push(shard);
+            }
             index.read_log(api, shard, noted.next()).await?;
+        }
+        if !indexed.is_empty() {
+            for tenant in tenants(api, scope).await? {
+                let shards = indexed.iter();
+                index
+                    .indexes
+                    .extend(shards.map(|shard| (tenant.clone(), *shard)));
+            }
         }
         Ok(index)
     }
@@ -78,16 +90,10 @@ impl RequestIndex {
             .take(CHUNK)
             .copied()
             .collect();
-        for (shard, indexed) in (0..).zip(&self.indexed) {
-            if *indexed {
-                let newest = api.store.newest(shard, below, since, CHUNK).await;
-                chunk.extend(newest.map_err(|error| {
-                    tracing::warn!(%error, "the request index in Redis became unavailable");
-                    let message = "the list cannot be made now; try again";
-                    let status = StatusCode::SERVICE_UNAVAILABLE;
-                    Problem::new(status, "list-unavailable", message).retry_after(1)
-                })?);
-            }
+        for (tenant, shard) in &self.indexes {
+            let of = (tenant, *shard);
+            let newest = api.store.newest(of, below, since, CHUNK).await;
+            chunk.extend(newest.map_err(unavailable)?);
         }
         Ok(chunk.into_iter().rev().take(CHUNK).collect())
     }
@@ -99,10 +105,26 @@ impl RequestIndex {
             .get(&request)
             .copied()
             .unwrap_or(Sequence::NONE);
-        let view = match api.view(request, reached).await {
+        let view = match api.view(request, reached, |_| true).await {
             Err(problem) if problem.is_unreadable() => return Ok(None),
             view => view?,
         };
         Ok(view.filter(|view| api.seconds_left(view) != Some(0)))
     }
+}
+
+/// The tenants whose indexes the list reads.
+async fn tenants(api: &Api, scope: &Scope) -> Result<Vec<Tenant>, Problem> {
+    match scope {
+        Scope::One(tenant) => Ok(vec![tenant.clone()]),
+        Scope::Every => api.store.tenants().await.map_err(unavailable),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.
+fn unavailable(error: projections::Error) -> Problem {
+    tracing::warn!(%error, "the request index in Redis became unavailable");
+    let message = "the list cannot be made now; try again";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new(status, "list-unavailable", message).retry_after(1)
 }

@@ -5,11 +5,13 @@ use std::str::FromStr;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
+use domain::access::Tenant;
 use domain::request::{AttemptNumber, Given, Payload, RequestId, Run, TaskId, TraceParent};
 use futures::StreamExt;
 use tokio::time::Instant;
 
 use crate::group_commit::{GroupCommit, Outgoing};
+use crate::tenant::{self, TENANT};
 use crate::topology::TASKS;
 use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject, trace};
 
@@ -50,7 +52,7 @@ impl Tasks {
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
-        traceparent: Option<&TraceParent>,
+        origin: &Origin,
     ) -> Result<Stored, Error> {
         let mut headers = HeaderMap::new();
         if attempts.before > AttemptNumber::NONE {
@@ -65,7 +67,8 @@ impl Tasks {
         if attempts.again {
             headers.insert(AGAIN, "true");
         }
-        trace::insert(&mut headers, traceparent);
+        tenant::insert(&mut headers, TENANT, &origin.tenant);
+        trace::insert(&mut headers, origin.traceparent.as_ref());
         let body = match document {
             Payload::Inline(text) => Bytes::copy_from_slice(text.as_bytes()),
             Payload::Stored { sha256, size } => {
@@ -95,7 +98,7 @@ impl Tasks {
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
-        traceparent: Option<&TraceParent>,
+        origin: &Origin,
     ) -> Result<(), Error> {
         let stream = self.stream().await?;
         let subject = subject::task(task_type, id);
@@ -117,7 +120,7 @@ impl Tasks {
                 return Err(self.connection.failed(call, error));
             }
         }
-        let sent = self.send(task_type, id, attempts, document, traceparent);
+        let sent = self.send(task_type, id, attempts, document, origin);
         sent.await.map(|_| ())
     }
 
@@ -193,6 +196,15 @@ pub struct Stop {
     pub run: Run,
 }
 
+/// Where a task comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The tenant of its request.
+    pub tenant: Tenant,
+    /// The position of its request in a trace of the caller.
+    pub traceparent: Option<TraceParent>,
+}
+
 /// The counts of a task's attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
@@ -222,8 +234,8 @@ pub struct TaskMessage {
     pub again: bool,
     /// Whether it was sent again, for instance because the queue lost its content.
     pub sent_again: bool,
-    /// The position of its request in a trace of the caller.
-    pub traceparent: Option<TraceParent>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The task document.
     pub document: Payload,
     /// The message, to be answered.
@@ -252,7 +264,10 @@ impl TaskMessage {
                 attempt: attempts.before.plus(delivered),
                 earlier_attempts: attempts.earlier,
                 run: attempts.run,
-                traceparent: delivery.traceparent(),
+                origin: Origin {
+                    tenant: delivery.tenant(),
+                    traceparent: delivery.traceparent(),
+                },
                 document,
                 delivery,
                 given_at,

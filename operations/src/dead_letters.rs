@@ -163,7 +163,7 @@ fn refused<T>(done: Result<T, ExecuteError>) -> Result<Option<String>, Error> {
 
 /// Why a message that was stored as a dead letter cannot be retried.
 fn stays(subject: &str) -> String {
-    if subject.starts_with("lifecycle.") {
+    if subject.starts_with("lifecycle.") || subject.starts_with("tenants.") {
         "an event stays in the feed: tell its receiver yourself, and discard the letter".into()
     } else {
         "a commit stays in the log: start a version that can read it".into()

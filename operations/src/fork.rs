@@ -130,6 +130,7 @@ impl Operations {
             metadata,
             submitter: by.clone(),
             // The trace and the key belong to the original.
+            tenant: plan.original.tenant,
             traceparent: None,
             idempotency_key: None,
         };

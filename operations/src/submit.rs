@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use domain::access::Tenant;
 use domain::document::Document;
 use domain::request::{
     Command, FirstGroup, GroupOutline, Received, Rejection, RequestId, Sequence, TraceParent,
@@ -26,6 +27,8 @@ pub struct Submission {
     pub metadata: BTreeMap<String, String>,
     /// The traceparent of the caller.
     pub traceparent: Option<TraceParent>,
+    /// The tenant to which the request belongs.
+    pub tenant: Tenant,
     /// The submitter.
     pub submitter: String,
     /// The idempotency key.
@@ -90,6 +93,7 @@ impl Operations {
             fingerprint: submission.fingerprint,
             groups: submission.groups,
             metadata: submission.metadata,
+            tenant: submission.tenant,
             traceparent: submission.traceparent,
             submitter: submission.submitter,
             idempotency_key: submission.key,

@@ -62,7 +62,8 @@ impl Store {
 
     /// The sequence up to which a shard is noted as projected; `NONE` before the first.
     pub async fn checkpoint(&self, shard: u8) -> Result<Sequence, Error> {
-        let noted: Option<u64> = self.connection().get(key::checkpoint(shard)).await?;
+        let noted: RedisResult<Option<u64>> = self.connection().get(key::checkpoint(shard)).await;
+        let noted = noted.map_err(|error| Error::of_key(key::checkpoint(shard), error))?;
         Ok(noted.map_or(Sequence::NONE, Sequence::new))
     }
 
@@ -121,9 +122,12 @@ impl Store {
             let _: i64 = connection.del(key).await?;
         }
         let id = request.to_string();
-        for key in [key::index(shard), key::expiring(shard)] {
-            let removed: RedisResult<i64> = connection.zrem(&key, &id).await;
-            removed.map_err(|error| Error::of_key(key, error))?;
+        // The view that named the tenant may be gone.
+        for tenant in self.tenants().await? {
+            for key in [key::index(&tenant, shard), key::expiring(&tenant, shard)] {
+                let removed: RedisResult<i64> = connection.zrem(&key, &id).await;
+                removed.map_err(|error| Error::of_key(key, error))?;
+            }
         }
         Ok(())
     }

@@ -55,6 +55,13 @@ fn received_in_a_trace() -> Event {
     }))
 }
 
+fn received_of_a_tenant() -> Event {
+    Event::Received(Box::new(Received {
+        tenant: "desk-2".parse().unwrap(),
+        ..document("f1")
+    }))
+}
+
 fn received_with_the_least() -> Event {
     Event::Received(Box::new(Received {
         groups: vec![],
@@ -132,6 +139,7 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
         one("received", received_with_everything()),
         one("received-least", received_with_the_least()),
         one("received-traced", received_in_a_trace()),
+        one("received-of-a-tenant", received_of_a_tenant()),
         one(
             "resources-captured",
             Event::ResourcesCaptured(ResourcesCaptured { resources }),

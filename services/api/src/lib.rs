@@ -12,6 +12,7 @@ mod router;
 mod schemas;
 mod state;
 mod storage;
+mod tenancy;
 mod valuation;
 mod valuations;
 
@@ -25,7 +26,9 @@ use http::serve::Limits;
 use http::tls::Tls;
 use nats::{Connection, Log};
 use projections::Store;
-use runtime::{ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, WebhooksConfig};
+use runtime::{
+    ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, Tenants, WebhooksConfig,
+};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
@@ -72,6 +75,8 @@ pub struct Config<'a> {
     pub webhooks: &'a WebhooksConfig,
     /// The task types whose queues admission reads.
     pub task_types: &'a TaskTypes,
+    /// The tenants and their quotas.
+    pub tenants: &'a Tenants,
 }
 
 impl<'a> Config<'a> {
@@ -83,6 +88,7 @@ impl<'a> Config<'a> {
             deployment: &settings.deployment,
             webhooks: &settings.webhooks,
             task_types: &settings.task_types,
+            tenants: &settings.tenants,
         }
     }
 }
@@ -158,9 +164,17 @@ pub async fn run(
     let mut beside = JoinSet::new();
     let (following, until) = (api.clone(), shutdown.clone());
     let shards = config.deployment.shards;
-    beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
+    beside.spawn(async move {
+        let (waiters, open) = (&following.waiters, &following.open);
+        waiters.follow(&connection, shards, open, &until).await;
+    });
+    let (counting, until) = (api.clone(), shutdown.clone());
+    beside.spawn(async move { counting.recount(&until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
-    beside.spawn(async move { watching.admission.watch(&watching.connection, &until).await });
+    beside.spawn(async move {
+        let (connection, shares) = (&watching.connection, &watching.shares);
+        watching.admission.watch(connection, shares, &until).await;
+    });
     let (looking, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move { looking.storage.watch(&looking.connection, &until).await });
     let limits = config.api.into();

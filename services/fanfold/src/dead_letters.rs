@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use domain::access::Tenant;
 use domain::request::RequestId;
 use jiff::Timestamp;
 use nats::{Filter, Summary};
@@ -74,6 +75,9 @@ pub enum DeadLetters {
 /// The filter for dead letters.
 #[derive(Args)]
 pub struct Which {
+    /// Only dead letters of this tenant
+    #[arg(long)]
+    tenant: Option<Tenant>,
     /// Only dead letters of this task type, or `unreadable`
     #[arg(long = "type", value_name = "TYPE")]
     task_type: Option<String>,
@@ -93,6 +97,7 @@ impl Which {
         let since = self.since.as_deref();
         let since = since.map(|text| runtime::since(text, Timestamp::now()));
         Ok(Filter {
+            tenant: self.tenant.clone(),
             task_type: self.task_type.clone(),
             code: self.code.clone(),
             request: self.request,

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use domain::document::TaskDocument;
 use domain::request::{
     Group, GroupIndex, Request, RequestId, Run, Sequence, State, TaskId, TaskNumber, TaskState,
-    TraceParent,
 };
 use futures::future::try_join_all;
-use nats::{Attempts, Loaded, Stored};
+use nats::{Attempts, Loaded, Origin, Stored};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::context::Context;
@@ -89,7 +88,7 @@ async fn released(
         request,
         group,
         again: wanted.again,
-        traceparent: None,
+        origin: Origin::default(),
         work: &mut work,
     };
     let loaded = context.load_since(request, wanted.sequence).await?;
@@ -177,7 +176,7 @@ pub async fn open_task(
         group,
         // The task failed before, and its message is gone.
         again: true,
-        traceparent: None,
+        origin: Origin::default(),
         work: &mut work,
     };
     // Load the current request: nobody else sends a task that is skipped here.
@@ -196,7 +195,7 @@ pub struct Made {
     pub attempts: Attempts,
     /// How many failed attempts of this run are recorded.
     pub failures: u32,
-    traceparent: Option<TraceParent>,
+    pub origin: Origin,
     pub document: TaskDocument,
 }
 
@@ -222,19 +221,16 @@ async fn send(context: &Context, tasks: Vec<Made>) -> Result<(), Error> {
 
 async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
     let Context {
-        tasks,
-        task_types,
-        payloads,
-        ..
+        tasks, payloads, ..
     } = context;
     let Made {
         id,
         attempts,
-        traceparent,
+        origin,
         document,
         failures: _,
     } = task;
-    let task_type = task_types.of(document.name.as_deref());
+    let task_type = context.task_type(&origin.tenant, document.name.as_deref());
     let payload = {
         // The turn keeps its place of the shard, because it also keeps all the documents that it
         // has made.
@@ -245,12 +241,11 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
         };
         payloads.place(document.xml.into()).await?
     };
-    let trace = traceparent.as_ref();
-    let sending = tasks.send(task_type, id, attempts, &payload, trace);
+    let sending = tasks.send(task_type, id, attempts, &payload, &origin);
     let stored = sending.await?;
     // In a run after the first, the stored message may belong to an earlier run.
     if stored == Stored::Already && attempts.run > Run::FIRST {
-        Box::pin(tasks.send_over(task_type, id, attempts, &payload, trace)).await?;
+        Box::pin(tasks.send_over(task_type, id, attempts, &payload, &origin)).await?;
     }
     Ok(())
 }
@@ -262,8 +257,8 @@ struct Batch<'a> {
     group: GroupIndex,
     /// Whether an earlier process may have sent and begun the tasks.
     again: bool,
-    /// The position of the request in the caller's trace.
-    traceparent: Option<TraceParent>,
+    /// Where the tasks come from.
+    origin: Origin,
     work: &'a mut Work,
 }
 
@@ -295,7 +290,10 @@ impl Batch<'_> {
             })
             .collect();
         if !pending.is_empty() {
-            self.traceparent.clone_from(&request.traceparent);
+            self.origin = Origin {
+                tenant: request.tenant.clone(),
+                traceparent: request.traceparent.clone(),
+            };
             let up = self.work.bring_up(self.context, self.request, request);
             up.await.map_err(|error| in_group(error, self.group))?;
         }
@@ -317,7 +315,7 @@ impl Batch<'_> {
             id: self.id(task),
             attempts: task.attempts,
             failures: task.failures,
-            traceparent: self.traceparent.clone(),
+            origin: self.origin.clone(),
             document,
         });
         Ok(made.collect())

@@ -20,6 +20,7 @@ mod open_requests;
 mod outbox;
 mod outside;
 mod queue_recovery;
+mod ready;
 mod reconciler;
 mod reconsider;
 mod resources;
@@ -31,7 +32,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nats::{Connection, Deliveries, First, Log, LogReader, Quarantine, Queues};
-use runtime::{Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Wrong};
+use runtime::{
+    Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Tenants, Wrong,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -49,6 +52,8 @@ pub struct Config<'a> {
     pub deployment: &'a Deployment,
     /// The task types.
     pub task_types: &'a TaskTypes,
+    /// What the file says of each tenant.
+    pub tenants: &'a Tenants,
     /// How often all open requests are looked at.
     pub reconcile_interval: Duration,
 }
@@ -62,6 +67,7 @@ impl<'a> Config<'a> {
             aws: &settings.aws,
             deployment: &settings.deployment,
             task_types: &settings.task_types,
+            tenants: &settings.tenants,
             reconcile_interval: settings.process.reconcile_interval,
         }
     }
@@ -69,7 +75,7 @@ impl<'a> Config<'a> {
 
 /// Checks whether the orchestrator can run with these settings.
 pub fn check(config: Config<'_>) -> Result<(), Wrong> {
-    fetch::Fetcher::new(config.references, config.aws).map(|_| ())
+    fetch::Fetchers::new(config.references, config.aws, config.tenants).map(|_| ())
 }
 
 /// Runs the orchestrator until it is asked to end. An error ends the process, and another instance

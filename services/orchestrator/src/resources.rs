@@ -1,12 +1,13 @@
 //! The resources that documents refer to. Each is fetched once per request, stored and recorded.
 
 use domain::FailureCode;
+use domain::access::Tenant;
 use domain::request::{Command, Failure, RequestId, Resource, json_bytes};
 use futures::future::join_all;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, Fetcher};
 use crate::memory_budget::KEPT_MAX_BYTES;
 
 /// From this many bytes of documents on, no further turn waits for hosts with its document.
@@ -41,7 +42,7 @@ pub async fn capture(
     request: RequestId,
     uris: &[String],
 ) -> Result<Vec<Resource>, Error> {
-    let known = recorded(context, request).await?;
+    let (tenant, known) = recorded(context, request).await?;
     let new: Vec<&String> = uris
         .iter()
         .filter(|uri| !known.iter().any(|resource| resource.uri == **uri))
@@ -63,7 +64,8 @@ pub async fn capture(
     let (fetched, failed) = {
         // Hosts may be slow. Other requests get the place of this one meanwhile.
         let _waits = context.outside.wait();
-        fetch_all(context, request, &new).await
+        let fetcher = context.fetchers.of(&tenant);
+        fetch_all(context, fetcher, request, &new).await
     };
     let sizes = known.iter().chain(&fetched).map(|r| r.content.size());
     if sizes.sum::<u64>() > bounds.bytes {
@@ -82,7 +84,7 @@ pub async fn capture(
     }
     match failed {
         Some(error) => Err(error),
-        None => recorded(context, request).await,
+        None => Ok(recorded(context, request).await?.1),
     }
 }
 
@@ -132,12 +134,13 @@ fn in_commits(resources: Vec<Resource>) -> Vec<Vec<Resource>> {
 /// Fetches several resources at once. Returns the fetched ones and the first error.
 async fn fetch_all(
     context: &Context,
+    fetcher: &Fetcher,
     request: RequestId,
     uris: &[&String],
 ) -> (Vec<Resource>, Option<Error>) {
     let mut fetched = Vec::new();
     for some in uris.chunks(AT_ONCE) {
-        let under_way = some.iter().map(|uri| fetch(context, request, uri));
+        let under_way = some.iter().map(|uri| fetch(context, fetcher, request, uri));
         let mut failed = None;
         for ended in join_all(under_way).await {
             match ended {
@@ -152,21 +155,28 @@ async fn fetch_all(
     (fetched, None)
 }
 
-async fn recorded(context: &Context, request: RequestId) -> Result<Vec<Resource>, Error> {
+/// The tenant of a request, and the resources that are recorded.
+async fn recorded(context: &Context, request: RequestId) -> Result<(Tenant, Vec<Resource>), Error> {
     let loaded = context.log.load(request).await?;
     let state = loaded.state().request();
-    Ok(state.map_or_else(Vec::new, |state| state.resources.clone()))
+    let resources = state.map_or_else(Vec::new, |state| state.resources.clone());
+    Ok((loaded.state().tenant(), resources))
 }
 
-async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resource, Error> {
-    let fetched = match context.fetcher.host(uri) {
+async fn fetch(
+    context: &Context,
+    fetcher: &Fetcher,
+    request: RequestId,
+    uri: &str,
+) -> Result<Resource, Error> {
+    let fetched = match fetcher.host(uri) {
         Ok(host) => {
             let Some(_place) = context.outside.fetch(&host).await else {
                 return Err(Error::Later(format!(
                     "{uri}: too many fetches from {host} wait already"
                 )));
             };
-            context.fetcher.fetch(uri).await
+            fetcher.fetch(uri).await
         }
         Err(error) => Err(error),
     };

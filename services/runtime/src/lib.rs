@@ -31,9 +31,9 @@ pub use pool::{Cost, Pool, Unfinished};
 pub use printable::{Form, PrintableLines, printable};
 pub use settings::{
     ApiConfig, AuthMode, Aws, CallersConfig, ConnectionsConfig, Definition, Deployment, Facts,
-    LOG_OUTLIVES, LogFormat, MASK, MetadataHeaders, Part, ProcessConfig, ReferencesConfig, Secrecy,
-    Settings, SettingsError, Source, TASK_TYPES, TopologyMode, WebhooksConfig, WorkerConfig, Wrong,
-    changed_facts, credential, read_secret,
+    LOG_OUTLIVES, LogFormat, MASK, MetadataHeaders, Part, ProcessConfig, Quotas, ReferencesConfig,
+    Secrecy, Settings, SettingsError, Source, TASK_TYPES, TenantConfig, Tenants, TopologyMode,
+    WebhooksConfig, WorkerConfig, Wrong, changed_facts, credential, read_secret,
 };
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};

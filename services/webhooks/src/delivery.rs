@@ -1,12 +1,15 @@
+use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use domain::access::Tenant;
 use domain::request::{Event, RequestId, Sequence};
 use jiff::Timestamp;
 use nats::{DeadLetters, Delivery, Error, Log, Postponed, Quarantine, Verdict};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
-use runtime::caught;
+use runtime::{Tenants, caught};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::address::{self, Refused};
@@ -36,9 +39,13 @@ pub struct Sender {
     pub suspects: Quarantine,
     /// How long an event may be held without a sign of life.
     pub ack_wait: Duration,
-    pub secret: Secret,
-    /// The callback URL for submissions that name none; empty means no callback.
+    /// The key of each tenant. Nothing is sent for a tenant without one.
+    pub secrets: HashMap<Tenant, Secret>,
+    /// The callback URL for submissions of the tenant `default` that name none; empty means no
+    /// callback.
     pub default_url: String,
+    /// What the file says of each tenant.
+    pub tenants: Tenants,
     pub allow_private: bool,
     pub attempts: u32,
     pub retry_delay: Duration,
@@ -188,9 +195,13 @@ impl Sender {
         let Some(request) = event.request() else {
             return Ok(Answer::Done);
         };
-        match self.callback(request).await? {
+        let tenant = event.tenant();
+        let Some(secret) = self.secrets.get(&tenant) else {
+            return Ok(Answer::Done);
+        };
+        match self.callback(&tenant, request).await? {
             Callback::None => Ok(Answer::Done),
-            Callback::To(url) => self.deliver(event, &url).await,
+            Callback::To(url) => self.deliver(event, (&tenant, secret), &url).await,
             Callback::Unknown => {
                 let reason = "the log of the request has expired, and the receiver with it";
                 self.give_up(event, reason.to_owned()).await
@@ -201,7 +212,7 @@ impl Sender {
     /// The receiver of the end of this request. The submission, which names it, is in the first
     /// commit. A replica that lags may not have that commit yet, so its absence counts only if the
     /// leader confirms it.
-    async fn callback(&self, request: RequestId) -> Result<Callback, Error> {
+    async fn callback(&self, tenant: &Tenant, request: RequestId) -> Result<Callback, Error> {
         let first = self.log.read_page(request, Sequence::NONE, 1).await?;
         let mut events = first.commits.iter().flat_map(|commit| &commit.events);
         let received = events.find_map(|event| match event {
@@ -219,15 +230,26 @@ impl Sender {
             };
         };
         let named = received.metadata.get(CALLBACK).cloned();
-        let fallback = Some(self.default_url.clone()).filter(|url| !url.is_empty());
+        let fallback = match self.tenants.get(tenant) {
+            Some(own) if !tenant.is_default() => own.webhook_url.expose_secret().to_owned(),
+            None if !tenant.is_default() => String::new(),
+            _ => self.default_url.clone(),
+        };
+        let fallback = Some(fallback).filter(|url| !url.is_empty());
         Ok(named.or(fallback).map_or(Callback::None, Callback::To))
     }
 
-    async fn deliver(&self, event: &Delivery, url: &str) -> Result<Answer, Error> {
+    async fn deliver(
+        &self,
+        event: &Delivery,
+        (tenant, secret): (&Tenant, &Secret),
+        url: &str,
+    ) -> Result<Answer, Error> {
         let made = Postponed::attempts(event);
         let id = event.header("ce-id").unwrap_or_default();
         let host = authority(url);
-        let place = match self.receivers.enter(&host) {
+        let most = self.tenants.quotas(tenant).webhooks;
+        let place = match self.receivers.enter(&host, (tenant, most)) {
             Ok(place) => place,
             Err(pause) => {
                 tracing::debug!(id, host, ?pause, "the receiver of a webhook is busy");
@@ -235,7 +257,7 @@ impl Sender {
             }
         };
         let attempt = made.saturating_add(1);
-        let posted = self.post(event, url).await;
+        let posted = self.post(event, secret, url).await;
         place.taken(!matches!(posted, Err(Failure::Transient(_))));
         let reason = match posted {
             Ok(()) => {
@@ -258,7 +280,7 @@ impl Sender {
         self.retry_delay.saturating_mul(factor).min(RETRY_LONGEST)
     }
 
-    async fn post(&self, event: &Delivery, url: &str) -> Result<(), Failure> {
+    async fn post(&self, event: &Delivery, secret: &Secret, url: &str) -> Result<(), Failure> {
         let resolved = address::resolve(url, self.allow_private).await;
         let (url, addresses) = resolved.map_err(|refused| match refused {
             Refused::Url(..) => Failure::Permanent(refused.to_string()),
@@ -281,7 +303,7 @@ impl Sender {
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", now)
-            .header("webhook-signature", self.secret.sign(id, now, &body))
+            .header("webhook-signature", secret.sign(id, now, &body))
             .body(body);
         if let Some(traceparent) = event.traceparent() {
             call = call.header("traceparent", traceparent.as_str());

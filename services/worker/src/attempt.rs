@@ -195,7 +195,7 @@ async fn produce(context: &WorkerContext, given: &Given<'_>) -> Result<Payload, 
         group: task.id.group,
         task: task.id.task,
         attempt: task.attempt,
-        traceparent: task.traceparent.as_ref().map(ToString::to_string),
+        traceparent: task.origin.traceparent.as_ref().map(ToString::to_string),
         document,
     };
     let limit = context.task_type.time_limit;

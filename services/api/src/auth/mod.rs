@@ -11,6 +11,7 @@ mod layers;
 mod operation;
 mod refusal;
 mod sites;
+mod tenant;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -18,7 +19,7 @@ mod tokens;
 use std::sync::Arc;
 
 use axum::http::{Extensions, HeaderMap};
-use domain::access::{Action, Decision, Principal, Subject, Tenant, allows};
+use domain::access::{Action, OutOfReach, Principal, Subject, reach};
 use jiff::Timestamp;
 use runtime::{CallersConfig, Shutdown};
 
@@ -159,11 +160,10 @@ impl Auth {
             self.sites.check_origin(headers)?;
         }
         let who = self.who(headers, extensions).await?;
-        // Every request belongs to the default tenant so far.
-        match allows(&who, action, Some(&Tenant::default())) {
-            Decision::Allowed => Ok(Admitted::new(who, false)),
-            Decision::OnOwn => Ok(Admitted::new(who, true)),
-            Decision::Denied(missing) => Err(Refusal::Forbidden {
+        match reach(&who, action, tenant::named(headers)?) {
+            Ok(reach) => Ok(Admitted::new(who, reach)),
+            Err(OutOfReach::TenantUnnamed) => Err(Refusal::TenantUnnamed),
+            Err(OutOfReach::Denied(missing)) => Err(Refusal::Forbidden {
                 subject: who.subject().clone(),
                 action,
                 missing,

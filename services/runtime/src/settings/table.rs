@@ -13,6 +13,7 @@ use super::layers::Layers;
 use super::log_format::LogFormat;
 use super::metadata_headers::MetadataHeaders;
 use super::secret::Secret;
+use super::tenants::Tenants;
 use super::topology_mode::TopologyMode;
 use super::value::{Bytes, Flag, Millis, Positive, Seconds, Unless, Whole};
 use crate::task_types::TaskTypes;

@@ -654,6 +654,8 @@ export interface components {
             status: string;
             /** @description Who submitted it, where callers are told apart. */
             submitter?: string | null;
+            /** @description Its tenant, unless that is `default`. */
+            tenant?: string | null;
         };
         Listing: {
             /**
@@ -781,6 +783,8 @@ export interface components {
             status: string;
             /** @description Who submitted it, where callers are told apart. */
             submitter?: string | null;
+            /** @description Its tenant, unless that is `default`. */
+            tenant?: string | null;
         };
         /** @description A view that is stopped. */
         StoppedView: {
@@ -903,7 +907,10 @@ export interface operations {
                 cursor?: number;
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -959,7 +966,10 @@ export interface operations {
     discard_dead_letters: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1046,7 +1056,10 @@ export interface operations {
     redrive_dead_letters: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1133,7 +1146,10 @@ export interface operations {
     dead_letter: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The dead letter */
                 id: string;
@@ -1201,7 +1217,10 @@ export interface operations {
     discard_dead_letter: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The dead letter */
                 id: string;
@@ -2096,6 +2115,8 @@ export interface operations {
                 tracestate?: string;
                 /** @description `wait=N`: wait up to N seconds for the result */
                 Prefer?: string;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path?: never;
             cookie?: never;
@@ -2210,6 +2231,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the tenant is used up; the problem and the fields `RateLimit` and `RateLimit-Policy` name it */
+            429: {
+                headers: {
+                    RateLimit?: string;
+                    "RateLimit-Policy"?: string;
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The caller waited, and the request failed */
             500: {
                 headers: {
@@ -2242,7 +2275,10 @@ export interface operations {
     check: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2330,7 +2366,10 @@ export interface operations {
     cancel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The request */
                 id: string;
@@ -2449,6 +2488,8 @@ export interface operations {
                 "Last-Event-ID"?: string;
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -2552,7 +2593,10 @@ export interface operations {
     redrive: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The request */
                 id: string;
@@ -2648,6 +2692,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the tenant is used up */
+            429: {
+                headers: {
+                    RateLimit?: string;
+                    "RateLimit-Policy"?: string;
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2672,6 +2728,8 @@ export interface operations {
                 "If-None-Match"?: string;
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -2794,6 +2852,8 @@ export interface operations {
                 "If-None-Match"?: string;
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -2911,6 +2971,8 @@ export interface operations {
             header?: {
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -3000,6 +3062,8 @@ export interface operations {
             header?: {
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -3117,7 +3181,10 @@ export interface operations {
                 /** @description The maximum number on a page. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };

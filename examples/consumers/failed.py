@@ -2,7 +2,8 @@
 
 A durable consumer of lifecycle.failed.*, at least once: it goes on where it was, and tells an
 event it has seen by its ce-id. SINCE (such as 2026-11-24T10:00:00Z) is where it begins the first
-time; without it, at the oldest event there is.
+time; without it, at the oldest event there is. Another tenant than default has its events at
+tenants.<tenant>.lifecycle.failed.*; the request is in the header ce-subject.
 """
 import asyncio, json, sys
 

@@ -2,7 +2,8 @@
 // Needs @nats-io/transport-node, @nats-io/jetstream and tsx.
 //
 // A durable consumer of lifecycle.failed.*, at least once: it goes on where it was, and tells an
-// event it has seen by its ce-id. SINCE is where it begins the first time.
+// event it has seen by its ce-id. SINCE is where it begins the first time. Another tenant than default
+// has its events at tenants.<tenant>.lifecycle.failed.*; the request is in the header ce-subject.
 import { connect } from "@nats-io/transport-node";
 import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 

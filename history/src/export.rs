@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 
+use domain::access::Tenant;
 use domain::request::{Event, Payload, RequestId};
 
 use crate::bundle::{self, Bundle, Header, Line, Rules, StoredCommit, StoredPayload, StoredTask};
@@ -79,6 +80,7 @@ async fn request(
         if let Some(redaction) = redaction {
             let events = commit.events.iter_mut();
             events.for_each(|event| redaction.event(event));
+            commit.tenant = Tenant::default();
             commit.traceparent = None;
         }
         lines.push(Line::Commit(StoredCommit {
@@ -86,6 +88,7 @@ async fn request(
             sequence: commit.sequence,
             previous: commit.previous,
             at: commit.at,
+            tenant: commit.tenant,
             traceparent: commit.traceparent,
             events: commit.events,
         }));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::access::{Scope, Tenant};
 use domain::request::{RequestId, Sequence, Status};
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -87,8 +88,10 @@ pub struct ListPage {
 /// does not cover. When Redis is empty or unavailable, that part is the whole log.
 pub struct RequestIndex<'a> {
     store: &'a Store,
-    /// Whether to read the index of a shard.
-    indexed: Vec<bool>,
+    /// The indexes to read, each of a tenant and a shard.
+    indexes: Vec<(Tenant, u8)>,
+    /// Whether a shard is in no index.
+    from_log: bool,
     /// The requests that the index does not have yet.
     begun: BTreeSet<Placed>,
     /// The last sequence of each request that has new commits since then.
@@ -102,11 +105,14 @@ impl<'a> RequestIndex<'a> {
         connection: &Connection,
         shards: u8,
         store: &'a Store,
+        scope: &Scope,
         turns: &Semaphore,
     ) -> Result<Self, Error> {
+        let mut indexed = Vec::new();
         let mut index = Self {
             store,
-            indexed: Vec::new(),
+            indexes: Vec::new(),
+            from_log: false,
             begun: BTreeSet::new(),
             reached: BTreeMap::new(),
         };
@@ -115,10 +121,24 @@ impl<'a> RequestIndex<'a> {
                 tracing::warn!(%error, "the index cannot be read; reading the log");
                 Sequence::NONE
             });
-            index.indexed.push(noted > Sequence::NONE);
+            if noted > Sequence::NONE {
+                indexed.push(shard);
+            } else {
+                index.from_log = true;
+            }
             let closed = |_| Error::Unreachable("the list cannot be made now".into());
             let _turn = turns.acquire().await.map_err(closed)?;
             index.read_log(connection, shard, noted.next()).await?;
+        }
+        if !indexed.is_empty() {
+            let tenants = match scope {
+                Scope::One(tenant) => vec![tenant.clone()],
+                Scope::Every => store.tenants().await.map_err(index_is_away)?,
+            };
+            for tenant in tenants {
+                let of_tenant = indexed.iter().map(|shard| (tenant.clone(), *shard));
+                index.indexes.extend(of_tenant);
+            }
         }
         Ok(index)
     }
@@ -126,7 +146,7 @@ impl<'a> RequestIndex<'a> {
     /// Whether a part of the list comes from the log alone, because Redis does not have it.
     #[must_use]
     pub fn is_from_log(&self) -> bool {
-        self.indexed.iter().any(|indexed| !indexed)
+        self.from_log
     }
 
     async fn read_log(
@@ -156,14 +176,9 @@ impl<'a> RequestIndex<'a> {
             .take(CHUNK)
             .copied()
             .collect();
-        for (shard, indexed) in (0..).zip(&self.indexed) {
-            if *indexed {
-                let newest = self.store.newest(shard, below, since, CHUNK).await;
-                chunk.extend(newest.map_err(|error| {
-                    tracing::warn!(%error, "the request index in Redis became unavailable");
-                    Error::Unreachable("the list cannot be made now; try again".into())
-                })?);
-            }
+        for (tenant, shard) in &self.indexes {
+            let newest = self.store.newest((tenant, *shard), below, since, CHUNK);
+            chunk.extend(newest.await.map_err(index_is_away)?);
         }
         Ok(chunk.into_iter().rev().take(CHUNK).collect())
     }
@@ -218,6 +233,12 @@ impl<'a> RequestIndex<'a> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` calls.
+fn index_is_away(error: projections::Error) -> Error {
+    tracing::warn!(%error, "the request index in Redis became unavailable");
+    Error::Unreachable("the list cannot be made now; try again".into())
+}
+
 fn metadata_of(view: &View) -> usize {
     let lengths = view
         .metadata
@@ -226,19 +247,20 @@ fn metadata_of(view: &View) -> usize {
     lengths.sum()
 }
 
-/// At most `limit` requests of a bundle below the position `cursor` that the filter takes.
+/// At most `limit` requests of a bundle below the position `cursor` that the filter and `sees` take.
 #[must_use]
 pub fn of_bundle(
     bundle: &Bundle,
     filter: &ListFilter,
     cursor: Option<Placed>,
     limit: usize,
+    sees: impl Fn(&View) -> bool,
 ) -> ListPage {
     let views = bundle.requests().into_iter().filter_map(|request| {
         let commits = bundle.commits_of(request);
         projections::fold(None, commits.iter().flat_map(Commit::recorded))
     });
-    let mut views: Vec<View> = views.collect();
+    let mut views: Vec<View> = views.filter(sees).collect();
     let placed = |view: &View| Placed::new(view.request_id, view.received_at);
     views.sort_by_key(|view| std::cmp::Reverse(placed(view)));
     let mut page = ListPage::default();

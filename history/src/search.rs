@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use domain::access::Tenant;
 use domain::request::{Event, RequestId, Sequence, Status};
 use jiff::Timestamp;
 use nats::Commit;
@@ -18,6 +19,12 @@ use crate::story::Cause;
 pub struct Found {
     /// The request.
     pub request_id: RequestId,
+    /// The tenant, unless it is `default`.
+    #[serde(skip_serializing_if = "Tenant::is_default")]
+    pub tenant: Tenant,
+    /// Who submitted it, where the search read that.
+    #[serde(skip)]
+    pub submitter: Option<String>,
     /// The status.
     pub status: Status,
     /// The sequence of the last commit that the search read.
@@ -103,6 +110,8 @@ impl Found {
     fn begun(commit: &Commit) -> Self {
         Self {
             request_id: commit.request,
+            tenant: commit.tenant.clone(),
+            submitter: None,
             status: Status::Received,
             sequence: commit.sequence,
             received_at: commit.at,
@@ -136,6 +145,7 @@ impl Found {
             Event::Received(e) => {
                 let told = e.told_metadata();
                 self.metadata = told.map(|(n, v)| (n.clone(), v.clone())).collect();
+                self.submitter = Some(e.submitter);
             }
             Event::GroupStarted(e) => {
                 self.status = Status::Running;

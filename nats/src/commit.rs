@@ -1,9 +1,11 @@
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
+use domain::access::Tenant;
 use domain::request::{Event, EventKind, Recorded, RequestId, Sequence, TraceParent};
 use jiff::Timestamp;
 
+use crate::tenant::{self, TENANT};
 use crate::unknown_event::is_hidden;
 use crate::{Error, packed, subject, trace};
 
@@ -42,6 +44,8 @@ pub struct Commit {
     pub previous: Sequence,
     /// When the log stored the commit.
     pub at: Timestamp,
+    /// The tenant of the request.
+    pub tenant: Tenant,
     /// The position of the request in a trace of the caller.
     pub traceparent: Option<TraceParent>,
     /// The events, in order.
@@ -56,6 +60,7 @@ impl Commit {
             sequence: recorded.sequence,
             index: recorded.index,
             at: recorded.at,
+            tenant: recorded.tenant,
             traceparent: recorded.traceparent,
             event: recorded.event.clone(),
         })
@@ -68,6 +73,7 @@ impl Commit {
             sequence: self.sequence,
             index,
             at: self.at,
+            tenant: self.tenant.clone(),
             traceparent: self.traceparent.clone(),
             event,
         })
@@ -100,6 +106,7 @@ pub(crate) struct Encoded {
 pub(crate) fn encode(
     events: &[Event],
     follows: Follows,
+    tenant: &Tenant,
     traceparent: Option<&TraceParent>,
 ) -> Result<Encoded, Error> {
     const WHAT: &str = "a new commit";
@@ -111,6 +118,7 @@ pub(crate) fn encode(
         headers.insert(PREVIOUS, follows.commit.to_string());
     }
     headers.insert(EVENTS, names(events));
+    tenant::insert(&mut headers, TENANT, tenant);
     trace::insert(&mut headers, traceparent);
     let body = packed::pack(WHAT, json, &mut headers)?;
     Ok(Encoded { headers, body })
@@ -121,6 +129,15 @@ pub(crate) fn is_terminal(headers: &HeaderMap) -> bool {
     let names = headers.get(EVENTS).map_or("", HeaderValue::as_str);
     let last = names.rsplit(',').next().unwrap_or_default();
     EventKind::of_name(last).is_some_and(EventKind::is_terminal)
+}
+
+/// Whether a request begins to run with a commit, read from the commit's headers.
+pub(crate) fn begins(headers: &HeaderMap) -> bool {
+    let expected = headers.get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE);
+    let is_first = expected.is_some_and(|sequence| sequence.as_str() == "0");
+    let names = headers.get(EVENTS).map_or("", HeaderValue::as_str);
+    let redriven = EventKind::Redriven.name();
+    is_first || names.split(',').any(|name| name == redriven)
 }
 
 /// Each event's name once, in order of first appearance.
@@ -161,6 +178,7 @@ pub(crate) fn decode(
         sequence,
         previous,
         at,
+        tenant: tenant::of(Some(headers)),
         traceparent: trace::of(Some(headers)),
         events,
     })

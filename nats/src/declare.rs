@@ -71,9 +71,14 @@ pub(crate) async fn declare_stream(
     if found.republish.is_none() {
         before.republish = None;
     }
+    // The feed had the subjects of one tenant only.
+    if name == LIFECYCLE && found.subjects.iter().all(|s| wanted.subjects.contains(s)) {
+        before.subjects.clone_from(&found.subjects);
+    }
     if difference(&before, found).is_none() && difference(&wanted, found).is_some() {
         // Every other field stays as an operator may have set it.
         let update = stream::Config {
+            subjects: wanted.subjects,
             republish: wanted.republish,
             allow_batch_publish: wanted.allow_batch_publish,
             ..found.clone()

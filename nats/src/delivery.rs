@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_nats::header::{IntoHeaderName, NATS_PIN_ID};
 use async_nats::jetstream::{AckKind, Message};
+use domain::access::Tenant;
 use domain::request::{AttemptNumber, RequestId, Run, Sequence, TaskId, TraceParent};
 use jiff::Timestamp;
 
 use crate::denied::Denied;
-use crate::{Commit, Does, Error, Outline, commit, subject, tasks, trace};
+use crate::{Commit, Does, Error, Outline, commit, feed, subject, tasks, tenant, trace};
 
 /// One delivered message.
 pub struct Delivery {
@@ -43,10 +44,18 @@ impl Delivery {
         &self.message.subject
     }
 
-    /// The request that the subject names. Subjects of the log and of reports name one.
+    /// The request of the message. Subjects of the log and of reports name it, and events of the
+    /// feed name it in a header.
     #[must_use]
     pub fn request(&self) -> Option<RequestId> {
-        subject::request(self.subject(), 2)
+        let named = subject::request(self.subject(), 2);
+        named.or_else(|| self.header(feed::CE_SUBJECT)?.parse().ok())
+    }
+
+    /// The tenant of the request.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        tenant::of(self.message.headers.as_ref())
     }
 
     /// What the headers of a delivery from the log say of its request.

@@ -12,6 +12,7 @@ use crate::costs::Costs;
 use crate::dead_letters::Unsent;
 use crate::error::Refusal;
 use crate::group_commit::Outgoing;
+use crate::tenant::{self, CE_TENANT};
 use crate::{Connection, DeadLetters, Error, batch, size, subject, trace};
 
 // The attributes of binary mode, named in the CloudEvents binding for NATS.
@@ -19,9 +20,9 @@ const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
 const CE_ID: HeaderName = HeaderName::from_static("ce-id");
 const CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
 const CE_SOURCE: HeaderName = HeaderName::from_static("ce-source");
-const CE_SUBJECT: HeaderName = HeaderName::from_static("ce-subject");
+pub(crate) const CE_SUBJECT: HeaderName = HeaderName::from_static("ce-subject");
 const CE_TIME: HeaderName = HeaderName::from_static("ce-time");
-const CE_SEQUENCE: HeaderName = HeaderName::from_static("ce-sequence");
+pub(crate) const CE_SEQUENCE: HeaderName = HeaderName::from_static("ce-sequence");
 const CE_DATASCHEMA: HeaderName = HeaderName::from_static("ce-dataschema");
 const CONTENT_TYPE: HeaderName = HeaderName::from_static("content-type");
 
@@ -173,6 +174,7 @@ pub(crate) fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
     headers.insert(CONTENT_TYPE, event.datacontenttype);
     headers.insert(NATS_MESSAGE_ID, event.id.as_str());
     headers.insert(CE_ID, event.id.as_str());
+    tenant::insert(&mut headers, CE_TENANT, &event.tenant);
     trace::insert(&mut headers, event.traceparent.as_ref());
     let mut body = serde_json::to_vec(&event.data).map_err(|e| Error::corrupt("a new event", e))?;
     if let Some(bytes) = size::beyond(&headers, &body) {
@@ -186,7 +188,7 @@ pub(crate) fn message(recorded: &Recorded<&Event>) -> Result<Outgoing, Error> {
         body = format!("{{\"requestId\":\"{request}\",\"truncated\":true}}").into_bytes();
     }
     Ok(Outgoing {
-        subject: subject::lifecycle(recorded.event.name(), event.subject),
+        subject: subject::lifecycle(&event.tenant, recorded.event.name(), event.subject),
         headers,
         body: body.into(),
     })

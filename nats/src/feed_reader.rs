@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use domain::request::EventKind;
 
 use crate::topology::LIFECYCLE;
-use crate::{Connection, Creates, Delivery, Error};
+use crate::{Connection, Creates, Delivery, Error, subject};
 
 /// How many events may wait for their answers. An event that is to come again much later is
 /// postponed and answered.
@@ -79,7 +79,10 @@ impl FeedReader {
     pub(crate) fn config(durable: &str, events: &[&str], ack_wait: Duration) -> pull::Config {
         pull::Config {
             durable_name: Some(durable.to_owned()),
-            filter_subjects: events.iter().map(|e| format!("lifecycle.{e}.*")).collect(),
+            filter_subjects: events
+                .iter()
+                .flat_map(|event| subject::events(event))
+                .collect(),
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
             ack_wait,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use domain::access::Tenant;
 use domain::feed::CloudEvent;
 use domain::request::{
     Advance, Attempt, AttemptNumber, CAUSES_MAX, CODE_MAX_BYTES, Command, Decision, Event,
@@ -161,6 +162,7 @@ impl Texts {
                 })
                 .collect(),
             metadata,
+            tenant: longest_tenant(),
             traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
                 .parse()
                 .ok(),
@@ -225,6 +227,10 @@ fn redrive(texts: &mut Texts) -> Command {
     }
 }
 
+fn longest_tenant() -> Tenant {
+    "t".repeat(63).parse().unwrap()
+}
+
 fn decided(state: &State, command: Command) -> Vec<Event> {
     match decide(state, command) {
         Ok(Decision::Events(events)) => events,
@@ -243,6 +249,7 @@ fn running(tasks: u32) -> State {
         fingerprint: "f".into(),
         groups: Vec::new(),
         metadata: BTreeMap::new(),
+        tenant: longest_tenant(),
         traceparent: None,
         tracestate: None,
         submitter: "tests".into(),
@@ -263,7 +270,7 @@ fn running(tasks: u32) -> State {
 /// the feed is small enough, too, and keeps its data.
 fn fits(events: &[Event]) -> Result<(), TestCaseError> {
     let request = RequestId::of_key("a", "b");
-    let encoded = match commit::encode(events, Sequence::new(7).into(), None) {
+    let encoded = match commit::encode(events, Sequence::new(7).into(), &longest_tenant(), None) {
         Ok(encoded) => encoded,
         Err(error) => return Err(TestCaseError::fail(error.to_string())),
     };
@@ -364,6 +371,7 @@ proptest! {
             task: TaskId { request: RequestId::of_key("a", "b"), group: GroupIndex::FIRST, task: TaskNumber::FIRST },
             run: Run::new(u32::MAX),
             task_type: texts.of(NAME_MAX_BYTES),
+            tenant: longest_tenant(),
             document: texts.inline(),
             attempts: (0..attempts).map(|number| texts.attempt(number)).collect(),
             sequence: Some(Sequence::new(u64::MAX)),

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use async_nats::header::{NATS_SEQUENCE, NATS_STREAM, NATS_TIME_STAMP};
 use async_nats::{HeaderMap, Message, Subscriber};
+use domain::access::Tenant;
 use domain::request::{RequestId, Sequence};
 use futures::StreamExt;
 use jiff::Timestamp;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::no_commit::is_no_commit;
-use crate::{Commit, Connection, Error, Topology, commit, subject};
+use crate::{Commit, Connection, Error, Topology, commit, subject, tenant};
 
 /// How often the follower checks whether it missed a commit.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -35,6 +36,19 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// The tenant of the request.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        tenant::of(self.message.headers.as_ref())
+    }
+
+    /// Whether the request begins to run with the commit, for the first time or again.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        let headers = self.message.headers.as_ref();
+        headers.is_some_and(commit::begins)
+    }
+
     /// Decodes the commit itself.
     pub fn commit(&self) -> Result<Commit, Error> {
         let empty = HeaderMap::new();

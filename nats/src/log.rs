@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::access::Tenant;
 use domain::request::{Event, RequestId, Sequence, TraceParent};
 use metrics::CommitOutcome;
 
@@ -134,19 +135,24 @@ impl Log {
         expected: Sequence,
         events: &[Event],
     ) -> Result<Sequence, Error> {
-        self.append_in(request, expected.into(), events, None).await
+        let tenant = first_tenant(events).unwrap_or_default();
+        let origin = (&tenant, None);
+        self.append_in(request, expected.into(), events, origin)
+            .await
     }
 
-    /// Like `append`, within a trace of the caller.
+    /// Like `append`, for a tenant and within a trace of the caller.
     async fn append_in(
         &self,
         request: RequestId,
         follows: Follows,
         events: &[Event],
-        trace: Option<&TraceParent>,
+        (tenant, trace): (&Tenant, Option<&TraceParent>),
     ) -> Result<Sequence, Error> {
         let begun = Instant::now();
-        let appended = self.append_once(request, follows, events, trace).await;
+        let appended = self
+            .append_once(request, follows, events, (tenant, trace))
+            .await;
         self.count(events, &appended, begun.elapsed());
         appended
     }
@@ -171,9 +177,9 @@ impl Log {
         request: RequestId,
         follows: Follows,
         events: &[Event],
-        trace: Option<&TraceParent>,
+        (tenant, trace): (&Tenant, Option<&TraceParent>),
     ) -> Result<Sequence, Error> {
-        let encoded = commit::encode(events, follows, trace)?;
+        let encoded = commit::encode(events, follows, tenant, trace)?;
         let mut unsure = 0;
         loop {
             self.connection.connected().await?;
@@ -228,8 +234,10 @@ impl Log {
         mut decided: Loaded,
     ) -> Result<Sequence, Error> {
         let (request, follows) = (decided.request(), decided.follows());
-        let trace = decided.state().traceparent();
-        let appended = self.append_in(request, follows, &events, trace).await;
+        // The first commit is decided on no state, and names the tenant itself.
+        let tenant = first_tenant(&events).unwrap_or_else(|| decided.state().tenant());
+        let origin = (&tenant, decided.state().traceparent());
+        let appended = self.append_in(request, follows, &events, origin).await;
         match appended {
             Ok(sequence) => {
                 decided.weigh(&events);
@@ -270,5 +278,13 @@ fn outcome(appended: &Result<Sequence, Error>) -> CommitOutcome {
         Err(Error::Unanswered(_)) => CommitOutcome::Unknown,
         Err(Error::Unavailable(_)) => CommitOutcome::Unavailable,
         Err(_) => CommitOutcome::Refused,
+    }
+}
+
+/// The tenant that the first event of a request names.
+fn first_tenant(events: &[Event]) -> Option<Tenant> {
+    match events.first() {
+        Some(Event::Received(received)) => Some(received.tenant.clone()),
+        _ => None,
     }
 }

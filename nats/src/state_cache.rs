@@ -111,6 +111,7 @@ impl Log {
                 sequence,
                 previous,
                 at,
+                tenant: delivery.tenant(),
                 traceparent: delivery.traceparent(),
                 events,
             }),

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use domain::access::Tenant;
 use domain::bulk::OperationId;
 use domain::request::{GroupIndex, PARTITIONS, RequestId, Run, TaskId};
 
@@ -113,8 +114,32 @@ pub(crate) fn filling(queue: &str, by: &str) -> String {
     format!("filling.{}.{by}", queue.to_lowercase())
 }
 
-pub(crate) fn lifecycle(event: &str, id: RequestId) -> String {
-    format!("lifecycle.{event}.{id}")
+/// The subject of an event of the feed. It has the partition in it and not the request: the broker
+/// keeps an index of subjects in memory, which would grow with every request.
+pub(crate) fn lifecycle(tenant: &Tenant, event: &str, id: RequestId) -> String {
+    let partition = id.partition();
+    match tenant.named() {
+        None => format!("lifecycle.{event}.{partition}"),
+        Some(tenant) => format!("tenants.{tenant}.lifecycle.{event}.{partition}"),
+    }
+}
+
+/// The subjects of the events of a request that builds before version 0.2 published.
+pub(crate) fn earlier_lifecycle(id: RequestId) -> String {
+    format!("lifecycle.*.{id}")
+}
+
+/// The subjects of the feed: the tenant `default`, and every other one.
+pub(crate) fn feed() -> Vec<String> {
+    vec!["lifecycle.>".into(), "tenants.*.lifecycle.>".into()]
+}
+
+/// The subjects of all events of this name, of every tenant and also of earlier builds.
+pub(crate) fn events(event: &str) -> [String; 2] {
+    [
+        format!("lifecycle.{event}.*"),
+        format!("tenants.*.lifecycle.{event}.*"),
+    ]
 }
 
 /// The subjects of the events that are due to be delivered again.
@@ -144,11 +169,16 @@ pub(crate) fn dead_letter(task_type: &str, id: TaskId, run: Run) -> String {
 }
 
 /// The subject of the dead letter of a message with this subject and sequence that cannot be read.
-pub(crate) fn unreadable(of: &str, sequence: u64) -> String {
-    let root = of.split('.').next().unwrap_or_default();
-    let request = of
-        .split('.')
-        .find_map(|token| token.parse::<RequestId>().ok());
+pub(crate) fn unreadable(of: &str, request: Option<RequestId>, sequence: u64) -> String {
+    let root = match of.split('.').next().unwrap_or_default() {
+        "tenants" => "lifecycle",
+        root => root,
+    };
+    let named = || {
+        of.split('.')
+            .find_map(|token| token.parse::<RequestId>().ok())
+    };
+    let request = request.or_else(named);
     let request = request.map_or_else(|| "none".to_owned(), |request| request.to_string());
     format!("dead-letters.unreadable.{request}.{root}.{sequence}")
 }

@@ -5,11 +5,13 @@ use std::str::FromStr;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
+use domain::access::Tenant;
 use domain::request::{AttemptNumber, Given, Payload, RequestId, Run, TaskId};
 use futures::StreamExt;
 use tokio::time::Instant;
 
 use crate::group_commit::{GroupCommit, Outgoing};
+use crate::tenant::{self, TENANT};
 use crate::topology::TASKS;
 use crate::trace::TraceContext;
 use crate::{Connection, Delivery, Error, Stored, Unreadable, payload_sha256, subject};
@@ -51,12 +53,11 @@ impl Tasks {
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
-        trace: Option<&TraceContext>,
+        origin: &Origin,
     ) -> Result<Stored, Error> {
         let (mut headers, body) = task_headers(attempts, document);
-        if let Some(trace) = trace {
-            trace.insert_into(&mut headers);
-        }
+        tenant::insert(&mut headers, TENANT, &origin.tenant);
+        origin.trace.insert_into(&mut headers);
         let message = Outgoing {
             subject: subject::task(task_type, id),
             headers,
@@ -83,7 +84,7 @@ impl Tasks {
         id: TaskId,
         attempts: Attempts,
         document: &Payload,
-        trace: Option<&TraceContext>,
+        origin: &Origin,
     ) -> Result<(), Error> {
         let stream = self.stream().await?;
         let subject = subject::task(task_type, id);
@@ -105,7 +106,7 @@ impl Tasks {
                 return Err(self.connection.failed(call, error));
             }
         }
-        let sent = self.send(task_type, id, attempts, document, trace);
+        let sent = self.send(task_type, id, attempts, document, origin);
         sent.await.map(|_| ())
     }
 
@@ -206,6 +207,16 @@ pub struct Stop {
     pub run: Run,
 }
 
+/// Where a task comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The tenant of its request.
+    pub tenant: Tenant,
+    /// The position of the next attempt in the trace of its request, or that of the request in the
+    /// trace of the submitter.
+    pub trace: TraceContext,
+}
+
 /// The counts of a task's attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
@@ -247,9 +258,8 @@ pub struct TaskMessage {
     pub again: bool,
     /// Whether it was sent again, for instance because the queue lost its content.
     pub sent_again: bool,
-    /// The position of this attempt in the trace of its request, or that of the request in the trace
-    /// of the submitter.
-    pub trace: TraceContext,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The task document.
     pub document: Payload,
     /// The message, to be answered.
@@ -278,7 +288,10 @@ impl TaskMessage {
                 attempt: attempts.before.plus(delivered),
                 earlier_attempts: attempts.earlier,
                 run: attempts.run,
-                trace: attempts.trace(id, &delivery, delivered),
+                origin: Origin {
+                    tenant: delivery.tenant(),
+                    trace: attempts.trace(id, &delivery, delivered),
+                },
                 document,
                 delivery,
                 given_at,

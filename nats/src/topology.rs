@@ -233,7 +233,7 @@ impl Topology {
             .collect();
         streams.push(stream::Config {
             name: LIFECYCLE.into(),
-            subjects: vec!["lifecycle.>".into()],
+            subjects: subject::feed(),
             max_age: self.log_age,
             duplicate_window: self.duplicates_known(),
             allow_direct: true,

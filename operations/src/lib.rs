@@ -18,6 +18,7 @@ mod seen;
 mod standing;
 mod stuck;
 mod submit;
+mod tenancy;
 mod why;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use domain::access::Tenant;
 use domain::document::Document;
 use domain::request::{
     Command, FirstGroup, GroupOutline, Received, Rejection, RequestId, Sequence, TraceParent,
@@ -29,6 +30,8 @@ pub struct Submission {
     pub traceparent: Option<TraceParent>,
     /// The tracestate of the caller.
     pub tracestate: Option<TraceState>,
+    /// The tenant to which the request belongs.
+    pub tenant: Tenant,
     /// The submitter.
     pub submitter: String,
     /// The idempotency key.
@@ -99,6 +102,7 @@ impl Operations {
             fingerprint: submission.fingerprint,
             groups: submission.groups,
             metadata: submission.metadata,
+            tenant: submission.tenant,
             traceparent: submission.traceparent,
             tracestate: submission.tracestate,
             submitter: submission.submitter,

@@ -1,8 +1,11 @@
 //! The index of requests by the time at which they were received: a sorted set of ids for each
-//! shard. Its entries never change, so a repeated write changes nothing.
+//! tenant and shard. Its entries never change, so a repeated write changes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::str::FromStr;
 
+use domain::access::Tenant;
 use domain::request::RequestId;
 use jiff::Timestamp;
 use redis::{AsyncCommands, RedisResult};
@@ -43,8 +46,9 @@ impl Store {
         shard: u8,
         views: impl IntoIterator<Item = &View>,
     ) -> Result<(), Error> {
-        let (mut placed, mut ending) = (Vec::new(), Vec::new());
+        let mut by_tenant: BTreeMap<&Tenant, (Vec<_>, Vec<_>)> = BTreeMap::new();
         for view in views {
+            let (placed, ending) = by_tenant.entry(&view.tenant).or_default();
             let id = view.request_id.to_string();
             let place = Placed::new(view.request_id, view.received_at);
             placed.push((place.micros, id.clone()));
@@ -53,31 +57,56 @@ impl Store {
                 at => ending.push((at, id)),
             }
         }
-        for (key, scores) in [(key::index(shard), placed), (key::expiring(shard), ending)] {
-            if !scores.is_empty() {
-                let added: RedisResult<i64> = self.connection().zadd_multiple(&key, &scores).await;
-                added.map_err(|error| Error::of_key(key, error))?;
+        for (tenant, (placed, ending)) in by_tenant {
+            self.note_tenant(tenant).await?;
+            let keys = [key::index(tenant, shard), key::expiring(tenant, shard)];
+            for (key, scores) in keys.into_iter().zip([placed, ending]) {
+                if !scores.is_empty() {
+                    let mut connection = self.connection();
+                    let added: RedisResult<i64> = connection.zadd_multiple(&key, &scores).await;
+                    added.map_err(|error| Error::of_key(key, error))?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Notes that a tenant has requests, before the first of them is in its index.
+    async fn note_tenant(&self, tenant: &Tenant) -> Result<(), Error> {
+        let Some(name) = tenant.named() else {
+            return Ok(());
+        };
+        let added: RedisResult<i64> = self.connection().sadd(key::TENANTS, name).await;
+        added.map_err(|error| Error::of_key(key::TENANTS.to_owned(), error))?;
+        Ok(())
+    }
+
+    /// Every tenant that has had requests, `default` first.
+    pub async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        let named: RedisResult<BTreeSet<String>> = self.connection().smembers(key::TENANTS).await;
+        let named = named.map_err(|error| Error::of_key(key::TENANTS.to_owned(), error))?;
+        let named = named.iter().filter_map(|name| name.parse().ok());
+        Ok(iter::once(Tenant::default()).chain(named).collect())
     }
 
     /// Removes requests from the index whose time has passed. A request whose view says that it
     /// runs again, or that it expires later, stays in the index. Where there are very many, some
     /// stay until the next call.
     pub async fn trim(&self, shard: u8, now: Timestamp) -> Result<(), Error> {
-        for _ in 0..TRIM_ROUNDS {
-            if !self.trim_some(shard, now).await? {
-                break;
+        for tenant in self.tenants().await? {
+            for _ in 0..TRIM_ROUNDS {
+                if !self.trim_some(&tenant, shard, now).await? {
+                    break;
+                }
             }
         }
         Ok(())
     }
 
     /// Returns whether there was anything to remove.
-    async fn trim_some(&self, shard: u8, now: Timestamp) -> Result<bool, Error> {
+    async fn trim_some(&self, tenant: &Tenant, shard: u8, now: Timestamp) -> Result<bool, Error> {
         let mut connection = self.connection();
-        let (index, expiring) = (key::index(shard), key::expiring(shard));
+        let (index, expiring) = (key::index(tenant, shard), key::expiring(tenant, shard));
         let foreign = |error| Error::of_key(expiring.clone(), error);
         let due =
             connection.zrangebyscore_limit(&expiring, "-inf", now.as_second(), 0, TRIM_AT_ONCE);
@@ -111,24 +140,29 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether a request is in the index of a shard.
-    pub async fn is_indexed(&self, shard: u8, request: RequestId) -> Result<bool, Error> {
-        let key = key::index(shard);
+    /// Whether a request is in the index of its tenant and shard.
+    pub async fn is_indexed(
+        &self,
+        tenant: &Tenant,
+        shard: u8,
+        request: RequestId,
+    ) -> Result<bool, Error> {
+        let key = key::index(tenant, shard);
         let score: RedisResult<Option<i64>> =
             self.connection().zscore(&key, request.to_string()).await;
         Ok(score.map_err(|error| Error::of_key(key, error))?.is_some())
     }
 
-    /// Requests of a shard that were received after the time `after` and before `before`, oldest
+    /// Requests of a tenant in a shard that were received after the time `after` and before `before`, oldest
     /// first and at most `limit`.
     pub async fn oldest(
         &self,
-        shard: u8,
+        (tenant, shard): (&Tenant, u8),
         after: Timestamp,
         before: Timestamp,
         limit: isize,
     ) -> Result<Vec<Placed>, Error> {
-        let key = key::index(shard);
+        let key = key::index(tenant, shard);
         let (after, before) = (after.as_microsecond(), before.as_microsecond());
         let mut connection = self.connection();
         let page = connection.zrangebyscore_limit_withscores(&key, after, before, 0, limit);
@@ -141,11 +175,11 @@ impl Store {
         Ok(placed.collect())
     }
 
-    /// The requests of a shard before `below`, down to the time `since`, newest first and at most
+    /// The requests of a tenant in a shard before `below`, down to the time `since`, newest first and at most
     /// `limit`.
     pub async fn newest(
         &self,
-        shard: u8,
+        (tenant, shard): (&Tenant, u8),
         below: Option<Placed>,
         since: i64,
         limit: usize,
@@ -157,14 +191,14 @@ impl Store {
         while found.len() < limit {
             let page: Vec<(String, i64)> = connection
                 .zrevrangebyscore_limit_withscores(
-                    key::index(shard),
+                    key::index(tenant, shard),
                     &most,
                     since,
                     offset,
                     isize::try_from(limit).unwrap_or(isize::MAX),
                 )
                 .await?;
-            let (got, corrupt) = (page.len(), key::index(shard));
+            let (got, corrupt) = (page.len(), key::index(tenant, shard));
             for (id, micros) in page {
                 let request = RequestId::from_str(&id).map_err(|error| Error::Corrupt {
                     key: corrupt.clone(),

@@ -1,6 +1,8 @@
 //! The Redis keys of the projector and the index, and the prefixes of the keys of views. The key of
 //! each view is in its file, and the keys of a rebuild are in `staging`.
 
+use domain::access::Tenant;
+
 use crate::{Kind, ViewKey};
 
 /// The prefix of a view that changes while its request runs. The request follows.
@@ -27,15 +29,24 @@ pub(crate) fn superseded() -> impl Iterator<Item = &'static str> {
     Kind::all().filter_map(|kind| kind.part().superseded())
 }
 
-/// The requests of a shard, by the time at which they were received.
-pub(crate) fn index(shard: u8) -> String {
-    format!("index:requests:{shard}")
+/// The requests of a tenant in a shard, by the time at which they were received.
+pub(crate) fn index(tenant: &Tenant, shard: u8) -> String {
+    match tenant.named() {
+        None => format!("index:requests:{shard}"),
+        Some(tenant) => format!("index:requests:{tenant}:{shard}"),
+    }
 }
 
-/// The ended requests of a shard, by the time at which their data expires.
-pub(crate) fn expiring(shard: u8) -> String {
-    format!("index:expiring:{shard}")
+/// The ended requests of a tenant in a shard, by the time at which their data expires.
+pub(crate) fn expiring(tenant: &Tenant, shard: u8) -> String {
+    match tenant.named() {
+        None => format!("index:expiring:{shard}"),
+        Some(tenant) => format!("index:expiring:{tenant}:{shard}"),
+    }
 }
+
+/// The tenants other than `default` that have ever had requests.
+pub(crate) const TENANTS: &str = "index:tenants";
 
 /// The stopped views, by request.
 pub(crate) const STOPPED: &str = "state:projector:stopped";
@@ -76,7 +87,9 @@ mod tests {
         }
         let idempotency = "request:idempotency:a".to_owned();
         for other in [
-            index(0),
+            index(&Tenant::default(), 0),
+            index(&"desk".parse().unwrap(), 0),
+            TENANTS.into(),
             checkpoint(0),
             doubts(0),
             STOPPED.into(),

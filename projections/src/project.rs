@@ -71,6 +71,7 @@ fn begun(request: RequestId, seq: Sequence, at: Timestamp, received: &Received) 
         group_count: u32::try_from(received.groups.len()).unwrap_or(u32::MAX),
         groups: received.groups.iter().map(waiting).collect(),
         metadata: told(received),
+        tenant: received.tenant.clone(),
         submitter: told_apart(&received.submitter),
         idempotency_key: received.idempotency_key.clone(),
         ..View::new(request, seq, at)

@@ -122,9 +122,12 @@ impl Store {
             let _: i64 = connection.del(key).await?;
         }
         let id = request.to_string();
-        for key in [key::index(shard), key::expiring(shard)] {
-            let removed: RedisResult<i64> = connection.zrem(&key, &id).await;
-            removed.map_err(|error| Error::of_key(key, error))?;
+        // The view that named the tenant may be gone.
+        for tenant in self.tenants().await? {
+            for key in [key::index(&tenant, shard), key::expiring(&tenant, shard)] {
+                let removed: RedisResult<i64> = connection.zrem(&key, &id).await;
+                removed.map_err(|error| Error::of_key(key, error))?;
+            }
         }
         Ok(())
     }

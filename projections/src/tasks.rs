@@ -226,6 +226,7 @@ mod tests {
             sequence: Sequence::new(sequence),
             index: 0,
             at: Timestamp::UNIX_EPOCH,
+            tenant: domain::access::Tenant::default(),
             traceparent: None,
             event,
         });

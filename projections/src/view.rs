@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use domain::access::Tenant;
 use domain::request::{Failure, GroupIndex, Payload, RequestId, Sequence, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub struct View {
     pub groups: Vec<GroupView>,
     /// The `x-*` headers of the submission.
     pub metadata: BTreeMap<String, String>,
+    /// The tenant to which it belongs.
+    pub tenant: Tenant,
     /// The caller who submitted it; `None` for a caller whom nobody told apart.
     pub submitter: Option<String>,
     /// The idempotency key of the submission.
@@ -56,6 +59,7 @@ impl View {
             redriven: false,
             groups: Vec::new(),
             metadata: BTreeMap::new(),
+            tenant: Tenant::default(),
             submitter: None,
             idempotency_key: None,
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use domain::access::Tenant;
 use domain::request::{GroupIndex, Payload, RequestId, Sequence, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -28,6 +29,8 @@ struct Flat<'a> {
     failure: Option<Cow<'a, FailureView>>,
     response: Option<Cow<'a, Payload>>,
     metadata: Cow<'a, BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Tenant::is_default")]
+    tenant: Tenant,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     submitter: Option<Cow<'a, str>>,
     idempotency_key: Option<Cow<'a, str>>,
@@ -51,6 +54,7 @@ impl Serialize for View {
             failure: self.failure().map(Cow::Borrowed),
             response: self.response().map(Cow::Borrowed),
             metadata: Cow::Borrowed(&self.metadata),
+            tenant: self.tenant.clone(),
             submitter: self.submitter.as_deref().map(Cow::Borrowed),
             idempotency_key: self.idempotency_key.as_deref().map(Cow::Borrowed),
         };
@@ -86,6 +90,7 @@ impl<'de> Deserialize<'de> for View {
             redriven: flat.redriven,
             groups: flat.groups.into_owned(),
             metadata: flat.metadata.into_owned(),
+            tenant: flat.tenant,
             submitter: flat.submitter.map(Cow::into_owned),
             idempotency_key: flat.idempotency_key.map(Cow::into_owned),
         })

@@ -26,6 +26,7 @@ async fn leave_waiting(log: &Log, reports: &Reports, number: usize, text: &str) 
         fingerprint: nats::sha256(text.as_bytes()),
         groups: vec![group("g0"), group("g1")],
         metadata: [].into(),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         submitter: "test".into(),

@@ -27,7 +27,7 @@ async fn refusing() -> Valuer {
 }
 
 /// A form posted as a browser does.
-async fn form(console: &Client, path: &str, fields: &[(&str, &str)]) -> Answer {
+pub async fn form(console: &Client, path: &str, fields: &[(&str, &str)]) -> Answer {
     let encoded = |value: &str| {
         value.bytes().fold(String::new(), |mut text, byte| {
             write!(text, "%{byte:02x}").unwrap();
@@ -43,11 +43,16 @@ async fn form(console: &Client, path: &str, fields: &[(&str, &str)]) -> Answer {
     console.send(call.body(body)).await
 }
 
+/// The value of a hidden field in the form of a page.
+pub fn hidden(page: &Answer, name: &str) -> String {
+    let found = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
+    let found = found.unwrap_or_else(|| panic!("no {name} in {}", page.body));
+    found.split('"').next().unwrap().to_owned()
+}
+
 /// The token in the form of a page.
 fn token(page: &Answer) -> String {
-    let found = page.body.split("name=\"token\" value=\"").nth(1);
-    let found = found.unwrap_or_else(|| panic!("no token in {}", page.body));
-    found.split('"').next().unwrap().to_owned()
+    hidden(page, "token")
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::feed;
-use domain::request::EventKind;
+use domain::request::{EventKind, RequestId};
 use futures::StreamExt;
 use harness::{Client, Reply, Valuer, World, result_of, until_some};
 use reqwest::{Method, StatusCode};
@@ -129,14 +129,16 @@ async fn every_event_on_the_feed_matches_its_schema() {
         let headers = message.headers.clone().unwrap();
         let header = |name: &str| headers.get(name).unwrap().as_str().to_owned();
         let mut subject = message.subject.split('.');
-        let (_, event, id) = (
+        let (_, event, partition) = (
             subject.next(),
             subject.next().unwrap(),
             subject.next().unwrap(),
         );
+        let id = header("ce-subject");
+        let request: RequestId = id.parse().unwrap();
+        assert_eq!(partition, request.partition().to_string());
         assert_eq!(header("ce-specversion"), "1.0");
         assert_eq!(header("ce-type"), format!("fanfold.request.{event}.v1"));
-        assert_eq!(header("ce-subject"), id);
         assert_eq!(header("ce-id"), header("Nats-Msg-Id"));
         assert!(header("ce-id").starts_with(&format!("{id}:{}:", header("ce-sequence"))));
         header("ce-time").parse::<jiff::Timestamp>().unwrap();

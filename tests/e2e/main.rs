@@ -46,6 +46,7 @@ mod poison;
 mod problems;
 mod projector;
 mod queues;
+mod quotas;
 mod readme;
 mod recipes;
 mod reconciler;
@@ -58,6 +59,7 @@ mod secrets;
 mod sharing;
 mod stuck;
 mod sync;
+mod tenants;
 mod time_out;
 mod tls;
 mod trace;
@@ -68,6 +70,7 @@ mod walkthrough;
 mod webhooks;
 mod worker_check;
 
+use async_nats::jetstream::message::StreamMessage;
 use futures::StreamExt as _;
 use harness::{Answer, Client, Program, Valuer, World};
 use reqwest::Method;
@@ -162,6 +165,23 @@ async fn history(world: &World, id: &str) -> Vec<String> {
         }
     }
     events
+}
+
+/// The event of a request in the feed, if it is there. The subject has events of other requests too.
+async fn feed_event(world: &World, event: &str, id: &str) -> Option<StreamMessage> {
+    let feed = world.jetstream().await.get_stream("LIFECYCLE").await;
+    let feed = feed.unwrap();
+    let request: domain::request::RequestId = id.parse().unwrap();
+    let at = format!("lifecycle.{event}.{}", request.partition());
+    let mut next = 1;
+    loop {
+        let found = feed.get_first_raw_message_by_subject(&at, next).await;
+        let message = found.ok()?;
+        if message.headers.get("ce-subject").unwrap().as_str() == id {
+            return Some(message);
+        }
+        next = message.sequence + 1;
+    }
 }
 
 /// The number of messages in a queue, without the mark that the queue is filled.

@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use rustix::process::Signal;
 use tokio::task::JoinSet;
 
-use crate::{document, up};
+use crate::{document, feed_event, up};
 
 /// No sampling: what a test breaks is mended for the reason that the test names.
 const NO_SAMPLES: (&str, &str) = ("FANFOLD_TEST_VERIFY_REQUESTS_PER_HOUR", "0");
@@ -20,12 +20,7 @@ const MANY_SAMPLES: (&str, &str) = ("FANFOLD_TEST_VERIFY_REQUESTS_PER_HOUR", "20
 
 /// Whether the feed has this event of a request.
 async fn feed_has(world: &World, event: &str, id: &str) -> bool {
-    let feed = world.jetstream().await.get_stream("LIFECYCLE").await;
-    let at = format!("lifecycle.{event}.{id}");
-    feed.unwrap()
-        .get_last_raw_message_by_subject(&at)
-        .await
-        .is_ok()
+    feed_event(world, event, id).await.is_some()
 }
 
 async fn field(world: &World, id: &str, field: &str) -> Option<String> {
@@ -263,8 +258,7 @@ async fn the_verifier_mends_views_and_the_feed_by_itself() {
     client.until_status(&id, "succeeded").await;
     for event in ["received", "group-started", "succeeded"] {
         until("the event is there", || feed_has(&world, event, &id)).await;
-        let at = format!("lifecycle.{event}.{id}");
-        let message = feed.get_last_raw_message_by_subject(&at).await.unwrap();
+        let message = feed_event(&world, event, &id).await.unwrap();
         assert!(feed.delete_message(message.sequence).await.unwrap());
     }
     let (mut redis, key) = (world.redis().await, format!("state:request:{id}"));

@@ -24,7 +24,9 @@ async fn headers(world: &World, stream: &str, request: &str) -> Vec<Option<Strin
     let mut found = Vec::new();
     for sequence in 1..=last {
         let message = stream.get_raw_message(sequence).await.unwrap();
-        if message.subject.contains(request) {
+        let about = message.headers.get("ce-subject");
+        let named = about.is_some_and(|about| about.as_str() == request);
+        if named || message.subject.contains(request) {
             let header = message.headers.get("traceparent");
             found.push(header.map(ToString::to_string));
         }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::{document, up};
+use crate::{document, feed_event, up};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SETTINGS: [(&str, &str); 4] = [
@@ -121,10 +121,8 @@ const ENDS: usize = 10_001;
 /// Publishes copies of the end of a request to the feed, each as an event of its own.
 async fn end_again(world: &World, id: &str, times: usize) {
     let jetstream = world.jetstream().await;
-    let feed = jetstream.get_stream("LIFECYCLE").await.unwrap();
-    let subject = format!("lifecycle.succeeded.{id}");
-    let end = until_some("the end is in the feed", || async {
-        feed.get_last_raw_message_by_subject(&subject).await.ok()
+    let end = until_some("the end is in the feed", || {
+        feed_event(world, "succeeded", id)
     });
     let end = end.await;
     for chunk in (0..times).collect::<Vec<_>>().chunks(500) {
@@ -133,7 +131,7 @@ async fn end_again(world: &World, id: &str, times: usize) {
             let mut headers = end.headers.clone();
             headers.insert("ce-id", format!("{id}:copy:{n}"));
             headers.insert("Nats-Msg-Id", format!("{id}:copy:{n}"));
-            let (subject, body) = (subject.clone(), end.payload.clone());
+            let (subject, body) = (end.subject.clone(), end.payload.clone());
             let ack = jetstream.publish_with_headers(subject, headers, body);
             acks.push(ack.await.unwrap());
         }

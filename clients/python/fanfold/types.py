@@ -186,6 +186,8 @@ class Listed(TypedDict):
     status: str
     # Who submitted it, where callers are told apart.
     submitter: NotRequired[str | None]
+    # Its tenant, unless that is `default`.
+    tenant: NotRequired[str | None]
 
 
 class Listing(TypedDict):
@@ -286,6 +288,8 @@ class Status(TypedDict):
     status: str
     # Who submitted it, where callers are told apart.
     submitter: NotRequired[str | None]
+    # Its tenant, unless that is `default`.
+    tenant: NotRequired[str | None]
 
 
 class StoppedView(TypedDict):

@@ -6,6 +6,7 @@ mod allows;
 mod grant;
 mod principal;
 mod role;
+mod scope;
 mod tenant;
 
 #[cfg(test)]
@@ -16,4 +17,5 @@ pub use allows::{Decision, allows};
 pub use grant::{Grant, InvalidGrant};
 pub use principal::{InvalidSubject, Principal, Subject};
 pub use role::{Role, Roles};
+pub use scope::{OutOfReach, Reach, Scope, reach, somewhere};
 pub use tenant::{InvalidTenant, Tenant};

@@ -96,6 +96,11 @@ impl Principal {
         &self.subject
     }
 
+    /// The tenants in which the caller has roles.
+    pub fn tenants(&self) -> impl Iterator<Item = &Tenant> {
+        self.grants.keys()
+    }
+
     /// The roles that count for an action on this tenant, or on the deployment itself.
     pub(super) fn roles(&self, on: Option<&Tenant>) -> Roles {
         let own = on.and_then(|tenant| self.grants.get(tenant));

@@ -149,3 +149,93 @@ fn a_subject_fits_into_the_history_and_forges_no_line_of_it() {
         assert!(name.parse::<Tenant>().is_err(), "{name:?}");
     }
 }
+
+fn reaches(grants: &[&str], action: Action, named: Option<&str>) -> Result<Reach, OutOfReach> {
+    let named = named.map(|name| name.parse().unwrap());
+    reach(&caller(grants), action, named)
+}
+
+fn within(tenant: &str, own_only: bool) -> Result<Reach, OutOfReach> {
+    let scope = Scope::One(tenant.parse().unwrap());
+    Ok(Reach { scope, own_only })
+}
+
+#[test]
+fn a_call_is_for_the_only_tenant_of_its_caller_unless_it_names_another() {
+    let own = &["desk-2:read"];
+    assert_eq!(reaches(own, Action::Read, None), within("desk-2", false));
+    assert_eq!(
+        reaches(own, Action::Read, Some("desk-2")),
+        within("desk-2", false)
+    );
+    let denied = Err(OutOfReach::Denied(Role::Read));
+    assert_eq!(reaches(own, Action::Read, Some("default")), denied);
+    assert_eq!(reaches(own, Action::Read, Some("desk-3")), denied);
+    let submits = &["desk-2:submit"];
+    assert_eq!(reaches(submits, Action::Read, None), within("desk-2", true));
+}
+
+#[test]
+fn a_caller_of_several_tenants_must_name_one() {
+    let both = &["default:read", "desk-2:operate"];
+    assert_eq!(
+        reaches(both, Action::Read, None),
+        Err(OutOfReach::TenantUnnamed)
+    );
+    assert_eq!(
+        reaches(both, Action::Operate, Some("desk-2")),
+        within("desk-2", false)
+    );
+    let denied = Err(OutOfReach::Denied(Role::Operate));
+    assert_eq!(reaches(both, Action::Operate, Some("default")), denied);
+}
+
+#[test]
+fn a_role_of_the_system_reaches_every_tenant_or_the_one_that_the_call_names() {
+    let every = |own_only| {
+        let scope = Scope::Every;
+        Ok(Reach { scope, own_only })
+    };
+    for action in Action::ALL {
+        assert_eq!(reaches(&["system:admin"], action, None), every(false));
+    }
+    let admin = &["system:admin"];
+    assert_eq!(
+        reaches(admin, Action::Read, Some("desk-2")),
+        within("desk-2", false)
+    );
+    assert_eq!(
+        reaches(admin, Action::Administer, Some("desk-2")),
+        every(false)
+    );
+    assert_eq!(reaches(&["system:submit"], Action::Read, None), every(true));
+    // The role of the system does not allow it, but the one in the tenant does.
+    let mixed = &["system:submit", "desk-2:read"];
+    assert_eq!(reaches(mixed, Action::Read, None), within("desk-2", false));
+    assert_eq!(reaches(mixed, Action::Submit, None), every(false));
+    let nobody = reaches(&[], Action::Read, None);
+    assert_eq!(nobody, Err(OutOfReach::Denied(Role::Read)));
+}
+
+#[test]
+fn whoever_may_act_in_one_tenant_may_act_somewhere() {
+    let may = |grants: &[&str], action| somewhere(&caller(grants), action);
+    let both = &["red:submit", "blue:operate"];
+    for action in [Action::Submit, Action::Read, Action::Operate] {
+        assert_eq!(may(both, action), Ok(()), "{action:?}");
+    }
+    assert_eq!(may(&["system:read"], Action::Inspect), Ok(()));
+    assert_eq!(may(&["red:submit"], Action::Inspect), Err(Role::Read));
+    assert_eq!(may(&["red:admin"], Action::Administer), Err(Role::Admin));
+    assert_eq!(may(&[], Action::Read), Err(Role::Read));
+}
+
+#[test]
+fn the_default_tenant_has_one_form_however_it_is_named() {
+    let named: Tenant = "default".parse().unwrap();
+    assert_eq!(named, Tenant::default());
+    assert_eq!(named.to_string(), "default");
+    assert_eq!(named.named(), None);
+    let other: Tenant = "desk-2".parse().unwrap();
+    assert_eq!((other.named(), other.is_default()), (Some("desk-2"), false));
+}

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{Became, ItemNumber, Outlook};
+use crate::access::Tenant;
 use crate::request::Payload;
 
 /// What an operation does to each of its items.
@@ -94,7 +95,7 @@ pub struct Actor {
 #[serde(rename_all = "camelCase")]
 pub struct Drafted {
     /// The tenant of every item.
-    pub tenant: String,
+    pub tenant: Tenant,
     /// What is done to each item.
     pub action: Action,
     /// The number of items.

@@ -12,8 +12,10 @@ pub fn asyncapi() -> Value {
     let mut schemas = Map::new();
     for kind in EventKind::all().filter(|kind| kind.is_in_feed()) {
         let event = kind.name();
-        channels.insert(event.to_owned(), channel(event));
-        operations.insert(format!("on-{event}"), operation(event));
+        for of in [Of::Default, Of::Tenant] {
+            channels.insert(of.name(event), channel(event, of));
+            operations.insert(format!("on-{}", of.name(event)), operation(event, of));
+        }
         messages.insert(event.to_owned(), message(event));
         schemas.insert(event.to_owned(), schema(kind));
     }
@@ -41,18 +43,53 @@ pub fn asyncapi() -> Value {
     })
 }
 
-fn channel(event: &str) -> Value {
+/// Whose events a channel has.
+#[derive(Clone, Copy)]
+enum Of {
+    /// Those of the tenant `default`.
+    Default,
+    /// Those of any other tenant.
+    Tenant,
+}
+
+impl Of {
+    fn name(self, event: &str) -> String {
+        match self {
+            Self::Default => event.to_owned(),
+            Self::Tenant => format!("tenant-{event}"),
+        }
+    }
+}
+
+fn channel(event: &str, of: Of) -> Value {
+    let partition = json!({
+        "description": "0 to 63: the partition of the request, which is in ce-subject. \
+                        Events of before version 0.2 have the request here.",
+    });
+    let (address, parameters) = match of {
+        Of::Default => (
+            format!("lifecycle.{event}.{{partition}}"),
+            json!({ "partition": partition }),
+        ),
+        Of::Tenant => (
+            format!("tenants.{{tenant}}.lifecycle.{event}.{{partition}}"),
+            json!({
+                "tenant": { "description": "The tenant, unless it is default." },
+                "partition": partition,
+            }),
+        ),
+    };
     json!({
-        "address": format!("lifecycle.{event}.{{requestId}}"),
-        "parameters": { "requestId": { "description": "The request, a UUID." } },
+        "address": address,
+        "parameters": parameters,
         "messages": { event: { "$ref": format!("#/components/messages/{event}") } },
     })
 }
 
-fn operation(event: &str) -> Value {
+fn operation(event: &str, of: Of) -> Value {
     json!({
         "action": "send",
-        "channel": { "$ref": format!("#/channels/{event}") },
+        "channel": { "$ref": format!("#/channels/{}", of.name(event)) },
         "summary": format!("Fanfold says that a request's event `{event}` happened."),
     })
 }
@@ -82,6 +119,7 @@ fn headers() -> Value {
             "ce-subject": text("The request."),
             "ce-time": { "type": "string", "format": "date-time" },
             "ce-sequence": text("The commit's sequence in the log: it grows within a request."),
+            "ce-tenant": text("The tenant of the request; not there where it is default."),
             "traceparent": text("Where in a trace of the submitter's the request belongs (W3C Trace Context); not there where the submission had none."),
             "ce-dataschema": text("Where the schema of the data is served."),
             "content-type": { "const": "application/json" },

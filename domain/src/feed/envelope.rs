@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Data;
+use crate::access::Tenant;
 use crate::request::{Event, Recorded, RequestId, TraceParent};
 
 /// The `source` of every event.
@@ -31,6 +32,9 @@ pub struct CloudEvent {
     pub dataschema: String,
     /// The sequence of the event's commit in the log. It grows within a request.
     pub sequence: String,
+    /// The tenant of the request, unless it is `default`.
+    #[serde(skip_serializing_if = "Tenant::is_default")]
+    pub tenant: Tenant,
     /// The traceparent of the caller, if the submission had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<TraceParent>,
@@ -53,6 +57,7 @@ impl CloudEvent {
             sequence,
             index,
             at,
+            tenant,
             traceparent,
             event,
         } = recorded;
@@ -67,6 +72,7 @@ impl CloudEvent {
             datacontenttype: "application/json",
             dataschema: format!("/schemas/{name}.v1.json"),
             sequence: sequence.to_string(),
+            tenant: tenant.clone(),
             traceparent: traceparent.clone(),
             data: Data::of(recorded),
         }

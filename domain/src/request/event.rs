@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Tenant;
+
 use super::{
     Attempt, AttemptNumber, EventKind, Failure, Given, GroupIndex, Next, Payload, RequestId, Run,
     Sequence, TaskNumber, TraceParent, TraceState,
@@ -75,6 +77,9 @@ pub struct Received {
         skip_serializing_if = "Option::is_none"
     )]
     pub tracestate: Option<TraceState>,
+    /// The tenant to which the request belongs.
+    #[serde(default, skip_serializing_if = "Tenant::is_default")]
+    pub tenant: Tenant,
     /// The caller who submitted the document.
     pub submitter: String,
     /// The idempotency key of the submission.
@@ -282,6 +287,9 @@ pub struct Recorded<E> {
     pub index: u32,
     /// When the log stored the event.
     pub at: Timestamp,
+    /// The tenant of the request.
+    #[serde(default, skip_serializing_if = "Tenant::is_default")]
+    pub tenant: Tenant,
     /// The traceparent of the caller, if the submission had one.
     #[serde(
         default,

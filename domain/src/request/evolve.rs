@@ -23,6 +23,7 @@ fn begun(received: &Received) -> Request {
         document: received.document.clone(),
         fingerprint: received.fingerprint.clone(),
         groups: received.groups.clone(),
+        tenant: received.tenant.clone(),
         traceparent: received.traceparent.clone(),
         tracestate: received.tracestate.clone(),
         resources: Vec::new(),

@@ -101,6 +101,7 @@ mod tests {
                 fingerprint: "f".into(),
                 groups: Vec::new(),
                 metadata: std::collections::BTreeMap::default(),
+                tenant: crate::access::Tenant::default(),
                 traceparent: None,
                 tracestate: None,
                 submitter: "ann".into(),

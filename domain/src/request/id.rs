@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{GroupIndex, TaskNumber};
+use crate::access::{Subject, Tenant};
 
 /// The number of fixed slices of the request ids. It is part of every subject and never changes.
 pub const PARTITIONS: u8 = 64;
@@ -41,6 +42,17 @@ impl RequestId {
         // The length keeps ("a", "bc") and ("ab", "c") apart.
         let name = format!("{}:{caller}:{key}", caller.len());
         Self(Uuid::new_v5(&IDEMPOTENCY_NAMESPACE, name.as_bytes()))
+    }
+
+    /// The id derived from an idempotency key of a tenant, whose callers share their keys. In the
+    /// tenant `default` it is the id that builds without tenants derived.
+    #[must_use]
+    pub fn of_tenant_key(tenant: &Tenant, key: &str) -> Self {
+        match tenant.named() {
+            None => Self::of_key(Subject::ANONYMOUS, key),
+            // The name of a tenant has no colon, so no tenant takes the place of a caller.
+            Some(name) => Self::of_key(&format!("tenant:{name}"), key),
+        }
     }
 
     /// The UUID itself.

@@ -1,6 +1,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Tenant;
+
 use super::{
     Attempt, AttemptNumber, Failure, GroupIndex, GroupOutline, Payload, Report, Resource, Run,
     TaskNumber, TraceParent, TraceState, Verdict,
@@ -25,6 +27,9 @@ pub struct Request {
     pub fingerprint: String,
     /// The groups of the document.
     pub groups: Vec<GroupOutline>,
+    /// The tenant to which the request belongs.
+    #[serde(default, skip_serializing_if = "Tenant::is_default")]
+    pub tenant: Tenant,
     /// The traceparent of the caller, if the submission had one.
     #[serde(
         default,
@@ -159,6 +164,13 @@ impl State {
     #[must_use]
     pub fn traceparent(&self) -> Option<&TraceParent> {
         self.request()?.traceparent.as_ref()
+    }
+
+    /// The tenant to which the request belongs; `default` if there is no request.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        self.request()
+            .map_or_else(Tenant::default, |request| request.tenant.clone())
     }
 
     /// The request, if there is one.

@@ -15,7 +15,7 @@ pub fn anna() -> Actor {
 
 pub fn draft_of(selected: u32) -> Box<Drafted> {
     Box::new(Drafted {
-        tenant: "default".into(),
+        tenant: domain::access::Tenant::default(),
         action: Action::Redrive,
         selected,
         selection: Payload::from("{\"items\":[]}"),

@@ -59,6 +59,7 @@ fn received() -> impl Strategy<Value = Event> {
                     fingerprint,
                     groups,
                     metadata,
+                    tenant: domain::access::Tenant::default(),
                     traceparent,
                     tracestate: None,
                     submitter,

@@ -63,6 +63,13 @@ fn received_in_a_trace_with_state() -> Event {
     Event::Received(received)
 }
 
+fn received_of_a_tenant() -> Event {
+    Event::Received(Box::new(Received {
+        tenant: "desk-2".parse().unwrap(),
+        ..document("f1")
+    }))
+}
+
 fn received_with_the_least() -> Event {
     Event::Received(Box::new(Received {
         groups: vec![],
@@ -141,6 +148,7 @@ fn golden() -> Vec<(&'static str, Vec<Event>)> {
         one("received-least", received_with_the_least()),
         one("received-traced", received_in_a_trace()),
         one("received-traced-state", received_in_a_trace_with_state()),
+        one("received-of-a-tenant", received_of_a_tenant()),
         one(
             "resources-captured",
             Event::ResourcesCaptured(ResourcesCaptured { resources }),

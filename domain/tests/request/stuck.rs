@@ -15,6 +15,7 @@ fn after(events: &[Event]) -> Progress {
             sequence: Sequence::new(sequence),
             index: 0,
             at: at(0),
+            tenant: domain::access::Tenant::default(),
             traceparent: None,
             event: event.clone(),
         };

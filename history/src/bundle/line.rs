@@ -1,5 +1,6 @@
 //! The format of a bundle, line by line.
 
+use domain::access::Tenant;
 use domain::request::{Event, RequestId, Sequence, TaskId, TraceParent};
 use jiff::Timestamp;
 use nats::DeadLetter;
@@ -66,6 +67,9 @@ pub struct StoredCommit {
     pub previous: Sequence,
     /// The time at which it was stored.
     pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Tenant::is_default")]
+    /// The tenant of the request.
+    pub tenant: Tenant,
     #[serde(
         default,
         deserialize_with = "TraceParent::or_none",

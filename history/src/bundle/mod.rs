@@ -99,6 +99,7 @@ impl Bundle {
                 sequence: commit.sequence,
                 previous: commit.previous,
                 at: commit.at,
+                tenant: commit.tenant,
                 traceparent: commit.traceparent,
                 events: commit.events,
             }),

@@ -37,6 +37,7 @@ fn fold(commits: Vec<(i64, Vec<Event>)>) -> Fold {
     let mut fold = Fold::new(id());
     for (number, (ms, events)) in (1..).zip(commits) {
         fold.take(&Commit {
+            tenant: domain::access::Tenant::default(),
             request: id(),
             sequence: Sequence::new(number),
             previous: Sequence::new(number - 1),
@@ -54,6 +55,7 @@ fn received(caller: Option<&str>) -> Event {
         valuations: 2,
     };
     Event::Received(Box::new(Received {
+        tenant: domain::access::Tenant::default(),
         document: Payload::from("<vnml/>"),
         fingerprint: String::new(),
         groups: vec![group("curves"), group("bonds")],

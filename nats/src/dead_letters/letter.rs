@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use async_nats::HeaderMap;
+use domain::access::Tenant;
 use domain::request::{
     Attempt, Given, GroupIndex, Payload, RequestId, Run, Sequence, TaskId, TaskNumber,
 };
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::page;
-use crate::{Error, packed, payload_sha256};
+use crate::{Error, packed, payload_sha256, tenant};
 
 /// The original subject of a message that was stored as a dead letter.
 pub(super) const SUBJECT: &str = "Fanfold-Subject";
@@ -34,6 +35,9 @@ pub struct DeadLetter {
     pub run: Run,
     /// The type of the task.
     pub task_type: String,
+    /// The tenant of the request.
+    #[serde(default, skip_serializing_if = "Tenant::is_default")]
+    pub tenant: Tenant,
     /// The task document.
     pub document: Payload,
     /// The failed attempts, by number. The worker writes only the last one. The letter has all of
@@ -151,6 +155,9 @@ pub struct Summary {
     /// The task type, or `unreadable`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The tenant, unless it is `default`.
+    #[serde(skip_serializing_if = "Tenant::is_default")]
+    pub tenant: Tenant,
     /// The request, where it is known.
     pub request_id: Option<RequestId>,
     /// The group of the task.
@@ -191,7 +198,18 @@ impl Kept {
     pub fn request(&self) -> Option<RequestId> {
         match &self.letter {
             Letter::GivenUp(letter) => Some(letter.task.request),
-            Letter::Unread(unread) => unread.subject.split('.').find_map(|t| t.parse().ok()),
+            // The id names the request, as far as the message did.
+            Letter::Unread(_) => self.id.split('.').find_map(|token| token.parse().ok()),
+        }
+    }
+
+    /// The tenant to whose readers the letter belongs. A message that cannot be read and names no
+    /// tenant belongs to `default`.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        match &self.letter {
+            Letter::GivenUp(letter) => letter.tenant.clone(),
+            Letter::Unread(unread) => tenant::named(&unread.headers),
         }
     }
 
@@ -220,6 +238,7 @@ impl Kept {
             kind: task
                 .map_or(UNREADABLE, |letter| &letter.task_type)
                 .to_owned(),
+            tenant: self.tenant(),
             request_id: self.request(),
             group: task.map(|letter| letter.task.group),
             task: task.map(|letter| letter.task.task),

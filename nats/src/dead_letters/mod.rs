@@ -8,11 +8,13 @@ mod page;
 use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use domain::access::Tenant;
 use domain::request::{Attempt, Payload, Run, Sequence, TaskId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::error::Refusal;
+use crate::tenant::{self, TENANT};
 use crate::topology::DEAD_LETTERS;
 use crate::{ByWhom, Connection, Delivery, Error, Operation, Payloads, packed, subject};
 pub(crate) use aside::Unsent;
@@ -205,12 +207,25 @@ impl DeadLetters {
     /// Sets aside a message that cannot be read: as it is, with its subject and the reason in its
     /// headers. Waits until the broker has it. The same message set aside twice is stored once.
     pub async fn set_aside(&self, delivery: &Delivery, reason: &Error) -> Result<String, Error> {
+        self.set_aside_of(&delivery.tenant(), delivery, reason)
+            .await
+    }
+
+    /// As `set_aside`, for a tenant that the message itself does not name.
+    pub async fn set_aside_of(
+        &self,
+        tenant: &Tenant,
+        delivery: &Delivery,
+        reason: &Error,
+    ) -> Result<String, Error> {
         let sequence = delivery.place()?.sequence;
-        let subject = subject::unreadable(delivery.subject(), sequence);
+        let subject = subject::unreadable(delivery.subject(), delivery.request(), sequence);
         let message = delivery.message();
+        let mut own = message.headers.clone().unwrap_or_default();
+        tenant::insert(&mut own, TENANT, tenant);
         let (headers, body) = aside::letter(
             delivery.subject(),
-            message.headers.as_ref(),
+            Some(&own),
             &reason.to_string(),
             &message.payload,
         );
@@ -220,7 +235,7 @@ impl DeadLetters {
 
     /// Stores a message that the broker refuses as a dead letter.
     pub(crate) async fn keep_unsent(&self, unsent: Unsent, reason: &str) -> Result<(), Error> {
-        let subject = subject::unreadable(&unsent.of, unsent.sequence.get());
+        let subject = subject::unreadable(&unsent.of, None, unsent.sequence.get());
         let own = Some(&unsent.headers);
         let (headers, body) = aside::letter(&unsent.subject, own, reason, &unsent.body);
         self.publish(&subject, headers, body, None).await

@@ -1,5 +1,6 @@
 //! Reading the dead letters in pages.
 
+use domain::access::Tenant;
 use domain::request::RequestId;
 use jiff::Timestamp;
 
@@ -17,6 +18,8 @@ const FETCH: Most = Most {
 /// A filter of dead letters. A field that is not set matches every letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The tenant.
+    pub tenant: Option<Tenant>,
     /// The task type, or `unreadable`.
     pub task_type: Option<String>,
     /// The code of the last attempt.
@@ -52,8 +55,16 @@ impl Filter {
         })
     }
 
+    /// Whether the letter belongs to the tenant of the filter.
+    #[must_use]
+    pub fn takes_tenant(&self, kept: &Kept) -> bool {
+        let tenant = self.tenant.as_ref();
+        tenant.is_none_or(|tenant| kept.tenant() == *tenant)
+    }
+
     fn takes(&self, kept: &Kept) -> bool {
-        self.code.as_deref().is_none_or(|code| kept.code() == code)
+        self.takes_tenant(kept)
+            && self.code.as_deref().is_none_or(|code| kept.code() == code)
             && self.since.is_none_or(|since| kept.at >= since)
     }
 }

@@ -8,7 +8,7 @@ use nats::{
     MESSAGE_MAX_BYTES, Payloads, Pull, PullOptions, Stored, StoredReport, Tasks, Topology,
 };
 
-use crate::{connect, dense, new_id, received};
+use crate::{ORIGIN, connect, dense, new_id, received};
 
 fn attempt(attempt: u32, code: &str) -> Attempt {
     Attempt {
@@ -33,6 +33,7 @@ fn letter(run: u32, last: Attempt) -> DeadLetter {
         },
         run: Run::new(run),
         task_type: "default".into(),
+        tenant: domain::access::Tenant::default(),
         document: Payload::from("<vnml/>"),
         attempts: vec![last],
         sequence: None,
@@ -156,7 +157,7 @@ async fn a_redriven_task_replaces_the_unanswered_one_of_the_previous_run() {
         run: Run::new(run),
         again: false,
     };
-    let send = |attempts| tasks.send("default", id, attempts, &document, None);
+    let send = |attempts| tasks.send("default", id, attempts, &document, &ORIGIN);
     assert_eq!(send(run(0)).await.unwrap(), Stored::Now);
     let options = PullOptions {
         concurrency: 1,
@@ -168,11 +169,11 @@ async fn a_redriven_task_replaces_the_unanswered_one_of_the_previous_run() {
 
     assert_eq!(send(run(1)).await.unwrap(), Stored::Already);
     tasks
-        .send_over("default", id, run(1), &document, None)
+        .send_over("default", id, run(1), &document, &ORIGIN)
         .await
         .unwrap();
     tasks
-        .send_over("default", id, run(1), &document, None)
+        .send_over("default", id, run(1), &document, &ORIGIN)
         .await
         .unwrap();
     old.delivery.terminate().await.unwrap();
@@ -200,7 +201,7 @@ async fn tasks_sent_after_the_sequence_of_a_withdrawal_are_not_withdrawn() {
             task,
         };
         let sent = tasks
-            .send("default", id, Attempts::default(), &document, None)
+            .send("default", id, Attempts::default(), &document, &ORIGIN)
             .await;
         sent.unwrap()
     };

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
+use domain::access::Tenant;
 use domain::feed::CloudEvent;
-use domain::request::{Cancelled, Event, GroupIndex, Recorded, Sequence};
+use domain::request::{Cancelled, Event, GroupIndex, Recorded, RequestId, Sequence};
 use futures::StreamExt;
 use harness::World;
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ fn events(from: u64, to: u64) -> Vec<Recorded<&'static Event>> {
         sequence: Sequence::new(sequence),
         index: 0,
         at: Timestamp::UNIX_EPOCH,
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         event: &EVENT,
     };
@@ -171,4 +173,132 @@ async fn a_deleted_consumer_of_the_feed_is_made_again_and_leaves_no_event_out() 
     let mut reader = open().await;
     feed.publish(&events(5, 6)).await.unwrap();
     assert_eq!(reader.next().await.header("ce-sequence"), Some("5"));
+}
+
+/// An event of a request at a time, which is in the feed by its kind.
+fn ended(request: RequestId, tenant: &Tenant, sequence: u64) -> Recorded<&'static Event> {
+    const EVENT: Event = Event::GroupCompleted {
+        group: GroupIndex::FIRST,
+    };
+    Recorded {
+        request,
+        sequence: Sequence::new(sequence),
+        index: 0,
+        at: Timestamp::now(),
+        tenant: tenant.clone(),
+        traceparent: None,
+        event: &EVENT,
+    }
+}
+
+/// A request of the same partition as another one.
+fn beside(other: RequestId) -> RequestId {
+    let made = std::iter::repeat_with(new_id);
+    let mut beside = made.filter(|id| id.partition() == other.partition());
+    beside.next().unwrap()
+}
+
+#[tokio::test]
+async fn a_subject_has_the_tenant_and_the_partition_and_a_header_has_the_request() {
+    let world = World::start().await;
+    let mut feed = Feed::new(connect(world.nats_url(), &Topology::default()).await);
+    let request = new_id();
+    let partition = request.partition();
+    let desk: Tenant = "desk-2".parse().unwrap();
+    let events = [
+        ended(request, &Tenant::default(), 1),
+        ended(request, &desk, 2),
+    ];
+    feed.publish(&events).await.unwrap();
+    let stream = world.jetstream().await.get_stream("LIFECYCLE").await;
+    let stream = stream.unwrap();
+    let subjects = [
+        (format!("lifecycle.group-completed.{partition}"), None),
+        (
+            format!("tenants.desk-2.lifecycle.group-completed.{partition}"),
+            Some("desk-2"),
+        ),
+    ];
+    for (subject, tenant) in subjects {
+        let found = stream.get_last_raw_message_by_subject(&subject).await;
+        let headers = found.unwrap().headers;
+        assert_eq!(
+            headers.get("ce-subject").unwrap().as_str(),
+            request.to_string()
+        );
+        let named = headers
+            .get("ce-tenant")
+            .map(|name| name.as_str().to_owned());
+        assert_eq!(named.as_deref(), tenant);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_the_feed_lacks_is_found_among_those_of_other_requests_also_where_it_comes_late()
+ {
+    let world = World::start().await;
+    let mut feed = Feed::new(connect(world.nats_url(), &Topology::default()).await);
+    let (tenant, request) = (Tenant::default(), new_id());
+    let other = beside(request);
+    // The oldest event of the feed is not looked for.
+    feed.publish(&[ended(other, &tenant, 1)]).await.unwrap();
+    let [early, absent, late] = [10, 400, 800].map(|n| ended(request, &tenant, n));
+    feed.publish(std::slice::from_ref(&early)).await.unwrap();
+    // More than one page of events is between them.
+    let others: Vec<_> = (11..1_200).map(|n| ended(other, &tenant, n)).collect();
+    feed.publish(&others).await.unwrap();
+    let all = [early, absent.clone(), late.clone()];
+    let lacking = feed.lacking(request, &all).await.unwrap();
+    assert_eq!(lacking, [absent.clone(), late.clone()]);
+    feed.publish(&[late]).await.unwrap();
+    let lacking = feed.lacking(request, &all).await.unwrap();
+    assert_eq!(lacking, std::slice::from_ref(&absent));
+    feed.publish(&[absent]).await.unwrap();
+    assert_eq!(feed.lacking(request, &all).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn events_that_an_earlier_build_published_are_in_the_feed_and_its_readers_get_both() {
+    let world = World::own().await;
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    let jetstream = world.jetstream().await;
+    // The stream as an earlier build left it, with an event at the subject of its request.
+    let stream = jetstream.get_stream("LIFECYCLE").await.unwrap();
+    let mut before = stream.cached_info().config.clone();
+    before.subjects = vec!["lifecycle.>".into()];
+    jetstream.update_stream(before).await.unwrap();
+    let reader = async_nats::jetstream::consumer::pull::Config {
+        durable_name: Some("reader".into()),
+        filter_subjects: vec!["lifecycle.group-completed.*".into()],
+        deliver_policy: async_nats::jetstream::consumer::DeliverPolicy::New,
+        ..Default::default()
+    };
+    stream.create_consumer(reader).await.unwrap();
+    let (tenant, request) = (Tenant::default(), new_id());
+    let mut feed = Feed::new(connection);
+    feed.publish(&[ended(new_id(), &tenant, 1)]).await.unwrap();
+    let old = ended(request, &tenant, 2);
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Nats-Msg-Id", CloudEvent::of(&old).id);
+    headers.insert("ce-subject", request.to_string());
+    let at = format!("lifecycle.group-completed.{request}");
+    let sent = jetstream.publish_with_headers(at, headers, "{}".into());
+    sent.await.unwrap().await.unwrap();
+
+    let connection = connect(world.nats_url(), &Topology::default()).await;
+    assert_eq!(feed.lacking(request, &[old]).await.unwrap(), []);
+    let desk = "desk-2".parse().unwrap();
+    feed.publish(&[ended(request, &desk, 3)]).await.unwrap();
+    let wait = std::time::Duration::from_secs(10);
+    let names = ["group-completed"];
+    let reader = FeedReader::open(&connection, "reader", &names, wait).await;
+    let mut reader = reader.unwrap();
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let event = reader.next().await;
+        told.push((event.request() == Some(request), event.tenant().to_string()));
+        event.ack().await.unwrap();
+    }
+    let wanted = [(false, "default"), (true, "default"), (true, "desk-2")];
+    assert_eq!(told, wanted.map(|(own, tenant)| (own, tenant.to_owned())));
 }

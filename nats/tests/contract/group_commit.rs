@@ -13,7 +13,7 @@ use nats::{
     Topology,
 };
 
-use crate::{connect, log, new_id, received};
+use crate::{ORIGIN, connect, log, new_id, received};
 
 /// Enough writers for batches of hundreds, where batches are cheaper.
 const WRITERS: u32 = 2_000;
@@ -145,7 +145,7 @@ async fn a_group_of_tasks_sent_again_is_there_once() {
             };
             async move {
                 tasks
-                    .send("default", id, Attempts::default(), document, None)
+                    .send("default", id, Attempts::default(), document, &ORIGIN)
                     .await
                     .unwrap()
             }

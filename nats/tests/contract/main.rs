@@ -28,9 +28,10 @@ mod timers;
 mod topology;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use domain::request::{Event, Payload, Received, RequestId};
-use nats::{Connection, Log, Options, Topology};
+use nats::{Connection, Log, Options, Origin, Topology};
 
 /// A connection with the streams declared.
 async fn connect(url: &str, topology: &Topology) -> Connection {
@@ -44,6 +45,9 @@ async fn connect(url: &str, topology: &Topology) -> Connection {
     .await;
     connection
 }
+
+/// The origin of tasks of the tenant `default` that belong to no trace.
+static ORIGIN: LazyLock<Origin> = LazyLock::new(Origin::default);
 
 async fn log(url: &str, topology: &Topology) -> Log {
     Log::new(connect(url, topology).await, topology.shards)
@@ -59,6 +63,7 @@ fn submission(document: &str) -> Box<Received> {
         fingerprint: document.to_owned(),
         groups: Vec::new(),
         metadata: BTreeMap::new(),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         submitter: "tests".into(),

@@ -8,7 +8,7 @@ use nats::{
 };
 use std::time::Duration;
 
-use crate::{connect, new_id};
+use crate::{ORIGIN, connect, new_id};
 
 fn task() -> TaskId {
     TaskId {
@@ -25,7 +25,7 @@ async fn a_task_that_is_still_there_is_not_sent_twice() {
     let tasks = Tasks::new(connection.clone());
     let (id, document) = (task(), Payload::from("<vnml/>"));
     let send = || async {
-        let sent = tasks.send("default", id, Attempts::default(), &document, None);
+        let sent = tasks.send("default", id, Attempts::default(), &document, &ORIGIN);
         sent.await.unwrap()
     };
     assert_eq!(send().await, Stored::Now);
@@ -75,7 +75,7 @@ async fn the_attempt_is_the_brokers_delivery_count_on_top_of_earlier_runs() {
         again: false,
     };
     tasks
-        .send("default", task(), attempts, &Payload::from("x"), None)
+        .send("default", task(), attempts, &Payload::from("x"), &ORIGIN)
         .await
         .unwrap();
     let mut pull = Pull::open(
@@ -180,7 +180,7 @@ async fn a_worker_requests_no_more_than_it_has_room_for_from_a_stalled_broker() 
             },
             Payload::from("<vnml/>"),
         );
-        let sent = tasks.send("default", id, Attempts::default(), &document, None);
+        let sent = tasks.send("default", id, Attempts::default(), &document, &ORIGIN);
         sent.await.unwrap();
     }
     let mut delivered = 0;

@@ -8,7 +8,7 @@ use nats::{
     Tasks, Topology,
 };
 
-use crate::{connect, new_id};
+use crate::{ORIGIN, connect, new_id};
 
 fn queues(connection: &Connection) -> Queues {
     Queues::new(connection.clone(), Topology::default())
@@ -34,7 +34,7 @@ async fn send(tasks: &Tasks, document: &str) -> TaskId {
         task: TaskNumber::FIRST,
     };
     let payload = Payload::from(document);
-    let sent = tasks.send("default", id, Attempts::default(), &payload, None);
+    let sent = tasks.send("default", id, Attempts::default(), &payload, &ORIGIN);
     assert_eq!(sent.await.unwrap(), Stored::Now);
     id
 }
@@ -127,7 +127,7 @@ async fn the_ack_of_a_lost_task_removes_no_other_task() {
     assert_eq!(after.id, id);
     lost.delivery.ack().await.unwrap();
     let payload = Payload::from("of after");
-    let again = tasks.send("default", id, Attempts::default(), &payload, None);
+    let again = tasks.send("default", id, Attempts::default(), &payload, &ORIGIN);
     assert_eq!(again.await.unwrap(), Stored::Already);
 }
 
@@ -195,12 +195,12 @@ async fn a_task_without_room_in_the_queue_is_refused_and_does_not_count_as_sent(
         task: TaskNumber::FIRST,
     };
     let payload = Payload::from(large.as_str());
-    let refused = tasks.send("default", id, Attempts::default(), &payload, None);
+    let refused = tasks.send("default", id, Attempts::default(), &payload, &ORIGIN);
     let reason = refused.await.unwrap_err();
     assert!(reason.is_transient(), "{reason}");
     assert!(reason.to_string().contains("maximum bytes"), "{reason}");
     let first = next(&mut pull(&connection).await).await;
     first.delivery.ack_sync().await.unwrap();
-    let sent = tasks.send("default", id, Attempts::default(), &payload, None);
+    let sent = tasks.send("default", id, Attempts::default(), &payload, &ORIGIN);
     assert_eq!(sent.await.unwrap(), Stored::Now);
 }

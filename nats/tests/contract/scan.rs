@@ -55,6 +55,7 @@ async fn the_leader_says_which_commits_and_which_events_of_the_feed_are_there() 
             sequence: Sequence::new(sequence),
             index: 0,
             at,
+            tenant: domain::access::Tenant::default(),
             traceparent: None,
             event: &event,
         })

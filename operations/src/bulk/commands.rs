@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::access::Tenant;
+use domain::access::{Scope, Tenant};
 use domain::bulk::{
     Action, Actor, Command, Drafted, Event, Operation, OperationId, Outlook, Plan, Rejection,
     Selection, decide,
@@ -72,7 +72,7 @@ impl Operations {
         let json = serde_json::to_vec(&selection);
         let json = json.map_err(|error| unwritable("a selection", &error))?;
         let drafted = Drafted {
-            tenant: order.tenant.to_string(),
+            tenant: order.tenant.clone(),
             action: order.action,
             selected: count,
             selection: self.payloads.place(json.into()).await?,
@@ -134,9 +134,20 @@ impl Operations {
         Ok(Folded::of(id, &commits))
     }
 
-    /// All operations, newest first, without the items of those that have ended.
-    pub async fn bulk_operations(&self) -> Result<Vec<Folded>, Error> {
-        let mut all = self.board.look(&self.bulk, |_| true).await?;
+    /// As `bulk_operation`, for a caller to whom an operation of any other tenant does not exist.
+    pub async fn bulk_operation_of(
+        &self,
+        scope: &Scope,
+        id: OperationId,
+    ) -> Result<Option<Folded>, Error> {
+        let folded = self.bulk_operation(id).await?;
+        Ok(folded.filter(|folded| folded.is_of(scope)))
+    }
+
+    /// All operations of these tenants, newest first, without the items of those that have ended.
+    pub async fn bulk_operations(&self, scope: &Scope) -> Result<Vec<Folded>, Error> {
+        let of = |folded: &Folded| folded.is_of(scope);
+        let mut all = self.board.look(&self.bulk, of).await?;
         all.sort_by_key(|folded| std::cmp::Reverse((folded.drafted_at, folded.id)));
         Ok(all)
     }

@@ -1,3 +1,4 @@
+use domain::access::Scope;
 use domain::bulk::{Event, Operation, OperationId, State, evolve};
 use jiff::Timestamp;
 use nats::BulkCommit;
@@ -66,6 +67,13 @@ impl Folded {
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         self.state.operation()
+    }
+
+    /// Whether it belongs to one of these tenants.
+    #[must_use]
+    pub fn is_of(&self, scope: &Scope) -> bool {
+        let operation = self.operation();
+        operation.is_some_and(|operation| scope.includes(&operation.drafted.tenant))
     }
 
     /// Whether nothing more can happen to it.

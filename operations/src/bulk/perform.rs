@@ -47,6 +47,9 @@ impl Operations {
         id: RequestId,
         run: Run,
     ) -> Result<Became, Error> {
+        if self.run_of(&drafted.tenant, id).await?.is_none() {
+            return Ok(Became::Skipped(GONE.into()));
+        }
         match self.redrive_run(id, why(drafted), Some(run)).await {
             Ok(_) => Ok(Became::Running(run.next())),
             Err(ExecuteError::Refused(Rejection::RedrivenMeanwhile)) => {
@@ -72,9 +75,13 @@ impl Operations {
         id: RequestId,
         run: Run,
     ) -> Result<Became, Error> {
-        let found = self.run_of(id).await?;
-        if found.is_some_and(|(now, _)| now != run) {
-            return Ok(Became::Skipped(REDRIVEN_MEANWHILE.into()));
+        let found = self.run_of(&drafted.tenant, id).await?;
+        match found {
+            None => return Ok(Became::Skipped(GONE.into())),
+            Some((now, _)) if now != run => {
+                return Ok(Became::Skipped(REDRIVEN_MEANWHILE.into()));
+            }
+            Some(_) => {}
         }
         match self.cancel(id, why(drafted)).await {
             Ok(receipt) if receipt.committed => Ok(Became::Done),
@@ -106,7 +113,8 @@ impl Operations {
             operation: Some(operation),
             ..why.record()
         };
-        let taken = match self.letters.get(id).await? {
+        let kept = self.letters.get(id).await?;
+        let taken = match kept.filter(|kept| kept.tenant() == drafted.tenant) {
             None => false,
             Some(kept) => match (drafted.action, &kept.letter) {
                 (Action::Discard, _) => self.letters.discard(id, &whom).await?,

@@ -124,23 +124,23 @@ fn without_nothing(mut told: Value) -> Value {
 
 impl Operations {
     /// Selects what matches now, and tells what an operation would do to each item. Everything is of
-    /// one tenant: today every request and every dead letter is of the default one.
+    /// this tenant, whatever the filter says: what another tenant has does not exist.
     pub async fn select(
         &self,
         tenant: &Tenant,
         action: Action,
         select: &Select,
     ) -> Result<Selected, BulkError> {
-        if *tenant != Tenant::default() {
-            return Err(Rejection::NothingSelected.into());
-        }
         let mut selected = Selected::default();
         let found = match select {
-            Select::Letters { .. } => self.letters_of(action, select, &mut selected).await?,
+            Select::Letters { .. } => {
+                let letters = self.letters_of(tenant, action, select, &mut selected);
+                letters.await?
+            }
             Select::Requests { .. } | Select::Ids(_) if action == Action::Discard => {
                 return Err(BulkError::OnlyLetters);
             }
-            Select::Requests { filter, since } => self.requests_of(filter, *since).await?,
+            Select::Requests { filter, since } => self.requests_of(tenant, filter, *since).await?,
             Select::Ids(ids) => {
                 let mut known = HashSet::new();
                 let once = ids.iter().filter(|id| known.insert(**id));
@@ -152,7 +152,7 @@ impl Operations {
         }
         let mut looks: Vec<BoxFuture<'_, Result<(Target, Would), BulkError>>> = Vec::new();
         for found in found {
-            looks.push(Box::pin(self.fixed(action, found)));
+            looks.push(Box::pin(self.fixed(tenant, action, found)));
         }
         let fixed: Vec<(Target, Would)> = futures::stream::iter(looks)
             .buffered(TOGETHER)
@@ -165,6 +165,7 @@ impl Operations {
     /// The requests of the dead letters, and the letters that have none or are to be discarded.
     async fn letters_of(
         &self,
+        tenant: &Tenant,
         action: Action,
         select: &Select,
         selected: &mut Selected,
@@ -178,6 +179,10 @@ impl Operations {
         else {
             return Ok(Vec::new());
         };
+        let filter = nats::Filter {
+            tenant: Some(tenant.clone()),
+            ..filter.clone()
+        };
         let most = usize::try_from(SELECTED_MAX).unwrap_or(usize::MAX);
         // Without an end, the selection goes on to whichever letter is the last when it gets there.
         // A letter that is completed meanwhile moves to the end, and must not be missed.
@@ -186,7 +191,7 @@ impl Operations {
         let mut known_letters = HashSet::new();
         let mut next = Some(*after);
         while let Some(after) = next.filter(|next| until.is_none_or(|until| *next < until)) {
-            let page = self.letters.look(filter, after, LETTERS_PER_STEP).await?;
+            let page = self.letters.look(&filter, after, LETTERS_PER_STEP).await?;
             for kept in page.letters {
                 if until.is_some_and(|until| kept.sequence > until) {
                     return Ok(found);
@@ -228,6 +233,7 @@ impl Operations {
 
     async fn requests_of(
         &self,
+        tenant: &Tenant,
         filter: &Filter,
         since: Option<Timestamp>,
     ) -> Result<Vec<Found>, BulkError> {
@@ -239,24 +245,38 @@ impl Operations {
         let source = Source::Live(Box::new(live));
         // One more than an operation may have shows that there are too many.
         let most = usize::try_from(SELECTED_MAX).unwrap_or(usize::MAX);
-        let found = search::find(&source, filter, since, most.saturating_add(1)).await?;
+        let filter = Filter {
+            tenant: vec![tenant.clone()],
+            ..filter.clone()
+        };
+        let found = search::find(&source, &filter, since, most.saturating_add(1)).await?;
         let requests = found.into_iter().map(|found| found.request_id);
         Ok(requests.map(Found::Request).collect())
     }
 
-    /// The run and the status of a request. Whoever holds its state keeps all others waiting, so
-    /// the state is let go of before anything else is done with the request.
-    pub(super) async fn run_of(&self, id: RequestId) -> Result<Option<(Run, Status)>, Error> {
+    /// The run and the status of a request of a tenant. Whoever holds its state keeps all others
+    /// waiting, so the state is let go of before anything else is done with the request.
+    pub(super) async fn run_of(
+        &self,
+        tenant: &Tenant,
+        id: RequestId,
+    ) -> Result<Option<(Run, Status)>, Error> {
         let loaded = self.log.load_current(id).await?;
         let request = loaded.state().request();
+        let request = request.filter(|request| request.tenant == *tenant);
         Ok(request.map(|request| (request.run, request.status())))
     }
 
     /// Fixes an item, with what would happen to it.
-    async fn fixed(&self, action: Action, found: Found) -> Result<(Target, Would), BulkError> {
+    async fn fixed(
+        &self,
+        tenant: &Tenant,
+        action: Action,
+        found: Found,
+    ) -> Result<(Target, Would), BulkError> {
         match found {
             Found::Request(id) => {
-                let found = self.run_of(id).await?;
+                let found = self.run_of(tenant, id).await?;
                 let run = found.map_or(Run::FIRST, |(run, _)| run);
                 let status = found.map(|(_, status)| status);
                 let would = self.would_to_request(action, id, status).await?;

@@ -1,5 +1,6 @@
 //! An operation as every face tells it.
 
+use domain::access::Tenant;
 use domain::bulk::{Item, ItemNumber, Operation, Pause, Phase, Plan, Selection, Target};
 use domain::request::RequestId;
 use serde::Serialize;
@@ -13,6 +14,9 @@ use super::Folded;
 pub struct Told {
     /// The operation.
     pub id: String,
+    /// The tenant of every item, unless it is `default`.
+    #[serde(skip_serializing_if = "Tenant::is_default")]
+    pub tenant: Tenant,
     /// What it does to each item.
     pub action: &'static str,
     /// Where it stands.
@@ -105,6 +109,7 @@ impl Folded {
         let (drafted, counts) = (&operation.drafted, &operation.counts);
         Some(Told {
             id: self.id.to_string(),
+            tenant: drafted.tenant.clone(),
             action: drafted.action.as_str(),
             status: operation.phase.as_str(),
             selected: counts.selected(),

@@ -49,7 +49,7 @@ impl Operations {
 
 /// Why a message that was stored as a dead letter cannot be retried.
 pub(super) fn stays(subject: &str) -> String {
-    if subject.starts_with("lifecycle.") {
+    if subject.starts_with("lifecycle.") || subject.starts_with("tenants.") {
         "an event stays in the feed: tell its receiver yourself, and discard the letter".into()
     } else {
         "a commit stays in the log: start a version that can read it".into()

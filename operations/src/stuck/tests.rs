@@ -28,6 +28,7 @@ fn received() -> Event {
         fingerprint: "f".into(),
         groups: Vec::new(),
         metadata: BTreeMap::new(),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         submitter: "tests".into(),

@@ -1,5 +1,6 @@
 //! The request of an idempotency key: the key of the submission, with the id as its value.
 
+use domain::access::Tenant;
 use domain::request::RequestId;
 use redis::{AsyncCommands, Pipeline, Script};
 
@@ -14,12 +15,19 @@ pub(crate) struct Idempotency;
 
 const PREFIX: &str = "request:idempotency:";
 
-/// The key of a name that a caller gave. Braces would choose the slot of a cluster, so that a caller
+/// What is between the tenant and the name that a caller of that tenant gave. A name is ASCII, so no
+/// name of the tenant `default` has it.
+const OF_TENANT: char = '\u{2192}';
+
+/// The key of a name that a caller gave. All callers of a tenant share their names. Braces would choose the slot of a cluster, so that a caller
 /// could have all its keys on one server. A caller's name is ASCII, so no other name has the
 /// replacements.
-fn key_of_name(name: &str) -> String {
+fn key_of_name(tenant: &Tenant, name: &str) -> String {
     let name = name.replace('{', "\u{2774}").replace('}', "\u{2775}");
-    format!("{PREFIX}{name}")
+    match tenant.named() {
+        None => format!("{PREFIX}{name}"),
+        Some(tenant) => format!("{PREFIX}{tenant}{OF_TENANT}{name}"),
+    }
 }
 
 impl Part for Idempotency {
@@ -28,7 +36,8 @@ impl Part for Idempotency {
     }
 
     fn key_of(&self, view: &View) -> Option<String> {
-        view.idempotency_key.as_deref().map(key_of_name)
+        let name = view.idempotency_key.as_deref()?;
+        Some(key_of_name(&view.tenant, name))
     }
 
     fn script(&self) -> &'static str {
@@ -73,11 +82,11 @@ impl Part for Idempotency {
 impl Store {
     /// Deletes the idempotency key of a request, as its view names it.
     pub(crate) async fn remove_idempotency(&self, request: RequestId) -> Result<(), Error> {
-        let Some(name) = self.idempotency_key(request).await? else {
+        let Some((tenant, name)) = self.idempotency_key(request).await? else {
             return Ok(());
         };
         let mut connection = self.connection();
-        let key = key_of_name(&name);
+        let key = key_of_name(&tenant, &name);
         let found: Option<String> = connection.get(&key).await?;
         // Another request may have the name by now.
         if found == Some(request.to_string()) {
@@ -106,6 +115,11 @@ mod tests {
         assert_eq!(
             Idempotency.key_of(&view).unwrap(),
             "request:idempotency:a-b"
+        );
+        view.tenant = "desk".parse().unwrap();
+        assert_eq!(
+            Idempotency.key_of(&view).unwrap(),
+            "request:idempotency:desk\u{2192}a-b"
         );
     }
 }

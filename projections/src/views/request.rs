@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use domain::access::Tenant;
 use domain::request::{RequestId, Sequence, Status};
 use jiff::Timestamp;
-use redis::{AsyncCommands, Pipeline, Script};
+use redis::{AsyncCommands, Pipeline, RedisResult, Script};
 
 use super::Part;
 use crate::check::Differences;
@@ -32,6 +33,8 @@ fn fields(view: &View) -> Vec<(&'static str, String)> {
     fields.extend(view.current_group.map(|g| ("currentGroup", g.to_string())));
     fields.extend(view.started_at.map(|at| ("startedAt", at.to_string())));
     fields.extend(view.completed_at.map(|at| ("completedAt", at.to_string())));
+    let tenant = view.tenant.named();
+    fields.extend(tenant.map(|name| ("tenant", name.to_owned())));
     let submitter = view.submitter.clone();
     fields.extend(submitter.map(|name| ("submitter", name)));
     let key = view.idempotency_key.clone();
@@ -83,6 +86,7 @@ impl Part for Request {
         view.completed_at = hash.optional("completedAt")?;
         view.attempts = hash.required("attempts")?;
         view.failed_tasks = hash.required("failedTasks")?;
+        view.tenant = hash.optional("tenant")?.unwrap_or_default();
         view.submitter = hash.optional("submitter")?;
         view.idempotency_key = hash.optional("idempotencyKey")?;
         Ok(true)
@@ -124,15 +128,20 @@ impl Store {
         Ok(seen.map(Sequence::new))
     }
 
-    /// The idempotency key of a request, according to its view.
+    /// The idempotency key of a request with its tenant, according to its view.
     pub(crate) async fn idempotency_key(
         &self,
         request: RequestId,
-    ) -> Result<Option<String>, Error> {
-        match self.connection().hget(key(request), "idempotencyKey").await {
-            Err(error) if is_of_another_type(&error) => Ok(None),
-            name => Ok(name?),
-        }
+    ) -> Result<Option<(Tenant, String)>, Error> {
+        let fields = ["idempotencyKey", "tenant"];
+        let found: RedisResult<(Option<String>, Option<String>)> =
+            self.connection().hmget(key(request), &fields).await;
+        let (name, tenant) = match found {
+            Err(error) if is_of_another_type(&error) => return Ok(None),
+            found => found?,
+        };
+        let tenant = tenant.and_then(|tenant| tenant.parse().ok());
+        Ok(name.map(|name| (tenant.unwrap_or_default(), name)))
     }
 
     /// When a request was received, according to its view.

@@ -29,6 +29,7 @@ fn received(groups: usize) -> Event {
             groups
         ],
         metadata: BTreeMap::new(),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         submitter: "tests".into(),

@@ -40,6 +40,7 @@ fn recorded(request: RequestId, commits: &[Vec<Event>]) -> Vec<Recorded<Event>> 
                 sequence: Sequence::new(sequence),
                 index,
                 at: Timestamp::now(),
+                tenant: domain::access::Tenant::default(),
                 traceparent: None,
                 event: event.clone(),
             });
@@ -69,6 +70,7 @@ fn received() -> Event {
             2
         ],
         metadata: BTreeMap::from([("x-desk".into(), "rates".into())]),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         submitter: "tests".into(),

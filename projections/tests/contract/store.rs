@@ -1,3 +1,4 @@
+use domain::access::Tenant;
 use domain::request::{Event, Redriven, RequestId, Run, Sequence};
 use harness::World;
 use jiff::Timestamp;
@@ -233,7 +234,10 @@ async fn a_request_that_runs_again_stays_in_the_index_and_leaves_it_after_its_la
     let later = Timestamp::now() + 2 * KEEP;
     let listed = async |expected: bool| {
         store.trim(0, later).await.unwrap();
-        assert_eq!(store.is_indexed(0, id).await.unwrap(), expected);
+        assert_eq!(
+            store.is_indexed(&Tenant::default(), 0, id).await.unwrap(),
+            expected
+        );
     };
     for view in [&failed, &runs] {
         store.put(view, Sequence::NONE).await.unwrap();
@@ -345,9 +349,15 @@ async fn expired_requests_of_any_number_leave_the_index_and_no_others_do() {
     let later = Timestamp::now() + 2 * KEEP;
     for left in [501, 1] {
         store.trim(0, later).await.unwrap();
-        let found = store.newest(0, None, 0, 30_000).await.unwrap();
+        let found = store
+            .newest((&Tenant::default(), 0), None, 0, 30_000)
+            .await
+            .unwrap();
         assert_eq!(found.len(), left);
     }
-    let found = store.newest(0, None, 0, 30_000).await.unwrap();
+    let found = store
+        .newest((&Tenant::default(), 0), None, 0, 30_000)
+        .await
+        .unwrap();
     assert_eq!(found[0].request, running[0].request_id);
 }

@@ -38,6 +38,7 @@ fn received() -> Event {
         metadata: [("x-desk", "rates"), ("x-trader", "Ada L.")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         // As every view of earlier versions, which have no such field.
@@ -105,6 +106,7 @@ fn view(events: Vec<Event>) -> View {
         sequence: Sequence::new(sequence),
         index: 0,
         at: at(sequence),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         event,
     });

@@ -27,6 +27,7 @@ impl Commit {
             sequence: Sequence::new(self.sequence),
             index,
             at: at(self.sequence),
+            tenant: domain::access::Tenant::default(),
             traceparent: None,
             event: event.clone(),
         })

@@ -16,6 +16,7 @@ fn told(events: impl IntoIterator<Item = Event>) -> View {
         sequence: Sequence::new(sequence),
         index: 0,
         at: at(sequence),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         event,
     });

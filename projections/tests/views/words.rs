@@ -34,6 +34,7 @@ pub fn received() -> Received {
         fingerprint: "f1".into(),
         groups: TASKS.iter().map(outline).collect(),
         metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         submitter: "ada".into(),

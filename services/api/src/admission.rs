@@ -4,7 +4,7 @@
 //! way into the log at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use metrics::{Level as _, Pulse, Submissions};
@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::Config;
 use crate::http::problem::Problem;
+use crate::tenancy::{Load, Shares};
 
 /// How often the API samples the backlog.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -62,14 +63,16 @@ impl Admission {
     /// Rejects a submission outside the accepted share, or while too many submissions are on their
     /// way into the log. The caller keeps the permit until its submission is in the log.
     pub fn pass(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        if self.is_its_turn()
-            && let Ok(place) = self.places.try_acquire()
-        {
-            return Ok(place);
+        if self.is_its_turn() {
+            return self.pass_by_share();
         }
-        let message = "too much work is waiting; submit it again later";
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
-        Err(problem.retry_after(RETRY_AFTER))
+        Err(overloaded())
+    }
+
+    /// As `pass`, for a tenant that has used less than its share: only the submissions that are on
+    /// their way are counted.
+    pub fn pass_by_share(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.places.try_acquire().map_err(|_| overloaded())
     }
 
     /// Spreads the accepted share evenly over the submissions.
@@ -81,15 +84,22 @@ impl Admission {
 
     /// Samples the backlog until the process ends. A failed sample keeps the share as it is, but
     /// not forever: the log itself rejects the commits that it cannot store.
-    pub async fn watch(&self, connection: &Connection, pulse: Pulse, shutdown: &Shutdown) {
+    pub async fn watch(
+        &self,
+        connection: &Connection,
+        shares: &Shares,
+        pulse: Pulse,
+        shutdown: &Shutdown,
+    ) {
         let (mut blind, mut open) = (0, OPEN_LOOKS);
         self.tell();
         while shutdown.pause(LOOK_EVERY).await {
             pulse.turns();
             self.tell();
             let share = match self.look(connection).await {
-                Ok(share) => {
+                Ok((share, load)) => {
                     blind = 0;
+                    shares.look(load, Instant::now());
                     share
                 }
                 Err(error) => {
@@ -116,23 +126,39 @@ impl Admission {
         self.counted.on_their_way_max.count(self.places_max as u64);
     }
 
-    /// The share of submissions that the current backlog allows, in `PARTS`.
-    async fn look(&self, connection: &Connection) -> Result<u64, Error> {
-        let mut backlog = 0;
+    /// The share of submissions that the current backlog allows, in `PARTS`, and what waits.
+    async fn look(&self, connection: &Connection) -> Result<(u64, Load), Error> {
+        let (mut backlog, mut unprocessed) = (0, 0);
         for shard in 0..self.shards {
             let commits = connection
                 .log_position(shard, LogReader::Orchestrator)
                 .await?;
             let reports = connection.report_position(shard).await?;
             backlog += commits.pending + reports.pending;
+            unprocessed += reports.unacked;
         }
-        let mut tasks = 0;
+        let (mut tasks, mut worked_on) = (0, 0);
         for task_type in &self.task_types {
-            tasks += connection.task_position(task_type).await?.pending;
+            let position = connection.task_position(task_type).await?;
+            tasks += position.pending;
+            worked_on += position.unacked;
         }
         tracing::trace!(backlog, tasks, "backlog");
-        Ok(share(backlog, self.backlog_max).min(share(tasks, self.tasks_max)))
+        let load = Load {
+            waiting: tasks,
+            worked_on,
+            backlog: backlog + unprocessed,
+        };
+        let share = share(backlog, self.backlog_max).min(share(tasks, self.tasks_max));
+        Ok((share, load))
     }
+}
+
+/// The error for a submission that is not admitted now.
+pub fn overloaded() -> Problem {
+    let message = "too much work is waiting; submit it again later";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
+    problem.retry_after(RETRY_AFTER)
 }
 
 /// The share of accepted submissions for a backlog. It is everything up to half of the limit, then

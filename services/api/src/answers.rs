@@ -331,6 +331,8 @@ pub fn status_or_state() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Sche
 pub struct OperationBody {
     #[schema(format = "uuid")]
     id: String,
+    /// The tenant of every item; left out where it is `default`.
+    tenant: Option<String>,
     /// What it does to each item: redrive, cancel or discard.
     action: String,
     /// Draft, running, paused, completed, stopped or cancelled.

@@ -7,8 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use domain::access::Tenant;
-use domain::bulk::{Command, OperationId, PER_SECOND_DEFAULT, Plan};
+use domain::bulk::{Action, Command, OperationId, PER_SECOND_DEFAULT, Plan};
 use operations::{BulkError, Folded, Page};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -98,8 +97,7 @@ pub async fn draft(
     PostedJson(posted): PostedJson,
 ) -> Result<Response, Problem> {
     let body: OrderBody = input::json(&posted.bytes)?;
-    // Until requests have tenants, all of them are of one.
-    let order = body.order(&caller, Tenant::default())?;
+    let order = body.order(&caller)?;
     let _turn = turn(&api)?;
     let (folded, _) = api.operations.draft(order).await.map_err(problem)?;
     tracing::info!(operation = %folded.id, "an operation was drafted");
@@ -115,8 +113,8 @@ pub async fn draft(
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
-    let mut all = api.operations.bulk_operations().await?;
+pub async fn list(State(api): State<Arc<Api>>, caller: Admitted) -> Result<Json<Value>, Problem> {
+    let mut all = api.operations.bulk_operations(caller.scope()).await?;
     all.truncate(LIST_MAX);
     let all: Vec<_> = all.iter().filter_map(Folded::told).collect();
     Ok(Json(json!({ "operations": all })))
@@ -135,9 +133,10 @@ pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
 )]
 pub async fn show(
     State(api): State<Arc<Api>>,
+    caller: Admitted,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(told(&read(&api, &id).await?))
+    Ok(told(&read(&api, &caller, &id).await?))
 }
 
 /// The items of a bulk operation, a page of them.
@@ -153,6 +152,7 @@ pub async fn show(
 )]
 pub async fn items(
     State(api): State<Arc<Api>>,
+    caller: Admitted,
     Path(id): Path<String>,
     query: Result<Query<ItemsQuery>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
@@ -163,7 +163,7 @@ pub async fn items(
             rejection.body_text(),
         )
     })?;
-    let folded = read(&api, &id).await?;
+    let folded = read(&api, &caller, &id).await?;
     let operation = folded.operation().ok_or_else(|| unknown(&id))?;
     let selection = api.operations.selection(operation).await?;
     let page = folded.items(
@@ -206,7 +206,7 @@ pub async fn start(
         per_second: body.per_second,
         stop_after_failures: body.stop_after_failures,
     };
-    give(&api, &id, Command::Start { plan, actor }).await
+    give(&api, &caller, &id, Command::Start { plan, actor }).await
 }
 
 /// Ask for nothing more until it is resumed.
@@ -234,7 +234,7 @@ pub async fn pause(
     let body: CommandBody = input::json(&posted.bytes)?;
     let why = input::why_if_said(&caller, body.by.as_deref(), &body.reason)?;
     let actor = why.actor();
-    give(&api, &id, Command::Pause { actor }).await
+    give(&api, &caller, &id, Command::Pause { actor }).await
 }
 
 /// Go on with a paused operation.
@@ -262,7 +262,7 @@ pub async fn resume(
     let body: CommandBody = input::json(&posted.bytes)?;
     let why = input::why_if_said(&caller, body.by.as_deref(), &body.reason)?;
     let actor = why.actor();
-    give(&api, &id, Command::Resume { actor }).await
+    give(&api, &caller, &id, Command::Resume { actor }).await
 }
 
 /// Ask for nothing more, ever. What was asked for is followed to its end.
@@ -290,11 +290,18 @@ pub async fn cancel(
     let body: CommandBody = input::json(&posted.bytes)?;
     let why = input::why_if_said(&caller, body.by.as_deref(), &body.reason)?;
     let (actor, reason) = (why.actor(), why.reason().to_owned());
-    give(&api, &id, Command::Cancel { actor, reason }).await
+    give(&api, &caller, &id, Command::Cancel { actor, reason }).await
 }
 
-async fn give(api: &Api, id: &str, command: Command) -> Result<Json<Value>, Problem> {
-    let id = parsed(id)?;
+async fn give(
+    api: &Api,
+    caller: &Admitted,
+    id: &str,
+    command: Command,
+) -> Result<Json<Value>, Problem> {
+    let read = read(api, caller, id).await?;
+    take_quota(api, &read, &command)?;
+    let id = read.id;
     let folded = api.operations.bulk_command(id, command).await;
     let folded = folded.map_err(|error| match error {
         BulkError::Refused(domain::bulk::Rejection::Unknown) => unknown(&id.to_string()),
@@ -303,8 +310,26 @@ async fn give(api: &Api, id: &str, command: Command) -> Result<Json<Value>, Prob
     Ok(told(&folded))
 }
 
-async fn read(api: &Api, id: &str) -> Result<Folded, Problem> {
-    let folded = api.operations.bulk_operation(parsed(id)?).await?;
+/// Takes the start of a redrive from the quotas of its tenant. It is one, however many items the
+/// operation has: these have a rate of their own.
+fn take_quota(api: &Api, folded: &Folded, command: &Command) -> Result<(), Problem> {
+    let drafted = folded.operation().map(|operation| &operation.drafted);
+    let (Some(drafted), Command::Start { .. }) = (drafted, command) else {
+        return Ok(());
+    };
+    let quotas = api.quotas.of(&drafted.tenant);
+    if let Some(quotas) = quotas.filter(|_| drafted.action == Action::Redrive) {
+        quotas.submit()?;
+    }
+    Ok(())
+}
+
+/// An operation. For a caller of another tenant it does not exist.
+async fn read(api: &Api, caller: &Admitted, id: &str) -> Result<Folded, Problem> {
+    let folded = api
+        .operations
+        .bulk_operation_of(caller.scope(), parsed(id)?)
+        .await?;
     folded.ok_or_else(|| unknown(id))
 }
 

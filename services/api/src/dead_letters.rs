@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use domain::access::Tenant;
 use domain::bulk::Action;
 use jiff::Timestamp;
 use nats::{Error, Filter, Kept};
@@ -71,6 +70,7 @@ pub struct ChangeBody {
 }
 
 pub fn filter(
+    caller: &Admitted,
     task_type: Option<String>,
     code: Option<String>,
     request: Option<&str>,
@@ -83,6 +83,7 @@ pub fn filter(
         Problem::new(StatusCode::BAD_REQUEST, "invalid-since", error.to_string())
     })?;
     Ok(Filter {
+        tenant: caller.scope().only().cloned(),
         task_type,
         code,
         request: request.map(parse_id).transpose()?,
@@ -119,6 +120,7 @@ fn problem(error: Error) -> Problem {
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
+    caller: Admitted,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Query(query) = query.map_err(|rejection| {
@@ -131,7 +133,7 @@ pub async fn list(
     let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let after = cursor(query.cursor)?.unwrap_or(0);
     let (request, since) = (query.request.as_deref(), query.since.as_deref());
-    let filter = filter(query.task_type, query.code, request, since)?;
+    let filter = filter(&caller, query.task_type, query.code, request, since)?;
     let _turn = turn(&api)?;
     let begun = Instant::now();
     let (mut letters, mut looked_at, mut next) = (Vec::new(), 0, Some(after));
@@ -177,11 +179,18 @@ fn unknown(id: &str) -> Problem {
 )]
 pub async fn show(
     State(api): State<Arc<Api>>,
+    caller: Admitted,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let kept = api.operations.letters().get(&id).await?;
-    kept.map(|kept| Json(kept.detail()))
-        .ok_or_else(|| unknown(&id))
+    let kept = letter(&api, &caller, &id).await?;
+    Ok(Json(kept.detail()))
+}
+
+/// The letter with this id. For a caller of another tenant it does not exist.
+async fn letter(api: &Api, caller: &Admitted, id: &str) -> Result<Kept, Problem> {
+    let kept = api.operations.letters().get(id).await?;
+    kept.filter(|kept| caller.scope().includes(&kept.tenant()))
+        .ok_or_else(|| unknown(id))
 }
 
 /// Take one dead letter away.
@@ -201,6 +210,9 @@ pub async fn discard_one(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let why = input::why_if_said(&caller, None, "")?;
+    if caller.scope().only().is_some() {
+        letter(&api, &caller, &id).await?;
+    }
     let discarded = api.operations.discard(&id, &why).await?;
     discarded
         .then_some(StatusCode::NO_CONTENT)
@@ -229,9 +241,13 @@ pub async fn redrive(
     let why = if body.dry_run {
         None
     } else {
-        Some(input::why(&caller, body.by.as_deref(), &body.reason)?)
+        let why = input::why(&caller, body.by.as_deref(), &body.reason)?;
+        if let Some(quotas) = api.quotas.of(&caller.tenant()) {
+            quotas.submit()?;
+        }
+        Some(why)
     };
-    change_all(&api, body, Action::Redrive, why).await
+    change_all(&api, &caller, body, Action::Redrive, why).await
 }
 
 /// Take dead letters away.
@@ -259,11 +275,12 @@ pub async fn discard(
         let why = input::why_if_said(&caller, body.by.as_deref(), &body.reason);
         Some(why?)
     };
-    change_all(&api, body, Action::Discard, why).await
+    change_all(&api, &caller, body, Action::Discard, why).await
 }
 
 async fn change_all(
     api: &Api,
+    caller: &Admitted,
     body: ChangeBody,
     action: Action,
     why: Option<Why>,
@@ -271,15 +288,16 @@ async fn change_all(
     let (request, since) = (body.request.as_deref(), body.since.as_deref());
     let change = Change {
         action,
-        filter: filter(body.task_type, body.code, request, since)?,
+        filter: filter(caller, body.task_type, body.code, request, since)?,
         after: cursor(body.cursor)?.unwrap_or(0),
         until: cursor(body.until)?,
         why,
     };
     let _turn = turn(api)?;
-    // Until dead letters have tenants, all of them are of one.
-    let tenant = Tenant::default();
-    let changed = api.operations.change_letters(&tenant, change).await;
+    let changed = api
+        .operations
+        .change_letters(&caller.tenant(), change)
+        .await;
     let changed = changed.map_err(bulk::problem::problem)?;
     tracing::info!(
         letters = changed.letters,

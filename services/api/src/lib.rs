@@ -15,6 +15,7 @@ mod router;
 mod schemas;
 mod state;
 mod storage;
+mod tenancy;
 mod valuation;
 mod valuations;
 
@@ -28,7 +29,9 @@ use http::serve::Limits;
 use http::tls::Tls;
 use nats::{Connection, Log};
 use projections::Store;
-use runtime::{ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, WebhooksConfig};
+use runtime::{
+    ApiConfig, Deployment, InProcess, Settings, Shutdown, TaskTypes, Tenants, WebhooksConfig,
+};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
@@ -36,6 +39,7 @@ pub use auth::{Auth, Details, guarded};
 pub use router::{openapi, router};
 
 pub use state::Api;
+pub use tenancy::InForce as QuotasInForce;
 
 /// Why the API cannot run.
 #[derive(Debug)]
@@ -78,6 +82,8 @@ pub struct Config<'a> {
     pub webhooks: &'a WebhooksConfig,
     /// The task types whose queues admission reads.
     pub task_types: &'a TaskTypes,
+    /// The tenants and their quotas.
+    pub tenants: &'a Tenants,
 }
 
 impl<'a> Config<'a> {
@@ -89,6 +95,7 @@ impl<'a> Config<'a> {
             deployment: &settings.deployment,
             webhooks: &settings.webhooks,
             task_types: &settings.task_types,
+            tenants: &settings.tenants,
         }
     }
 }
@@ -170,16 +177,18 @@ pub async fn run(
     let mut beside = JoinSet::new();
     let (following, until) = (api.clone(), shutdown.clone());
     let shards = config.deployment.shards;
-    beside.spawn(async move { following.waiters.follow(&connection, shards, &until).await });
+    beside.spawn(async move {
+        let (waiters, open) = (&following.waiters, &following.open);
+        waiters.follow(&connection, shards, open, &until).await;
+    });
+    let (counting, until) = (api.clone(), shutdown.clone());
+    beside.spawn(async move { counting.recount(&until).await });
     let (watching, until) = (api.clone(), shutdown.clone());
     let pulse = api.metrics.pulses.begin("api", "admission");
     beside.spawn(async move {
-        let Api {
-            admission,
-            connection,
-            ..
-        } = &*watching;
-        admission.watch(connection, pulse, &until).await;
+        let (connection, shares) = (&watching.connection, &watching.shares);
+        let admission = &watching.admission;
+        admission.watch(connection, shares, pulse, &until).await;
     });
     let (telling, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move {

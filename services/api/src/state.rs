@@ -1,12 +1,13 @@
 use std::time::Duration;
 
+use domain::access::Tenant;
 use domain::request::RequestId;
 use metrics::Metrics;
 use nats::{Connection, Log, Payloads};
 use operations::Operations;
 use projections::Store;
 use quick_cache::sync::Cache;
-use runtime::{InProcess, Pool, Shutdown};
+use runtime::{InProcess, Pool, Shutdown, Tenants};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -15,6 +16,7 @@ use crate::admission::Admission;
 use crate::http::metadata::Kept;
 use crate::http::sharing::Shared;
 use crate::storage::Storage;
+use crate::tenancy::{InForce, Open, Shares};
 use crate::valuation::task_index::Indexes;
 use crate::valuation::waiters::Waiters;
 
@@ -45,12 +47,18 @@ pub struct Api {
     pub(crate) bodies: Shared,
     pub(crate) admission: Admission,
     pub(crate) storage: Storage,
+    /// The tenants, as the file has them.
+    pub(crate) tenants: Tenants,
+    pub(crate) quotas: InForce,
+    /// The open requests of each tenant.
+    pub(crate) open: Open,
+    pub(crate) shares: Shares,
     pub(crate) payload_max_bytes: usize,
     /// The headers that a request keeps.
     pub(crate) kept: Kept,
     /// Whether callbacks may lead to private addresses.
     pub(crate) private_callbacks: bool,
-    /// Whether callbacks are signed, and therefore sent at all.
+    /// Whether callbacks of the tenant `default` are signed, and therefore sent at all.
     pub(crate) signs_callbacks: bool,
     pub(crate) sync_wait: Duration,
     pub(crate) time_to_live: Duration,
@@ -93,6 +101,14 @@ impl Api {
             bodies: Shared::bytes(own.http_bodies_max_bytes, own.payload_max_bytes),
             admission: Admission::new(config, in_process.metrics.submissions.clone()),
             metrics: in_process.metrics,
+            tenants: config.tenants.clone(),
+            quotas: InForce::new(config.tenants),
+            open: Open::new(
+                config
+                    .tenants
+                    .any_quota(|quotas| quotas.open_requests.is_some()),
+            ),
+            shares: Shares::new(config.tenants),
             storage: Storage::new(in_process.broker_folder, config.deployment.shards),
             payload_max_bytes: own.payload_max_bytes,
             kept: own.into(),
@@ -111,6 +127,40 @@ impl Api {
             connection,
             log,
             store,
+        }
+    }
+}
+
+/// How often the open requests are counted again.
+const RECOUNT_EVERY: Duration = Duration::from_secs(30);
+/// How long a request is counted before the log is asked whether it has ended.
+const RECOUNT_AFTER: Duration = Duration::from_secs(60);
+/// How many requests one recount asks for.
+const RECOUNT_MOST: usize = 500;
+
+impl Api {
+    /// Whether callbacks of a tenant are signed, and therefore sent at all.
+    pub(crate) fn signs_callbacks_of(&self, tenant: &Tenant) -> bool {
+        if tenant.is_default() {
+            return self.signs_callbacks;
+        }
+        let own = self.tenants.get(tenant);
+        own.is_some_and(|own| own.webhook_secret.is_some())
+    }
+
+    /// Asks the log, while the process runs, whether requests have ended whose ends this instance
+    /// may have missed.
+    pub(crate) async fn recount(&self, shutdown: &Shutdown) {
+        while shutdown.pause(RECOUNT_EVERY).await {
+            for request in self.open.counted_for(RECOUNT_AFTER, RECOUNT_MOST) {
+                match self.log.last(request).await {
+                    Ok(Some(last)) if last.has_ended() != Some(true) => {}
+                    Ok(_) => self.open.end(request),
+                    Err(error) => {
+                        tracing::debug!(%request, %error, "an open request is counted again later");
+                    }
+                }
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::access::Tenant;
 use domain::request::{GroupIndex, RequestId, Status};
 use history::listing::ListFilter;
 use jiff::Timestamp;
@@ -77,6 +78,10 @@ struct Listed {
     current_group: Option<GroupIndex>,
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
+    /// Its tenant, unless that is `default`.
+    #[serde(skip_serializing_if = "Tenant::is_default")]
+    #[schema(value_type = Option<String>)]
+    tenant: Tenant,
     /// Who submitted it, where callers are told apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     submitter: Option<String>,
@@ -96,6 +101,7 @@ impl From<View> for Listed {
             group_count: view.group_count,
             current_group: view.current_group,
             received_at: view.received_at,
+            tenant: view.tenant,
             submitter: view.submitter,
             completed_at: view.completed_at,
             failed_tasks: view.failed_tasks,
@@ -175,8 +181,8 @@ pub async fn list(
     };
     query.check()?;
     let cursor = query.cursor.as_deref().map(place).transpose()?;
-    let index = request_index::read(&api).await?;
-    let sees = |view: &View| reader.may_see(view.submitter.as_deref());
+    let index = request_index::read(&api, reader.scope()).await?;
+    let sees = |view: &View| reader.may_see(view);
     let view = |request, reached| request_index::view(&api, request, reached);
     let page = index
         .page(&query.filter(), cursor, limit, sees, view)

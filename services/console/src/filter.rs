@@ -155,6 +155,8 @@ impl RequestFilter {
             group: all("group"),
             label: label.collect(),
             until: self.until.as_ref().map(|(_, until)| *until),
+            // The tenant and the submitter follow from who looks.
+            ..Filter::default()
         }
     }
 

@@ -76,6 +76,10 @@ pub enum DeadLetters {
 /// The filter for dead letters.
 #[derive(Args)]
 pub struct Which {
+    /// Only dead letters of this tenant; a redrive and a discard are of the tenant `default` unless
+    /// one is named
+    #[arg(long)]
+    tenant: Option<Tenant>,
     /// Only dead letters of this task type, or `unreadable`
     #[arg(long = "type", value_name = "TYPE")]
     task_type: Option<String>,
@@ -95,6 +99,7 @@ impl Which {
         let since = self.since.as_deref();
         let since = since.map(|text| runtime::since(text, Timestamp::now()));
         Ok(Filter {
+            tenant: self.tenant.clone(),
             task_type: self.task_type.clone(),
             code: self.code.clone(),
             request: self.request,
@@ -214,6 +219,7 @@ async fn change_all(
     let would = if why.is_none() { "would be " } else { "" };
     let (mut after, mut until) = (0, None);
     let (mut letters, mut changed_count, mut refused_count, mut pending) = (0, 0, 0, 0);
+    let tenant = filter.tenant.clone().unwrap_or_default();
     loop {
         let change = Change {
             action,
@@ -222,9 +228,7 @@ async fn change_all(
             until,
             why: why.clone(),
         };
-        let changed = operations
-            .change_letters(&Tenant::default(), change)
-            .await?;
+        let changed = operations.change_letters(&tenant, change).await?;
         for answer in &changed.answers {
             let what = match &answer.refused {
                 Some(refused) => format!("refused: {refused}"),

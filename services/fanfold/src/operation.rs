@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use domain::access::Tenant;
+use domain::access::{Scope, Tenant};
 use domain::bulk::{Action, Command, OperationId, PER_SECOND_DEFAULT, Phase, Plan};
 use domain::request::RequestId;
 use operations::{Folded, Operations, Order, Page, Select};
@@ -30,6 +30,9 @@ pub enum OperationCommand {
     Start(Box<Start>),
     /// List the operations, newest first
     List {
+        /// Only operations of this tenant
+        #[arg(long)]
+        tenant: Option<Tenant>,
         /// Print JSON, one operation per line
         #[arg(long)]
         json: bool,
@@ -123,7 +126,10 @@ impl FromStr for What {
 pub async fn run(command: &OperationCommand, operations: &Operations) -> anyhow::Result<ExitCode> {
     match command {
         OperationCommand::Start(start) => self::start(start, operations).await,
-        OperationCommand::List { json } => list(operations, *json).await,
+        OperationCommand::List { tenant, json } => {
+            let scope = tenant.clone().map_or(Scope::Every, Scope::One);
+            list(operations, &scope, *json).await
+        }
         OperationCommand::Show { id, items, json } => {
             show(operations, *id, items.as_deref(), *json).await
         }
@@ -186,7 +192,7 @@ impl Start {
             ids => Select::Ids(ids.to_vec()),
         };
         Ok(Order {
-            tenant: Tenant::default(),
+            tenant: self.which.tenant.clone(),
             action,
             select,
             why,
@@ -237,8 +243,8 @@ async fn give(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(operations: &Operations, json: bool) -> anyhow::Result<ExitCode> {
-    let all = operations.bulk_operations().await?;
+async fn list(operations: &Operations, scope: &Scope, json: bool) -> anyhow::Result<ExitCode> {
+    let all = operations.bulk_operations(scope).await?;
     for folded in &all {
         if json {
             let text = serde_json::to_string(&folded.told())?;

@@ -55,7 +55,8 @@ async fn connect(settings: &Settings, role: Role) -> anyhow::Result<Connection> 
 
 /// Whether a process sends webhooks. `up` does only if it has a key to sign them with.
 fn sends_webhooks(role: Role, settings: &Settings) -> bool {
-    role == Role::Webhooks || (role == Role::Up && settings.webhooks.webhook_secret.is_some())
+    let signs = settings.webhooks.webhook_secret.is_some() || settings.tenants.sign_webhooks();
+    role == Role::Webhooks || (role == Role::Up && signs)
 }
 
 /// Whether a process sends traces. `up` does only if it knows a collector.
@@ -406,6 +407,7 @@ impl Part {
             self.connection,
             self.log,
             &self.settings.webhooks,
+            &self.settings.tenants,
             &self.settings.deployment,
             &self.metrics,
             self.shutdown,

@@ -191,7 +191,7 @@ async fn next(
     told: Attempt,
     retry: Retry,
 ) -> Result<(Attempt, Next), Error> {
-    let task_type = context.task_types.of(made.document.name.as_deref());
+    let task_type = context.task_type(&made.origin.tenant, made.document.name.as_deref());
     let policy = context.task_types.get(task_type).map(|of| &of.retry);
     let failed = made.failures.saturating_add(1);
     let by_chance = chance(made.id, told.attempt);
@@ -206,6 +206,7 @@ async fn next(
         task: made.id,
         run: made.attempts.run,
         task_type: task_type.to_owned(),
+        tenant: made.origin.tenant,
         document: context.place(made.document.xml).await?,
         attempts: vec![told.clone()],
         sequence: None,

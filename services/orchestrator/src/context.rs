@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::access::Tenant;
 use domain::request::{
     Command, DISPATCHED_AT_ONCE, GroupIndex, Payload, Rejection, RequestId, Rules, Run, Sequence,
     TraceRatio,
@@ -13,16 +14,17 @@ use nats::{
     Timers,
 };
 use quick_cache::sync::Cache;
-use runtime::{Documents, InProcess, Pool, TaskTypes, Wrong};
+use runtime::{Documents, InProcess, Pool, TaskTypes, Tenants, Wrong};
 use tokio::sync::Mutex;
 
 use crate::Config;
 use crate::deferred_timers::{DeferredTimers, Timer, Wanted};
 use crate::error::Error;
-use crate::fetch::Fetcher;
+use crate::fetch::Fetchers;
 use crate::memory_budget::MemoryBudget;
 use crate::open_requests::OpenRequests;
 use crate::outside::{Outside, Places};
+use crate::ready::Weights;
 use crate::resources::Bounds;
 use crate::work::Work;
 
@@ -32,6 +34,9 @@ const CACHED_DOCUMENTS: usize = 1_000;
 /// For how many requests an instance remembers the last dispatched task. If it forgets a request,
 /// the next dispatch goes through all waiting tasks of that request again.
 const KEPT_DISPATCHED: usize = 10_000;
+
+/// For how many requests an instance remembers a tenant other than `default`.
+const KEPT_TENANTS: usize = 100_000;
 
 /// For how many URIs failed fetches are counted.
 const COUNTED_FETCHES: usize = 10_000;
@@ -74,7 +79,9 @@ pub struct Context {
     pub traces: Option<TraceRatio>,
     pub request_timeout: Duration,
     pub ack_wait: Duration,
-    pub fetcher: Fetcher,
+    pub fetchers: Fetchers,
+    /// What the file says of each tenant.
+    pub tenants: Tenants,
     pub resource_bounds: Bounds,
     /// The places for work that waits for hosts and for the object store.
     pub outside: Outside,
@@ -89,6 +96,8 @@ pub struct Context {
     documents: Cache<RequestId, Arc<Mutex<Work>>>,
     /// The last dispatched task of the running group, for large requests.
     dispatched: Cache<RequestId, Dispatched>,
+    /// The tenants of requests that began lately, but not `default`. Reports do not name them.
+    tenants_of: Cache<RequestId, Tenant>,
     /// The failed attempts to fetch resources, by request and URI.
     fetches: Cache<(RequestId, String), u32>,
 }
@@ -131,7 +140,8 @@ impl Context {
             traces,
             request_timeout: deployment.request_timeout,
             ack_wait,
-            fetcher: Fetcher::new(references, config.aws)?,
+            fetchers: Fetchers::new(references, config.aws, config.tenants)?,
+            tenants: config.tenants.clone(),
             resource_bounds: Bounds {
                 count: references.href_max_count,
                 bytes: references.href_total_max_bytes,
@@ -144,6 +154,7 @@ impl Context {
             kept: MemoryBudget::default(),
             documents: Cache::new(CACHED_DOCUMENTS),
             dispatched: Cache::new(KEPT_DISPATCHED),
+            tenants_of: Cache::new(KEPT_TENANTS),
             fetches: Cache::new(COUNTED_FETCHES),
             log,
         })
@@ -163,6 +174,34 @@ impl Context {
             due,
             deadline: deadline.unwrap_or(due),
         }
+    }
+
+    /// The tenant of a request, as far as this instance remembers it. It only gives turns.
+    pub fn tenant_of(&self, request: RequestId) -> Tenant {
+        self.tenants_of.get(&request).unwrap_or_default()
+    }
+
+    /// Remembers the tenant of a request.
+    pub fn note_tenant(&self, request: RequestId, tenant: &Tenant) {
+        if !tenant.is_default() && self.tenants_of.get(&request).is_none() {
+            self.tenants_of.insert(request, tenant.clone());
+        }
+    }
+
+    /// The weights of the tenants that the file names.
+    pub fn weights(&self) -> Weights {
+        let named = self.tenants.named();
+        named
+            .map(|(tenant, own)| (tenant.clone(), own.weight))
+            .chain([(Tenant::default(), self.tenants.weight(&Tenant::default()))])
+            .collect()
+    }
+
+    /// The type of a valuation of a tenant.
+    pub fn task_type(&self, tenant: &Tenant, valuation: Option<&str>) -> &str {
+        let own = self.tenants.get(tenant);
+        let allowed = own.and_then(|own| own.task_types.as_deref());
+        self.task_types.among(allowed, valuation)
     }
 
     /// The bytes of a payload. A turn that has to get them from the object store gives up its place

@@ -9,7 +9,7 @@ use domain::request::{
     TraceParent,
 };
 use futures::future::try_join_all;
-use nats::{Attempts, Loaded, Stored, TraceContext};
+use nats::{Attempts, Loaded, Origin, Stored, TraceContext};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::context::Context;
@@ -89,7 +89,7 @@ async fn released(
         request,
         group,
         again: wanted.again,
-        caller: TraceContext::default(),
+        origin: Origin::default(),
         work: &mut work,
     };
     let loaded = context.load_since(request, wanted.sequence).await?;
@@ -177,7 +177,7 @@ pub async fn open_task(
         group,
         // The task failed before, and its message is gone.
         again: true,
-        caller: TraceContext::default(),
+        origin: Origin::default(),
         work: &mut work,
     };
     // Load the current request: nobody else sends a task that is skipped here.
@@ -196,7 +196,7 @@ pub struct Made {
     pub attempts: Attempts,
     /// How many failed attempts of this run are recorded.
     pub failures: u32,
-    trace: TraceContext,
+    pub origin: Origin,
     pub document: TaskDocument,
 }
 
@@ -222,19 +222,16 @@ async fn send(context: &Context, tasks: Vec<Made>) -> Result<(), Error> {
 
 async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
     let Context {
-        tasks,
-        task_types,
-        payloads,
-        ..
+        tasks, payloads, ..
     } = context;
     let Made {
         id,
         attempts,
-        trace,
+        origin,
         document,
         failures: _,
     } = task;
-    let task_type = task_types.of(document.name.as_deref());
+    let task_type = context.task_type(&origin.tenant, document.name.as_deref());
     let payload = {
         // The turn keeps its place of the shard, because it also keeps all the documents that it
         // has made.
@@ -245,11 +242,11 @@ async fn send_one(context: &Context, task: Made) -> Result<(), Error> {
         };
         payloads.place(document.xml.into()).await?
     };
-    let sending = tasks.send(task_type, id, attempts, &payload, Some(&trace));
+    let sending = tasks.send(task_type, id, attempts, &payload, &origin);
     let stored = sending.await?;
     // In a run after the first, the stored message may belong to an earlier run.
     if stored == Stored::Already && attempts.run > Run::FIRST {
-        Box::pin(tasks.send_over(task_type, id, attempts, &payload, Some(&trace))).await?;
+        Box::pin(tasks.send_over(task_type, id, attempts, &payload, &origin)).await?;
     }
     Ok(())
 }
@@ -261,8 +258,8 @@ struct Batch<'a> {
     group: GroupIndex,
     /// Whether an earlier process may have sent and begun the tasks.
     again: bool,
-    /// The position of the request in the caller's trace.
-    caller: TraceContext,
+    /// Where the tasks come from, with the position of the request in the caller's trace.
+    origin: Origin,
     work: &'a mut Work,
 }
 
@@ -294,8 +291,13 @@ impl Batch<'_> {
             })
             .collect();
         if !pending.is_empty() {
-            self.caller.parent.clone_from(&request.traceparent);
-            self.caller.state.clone_from(&request.tracestate);
+            self.origin = Origin {
+                tenant: request.tenant.clone(),
+                trace: TraceContext {
+                    parent: request.traceparent.clone(),
+                    state: request.tracestate.clone(),
+                },
+            };
             let up = self.work.bring_up(self.context, self.request, request);
             up.await.map_err(|error| in_group(error, self.group))?;
         }
@@ -317,7 +319,10 @@ impl Batch<'_> {
             id: self.id(task),
             attempts: task.attempts,
             failures: task.failures,
-            trace: self.trace(task),
+            origin: Origin {
+                tenant: self.origin.tenant.clone(),
+                trace: self.trace(task),
+            },
             document,
         });
         Ok(made.collect())
@@ -333,13 +338,13 @@ impl Batch<'_> {
     /// What goes with a task: where traces are sent, the position of its next attempt.
     fn trace(&self, pending: &Pending) -> TraceContext {
         let Some(ratio) = self.context.traces else {
-            return self.caller.clone();
+            return self.origin.trace.clone();
         };
         let (id, next) = (self.id(pending), pending.attempts.before.next());
-        let caller = self.caller.parent.as_ref();
+        let caller = self.origin.trace.parent.as_ref();
         TraceContext {
             parent: Some(TraceParent::of_attempt(id, next, caller, ratio)),
-            state: self.caller.state.clone(),
+            state: self.origin.trace.state.clone(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::access::Tenant;
 use domain::request::{Report, RequestId, Verdict};
 use nats::{Deliveries, Delivery, First, StoredReport};
 use runtime::Shutdown;
@@ -48,7 +49,7 @@ impl Waits for StoredReport {
 /// Processes reports until the shutdown begins, then finishes the work in progress and hands back
 /// the rest.
 pub async fn run(context: Arc<Context>, mut reports: Deliveries, shard: u8, shutdown: Shutdown) {
-    let mut turns = Turns::new();
+    let mut turns = Turns::new(context.weights());
     let suspects = &context.suspects;
     let mut waiting = suspects.reports.waiting_changes();
     let mut outside = context.outside.changes();
@@ -106,7 +107,10 @@ pub async fn run(context: Arc<Context>, mut reports: Deliveries, shard: u8, shut
 async fn queue(context: &Context, turns: &mut Turns<StoredReport>, reports: Vec<Delivery>) {
     for delivery in reports {
         match StoredReport::parse(delivery) {
-            Ok(report) => turns.queue(report.request, report),
+            Ok(report) => {
+                let tenant = context.tenant_of(report.request);
+                turns.queue(tenant, report.request, report);
+            }
             Err(unreadable) => {
                 set_aside(context, &unreadable.delivery, &unreadable.error).await;
             }
@@ -116,7 +120,7 @@ async fn queue(context: &Context, turns: &mut Turns<StoredReport>, reports: Vec<
 
 async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error) {
     tracing::error!(error = %reason, "a report cannot be processed and becomes a dead letter");
-    match context.dead_letters.set_aside(delivery, reason).await {
+    match set_aside_of_tenant(context, delivery, reason).await {
         Ok(_) => {
             context.metrics.orchestrator.reports.set_aside.inc();
             answer(delivery.terminate().await);
@@ -125,6 +129,25 @@ async fn set_aside(context: &Context, delivery: &Delivery, reason: &nats::Error)
             tracing::warn!(%error, "could not store a report as a dead letter; it comes again");
         }
     }
+}
+
+/// Stores a report as a dead letter of the tenant of its request. Reports do not name the tenant. A
+/// request whose log cannot be read names none either.
+async fn set_aside_of_tenant(
+    context: &Context,
+    delivery: &Delivery,
+    reason: &nats::Error,
+) -> Result<String, nats::Error> {
+    let tenant = match delivery.request() {
+        None => Tenant::default(),
+        Some(request) => match context.log.load(request).await {
+            Ok(loaded) => loaded.state().tenant(),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(_) => Tenant::default(),
+        },
+    };
+    let letters = &context.dead_letters;
+    letters.set_aside_of(&tenant, delivery, reason).await
 }
 
 /// The reports of one commit: at most `most`, and at least one message. Suspects are taken one by

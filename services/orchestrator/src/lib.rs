@@ -22,6 +22,7 @@ mod open_requests;
 mod outbox;
 mod outside;
 mod queue_recovery;
+mod ready;
 mod reconciler;
 mod reconsider;
 mod resources;
@@ -35,7 +36,9 @@ use std::time::Duration;
 
 use domain::request::{Sequence, TraceRatio};
 use nats::{Connection, Deliveries, First, Log, LogReader, Quarantine, Queues};
-use runtime::{Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Wrong};
+use runtime::{
+    Aws, Deployment, InProcess, ReferencesConfig, Settings, Shutdown, TaskTypes, Tenants, Wrong,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -56,6 +59,8 @@ pub struct Config<'a> {
     pub task_types: &'a TaskTypes,
     /// The share of ordinary traces that are kept, where traces are sent.
     pub traces: Option<TraceRatio>,
+    /// What the file says of each tenant.
+    pub tenants: &'a Tenants,
     /// How often all open requests are looked at.
     pub reconcile_interval: Duration,
 }
@@ -73,6 +78,7 @@ impl<'a> Config<'a> {
                 .traces
                 .is_on()
                 .then_some(settings.traces.otel_traces_sampler_arg),
+            tenants: &settings.tenants,
             reconcile_interval: settings.process.reconcile_interval,
         }
     }
@@ -80,7 +86,7 @@ impl<'a> Config<'a> {
 
 /// Checks whether the orchestrator can run with these settings.
 pub fn check(config: Config<'_>) -> Result<(), Wrong> {
-    fetch::Fetcher::new(config.references, config.aws).map(|_| ())
+    fetch::Fetchers::new(config.references, config.aws, config.tenants).map(|_| ())
 }
 
 /// Runs the orchestrator until it is asked to end. An error ends the process, and another instance

@@ -64,7 +64,7 @@ pub async fn run(
     (shard, began): (u8, Sequence),
     shutdown: Shutdown,
 ) {
-    let mut turns = Turns::new();
+    let mut turns = Turns::new(context.weights());
     let suspects = &context.suspects;
     let mut waiting = suspects.commits.waiting_changes();
     let mut outside = context.outside.changes();
@@ -106,7 +106,7 @@ pub async fn run(
                 turns.show_signs_of_life().await;
             }
             Some(lost) = lost.recv(), if turns.under_way() < places => {
-                turns.queue(lost.request, Item::Lost(lost));
+                turns.queue(context.tenant_of(lost.request), lost.request, Item::Lost(lost));
             }
             () = turns.ended() => {}
             Ok(()) = waiting.changed() => {}
@@ -147,7 +147,11 @@ async fn queue(
             continue;
         }
         match delivery.request() {
-            Some(request) => turns.queue(request, Item::Commit(delivery)),
+            Some(request) => {
+                let tenant = delivery.tenant();
+                context.note_tenant(request, &tenant);
+                turns.queue(tenant, request, Item::Commit(delivery));
+            }
             None => take_in(context, delivery, began).await,
         }
     }

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use domain::FailureCode;
+use domain::access::Tenant;
 use domain::request::{Command, Failure, RequestId, Resource, json_bytes};
 use futures::future::join_all;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, Fetcher};
 use crate::memory_budget::KEPT_MAX_BYTES;
 
 /// From this many bytes of documents on, no further turn waits for hosts with its document.
@@ -43,7 +44,7 @@ pub async fn capture(
     request: RequestId,
     uris: &[String],
 ) -> Result<Vec<Resource>, Error> {
-    let known = recorded(context, request).await?;
+    let (tenant, known) = recorded(context, request).await?;
     let new: Vec<&String> = uris
         .iter()
         .filter(|uri| !known.iter().any(|resource| resource.uri == **uri))
@@ -65,7 +66,8 @@ pub async fn capture(
     let (fetched, failed) = {
         // Hosts may be slow. Other requests get the place of this one meanwhile.
         let _waits = context.outside.wait();
-        fetch_all(context, request, &new).await
+        let fetcher = context.fetchers.of(&tenant);
+        fetch_all(context, fetcher, request, &new).await
     };
     let sizes = known.iter().chain(&fetched).map(|r| r.content.size());
     if sizes.sum::<u64>() > bounds.bytes {
@@ -84,7 +86,7 @@ pub async fn capture(
     }
     match failed {
         Some(error) => Err(error),
-        None => recorded(context, request).await,
+        None => Ok(recorded(context, request).await?.1),
     }
 }
 
@@ -134,12 +136,13 @@ fn in_commits(resources: Vec<Resource>) -> Vec<Vec<Resource>> {
 /// Fetches several resources at once. Returns the fetched ones and the first error.
 async fn fetch_all(
     context: &Context,
+    fetcher: &Fetcher,
     request: RequestId,
     uris: &[&String],
 ) -> (Vec<Resource>, Option<Error>) {
     let mut fetched = Vec::new();
     for some in uris.chunks(AT_ONCE) {
-        let under_way = some.iter().map(|uri| fetch(context, request, uri));
+        let under_way = some.iter().map(|uri| fetch(context, fetcher, request, uri));
         let mut failed = None;
         for ended in join_all(under_way).await {
             match ended {
@@ -154,14 +157,21 @@ async fn fetch_all(
     (fetched, None)
 }
 
-async fn recorded(context: &Context, request: RequestId) -> Result<Vec<Resource>, Error> {
+/// The tenant of a request, and the resources that are recorded.
+async fn recorded(context: &Context, request: RequestId) -> Result<(Tenant, Vec<Resource>), Error> {
     let loaded = context.log.load(request).await?;
     let state = loaded.state().request();
-    Ok(state.map_or_else(Vec::new, |state| state.resources.clone()))
+    let resources = state.map_or_else(Vec::new, |state| state.resources.clone());
+    Ok((loaded.state().tenant(), resources))
 }
 
-async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resource, Error> {
-    let fetched = match context.fetcher.host(uri) {
+async fn fetch(
+    context: &Context,
+    fetcher: &Fetcher,
+    request: RequestId,
+    uri: &str,
+) -> Result<Resource, Error> {
+    let fetched = match fetcher.host(uri) {
         Ok(host) => {
             let Some(_place) = context.outside.fetch(&host).await else {
                 return Err(Error::Later(format!(
@@ -169,7 +179,7 @@ async fn fetch(context: &Context, request: RequestId, uri: &str) -> Result<Resou
                 )));
             };
             let begun = Instant::now();
-            let fetched = context.fetcher.fetch(uri).await;
+            let fetched = fetcher.fetch(uri).await;
             let brought = fetched.as_ref().ok().map(Vec::len);
             let counted = &context.metrics.orchestrator.fetches;
             counted.ended(scheme(uri), begun.elapsed(), brought);

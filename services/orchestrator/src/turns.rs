@@ -1,13 +1,16 @@
 //! Taking turns: one item at a time for each request, in order of arrival. Different requests run
-//! side by side.
+//! side by side, and tenants begin their turns in weighted round robin.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
+use domain::access::Tenant;
 use domain::request::RequestId;
 use nats::Delivery;
 use runtime::{Shutdown, caught};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::ready::{Ready, Weights};
 
 /// The most bytes of items that wait for their turns. Further items stay at the broker. After a
 /// pause there may be tens of thousands of them.
@@ -27,22 +30,29 @@ pub trait Waits {
     }
 }
 
+/// The items of a request that wait.
+struct Line<T> {
+    tenant: Tenant,
+    items: VecDeque<T>,
+}
+
 /// The items that wait for their turn, and the turns in progress.
 pub struct Turns<T> {
     /// A request has a line as long as an item of it waits or is in progress.
-    lines: HashMap<RequestId, VecDeque<T>>,
+    lines: HashMap<RequestId, Line<T>>,
     /// The requests without a turn in progress.
-    ready: VecDeque<RequestId>,
+    ready: Ready<RequestId>,
     under_way: JoinSet<RequestId>,
     /// The number and the bytes of the items that wait.
     waiting: (usize, usize),
 }
 
 impl<T: Waits> Turns<T> {
-    pub fn new() -> Self {
+    /// Nothing waits. Tenants begin their turns by these weights.
+    pub fn new(weights: Weights) -> Self {
         Self {
             lines: HashMap::new(),
-            ready: VecDeque::new(),
+            ready: Ready::new(weights),
             under_way: JoinSet::new(),
             waiting: (0, 0),
         }
@@ -60,14 +70,15 @@ impl<T: Waits> Turns<T> {
     }
 
     /// Puts an item at the end of its request's line.
-    pub fn queue(&mut self, request: RequestId, item: T) {
+    pub fn queue(&mut self, tenant: Tenant, request: RequestId, item: T) {
         self.waiting.0 += 1;
         self.waiting.1 += item.bytes();
         match self.lines.entry(request) {
-            Entry::Occupied(mut line) => line.get_mut().push_back(item),
+            Entry::Occupied(mut line) => line.get_mut().items.push_back(item),
             Entry::Vacant(place) => {
-                place.insert(VecDeque::from([item]));
-                self.ready.push_back(request);
+                self.ready.push(tenant.clone(), request);
+                let items = VecDeque::from([item]);
+                place.insert(Line { tenant, items });
             }
         }
     }
@@ -83,10 +94,11 @@ impl<T: Waits> Turns<T> {
         F: Future<Output = ()> + Send + 'static,
     {
         while self.under_way.len() < places
-            && let Some(request) = self.ready.pop_front()
+            && let Some(request) = self.ready.pop()
         {
             let line = self.lines.get_mut(&request);
-            let turn = line.map(|line| take(request, line)).unwrap_or_default();
+            let turn = line.map(|line| take(request, &mut line.items));
+            let turn = turn.unwrap_or_default();
             if turn.is_empty() {
                 self.lines.remove(&request);
                 continue;
@@ -109,15 +121,25 @@ impl<T: Waits> Turns<T> {
         let Some(first) = self.under_way.join_next().await else {
             return std::future::pending().await;
         };
-        self.ready.extend(first);
+        self.go_on(first);
         while let Some(ended) = self.under_way.try_join_next() {
-            self.ready.extend(ended);
+            self.go_on(ended);
+        }
+    }
+
+    /// Lets a request whose turn has ended have another one. Without an item that waits, `begin`
+    /// removes its line.
+    fn go_on(&mut self, ended: Result<RequestId, JoinError>) {
+        if let Ok(request) = ended
+            && let Some(line) = self.lines.get(&request)
+        {
+            self.ready.push(line.tenant.clone(), request);
         }
     }
 
     /// Tells the broker that the waiting items are not lost, so that it does not deliver them again.
     pub async fn show_signs_of_life(&self) {
-        let waiting = self.lines.values().flatten();
+        let waiting = self.lines.values().flat_map(|line| &line.items);
         for delivery in waiting.filter_map(Waits::delivery) {
             if let Err(error) = delivery.in_progress().await {
                 tracing::debug!(%error, "a waiting message could show no sign of life");
@@ -130,7 +152,10 @@ impl<T: Waits> Turns<T> {
     pub fn not_begun(&mut self) -> Vec<T> {
         self.ready.clear();
         self.waiting = (0, 0);
-        self.lines.drain().flat_map(|(_, line)| line).collect()
+        self.lines
+            .drain()
+            .flat_map(|(_, line)| line.items)
+            .collect()
     }
 
     /// Waits for the turns in progress, unless the shutdown drops them.

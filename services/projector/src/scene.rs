@@ -82,6 +82,7 @@ fn received() -> Event {
             valuations: 2,
         }],
         metadata: BTreeMap::new(),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         submitter: "tests".into(),

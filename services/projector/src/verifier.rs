@@ -1,9 +1,10 @@
 //! The verifier of a shard: it compares the views and the feed with the log, a few requests at a
 //! time, and mends what differs. It turns an undiscovered fault from forever into a matter of time.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use domain::access::Tenant;
 use domain::request::{RequestId, Sequence};
 use jiff::Timestamp;
 use nats::{Commit, Connection, Feed, Log, LogReader};
@@ -40,8 +41,8 @@ pub struct Verifier {
     near: BTreeSet<Sequence>,
     /// The commits whose requests were verified since a fault was found.
     passed: HashSet<Sequence>,
-    /// The time up to which the oldest requests of the index were looked at.
-    left: Timestamp,
+    /// The time up to which the oldest requests of each tenant's index were looked at.
+    left: HashMap<Tenant, Timestamp>,
     /// Takes every second sample from the last commits.
     recent: bool,
     counted: metrics::Verifier,
@@ -65,7 +66,7 @@ impl Verifier {
             sample_every: Duration::from_hours(1).checked_div(requests_per_hour),
             near: BTreeSet::new(),
             passed: HashSet::new(),
-            left: Timestamp::UNIX_EPOCH,
+            left: HashMap::new(),
             recent: false,
             counted,
         }
@@ -184,7 +185,10 @@ impl Verifier {
         let request = view.request_id;
         let compared = self.store.differences(std::slice::from_ref(&view)).await?;
         let differ = compared.iter().any(|(_, differ)| !differ.is_empty());
-        let listed = self.store.is_indexed(self.shard, request).await?;
+        let listed = self
+            .store
+            .is_indexed(&view.tenant, self.shard, request)
+            .await?;
         // The request may have gone on meanwhile.
         if (!differ && listed) || self.log.last_sequence(request).await? != view.seq {
             return Ok(false);
@@ -257,19 +261,28 @@ impl Verifier {
     /// Removes views of requests that have left the log, among the oldest of the index.
     async fn remove_left(&mut self) -> Result<(), Error> {
         let first = self.connection.extent(self.shard).await?.first_at;
-        let (after, limit) = (self.left, LEFT_AT_ONCE);
-        let oldest = self.store.oldest(self.shard, after, first, limit).await?;
-        self.left = match oldest
-            .last()
-            .map(|last| Timestamp::from_microsecond(last.micros))
-        {
-            Some(Ok(at)) if oldest.len() as u64 >= LEFT_AT_ONCE.unsigned_abs() as u64 => at,
-            _ => Timestamp::UNIX_EPOCH,
-        };
-        for placed in oldest {
+        for tenant in self.store.tenants().await? {
+            self.remove_left_of(tenant, first).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_left_of(&mut self, tenant: Tenant, first: Timestamp) -> Result<(), Error> {
+        let after = self.left.remove(&tenant).unwrap_or(Timestamp::UNIX_EPOCH);
+        let of = (&tenant, self.shard);
+        let oldest = self.store.oldest(of, after, first, LEFT_AT_ONCE).await?;
+        for placed in &oldest {
             if self.log.last_sequence(placed.request).await? == Sequence::NONE {
                 self.remove(placed.request).await?;
             }
+        }
+        let last = oldest
+            .last()
+            .map(|last| Timestamp::from_microsecond(last.micros));
+        if let Some(Ok(at)) = last
+            && oldest.len() >= LEFT_AT_ONCE.unsigned_abs()
+        {
+            self.left.insert(tenant, at);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The flags that narrow `tail`, `search` and `export`.
 
 use clap::Args;
+use domain::access::Tenant;
 use domain::request::Status;
 use history::filter::Filter;
 use history::point::Ago;
@@ -9,6 +10,9 @@ use history::point::Ago;
 /// its values.
 #[derive(Args, Clone, Debug, Default)]
 pub struct FilterArgs {
+    /// Requests of this tenant
+    #[arg(long)]
+    pub tenant: Vec<Tenant>,
     /// Requests in this status: received, running, succeeded, failed, cancelled
     #[arg(long, value_parser = status)]
     pub status: Vec<Status>,
@@ -47,6 +51,8 @@ impl FilterArgs {
     /// The filter.
     pub fn filter(&self) -> Filter {
         Filter {
+            tenant: self.tenant.clone(),
+            submitter: None,
             status: self.status.clone(),
             event: self.event.clone(),
             code: self.code.clone(),

@@ -32,9 +32,10 @@ pub use pool::{Cost, Pool, Unfinished};
 pub use printable::{Form, PrintableLines, printable};
 pub use settings::{
     ApiConfig, AuthMode, Aws, CallersConfig, ConnectionsConfig, Definition, Deployment, Facts,
-    LOG_OUTLIVES, LogFormat, MASK, MetadataHeaders, Part, ProcessConfig, ReferencesConfig, Secrecy,
-    Settings, SettingsError, Source, TASK_TYPES, TopologyMode, TracesConfig, WebhooksConfig,
-    WorkerConfig, Wrong, changed_facts, credential, have_userinfo, read_secret, shown_urls,
+    LOG_OUTLIVES, LogFormat, MASK, MetadataHeaders, Part, ProcessConfig, Quotas, ReferencesConfig,
+    Secrecy, Settings, SettingsError, Source, TASK_TYPES, TenantConfig, Tenants, TopologyMode,
+    TracesConfig, WebhooksConfig, WorkerConfig, Wrong, changed_facts, credential, have_userinfo,
+    read_secret, shown_urls,
 };
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};

@@ -14,6 +14,7 @@ mod metadata_headers;
 mod removed;
 mod secret;
 mod table;
+mod tenants;
 mod topology_mode;
 mod traces;
 mod value;
@@ -40,6 +41,7 @@ pub use table::{
     ApiConfig, CallersConfig, ConnectionsConfig, Deployment, ProcessConfig, ReferencesConfig,
     Settings, TracesConfig, WebhooksConfig, WorkerConfig,
 };
+pub use tenants::{Quotas, TenantConfig, Tenants};
 pub use topology_mode::TopologyMode;
 
 /// How much longer than a request's timeout the log must live, so that the orchestrator can still
@@ -83,6 +85,7 @@ impl Settings {
         let environment = &|name: &str| environment(name).filter(|value| !value.is_empty());
         let mut table = file.map(read).transpose()?.unwrap_or_default();
         let task_types = table.remove("task-types");
+        let (quotas, tenants) = (table.remove("quotas"), table.remove("tenants"));
         // Kubernetes describes a service `redis` to every pod as `REDIS_PORT=tcp://…`.
         let of_kubernetes = |value: &String| value.starts_with("tcp://");
         let is_set = |name: &&str| {
@@ -115,6 +118,8 @@ impl Settings {
         let (worker, most) = (&settings.worker, settings.deployment.result_max_bytes);
         settings.task_types =
             TaskTypes::read(task_types, worker, most).map_err(|reason| file_error(file, reason))?;
+        settings.tenants = Tenants::read(quotas, tenants, &settings.aws)
+            .map_err(|reason| file_error(file, reason))?;
         settings.check_executor()?;
         settings.check()?;
         Ok(settings)

@@ -149,8 +149,16 @@ impl TaskTypes {
     /// The type of a valuation with this name: the first that matches, or else `default`.
     #[must_use]
     pub fn of(&self, valuation: Option<&str>) -> &str {
+        self.among(None, valuation)
+    }
+
+    /// The type of a valuation with this name, among these and `default`.
+    #[must_use]
+    pub fn among(&self, allowed: Option<&[String]>, valuation: Option<&str>) -> &str {
         let name = valuation.unwrap_or_default();
+        let is_allowed = |t: &&TaskType| allowed.is_none_or(|names| names.contains(&t.name));
         self.iter()
+            .filter(is_allowed)
             .find(|t| t.matches.iter().any(|pattern| matches(pattern, name)))
             .map_or(DEFAULT, |t| &t.name)
     }

@@ -1,12 +1,15 @@
+use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
+use domain::access::Tenant;
 use domain::request::{Event, RequestId, Sequence, TraceState};
 use jiff::Timestamp;
 use nats::{DeadLetters, Delivery, Error, Log, Postponed, Quarantine, Verdict};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
-use runtime::caught;
+use runtime::{Tenants, caught};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::address::{self, Refused};
@@ -36,9 +39,13 @@ pub struct Sender {
     pub suspects: Quarantine,
     /// How long an event may be held without a sign of life.
     pub ack_wait: Duration,
-    pub secret: Secret,
-    /// The callback URL for submissions that name none; empty means no callback.
+    /// The key of each tenant. Nothing is sent for a tenant without one.
+    pub secrets: HashMap<Tenant, Secret>,
+    /// The callback URL for submissions of the tenant `default` that name none; empty means no
+    /// callback.
     pub default_url: String,
+    /// What the file says of each tenant.
+    pub tenants: Tenants,
     pub allow_private: bool,
     pub attempts: u32,
     pub retry_delay: Duration,
@@ -190,9 +197,16 @@ impl Sender {
         let Some(request) = event.request() else {
             return Ok(Answer::Done);
         };
-        match self.callback(request).await? {
+        let tenant = event.tenant();
+        let Some(secret) = self.secrets.get(&tenant) else {
+            return Ok(Answer::Done);
+        };
+        match self.callback(&tenant, request).await? {
             Callback::None => Ok(Answer::Done),
-            Callback::To(url, state) => self.deliver(event, &url, state.as_ref()).await,
+            Callback::To(url, state) => {
+                let to = (url.as_str(), state.as_ref());
+                self.deliver(event, (&tenant, secret), to).await
+            }
             Callback::Unknown => {
                 let reason = "the log of the request has expired, and the receiver with it";
                 self.give_up(event, reason.to_owned()).await
@@ -203,7 +217,7 @@ impl Sender {
     /// The receiver of the end of this request. The submission, which names it, is in the first
     /// commit. A replica that lags may not have that commit yet, so its absence counts only if the
     /// leader confirms it.
-    async fn callback(&self, request: RequestId) -> Result<Callback, Error> {
+    async fn callback(&self, tenant: &Tenant, request: RequestId) -> Result<Callback, Error> {
         let first = self.log.read_page(request, Sequence::NONE, 1).await?;
         let mut events = first.commits.iter().flat_map(|commit| &commit.events);
         let received = events.find_map(|event| match event {
@@ -221,7 +235,12 @@ impl Sender {
             };
         };
         let named = received.metadata.get(CALLBACK).cloned();
-        let fallback = Some(self.default_url.clone()).filter(|url| !url.is_empty());
+        let fallback = match self.tenants.get(tenant) {
+            Some(own) if !tenant.is_default() => own.webhook_url.expose_secret().to_owned(),
+            None if !tenant.is_default() => String::new(),
+            _ => self.default_url.clone(),
+        };
+        let fallback = Some(fallback).filter(|url| !url.is_empty());
         let url = named.or(fallback);
         let state = || received.tracestate.clone();
         Ok(url.map_or(Callback::None, |url| Callback::To(url, state())))
@@ -230,13 +249,14 @@ impl Sender {
     async fn deliver(
         &self,
         event: &Delivery,
-        url: &str,
-        state: Option<&TraceState>,
+        (tenant, secret): (&Tenant, &Secret),
+        (url, state): (&str, Option<&TraceState>),
     ) -> Result<Answer, Error> {
         let made = Postponed::attempts(event);
         let id = event.header("ce-id").unwrap_or_default();
         let host = authority(url);
-        let place = match self.receivers.enter(&host) {
+        let most = self.tenants.quotas(tenant).webhooks;
+        let place = match self.receivers.enter(&host, (tenant, most)) {
             Ok(place) => place,
             Err(pause) => {
                 self.counted.busy.inc();
@@ -246,7 +266,7 @@ impl Sender {
         };
         let attempt = made.saturating_add(1);
         let begun = Instant::now();
-        let posted = self.post(event, url, state).await;
+        let posted = self.post(event, secret, (url, state)).await;
         self.counted.took.took(begun.elapsed());
         place.taken(!matches!(posted, Err(Failure::Transient(_))));
         let reason = match posted {
@@ -275,8 +295,8 @@ impl Sender {
     async fn post(
         &self,
         event: &Delivery,
-        url: &str,
-        state: Option<&TraceState>,
+        secret: &Secret,
+        (url, state): (&str, Option<&TraceState>),
     ) -> Result<(), Failure> {
         let resolved = address::resolve(url, self.allow_private).await;
         let (url, addresses) = resolved.map_err(|refused| match refused {
@@ -308,7 +328,7 @@ impl Sender {
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", now)
-            .header("webhook-signature", self.secret.sign(id, now, &body))
+            .header("webhook-signature", secret.sign(id, now, &body))
             .body(body);
         if let Some(traceparent) = event.traceparent() {
             call = call.header("traceparent", traceparent.as_str());

@@ -7,12 +7,14 @@ mod delivery;
 mod receivers;
 mod signature;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::access::Tenant;
 use metrics::Metrics;
 use nats::{Connection, DeadLetters, First, Log, Postponed, Quarantine};
-use runtime::{Deployment, Shutdown, WebhooksConfig};
+use runtime::{Deployment, Shutdown, Tenants, WebhooksConfig};
 use secrecy::ExposeSecret as _;
 use tokio::task::JoinSet;
 
@@ -37,10 +39,25 @@ pub enum Error {
     Secret(#[from] InvalidSecret),
 }
 
-/// The key of the configuration.
-fn secret(config: &WebhooksConfig) -> Result<Secret, InvalidSecret> {
-    let set = config.webhook_secret.as_ref();
-    set.map_or("", |secret| secret.expose_secret()).parse()
+/// The key of each tenant that has one: of the tenant `default` in the configuration, and of others
+/// in the file. One at least is needed.
+fn secrets(
+    config: &WebhooksConfig,
+    tenants: &Tenants,
+) -> Result<HashMap<Tenant, Secret>, InvalidSecret> {
+    let mut secrets = HashMap::new();
+    let named = tenants.named();
+    for (tenant, secret) in named.map(|(tenant, own)| (tenant, &own.webhook_secret)) {
+        if let Some(secret) = secret {
+            secrets.insert(tenant.clone(), secret.expose_secret().parse()?);
+        }
+    }
+    let own = config.webhook_secret.as_ref();
+    if own.is_some() || secrets.is_empty() {
+        let own = own.map_or("", |secret| secret.expose_secret());
+        secrets.insert(Tenant::default(), own.parse()?);
+    }
+    Ok(secrets)
 }
 
 /// Delivers events until the shutdown begins, then finishes the deliveries in progress.
@@ -48,6 +65,7 @@ pub async fn run(
     connection: Connection,
     log: Log,
     config: &WebhooksConfig,
+    tenants: &Tenants,
     deployment: &Deployment,
     metrics: &Metrics,
     shutdown: Shutdown,
@@ -73,8 +91,9 @@ pub async fn run(
         suspects,
         ack_wait,
         dead_letters: DeadLetters::new(connection.clone()),
-        secret: secret(config)?,
+        secrets: secrets(config, tenants)?,
         default_url: config.webhook_url.expose_secret().to_owned(),
+        tenants: tenants.clone(),
         allow_private: config.webhook_allow_private,
         attempts: config.webhook_attempts,
         retry_delay: config.webhook_retry_delay,

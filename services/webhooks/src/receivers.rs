@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use domain::access::Tenant;
+
 /// How many deliveries run at once.
 const DELIVERIES_MAX: usize = 256;
 /// How many deliveries to one host run at once.
@@ -26,6 +28,8 @@ pub struct Receivers(Arc<Mutex<Running>>);
 #[derive(Default)]
 struct Running {
     deliveries: usize,
+    /// The deliveries of each tenant that has any.
+    of_tenants: HashMap<Tenant, usize>,
     hosts: HashMap<String, Host>,
 }
 
@@ -40,13 +44,21 @@ struct Host {
 pub struct Place {
     receivers: Receivers,
     host: String,
+    tenant: Tenant,
 }
 
 impl Receivers {
-    /// Takes a place for a delivery to this host, or returns after which pause to ask again.
-    pub fn enter(&self, name: &str) -> Result<Place, Duration> {
+    /// Takes a place for a delivery to this host, or returns after which pause to ask again. A
+    /// tenant may have at most so many deliveries under way, where that is limited.
+    pub fn enter(
+        &self,
+        name: &str,
+        (tenant, most_of_tenant): (&Tenant, Option<usize>),
+    ) -> Result<Place, Duration> {
         let mut running = self.lock();
-        let has_room = running.deliveries < DELIVERIES_MAX;
+        let of_tenant = running.of_tenants.get(tenant).copied().unwrap_or(0);
+        let has_quota = most_of_tenant.is_none_or(|most| of_tenant < most);
+        let has_room = running.deliveries < DELIVERIES_MAX && has_quota;
         if running.hosts.len() > REMEMBERED_MAX {
             running.hosts.retain(|_, host| host.deliveries > 0);
         }
@@ -64,9 +76,11 @@ impl Receivers {
         host.deliveries += 1;
         host.turned_away = host.turned_away.saturating_sub(1);
         running.deliveries += 1;
+        *running.of_tenants.entry(tenant.clone()).or_default() += 1;
         Ok(Place {
             receivers: self.clone(),
             host: name.to_owned(),
+            tenant: tenant.clone(),
         })
     }
 
@@ -88,6 +102,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut running = self.receivers.lock();
         running.deliveries -= 1;
+        if let Some(count) = running.of_tenants.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                running.of_tenants.remove(&self.tenant);
+            }
+        }
         let Some(host) = running.hosts.get_mut(&self.host) else {
             return;
         };
@@ -102,37 +122,61 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    fn enter(receivers: &Receivers, name: &str) -> Result<Place, Duration> {
+        receivers.enter(name, (&Tenant::default(), None))
+    }
+
     #[test]
     fn one_host_leaves_places_for_others_and_its_events_wait_ever_longer() {
         let receivers = Receivers::default();
         let places: Vec<Place> = (0..HOST_MAX)
-            .map(|_| receivers.enter("slow").ok().unwrap())
+            .map(|_| enter(&receivers, "slow").ok().unwrap())
             .collect();
-        let pauses = (0..1_000).map(|_| receivers.enter("slow").err().unwrap());
+        let pauses = (0..1_000).map(|_| enter(&receivers, "slow").err().unwrap());
         let pauses: Vec<Duration> = pauses.collect();
         assert_eq!(pauses.first(), Some(&BUSY_PAUSE));
         assert_eq!(pauses.last(), Some(&BUSY_LONGEST));
-        assert!(receivers.enter("other").is_ok());
+        assert!(enter(&receivers, "other").is_ok());
         drop(places);
-        assert!(receivers.enter("slow").is_ok());
+        assert!(enter(&receivers, "slow").is_ok());
     }
 
     #[test]
     fn a_host_that_fails_gets_one_delivery_at_a_time_until_one_is_taken() {
         let receivers = Receivers::default();
-        receivers.enter("down").ok().unwrap().taken(false);
-        let place = receivers.enter("down").ok().unwrap();
-        assert!(receivers.enter("down").is_err());
+        enter(&receivers, "down").ok().unwrap().taken(false);
+        let place = enter(&receivers, "down").ok().unwrap();
+        assert!(enter(&receivers, "down").is_err());
         place.taken(true);
-        assert!(receivers.enter("down").is_ok());
+        assert!(enter(&receivers, "down").is_ok());
     }
 
     #[test]
     fn all_deliveries_together_are_bounded() {
         let receivers = Receivers::default();
-        let enter = |n: usize| receivers.enter(&n.to_string());
+        let enter = |n: usize| enter(&receivers, &n.to_string());
         let places: Vec<Place> = (0..DELIVERIES_MAX).filter_map(|n| enter(n).ok()).collect();
         assert_eq!(places.len(), DELIVERIES_MAX);
         assert!(enter(DELIVERIES_MAX).is_err());
+    }
+
+    #[test]
+    fn a_tenant_has_no_more_deliveries_under_way_than_its_quota() {
+        let receivers = Receivers::default();
+        let red: Tenant = "red".parse().unwrap();
+        let enter = |n: usize| receivers.enter(&n.to_string(), (&red, Some(2)));
+        let places: Vec<Place> = (0..3).filter_map(|n| enter(n).ok()).collect();
+        assert_eq!(places.len(), 2);
+        assert!(
+            receivers
+                .enter("other", (&Tenant::default(), Some(2)))
+                .is_ok()
+        );
+        drop(places);
+        assert!(enter(0).is_ok());
+        assert!(
+            receivers.lock().of_tenants.is_empty(),
+            "nobody is remembered"
+        );
     }
 }

@@ -172,7 +172,7 @@ async fn execute(context: &WorkerContext, given: &Given<'_>, lost: u32) -> Resul
     // The future is large; box it so that only a pointer moves.
     let result = caught(Box::pin(produce(context, given))).await;
     let result = result.unwrap_or_else(|panic| Err(panicked(&panic).into()));
-    let trace = given.task.trace.parent.as_ref();
+    let trace = given.task.origin.trace.parent.as_ref();
     let trace_id = trace.and_then(|trace| trace.as_str().split('-').nth(1));
     context.counted.took.took(started.elapsed(), trace_id);
     let span = Span {
@@ -221,8 +221,8 @@ async fn produce(context: &WorkerContext, given: &Given<'_>) -> Result<Payload, 
         group: task.id.group,
         task: task.id.task,
         attempt: task.attempt,
-        traceparent: task.trace.parent.as_ref().map(ToString::to_string),
-        tracestate: task.trace.state.as_ref().map(ToString::to_string),
+        traceparent: task.origin.trace.parent.as_ref().map(ToString::to_string),
+        tracestate: task.origin.trace.state.as_ref().map(ToString::to_string),
         document,
     };
     let limit = context.task_type.time_limit;

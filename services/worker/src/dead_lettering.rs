@@ -52,6 +52,7 @@ pub async fn give_up(
         task: task.id,
         run: task.run,
         task_type: task.task_type.clone(),
+        tenant: task.origin.tenant.clone(),
         document: task.document.clone(),
         attempts: vec![Attempt {
             attempt: task.attempt,

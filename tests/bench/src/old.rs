@@ -75,6 +75,7 @@ fn ended() -> Vec<Event> {
                 valuations: 1,
             }],
             metadata: [].into(),
+            tenant: domain::access::Tenant::default(),
             traceparent: None,
             tracestate: None,
             submitter: "old".into(),

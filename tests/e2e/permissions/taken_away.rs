@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use domain::request::RequestId;
 use harness::{Program, until};
 use reqwest::StatusCode;
 
@@ -204,11 +205,13 @@ async fn a_denial_is_the_error_of_the_call_and_nothing_is_tried_again_for_it() {
     scene.reload(&whole).await;
     until("the feed has its end", || async {
         let feed = scene.world.jetstream().await.get_stream("LIFECYCLE").await;
-        let at = format!("lifecycle.succeeded.{id}");
-        feed.unwrap()
-            .get_last_raw_message_by_subject(&at)
-            .await
-            .is_ok()
+        let request: RequestId = id.parse().unwrap();
+        let at = format!("lifecycle.succeeded.{}", request.partition());
+        let last = feed.unwrap().get_last_raw_message_by_subject(&at).await;
+        let of = last
+            .ok()
+            .and_then(|last| last.headers.get("ce-subject").cloned());
+        of.is_some_and(|of| of.as_str() == id)
     })
     .await;
     let ready = scene.roles["projector"].admin().get("/readyz").await.json();

@@ -88,6 +88,7 @@ async fn fill(scene: &Scene, requests: usize) {
                 valuations: 1,
             }],
             metadata: std::collections::BTreeMap::default(),
+            tenant: domain::access::Tenant::default(),
             traceparent: None,
             tracestate: None,
             submitter: "test".into(),

@@ -40,6 +40,7 @@ pub fn document(fingerprint: &str) -> Received {
             valuations: 2,
         }],
         metadata: [("x-desk".to_owned(), "rates".to_owned())].into(),
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         tracestate: None,
         submitter: "ada".into(),

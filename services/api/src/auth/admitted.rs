@@ -6,7 +6,8 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
-use domain::access::{Action, Principal, Subject};
+use domain::access::{Action, Principal, Reach, Scope, Subject, Tenant, reach};
+use projections::View;
 
 use super::Auth;
 use super::refusal::Refusal;
@@ -16,13 +17,12 @@ use crate::http::problem::Problem;
 #[derive(Clone, Debug)]
 pub struct Admitted {
     who: Arc<Principal>,
-    /// Whether the caller may see only what it submitted.
-    own_only: bool,
+    reach: Reach,
 }
 
 impl Admitted {
-    pub(super) fn new(who: Arc<Principal>, own_only: bool) -> Self {
-        Self { who, own_only }
+    pub(super) fn new(who: Arc<Principal>, reach: Reach) -> Self {
+        Self { who, reach }
     }
 
     /// The name of the caller.
@@ -30,30 +30,32 @@ impl Admitted {
         self.who.subject()
     }
 
-    /// The caller with its roles.
-    pub fn who(&self) -> &Principal {
-        &self.who
+    /// The same caller as a reader of what it submits. `None` for a caller who may read nothing.
+    pub fn reading(&self) -> Option<Self> {
+        let named = Some(self.tenant());
+        let reach = reach(&self.who, Action::Read, named).ok()?;
+        Some(Self::new(self.who.clone(), reach))
     }
 
-    /// The caller with its roles, for those who keep it.
-    pub(super) fn shared(&self) -> Arc<Principal> {
-        self.who.clone()
+    /// The tenants that the call is for.
+    pub fn scope(&self) -> &Scope {
+        &self.reach.scope
     }
 
-    /// The same caller as a reader.
-    pub fn reading(&self, own_only: bool) -> Self {
-        Self::new(self.who.clone(), own_only)
+    /// The tenant to which a submission belongs: `default` where the call is for every tenant.
+    pub fn tenant(&self) -> Tenant {
+        self.reach.scope.only().cloned().unwrap_or_default()
     }
 
     /// Whether the caller may see only what it submitted.
     pub fn sees_own_only(&self) -> bool {
-        self.own_only
+        self.reach.own_only
     }
 
-    /// Whether the caller may see the requests of this submitter. `None` is a submitter whom nobody
-    /// told apart.
-    pub fn may_see(&self, submitter: Option<&str>) -> bool {
-        !self.own_only || submitter == Some(self.subject().as_str())
+    /// Whether the caller may see a request.
+    pub fn may_see(&self, view: &View) -> bool {
+        let own = || view.submitter.as_deref() == Some(self.subject().as_str());
+        self.reach.scope.includes(&view.tenant) && (!self.reach.own_only || own())
     }
 }
 

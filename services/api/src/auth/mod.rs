@@ -11,6 +11,7 @@ mod layers;
 mod operation;
 mod refusal;
 mod sites;
+mod tenant;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -18,7 +19,7 @@ mod tokens;
 use std::sync::Arc;
 
 use axum::http::{Extensions, HeaderMap};
-use domain::access::{Action, Decision, Principal, Subject, Tenant, allows};
+use domain::access::{Action, OutOfReach, Principal, Role, Subject, reach, somewhere};
 use jiff::Timestamp;
 use runtime::{CallersConfig, Shutdown};
 
@@ -152,31 +153,37 @@ impl Auth {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Admitted, Refusal> {
-        self.admit_by(Entry::Call, action, headers, extensions)
-            .await
+        self.sites.check_origin(headers)?;
+        let who = self.who(headers, extensions).await?;
+        match reach(&who, action, tenant::named(headers)?) {
+            Ok(reach) => Ok(Admitted::new(who, reach)),
+            Err(OutOfReach::TenantUnnamed) => Err(Refusal::TenantUnnamed),
+            Err(OutOfReach::Denied(missing)) => Err(forbidden(&who, action, missing)),
+        }
     }
 
-    /// Admits a call of a page, or refuses it.
-    async fn admit_by(
+    /// Admits a call of a page whose caller may take the action in some tenant, or refuses it.
+    async fn admit_page(
         &self,
         entry: Entry,
         action: Action,
         headers: &HeaderMap,
         extensions: &Extensions,
-    ) -> Result<Admitted, Refusal> {
+    ) -> Result<Arc<Principal>, Refusal> {
         if entry == Entry::Call {
             self.sites.check_origin(headers)?;
         }
         let who = self.who(headers, extensions).await?;
-        // Every request belongs to the default tenant so far.
-        match allows(&who, action, Some(&Tenant::default())) {
-            Decision::Allowed => Ok(Admitted::new(who, false)),
-            Decision::OnOwn => Ok(Admitted::new(who, true)),
-            Decision::Denied(missing) => Err(Refusal::Forbidden {
-                subject: who.subject().clone(),
-                action,
-                missing,
-            }),
-        }
+        let may = somewhere(&who, action);
+        may.map_err(|missing| forbidden(&who, action, missing))?;
+        Ok(who)
+    }
+}
+
+fn forbidden(who: &Principal, action: Action, missing: Role) -> Refusal {
+    Refusal::Forbidden {
+        subject: who.subject().clone(),
+        action,
+        missing,
     }
 }

@@ -4,10 +4,10 @@ use axum::routing::MethodRouter;
 use domain::access::Action;
 use serde_json::json;
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::path::{Operation, PathItem, Paths};
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::gate::gated;
@@ -43,6 +43,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 SecurityRequirement::new(CERTIFICATE, NONE),
             ]);
             refusals(operation);
+            tenant(operation);
         }
         Self(self.0.routes((schemas, paths, gated(action, route))))
     }
@@ -82,7 +83,9 @@ fn name_action(operation: &mut Operation, action: &str) {
 
 /// Documents what the gate may answer.
 fn refusals(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
     for (status, why) in [
+        ("400", "A header or a parameter that cannot be used"),
         ("401", "No credential, or one that proves nothing"),
         (
             "403",
@@ -93,9 +96,26 @@ fn refusals(operation: &mut Operation) {
         let response = ResponseBuilder::new()
             .description(why)
             .content("application/problem+json", problem.build());
-        let responses = &mut operation.responses.responses;
-        responses.insert(status.into(), RefOr::T(response.build()));
+        let response = RefOr::T(response.build());
+        responses.entry(status.into()).or_insert(response);
     }
+}
+
+/// Documents the header that names the tenant.
+fn tenant(operation: &mut Operation) {
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[0-9a-z-]{1,63}$"));
+    let parameter = ParameterBuilder::new()
+        .name("Fanfold-Tenant")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "The tenant that the call is for: needed only by callers with roles in several tenants",
+        ))
+        .schema(Some(name));
+    let parameters = operation.parameters.get_or_insert_default();
+    parameters.push(RefOr::T(parameter.build()));
 }
 
 /// The security schemes of the `OpenAPI` document.

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::access::{Action, Role, Subject};
+use domain::access::{Action, InvalidTenant, Role, Subject};
 use serde_json::json;
 
 use crate::http::problem::Problem;
@@ -26,6 +26,10 @@ pub(super) enum Refusal {
         action: Action,
         missing: Role,
     },
+    /// The call names something that is no tenant, or several tenants.
+    InvalidTenant,
+    /// The caller has roles in several tenants, and the call names none.
+    TenantUnnamed,
     /// The call names a host that is not this server.
     ForeignHost(String),
     /// The page of another site makes the call.
@@ -58,6 +62,14 @@ impl Refusal {
                 Problem::new(StatusCode::FORBIDDEN, "forbidden", message)
                     .with("action", json!(what))
                     .with("missingRole", json!(missing.name()))
+            }
+            Self::InvalidTenant => {
+                let message = format!("Fanfold-Tenant must be one name: {InvalidTenant}");
+                Problem::new(StatusCode::BAD_REQUEST, "invalid-tenant", message)
+            }
+            Self::TenantUnnamed => {
+                let message = "the caller has roles in several tenants: name one in Fanfold-Tenant";
+                Problem::new(StatusCode::BAD_REQUEST, "tenant-unnamed", message)
             }
             Self::ForeignHost(host) => {
                 let message = format!(

@@ -1,7 +1,6 @@
 //! The body with which a caller drafts a bulk operation.
 
 use axum::http::StatusCode;
-use domain::access::Tenant;
 use domain::bulk::Action;
 use domain::request::Status;
 use history::filter::Filter;
@@ -68,8 +67,8 @@ pub struct RequestsBody {
 }
 
 impl OrderBody {
-    /// The order, for everything of one tenant.
-    pub fn order(self, caller: &Admitted, tenant: Tenant) -> Result<Order, Problem> {
+    /// The order, for what the tenant of the call has.
+    pub fn order(self, caller: &Admitted) -> Result<Order, Problem> {
         let action: Action = self.action.parse().map_err(invalid)?;
         let why = if action == Action::Discard {
             input::why_if_said(caller, self.by.as_deref(), &self.reason)?
@@ -77,7 +76,7 @@ impl OrderBody {
             input::why(caller, self.by.as_deref(), &self.reason)?
         };
         let select = match (self.dead_letters, self.requests, self.ids) {
-            (Some(letters), None, None) => letters.select()?,
+            (Some(letters), None, None) => letters.select(caller)?,
             (None, Some(requests), None) => requests.select()?,
             (None, None, Some(ids)) => {
                 let ids: Result<Vec<_>, _> = ids.iter().map(|id| parse_id(id)).collect();
@@ -86,7 +85,7 @@ impl OrderBody {
             _ => return Err(invalid("say one of `deadLetters`, `requests` and `ids`")),
         };
         Ok(Order {
-            tenant,
+            tenant: caller.tenant(),
             action,
             select,
             why,
@@ -95,10 +94,10 @@ impl OrderBody {
 }
 
 impl LettersBody {
-    fn select(self) -> Result<Select, Problem> {
+    fn select(self, caller: &Admitted) -> Result<Select, Problem> {
         let (request, since) = (self.request.as_deref(), self.since.as_deref());
         Ok(Select::Letters {
-            filter: filter(self.task_type, self.code, request, since)?,
+            filter: filter(caller, self.task_type, self.code, request, since)?,
             after: 0,
             until: None,
             in_parts: false,

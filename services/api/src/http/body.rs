@@ -10,11 +10,13 @@ use bytes::{Bytes, BytesMut};
 use domain::document::mark_for;
 use futures::StreamExt;
 
+use crate::auth::Admitted;
 use crate::http::coding::{Broken, Decoder};
 use crate::http::media;
 use crate::http::problem::{Problem, overloaded};
-use crate::http::sharing::{Beyond, Caller, Part, Shared};
+use crate::http::sharing::{Beyond, Caller, Part};
 use crate::state::Api;
+use crate::tenancy::{Exceeded, Held, no_bytes};
 
 /// The maximum size of a JSON body.
 const JSON_MAX_BYTES: usize = 64 * 1024;
@@ -26,7 +28,29 @@ const PACKED_MORE_BYTES: usize = 4 * 1024;
 /// A complete body, with its share of the memory for all bodies. Dropping the body frees the share.
 pub struct Posted {
     pub bytes: Bytes,
-    pub room: Part,
+    pub room: Room,
+}
+
+/// The memory that a body takes, of all callers and of its tenant's quota.
+pub struct Room {
+    part: Part,
+    quota: Option<Held>,
+}
+
+impl Room {
+    fn grow(&mut self, by: usize) -> Result<(), Refused> {
+        self.part.grow(by).map_err(Refused::NoRoom)?;
+        if let Some(quota) = &mut self.quota
+            && !quota.grow(by)
+        {
+            return Err(Refused::NoQuota(no_bytes(quota)));
+        }
+        Ok(())
+    }
+
+    fn shrink(&mut self, by: usize) {
+        self.part.shrink(by);
+    }
 }
 
 /// The document of a submission.
@@ -85,12 +109,13 @@ struct Limit {
 async fn read(api: &Api, request: Request, limit: Limit) -> Result<Posted, Problem> {
     let decoder = Decoder::of(request.headers())?;
     let caller = request.extensions().get().copied();
-    let body = Coming::new(
-        &api.bodies,
-        caller.unwrap_or(Caller::NOBODY),
-        decoder,
-        limit.most,
-    );
+    let admitted = request.extensions().get::<Admitted>();
+    let quotas = admitted.and_then(|admitted| api.quotas.of(&admitted.tenant()));
+    let room = Room {
+        part: api.bodies.nothing(caller.unwrap_or(Caller::NOBODY)),
+        quota: quotas.and_then(|quotas| quotas.bytes()),
+    };
+    let body = Coming::new(room, decoder, limit.most);
     let read = body.read(request.into_body());
     let Ok(read) = tokio::time::timeout(api.body_timeout, read).await else {
         let message = format!("the body did not arrive within {:?}", api.body_timeout);
@@ -105,6 +130,7 @@ async fn read(api: &Api, request: Request, limit: Limit) -> Result<Posted, Probl
 enum Refused {
     TooLarge,
     NoRoom(Beyond),
+    NoQuota(Exceeded),
     Broken(Broken),
     /// The connection broke off, or the framing is wrong.
     CutOff,
@@ -124,6 +150,7 @@ impl Refused {
             Self::NoRoom(Beyond::Share) => overloaded(
                 "too many bodies are being received from this address; send it again later",
             ),
+            Self::NoQuota(exceeded) => (*exceeded).into(),
             Self::Broken(why) => unreadable(&why.to_string()),
             Self::CutOff => unreadable("it ended early"),
         }
@@ -139,7 +166,7 @@ fn unreadable(why: &str) -> Problem {
 struct Coming {
     decoder: Option<Decoder>,
     bytes: BytesMut,
-    room: Part,
+    room: Room,
     most: usize,
     /// The bytes that have arrived, before decoding.
     came: usize,
@@ -148,11 +175,11 @@ struct Coming {
 }
 
 impl Coming {
-    fn new(bodies: &Shared, caller: Caller, decoder: Option<Decoder>, most: usize) -> Self {
+    fn new(room: Room, decoder: Option<Decoder>, most: usize) -> Self {
         Self {
             decoder,
             bytes: BytesMut::new(),
-            room: bodies.nothing(caller),
+            room,
             most,
             came: 0,
             holds: 0,
@@ -198,7 +225,7 @@ impl Coming {
         {
             let slice = decoder.decode(chunk, &mut out).map_err(Refused::Broken)?;
             let grown = slice.holds.saturating_sub(self.holds);
-            self.room.grow(grown).map_err(Refused::NoRoom)?;
+            self.room.grow(grown)?;
             self.holds += grown;
             chunk = &chunk[slice.taken..];
             more = slice.more;
@@ -215,7 +242,7 @@ impl Coming {
         if self.bytes.len() + bytes.len() > self.most {
             return Err(Refused::TooLarge);
         }
-        self.room.grow(bytes.len()).map_err(Refused::NoRoom)?;
+        self.room.grow(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }

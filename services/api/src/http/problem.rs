@@ -2,7 +2,7 @@
 //! API.
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -36,6 +36,7 @@ pub struct Problem(Box<Details>);
 struct Details {
     status: StatusCode,
     retry_after: Option<u64>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     members: Map<String, Value>,
 }
 
@@ -87,6 +88,7 @@ impl Problem {
         Self(Box::new(Details {
             status,
             retry_after: None,
+            headers: Vec::new(),
             members,
         }))
     }
@@ -146,6 +148,14 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after = Some(seconds);
+        self
+    }
+
+    /// Adds a header to the answer. A value that cannot be one is left out.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: String) -> Self {
+        let value = HeaderValue::try_from(value).ok();
+        self.0.headers.extend(value.map(|value| (name, value)));
         self
     }
 
@@ -321,6 +331,9 @@ impl IntoResponse for Problem {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, seconds.into());
+        }
+        for (name, value) in &self.0.headers {
+            response.headers_mut().insert(name.clone(), value.clone());
         }
         // `in_one_form` writes the body, because it knows which media type the caller reads.
         response.extensions_mut().insert(self);

@@ -40,6 +40,7 @@ pub async fn cancel(
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
     let why = input::json::<WhyBody>(&body.bytes)?.check(&caller)?;
+    api.check_tenant(&caller, id).await?;
     let cancelled = api.operations.cancel(id, why).await;
     let receipt = cancelled.map_err(|error| input::refused(id, error))?;
     tracing::info!(request = %id, "cancelled");

@@ -14,6 +14,7 @@ use crate::auth::Admitted;
 use crate::http::problem::Problem;
 use crate::http::sharing::Caller;
 use crate::state::Api;
+use crate::tenancy::Held;
 use crate::valuation::events::Place;
 use crate::valuation::stretch::{Most, Shown, after};
 use crate::valuation::waiters::Waiter;
@@ -33,6 +34,11 @@ pub async fn follow(
     id: RequestId,
     place: Place,
 ) -> Result<Response, Problem> {
+    let quotas = api.quotas.of(&reader.tenant());
+    let quota = match quotas.as_deref() {
+        Some(quotas) => quotas.stream()?,
+        None => None,
+    };
     // Register before reading the log, so that no commit falls between the two.
     let waiter = api.waiters.register_stream(id, caller);
     let waiter = waiter.ok_or_else(too_many_streams)?;
@@ -51,6 +57,7 @@ pub async fn follow(
         id,
         place,
         waiter,
+        _quota: quota,
         events: stretch.events.into(),
         more: stretch.more,
         ended,
@@ -67,6 +74,8 @@ struct Following {
     id: RequestId,
     place: Place,
     waiter: Waiter,
+    /// Its place among the streams of its tenant, where they are limited.
+    _quota: Option<Held>,
     events: VecDeque<Shown>,
     /// Whether the log has more events after these.
     more: bool,

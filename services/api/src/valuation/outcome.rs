@@ -127,10 +127,10 @@ async fn end(
 }
 
 impl Api {
-    /// The state of a request as of its latest commit.
+    /// The state of a request as of its latest commit, for the caller who submitted it.
     async fn folded(&self, id: RequestId) -> Result<View, Problem> {
         let last = self.log.last_sequence(id).await?;
-        let view = self.view(id, last).await?;
+        let view = self.view(id, last, |_| true).await?;
         match view {
             Some(view) => Ok(view),
             None => Err(self.not_found(id).await),

@@ -36,13 +36,15 @@ pub(crate) enum Until {
 }
 
 impl Api {
-    /// The view of a request; `None` when there is no such request. It is not older than sequence
-    /// `seen`, nor than any view from which this instance has answered before. Redis may be empty,
-    /// behind or unavailable, because the log has everything.
+    /// The view of a request; `None` when there is no such request, or none that `sees` accepts: of
+    /// those, not even the time of the answer tells that they exist. The view is not older than
+    /// sequence `seen`, nor than any view from which this instance has answered before. Redis may
+    /// be empty, behind or unavailable, because the log has everything.
     pub(crate) async fn view(
         &self,
         request: RequestId,
         seen: Sequence,
+        sees: impl Fn(&View) -> bool,
     ) -> Result<Option<View>, Problem> {
         let seen = self
             .operations
@@ -50,6 +52,7 @@ impl Api {
             .of(request)
             .map_or(seen, |own| own.max(seen));
         match self.store.get(request).await {
+            Ok(Some(view)) if !sees(&view) => return self.as_if_absent().await,
             Ok(Some(view)) if view.seq >= seen => {
                 if !self.has_stood_still(&view).await {
                     return Ok(Some(view));
@@ -63,6 +66,10 @@ impl Api {
         for _ in 0..looks {
             let commits = self.log.read(request, Sequence::NONE).await?;
             match fold(None, commits.iter().flat_map(Commit::recorded)) {
+                Some(view) if !sees(&view) => {
+                    self.log.last_sequence(nobody()).await?;
+                    return Ok(None);
+                }
                 Some(view) if view.seq >= seen.max(found) => {
                     self.operations.seen().note(request, view.seq);
                     return Ok(Some(view));
@@ -90,6 +97,14 @@ impl Api {
             message,
         );
         Err(problem.of(request).retry_after(1))
+    }
+
+    /// Reads what an absent request is looked for with, and finds nothing.
+    async fn as_if_absent(&self) -> Result<Option<View>, Problem> {
+        let nobody = nobody();
+        self.log.read(nobody, Sequence::NONE).await?;
+        self.log.last_sequence(nobody).await?;
+        Ok(None)
     }
 
     /// Whether the view of a running request has stood still while its log went on. Redis may have
@@ -144,25 +159,36 @@ impl Api {
     }
 
     /// The view of a request: 404 when the request never existed, 410 when it has expired.
-    /// For a caller who may see only its own requests, those of others do not exist.
+    /// For a caller who may not see a request, it does not exist.
     pub(crate) async fn known(
         &self,
         reader: &Admitted,
         request: RequestId,
         seen: Sequence,
     ) -> Result<View, Problem> {
-        if reader.sees_own_only() && seen > Sequence::NONE {
-            // A sequence that is not reached must not tell that the request exists.
-            Box::pin(self.known(reader, request, Sequence::NONE)).await?;
-        }
-        match self.view(request, seen).await? {
+        match self
+            .view(request, seen, |view| reader.may_see(view))
+            .await?
+        {
             None => Err(Problem::unknown(request)),
-            Some(view) if !reader.may_see(view.submitter.as_deref()) => {
-                Err(Problem::unknown(request))
-            }
             Some(view) if self.seconds_left(&view) == Some(0) => Err(Problem::expired(request)),
             Some(view) => Ok(view),
         }
+    }
+
+    /// Refuses a command to a request of another tenant, as if there was none.
+    pub(crate) async fn check_tenant(
+        &self,
+        caller: &Admitted,
+        request: RequestId,
+    ) -> Result<(), Problem> {
+        let Some(tenant) = caller.scope().only() else {
+            return Ok(());
+        };
+        if self.operations.is_of_another(request, tenant).await? {
+            return Err(Problem::unknown(request));
+        }
+        Ok(())
     }
 
     /// How long an ended request remains readable, in seconds; `None` while it has not ended.
@@ -185,6 +211,11 @@ impl Api {
         limit: Duration,
     ) -> Result<View, Problem> {
         let deadline = Instant::now() + limit;
+        let quotas = self.quotas.of(&reader.tenant());
+        let _waits = match quotas.as_deref() {
+            Some(quotas) => quotas.wait()?,
+            None => None,
+        };
         let mut waiter = self
             .waiters
             .register(request, caller)
@@ -211,6 +242,11 @@ impl Api {
             }
         }
     }
+}
+
+/// The id of no request.
+fn nobody() -> RequestId {
+    RequestId::new(uuid::Uuid::now_v7())
 }
 
 /// The error when the server of the log that answers does not have the request yet.

@@ -27,6 +27,7 @@ use crate::valuation::read::{parse_id, with_sequence};
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "A quota of the tenant is used up", body = ProblemBody, content_type = "application/problem+json", headers(("Retry-After" = u64), ("RateLimit" = String), ("RateLimit-Policy" = String))),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such request", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Not as it stands", body = ProblemBody, content_type = "application/problem+json"),
@@ -40,6 +41,10 @@ pub async fn redrive(
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
     let why = input::json::<WhyBody>(&body.bytes)?.check(&caller)?;
+    api.check_tenant(&caller, id).await?;
+    if let Some(quotas) = api.quotas.of(&caller.tenant()) {
+        quotas.submit()?;
+    }
     let redrive = api.operations.redrive(id, why).await;
     let receipt = redrive.map_err(|error| input::refused(id, error))?;
     let redriven = api.operations.redriven(id, receipt).await?;

@@ -1,6 +1,7 @@
 //! The list of requests as this instance answers it.
 
 use axum::http::StatusCode;
+use domain::access::Scope;
 use domain::request::{RequestId, Sequence};
 use history::listing::RequestIndex;
 use projections::View;
@@ -9,9 +10,9 @@ use crate::http::problem::Problem;
 use crate::state::Api;
 
 /// Reads the part of the log that the index in Redis does not cover.
-pub async fn read(api: &Api) -> Result<RequestIndex<'_>, Problem> {
+pub async fn read<'a>(api: &'a Api, scope: &Scope) -> Result<RequestIndex<'a>, Problem> {
     let (connection, shards) = (&api.connection, api.log.shards());
-    Ok(RequestIndex::read(connection, shards, &api.store, &api.scanning).await?)
+    Ok(RequestIndex::read(connection, shards, &api.store, scope, &api.scanning).await?)
 }
 
 /// The view of a request; `None` when the request has expired.
@@ -20,7 +21,7 @@ pub async fn view(
     request: RequestId,
     reached: Sequence,
 ) -> Result<Option<View>, Problem> {
-    let view = match api.view(request, reached).await {
+    let view = match api.view(request, reached, |_| true).await {
         Err(problem) if problem.is_unreadable() => return Ok(None),
         view => view?,
     };

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::access::Tenant;
 use domain::request::{GroupIndex, RequestId, Sequence, Status};
 use jiff::Timestamp;
 use projections::{FailureView, GroupStatus, View};
@@ -41,6 +42,10 @@ pub struct StatusBody {
     current_group: Option<GroupIndex>,
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
+    /// Its tenant, unless that is `default`.
+    #[serde(skip_serializing_if = "Tenant::is_default")]
+    #[schema(value_type = Option<String>)]
+    tenant: Tenant,
     /// Who submitted it, where callers are told apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     submitter: Option<String>,
@@ -89,6 +94,7 @@ impl From<View> for StatusBody {
             group_count: view.group_count,
             current_group: view.current_group,
             received_at: view.received_at,
+            tenant: view.tenant,
             submitter: view.submitter,
             started_at: view.started_at,
             completed_at: view.completed_at,

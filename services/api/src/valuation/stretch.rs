@@ -127,6 +127,7 @@ mod tests {
             sequence: Sequence::new(sequence),
             previous: Sequence::NONE,
             at: Timestamp::UNIX_EPOCH,
+            tenant: domain::access::Tenant::default(),
             traceparent: None,
             events: vec![cancelled; events],
         }

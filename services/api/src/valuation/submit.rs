@@ -1,11 +1,12 @@
 //! Accepting a document.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use domain::access::{Action, Decision, Tenant, allows};
+use domain::access::Tenant;
 use domain::request::{RequestId, Sequence, TraceParent, TraceState};
 use operations::{Submission, SubmitError, Submitted};
 use projections::View;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
 
+use crate::admission;
 use crate::auth::Admitted;
 use crate::http::body::{Posted, PostedDocument};
 use crate::http::idempotency;
@@ -24,13 +26,10 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{Parameters, Said};
 use crate::http::sharing::Caller;
 use crate::state::Api;
+use crate::tenancy::{OfTenant, Open, Turn};
 use crate::valuation::intake;
 use crate::valuation::outcome::{Accepted, accepted, outcome};
 use crate::valuation::read::{too_many_waiters, with_sequence};
-
-/// The caller in the ids of keyed requests. It stays the same for all callers of the default
-/// tenant, so that the keys of earlier versions name the same requests.
-const CALLER_OF_KEYS: &str = "anonymous";
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -78,6 +77,7 @@ impl SubmitQuery {
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Not XML, or in an unknown Content-Encoding", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "The key was used with another document", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "A quota of the tenant is used up; the problem and the fields `RateLimit` and `RateLimit-Policy` name it", body = ProblemBody, content_type = "application/problem+json", headers(("Retry-After" = u64), ("RateLimit" = String), ("RateLimit-Policy" = String))),
         (status = 500, description = "The caller waited, and the request failed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 507, description = "The broker has no room for a new request; nothing was stored", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Nothing was stored, or, with the code `unconfirmed`, it may have been", body = ProblemBody, content_type = "application/problem+json"),
@@ -101,12 +101,21 @@ pub async fn submit(
     let wait = preferred.or((sync == Some(true)).then_some(api.sync_wait));
     let key = idempotency::key(&headers)?;
     let metadata = api.kept.of(&headers)?;
-    metadata::check_callback(&metadata, api.signs_callbacks, api.private_callbacks)?;
+    let tenant = by.tenant();
+    let is_signed = api.signs_callbacks_of(&tenant);
+    metadata::check_callback(&metadata, is_signed, api.private_callbacks)?;
+    let quotas = api.quotas.of(&tenant);
+    let quotas = quotas.as_deref();
+    let standing = quotas.map(OfTenant::submit).transpose()?.flatten();
     let Posted { bytes: body, room } = posted;
     runtime::strike("api", &body);
     api.metrics.submissions.bytes.had(body.len());
+    let id = match &key {
+        None => RequestId::new(uuid::Uuid::now_v7()),
+        Some(key) => RequestId::of_tenant_key(&tenant, key),
+    };
     let passed = match key {
-        None => Some(enter(&api)?),
+        None => Some(enter(&api, &tenant, quotas, id)?),
         Some(_) => None,
     };
     // The pool hashes a large document while it parses it.
@@ -114,9 +123,12 @@ pub async fn submit(
     let outlining = intake::outline(&api.pool, body.clone());
     let (outline, document) = tokio::try_join!(outlining, hashing)?;
     drop(body);
-    let id = match &key {
-        None => RequestId::new(uuid::Uuid::now_v7()),
-        Some(key) => RequestId::of_key(CALLER_OF_KEYS, key),
+    if let Some(quotas) = quotas {
+        quotas.check(&outline.groups)?;
+    }
+    let waits = match (wait, quotas) {
+        (Some(_), Some(quotas)) => quotas.wait()?,
+        _ => None,
     };
     let waiter = match wait {
         Some(_) => Some(
@@ -136,10 +148,11 @@ pub async fn submit(
         metadata,
         tracestate: traceparent.as_ref().and_then(|_| tracestate(&headers)),
         traceparent,
+        tenant,
         submitter: by.subject().to_string(),
         key,
     };
-    let taken = take_in(&api, &by, id, submission, passed).await?;
+    let taken = take_in(&api, &by, quotas, id, submission, passed).await?;
     // The document is in the log, so free its memory for others.
     drop(room);
     let response = match waiter.zip(wait) {
@@ -151,7 +164,11 @@ pub async fn submit(
             outcome(&api, id, &taken, waiter, wait, kind).await?
         }
     };
-    let response = preference::applied(response, preferred);
+    drop(waits);
+    let mut response = preference::applied(response, preferred);
+    if let Some(standing) = standing {
+        standing.tell(&mut response);
+    }
     Ok(if taken.replayed {
         idempotency::replayed(response)
     } else {
@@ -180,31 +197,80 @@ async fn known(
     }))
 }
 
-/// Refuses a new request for which there is no room or no turn.
-fn enter(api: &Api) -> Result<SemaphorePermit<'_>, Problem> {
+/// The way of a submission into the log. Until it is kept, its end takes the request out of the
+/// count of open requests again.
+struct Passed<'a> {
+    _place: SemaphorePermit<'a>,
+    counted: Option<(&'a Open, RequestId)>,
+}
+
+impl Passed<'_> {
+    /// The request is in the log, and counts as open until it ends.
+    fn keep(mut self) {
+        self.counted = None;
+    }
+}
+
+impl Drop for Passed<'_> {
+    fn drop(&mut self) {
+        if let Some((open, request)) = self.counted {
+            open.end(request);
+        }
+    }
+}
+
+/// Refuses a new request for which there is no room, no turn, or no more in the tenant's quota.
+fn enter<'a>(
+    api: &'a Api,
+    tenant: &Tenant,
+    quotas: Option<&OfTenant>,
+    request: RequestId,
+) -> Result<Passed<'a>, Problem> {
     api.storage.pass()?;
-    api.admission.pass()
+    if !api.open.counts_for(tenant) {
+        return Ok(Passed {
+            _place: api.admission.pass()?,
+            counted: None,
+        });
+    }
+    let (own, all) = api.open.count(tenant);
+    if let Some(quotas) = quotas {
+        quotas.check_open(own)?;
+    }
+    let place = match api.shares.turn(tenant, own, all, Instant::now()) {
+        Turn::Own => api.admission.pass_by_share()?,
+        Turn::Shared => api.admission.pass()?,
+        Turn::No => return Err(admission::overloaded()),
+    };
+    let is_new = api.open.begin(tenant, request);
+    Ok(Passed {
+        _place: place,
+        counted: is_new.then_some((&api.open, request)),
+    })
 }
 
 async fn take_in(
     api: &Api,
     by: &Admitted,
+    quotas: Option<&OfTenant>,
     id: RequestId,
     submission: Submission,
-    passed: Option<SemaphorePermit<'_>>,
+    passed: Option<Passed<'_>>,
 ) -> Result<Submitted, Problem> {
     // Hold the permit until the document is in the log.
-    let _passed = match passed {
+    let passed = match passed {
         Some(passed) => passed,
         None => match Box::pin(known(api, by, id, &submission.fingerprint)).await? {
             Some(known) => return Ok(known),
-            None => enter(api).inspect_err(|_| api.operations.forget(id))?,
+            None => enter(api, &submission.tenant, quotas, id)
+                .inspect_err(|_| api.operations.forget(id))?,
         },
     };
     let submitted = match api.operations.submit(id, submission).await {
         Ok(submitted) => submitted,
         Err(error) => return Err(Box::pin(refused(api, by, id, error)).await),
     };
+    passed.keep();
     if submitted.replayed {
         // Another call with the same key came first.
         of_key(api, by, id, submitted.sequence).await?;
@@ -220,7 +286,8 @@ async fn of_key(
     id: RequestId,
     sequence: Sequence,
 ) -> Result<View, Problem> {
-    let reader = reader(by);
+    // Whoever submits may read what it submitted.
+    let reader = by.reading().ok_or_else(key_of_another)?;
     let view = api.known(&reader, id, sequence).await;
     view.map_err(|problem| {
         if problem.is_unknown() && reader.sees_own_only() {
@@ -228,12 +295,6 @@ async fn of_key(
         }
         problem
     })
-}
-
-/// The caller as one who reads.
-fn reader(by: &Admitted) -> Admitted {
-    let reads = allows(by.who(), Action::Read, Some(&Tenant::default()));
-    by.reading(reads == Decision::OnOwn)
 }
 
 /// The same answer whatever document the other caller sent: it tells nothing of the other request.
@@ -246,11 +307,15 @@ fn key_of_another() -> Problem {
 /// The problem of a submission that was not taken. Whose request a key names is asked before
 /// anything is told of that request.
 async fn refused(api: &Api, by: &Admitted, id: RequestId, error: SubmitError) -> Problem {
-    let reader = reader(by);
-    if matches!(error, SubmitError::KeyReused(_)) && reader.sees_own_only() {
-        let seen = Box::pin(api.known(&reader, id, Sequence::NONE)).await;
-        if seen.is_err_and(|problem| problem.is_unknown()) {
+    if matches!(error, SubmitError::KeyReused(_)) {
+        let Some(reader) = by.reading() else {
             return key_of_another();
+        };
+        if reader.sees_own_only() {
+            let seen = Box::pin(api.known(&reader, id, Sequence::NONE)).await;
+            if seen.is_err_and(|problem| problem.is_unknown()) {
+                return key_of_another();
+            }
         }
     }
     failed(id, error)

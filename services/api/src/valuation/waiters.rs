@@ -12,6 +12,7 @@ use runtime::Shutdown;
 use tokio::sync::watch;
 
 use crate::http::sharing::{Caller, Part, Shared};
+use crate::tenancy::Open;
 
 /// The pause before the follower starts again after an error.
 const FOLLOW_AGAIN: Duration = Duration::from_millis(200);
@@ -100,9 +101,15 @@ impl Waiters {
     }
 
     /// Follows the log while the process runs.
-    pub async fn follow(&self, connection: &Connection, shards: u8, shutdown: &Shutdown) {
+    pub async fn follow(
+        &self,
+        connection: &Connection,
+        shards: u8,
+        open: &Open,
+        shutdown: &Shutdown,
+    ) {
         loop {
-            if let Err(error) = self.follow_once(connection, shards).await {
+            if let Err(error) = self.follow_once(connection, shards, open).await {
                 tracing::warn!(%error, "the follower of the log will be restarted");
             }
             self.wake_all();
@@ -125,12 +132,20 @@ impl Waiters {
         }
     }
 
-    async fn follow_once(&self, connection: &Connection, shards: u8) -> Result<(), Error> {
+    async fn follow_once(
+        &self,
+        connection: &Connection,
+        shards: u8,
+        open: &Open,
+    ) -> Result<(), Error> {
         let mut follower = Follower::open(connection, shards).await?;
         self.wake_all();
         loop {
             match follower.next().await? {
-                Some(notice) => self.wake(notice),
+                Some(notice) => {
+                    open.hear(&notice);
+                    self.wake(notice);
+                }
                 None => self.wake_all(),
             }
         }

@@ -6,14 +6,14 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use domain::access::Tenant;
+use domain::access::{Action as Access, Tenant};
 use domain::bulk::{Action, Actor, Command, OperationId, PER_SECOND_DEFAULT, PER_SECOND_MAX, Plan};
 use maud::{Markup, html};
 use nats::Filter;
-use operations::{Order, Select, Why};
+use operations::{Folded, Order, Select, Why};
 
 use super::form::{Form, why};
-use crate::commands::{Shown, cli, curl, quoted};
+use crate::commands::{Shown, cli, curl, quoted, tenant_flag};
 use crate::fields::Fields;
 use crate::frame::{Page, Part};
 use crate::page::operation::{parse_id, read};
@@ -139,7 +139,7 @@ pub async fn ask(
 
 async fn asked(console: &Console, visit: &Visit, id: &str, act: &str) -> Result<Page, Trouble> {
     let (id, act) = (parse_id(id)?, Act::of(act)?);
-    let folded = read(console.operations()?, id).await?;
+    let folded = read(visit, Access::Operate, console.operations()?, id).await?;
     let tried = match act {
         Act::Cancel => Command::Cancel {
             actor: Actor::default(),
@@ -207,9 +207,23 @@ async fn acted(
     let (id, act) = (parse_id(id)?, Act::of(act)?);
     let fields = console.posted(visit, body)?;
     let command = act.command(visit, &fields)?;
-    console.operations()?.bulk_command(id, command).await?;
+    let operations = console.operations()?;
+    let folded = read(visit, Access::Operate, operations, id).await?;
+    take_quota(console, &folded, act)?;
+    operations.bulk_command(id, command).await?;
     tracing::info!(operation = %id, by = %visit.who.subject(), "{} by the console", act.word());
     Ok(id)
+}
+
+/// Takes the start of a redrive from the quotas of its tenant.
+fn take_quota(console: &Console, folded: &Folded, act: Act) -> Result<(), Trouble> {
+    let drafted = folded.operation().map(|operation| &operation.drafted);
+    match drafted {
+        Some(drafted) if act == Act::Start && drafted.action == Action::Redrive => {
+            console.questions.take_quota(&drafted.tenant, &[])
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says what a draft is, for the dead letters that a filter selects.
@@ -221,11 +235,12 @@ pub async fn ask_new(State(console): State<Arc<Console>>, visit: Visit) -> Respo
 fn asked_new(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
     console.operations()?;
     let action = action(&visit.fields)?;
-    filter(&visit.fields)?;
+    let tenant = tenant(visit, &visit.fields)?;
+    filter(&tenant, &visit.fields)?;
     let form = Form {
         button: "Select, and say what would happen",
         more: html! {
-            @for name in ["action", "type", "code", "request"] {
+            @for name in ["action", "tenant", "type", "code", "request"] {
                 @if let Some(value) = visit.fields.get(name) { input type="hidden" name=(name) value=(value); }
             }
         },
@@ -233,7 +248,10 @@ fn asked_new(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
         off: None,
         back: urls::DEAD_LETTERS.to_owned(),
     };
-    let mut line = format!("fanfold operation start {action} --dry-run --reason '…'");
+    let mut line = format!(
+        "fanfold operation start {action}{} --dry-run --reason '…'",
+        tenant_flag(Some(&tenant))
+    );
     for (flag, name) in [
         ("--type", "type"),
         ("--code", "code"),
@@ -255,7 +273,7 @@ fn asked_new(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
                     "Nothing happens to them before you have seen what would happen, and start it."
                 }
                 dl.facts {
-                    @for name in ["type", "code", "request"] {
+                    @for name in ["tenant", "type", "code", "request"] {
                         @if let Some(value) = visit.fields.get(name) { div { dt { (name) } dd { code { (value) } } } }
                     }
                 }
@@ -272,9 +290,19 @@ fn action(fields: &Fields) -> Result<Action, Trouble> {
     action.map_err(|error| Trouble::Unclear(error.to_string()))
 }
 
-fn filter(fields: &Fields) -> Result<Filter, Trouble> {
+/// The tenant that the form names, in which the visitor may operate.
+fn tenant(visit: &Visit, fields: &Fields) -> Result<Tenant, Trouble> {
+    let named = fields.get("tenant").map(str::parse::<Tenant>).transpose();
+    let tenant = named.map_err(|error| Trouble::Unclear(error.to_string()))?;
+    let tenant = tenant.unwrap_or_default();
+    visit.check(Access::Operate, &tenant)?;
+    Ok(tenant)
+}
+
+fn filter(tenant: &Tenant, fields: &Fields) -> Result<Filter, Trouble> {
     let request = fields.get("request").map(crate::request::parse_id);
     Ok(Filter {
+        tenant: Some(tenant.clone()),
         task_type: fields.get("type").map(str::to_owned),
         code: fields.get("code").map(str::to_owned),
         request: request.transpose()?,
@@ -293,11 +321,12 @@ pub async fn draft(State(console): State<Arc<Console>>, visit: Visit, body: Byte
 async fn drafted(console: &Console, visit: &Visit, body: &[u8]) -> Result<OperationId, Trouble> {
     let fields = console.posted(visit, body)?;
     let why: Why = why(visit, &fields)?;
+    let tenant = tenant(visit, &fields)?;
     let order = Order {
-        tenant: Tenant::default(),
+        tenant: tenant.clone(),
         action: action(&fields)?,
         select: Select::Letters {
-            filter: filter(&fields)?,
+            filter: filter(&tenant, &fields)?,
             after: 0,
             until: None,
             in_parts: false,

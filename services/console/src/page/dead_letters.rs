@@ -11,7 +11,7 @@ use history::words;
 use maud::{Markup, html};
 use nats::{Filter, Kept, Letter, Page as LettersPage, Summary};
 
-use crate::commands::{cli, curl, quoted};
+use crate::commands::{cli, curl, quoted, tenant_flag};
 use crate::frame::{Page, Part};
 use crate::part::{self, text};
 use crate::trouble::Trouble;
@@ -31,6 +31,7 @@ pub async fn show(State(console): State<Arc<Console>>, visit: Visit) -> Response
 pub fn filter(visit: &Visit) -> Result<Filter, Trouble> {
     let request = visit.fields.get("request").map(crate::request::parse_id);
     Ok(Filter {
+        tenant: visit.tenant(Action::Inspect)?,
         task_type: visit.fields.get("type").map(str::to_owned),
         code: visit.fields.get("code").map(str::to_owned),
         request: request.transpose()?,
@@ -45,7 +46,7 @@ async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
         .questions
         .letters(&filter, after.unwrap_or(0), PAGE)
         .await?;
-    let mut flags = String::new();
+    let mut flags = tenant_flag(filter.tenant.as_ref());
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (flag, name, value) in [
         ("--type", "type", filter.task_type.clone()),
@@ -91,6 +92,7 @@ pub fn body(visit: &Visit, filter: &Filter, letters: &LettersPage) -> Markup {
     html! {
         div.head {
             h1 { "Dead letters" }
+            (part::tenants(visit, Action::Inspect))
             (chosen(visit, filter))
         }
         @if summaries.is_empty() {
@@ -100,7 +102,9 @@ pub fn body(visit: &Visit, filter: &Filter, letters: &LettersPage) -> Markup {
             (table(visit, &summaries))
         }
         div.foot {
-            p { "Looked at " (words::count(letters.looked_at as u64, "letter")) ", oldest first." }
+            // Of a tenant, nobody is told how many letters the others have.
+            @let looked_at = filter.tenant.as_ref().map_or(letters.looked_at, |_| summaries.len());
+            p { "Looked at " (words::count(looked_at as u64, "letter")) ", oldest first." }
             @if let Some(next) = letters.next {
                 a.more rel="next" href=(visit.with("after", Some(&next.to_string()))) { "Later letters" }
             }
@@ -115,13 +119,16 @@ fn bulk(visit: &Visit, filter: &Filter) -> Markup {
         ("discard", "Discard all that match…"),
     ];
     let request = filter.request.map(|id| id.to_string());
+    // An operation is of one tenant.
+    let tenant = filter.tenant.clone().unwrap_or_default();
     html! {
         div.actions {
-            @match visit.lacks(Action::Operate) {
+            @match visit.lacks(Action::Operate, &tenant) {
                 Some(role) => span.off { "Acting on all that match is off: the role " (role) " is missing." },
                 None => @for (act, name) in acts {
                     @let query = url::form_urlencoded::Serializer::new(String::new())
                         .append_pair("action", act)
+                        .extend_pairs(tenant.named().iter().map(|value| ("tenant", value)))
                         .extend_pairs(filter.task_type.iter().map(|value| ("type", value)))
                         .extend_pairs(filter.code.iter().map(|value| ("code", value)))
                         .extend_pairs(request.iter().map(|value| ("request", value)))
@@ -217,7 +224,7 @@ pub async fn show_one(
 }
 
 async fn one(console: &Console, visit: &Visit, id: &str) -> Result<Page, Trouble> {
-    let kept = console.questions.letter(id).await?;
+    let kept = console.questions.letter(visit, Action::Inspect, id).await?;
     let mut commands = Vec::new();
     if let Some(api) = console.origin.api() {
         commands.push(cli(format!("fanfold dead-letters show {}", quoted(id))));
@@ -242,7 +249,7 @@ pub fn letter(visit: &Visit, kept: &Kept, document: Option<&[u8]>) -> Markup {
         nav.trail aria-label="Where this is" { a href=(urls::DEAD_LETTERS) { "Dead letters" } " › " span.id { (kept.id) } }
         header.request-head {
             h1 { code { (summary.code) } " " (summary.kind) }
-            @match visit.lacks(Action::Operate) {
+            @match visit.lacks(Action::Operate, &summary.tenant) {
                 None => div.actions { a.do href=(format!("{}/discard", visit.uri.path())) { "Discard…" } },
                 Some(role) => div.actions { span.off { s { "Discard" } " " small { "the role " (role) " is missing" } } },
             }

@@ -32,10 +32,25 @@ pub fn parse_id(id: &str) -> Result<OperationId, Trouble> {
     parsed.map_err(|error| Trouble::Unclear(error.to_string()))
 }
 
-/// The operation with this id.
-pub async fn read(operations: &Operations, id: OperationId) -> Result<Folded, Trouble> {
-    let folded = operations.bulk_operation(id).await?;
-    folded.ok_or_else(|| Trouble::NotFound(format!("there is no operation {id}")))
+/// The operation with this id, for a visitor who wants to take an action on it. For a visitor who may
+/// not see it, it does not exist.
+pub async fn read(
+    visit: &Visit,
+    action: Action,
+    operations: &Operations,
+    id: OperationId,
+) -> Result<Folded, Trouble> {
+    let found = operations.bulk_operation(id).await?;
+    let seen = found.filter(|folded| {
+        let operation = folded.operation();
+        let tenant = operation.map(|operation| &operation.drafted.tenant);
+        tenant.is_some_and(|tenant| visit.lacks(Action::Inspect, tenant).is_none())
+    });
+    let absent = || Trouble::NotFound(format!("there is no operation {id}"));
+    let folded = seen.ok_or_else(absent)?;
+    let drafted = folded.operation().map(|operation| &operation.drafted);
+    visit.check(action, &drafted.ok_or_else(absent)?.tenant)?;
+    Ok(folded)
 }
 
 /// Shows the operation.
@@ -51,7 +66,7 @@ pub async fn show(
 async fn page(console: &Console, visit: &Visit, id: &str) -> Result<Page, Trouble> {
     let operations = console.questions.operations();
     let operations = operations.ok_or_else(none_in_a_bundle)?;
-    let folded = read(operations, parse_id(id)?).await?;
+    let folded = read(visit, Action::Inspect, operations, parse_id(id)?).await?;
     let id = folded.id;
     let unknown = || Trouble::NotFound(format!("there is no operation {id}"));
     let operation = folded.operation().ok_or_else(unknown)?;
@@ -91,8 +106,9 @@ pub fn body(
         nav.trail aria-label="Where this is" { a href=(urls::OPERATIONS) { "Operations" } " › " span.id { (folded.id) } }
         header.request-head {
             h1 { (status(&operation.phase)) " " (drafted.action) }
-            (actions(visit, folded.id, &operation.phase))
+            (actions(visit, folded.id, operation))
             dl.facts {
+                @if let Some(name) = drafted.tenant.named() { div { dt { "tenant" } dd { (name) } } }
                 div { dt { "by" } dd { (drafted.actor.by) @if let Some(other) = &drafted.actor.on_behalf_of { " for " (other) } } }
                 div { dt { "why" } dd { (drafted.reason) } }
                 div { dt { "drafted" } dd { (part::time(folded.drafted_at)) " (" (part::ago(folded.drafted_at, visit.now)) ")" } }
@@ -148,8 +164,8 @@ pub fn bar(counts: &Counts) -> Markup {
     }
 }
 
-fn actions(visit: &Visit, id: OperationId, phase: &Phase) -> Markup {
-    let possible: &[(&str, &str)] = match phase {
+fn actions(visit: &Visit, id: OperationId, operation: &Operation) -> Markup {
+    let possible: &[(&str, &str)] = match operation.phase {
         Phase::Draft => &[("start", "Start…"), ("cancel", "Cancel…")],
         Phase::Running => &[("pause", "Pause…"), ("cancel", "Cancel…")],
         Phase::Paused(_) => &[("resume", "Resume…"), ("cancel", "Cancel…")],
@@ -158,7 +174,7 @@ fn actions(visit: &Visit, id: OperationId, phase: &Phase) -> Markup {
     html! {
         @if !possible.is_empty() {
             div.actions {
-                @match visit.lacks(Action::Operate) {
+                @match visit.lacks(Action::Operate, &operation.drafted.tenant) {
                     None => @for (act, name) in possible {
                         a.do href=(format!("{}/{act}", urls::operation(id))) { (name) } " "
                     },

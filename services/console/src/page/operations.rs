@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::access::Action;
 use history::words;
 use maud::{Markup, html};
 use operations::Folded;
 
-use crate::commands::{cli, curl};
+use crate::commands::{cli, curl, tenant_flag};
 use crate::frame::{Page, Part};
 use crate::page::operation;
 use crate::part;
@@ -28,10 +29,14 @@ pub async fn show(State(console): State<Arc<Console>>, visit: Visit) -> Response
 async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
     let operations = console.questions.operations();
     let operations = operations.ok_or_else(operation::none_in_a_bundle)?;
-    let mut all = operations.bulk_operations().await?;
+    let scope = visit.reach(Action::Inspect)?.scope;
+    let mut all = operations.bulk_operations(&scope).await?;
     let count = all.len();
     all.truncate(LIST_MAX);
-    let mut commands = vec![cli("fanfold operation list")];
+    let mut commands = vec![cli(format!(
+        "fanfold operation list{}",
+        tenant_flag(scope.only())
+    ))];
     if let Some(api) = console.origin.api() {
         commands.push(curl(format!("curl {api}/operations")));
     }
@@ -46,7 +51,7 @@ async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
 /// The content of the page.
 pub fn body(visit: &Visit, all: &[Folded], count: usize) -> Markup {
     html! {
-        div.head { h1 { "Operations" } }
+        div.head { h1 { "Operations" } (part::tenants(visit, Action::Inspect)) }
         @if all.is_empty() {
             (part::nothing("There are no operations: nobody has acted on many things at once. Begin at the dead letters."))
         } @else {

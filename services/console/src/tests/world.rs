@@ -32,6 +32,7 @@ pub struct Texts<'a> {
     pub worker: &'a str,
     pub document: &'a str,
     pub submitter: &'a str,
+    pub tenant: &'a str,
 }
 
 pub const PLAIN: Texts<'static> = Texts {
@@ -42,6 +43,7 @@ pub const PLAIN: Texts<'static> = Texts {
     worker: "worker-b7",
     document: DOCUMENT,
     submitter: "mira",
+    tenant: "default",
 };
 
 /// A document of one group with two valuations.
@@ -95,6 +97,7 @@ fn begun(texts: &Texts) -> Vec<Event> {
             traceparent: None,
             tracestate: None,
             submitter: texts.submitter.into(),
+            tenant: texts.tenant.parse().unwrap(),
             idempotency_key: None,
         })),
         Event::GroupStarted(GroupStarted {
@@ -157,6 +160,7 @@ fn commits(id: &str, texts: &Texts, ends: bool) -> Vec<StoredCommit> {
             sequence,
             previous,
             at: at(millis),
+            tenant: texts.tenant.parse().unwrap(),
             traceparent: None,
             events,
         };
@@ -168,9 +172,14 @@ fn commits(id: &str, texts: &Texts, ends: bool) -> Vec<StoredCommit> {
 
 /// A console of a request that failed and one that runs.
 pub fn console(texts: &Texts) -> Arc<Console> {
+    console_of(texts, texts)
+}
+
+/// A console of a request that failed and one that runs, each with texts of its own.
+pub fn console_of(of_failed: &Texts, of_runs: &Texts) -> Arc<Console> {
     let mut lines = vec![Line::Bundle(Header::new(false, Rules { fail_fast: false }))];
-    let failed = commits(FAILED, texts, true);
-    let runs = commits(RUNS, texts, false);
+    let failed = commits(FAILED, of_failed, true);
+    let runs = commits(RUNS, of_runs, false);
     lines.extend(failed.into_iter().chain(runs).map(Line::Commit));
     of_lines(&lines)
 }
@@ -202,6 +211,12 @@ pub struct Answer {
 pub fn with_role(name: &str, role: Role) -> Principal {
     let tenant = Some(Tenant::default());
     Principal::new(name.parse().unwrap(), [Grant { tenant, role }])
+}
+
+/// Somebody with these roles, each as `tenant:role`.
+pub fn with_grants(name: &str, grants: &[&str]) -> Principal {
+    let grants = grants.iter().map(|grant| grant.parse().unwrap());
+    Principal::new(name.parse().unwrap(), grants)
 }
 
 /// Calls a page as the operator of the machine.

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
+use domain::access::Tenant;
 use domain::bulk::Action;
 use domain::request::{RequestId, Status};
 use history::filter::Filter;
@@ -11,6 +12,9 @@ use operations::Select;
 /// The filter of an operation.
 #[derive(Args)]
 pub struct Which {
+    /// The tenant of everything that is selected
+    #[arg(long, default_value_t)]
+    pub tenant: Tenant,
     /// Select requests by their logs, as a cancellation always does, and not dead letters
     #[arg(long)]
     requests: bool,
@@ -89,6 +93,7 @@ impl Which {
         }
         Ok(Select::Letters {
             filter: nats::Filter {
+                tenant: Some(self.tenant.clone()),
                 task_type: self.task_type.clone(),
                 code: self.code.clone(),
                 request: self.request,

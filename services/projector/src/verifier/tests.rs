@@ -21,7 +21,13 @@ async fn the_view_of_a_request_that_has_left_the_log_ends_and_that_of_another_st
     let there = async |request| {
         let store = &scene.store;
         let view = store.get(request).await.unwrap().is_some();
-        (view, store.is_indexed(0, request).await.unwrap())
+        (
+            view,
+            store
+                .is_indexed(&Tenant::default(), 0, request)
+                .await
+                .unwrap(),
+        )
     };
     verifier.look(false, true).await.unwrap();
     assert_eq!(there(old[0].request).await, (true, true));

@@ -43,6 +43,8 @@ macro_rules! settings {
             pub aws: Aws,
             /// The task types, from the file.
             pub task_types: TaskTypes,
+            /// The tenants and their quotas, from the file.
+            pub tenants: Tenants,
             pub(super) origins: Layers,
         }
 
@@ -53,6 +55,7 @@ macro_rules! settings {
                     $($owner: $config::parse(&layers)?,)+
                     aws,
                     task_types: TaskTypes::default(),
+                    tenants: Tenants::default(),
                     origins: layers,
                 })
             }

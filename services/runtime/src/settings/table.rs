@@ -14,6 +14,7 @@ use super::layers::Layers;
 use super::log_format::LogFormat;
 use super::metadata_headers::MetadataHeaders;
 use super::secret::Secret;
+use super::tenants::Tenants;
 use super::topology_mode::TopologyMode;
 use super::traces::Ratio;
 use super::value::{Bytes, Flag, Millis, Positive, Seconds, Unless, Whole};

@@ -193,6 +193,7 @@ pub async fn letter(scene: &mut Scene<'_>) -> Result<Verdict, Error> {
         },
     };
     let letter = DeadLetter {
+        tenant: domain::access::Tenant::default(),
         task,
         run: Run::FIRST,
         task_type: scene.options.task_type.clone(),

@@ -9,8 +9,8 @@ use domain::request::{
 };
 use harness::{World, until};
 use nats::{
-    Attempts, Connection, DeadLetters, Deliveries, First, Options, Payloads, Pull, PullOptions,
-    Quarantine, Reports, StoredReport, TaskMessage, Tasks, Topology,
+    Attempts, Connection, DeadLetters, Deliveries, First, Options, Origin, Payloads, Pull,
+    PullOptions, Quarantine, Reports, StoredReport, TaskMessage, Tasks, Topology,
 };
 use runtime::{Shutdown, TaskType};
 use tokio::task::JoinHandle;
@@ -92,7 +92,8 @@ impl Site {
             task: TaskNumber::FIRST,
         };
         let tasks = Tasks::new(self.connection.clone());
-        let sending = tasks.send("default", id, Attempts::default(), document, None);
+        let origin = Origin::default();
+        let sending = tasks.send("default", id, Attempts::default(), document, &origin);
         sending.await.unwrap();
     }
 

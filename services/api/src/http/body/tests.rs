@@ -3,6 +3,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::http::sharing::Shared;
 
 const MOST: usize = 1_000;
 
@@ -18,7 +19,11 @@ async fn read(bodies: &Shared, coding: &str, body: &[u8]) -> (Result<Posted, Ref
         counted.fetch_add(chunk.len(), Ordering::Relaxed);
         Ok::<_, Infallible>(chunk)
     });
-    let reader = Coming::new(bodies, Caller::NOBODY, decoder, MOST);
+    let room = Room {
+        part: bodies.nothing(Caller::NOBODY),
+        quota: None,
+    };
+    let reader = Coming::new(room, decoder, MOST);
     let posted = reader.read(Body::from_stream(chunks)).await;
     (posted, read.load(Ordering::Relaxed))
 }

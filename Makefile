@@ -2,6 +2,11 @@
 # What is installed lands in .tools/; what runs keeps its data in .fanfold/.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 CARGO_DENY := 0.20.2
+# The build that is installed, packaged and measured: optimized over all crates, with jemalloc
+# (docs/decisions/0072). `make run` uses the profile look, which builds in a third of the time.
+OPTIMIZED := --release --locked --features fanfold/jemalloc --package fanfold
+# Where `make install` puts the program.
+PREFIX ?= $(HOME)/.local
 CARGO_FUZZ := 0.13.2
 # How long `make fuzz` runs each target, and which it runs.
 FUZZ_SECONDS ?= 60
@@ -12,14 +17,18 @@ CHAOS_REQUESTS ?= 10000
 CHAOS_FAULTS ?= 300
 CHAOS_SECONDS ?= 3600
 
+# Tests mostly wait for servers, so two for each core run at once.
+TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+
 # testcontainers is built only where it is asked for: it brings a Docker client.
 ifeq ($(TEST_BACKEND),containers)
 FEATURES := --features harness/containers
 endif
 
-.PHONY: help run test console-test lint api-fuzz conformance fuzz hostile chaos recipes quantlib-test ore-test bench bench-quick tools clean-data
+.PHONY: help run install test console-test lint api-fuzz conformance fuzz hostile chaos recipes quantlib-test ore-test bench bench-quick tools clean-data
 help:
-	@echo 'make run    everything on this machine: servers, all roles, one address'
+	@echo 'make run    everything on this machine: servers, all roles, one address (a build that is not optimized)'
+	@echo 'make install  the optimized program to PREFIX/bin ($(PREFIX)/bin)'
 	@echo 'make test   all tests, on servers of their own'
 	@echo 'make lint   format, clippy, dependencies and their known vulnerabilities'
 	@echo 'make api-fuzz  Schemathesis against the HTTP API; recipes: what the tests of examples/ and clients/ need'
@@ -37,15 +46,22 @@ tools:
 
 run: tools
 	@echo 'run: building (the first time takes some minutes)'
-	@cargo build --release --locked --package fanfold
-	@exec target/release/fanfold up
+	@cargo build --locked --profile look --package fanfold
+	@exec target/look/fanfold up
 
-test: tools
+install:
+	@echo 'install: building the optimized program (some minutes)'
+	@cargo build $(OPTIMIZED)
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@install -m 755 target/release/fanfold $(DESTDIR)$(PREFIX)/bin/fanfold
+	@echo 'install: $(DESTDIR)$(PREFIX)/bin/fanfold'
+
+test: tools .tools/bin/cargo-nextest
 	@scripts/console-test.sh || echo 'test: NOT TESTED: the console in a browser'
 	@scripts/recipes.sh || echo 'test: no Python or Node packages to be had; the recipes of examples/ are skipped'
 	@echo 'test: building (the first time takes some minutes)'
 	@if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --workspace --locked $(FEATURES); \
+	then cargo nextest run --workspace --locked --test-threads $(TEST_THREADS) $(FEATURES); \
 	else cargo test --workspace --locked --no-fail-fast $(FEATURES); fi
 
 # The console in a real browser, and against real servers. CONSOLE_PICTURES names a folder for pictures.
@@ -67,12 +83,12 @@ fuzz: .tools/bin/cargo-fuzz
 	@scripts/fuzz.sh '$(FUZZ_SECONDS)' $(FUZZ_TARGETS)
 
 hostile: tools
-	@cargo build --release --locked --package fanfold --package hostile
+	@cargo build $(OPTIMIZED) --package hostile
 	@target/release/hostile $(HOSTILE)
 
 # SEED repeats a schedule and a load; CHAOS has further flags, or kinds of faults.
 chaos: tools
-	@cargo build --release --locked --package fanfold --package chaos
+	@cargo build $(OPTIMIZED) --package chaos
 	@target/release/chaos --requests $(CHAOS_REQUESTS) --faults $(CHAOS_FAULTS) --seconds $(CHAOS_SECONDS) \
 	$(if $(SEED),--seed $(SEED)) $(CHAOS)
 
@@ -91,11 +107,11 @@ ore-test: tools
 	@.tools/ore/bin/python examples/ore/test.py
 
 bench: tools
-	@cargo build --release --locked --package fanfold --package bench
+	@cargo build $(OPTIMIZED) --package bench
 	@target/release/bench $(BENCH)
 
 bench-quick: tools
-	@cargo build --release --locked --package fanfold --package bench
+	@cargo build $(OPTIMIZED) --package bench
 	@target/release/bench --quick W1 W2 $(BENCH)
 
 lint: .tools/bin/cargo-deny
@@ -109,9 +125,13 @@ lint: .tools/bin/cargo-deny
 	|| { echo 'lint: the program is built with what only tests may have (feature testing)'; exit 1; }
 
 .tools/bin/cargo-deny:
-	@echo 'lint: installing cargo-deny $(CARGO_DENY) into .tools/ (a minute or two)'
-	@cargo install --quiet --debug --locked --version $(CARGO_DENY) cargo-deny --root .tools --target-dir .tools/build
-	@rm -rf .tools/build
+	@scripts/pinned.sh cargo-deny || { echo 'lint: building cargo-deny $(CARGO_DENY) into .tools/ (some minutes)'; \
+	cargo install --quiet --debug --locked --version $(CARGO_DENY) cargo-deny --root .tools --target-dir .tools/build \
+	&& rm -rf .tools/build; }
+
+# Runs the tests of all crates beside each other. Without it `cargo test` runs one crate at a time.
+.tools/bin/cargo-nextest:
+	@cargo nextest --version >/dev/null 2>&1 || scripts/pinned.sh cargo-nextest || true
 
 .tools/bin/cargo-fuzz:
 	@echo 'fuzz: installing cargo-fuzz $(CARGO_FUZZ) into .tools/ (a minute or two)'

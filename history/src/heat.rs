@@ -109,12 +109,11 @@ impl Heat {
             from: 0,
             to: end.max(1),
         };
-        let span = span
-            .map(|span| Span {
-                from: span.from.min(whole.to - 1),
-                to: span.to.clamp(span.from.min(whole.to - 1) + 1, whole.to),
-            })
-            .unwrap_or(whole);
+        let span = span.map_or(whole, |span| {
+            let from = span.from.min(whole.to - 1);
+            let to = span.to.clamp(from + 1, whole.to);
+            Span { from, to }
+        });
         let rows = match order {
             Order::Task => attempts.tasks as usize,
             Order::Worker => attempts.workers.len(),

@@ -247,19 +247,20 @@ fn metadata_of(view: &View) -> usize {
     lengths.sum()
 }
 
-/// At most `limit` requests of a bundle below the position `cursor` that the filter takes.
+/// At most `limit` requests of a bundle below the position `cursor` that the filter and `sees` take.
 #[must_use]
 pub fn of_bundle(
     bundle: &Bundle,
     filter: &ListFilter,
     cursor: Option<Placed>,
     limit: usize,
+    sees: impl Fn(&View) -> bool,
 ) -> ListPage {
     let views = bundle.requests().into_iter().filter_map(|request| {
         let commits = bundle.commits_of(request);
         projections::fold(None, commits.iter().flat_map(Commit::recorded))
     });
-    let mut views: Vec<View> = views.collect();
+    let mut views: Vec<View> = views.filter(sees).collect();
     let placed = |view: &View| Placed::new(view.request_id, view.received_at);
     views.sort_by_key(|view| std::cmp::Reverse(placed(view)));
     let mut page = ListPage::default();

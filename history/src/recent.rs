@@ -1,9 +1,10 @@
 //! What happened in the last day, by the minute: a fold of the log that a process continues
 //! whenever somebody looks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use domain::access::{Scope, Tenant};
 use domain::request::{Event, Next, RequestId, Sequence};
 use jiff::{SignedDuration, Timestamp};
 use nats::{Commit, Connection, Scan, Start};
@@ -172,7 +173,7 @@ pub struct RecentWatch {
 #[derive(Default)]
 struct Shard {
     read: Sequence,
-    recent: Recent,
+    by_tenant: BTreeMap<Tenant, Recent>,
 }
 
 /// What a look found.
@@ -193,24 +194,36 @@ impl RecentWatch {
         Self { connection, shards }
     }
 
-    /// Reads the log on for a short time, and returns what is known then.
-    pub async fn look(&self, now: Timestamp) -> Result<Looked, Error> {
-        let mut looked = Looked::default();
-        let share = u32::try_from(self.shards.len()).unwrap_or(1).max(1);
+    /// Reads the log on for a short time, and returns what is known then of the tenants of a scope.
+    pub async fn look(&self, scope: &Scope, now: Timestamp) -> Result<Looked, Error> {
+        let mut all = Looked::default();
+        let parts = u32::try_from(self.shards.len()).unwrap_or(1).max(1);
         for (number, shard) in (0..).zip(&self.shards) {
             let mut shard = shard.lock().await;
             let stopped = shard
-                .read_on(&self.connection, number, now, LOOK / share)
+                .read_on(&self.connection, number, now, LOOK / parts)
                 .await?;
-            shard.recent.forget(now);
-            looked.recent.add(shard.recent.clone());
-            looked.only_up_to = [looked.only_up_to, stopped].into_iter().flatten().min();
+            shard.forget(now);
+            for (tenant, recent) in &shard.by_tenant {
+                if scope.includes(tenant) {
+                    all.recent.add(recent.clone());
+                }
+            }
+            all.only_up_to = [all.only_up_to, stopped].into_iter().flatten().min();
         }
-        Ok(looked)
+        Ok(all)
     }
 }
 
 impl Shard {
+    /// Drops what is older than a day.
+    fn forget(&mut self, now: Timestamp) {
+        self.by_tenant.retain(|_, recent| {
+            recent.forget(now);
+            !recent.buckets.is_empty()
+        });
+    }
+
     /// Returns where it stopped before the end of the log.
     async fn read_on(
         &mut self,
@@ -233,7 +246,8 @@ impl Shard {
                     Ok(commit) => {
                         self.read = commit.sequence;
                         last = Some(commit.at);
-                        self.recent.take_in(&commit);
+                        let recent = self.by_tenant.entry(commit.tenant.clone());
+                        recent.or_default().take_in(&commit);
                     }
                     Err(unreadable) => self.read = unreadable.sequence,
                 }

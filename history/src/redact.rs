@@ -170,15 +170,16 @@ impl Redaction {
             Event::TaskFailed(e) => self.attempt(&mut e.attempt),
             Event::Succeeded(e) => self.payload(&mut e.response),
             Event::Failed(e) => self.failure(&mut e.failure),
-            Event::Cancelled(e) => self.person(&mut e.by, &mut e.reason),
-            Event::Redriven(e) => self.person(&mut e.by, &mut e.reason),
-            Event::Forked(e) => self.person(&mut e.by, &mut e.reason),
+            Event::Cancelled(e) => self.person(&mut e.by, &mut e.on_behalf_of, &mut e.reason),
+            Event::Redriven(e) => self.person(&mut e.by, &mut e.on_behalf_of, &mut e.reason),
+            Event::Forked(e) => self.person(&mut e.by, &mut e.on_behalf_of, &mut e.reason),
             Event::GroupTimedOut { .. } | Event::GroupCompleted { .. } => {}
         }
     }
 
-    fn person(&self, by: &mut String, reason: &mut String) {
+    fn person(&self, by: &mut String, behalf: &mut Option<String>, reason: &mut String) {
         *by = self.pseudonym(by);
+        *behalf = behalf.as_deref().map(|person| self.pseudonym(person));
         *reason = plain(reason);
     }
 }
@@ -362,7 +363,8 @@ mod tests {
             serde_json::to_string(&event).unwrap()
         };
         for event in [
-            r#"{"cancelled":{"by":"hunter2","reason":"hunter2"}}"#,
+            r#"{"cancelled":{"by":"hunter2","onBehalfOf":"hunter2","reason":"hunter2"}}"#,
+            r#"{"redriven":{"by":"hunter2","onBehalfOf":"hunter2","reason":"hunter2","run":1,"tasks":[],"deadline":"2026-01-01T00:00:00Z"}}"#,
             r#"{"group-started":{"group":0,"name":"hunter2","tasks":1,"deadline":"2026-01-01T00:00:00Z"}}"#,
             r#"{"failed":{"failure":{"code":"c","message":"hunter2","redriveMayHelp":true}}}"#,
         ] {

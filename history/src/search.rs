@@ -22,6 +22,9 @@ pub struct Found {
     /// The tenant, unless it is `default`.
     #[serde(skip_serializing_if = "Tenant::is_default")]
     pub tenant: Tenant,
+    /// Who submitted it, where the search read that.
+    #[serde(skip)]
+    pub submitter: Option<String>,
     /// The status.
     pub status: Status,
     /// The sequence of the last commit that the search read.
@@ -108,6 +111,7 @@ impl Found {
         Self {
             request_id: commit.request,
             tenant: commit.tenant.clone(),
+            submitter: None,
             status: Status::Received,
             sequence: commit.sequence,
             received_at: commit.at,
@@ -141,6 +145,7 @@ impl Found {
             Event::Received(e) => {
                 let told = e.told_metadata();
                 self.metadata = told.map(|(n, v)| (n.clone(), v.clone())).collect();
+                self.submitter = Some(e.submitter);
             }
             Event::GroupStarted(e) => {
                 self.status = Status::Running;

@@ -207,6 +207,7 @@ pub(crate) mod tests {
             sequence: Sequence::FIRST,
             previous: Sequence::NONE,
             at,
+            tenant: domain::access::Tenant::default(),
             traceparent: None,
             events: vec![Event::Received(Box::new(Received {
                 document: Payload::from("<vnml/>"),
@@ -217,6 +218,7 @@ pub(crate) mod tests {
                 }],
                 metadata: std::collections::BTreeMap::new(),
                 traceparent: None,
+                tenant: domain::access::Tenant::default(),
                 submitter: "anonymous".into(),
                 idempotency_key: None,
             }))],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{self, IntoConsumerConfig, pull};
 use async_nats::jetstream::{ErrorCode, object_store, stream};
 
-use crate::declare::{difference, is_missing, take_limit};
+use crate::declare::{compare, difference, is_missing, take_limit};
 use crate::postponed;
 use crate::topology::{PAYLOADS, REPORTS, TASKS, task_consumer};
 use crate::{Connection, Creates, Error, LogReader, Topology, account};
@@ -26,7 +26,7 @@ impl Topology {
         } else {
             found.extend(self.queues_after_wait(connection).await?);
         }
-        said(found)
+        said(&found)
     }
 
     /// What is missing or different, but for the queues.
@@ -86,7 +86,7 @@ impl Topology {
 const MISSING: &str = "is missing";
 
 /// One error for everything that was found.
-fn said(found: Vec<String>) -> Result<(), Error> {
+fn said(found: &[String]) -> Result<(), Error> {
     if found.is_empty() {
         return Ok(());
     }
@@ -158,17 +158,8 @@ async fn of_consumer(
 
 /// The first field in which a consumer differs from the wanted one.
 fn of_configs(wanted: &consumer::Config, found: &consumer::Config) -> Option<String> {
-    macro_rules! compare {
-        ($($field:ident),+ $(,)?) => {
-            $(if wanted.$field != found.$field {
-                return Some(format!(
-                    "{} is {:?}, wanted {:?}",
-                    stringify!($field), found.$field, wanted.$field
-                ));
-            })+
-        };
-    }
     compare!(
+        wanted, found:
         ack_policy,
         ack_wait,
         max_ack_pending,

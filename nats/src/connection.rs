@@ -12,6 +12,7 @@ use crate::access::Access;
 use crate::denied::Denied;
 use crate::error::{Refusal, refusal};
 use crate::permissions::Needs;
+use crate::shown_url::shown_urls;
 use crate::unanswered::Unanswered;
 use crate::watch::Skew;
 use crate::{Error, account, size};
@@ -108,7 +109,7 @@ impl Connection {
         let unreachable = |reason: String| {
             Error::Unavailable(format!(
                 "no server answers at {} ({reason}): start one, or set NATS_URL",
-                redacted(urls)
+                shown_urls(urls)
             ))
         };
         let all = || urls.split(',').map(str::trim);
@@ -154,7 +155,7 @@ impl Connection {
             Error::Unsuitable(format!(
                 "the NATS server at {} has no JetStream at {api} ({error}): start it with -js, or \
                  set NATS_DOMAIN to the domain of a server that has it",
-                redacted(urls)
+                shown_urls(urls)
             ))
         })?;
         Ok(Self {
@@ -285,7 +286,7 @@ fn check_version(client: &Client, url: &str) -> Result<(), Error> {
     Err(Error::Unsuitable(format!(
         "the NATS server at {} is {}, but Fanfold needs {major}.{minor} or newer: upgrade it, or \
          unset NATS_URL to have `fanfold up` start its own",
-        redacted(url),
+        shown_urls(url),
         client.server_info().version
     )))
 }
@@ -318,38 +319,5 @@ fn without_login(url: &str) -> String {
     match url.rfind('@') {
         Some(at) if at >= address => format!("{}{}", &url[..address], &url[at + 1..]),
         _ => url.to_owned(),
-    }
-}
-
-/// URLs, separated by commas, without their credentials. An address without a scheme may have some
-/// too.
-fn redacted(urls: &str) -> String {
-    let one = |url: &str| {
-        let address = url.find("://").map_or(0, |scheme| scheme + 3);
-        match url.rfind('@') {
-            Some(at) if at >= address => format!("{}***{}", &url[..address], &url[at..]),
-            _ => url.to_owned(),
-        }
-    };
-    urls.split(',').map(one).collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::redacted;
-
-    #[test]
-    fn credentials_are_masked_in_every_address_of_a_list() {
-        for (urls, shown) in [
-            ("nats://a:b@h:1", "nats://***@h:1"),
-            (
-                "nats://a:b@h:1,nats://c:d@i:2",
-                "nats://***@h:1,nats://***@i:2",
-            ),
-            ("token@h:1,h:2", "***@h:1,h:2"),
-            ("nats://h:1", "nats://h:1"),
-        ] {
-            assert_eq!(redacted(urls), shown);
-        }
     }
 }

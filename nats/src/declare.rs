@@ -170,19 +170,23 @@ pub(crate) async fn declare_bucket(
         .map_err(|error| connection.failed(format_args!("STREAM.UPDATE.{name}"), error))
 }
 
+/// Returns the first of these fields in which two configurations differ, in words.
+macro_rules! compare {
+    ($wanted:ident, $found:ident: $($field:ident),+ $(,)?) => {
+        $(if $wanted.$field != $found.$field {
+            return Some(format!(
+                "{} is {:?}, wanted {:?}",
+                stringify!($field), $found.$field, $wanted.$field
+            ));
+        })+
+    };
+}
+pub(crate) use compare;
+
 /// The first field in which an existing stream differs from the wanted one.
 pub(crate) fn difference(wanted: &stream::Config, found: &stream::Config) -> Option<String> {
-    macro_rules! compare {
-        ($($field:ident),+ $(,)?) => {
-            $(if wanted.$field != found.$field {
-                return Some(format!(
-                    "{} is {:?}, wanted {:?}",
-                    stringify!($field), found.$field, wanted.$field
-                ));
-            })+
-        };
-    }
     compare!(
+        wanted, found:
         subjects,
         retention,
         storage,

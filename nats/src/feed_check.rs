@@ -37,8 +37,7 @@ impl Feed {
         request: RequestId,
         events: &[Recorded<&'e Event>],
     ) -> Result<Vec<Recorded<&'e Event>>, Error> {
-        let stream = self.connection.jetstream.get_stream(LIFECYCLE).await;
-        let stream = stream.map_err(Error::unavailable)?;
+        let stream = self.connection.described(LIFECYCLE).await?;
         let Some(oldest) = oldest(stream.cached_info())? else {
             return Ok(Vec::new());
         };
@@ -156,7 +155,10 @@ impl Search<'_> {
         let end = match self.stream.get_last_raw_message_by_subject(self.at).await {
             Ok(message) => message,
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(()),
-            Err(error) => return Err(Error::unavailable(error)),
+            Err(error) => {
+                let call = format_args!("STREAM.MSG.GET.{LIFECYCLE}");
+                return Err(self.connection.failed(call, error));
+            }
         };
         let is_beyond = match (last, from) {
             (Some(last), _) => end.sequence > last.at,

@@ -143,7 +143,8 @@ impl Log {
     ) -> Result<Sequence, Error> {
         let tenant = first_tenant(events).unwrap_or_default();
         let origin = (&tenant, None);
-        self.append_in(request, expected.into(), events, origin).await
+        self.append_in(request, expected.into(), events, origin)
+            .await
     }
 
     /// Like `append`, for a tenant and within a trace of the caller.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use domain::derivation::outline;
 use domain::document::{Document, Effort, Limits, TaskDocument};
 use domain::request::{
-    Command, Event, Fork, Forked, GroupIndex, Payload, Received, Request, RequestId, Sequence,
-    TakenGroup, TaskNumber, TaskSucceeded,
+    Command, Event, Fork, Forked, GroupIndex, GroupOutline, Payload, Received, Request, RequestId,
+    Sequence, TakenGroup, TaskNumber, TaskSucceeded,
 };
 use history::derive::before_group;
 use history::source::Source;
@@ -90,6 +90,12 @@ impl ForkPlan {
             bytes,
             groups,
         })
+    }
+
+    /// What is known of each group of the new request.
+    #[must_use]
+    pub fn outline(&self) -> Vec<GroupOutline> {
+        outline(&self.document)
     }
 
     /// The number of groups that are taken over, whole or in part.

@@ -16,8 +16,6 @@ use crate::{STUCK_AFTER, StuckWatch};
 const NEARLY_FULL_PERCENT: u64 = 80;
 /// For how long commits may wait for the projector before that is wrong.
 const UNPROJECTED_MAX: Duration = Duration::from_secs(30);
-/// How many waiting commits are too many where nobody asks for them.
-const WAITING_MAX: u64 = 0;
 
 /// The answers of everything that can be asked.
 #[derive(Debug)]
@@ -216,7 +214,7 @@ impl Standing {
 fn idle(position: Option<&Position>) -> Option<u64> {
     let position = position?;
     let is_idle = position.waiting_pulls == 0 && position.unacked == 0;
-    (is_idle && position.pending > WAITING_MAX).then_some(position.pending)
+    (is_idle && position.pending > 0).then_some(position.pending)
 }
 
 impl ShardStanding {

@@ -58,14 +58,14 @@ impl Cluster {
         &self,
         call: impl AsyncFnOnce(&mut ClusterConnection) -> RedisResult<T>,
     ) -> RedisResult<T> {
-        let cell = self.current().clone();
-        let connecting = cell.get_or_try_init(|| self.client.get_async_connection());
+        let kept = self.current().clone();
+        let connecting = kept.get_or_try_init(|| self.client.get_async_connection());
         let ended = call(&mut connecting.await?.clone()).await;
         if let Err(error) = &ended
             && error.kind() == ErrorKind::ClusterConnectionNotFound
         {
             let mut current = self.current();
-            if Arc::ptr_eq(&current, &cell) {
+            if Arc::ptr_eq(&current, &kept) {
                 *current = Arc::default();
             }
         }

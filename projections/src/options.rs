@@ -48,11 +48,16 @@ impl Options {
 
     /// The addresses without the credentials, for messages.
     pub(crate) fn place(&self) -> String {
-        let places = self.urls().map(|url| {
+        let behind = |url: &str| {
             let address = url.rsplit('@').next().unwrap_or(url);
-            address.split('?').next().unwrap_or(address)
-        });
-        places.collect::<Vec<_>>().join(",")
+            let address = address.split('?').next().unwrap_or(address);
+            address.to_owned()
+        };
+        // A text without a scheme is no URL, but may be the rest of a password with a comma.
+        if self.urls().any(|url| !url.contains("://")) {
+            return behind(self.url.expose_secret());
+        }
+        self.urls().map(behind).collect::<Vec<_>>().join(",")
     }
 
     /// The servers, with the credentials.
@@ -108,5 +113,25 @@ impl Options {
             client_tls: own.transpose()?,
             root_cert: root.transpose()?,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_redis_has_no_part_of_a_password() {
+        for (url, place) in [
+            ("redis://u:p@h:2/0", "h:2/0"),
+            ("redis://u:p@h:2,redis://u:p@i:3", "h:2,i:3"),
+            ("redis://:p,ass@h:2", "h:2"),
+            (
+                "redis+unix:///run/r.sock?pass=x",
+                "redis+unix:///run/r.sock",
+            ),
+        ] {
+            assert_eq!(Options::from(url).place(), place);
+        }
     }
 }

@@ -236,6 +236,21 @@ async fn a_caller_who_submits_reads_its_own_requests_and_no_others() {
         refused.body
     );
     assert_eq!(code(&refused), "idempotency-key-reused");
+    // Another document tells no more than the same one.
+    let with = |client: &Client| {
+        let call = client.call(Method::POST, "/valuation");
+        let call = call.header(CONTENT_TYPE, "application/xml");
+        let call = call.header("idempotency-key", "k").body(document(1, 1));
+        client.send(call)
+    };
+    let other = with(&bob).await;
+    assert_eq!(
+        (other.status, code(&other)),
+        (refused.status, code(&refused))
+    );
+    assert_eq!(other.json()["detail"], refused.json()["detail"]);
+    assert!(!other.body.contains(&id_of_key), "{}", other.body);
+    assert!(with(&ann).await.body.contains(&id_of_key));
 }
 
 #[tokio::test]
@@ -325,6 +340,50 @@ async fn a_key_is_made_listed_and_revoked_and_the_running_program_sees_it() {
     .await;
     assert!(reads(&second).await);
     assert!(!keys.command(&["revoke", id]).await.0, "there is none");
+    // Without the file, whoever has been revoked can go on.
+    let system = keys.key("olga", &["system:admin"]).await;
+    let system = program.client().with_credential(&system);
+    let fault = || async {
+        let health = system.get("/readyz").await;
+        health.status == StatusCode::OK && health.json()["dependencies"]["keys"].is_string()
+    };
+    until("the details are there", || async {
+        system.get("/readyz").await.json()["dependencies"].is_object()
+    })
+    .await;
+    assert!(!fault().await);
+    std::fs::remove_file(&keys.0).unwrap();
+    until("the details say that the file cannot be read", fault).await;
+    let health = system.get("/readyz").await.json();
+    let said = health["dependencies"]["keys"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("not read since 2"), "{said}");
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_could_use_is_not_made_and_a_name_cannot_turn_the_line_that_shows_it() {
+    let world = World::start().await;
+    let keys = KeyRing::new(&world);
+    let grant = ["--grant", "default:read"];
+    for (args, why) in [
+        (&["--subject", "a b"][..], "--subject"),
+        (
+            &["--subject", "ann", "--expires", "2020-01-01T00:00:00Z"],
+            "has passed",
+        ),
+    ] {
+        let args: Vec<&str> = ["new"].iter().chain(args).chain(&grant).copied().collect();
+        let (ok, key, said) = keys.command(&args).await;
+        assert!(!ok && key.is_empty() && said.contains(why), "{said}");
+    }
+    let turned = "ann\u{202e}nimda";
+    let args = ["new", "--subject", turned, "--grant", "default:read"];
+    let (ok, _, said) = keys.command(&args).await;
+    let (_, listed, _) = keys.command(&["list"]).await;
+    assert!(
+        ok && said.contains("u202e") && listed.contains("u202e"),
+        "{said}{listed}"
+    );
+    assert!(!said.contains('\u{202e}') && !listed.contains('\u{202e}'));
 }
 
 /// An issuer of tokens on loopback, whose keys a test can change.
@@ -498,12 +557,17 @@ async fn a_start_within_reach_of_strangers_is_refused_unless_it_is_said_aloud() 
             assert!(program.log().contains(&in_log), "{in_log}");
         }
     }
-    // With these words every name of this server is one.
+    // With these words every address is one of this server, and no name is: it could be that of a
+    // page that leads here.
     let client = program.client();
-    let call = client
-        .call(Method::GET, "/valuations")
-        .header("host", "fanfold.example");
-    assert_eq!(client.send(call).await.status, StatusCode::OK);
+    for (host, expected) in [
+        ("192.0.2.7:8080", StatusCode::OK),
+        ("localhost", StatusCode::OK),
+        ("fanfold.example", StatusCode::FORBIDDEN),
+    ] {
+        let call = client.call(Method::GET, "/valuations").header("host", host);
+        assert_eq!(client.send(call).await.status, expected, "{host}");
+    }
     until_some("it still answers", || async {
         client.ready().await.then_some(())
     })

@@ -1,5 +1,6 @@
 //! The console against the running program. `tests/console/stories.py` is the same in a browser.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -26,22 +27,32 @@ async fn refusing() -> Valuer {
 }
 
 /// A form posted as a browser does.
-async fn form(console: &Client, path: &str, fields: &[(&str, &str)]) -> Answer {
-    let mut body = String::new();
-    for (name, value) in fields {
-        let value: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        body.push_str(&format!("{name}={value}&"));
-    }
+pub async fn form(console: &Client, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let encoded = |value: &str| {
+        value.bytes().fold(String::new(), |mut text, byte| {
+            write!(text, "%{byte:02x}").unwrap();
+            text
+        })
+    };
+    let pairs = fields
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encoded(value)));
+    let body = pairs.collect::<Vec<_>>().join("&");
     let call = console.call(Method::POST, path);
     let call = call.header("content-type", "application/x-www-form-urlencoded");
     console.send(call.body(body)).await
 }
 
+/// The value of a hidden field in the form of a page.
+pub fn hidden(page: &Answer, name: &str) -> String {
+    let found = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
+    let found = found.unwrap_or_else(|| panic!("no {name} in {}", page.body));
+    found.split('"').next().unwrap().to_owned()
+}
+
 /// The token in the form of a page.
 fn token(page: &Answer) -> String {
-    let found = page.body.split("name=\"token\" value=\"").nth(1);
-    let found = found.unwrap_or_else(|| panic!("no token in {}", page.body));
-    found.split('"').next().unwrap().to_owned()
+    hidden(page, "token")
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use harness::{Program, Valuer, World};
+use harness::{Program, Valuer, World, until};
 use reqwest::StatusCode;
 
 use crate::{document, fanfold, up};
@@ -150,4 +150,19 @@ async fn readiness_names_within_a_second_the_redis_that_is_missing_and_can_be_mi
     assert_eq!(answer.json()["dependencies"]["nats"], "ok");
     assert_ne!(answer.json()["dependencies"]["redis"], "ok");
     assert_eq!(client.get("/healthz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn up_says_that_a_build_which_is_not_optimized_is_a_first_look() {
+    let world = World::start().await;
+    let valuer = Valuer::golden().await;
+    let program = up(&world, &valuer, &[]).await;
+    until("it is ready", || async { program.log().contains("Ctrl-C") }).await;
+    let log = program.log();
+    let said = log.lines().find(|line| line.contains("  build "));
+    let said = said.unwrap_or_else(|| panic!("nothing is said: {log}"));
+    assert!(
+        said.contains("a first look") && said.contains("make install"),
+        "{said}"
+    );
 }

@@ -128,33 +128,3 @@ async fn a_request_is_found_through_a_lagging_server_as_soon_as_it_is_accepted()
         after.join_all().await;
     }
 }
-
-#[tokio::test]
-async fn a_start_waits_for_streams_that_have_no_leader() {
-    let world = World::clustered().await;
-    let settings = [("REPLICAS", "3"), ("EXECUTOR", "noop")];
-    let binary = env!("CARGO_BIN_EXE_fanfold");
-    let mut first = Program::start(binary, "up", &world, &settings).await;
-    first.stop().await;
-    let cluster = world.cluster();
-    for server in [1, 2] {
-        cluster.signal(server, Signal::STOP);
-    }
-    let alone = [
-        ("NATS_URL", cluster.url_of(0)),
-        ("REPLICAS", "3"),
-        ("EXECUTOR", "noop"),
-    ];
-    let worker = Program::start(binary, "worker", &world, &alone).await;
-    until("the start waits", || async {
-        worker.log().contains("goes on waiting")
-    })
-    .await;
-    for server in [1, 2] {
-        cluster.signal(server, Signal::CONT);
-    }
-    until("the worker runs", || async {
-        worker.log().contains("worker runs")
-    })
-    .await;
-}

@@ -136,7 +136,7 @@ async fn no_secret_comes_out_anywhere() {
     let mut settings = secrets(&world);
     // The program of an executor looks for what its parent knows.
     let file = "[[task-types]]\nname = 'default'\nretry = { attempts = 1 }\n\
-        [task-types.executor]\nkind = 'command'\nprogram = '/bin/sh'\n\
+        [task-types.executor]\nkind = 'command'\nprogram = '/bin/sh'\ntell-answers = true\n\
         args = ['-c', '(cat /proc/$PPID/environ /proc/$PPID/cmdline; env) >&2; exit 65']\n\
         env = { LICENCE = { file = 'licence' } }\n";
     let folder = tempfile::tempdir().unwrap();
@@ -240,7 +240,7 @@ async fn a_program_runs_within_its_limits_and_gains_no_privileges() {
     };
     let file = format!(
         "[[task-types]]\nname = 'default'\nretry = {{ attempts = 1 }}\n\
-         [task-types.executor]\nkind = 'command'\nprogram = '/bin/sh'\n\
+         [task-types.executor]\nkind = 'command'\nprogram = '/bin/sh'\ntell-answers = true\n\
          args = ['-c', '(ulimit -n; ulimit -t; ulimit -v; grep NoNewPrivs /proc/self/status; \
          id -u) >&2; exit 65']\nno-new-privileges = true\n{user}\
          limits = {{ files = 71, cpu-seconds = 72, memory-bytes = 1073741824 }}\n"

@@ -108,7 +108,7 @@ async fn the_walkthrough_of_a_failure_shows_what_happens() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let types = format!(
         "[[task-types]]\nname = \"bond\"\nmatches = [\"bond*\"]\n\
-         executor = {{ kind = \"command\", program = \"{place}/price.sh\" }}\n\
+         executor = {{ kind = \"command\", program = \"{place}/price.sh\", tell-answers = true }}\n\
          retry = {{ attempts = 2 }}\n"
     );
     fs::write(folder.join("fanfold.toml"), types).unwrap();

@@ -63,12 +63,17 @@ class Group(TypedDict):
 
 class Health(TypedDict):
     """The health of a process."""
+    # The permissions that NATS and Redis do not grant to this process although its role needs
+    # them, and what NATS has denied lately.
+    denied: NotRequired[Any]
     # The dependencies, each with `ok` or its fault.
     dependencies: NotRequired[dict[str, str] | None]
     # For how many seconds the oldest commit has waited that is not in the views and the feed
     # yet; 0 where none waits.
     oldestUnprojectedSeconds: NotRequired[int | None]
-    # `alive`; or `ready`, `degraded`, `stopping` or `unavailable`.
+    # How many messages in the log this process has passed over, because they are no commits.
+    passedOver: NotRequired[int | None]
+    # `alive`; or `ready`, `degraded`, `stopping`, `denied` or `unavailable`.
     status: str
     # The views that are stopped, and why.
     stoppedViews: NotRequired[Any]
@@ -91,6 +96,8 @@ class Listed(TypedDict):
     status: str
     # Who submitted it, where callers are told apart.
     submitter: NotRequired[str | None]
+    # Its tenant, unless that is `default`.
+    tenant: NotRequired[str | None]
 
 
 class Listing(TypedDict):
@@ -146,6 +153,8 @@ class Status(TypedDict):
     status: str
     # Who submitted it, where callers are told apart.
     submitter: NotRequired[str | None]
+    # Its tenant, unless that is `default`.
+    tenant: NotRequired[str | None]
 
 
 class Task(TypedDict):

@@ -78,7 +78,7 @@ export class Attempt {
   private async attemptIt(): Promise<string> {
     try {
       if (this.made > 1) {
-        const letter = await this.patiently((broker) => broker.letter(this.letterSubject, this.logSubject));
+        const letter = await this.patiently((broker) => broker.findLetter(this.letterSubject, this.logSubject));
         if (letter) return await this.givenUp(letter.content); // A worker gave the task up, and died before its report.
       }
       this.document = this.stored ? await this.patiently((broker) => broker.fetch(this.stored!)) : this.message.string();

@@ -16,6 +16,7 @@ export interface Options {
   timeLimit?: number; // seconds, of an attempt
   grace?: number; // seconds, for what runs when the worker is asked to end
   name?: string;
+  lease?: number; // TASK_LEASE_MS in seconds; a worker that may not ask the broker for it must be told
   connect?: ConnectionOptions; // such as credentials
 }
 
@@ -41,7 +42,7 @@ export class Worker {
   constructor(readonly work: (task: Task) => Promise<string> | string, options: Options = {}) {
     const retryDelay = (made: number) => Math.min(60, 0.5 * 2 ** (made - 1)) * (0.8 + Math.random() / 5);
     const name = `typescript-${hostname()}-${process.pid}`;
-    this.options = { type: "default", url: "nats://127.0.0.1:14222", slots: 8, attempts: 3, retryDelay, timeLimit: 60, grace: 10, name, connect: {}, ...options };
+    this.options = { type: "default", url: "nats://127.0.0.1:14222", slots: 8, attempts: 3, retryDelay, timeLimit: 60, grace: 10, name, lease: 0, connect: {}, ...options };
   }
 
   /** Runs until SIGTERM or SIGINT. Then it takes no more tasks, gives back what it has not begun, and
@@ -57,8 +58,9 @@ export class Worker {
     const login = at.username ? { user: decodeURIComponent(at.username), pass: decodeURIComponent(at.password) } : {};
     this.nc = await connect({ servers: [at, ...others].map((at) => at.host), ...login, name, maxReconnectAttempts: -1, reconnectTimeWait: 500, ...this.options.connect });
     const broker = new Broker(this.nc);
-    const info = await patiently(() => broker.api(`$JS.API.CONSUMER.INFO.TASKS.worker-${type}`), () => !this.ending);
-    this.lease = info.config.ack_wait / 1e9; // TASK_LEASE_MS of the deployment
+    const { lease } = this.options;
+    const ask = () => broker.api(`$JS.API.CONSUMER.INFO.TASKS.worker-${type}`);
+    this.lease = lease || (await patiently(ask, () => !this.ending)).config.ack_wait / 1e9;
     this.broker = new Broker(this.nc, Math.min(5, this.lease / 3)); // What has no answer is repeated under the lease.
     this.nc.subscribe("stop.*", { callback: (_, notice) => this.stopNotice(notice) });
     const inbox = createInbox();

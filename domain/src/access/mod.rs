@@ -17,5 +17,5 @@ pub use allows::{Decision, allows};
 pub use grant::{Grant, InvalidGrant};
 pub use principal::{InvalidSubject, Principal, Subject};
 pub use role::{Role, Roles};
-pub use scope::{OutOfReach, Reach, Scope, reach};
+pub use scope::{OutOfReach, Reach, Scope, reach, somewhere};
 pub use tenant::{InvalidTenant, Tenant};

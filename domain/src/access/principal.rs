@@ -97,7 +97,7 @@ impl Principal {
     }
 
     /// The tenants in which the caller has roles.
-    pub(super) fn tenants(&self) -> impl Iterator<Item = &Tenant> {
+    pub fn tenants(&self) -> impl Iterator<Item = &Tenant> {
         self.grants.keys()
     }
 

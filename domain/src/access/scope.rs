@@ -69,6 +69,17 @@ pub fn reach(who: &Principal, action: Action, named: Option<Tenant>) -> Result<R
     }
 }
 
+/// Whether a caller may take an action somewhere: on the deployment, or in at least one tenant. If
+/// not, the role that is missing.
+pub fn somewhere(who: &Principal, action: Action) -> Result<(), Role> {
+    let tenants = who.tenants().map(Some);
+    let mut all = tenants.chain([None]).map(|on| allows(who, action, on));
+    if all.any(|decision| !matches!(decision, Decision::Denied(_))) {
+        return Ok(());
+    }
+    Err(action.needs())
+}
+
 fn within(decision: Decision, scope: Scope) -> Result<Reach, OutOfReach> {
     let own_only = match decision {
         Decision::Allowed => false,

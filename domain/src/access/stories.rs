@@ -218,6 +218,19 @@ fn a_role_of_the_system_reaches_every_tenant_or_the_one_that_the_call_names() {
 }
 
 #[test]
+fn whoever_may_act_in_one_tenant_may_act_somewhere() {
+    let may = |grants: &[&str], action| somewhere(&caller(grants), action);
+    let both = &["red:submit", "blue:operate"];
+    for action in [Action::Submit, Action::Read, Action::Operate] {
+        assert_eq!(may(both, action), Ok(()), "{action:?}");
+    }
+    assert_eq!(may(&["system:read"], Action::Inspect), Ok(()));
+    assert_eq!(may(&["red:submit"], Action::Inspect), Err(Role::Read));
+    assert_eq!(may(&["red:admin"], Action::Administer), Err(Role::Admin));
+    assert_eq!(may(&[], Action::Read), Err(Role::Read));
+}
+
+#[test]
 fn the_default_tenant_has_one_form_however_it_is_named() {
     let named: Tenant = "default".parse().unwrap();
     assert_eq!(named, Tenant::default());

@@ -15,6 +15,7 @@ fn commit(sequence: u64, at: Timestamp, events: Vec<Event>) -> Commit {
         sequence: Sequence::new(sequence),
         previous: Sequence::new(sequence - 1),
         at,
+        tenant: domain::access::Tenant::default(),
         traceparent: None,
         events,
     }

@@ -55,9 +55,15 @@ impl Filter {
         })
     }
 
-    fn takes(&self, kept: &Kept) -> bool {
+    /// Whether the letter belongs to the tenant of the filter.
+    #[must_use]
+    pub fn takes_tenant(&self, kept: &Kept) -> bool {
         let tenant = self.tenant.as_ref();
         tenant.is_none_or(|tenant| kept.tenant() == *tenant)
+    }
+
+    fn takes(&self, kept: &Kept) -> bool {
+        self.takes_tenant(kept)
             && self.code.as_deref().is_none_or(|code| kept.code() == code)
             && self.since.is_none_or(|since| kept.at >= since)
     }

@@ -295,7 +295,7 @@ async fn events_that_an_earlier_build_published_are_in_the_feed_and_its_readers_
     let mut reader = reader.unwrap();
     let mut told = Vec::new();
     for _ in 0..3 {
-        let event = reader.next().await.unwrap();
+        let event = reader.next().await;
         told.push((event.request() == Some(request), event.tenant().to_string()));
         event.ack().await.unwrap();
     }

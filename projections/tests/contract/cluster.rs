@@ -42,14 +42,17 @@ async fn misname_the_nodes(cluster: &RedisCluster, misname: bool) {
     }
 }
 
+/// A node: its host, its port, its id and what else it tells.
+type Node = (String, u16, String, Vec<String>);
+/// A range of slots: its first slot, its last slot and its node.
+type Slots = (u16, u16, Node);
+
 /// The ports that a node names.
 async fn named(cluster: &RedisCluster, node: usize) -> Vec<u16> {
     let mut slots = redis::cmd("CLUSTER");
     slots.arg("SLOTS");
     let mut server = cluster.node(node).await;
-    // A range of slots: its first slot, its last slot and its node.
-    let slots: Vec<(u16, u16, (String, u16, String, Vec<String>))> =
-        slots.query_async(&mut server).await.unwrap();
+    let slots: Vec<Slots> = slots.query_async(&mut server).await.unwrap();
     slots.into_iter().map(|(.., node)| node.1).collect()
 }
 

@@ -94,6 +94,10 @@ pub async fn ready(
         );
         dependencies.insert("log", said);
     }
+    // Whoever has been revoked meanwhile can still call.
+    if let Some(fault) = auth.keys_fault() {
+        dependencies.insert("keys", fault);
+    }
     if found.has_dependencies() && found.is_permitted() && unanswered == 0 && !stopping {
         let body = Health {
             status: if found.is_degraded() {

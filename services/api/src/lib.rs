@@ -3,6 +3,7 @@
 mod admission;
 pub mod auth;
 mod dead_letters;
+mod docs;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -36,6 +37,7 @@ pub use auth::{Auth, Details, guarded};
 pub use router::{openapi, router};
 
 pub use state::Api;
+pub use tenancy::InForce as QuotasInForce;
 
 /// Why the API cannot run.
 #[derive(Debug)]

@@ -13,13 +13,12 @@ use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::auth::{Auth, Routes, named, schemes};
 use crate::http::headers::{of_docs, safe};
 use crate::http::problem::{Problem, in_one_form};
 use crate::state::Api;
-use crate::{dead_letters, health, schemas, valuation, valuations};
+use crate::{dead_letters, docs, health, schemas, valuation, valuations};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -67,8 +66,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(api: Arc<Api>, auth: Arc<Auth>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = crate::http::openapi::document(&document);
-    let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
-    let page = Router::from(page).layer(map_response(async |page: Response| of_docs(page)));
+    let page = docs::routes().layer(map_response(async |page: Response| of_docs(page)));
     let router = router
         .with_state(api)
         .route("/openapi.json", get(async move || Json(document)))

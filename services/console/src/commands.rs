@@ -1,5 +1,7 @@
 //! The commands that say the same as a page.
 
+use domain::access::Tenant;
+
 /// A command for a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
@@ -31,6 +33,13 @@ pub fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The flag that selects a tenant, with a space before it; nothing where no tenant is selected.
+pub fn tenant_flag(tenant: Option<&Tenant>) -> String {
+    // Where nobody uses tenants, the flag would only be in the way.
+    let named = tenant.and_then(Tenant::named);
+    named.map_or_else(String::new, |name| format!(" --tenant {name}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The filter of the list of requests, as one line of text: `status:failed label:x-desk=rates
 //! since:2h`.
 
+use std::fmt::Write as _;
+
 use domain::request::{RequestId, Status};
 use history::filter::Filter;
 use history::listing::ListFilter;
@@ -153,6 +155,8 @@ impl RequestFilter {
             group: all("group"),
             label: label.collect(),
             until: self.until.as_ref().map(|(_, until)| *until),
+            // The tenant and the submitter follow from who looks.
+            ..Filter::default()
         }
     }
 
@@ -188,7 +192,8 @@ impl RequestFilter {
         let events = [("event", filter.event)];
         for (name, values) in lists.into_iter().chain(events) {
             for value in values {
-                flags.push_str(&format!(" --{name} {}", quoted(&value)));
+                // Writing to a String cannot fail.
+                let _ = write!(flags, " --{name} {}", quoted(&value));
             }
         }
         flags

@@ -83,6 +83,7 @@ fn top(origin: &Origin, visit: &Visit, page: &Page) -> Markup {
                 label.unseen for="search" { "Search requests" }
                 input #search name="q" type="search" placeholder="id, or status:failed label:x-desk=rates since:2h"
                     autocomplete="off" spellcheck="false" value=[visit.fields.get("q")];
+                @if let Some(tenant) = visit.fields.get("tenant") { input type="hidden" name="tenant" value=(tenant); }
             }
             (who(origin, visit))
             (themes(visit))

@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 
 pub use action::session;
 pub use origin::Origin;
-pub use questions::{Questions, SettingLine};
+pub use questions::{Questions, SettingLine, TakeQuota};
 pub use routes::{Route, refused, routes};
 
 /// What the pages are made from.

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use domain::access::{Action, Scope};
 use domain::request::RequestId;
 use futures::{Stream, StreamExt as _, stream};
 use nats::{Follower, Notice};
@@ -31,8 +32,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What a stream follows.
 struct Topics {
     requests: HashSet<RequestId>,
-    /// Whether every commit counts, whatever its request.
-    all: bool,
+    /// The tenants of which every commit counts, whatever its request.
+    all: Option<Scope>,
 }
 
 impl Topics {
@@ -41,7 +42,7 @@ impl Topics {
     async fn of(console: &Console, visit: &Visit) -> Self {
         let mut topics = Self {
             requests: HashSet::new(),
-            all: false,
+            all: None,
         };
         for topic in visit.fields.all("topic").take(REQUESTS_MAX) {
             match topic.strip_prefix("request:").map(str::parse) {
@@ -50,16 +51,24 @@ impl Topics {
                         topics.requests.insert(id);
                     }
                 }
-                // Whoever sees the requests of nobody in particular sees all.
-                _ => topics.all |= topic == "all" && visit.sees(None),
+                None if topic == "all" => topics.all = all_of(visit),
+                _ => {}
             }
         }
         topics
     }
 
     fn take(&self, notice: &Notice) -> bool {
-        self.all || self.requests.contains(&notice.request)
+        let scope = self.all.as_ref();
+        scope.is_some_and(|scope| scope.includes(&notice.tenant()))
+            || self.requests.contains(&notice.request)
     }
+}
+
+/// The tenants whose requests the visitor may see, whoever submitted them.
+fn all_of(visit: &Visit) -> Option<Scope> {
+    let reach = visit.reach(Action::Read).ok()?;
+    (!reach.own_only).then_some(reach.scope)
 }
 
 /// Follows the log for one browser.

@@ -10,12 +10,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use domain::access::Action;
+use domain::access::{Action, Tenant};
 use maud::html;
 
 use crate::frame::{self, Page};
 use crate::trouble::Trouble;
-use crate::visit::{THEME, Theme, Visit};
+use crate::visit::{TENANT, THEME, Theme, Visit};
 use crate::{Console, action, assets, live, page, request};
 
 /// The policy of every page: only files of this server, no text that becomes code, no foreign
@@ -205,13 +205,21 @@ impl Console {
             own.clone(),
         );
         headers.insert(HeaderName::from_static("cross-origin-resource-policy"), own);
+        if status == StatusCode::OK
+            && let Some(Ok(tenant)) = visit.fields.get("tenant").map(str::parse::<Tenant>)
+        {
+            let cookie = format!("{TENANT}={tenant}; Path=/console; SameSite=Strict");
+            if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+                headers.append(SET_COOKIE, cookie);
+            }
+        }
         if let Some(theme) = visit.fields.get("theme").and_then(Theme::of) {
             let cookie = format!(
                 "{THEME}={}; Path=/console; Max-Age={THEME_SECONDS}; SameSite=Lax",
                 theme.name()
             );
             if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-                headers.insert(SET_COOKIE, cookie);
+                headers.append(SET_COOKIE, cookie);
             }
         }
         response

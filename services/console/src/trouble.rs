@@ -17,6 +17,8 @@ pub enum Trouble {
     NotAllowed(String),
     /// The action is refused as things are.
     Refused(String),
+    /// The action is beyond a quota of the tenant.
+    Exceeded(String),
 }
 
 impl Trouble {
@@ -29,6 +31,7 @@ impl Trouble {
             Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotAllowed(_) => StatusCode::FORBIDDEN,
             Self::Refused(_) => StatusCode::CONFLICT,
+            Self::Exceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -41,6 +44,7 @@ impl Trouble {
             Self::Unreadable(_) => "This cannot be read",
             Self::NotAllowed(_) => "Not allowed",
             Self::Refused(_) => "Refused",
+            Self::Exceeded(_) => "Beyond a quota",
         }
     }
 
@@ -52,7 +56,8 @@ impl Trouble {
             | Self::Away(reason)
             | Self::Unreadable(reason)
             | Self::NotAllowed(reason)
-            | Self::Refused(reason) => reason,
+            | Self::Refused(reason)
+            | Self::Exceeded(reason) => reason,
         }
     }
 
@@ -71,6 +76,7 @@ impl Trouble {
             }
             Self::NotAllowed(_) => "Ask whoever keeps AUTH_KEYS_FILE for the role.",
             Self::Refused(_) => "Look at the request as it is now.",
+            Self::Exceeded(_) => "Whoever keeps the file with the tenants sets the quotas.",
         }
     }
 }

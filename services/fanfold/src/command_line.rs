@@ -12,6 +12,7 @@ use projections::permissions as at_redis;
 use replay::ReplayCommand;
 use runtime::{Secrecy, Settings, SettingsError};
 
+use crate::build;
 use crate::deployment::DeploymentCommand;
 use crate::document::DocumentCommand;
 use crate::help;
@@ -157,7 +158,11 @@ const BUNDLE: &str = "from";
 
 pub fn definition() -> clap::Command {
     let mut app = clap::Command::new("fanfold")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(format!(
+            "{} ({})",
+            env!("CARGO_PKG_VERSION"),
+            build::description()
+        ))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use api::Auth;
 use api::auth::gated_page;
+use api::{Auth, QuotasInForce};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
-use console::{Console, NoRandomNumbers, Origin, Questions, Route, SettingLine};
+use console::{Console, NoRandomNumbers, Origin, Questions, Route, SettingLine, TakeQuota};
 use history::bundle::Bundle;
 use history::live::Live;
 use nats::{Connection, Log};
@@ -43,7 +43,12 @@ pub fn live(
         deployment.request_timeout,
     );
     let lines = setting_lines(settings);
-    let questions = Questions::live(live, views, operations, stuck, task_types, lines);
+    // The console counts apart from an API in this process, as another instance does.
+    let quotas = QuotasInForce::new(&settings.tenants);
+    let take_quota: TakeQuota = Box::new(move |tenant, groups| quotas.take(tenant, groups));
+    let questions = Questions::live(
+        live, views, operations, stuck, task_types, lines, take_quota,
+    );
     let usual = SocketAddr::new(settings.api.http_host, settings.api.http_port);
     let origin = Origin::Live {
         api: format!("{}://{}", scheme(settings), api.unwrap_or(usual)),

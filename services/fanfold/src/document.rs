@@ -14,7 +14,7 @@ use domain::document::{
     TasksPreview,
 };
 use domain::request::Failure;
-use runtime::Settings;
+use runtime::{Form, Settings, printable};
 
 /// The subcommands on documents.
 #[derive(Subcommand)]
@@ -97,7 +97,8 @@ fn print(tool: &Tool, settings: &Settings, out: &mut impl Write) -> anyhow::Resu
             let preview = read(file)?.preview(Effort::Whole);
             let preview = preview.context("the document takes longer than it may")?;
             if *json {
-                writeln!(out, "{}", serde_json::to_string_pretty(&preview)?)?;
+                let text = serde_json::to_string_pretty(&preview)?;
+                writeln!(out, "{}", printable(&text, Form::Json))?;
             } else {
                 show(&preview, out)?;
             }
@@ -144,12 +145,15 @@ fn read(file: &Path, settings: &Settings) -> anyhow::Result<Document> {
     accepted.with_context(|| format!("{} would not be accepted", file.display()))
 }
 
+/// Prints what a document would become. It may have characters that a terminal takes for commands.
 fn show(preview: &Preview, out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(out, "accepted")?;
+    let line = Form::Line { colours: false };
+    let mut say = |text: String| writeln!(out, "{}", printable(&text, line));
+    say("accepted".into())?;
     for warning in &preview.warnings {
-        writeln!(out, "warning: {warning}")?;
+        say(format!("warning: {warning}"))?;
     }
-    writeln!(out, "groups: {}", preview.groups.len())?;
+    say(format!("groups: {}", preview.groups.len()))?;
     for (index, group) in preview.groups.iter().enumerate() {
         let name = group.name.as_deref().unwrap_or("-");
         let tasks = match &group.tasks {
@@ -158,15 +162,14 @@ fn show(preview: &Preview, out: &mut impl Write) -> std::io::Result<()> {
             TasksPreview::NeedsResults => "tasks unknown until the groups before it end".into(),
             TasksPreview::Fails { code, message } => format!("would fail: {code}: {message}"),
         };
-        writeln!(
-            out,
-            "group {index} ({name}): {} valuations, {tasks}",
-            group.valuations
-        )?;
+        let valuations = group.valuations;
+        say(format!(
+            "group {index} ({name}): {valuations} valuations, {tasks}"
+        ))?;
     }
-    writeln!(out, "references: {}", preview.references.len())?;
+    say(format!("references: {}", preview.references.len()))?;
     for uri in &preview.references {
-        writeln!(out, "  {uri}")?;
+        say(format!("  {uri}"))?;
     }
     Ok(())
 }

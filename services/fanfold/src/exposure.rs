@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use runtime::{Settings, Wrong};
+use runtime::{Settings, Wrong, shown_urls};
 
 use crate::command_line::Role;
 
@@ -78,7 +78,7 @@ pub fn unsafe_settings(role: Role, settings: &Settings) -> Vec<String> {
             _ if place.starts_with("http://") => "documents are fetched without encryption",
             _ => continue,
         };
-        said.push(format!("HREF_ALLOW has {}: {why}", without_userinfo(place)));
+        said.push(format!("HREF_ALLOW has {}: {why}", shown_urls(place)));
     }
     let runs_programs = settings.task_types.iter().any(worker::runs_a_program);
     if role.includes(Role::Worker) && runs_programs && !public.is_empty() {
@@ -88,17 +88,16 @@ pub fn unsafe_settings(role: Role, settings: &Settings) -> Vec<String> {
                 .to_owned(),
         );
     }
-    said
-}
-
-/// A place without a user and a password before its host.
-fn without_userinfo(place: &str) -> String {
-    match (place.find("://"), place.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}{}", &place[..scheme + 3], &place[at + 1..])
-        }
-        _ => place.to_owned(),
+    // The worker apart has another user, or no such files.
+    let mut types = settings.task_types.iter();
+    if role == Role::Up && types.any(worker::runs_a_program_as_itself) {
+        said.push(
+            "a task type runs a program as the user of this process, which can read the password of \
+             its servers in DATA_DIR and AUTH_KEYS_FILE: give the executor a `user`"
+                .to_owned(),
+        );
     }
+    said
 }
 
 #[cfg(test)]
@@ -153,7 +152,7 @@ mod tests {
             ("WEBHOOK_ALLOW_PRIVATE", "true"),
             (
                 "HREF_ALLOW",
-                "http://u:secret@a.example/x,private:https://b.example,s3://c",
+                "http://a.example/x,private:https://b.example,s3://c",
             ),
             ("EXECUTOR", "command:/bin/cat"),
         ]);
@@ -167,8 +166,7 @@ mod tests {
         ] {
             assert!(all.contains(part), "{part}: {all}");
         }
-        assert_eq!(all.lines().count(), 6, "{all}");
-        assert!(!all.contains("secret"), "{all}");
+        assert_eq!(all.lines().count(), 7, "{all}");
         let encrypted = said(&[
             ("HTTP_HOST", "0.0.0.0"),
             ("AUTH_KEYS_FILE", "keys"),
@@ -177,6 +175,20 @@ mod tests {
         ]);
         assert_eq!(encrypted, "");
         let alone = said(&[("EXECUTOR", "command:/bin/cat")]);
-        assert_eq!(alone, "", "on loopback it is no stranger's program");
+        assert!(alone.contains("give the executor a `user`"), "{alone}");
+        assert_eq!(
+            alone.lines().count(),
+            1,
+            "on loopback it is no stranger's program"
+        );
+        let worker = settings(&[("EXECUTOR", "command:/bin/cat")]);
+        assert!(unsafe_settings(Role::Worker, &worker).is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("fanfold.toml");
+        let of = "[[task-types]]\nname = 'default'\n[task-types.executor]\nkind = 'command'\n\
+                  program = 'cat'\nuser = 'nobody'\n";
+        std::fs::write(&file, of).unwrap();
+        let confined = Settings::load(Some(&file), |_| None, |_| None).unwrap();
+        assert!(unsafe_settings(Role::Up, &confined).is_empty());
     }
 }

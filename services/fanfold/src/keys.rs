@@ -1,15 +1,17 @@
 //! `fanfold keys …`: the keys of callers.
 
 use std::io::{Write as _, stdout};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use api::auth::keys::{KeyFile, Line, NewKey, Proof};
+use api::auth::keys::{KeysPlace, Line, NewKey, Proof};
 use clap::Subcommand;
 use domain::access::{Grant, Subject};
 use jiff::{SignedDuration, Timestamp};
-use runtime::Settings;
+use runtime::{Form, Settings, printable};
+
+/// A line of a terminal.
+const LINE: Form = Form::Line { colours: false };
 
 /// The command on keys.
 #[derive(Subcommand)]
@@ -31,7 +33,8 @@ pub enum Keys {
         /// The caller whom the key is for
         #[arg(long)]
         subject: Subject,
-        /// A role, as tenant:role; the roles are submit, read, operate and admin
+        /// A role, as tenant:role; may be given several times. The roles are submit, read, operate
+        /// and admin
         #[arg(long = "grant", required = true, value_name = "TENANT:ROLE")]
         grants: Vec<Grant>,
         /// When it ends: a timestamp, or a time from now such as 90d [default: never]
@@ -52,8 +55,8 @@ pub enum Keys {
 
 pub fn run(command: &KeysCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
     let KeysCommand::Keys(command) = command;
-    let path = settings.callers.has_keys();
-    let path = path.then(|| PathBuf::from(&settings.callers.auth_keys_file));
+    let callers = &settings.callers;
+    let place = callers.has_keys().then(|| KeysPlace::new(callers));
     match command {
         Keys::New {
             subject,
@@ -61,6 +64,9 @@ pub fn run(command: &KeysCommand, settings: &Settings) -> anyhow::Result<ExitCod
             expires,
             certificate,
         } => {
+            if subject.as_str().contains(char::is_whitespace) {
+                bail!("--subject: a line of the keys file ends its subject at a space");
+            }
             let made = NewKey::make()?;
             let line = Line {
                 id: made.id.clone(),
@@ -73,42 +79,45 @@ pub fn run(command: &KeysCommand, settings: &Settings) -> anyhow::Result<ExitCod
                 grants: grants.clone(),
                 expires: expires.as_deref().map(expiry).transpose()?,
             };
-            add(path.as_deref(), &line, (!certificate).then_some(&made.key))
+            add(place.as_ref(), &line, (!certificate).then_some(&made.key))
         }
-        Keys::List => list(&named(path)?),
-        Keys::Revoke { id } => revoke(&named(path)?, id),
+        Keys::List => list(&named(place)?),
+        Keys::Revoke { id } => revoke(&named(place)?, id),
     }
 }
 
-fn named(path: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    path.context("say which file: set AUTH_KEYS_FILE")
+fn named(place: Option<KeysPlace>) -> anyhow::Result<KeysPlace> {
+    place.context("say which file: set AUTH_KEYS_FILE")
 }
 
-/// A time, or an age in the future.
+/// A time to come, or an age in the future.
 fn expiry(text: &str) -> anyhow::Result<Timestamp> {
-    if let Ok(at) = text.parse() {
-        return Ok(at);
-    }
     let now = Timestamp::now();
-    let before = runtime::since(text, now)?;
-    let ahead: SignedDuration = now.duration_since(before);
-    Ok(now.checked_add(ahead)?)
+    let at = if let Ok(at) = text.parse() {
+        at
+    } else {
+        let before = runtime::since(text, now)?;
+        let ahead: SignedDuration = now.duration_since(before);
+        now.checked_add(ahead)?
+    };
+    if at <= now {
+        bail!("--expires: {at} has passed, and the key would be refused");
+    }
+    Ok(at)
 }
 
-fn add(path: Option<&Path>, line: &Line, key: Option<&String>) -> anyhow::Result<ExitCode> {
-    // Read back what was written, so that no line is made that the API refuses.
+fn add(place: Option<&KeysPlace>, line: &Line, key: Option<&String>) -> anyhow::Result<ExitCode> {
+    // Read back what is written, so that no line is made that the API refuses.
     let shown = line.to_string();
     let line: Line = shown.parse().map_err(anyhow::Error::msg)?;
-    if let Some(path) = path {
-        let mut file = if path.exists() {
-            KeyFile::read(path)?
-        } else {
-            KeyFile::default()
-        };
-        file.add(line);
-        let file: KeyFile = file.to_string().parse()?;
-        file.write(path)?;
-        eprintln!("added to {}: {shown}", path.display());
+    let shown = printable(&shown, LINE);
+    if let Some(place) = place {
+        place.create()?;
+        place.change(|file| {
+            file.add(line);
+            true
+        })?;
+        eprintln!("added to {}: {shown}", place.path().display());
     } else {
         eprintln!("its line for AUTH_KEYS_FILE: {shown}");
     }
@@ -118,8 +127,8 @@ fn add(path: Option<&Path>, line: &Line, key: Option<&String>) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(path: &Path) -> anyhow::Result<ExitCode> {
-    let file = KeyFile::read(path)?;
+fn list(place: &KeysPlace) -> anyhow::Result<ExitCode> {
+    let file = place.read()?;
     for line in file.lines() {
         let proof = match line.proof {
             Proof::Key(_) => "key",
@@ -131,17 +140,16 @@ fn list(path: &Path) -> anyhow::Result<ExitCode> {
             None => "without an end".to_owned(),
         };
         let (id, subject, grants) = (&line.id, &line.subject, line.granted());
-        writeln!(stdout(), "{id}  {proof}  {subject}  {grants}  {ends}")?;
+        let line = format!("{id}  {proof}  {subject}  {grants}  {ends}");
+        writeln!(stdout(), "{}", printable(&line, LINE))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn revoke(path: &Path, id: &str) -> anyhow::Result<ExitCode> {
-    let mut file = KeyFile::read(path)?;
-    if !file.remove(id) {
-        bail!("there is no key {id} in {}", path.display());
+fn revoke(place: &KeysPlace, id: &str) -> anyhow::Result<ExitCode> {
+    if !place.change(|file| file.remove(id))? {
+        bail!("there is no key {id} in {}", place.path().display());
     }
-    file.write(path)?;
     eprintln!("{id} is revoked");
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod agreement;
+mod build;
 mod command_line;
 mod config;
 mod console;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 use command_line::{Command, CommandLine};
 use runtime::{Form, Shutdown, printable, start_logs};
 
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use runtime::Settings;
 
+use crate::build;
+
 /// A document small enough for a command line: a bond at the market's rate, worth its principal.
 const SAMPLE: &str = "<vnml><project><group name=\"demo\"><valuation name=\"bond\">\
 <market><rate>0.03</rate></market><instrument><bond><principal>100</principal>\
@@ -53,6 +55,7 @@ pub fn block(
         ),
     );
     line("promise", promise(settings));
+    line("build", build::in_use());
     line("stop", "Ctrl-C".into());
     lines.join("\n")
 }

@@ -345,7 +345,7 @@ impl Part {
             &self.settings.deployment,
             self.shutdown,
         );
-        ran.await.context("webhooks")
+        Box::pin(ran).await.context("webhooks")
     }
 
     async fn worker(self) -> anyhow::Result<()> {

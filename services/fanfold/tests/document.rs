@@ -56,6 +56,23 @@ fn a_check_says_what_a_document_would_become() {
 }
 
 #[test]
+fn a_check_prints_no_character_that_a_terminal_would_take_for_a_command() {
+    let hostile = "<vnml><project><group name='a&#x9b;2J&#x202e;&#10;accepted'>\
+                   <valuation/></group></project></vnml>";
+    for arguments in [&["check", "-"][..], &["check", "--json", "-"]] {
+        let shown = prints(arguments, hostile);
+        assert!(!shown.contains(['\u{9b}', '\u{202e}']), "{shown:?}");
+        assert!(shown.contains("u202e"), "{shown:?}");
+        assert!(
+            !shown
+                .lines()
+                .skip(1)
+                .any(|line| line.starts_with("accepted"))
+        );
+    }
+}
+
+#[test]
 fn a_check_says_where_a_document_is_wrong() {
     let message = fails(&["check", "-"], "<vnml>\n <project></vnml>");
     assert!(message.contains("line 2, column"), "{message}");

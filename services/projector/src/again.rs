@@ -39,7 +39,7 @@ impl Shard {
     ) -> Result<(), Error> {
         let mut reading = Reading::from(from);
         while reading.next <= to {
-            self.step(&mut reading, to, make).await?;
+            Box::pin(self.step(&mut reading, to, make)).await?;
         }
         Ok(())
     }

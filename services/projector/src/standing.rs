@@ -148,7 +148,7 @@ impl Shard {
         };
         while reading.next() <= published && begun.elapsed() < ROUND {
             let before = reading.next().before();
-            let last = self.step(&mut reading, published, Make::Views).await?;
+            let last = Box::pin(self.step(&mut reading, published, Make::Views)).await?;
             let store = &self.standing.store;
             let found = store.advance(self.number, before, last).await?;
             if found < before {

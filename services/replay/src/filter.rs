@@ -52,6 +52,7 @@ impl FilterArgs {
     pub fn filter(&self) -> Filter {
         Filter {
             tenant: self.tenant.clone(),
+            submitter: None,
             status: self.status.clone(),
             event: self.event.clone(),
             code: self.code.clone(),

@@ -33,7 +33,8 @@ pub use settings::{
     ApiConfig, AuthMode, Aws, CallersConfig, ConnectionsConfig, Definition, Deployment, Facts,
     LOG_OUTLIVES, LogFormat, MASK, MetadataHeaders, Part, ProcessConfig, Quotas, ReferencesConfig,
     Secrecy, Settings, SettingsError, Source, TASK_TYPES, TenantConfig, Tenants, TopologyMode,
-    WebhooksConfig, WorkerConfig, Wrong, changed_facts, credential, read_secret,
+    WebhooksConfig, WorkerConfig, Wrong, changed_facts, credential, have_userinfo, read_secret,
+    shown_urls,
 };
 pub use shutdown::Shutdown;
 pub use since::{InvalidSince, since};

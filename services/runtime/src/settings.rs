@@ -22,6 +22,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::request::Rules;
+pub use nats::{have_userinfo, shown_urls};
 
 use crate::task_types::TaskTypes;
 
@@ -118,8 +119,28 @@ impl Settings {
             TaskTypes::read(task_types, worker, most).map_err(|reason| file_error(file, reason))?;
         settings.tenants = Tenants::read(quotas, tenants, &settings.aws)
             .map_err(|reason| file_error(file, reason))?;
+        settings.check_executor()?;
         settings.check()?;
         Ok(settings)
+    }
+
+    /// Refuses an executor of no known form. It is not shown, because nobody knows which part of
+    /// it is secret.
+    fn check_executor(&self) -> Result<(), SettingsError> {
+        let (value, source_name) = self.origins.origin("EXECUTOR");
+        let reason = if !crate::task_types::is_executor(value) {
+            "expected reference, echo, noop, command:PROGRAM ARGS…, or an http:// or https:// URL"
+        } else if have_userinfo(value) {
+            "a user and password belong into a header of the task type, where they are masked"
+        } else {
+            return Ok(());
+        };
+        Err(SettingsError::Value {
+            name: "EXECUTOR".to_owned(),
+            value: MASK.to_owned(),
+            source_name,
+            reason: reason.to_owned(),
+        })
     }
 
     /// The source of the value of a setting.
@@ -164,6 +185,7 @@ impl Settings {
             return Err(self.wrong(Wrong::new("HTTP_CLIENT_CA", reason)));
         }
         self.callers.check().map_err(|wrong| self.wrong(wrong))?;
+        self.references.check().map_err(|wrong| self.wrong(wrong))?;
         if !self.api.http_client_ca.is_empty() && !self.callers.has_keys() {
             let reason = "a certificate says who calls, and AUTH_KEYS_FILE says what the caller \
                           may do: set it (docs/security.md)";
@@ -227,6 +249,21 @@ impl Deployment {
         }
         Ok(())
     }
+}
+
+impl ReferencesConfig {
+    fn check(&self) -> Result<(), Wrong> {
+        refuse_userinfo("HREF_ALLOW", &self.href_allow)?;
+        refuse_userinfo("S3_ENDPOINT", &self.s3_endpoint)
+    }
+}
+
+/// Refuses a user and a password in URLs that nobody sends them to.
+fn refuse_userinfo(name: &'static str, urls: &str) -> Result<(), Wrong> {
+    if have_userinfo(urls) {
+        return Err(Wrong::new(name, "no user or password belongs into its URL"));
+    }
+    Ok(())
 }
 
 fn too_many_bytes() -> String {

@@ -269,6 +269,16 @@ impl TaskType {
     }
 }
 
+/// The executors that need nothing but their name.
+const PLAIN_EXECUTORS: [&str; 3] = ["reference", "echo", "noop"];
+
+/// Whether the setting `EXECUTOR` may have this value.
+pub(crate) fn is_executor(setting: &str) -> bool {
+    let has_more = ["command:", "http://", "https://"];
+    let begins = |begin: &&str| setting.starts_with(*begin);
+    PLAIN_EXECUTORS.contains(&setting) || has_more.iter().any(begins)
+}
+
 /// The executor that the setting `EXECUTOR` names, in the form that the file has.
 fn executor(setting: &str) -> toml::Table {
     let mut table = toml::Table::new();

@@ -95,6 +95,12 @@ pub fn runs_a_program(task_type: &TaskType) -> bool {
     matches!(config(task_type), Ok(ExecutorConfig::Command(_)))
 }
 
+/// Whether the executor of a type runs a program as the user of the worker.
+#[must_use]
+pub fn runs_a_program_as_itself(task_type: &TaskType) -> bool {
+    matches!(config(task_type), Ok(ExecutorConfig::Command(command)) if command.user.is_none())
+}
+
 /// Runs one task with the executor of its type, outside any queue. Returns its result, or why there
 /// is none.
 pub async fn execute(

@@ -27,7 +27,7 @@ impl Caller {
         stream.set_nodelay(true).unwrap();
         let mut fields = format!("Host: {address}\r\n");
         if let Ok(credential) = std::env::var(BEARER) {
-            fields += &format!("Authorization: Bearer {credential}\r\n");
+            fields.extend(["Authorization: Bearer ", &credential, "\r\n"]);
         }
         Self {
             stream,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use domain::request::RequestId;
 use harness::{Program, until};
 use reqwest::StatusCode;
 
@@ -31,10 +32,15 @@ fn subjects(fragment: &str) -> Vec<(usize, String)> {
     subjects.collect()
 }
 
+/// A fragment without one of its subjects. Another stands in its place, because an empty list would
+/// permit everything.
 fn without(fragment: &str, line: usize) -> String {
     let lines = fragment.lines().enumerate();
-    let left = lines.filter(|(number, _)| *number != line);
-    left.map(|(_, line)| format!("{line}\n")).collect()
+    let left = lines.map(|(number, text)| {
+        let text = if number == line { "\"nothing\"" } else { text };
+        format!("{text}\n")
+    });
+    left.collect()
 }
 
 /// Every `n`-th of some things, so that they are few; all of them where that is wanted.
@@ -201,11 +207,13 @@ async fn a_denial_is_the_error_of_the_call_and_nothing_is_tried_again_for_it() {
     scene.reload(&whole).await;
     until("the feed has its end", || async {
         let feed = scene.world.jetstream().await.get_stream("LIFECYCLE").await;
-        let at = format!("lifecycle.succeeded.{id}");
-        feed.unwrap()
-            .get_last_raw_message_by_subject(&at)
-            .await
-            .is_ok()
+        let request: RequestId = id.parse().unwrap();
+        let at = format!("lifecycle.succeeded.{}", request.partition());
+        let last = feed.unwrap().get_last_raw_message_by_subject(&at).await;
+        let of = last
+            .ok()
+            .and_then(|last| last.headers.get("ce-subject").cloned());
+        of.is_some_and(|of| of.as_str() == id)
     })
     .await;
     let ready = scene.roles["projector"].admin().get("/readyz").await.json();

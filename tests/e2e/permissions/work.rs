@@ -23,6 +23,11 @@ pub async fn everything(scene: &Scene) {
     let client = scene.roles["api"].client();
     let sync = client.submit(&document(2, 2), "sync=Y").await;
     assert_eq!(sync.status, StatusCode::OK, "{}", sync.body);
+    let of_tenant = client.call(Method::POST, "/valuation?sync=Y");
+    let of_tenant = of_tenant.header("content-type", "application/xml");
+    let of_tenant = of_tenant.header("fanfold-tenant", "red");
+    let answer = client.send(of_tenant.body(document(1, 1))).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     let small = submit(scene, &client, document(1, 2)).await;
     let padding = format!("large-{}", "x".repeat(200_000));
     let large = submit(scene, &client, named(&padding, 2, 2)).await;
@@ -65,6 +70,13 @@ pub async fn everything(scene: &Scene) {
         program.admin().get("/metrics").await;
     }
     tools(scene, &small, &bad).await;
+    let feed = scene.world.jetstream().await.get_stream("LIFECYCLE").await;
+    let feed = feed.unwrap();
+    until("the events of the tenant are in the feed", || async {
+        let at = "tenants.red.lifecycle.succeeded.*";
+        feed.get_last_raw_message_by_subject(at).await.is_ok()
+    })
+    .await;
 }
 
 /// Has dead letters listed, shown, discarded, put back and redriven.

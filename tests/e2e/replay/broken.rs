@@ -95,7 +95,9 @@ async fn an_unreadable_commit_is_a_finding_and_all_else_is_verified() {
     let partition = id.parse::<RequestId>().unwrap().partition();
     let jetstream = scene.world.jetstream().await;
     let subject = format!("requests.{partition}.{id}");
-    let sent = jetstream.publish(subject, "[{\"of-tomorrow\":{}}]".into());
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Fanfold-Events", "of-tomorrow");
+    let sent = jetstream.publish_with_headers(subject, headers, "[{\"of-tomorrow\":{}}]".into());
     let sequence = sent.await.unwrap().await.unwrap().sequence;
     for (args, requests, told) in [
         (&["verify", "--all", "--documents", "--json"][..], 2, true),

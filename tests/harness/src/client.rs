@@ -64,6 +64,15 @@ impl Client {
         }
     }
 
+    /// The same caller at another address.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            http: self.http.clone(),
+        }
+    }
+
     pub fn base(&self) -> &str {
         &self.base
     }

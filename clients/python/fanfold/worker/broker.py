@@ -2,16 +2,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import logging
+import secrets
 import time
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any, Awaitable, Callable
 
 import nats
 import zstandard
-from nats.js.errors import APIError, NotFoundError, ObjectNotFoundError
+from nats.errors import NoRespondersError
+from nats.js.errors import APIError, NotFoundError
 
 from .outcome import Never
 
@@ -20,8 +24,13 @@ log = logging.getLogger("fanfold.worker")
 INLINE_MAX_BYTES = 64 * 1024
 LETTER_MAX_BYTES = 900 * 1024
 STORED_MAX_BYTES = 256 * 1024 * 1024
+STORE, CHUNK_BYTES = "OBJ_PAYLOADS", 128 * 1024
+#: How often a payload is read again that is stored anew meanwhile.
+READS = 5
+#: From this age on a payload is stored anew, so that it outlives the new reference.
+REFRESH_AFTER = timedelta(hours=24)
 PATIENCE = 300.0  # seconds
-NO_MESSAGE, WRONG_SEQUENCE = 10037, 10071
+LETTERS, NO_MESSAGE, WRONG_SEQUENCE, NO_JETSTREAM = "DEAD_LETTERS", 10037, 10071, 10039
 #: How far the clocks of two servers may differ.
 CLOCKS_APART = timedelta(seconds=5)
 
@@ -29,6 +38,11 @@ CLOCKS_APART = timedelta(seconds=5)
 def _is_final(error: Exception) -> bool:
     """Whether the broker has understood and refused. A stream that is not there may come back."""
     return isinstance(error, APIError) and not isinstance(error, NotFoundError) and 400 <= (error.code or 500) < 500
+
+
+def _may_not(error: Exception) -> bool:
+    """Whether this worker is in an account of its own, to which this is not exported."""
+    return isinstance(error, NoRespondersError) or getattr(error, "err_code", None) == NO_JETSTREAM
 
 
 async def patiently(step: Callable[[], Awaitable[Any]], goes_on: Callable[[], bool]) -> Any:
@@ -45,6 +59,39 @@ async def patiently(step: Callable[[], Awaitable[Any]], goes_on: Callable[[], bo
         pause = min(1.0, 2 * pause)
 
 
+async def message(js: Any, stream: str, **ask: Any) -> Any:
+    """A message of a stream, or none. It needs no consumer, of which a stream takes a limited number."""
+    try:
+        return await js.get_msg(stream, **ask)
+    except NotFoundError as error:
+        if error.err_code == NO_MESSAGE:
+            return None
+        raise
+
+
+@dataclass
+class _Stored:
+    seq: int
+    time: datetime
+    data: bytes
+
+
+async def stored(js: Any, **ask: Any) -> Any:
+    """A message of the object store: from any server that has it, or else from the leader."""
+    answer = await js._nc.request(f"$JS.API.DIRECT.GET.{STORE}", json.dumps(ask).encode(), timeout=js._timeout)
+    headers = answer.headers or {}
+    if "Nats-Sequence" in headers:
+        at = datetime.fromisoformat(headers["Nats-Time-Stamp"][:19] + "+00:00")
+        return _Stored(int(headers["Nats-Sequence"]), at, answer.data)
+    subject = ask.get("last_by_subj") or ask["next_by_subj"]
+    try:
+        return await message(js, STORE, subject=subject, **({"seq": ask["seq"], "next": True} if "seq" in ask else {}))
+    except (NoRespondersError, APIError) as error:
+        if not _may_not(error):
+            raise
+        return None
+
+
 class Payloads:
     """Documents and results over 64 KiB: the object store PAYLOADS, by SHA-256, packed with zstd."""
 
@@ -53,10 +100,14 @@ class Payloads:
 
     async def fetch(self, stored: str) -> bytes:
         sha256, size = stored.split(":")
-        store = await self.js.object_store("PAYLOADS")
-        try:
-            packed = (await store.get(sha256)).data
-        except ObjectNotFoundError:
+        packed = None
+        for _ in range(READS):
+            found = await self._found(sha256)
+            packed = await self._chunks(json.loads(found.data)) if found else None
+            if packed is not None:
+                break
+            await asyncio.sleep(0.2)
+        if packed is None:
             raise Never(f"payload {sha256} is not in the store", code="payload-missing")
         try:
             data = zstandard.ZstdDecompressor().decompress(packed, max_output_size=min(int(size), STORED_MAX_BYTES))
@@ -66,12 +117,43 @@ class Payloads:
             raise Never(f"payload {sha256}: its bytes have another hash", code="payload-unreadable")
         return data
 
+    async def _found(self, sha256: str) -> Any:
+        found = await stored(self.js, last_by_subj=f"$O.PAYLOADS.M.{_base64(sha256.encode())}")
+        return found if found and not json.loads(found.data).get("deleted") else None
+
+    async def _chunks(self, info: dict[str, Any]) -> bytes | None:
+        """The packed bytes; none where they are gone, because another process has stored them anew."""
+        data, next = bytearray(), 1
+        while len(data) < info["size"]:
+            chunk = await stored(self.js, seq=next, next_by_subj=f"$O.PAYLOADS.C.{info['nuid']}")
+            if not chunk:
+                return None
+            data += chunk.data
+            next = chunk.seq + 1
+        return bytes(data)
+
     async def place(self, data: bytes) -> dict[str, Any]:
         if len(data) <= INLINE_MAX_BYTES:
             return {"inline": data.decode()}
-        sha256, store = hashlib.sha256(data).hexdigest(), await self.js.object_store("PAYLOADS")
-        await store.put(sha256, zstandard.compress(data))
-        return {"stored": {"sha256": sha256, "size": len(data)}}
+        sha256, now = hashlib.sha256(data).hexdigest(), datetime.now(timezone.utc)
+        payload = {"stored": {"sha256": sha256, "size": len(data)}}
+        found = await self._found(sha256)
+        if found and now - found.time < REFRESH_AFTER:
+            return payload
+        packed, nuid = zstandard.compress(data), secrets.token_hex(11)
+        chunks = [packed[at:at + CHUNK_BYTES] for at in range(0, len(packed), CHUNK_BYTES)]
+        for chunk in chunks:
+            await self.js.publish(f"$O.PAYLOADS.C.{nuid}", chunk)
+        info = {"name": sha256, "bucket": "PAYLOADS", "nuid": nuid, "size": len(packed), "chunks": len(chunks),
+                "mtime": now.isoformat().replace("+00:00", "Z"), "options": {"max_chunk_size": CHUNK_BYTES},
+                "digest": f"SHA-256={_base64(hashlib.sha256(packed).digest())}"}
+        subject = f"$O.PAYLOADS.M.{_base64(sha256.encode())}"
+        await self.js.publish(subject, json.dumps(info).encode(), headers={"Nats-Rollup": "sub"})
+        return payload
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()
 
 
 class DeadLetters:
@@ -96,32 +178,29 @@ class DeadLetters:
             except APIError as error:
                 if error.err_code != WRONG_SEQUENCE:
                     raise
-            found = await self._last(subject)
-            if found and not await self._is_of_earlier_life(found, log_subject):
-                return _unpacked(found)
-            over = found.seq if found else 0
+            try:
+                found = await message(self.js, LETTERS, subject=subject)
+                if found and not await self._is_of_earlier_life(found, log_subject):
+                    return _unpacked(found)
+                over = found.seq if found else 0
+            except (NoRespondersError, APIError) as error:
+                if not _may_not(error):
+                    raise
+                return letter  # This worker may not read letters. The one that is there has the same name.
 
     async def find(self, subject: str, log_subject: str) -> dict[str, Any] | None:
-        found = await self._last(subject)
-        return _unpacked(found) if found and not await self._is_of_earlier_life(found, log_subject) else None
-
-    async def _last(self, subject: str) -> Any:
         try:
-            return await self.js.get_last_msg("DEAD_LETTERS", subject)
-        except NotFoundError as error:
-            if error.err_code == NO_MESSAGE:
-                return None
-            raise
+            found = await message(self.js, LETTERS, subject=subject)
+            return _unpacked(found) if found and not await self._is_of_earlier_life(found, log_subject) else None
+        except (NoRespondersError, APIError) as error:
+            if not _may_not(error):
+                raise
+            return None  # This worker may not read letters.
 
     async def _is_of_earlier_life(self, found: Any, log_subject: str) -> bool:
         stream = await self.js.find_stream_name_by_subject(log_subject)
-        try:
-            first = await self.js.get_msg(stream, seq=1, subject=log_subject, next=True)
-        except NotFoundError as error:
-            if error.err_code == NO_MESSAGE:
-                return False
-            raise
-        return bool(found.time + CLOCKS_APART < first.time)
+        first = await message(self.js, stream, seq=1, subject=log_subject, next=True)
+        return bool(first and found.time + CLOCKS_APART < first.time)
 
 
 def _packed(letter: dict[str, Any]) -> tuple[dict[str, str], bytes]:

@@ -32,14 +32,17 @@ def worker(type: str = "default", **options: Any) -> Callable[[Callable[[Task], 
 
 class Worker:
     """Runs the tasks of a type with a function, `slots` of them at once. `url` may be several, separated
-    by commas. `time_limit` and `grace` are seconds; `connect` has further arguments for `nats.connect`."""
+    by commas. `time_limit` and `grace` are seconds; `connect` has further arguments for `nats.connect`.
+    `lease` is TASK_LEASE_MS in seconds; a worker that may not ask the broker for it must be told."""
 
     def __init__(self, work: Callable[[Task], Any], type: str = "default", *, url: str = "nats://127.0.0.1:14222",
                  slots: int = 8, retry: Retry = Retry(), time_limit: float = 60.0, grace: float = 10.0,
-                 name: str | None = None, executor: Executor | None = None, connect: dict[str, Any] = {}):
+                 name: str | None = None, executor: Executor | None = None, lease: float | None = None,
+                 connect: dict[str, Any] = {}):
         self.work, self.type, self.url, self.slots, self.retry = work, type, url, slots, retry
         self.time_limit, self.grace, self.executor, self.connect = time_limit, grace, executor, connect
         self.name = name or f"python-{socket.gethostname()}-{os.getpid()}"
+        self.lease = lease or 0.0
         self.running: dict[asyncio.Task[None], Attempt] = {}
         self.stops: list[tuple[str, int]] = []
         self.asked, self.heard, self.absent_until, self.reconnects = 0, time.monotonic(), 0.0, 0
@@ -56,10 +59,10 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, self.ending.set)
         options = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.5, "name": self.name, "error_cb": _tell}
         self.nc = await nats.connect(self.url.split(","), **{**options, **self.connect})
-        looking = lambda: self.nc.jetstream().consumer_info("TASKS", f"worker-{self.type}")  # noqa: E731
-        consumer = await patiently(looking, lambda: not self.ending.is_set())
-        #: TASK_LEASE_MS of the deployment.
-        self.lease = float(consumer.config.ack_wait or 30)
+        if not self.lease:
+            looking = lambda: self.nc.jetstream().consumer_info("TASKS", f"worker-{self.type}")  # noqa: E731
+            consumer = await patiently(looking, lambda: not self.ending.is_set())
+            self.lease = float(consumer.config.ack_wait or 30)
         # What has no answer is repeated while the lease is held.
         self.js = self.nc.jetstream(timeout=min(5.0, self.lease / 3))
         self.payloads, self.letters = Payloads(self.js), DeadLetters(self.js)

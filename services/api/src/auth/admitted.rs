@@ -37,11 +37,6 @@ impl Admitted {
         Some(Self::new(self.who.clone(), reach))
     }
 
-    /// The caller with its roles, for those who keep it.
-    pub(super) fn shared(&self) -> Arc<Principal> {
-        self.who.clone()
-    }
-
     /// The tenants that the call is for.
     pub fn scope(&self) -> &Scope {
         &self.reach.scope

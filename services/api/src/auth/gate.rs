@@ -37,7 +37,9 @@ async fn pass(action: Action, mut request: Request, next: Next) -> Response {
 }
 
 /// As [`gated`], for pages: a browser may follow a link of another site to a page, and a refusal is
-/// a page too, which `refused` makes. The page finds the caller as an `Arc<Principal>`.
+/// a page too, which `refused` makes. A browser names no tenant, so the gate lets through whoever
+/// may take the action in any tenant. The page finds the caller as an `Arc<Principal>`, and asks for
+/// the tenant of what it shows.
 pub fn gated_page<S: Clone + Send + Sync + 'static>(
     action: Action,
     route: MethodRouter<S>,
@@ -70,12 +72,11 @@ async fn pass_page(
             .is_some_and(|dest| dest == "document");
     let entry = if is_link { Entry::Link } else { Entry::Call };
     match auth
-        .admit_by(entry, action, &parts.headers, &parts.extensions)
+        .admit_page(entry, action, &parts.headers, &parts.extensions)
         .await
     {
-        Ok(admitted) => {
-            parts.extensions.insert(admitted.shared());
-            parts.extensions.insert(admitted);
+        Ok(who) => {
+            parts.extensions.insert(who);
             next.run(Request::from_parts(parts, body)).await
         }
         Err(refusal) => {

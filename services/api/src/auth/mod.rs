@@ -19,7 +19,7 @@ mod tokens;
 use std::sync::Arc;
 
 use axum::http::{Extensions, HeaderMap};
-use domain::access::{Action, OutOfReach, Principal, Subject, reach};
+use domain::access::{Action, OutOfReach, Principal, Role, Subject, reach, somewhere};
 use jiff::Timestamp;
 use runtime::{CallersConfig, Shutdown};
 
@@ -88,6 +88,15 @@ impl Auth {
         &self.unsafe_settings
     }
 
+    /// Since when the keys file cannot be read, and why.
+    #[must_use]
+    pub fn keys_fault(&self) -> Option<String> {
+        match &self.way {
+            Way::Proven { keys, .. } => keys.as_ref()?.fault(Timestamp::now()),
+            Way::Open(_) => None,
+        }
+    }
+
     /// Keeps the keys and the issuer's keys up to date while the process runs.
     pub async fn watch(&self, shutdown: &Shutdown) {
         let Way::Proven { keys, tokens } = &self.way else {
@@ -144,30 +153,37 @@ impl Auth {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Admitted, Refusal> {
-        self.admit_by(Entry::Call, action, headers, extensions)
-            .await
+        self.sites.check_origin(headers)?;
+        let who = self.who(headers, extensions).await?;
+        match reach(&who, action, tenant::named(headers)?) {
+            Ok(reach) => Ok(Admitted::new(who, reach)),
+            Err(OutOfReach::TenantUnnamed) => Err(Refusal::TenantUnnamed),
+            Err(OutOfReach::Denied(missing)) => Err(forbidden(&who, action, missing)),
+        }
     }
 
-    /// Admits a call of a page, or refuses it.
-    async fn admit_by(
+    /// Admits a call of a page whose caller may take the action in some tenant, or refuses it.
+    async fn admit_page(
         &self,
         entry: Entry,
         action: Action,
         headers: &HeaderMap,
         extensions: &Extensions,
-    ) -> Result<Admitted, Refusal> {
+    ) -> Result<Arc<Principal>, Refusal> {
         if entry == Entry::Call {
             self.sites.check_origin(headers)?;
         }
         let who = self.who(headers, extensions).await?;
-        match reach(&who, action, tenant::named(headers)?) {
-            Ok(reach) => Ok(Admitted::new(who, reach)),
-            Err(OutOfReach::TenantUnnamed) => Err(Refusal::TenantUnnamed),
-            Err(OutOfReach::Denied(missing)) => Err(Refusal::Forbidden {
-                subject: who.subject().clone(),
-                action,
-                missing,
-            }),
-        }
+        let may = somewhere(&who, action);
+        may.map_err(|missing| forbidden(&who, action, missing))?;
+        Ok(who)
+    }
+}
+
+fn forbidden(who: &Principal, action: Action, missing: Role) -> Refusal {
+    Refusal::Forbidden {
+        subject: who.subject().clone(),
+        action,
+        missing,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use runtime::CallersConfig;
 
 use super::refusal::Refusal;
@@ -19,6 +19,9 @@ pub(super) struct Sites {
     allowed: HashSet<String>,
     /// Whether a call must name one of them.
     checks_host: bool,
+    /// Whether an address will do as well. No name leads to it, so no page of another site has it
+    /// in its address line.
+    takes_addresses: bool,
 }
 
 impl Sites {
@@ -27,9 +30,9 @@ impl Sites {
     /// rebinding).
     pub fn new(config: &CallersConfig) -> Self {
         let allowed: HashSet<String> = config.hosts().collect();
-        let is_loopback_only = !config.is_on() && !config.is_waived();
         Self {
-            checks_host: is_loopback_only || !allowed.is_empty(),
+            checks_host: !config.is_on() || !allowed.is_empty(),
+            takes_addresses: config.is_waived(),
             allowed,
         }
     }
@@ -38,11 +41,11 @@ impl Sites {
     fn is_own(&self, host: &str) -> bool {
         let name = host.trim_end_matches('.').to_ascii_lowercase();
         let address = name.trim_start_matches('[').trim_end_matches(']');
-        let is_loopback = address.parse().is_ok_and(|ip: IpAddr| {
+        let is_own_address = address.parse().is_ok_and(|ip: IpAddr| {
             // An address with a mapped one inside leads to the same machine.
-            ip.to_canonical().is_loopback()
+            self.takes_addresses || ip.to_canonical().is_loopback()
         });
-        is_loopback || name == "localhost" || self.allowed.contains(&name)
+        is_own_address || name == "localhost" || self.allowed.contains(&name)
     }
 
     /// Refuses a call that names another server.
@@ -64,12 +67,12 @@ impl Sites {
 
     /// Refuses the call of a page of another site, as the browser describes it.
     pub fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        if let Some(site) = headers.get("sec-fetch-site")
-            && !matches!(site.as_bytes(), b"same-origin" | b"none")
-        {
+        let site = only(headers, "sec-fetch-site")?;
+        let is_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+        if site.is_some_and(|site| !is_own(site)) {
             return Err(Refusal::ForeignSite);
         }
-        let Some(origin) = headers.get(header::ORIGIN) else {
+        let Some(origin) = only(headers, "origin")? else {
             return Ok(());
         };
         let origin = origin.to_str().unwrap_or_default();
@@ -86,6 +89,15 @@ impl Sites {
         } else {
             Err(Refusal::ForeignSite)
         }
+    }
+}
+
+/// The value of a header. A browser sends it once, so of two values one is not the browser's.
+fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h HeaderValue>, Refusal> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (_, Some(_)) => Err(Refusal::ForeignSite),
+        (value, None) => Ok(value),
     }
 }
 

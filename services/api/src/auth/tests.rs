@@ -42,7 +42,7 @@ fn auth(lines: Vec<Line>) -> (tempfile::TempDir, Auth) {
     for line in lines {
         file.add(line);
     }
-    file.write(&path).unwrap();
+    std::fs::write(&path, file.to_string()).unwrap();
     let config = config(&[("AUTH_KEYS_FILE", path.to_str().unwrap())]);
     (folder, Auth::new(&config, Vec::new()).unwrap())
 }
@@ -220,13 +220,17 @@ fn without_proof_only_names_of_this_server_are_called() {
         "0.0.0.0:8080",
     ] {
         assert!(!check(&[], host), "{host}");
-        assert!(check(&[("AUTH", "none")], host), "{host}");
+        // Nobody proves anything, so a name could be that of a hostile page. An address cannot.
+        let is_address = !host.contains("attacker");
+        let waived = check(&[("AUTH", "none")], host);
+        assert_eq!(waived, is_address, "{host}");
         assert!(check(&[("AUTH_KEYS_FILE", "keys")], host), "{host}");
     }
     let named = [("ALLOWED_HOSTS", "fanfold.example, other.example")];
     assert!(check(&named, "Fanfold.example:443") && !check(&named, "x.example"));
     let both = [("ALLOWED_HOSTS", "fanfold.example"), ("AUTH", "none")];
     assert!(check(&both, "localhost") && !check(&both, "x.example"));
+    assert!(check(&both, "10.0.0.1:8080") && check(&both, "fanfold.example"));
     // The target of a call may name a host too.
     let sites = Sites::new(&config(&[]));
     let absolute = Uri::from_static("http://attacker.example/valuations");
@@ -272,6 +276,18 @@ fn the_page_of_another_site_may_not_call() {
             !may(&[("AUTH_KEYS_FILE", "k")], &[(ORIGIN, origin)]),
             "{origin}"
         );
+    }
+    // Of two values one is not the browser's.
+    for name in [site.clone(), ORIGIN] {
+        let value = if name == ORIGIN {
+            "http://127.0.0.1:8080"
+        } else {
+            "same-origin"
+        };
+        let mut twice = headers(&[(HOST, "127.0.0.1:8080"), (name.clone(), value)]);
+        assert!(Sites::new(&config(&[])).check_origin(&twice).is_ok());
+        twice.append(name, value.parse().unwrap());
+        assert!(Sites::new(&config(&[])).check_origin(&twice).is_err());
     }
     let proxied = [("ALLOWED_HOSTS", "fanfold.example")];
     assert!(may(&proxied, &[(ORIGIN, "https://fanfold.example")]));

@@ -85,7 +85,7 @@ impl FromRequest<Arc<Api>> for PostedJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
-        let said = request.headers().get(header::CONTENT_TYPE);
+        let said = one_media_type(request.headers())?;
         if !request.body().is_end_stream() && !said.is_some_and(is_json) {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             let message = "send the body with Content-Type: application/json";
@@ -264,8 +264,7 @@ impl Coming {
 
 /// The `charset` of a document's media type, if it has one.
 fn charset(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
+    let given = one_media_type(headers)?
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
@@ -287,6 +286,18 @@ fn charset(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         ));
     }
     Ok(charset)
+}
+
+/// The media type of a body. Of two, a proxy in front could have looked at the other one.
+fn one_media_type(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Problem> {
+    let mut all = headers.get_all(header::CONTENT_TYPE).iter();
+    let first = all.next();
+    if all.next().is_some() {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        let message = "Content-Type is given more than once";
+        return Err(Problem::new(status, "unsupported-media-type", message));
+    }
+    Ok(first)
 }
 
 /// Whether a media type is JSON. The page of another site cannot send it without asking first.

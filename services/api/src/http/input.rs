@@ -49,10 +49,16 @@ fn invalid(error: WhyError) -> Problem {
 
 /// Parses a JSON body. It refuses unknown fields, so that a misspelled filter is not ignored.
 pub fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is not the JSON that is expected: {error}");
+    let refused = |why: &str| {
+        let message = format!("the body is not the JSON that is expected: {why}");
         Problem::new(StatusCode::BAD_REQUEST, "invalid-body", message)
-    })
+    };
+    // The parser takes an array for an object, and its error names a type of this program.
+    let begin = body.trim_ascii_start().first();
+    if begin.is_some_and(|byte| *byte != b'{') {
+        return Err(refused("it must be an object"));
+    }
+    serde_json::from_slice(body).map_err(|error| refused(&error.to_string()))
 }
 
 /// The error for a rejected command.
@@ -71,4 +77,32 @@ pub fn refused(request: RequestId, error: ExecuteError) -> Problem {
         Rejection::FingerprintDiffers => "idempotency-key-reused",
     };
     Problem::new(StatusCode::CONFLICT, code, rejection.to_string()).of(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_no_object_is_refused_without_a_name_of_this_program() {
+        for body in [
+            "1",
+            "[\"wrong\"]",
+            " \"x\"",
+            "null",
+            "tru",
+            "",
+            "{\"reason\":1}",
+        ] {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            let problem = json::<WhyBody>(&body).unwrap_err();
+            let said = format!("{problem:?}");
+            assert!(said.contains("invalid-body"), "{said}");
+            assert!(
+                !said.contains("struct") && !said.contains("WhyBody"),
+                "{said}"
+            );
+        }
+        assert!(json::<WhyBody>(&Bytes::from_static(b" {\"reason\":\"r\"}")).is_ok());
+    }
 }

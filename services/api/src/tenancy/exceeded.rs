@@ -1,6 +1,8 @@
 //! The answer to a caller whose tenant has used up a quota, and the fields that tell how much is
 //! left (draft-ietf-httpapi-ratelimit-headers-10).
 
+use std::fmt;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::json;
@@ -82,14 +84,33 @@ pub enum Exceeded {
     },
 }
 
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ForNow(standing) => {
+                let quota = standing.quota;
+                write!(
+                    f,
+                    "the quota {quota} of the tenant is used up; try again later"
+                )
+            }
+            Self::Ever { quota, most, has } => {
+                write!(
+                    f,
+                    "the document has {has} {quota}, and the tenant's quota is {most}"
+                )
+            }
+        }
+    }
+}
+
 impl From<Exceeded> for Problem {
     fn from(exceeded: Exceeded) -> Self {
         const CODE: &str = "quota-exceeded";
+        let message = exceeded.to_string();
         match exceeded {
             Exceeded::ForNow(standing) => {
                 let quota = standing.quota;
-                let message =
-                    format!("the quota {quota} of the tenant is used up; try again later");
                 let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, CODE, message);
                 let problem = problem.retry_after(standing.more_in.max(1));
                 let named = problem
@@ -101,9 +122,7 @@ impl From<Exceeded> for Problem {
                     .into_iter()
                     .fold(named, |named, (name, value)| named.with_header(name, value))
             }
-            Exceeded::Ever { quota, most, has } => {
-                let message =
-                    format!("the document has {has} {quota}, and the tenant's quota is {most}");
+            Exceeded::Ever { quota, most, .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, CODE, message)
                     .with("quota", json!(quota))
                     .with("limit", json!(most))

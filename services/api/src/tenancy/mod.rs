@@ -10,5 +10,6 @@ mod shares;
 pub(crate) use exceeded::Exceeded;
 pub(crate) use gauge::Held;
 pub(crate) use open::Open;
-pub(crate) use quotas::{InForce, OfTenant, no_bytes};
+pub use quotas::InForce;
+pub(crate) use quotas::{OfTenant, no_bytes};
 pub(crate) use shares::{Load, Shares, Turn};

@@ -37,6 +37,8 @@ pub struct OfTenant {
 }
 
 impl InForce {
+    /// The quotas of these tenants, of which nothing is used.
+    #[must_use]
     pub fn new(tenants: &Tenants) -> Self {
         Self {
             is_on: tenants.any_quota(|quotas| !quotas.are_off()),
@@ -45,8 +47,18 @@ impl InForce {
         }
     }
 
+    /// Takes a run of a request with these groups from the quotas of a tenant, for callers beside
+    /// the API. The error says in words which quota it is beyond.
+    pub fn take(&self, tenant: &Tenant, groups: &[GroupOutline]) -> Result<(), String> {
+        let Some(quotas) = self.of(tenant) else {
+            return Ok(());
+        };
+        let taken = quotas.check(groups).and_then(|()| quotas.submit());
+        taken.map(|_| ()).map_err(|exceeded| exceeded.to_string())
+    }
+
     /// The quotas of a tenant; `None` where nothing is limited.
-    pub fn of(&self, tenant: &Tenant) -> Option<Arc<OfTenant>> {
+    pub(crate) fn of(&self, tenant: &Tenant) -> Option<Arc<OfTenant>> {
         if !self.is_on {
             return None;
         }

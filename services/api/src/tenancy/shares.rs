@@ -13,8 +13,14 @@ use runtime::Tenants;
 
 /// How long after its last submission a tenant counts as one that submits.
 const SUBMITS_FOR: Duration = Duration::from_secs(60);
-/// How many open requests a tenant may have at least, however small the limit is.
+/// How many open requests a tenant that asks for little may have, however small the limit is.
 const LEAST_SHARE: usize = 4;
+/// For how long a tenant that was kept out counts as one that asks for much. It then has its share
+/// of the limit and no more.
+const ASKS_FOR_MUCH_FOR: Duration = Duration::from_secs(10);
+/// The limit grows after this many looks in a row that allow it. One look alone may come in a moment
+/// in which nothing happens to wait.
+const GROWS_AFTER_LOOKS: u32 = 2;
 /// The least limit, for each tenant that submits.
 const LEAST_OF_ONE: usize = 2;
 /// The limit before the first look at the queues.
@@ -47,12 +53,23 @@ pub struct Shares {
 }
 
 struct State {
-    last: HashMap<Tenant, Instant>,
+    seen: HashMap<Tenant, Seen>,
     limit: usize,
     /// Whether the limit has kept a submission out since the last look.
     is_binding: bool,
+    /// How many looks in a row have found that the limit keeps submissions out although little
+    /// waits, and although nothing does.
+    short: u32,
+    idle: u32,
     /// How many looks in a row have seen tasks that wait and none that runs.
     away: u32,
+}
+
+/// When a tenant last submitted, and was last kept out.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    submitted: Instant,
+    kept_out: Option<Instant>,
 }
 
 /// What waits in the queues, and what is worked on.
@@ -67,14 +84,15 @@ pub struct Load {
 }
 
 impl Load {
-    /// Whether more waits than keeps everybody busy.
+    /// Whether more waits than keeps everybody busy. A new task waits about half as long as a task
+    /// runs where half as many wait as run.
     fn is_long(self) -> bool {
-        self.waiting > self.worked_on || self.backlog > BACKLOG_SLACK
+        2 * self.waiting > self.worked_on || self.backlog > BACKLOG_SLACK
     }
 
     /// Whether so little waits that somebody may soon have nothing to do.
     fn is_short(self) -> bool {
-        2 * self.waiting <= self.worked_on && self.backlog <= BACKLOG_SLACK / 2
+        4 * self.waiting <= self.worked_on && self.backlog <= BACKLOG_SLACK / 2
     }
 
     /// Whether nothing waits at all.
@@ -88,9 +106,11 @@ impl Shares {
         Self {
             tenants: tenants.clone(),
             state: Mutex::new(State {
-                last: HashMap::new(),
+                seen: HashMap::new(),
                 limit: FIRST,
                 is_binding: false,
+                short: 0,
+                idle: 0,
                 away: 0,
             }),
         }
@@ -103,61 +123,78 @@ impl Shares {
     /// Decides about a submission of a tenant that has `own` open requests, of `all`.
     pub fn turn(&self, tenant: &Tenant, own: usize, all: usize, now: Instant) -> Turn {
         let mut state = self.state();
-        if state.last.len() < TENANTS_MAX || state.last.contains_key(tenant) {
-            state.last.insert(tenant.clone(), now);
+        let kept_out = state.seen.get(tenant).and_then(|seen| seen.kept_out);
+        if state.seen.len() < TENANTS_MAX || state.seen.contains_key(tenant) {
+            let seen = Seen {
+                submitted: now,
+                kept_out,
+            };
+            state.seen.insert(tenant.clone(), seen);
         }
-        if state.last.len() < 2 {
+        if state.seen.len() < 2 {
             return Turn::Shared;
         }
         let weight = |tenant: &Tenant| u64::from(self.tenants.weight(tenant).get());
-        let weights: u64 = state.last.keys().map(weight).sum();
-        let share = share(state.limit, self.tenants.weight(tenant), weights);
+        let weights: u64 = state.seen.keys().map(weight).sum();
+        let asks_for_much = kept_out.is_some_and(|at| now.duration_since(at) < ASKS_FOR_MUCH_FOR);
+        let least = if asks_for_much { 1 } else { LEAST_SHARE };
+        let share = share(state.limit, self.tenants.weight(tenant), weights).max(least);
         if own < share {
-            Turn::Own
-        } else if all < state.limit {
-            Turn::Shared
-        } else {
-            state.is_binding = true;
-            Turn::No
+            return Turn::Own;
         }
+        if all < state.limit {
+            return Turn::Shared;
+        }
+        state.is_binding = true;
+        if let Some(seen) = state.seen.get_mut(tenant) {
+            seen.kept_out = Some(now);
+        }
+        Turn::No
     }
 
     /// Adapts the limit to a look at the queues.
     pub fn look(&self, load: Load, now: Instant) {
         let mut state = self.state();
-        let submits = |last: &mut Instant| now.duration_since(*last) < SUBMITS_FOR;
-        state.last.retain(|_, last| submits(last));
-        let least = LEAST_OF_ONE * state.last.len().max(1);
+        let submits = |seen: &mut Seen| now.duration_since(seen.submitted) < SUBMITS_FOR;
+        state.seen.retain(|_, seen| submits(seen));
+        let least = LEAST_OF_ONE * state.seen.len().max(1);
         let was_binding = std::mem::take(&mut state.is_binding);
-        let stands_still = load.waiting > 0 && load.worked_on == 0;
-        state.away = if stands_still { state.away + 1 } else { 0 };
+        let in_a_row = |before: u32, is_so: bool| if is_so { before + 1 } else { 0 };
+        state.short = in_a_row(state.short, was_binding && load.is_short());
+        state.idle = in_a_row(state.idle, was_binding && load.is_none());
+        state.away = in_a_row(state.away, load.waiting > 0 && load.worked_on == 0);
         let next = if state.away >= AWAY_LOOKS {
             MOST
         } else {
-            next(state.limit, load, was_binding)
+            state.next(load)
         };
         state.limit = next.clamp(least, MOST.max(least));
+    }
+}
+
+impl State {
+    /// The limit after a look: less if too much waits, and more if the limit keeps submissions out
+    /// although little waits.
+    fn next(&mut self, load: Load) -> usize {
+        if load.is_long() {
+            return self.limit - self.limit / 4;
+        }
+        let more = if self.idle >= GROWS_AFTER_LOOKS {
+            self.limit / 4
+        } else if self.short >= GROWS_AFTER_LOOKS {
+            self.limit / 10
+        } else {
+            return self.limit;
+        };
+        (self.short, self.idle) = (0, 0);
+        self.limit + more.max(1)
     }
 }
 
 /// The part of the limit that a tenant may always use.
 fn share(limit: usize, weight: NonZeroU32, weights: u64) -> usize {
     let part = limit as u64 * u64::from(weight.get()) / weights.max(1);
-    usize::try_from(part).unwrap_or(MOST).max(LEAST_SHARE)
-}
-
-/// The limit after a look: less if more waits than is worked on, and more if the limit keeps
-/// submissions out although little waits.
-fn next(limit: usize, load: Load, was_binding: bool) -> usize {
-    if load.is_long() {
-        limit - limit / 4
-    } else if was_binding && load.is_none() {
-        limit + (limit / 2).max(1)
-    } else if was_binding && load.is_short() {
-        limit + (limit / 10).max(1)
-    } else {
-        limit
-    }
+    usize::try_from(part).unwrap_or(MOST)
 }
 
 #[cfg(test)]
@@ -206,6 +243,26 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_that_was_kept_out_has_its_share_of_the_limit_and_no_more_for_a_while() {
+        let (shares, red, blue) = tenants();
+        let now = Instant::now();
+        for tenant in [&red, &blue] {
+            shares.turn(tenant, 0, 0, now);
+        }
+        for _ in 0..100 {
+            shares.look(BUSY, now);
+        }
+        // The limit is 4 now, so each share is 2.
+        assert_eq!(shares.turn(&red, 3, 4, now), Turn::Own);
+        assert_eq!(shares.turn(&red, LEAST_SHARE, 4, now), Turn::No);
+        assert_eq!(shares.turn(&red, 2, 4, now), Turn::No);
+        assert_eq!(shares.turn(&red, 1, 4, now), Turn::Own);
+        assert_eq!(shares.turn(&blue, 3, 4, now), Turn::Own);
+        let later = now + ASKS_FOR_MUCH_FOR;
+        assert_eq!(shares.turn(&red, 3, 4, later), Turn::Own);
+    }
+
+    #[test]
     fn the_limit_falls_while_more_waits_than_is_worked_on_and_grows_while_it_keeps_work_out() {
         let (shares, red, blue) = tenants();
         let now = Instant::now();
@@ -214,12 +271,16 @@ mod tests {
         assert_eq!(shares.state().limit, 12);
         shares.look(IDLE, now);
         assert_eq!(shares.state().limit, 12, "nothing was kept out");
-        assert_eq!(shares.turn(&red, 12, 12, now), Turn::No);
-        shares.look(IDLE, now);
-        assert_eq!(shares.state().limit, 18);
-        assert_eq!(shares.turn(&red, 18, 18, now), Turn::No);
-        shares.look(Load { waiting: 2, ..IDLE }, now);
-        assert_eq!(shares.state().limit, 19, "little waits");
+        for limit in [12, 15] {
+            assert_eq!(shares.turn(&red, 15, 15, now), Turn::No);
+            shares.look(IDLE, now);
+            assert_eq!(shares.state().limit, limit, "after two looks");
+        }
+        for limit in [15, 16] {
+            assert_eq!(shares.turn(&red, 20, 20, now), Turn::No);
+            shares.look(Load { waiting: 1, ..IDLE }, now);
+            assert_eq!(shares.state().limit, limit, "little waits");
+        }
         shares.look(
             Load {
                 backlog: 65,
@@ -227,7 +288,7 @@ mod tests {
             },
             now,
         );
-        assert_eq!(shares.state().limit, 15, "the orchestrator lags");
+        assert_eq!(shares.state().limit, 12, "the orchestrator lags");
         // A tenant that has not submitted for a minute has no share.
         shares.look(IDLE, now + SUBMITS_FOR);
         assert_eq!(shares.turn(&red, 1_000, 1_000, now), Turn::Shared);
@@ -255,6 +316,5 @@ mod tests {
         let two = NonZeroU32::new(2).unwrap();
         assert_eq!(share(90, two, 3), 60);
         assert_eq!(share(90, NonZeroU32::MIN, 3), 30);
-        assert_eq!(share(3, NonZeroU32::MIN, 3), LEAST_SHARE);
     }
 }

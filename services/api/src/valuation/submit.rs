@@ -178,9 +178,10 @@ async fn known(
     id: RequestId,
     fingerprint: &str,
 ) -> Result<Option<Submitted>, Problem> {
-    let submitted = api.operations.submitted(id, fingerprint).await;
-    let Some(sequence) = submitted.map_err(|error| failed(id, error))? else {
-        return Ok(None);
+    let sequence = match api.operations.submitted(id, fingerprint).await {
+        Ok(Some(sequence)) => sequence,
+        Ok(None) => return Ok(None),
+        Err(error) => return Err(refused(api, by, id, error).await),
     };
     // The cached sequence may be old, because another process may handle the request now.
     let view = of_key(api, by, id, sequence).await?;
@@ -258,8 +259,10 @@ async fn take_in(
             None => enter(api, &submission.tenant, quotas, id)?,
         },
     };
-    let submitted = api.operations.submit(id, submission).await;
-    let submitted = submitted.map_err(|error| failed(id, error))?;
+    let submitted = match api.operations.submit(id, submission).await {
+        Ok(submitted) => submitted,
+        Err(error) => return Err(Box::pin(refused(api, by, id, error)).await),
+    };
     passed.keep();
     if submitted.replayed {
         // Another call with the same key came first.
@@ -276,20 +279,39 @@ async fn of_key(
     id: RequestId,
     sequence: Sequence,
 ) -> Result<View, Problem> {
-    let of_another = || {
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        let message = "another caller has used this idempotency key";
-        Problem::new(status, "idempotency-key-reused", message)
-    };
     // Whoever submits may read what it submitted.
-    let reader = by.reading().ok_or_else(of_another)?;
+    let reader = by.reading().ok_or_else(key_of_another)?;
     let view = api.known(&reader, id, sequence).await;
     view.map_err(|problem| {
         if problem.is_unknown() && reader.sees_own_only() {
-            return of_another();
+            return key_of_another();
         }
         problem
     })
+}
+
+/// The same answer whatever document the other caller sent: it tells nothing of the other request.
+fn key_of_another() -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let message = "another caller has used this idempotency key";
+    Problem::new(status, "idempotency-key-reused", message)
+}
+
+/// The problem of a submission that was not taken. Whose request a key names is asked before
+/// anything is told of that request.
+async fn refused(api: &Api, by: &Admitted, id: RequestId, error: SubmitError) -> Problem {
+    if matches!(error, SubmitError::KeyReused(_)) {
+        let Some(reader) = by.reading() else {
+            return key_of_another();
+        };
+        if reader.sees_own_only() {
+            let seen = Box::pin(api.known(&reader, id, Sequence::NONE)).await;
+            if seen.is_err_and(|problem| problem.is_unknown()) {
+                return key_of_another();
+            }
+        }
+    }
+    failed(id, error)
 }
 
 fn failed(id: RequestId, error: SubmitError) -> Problem {

@@ -38,7 +38,9 @@ pub async fn ask(
 
 async fn asked(console: &Console, visit: &Visit, id: &str) -> Result<Page, Trouble> {
     console.operations()?;
-    let Then { story, .. } = console.questions.then(visit, parse_id(id)?).await?;
+    let id = parse_id(id)?;
+    console.questions.changeable(visit, id).await?;
+    let Then { story, .. } = console.questions.then(visit, id).await?;
     let source = console.questions.source();
     let document = read(source, &story, DocumentName::Submitted).await?;
     let text = String::from_utf8_lossy(&document);
@@ -136,8 +138,13 @@ async fn acted(
         fields: visit.fields.with("at", at.as_deref()),
         ..visit.clone()
     };
-    let Then { story, .. } = console.questions.then(&visit, parse_id(id)?).await?;
+    let from = parse_id(id)?;
+    console.questions.changeable(&visit, from).await?;
+    let Then { story, .. } = console.questions.then(&visit, from).await?;
     let plan = ForkPlan::of(console.questions.source(), &story, Some(document)).await?;
+    console
+        .questions
+        .take_quota(&story.view.tenant, &plan.outline())?;
     let forked = plan.id;
     operations.fork(plan, why).await?;
     tracing::info!(request = %forked, from = id, by = %visit.who.subject(), "forked by the console");

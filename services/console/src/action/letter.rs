@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use domain::access::Action;
 use maud::html;
 
 use super::form::{Form, why};
@@ -27,7 +28,7 @@ pub async fn ask(
 
 async fn asked(console: &Console, visit: &Visit, id: &str) -> Result<Page, Trouble> {
     console.operations()?;
-    let kept = console.questions.letter(id).await?;
+    let kept = console.questions.letter(visit, Action::Operate, id).await?;
     let summary = kept.summary();
     let back = format!("{}/{}", urls::DEAD_LETTERS, urls::part(id));
     let form = Form {
@@ -81,6 +82,7 @@ pub async fn act(
 async fn acted(console: &Console, visit: &Visit, id: &str, body: &[u8]) -> Result<(), Trouble> {
     let fields = console.posted(visit, body)?;
     let why = why(visit, &fields)?;
+    console.questions.letter(visit, Action::Operate, id).await?;
     if !console.operations()?.discard(id, &why).await? {
         return Err(Trouble::NotFound(format!(
             "there is no dead letter {id} any more"

@@ -65,7 +65,7 @@ pub async fn ask(
 
 async fn asked(console: &Console, visit: &Visit, id: &str, act: &str) -> Result<Page, Trouble> {
     let (id, act) = (parse_id(id)?, Act::of(act)?);
-    let story = console.questions.story(visit, id).await?;
+    let story = console.questions.changeable(visit, id).await?;
     let operations = console.operations()?;
     let decided = match act {
         Act::Cancel => operations.would_cancel(id).await,
@@ -176,9 +176,13 @@ async fn acted(
     let fields = console.posted(visit, body)?;
     let why = why(visit, &fields)?;
     let operations = console.operations()?;
+    let story = console.questions.changeable(visit, id).await?;
     match act {
         Act::Cancel => operations.cancel(id, why).await?,
-        Act::Redrive => operations.redrive(id, why).await?,
+        Act::Redrive => {
+            console.questions.take_quota(&story.view.tenant, &[])?;
+            operations.redrive(id, why).await?
+        }
     };
     tracing::info!(request = %id, by = %visit.who.subject(), "{} by the console", act.word());
     Ok(id)

@@ -154,16 +154,12 @@ pub async fn sign_in(
     let key = fields.get("key").unwrap_or_default();
     let back = fields.get("back").filter(|back| is_own(back));
     let session = (key.len() <= CREDENTIAL_MAX_BYTES).then(|| console.sessions.begin(key));
-    match session.flatten() {
-        Some(id) => moved(
-            back.unwrap_or(HOME),
-            &format!("{SESSION}={id}; Max-Age={}", LASTS.as_secs()),
-        ),
-        None => {
-            let reason = "this cannot be a key".to_owned();
-            console.trouble(&visit, &Trouble::Unclear(reason))
-        }
-    }
+    let Some(id) = session.flatten() else {
+        let reason = "this cannot be a key".to_owned();
+        return console.trouble(&visit, &Trouble::Unclear(reason));
+    };
+    let cookie = format!("{SESSION}={id}; Max-Age={}", LASTS.as_secs());
+    moved(&console, back.unwrap_or(HOME), &cookie)
 }
 
 /// Ends the session.
@@ -173,12 +169,22 @@ pub async fn sign_out(State(console): State<Arc<Console>>, headers: HeaderMap) -
     {
         console.sessions.end(id);
     }
-    moved("/console/sign-in", &format!("{SESSION}=; Max-Age=0"))
+    moved(
+        &console,
+        "/console/sign-in",
+        &format!("{SESSION}=; Max-Age=0"),
+    )
 }
 
 /// Leads to a page, and sets a cookie that scripts cannot read and other sites cannot send.
-fn moved(to: &str, cookie: &str) -> Response {
-    let cookie = format!("{cookie}; Path=/console; HttpOnly; SameSite=Strict");
+fn moved(console: &Console, to: &str, cookie: &str) -> Response {
+    let api = console.origin.api().unwrap_or_default();
+    let secure = if api.starts_with("https:") {
+        "; Secure"
+    } else {
+        ""
+    };
+    let cookie = format!("{cookie}; Path=/console; HttpOnly; SameSite=Strict{secure}");
     let headers = [(LOCATION, to.to_owned()), (SET_COOKIE, cookie)];
     (StatusCode::SEE_OTHER, headers).into_response()
 }

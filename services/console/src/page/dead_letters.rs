@@ -1,6 +1,7 @@
 //! The dead letters: tasks that were given up, and messages that cannot be read.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -10,7 +11,7 @@ use history::words;
 use maud::{Markup, html};
 use nats::{Filter, Kept, Letter, Page as LettersPage, Summary};
 
-use crate::commands::{cli, curl, quoted};
+use crate::commands::{cli, curl, quoted, tenant_flag};
 use crate::frame::{Page, Part};
 use crate::part::{self, text};
 use crate::trouble::Trouble;
@@ -30,6 +31,7 @@ pub async fn show(State(console): State<Arc<Console>>, visit: Visit) -> Response
 pub fn filter(visit: &Visit) -> Result<Filter, Trouble> {
     let request = visit.fields.get("request").map(crate::request::parse_id);
     Ok(Filter {
+        tenant: visit.tenant(Action::Inspect)?,
         task_type: visit.fields.get("type").map(str::to_owned),
         code: visit.fields.get("code").map(str::to_owned),
         request: request.transpose()?,
@@ -44,7 +46,7 @@ async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
         .questions
         .letters(&filter, after.unwrap_or(0), PAGE)
         .await?;
-    let mut flags = String::new();
+    let mut flags = tenant_flag(filter.tenant.as_ref());
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (flag, name, value) in [
         ("--type", "type", filter.task_type.clone()),
@@ -56,7 +58,8 @@ async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
         ),
     ] {
         if let Some(value) = value {
-            flags.push_str(&format!(" {flag} {}", quoted(&value)));
+            // Writing to a String cannot fail.
+            let _ = write!(flags, " {flag} {}", quoted(&value));
             query.append_pair(name, &value);
         }
     }
@@ -84,6 +87,7 @@ pub fn body(visit: &Visit, filter: &Filter, letters: &LettersPage) -> Markup {
     html! {
         div.head {
             h1 { "Dead letters" }
+            (part::tenants(visit, Action::Inspect))
             (chosen(visit, filter))
         }
         @if summaries.is_empty() {
@@ -93,7 +97,9 @@ pub fn body(visit: &Visit, filter: &Filter, letters: &LettersPage) -> Markup {
             (table(visit, &summaries))
         }
         div.foot {
-            p { "Looked at " (words::count(letters.looked_at as u64, "letter")) ", oldest first." }
+            // Of a tenant, nobody is told how many letters the others have.
+            @let looked_at = filter.tenant.as_ref().map_or(letters.looked_at, |_| summaries.len());
+            p { "Looked at " (words::count(looked_at as u64, "letter")) ", oldest first." }
             @if let Some(next) = letters.next {
                 a.more rel="next" href=(visit.with("after", Some(&next.to_string()))) { "Later letters" }
             }
@@ -185,7 +191,7 @@ pub async fn show_one(
 }
 
 async fn one(console: &Console, visit: &Visit, id: &str) -> Result<Page, Trouble> {
-    let kept = console.questions.letter(id).await?;
+    let kept = console.questions.letter(visit, Action::Inspect, id).await?;
     let mut commands = Vec::new();
     if let Some(api) = console.origin.api() {
         commands.push(cli(format!("fanfold dead-letters show {}", quoted(id))));
@@ -210,7 +216,7 @@ pub fn letter(visit: &Visit, kept: &Kept, document: Option<&[u8]>) -> Markup {
         nav.trail aria-label="Where this is" { a href=(urls::DEAD_LETTERS) { "Dead letters" } " › " span.id { (kept.id) } }
         header.request-head {
             h1 { code { (summary.code) } " " (summary.kind) }
-            @match visit.lacks(Action::Operate) {
+            @match visit.lacks(Action::Operate, &summary.tenant) {
                 None => div.actions { a.do href=(format!("{}/discard", visit.uri.path())) { "Discard…" } },
                 Some(role) => div.actions { span.off { s { "Discard" } " " small { "the role " (role) " is missing" } } },
             }

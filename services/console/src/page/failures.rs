@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::access::Action;
 use history::failures::{Cluster, Failures};
 use history::words;
 use jiff::SignedDuration;
 use maud::{Markup, html};
 
-use crate::commands::{cli, quoted};
+use crate::commands::{cli, quoted, tenant_flag};
 use crate::frame::{Page, Part};
 use crate::part::{self, plot};
 use crate::trouble::Trouble;
@@ -40,9 +41,14 @@ fn period(visit: &Visit) -> (&'static str, SignedDuration) {
 
 async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
     let (name, length) = period(visit);
-    let failures = console.questions.failures(visit.now, length).await?;
+    let scope = visit.reach(Action::Inspect)?.scope;
+    let failures = console
+        .questions
+        .failures(&scope, visit.now, length)
+        .await?;
+    let tenant = tenant_flag(scope.only());
     let mut commands = vec![cli(format!(
-        "fanfold replay search --since {name} --event task-failed{}",
+        "fanfold replay search --since {name} --event task-failed{tenant}{}",
         console.origin.flag()
     ))];
     if console.origin.api().is_some() {
@@ -61,6 +67,7 @@ pub fn body(visit: &Visit, period: &str, failures: &Failures) -> Markup {
     html! {
         div.head {
             h1 { "Failures" }
+            (part::tenants(visit, Action::Inspect))
             nav.chips aria-label="Period" {
                 @for (name, _) in PERIODS {
                     a href=(visit.with("since", Some(name))) aria-current=[(name == period).then_some("true")] { "last " (name) }

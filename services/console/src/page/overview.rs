@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::access::Action;
 use history::recent::{BUCKET_SECONDS, Bucket, Looked};
 use history::words;
 use jiff::{SignedDuration, Timestamp};
@@ -33,9 +34,10 @@ pub async fn show(State(console): State<Arc<Console>>, visit: Visit) -> Response
 }
 
 async fn page(console: &Console, visit: &Visit) -> Result<Page, Trouble> {
+    let scope = visit.reach(Action::Inspect)?.scope;
     let (standing, looked) = futures::join!(
-        console.questions.standing(),
-        console.questions.recent(visit.now)
+        console.questions.standing_for(&scope),
+        console.questions.recent(&scope, visit.now)
     );
     let mut commands = Vec::new();
     if let Some(api) = console.origin.api() {
@@ -56,6 +58,7 @@ pub fn body(visit: &Visit, standing: Option<&Standing>, looked: Result<Looked, T
     let found = standing.map(Standing::alarms);
     html! {
         h1.unseen { "Overview" }
+        (part::tenants(visit, Action::Inspect))
         (part::topic("all"))
         div data-live="overview" {
         @if let Some(alarms) = &found { (wrong(alarms, standing)) }

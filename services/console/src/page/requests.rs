@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::access::Action;
 use domain::request::{RequestId, Status};
 use history::listing::LOOKED_AT_MAX;
 use history::search::Found;
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use projections::{Placed, View};
 
-use crate::commands::{cli, curl, quoted};
+use crate::commands::{Shown, cli, curl, quoted, tenant_flag};
 use crate::filter::{Asked, RequestFilter, parse};
 use crate::frame::{Page, Part};
 use crate::origin::Origin;
@@ -50,7 +51,7 @@ async fn page(console: &Console, visit: &Visit, filter: &RequestFilter) -> Resul
         let since = filter.searched_since(visit.now);
         let found = console
             .questions
-            .find(&filter.of_log(), Some(since), PAGE)
+            .find(visit, filter.of_log(), Some(since), PAGE)
             .await?;
         Requests::Searched { found, since }
     } else {
@@ -65,7 +66,7 @@ async fn page(console: &Console, visit: &Visit, filter: &RequestFilter) -> Resul
         part: Some(Part::Requests),
         title: "Requests".into(),
         body: body(visit, filter, &found),
-        commands: commands(&console.origin, filter),
+        commands: commands(visit, &console.origin, filter),
     })
 }
 
@@ -79,8 +80,9 @@ fn place(cursor: &str) -> Result<Placed, Trouble> {
 }
 
 /// The commands that list the same.
-fn commands(origin: &Origin, filter: &RequestFilter) -> Vec<crate::commands::Shown> {
-    let flags = filter.flags();
+fn commands(visit: &Visit, origin: &Origin, filter: &RequestFilter) -> Vec<Shown> {
+    let tenant = visit.tenant(Action::Read).unwrap_or_default();
+    let flags = format!("{}{}", filter.flags(), tenant_flag(tenant.as_ref()));
     let search = format!(
         "fanfold replay search{flags} --limit {PAGE}{}",
         origin.flag()
@@ -170,6 +172,7 @@ pub fn body(visit: &Visit, filter: &RequestFilter, found: &Requests) -> Markup {
         @if visit.fields.get("after").is_none() { (part::topic("all")) }
         div.head {
             h1 { "Requests" }
+            (part::tenants(visit, Action::Read))
             (statuses(visit, filter))
         }
         div data-live="list" {

@@ -7,12 +7,14 @@ pub mod png;
 pub mod text;
 pub mod xml;
 
+use domain::access::Action;
 use domain::request::{RequestId, Status};
 use history::words;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::urls;
+use crate::visit::Visit;
 
 /// A status: a shape, a word and a color.
 pub fn status(status: Status) -> Markup {
@@ -70,6 +72,30 @@ pub fn labels<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>) -> Mar
 /// What a page follows: `all`, or `request:ID`.
 pub fn topic(topic: &str) -> Markup {
     html! { div hidden data-topic=(topic) {} }
+}
+
+/// The tenants of a visitor, who sees one at a time, each as a link. Nothing for visitors who need
+/// not choose.
+pub fn tenants(visit: &Visit, action: Action) -> Markup {
+    let here = visit.tenant(action).ok().flatten();
+    let url = |name: Option<&str>| {
+        let fields = visit.fields.with("after", None).with("tenant", name);
+        format!("{}{}", visit.uri.path(), fields.query())
+    };
+    let choices = visit.choices(action);
+    html! {
+        @if choices.len() > 1 {
+            nav.chips aria-label="Tenant" {
+                @for tenant in choices {
+                    a href=(url(Some(tenant.as_str()))) aria-current=[(here.as_ref() == Some(tenant)).then_some("true")] { (tenant) }
+                }
+            }
+        } @else if let Some(name) = visit.fields.get("tenant") {
+            nav.chips aria-label="Tenant" {
+                a href=(url(None)) aria-label="Drop the filter tenant" { "tenant: " (name) " ✕" }
+            }
+        }
+    }
 }
 
 /// A piece of text in a form that says that there is nothing.

@@ -1,13 +1,16 @@
 //! The questions about dead letters.
 
+use domain::access::Action;
 use history::source::Source;
 use nats::{DeadLetter, Filter, Kept, Letter, Page};
 
 use super::Questions;
 use crate::trouble::Trouble;
+use crate::visit::Visit;
 
 impl Questions {
-    /// At most `limit` dead letters of a filter after the one at `after`.
+    /// At most `limit` dead letters of a filter after the one at `after`. The tenant of the filter
+    /// is the visitor's.
     pub async fn letters(
         &self,
         filter: &Filter,
@@ -23,13 +26,18 @@ impl Questions {
         }
     }
 
-    /// A dead letter.
-    pub async fn letter(&self, id: &str) -> Result<Kept, Trouble> {
+    /// A dead letter, for a visitor who wants to take an action on it. For a visitor who may not see
+    /// it, it does not exist.
+    pub async fn letter(&self, visit: &Visit, action: Action, id: &str) -> Result<Kept, Trouble> {
         let found = match &self.live {
             Some(services) => services.operations.letters().get(id).await?,
             None => self.in_bundle().find(|kept| kept.id == id),
         };
-        found.ok_or_else(|| Trouble::NotFound(format!("there is no dead letter {id}")))
+        let seen = found.filter(|kept| visit.lacks(Action::Inspect, &kept.tenant()).is_none());
+        let absent = || Trouble::NotFound(format!("there is no dead letter {id}"));
+        let kept = seen.ok_or_else(absent)?;
+        visit.check(action, &kept.tenant())?;
+        Ok(kept)
     }
 
     fn of_bundle(&self, filter: &Filter, after: u64, limit: usize) -> Page {
@@ -72,7 +80,8 @@ fn takes(filter: &Filter, kept: &Kept) -> bool {
         return false;
     };
     let task_type = filter.task_type.as_ref();
-    task_type.is_none_or(|wanted| *wanted == letter.task_type)
+    filter.takes_tenant(kept)
+        && task_type.is_none_or(|wanted| *wanted == letter.task_type)
         && filter
             .request
             .is_none_or(|wanted| wanted == letter.task.request)

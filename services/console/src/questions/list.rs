@@ -1,5 +1,6 @@
 //! The questions about many requests.
 
+use domain::access::Action;
 use domain::request::{RequestId, Sequence};
 use history::filter::Filter;
 use history::listing::{self, ListFilter, ListPage, RequestIndex};
@@ -31,10 +32,14 @@ impl Questions {
         cursor: Option<Placed>,
         limit: usize,
     ) -> Result<Listed, Trouble> {
+        let scope = visit.reach(Action::Read)?.scope;
+        let sees = |view: &View| {
+            scope.includes(&view.tenant) && visit.sees(&view.tenant, view.submitter.as_deref())
+        };
         let (live, services) = match (&self.source, &self.live) {
             (Source::Live(live), Some(services)) => (live, services),
             (Source::Bundle(bundle), _) => {
-                let page = listing::of_bundle(bundle, filter, cursor, limit);
+                let page = listing::of_bundle(bundle, filter, cursor, limit, sees);
                 return Ok(Listed {
                     page,
                     from_log: true,
@@ -46,8 +51,8 @@ impl Questions {
         };
         let shards = live.log.shards();
         let views = &services.views;
-        let index = RequestIndex::read(&live.connection, shards, views, &self.scans).await?;
-        let sees = |view: &View| visit.sees(view.submitter.as_deref());
+        let index =
+            RequestIndex::read(&live.connection, shards, views, &scope, &self.scans).await?;
         let view = |request, reached| services.view(live, request, reached);
         let page = index.page(filter, cursor, limit, sees, view).await?;
         Ok(Listed {
@@ -56,16 +61,24 @@ impl Questions {
         })
     }
 
-    /// The requests since a time whose log the filter accepts.
+    /// The requests since a time whose log the filter accepts, among those that the visitor may
+    /// see.
     pub async fn find(
         &self,
-        filter: &Filter,
+        visit: &Visit,
+        filter: Filter,
         since: Option<Timestamp>,
         limit: usize,
     ) -> Result<Vec<Found>, Trouble> {
         let closed = |_| Trouble::Away("the console is stopping".into());
         let _turn = self.scans.acquire().await.map_err(closed)?;
-        Ok(search::find(&self.source, filter, since, limit).await?)
+        let reach = visit.reach(Action::Read)?;
+        let filter = Filter {
+            tenant: reach.scope.only().cloned().into_iter().collect(),
+            submitter: reach.own_only.then(|| visit.who.subject().clone()),
+            ..filter
+        };
+        Ok(search::find(&self.source, &filter, since, limit).await?)
     }
 }
 

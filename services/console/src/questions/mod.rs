@@ -6,7 +6,8 @@ mod system;
 
 use std::sync::Arc;
 
-use domain::request::{Payload, RequestId};
+use domain::access::{Action, Tenant};
+use domain::request::{GroupOutline, Payload, RequestId};
 use history::bundle::Bundle;
 use history::freshness::Freshness;
 use history::live::Live;
@@ -41,6 +42,10 @@ pub struct Questions {
     stories: Cache<RequestId, Arc<Story>, Events>,
 }
 
+/// Takes a run of a request with these groups from the quotas of a tenant. The error says which quota
+/// is used up.
+pub type TakeQuota = Box<dyn Fn(&Tenant, &[GroupOutline]) -> Result<(), String> + Send + Sync>;
+
 /// What only a running system has.
 struct Services {
     views: Store,
@@ -49,6 +54,7 @@ struct Services {
     stuck: StuckWatch,
     recent: RecentWatch,
     settings: Vec<SettingLine>,
+    take_quota: TakeQuota,
 }
 
 /// Weighs a story by its events.
@@ -63,7 +69,7 @@ impl Weighter<RequestId, Arc<Story>> for Events {
 }
 
 impl Questions {
-    /// Answers from a running system that has these task types and settings.
+    /// Answers from a running system that has these task types, settings and quotas.
     #[must_use]
     pub fn live(
         live: Live,
@@ -72,6 +78,7 @@ impl Questions {
         stuck: StuckWatch,
         task_types: Vec<String>,
         settings: Vec<SettingLine>,
+        take_quota: TakeQuota,
     ) -> Self {
         let services = Services {
             views,
@@ -80,6 +87,7 @@ impl Questions {
             stuck,
             recent: RecentWatch::new(live.connection.clone(), live.log.shards()),
             settings,
+            take_quota,
         };
         Self::new(Source::Live(Box::new(live)), Some(services))
     }
@@ -114,13 +122,37 @@ impl Questions {
         self.live.as_ref().map(|services| &services.operations)
     }
 
+    /// Takes a run of a request from the quotas of its tenant.
+    pub fn take_quota(&self, tenant: &Tenant, groups: &[GroupOutline]) -> Result<(), Trouble> {
+        let Some(services) = &self.live else {
+            return Ok(());
+        };
+        (services.take_quota)(tenant, groups).map_err(Trouble::Exceeded)
+    }
+
     /// A request up to now. For a visitor who may not see it, it does not exist.
     pub async fn story(&self, visit: &Visit, id: RequestId) -> Result<Arc<Story>, Trouble> {
-        let story = self.newest(id).await?;
-        if visit.sees(story.view.submitter.as_deref()) {
+        let absent = || {
+            Trouble::NotFound(format!(
+                "there is no request {id}: it was never submitted, or it is older than what the \
+                 log keeps"
+            ))
+        };
+        let story = match self.newest(id).await {
+            Err(Trouble::NotFound(_)) => return Err(absent()),
+            story => story?,
+        };
+        if visit.sees(&story.view.tenant, story.view.submitter.as_deref()) {
             return Ok(story);
         }
-        Err(Trouble::NotFound(format!("there is no request {id}")))
+        Err(absent())
+    }
+
+    /// As `story`, for a visitor who wants to change the request.
+    pub async fn changeable(&self, visit: &Visit, id: RequestId) -> Result<Arc<Story>, Trouble> {
+        let story = self.story(visit, id).await?;
+        visit.check(Action::Operate, &story.view.tenant)?;
+        Ok(story)
     }
 
     /// A request up to the point that the visitor chose, and up to now.

@@ -1,5 +1,6 @@
 //! The questions about the whole system.
 
+use domain::access::{Scope, Tenant};
 use history::failures::Failures;
 use history::recent::{Looked, Recent};
 use history::source::Source;
@@ -23,21 +24,37 @@ pub struct SettingLine {
 }
 
 impl Questions {
+    /// How the system stands, for visitors of a scope. `None` for a bundle, and where others than
+    /// the tenant of the scope have requests too: it counts the requests and the queues of all.
+    pub async fn standing_for(&self, scope: &Scope) -> Option<Standing> {
+        if let Scope::One(tenant) = scope {
+            let tenants = self.live.as_ref()?.views.tenants().await.ok()?;
+            let is_only = tenant.is_default() && tenants.iter().all(Tenant::is_default);
+            if !is_only {
+                return None;
+            }
+        }
+        self.standing().await
+    }
+
     /// How the system stands; `None` for a bundle.
     pub async fn standing(&self) -> Option<Standing> {
         let (live, services) = (self.source.live()?, self.live.as_ref()?);
         let (connection, shards) = (&live.connection, live.log.shards());
         let (views, types) = (&services.views, &services.task_types);
-        Some(Standing::look(connection, views, &services.stuck, shards, types).await)
+        // It asks for so much that its future is boxed.
+        let look = Standing::look(connection, views, &services.stuck, shards, types);
+        Some(Box::pin(look).await)
     }
 
-    /// What happened in the last day; in a bundle, in the last day of the bundle.
-    pub async fn recent(&self, now: Timestamp) -> Result<Looked, Trouble> {
+    /// What happened to the requests of a scope in the last day; in a bundle, in the last day of the
+    /// bundle.
+    pub async fn recent(&self, scope: &Scope, now: Timestamp) -> Result<Looked, Trouble> {
         match (&self.source, &self.live) {
-            (Source::Live(_), Some(services)) => Ok(services.recent.look(now).await?),
+            (Source::Live(_), Some(services)) => Ok(services.recent.look(scope, now).await?),
             (Source::Bundle(bundle), _) => {
                 let mut recent = Recent::default();
-                for commit in &bundle.commits {
+                for commit in bundle.commits.iter().filter(|c| scope.includes(&c.tenant)) {
                     recent.take_in(commit);
                 }
                 Ok(Looked {
@@ -49,9 +66,10 @@ impl Questions {
         }
     }
 
-    /// The failures of the last period of this length. The last commit of a bundle ends its period.
+    /// The failures of a scope in the last period of this length. The last commit of a bundle ends its period.
     pub async fn failures(
         &self,
+        scope: &Scope,
         now: Timestamp,
         length: SignedDuration,
     ) -> Result<Failures, Trouble> {
@@ -59,7 +77,7 @@ impl Questions {
         let _turn = self.scans.acquire().await.map_err(closed)?;
         let until = self.present(now);
         let since = until.checked_sub(length).unwrap_or(Timestamp::UNIX_EPOCH);
-        Ok(Failures::of(&self.source, since, until).await?)
+        Ok(Failures::of(&self.source, scope, since, until).await?)
     }
 
     /// Now; for a bundle, the time of its last commit.

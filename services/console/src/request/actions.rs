@@ -56,7 +56,7 @@ fn nothing_goes(visit: &Visit, facts: &Facts) -> Option<String> {
     if visit.fields.get("at").is_some() {
         return Some("Actions are off in the past.".into());
     }
-    let role = visit.lacks(Action::Operate)?;
+    let role = visit.lacks(Action::Operate, &facts.story.view.tenant)?;
     let who = visit.who.subject();
     Some(format!(
         "{who} may not operate: the role {role} is missing."

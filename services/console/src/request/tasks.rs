@@ -104,8 +104,8 @@ fn row(story: &Story, task: &TaskView) -> Markup {
         group: task.group,
         task: task.task,
     };
-    let faults = task.attempts.iter().rev();
-    let fault = faults.filter_map(|attempt| attempt.fault.as_ref()).next();
+    let mut faults = task.attempts.iter().rev();
+    let fault = faults.find_map(|attempt| attempt.fault.as_ref());
     html! {
         tr {
             td.number { a href=(urls::task(id)) { (task.group) "." (task.task) } }

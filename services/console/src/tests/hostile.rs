@@ -14,6 +14,7 @@ fn texts() -> Texts<'static> {
         worker: HOSTILE,
         document: DOCUMENT,
         submitter: HOSTILE,
+        tenant: "default",
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod hostile;
 mod pages;
+mod tenants;
 mod travel;
 pub mod world;

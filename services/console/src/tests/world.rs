@@ -32,6 +32,7 @@ pub struct Texts<'a> {
     pub worker: &'a str,
     pub document: &'a str,
     pub submitter: &'a str,
+    pub tenant: &'a str,
 }
 
 pub const PLAIN: Texts<'static> = Texts {
@@ -42,6 +43,7 @@ pub const PLAIN: Texts<'static> = Texts {
     worker: "worker-b7",
     document: DOCUMENT,
     submitter: "mira",
+    tenant: "default",
 };
 
 /// A document of one group with two valuations.
@@ -59,11 +61,11 @@ fn fault(texts: &Texts) -> Fault {
     }
 }
 
-fn given() -> Option<Given> {
-    Some(Given {
+fn given() -> Given {
+    Given {
         task_type: "bond".into(),
         sha256: None,
-    })
+    }
 }
 
 fn attempt(texts: &Texts) -> Attempt {
@@ -94,6 +96,7 @@ fn begun(texts: &Texts) -> Vec<Event> {
             metadata: BTreeMap::from(metadata),
             traceparent: None,
             submitter: texts.submitter.into(),
+            tenant: texts.tenant.parse().unwrap(),
             idempotency_key: None,
         })),
         Event::GroupStarted(GroupStarted {
@@ -113,7 +116,7 @@ fn succeeded(texts: &Texts) -> Event {
         worker: texts.worker.into(),
         started_at: at(20),
         duration_ms: 40,
-        given: given(),
+        given: Some(given()),
         result: Payload::from(texts.document),
     })
 }
@@ -136,7 +139,7 @@ fn given_up(texts: &Texts) -> Vec<Event> {
             group: GroupIndex::FIRST,
             task: TaskNumber::new(2),
             attempt: attempt(texts),
-            given: given(),
+            given: Some(given()),
             next: Next::DeadLetter("letter".into()),
         }),
         Event::Failed(domain::request::Failed { failure }),
@@ -156,6 +159,7 @@ fn commits(id: &str, texts: &Texts, ends: bool) -> Vec<StoredCommit> {
             sequence,
             previous,
             at: at(millis),
+            tenant: texts.tenant.parse().unwrap(),
             traceparent: None,
             events,
         };
@@ -167,9 +171,14 @@ fn commits(id: &str, texts: &Texts, ends: bool) -> Vec<StoredCommit> {
 
 /// A console of a request that failed and one that runs.
 pub fn console(texts: &Texts) -> Arc<Console> {
+    console_of(texts, texts)
+}
+
+/// A console of a request that failed and one that runs, each with texts of its own.
+pub fn console_of(of_failed: &Texts, of_runs: &Texts) -> Arc<Console> {
     let mut lines = vec![Line::Bundle(Header::new(false, Rules { fail_fast: false }))];
-    let failed = commits(FAILED, texts, true);
-    let runs = commits(RUNS, texts, false);
+    let failed = commits(FAILED, of_failed, true);
+    let runs = commits(RUNS, of_runs, false);
     lines.extend(failed.into_iter().chain(runs).map(Line::Commit));
     of_lines(&lines)
 }
@@ -201,6 +210,12 @@ pub struct Answer {
 pub fn with_role(name: &str, role: Role) -> Principal {
     let tenant = Some(Tenant::default());
     Principal::new(name.parse().unwrap(), [Grant { tenant, role }])
+}
+
+/// Somebody with these roles, each as `tenant:role`.
+pub fn with_grants(name: &str, grants: &[&str]) -> Principal {
+    let grants = grants.iter().map(|grant| grant.parse().unwrap());
+    Principal::new(name.parse().unwrap(), grants)
 }
 
 /// Calls a page as the operator of the machine.

@@ -16,7 +16,7 @@ use super::problem::Problem;
 /// The credential of the caller, unless a file has it.
 const KEY: &str = "FANFOLD_KEY";
 /// How long the commands repeat a call that has no answer, or an answer that asks for a repeat.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The first pause before a repeat where the answer names none; each further one doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest such pause.

@@ -60,7 +60,7 @@ impl Allowed {
         for entry in list.split(',').map(str::trim).filter(|e| !e.is_empty()) {
             allowed
                 .add(entry)
-                .map_err(|reason| format!("{entry}: {reason}"))?;
+                .map_err(|reason| format!("{}: {reason}", runtime::shown_urls(entry)))?;
         }
         Ok(allowed)
     }

@@ -61,19 +61,30 @@ impl CallersConfig {
             ("AUTH_ISSUER", &self.auth_issuer),
             ("AUTH_JWKS_URL", &self.auth_jwks_url),
         ] {
+            super::refuse_userinfo(name, text)?;
             if !text.is_empty() && !is_trustworthy(text) {
                 let reason = "expected an https:// URL; http:// only on a loopback address";
                 return Err(Wrong::new(name, reason));
             }
         }
-        if self.hosts().any(|name| name.contains(['/', '@', '*', ' '])) {
+        if !self.hosts().all(|name| is_host(&name)) {
             return Err(Wrong::new(
                 "ALLOWED_HOSTS",
-                "expected names such as fanfold.example.com",
+                "expected names such as fanfold.example.com, without a port",
             ));
         }
         Ok(())
     }
+}
+
+/// Whether this can be the host of a call: a name or an address, without a port.
+fn is_host(name: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let inside = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_address = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
+    is_address(inside.unwrap_or(name)) || name.chars().all(is_of_name)
 }
 
 /// Whether nobody on the way can change what comes from this URL.

@@ -102,14 +102,16 @@ settings! {
     callers: CallersConfig for Callers {
         auth: AuthMode as AuthMode = "AUTH", "", "`none`: callers are not told apart, and each may do everything, also from other machines. Unset: as the next settings say; where none of them is set, the listeners are on loopback only.";
         auth_keys_file: String as String = "AUTH_KEYS_FILE", "", "File with the keys of callers, one a line, as `fanfold keys new` prints them. It is read again when it changes.";
-        auth_issuer: String as String = "AUTH_ISSUER", "", "URL of the issuer whose JWTs prove who a caller is. Needs `AUTH_AUDIENCE`.";
-        auth_jwks_url: String as String = "AUTH_JWKS_URL", "", "URL of the issuer's keys. Unset: where the issuer's `/.well-known/openid-configuration` says.";
+        #[secret Url] auth_issuer: String as String = "AUTH_ISSUER", "", "URL of the issuer whose JWTs prove who a caller is. Needs `AUTH_AUDIENCE`.";
+        #[secret Url] auth_jwks_url: String as String = "AUTH_JWKS_URL", "", "URL of the issuer's keys. Unset: where the issuer's `/.well-known/openid-configuration` says.";
         auth_audience: String as String = "AUTH_AUDIENCE", "", "Audience that a JWT must name.";
         auth_grants_claim: String as String = "AUTH_GRANTS_CLAIM", "permissions", "Claim of a JWT that lists the caller's roles, each as `tenant:role`.";
         allowed_hosts: String as String = "ALLOWED_HOSTS", "", "Names of this server that a browser may have in its address line, separated by commas. Names of loopback are always among them.";
     }
     limits {
         auth_keys_check: Duration as Positive<Millis> = "AUTH_KEYS_CHECK_MS", "1s", "How often the API looks whether `AUTH_KEYS_FILE` has changed.";
+        auth_keys_max_bytes: usize as Positive<Bytes> = "AUTH_KEYS_MAX_BYTES", "16 MiB", "Size of the largest `AUTH_KEYS_FILE`.";
+        auth_keys_lock: Duration as Millis = "AUTH_KEYS_LOCK_MS", "30s", "How long `fanfold keys` waits for another command that is changing `AUTH_KEYS_FILE`.";
         auth_tokens_max: usize as Positive<Whole<usize>> = "AUTH_TOKENS_MAX", "10000", "Number of verified JWTs that are remembered until they expire.";
         auth_jwks_refresh: Duration as Positive<Millis> = "AUTH_JWKS_REFRESH_MS", "5m", "How often the issuer's keys are fetched again.";
         auth_jwks_pause: Duration as Positive<Millis> = "AUTH_JWKS_PAUSE_MS", "10s", "Least time between two fetches of the issuer's keys, also where a JWT names an unknown key.";
@@ -130,9 +132,9 @@ settings! {
     }
     /// The configuration of fetches.
     references: ReferencesConfig for References {
-        href_allow: String as String = "HREF_ALLOW", "", "Places that documents may refer to by `href`, separated by commas: `s3://bucket/prefix`, `file:///root`, `https://host/path`, `http://host/path`, and with `private:` in front a host with addresses that are not public. Unset: no place.";
+        #[secret Url] href_allow: String as String = "HREF_ALLOW", "", "Places that documents may refer to by `href`, separated by commas: `s3://bucket/prefix`, `file:///root`, `https://host/path`, `http://host/path`, and with `private:` in front a host with addresses that are not public. Unset: no place.";
         href_total_max_bytes: u64 as Bytes = "HREF_TOTAL_MAX_BYTES", "64 MiB", "Size of all documents that are fetched for one request.";
-        s3_endpoint: String as String = "S3_ENDPOINT", "", "Endpoint of `s3://` buckets. Unset: Amazon's endpoint of the region. The region and the credentials are `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the environment.";
+        #[secret Url] s3_endpoint: String as String = "S3_ENDPOINT", "", "Endpoint of `s3://` buckets. Unset: Amazon's endpoint of the region. The region and the credentials are `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the environment.";
     }
     limits {
         href_timeout: Duration as Positive<Millis> = "HREF_TIMEOUT_MS", "10s", "Timeout of one fetch.";
@@ -160,7 +162,7 @@ settings! {
         admin_host: IpAddr as IpAddr = "ADMIN_HOST", "127.0.0.1", "IP address of the admin listener, which answers `/healthz`, `/readyz` and `/metrics` and has the console.";
         admin_port: Option<u16> as Unless<Whole<u16>> = "ADMIN_PORT", "", "Port of the admin listener; 0 picks a free port. Unset: `up` and `console` take 8081, or a free port if that is taken; another single role has no admin listener.";
         log_format: LogFormat as LogFormat = "LOG_FORMAT", "text", "Format of the logs: `text` or `json`.";
-        log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs, in the syntax of `tracing`.";
+        log_filter: String as String = "RUST_LOG", "info,async_nats=warn", "Filter of the logs: a level, and levels of targets.";
     }
     limits {
         reconcile_interval: Duration as Positive<Millis> = "RECONCILE_INTERVAL_MS", "30s", "How often the orchestrator looks whether the queues hold what every open request needs.";

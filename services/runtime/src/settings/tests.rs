@@ -199,6 +199,8 @@ fn settings_about_callers_that_contradict_or_lack_each_other_are_refused() {
         ),
         (&[("AUTH_ISSUER", "issuer"), audience], "https://"),
         (&[("ALLOWED_HOSTS", "*.example")], "ALLOWED_HOSTS="),
+        (&[("ALLOWED_HOSTS", "a.example,x:8080")], "ALLOWED_HOSTS="),
+        (&[("ALLOWED_HOSTS", "[::2]:8080")], "ALLOWED_HOSTS="),
         (
             &[certificate],
             "set HTTP_TLS_CERT and HTTP_TLS_KEY together",
@@ -384,7 +386,12 @@ fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd()
         // NATS_URL and REDIS_URL make the others settings of a server that is known.
         let of = |settings: &Settings| settings.origins.origin(secret.name).0.to_owned();
         let path = folder.path().join(secret.key());
-        std::fs::write(&path, "canary\n").unwrap();
+        let value = match secret.name {
+            "AUTH_ISSUER" | "AUTH_JWKS_URL" => "https://canary",
+            "EXECUTOR" => "command:canary",
+            _ => "canary",
+        };
+        std::fs::write(&path, format!("{value}\n")).unwrap();
         let named = path.display().to_string();
         let file = secret.file();
         let partners = [
@@ -393,8 +400,11 @@ fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd()
             ("NATS_USER", "ann"),
             ("NATS_PASSWORD", "x"),
         ];
+        let issuer = [("AUTH_ISSUER", "https://h"), ("AUTH_AUDIENCE", "fanfold")];
         let needed = match secret.name {
             "NATS_PASSWORD" => &partners[..3],
+            "AUTH_ISSUER" => &issuer[1..],
+            "AUTH_JWKS_URL" => &issuer,
             "NATS_TOKEN" | "NATS_NKEY" | "NATS_CREDS" | "REDIS_PASSWORD" => &partners[..2],
             _ => &[],
         };
@@ -402,13 +412,13 @@ fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd()
             let all: Vec<(&str, &str)> = needed.iter().chain(more).copied().collect();
             load("", &all, &[])
         };
-        let loaded = with(&[(secret.name, "canary")]).unwrap();
-        assert_eq!(of(&loaded), "canary");
+        let loaded = with(&[(secret.name, value)]).unwrap();
+        assert_eq!(of(&loaded), value);
         let loaded = with(&[(&file, &named)]).unwrap();
-        assert_eq!(of(&loaded), "canary");
+        assert_eq!(of(&loaded), value);
         assert_eq!(loaded.source(secret), Source::SecretFile);
         let loaded = with(&[("CREDENTIALS_DIRECTORY", &directory)]).unwrap();
-        assert_eq!(of(&loaded), "canary", "{}", secret.name);
+        assert_eq!(of(&loaded), value, "{}", secret.name);
         assert_eq!(loaded.source(secret), Source::Credential);
         let shown = format!("{loaded:?} {}", loaded.wrong(Wrong::new(secret.name, "x")));
         assert_eq!(
@@ -416,7 +426,7 @@ fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd()
             secret.secrecy == Secrecy::Url,
             "{shown}"
         );
-        let both = with(&[(secret.name, "canary"), (&file, &named)]).unwrap_err();
+        let both = with(&[(secret.name, value), (&file, &named)]).unwrap_err();
         assert!(both.to_string().contains("are both set"), "{both}");
         let missing = with(&[(&file, "/no/such/file")]).unwrap_err().to_string();
         assert!(
@@ -424,6 +434,32 @@ fn every_secret_may_be_in_the_environment_in_a_file_or_a_credential_of_systemd()
             "{missing}"
         );
         std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn a_user_or_a_password_is_refused_where_nobody_would_send_it_and_is_not_repeated() {
+    for (name, value) in [
+        ("AUTH_ISSUER", "https://ann:canary@h"),
+        ("AUTH_ISSUER", "https://ann:x,canary@h"),
+        ("AUTH_JWKS_URL", "https://ann:canary@h/keys"),
+        ("HREF_ALLOW", "s3://b,private:https://ann:canary@h/x"),
+        ("HREF_ALLOW", "https://ann:x,canary@h/x"),
+        ("S3_ENDPOINT", "https://ann:canary@h"),
+        ("EXECUTOR", "http://ann:canary@h/"),
+        ("EXECUTOR", "htp://ann:canary@h/"),
+        ("EXECUTOR", "comand:price --password canary"),
+    ] {
+        let mut set = vec![(name, value)];
+        if name.starts_with("AUTH_") {
+            set.push(("AUTH_AUDIENCE", "fanfold"));
+        }
+        if name == "AUTH_JWKS_URL" {
+            set.push(("AUTH_ISSUER", "https://h"));
+        }
+        let said = load("", &set, &[]).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("{name}='")), "{said}");
+        assert!(!said.contains("canary") && said.contains("***"), "{said}");
     }
 }
 

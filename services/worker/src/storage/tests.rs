@@ -149,7 +149,7 @@ async fn until_its_lease_would_be_over_twice() {
 
 #[tokio::test]
 async fn an_unavailable_document_is_waited_for_and_costs_no_attempt() {
-    let mut site = Site::new(Executor::Noop).await;
+    let mut site = Box::pin(Site::new(Executor::Noop)).await;
     let document = site.context.payloads.place(large().into()).await.unwrap();
     site.send(&document).await;
     let task = site.take().await;
@@ -169,7 +169,7 @@ async fn an_unavailable_document_is_waited_for_and_costs_no_attempt() {
 
 #[tokio::test]
 async fn a_result_that_cannot_be_stored_is_stored_once_the_store_is_back() {
-    let mut site = Site::new(Executor::Echo).await;
+    let mut site = Box::pin(Site::new(Executor::Echo)).await;
     // A document inside the message needs no object store.
     site.send(&Payload::from(large().as_str())).await;
     let task = site.take().await;
@@ -191,7 +191,7 @@ async fn a_result_that_cannot_be_stored_is_stored_once_the_store_is_back() {
 
 #[tokio::test]
 async fn a_worker_that_stops_returns_a_task_that_waits_for_its_document() {
-    let mut site = Site::new(Executor::Noop).await;
+    let mut site = Box::pin(Site::new(Executor::Noop)).await;
     let document = site.context.payloads.place(large().into()).await.unwrap();
     site.send(&document).await;
     let task = site.take().await;
@@ -212,7 +212,7 @@ async fn a_worker_that_stops_returns_a_task_that_waits_for_its_document() {
 
 #[tokio::test]
 async fn a_document_that_does_not_exist_fails_its_task_for_good() {
-    let mut site = Site::new(Executor::Noop).await;
+    let mut site = Box::pin(Site::new(Executor::Noop)).await;
     site.send(&Payload::Stored {
         sha256: "0".repeat(64),
         size: 7,

@@ -7,7 +7,8 @@ use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
 
 use super::PREFIX;
-use super::file::{KeyFile, Proof};
+use super::file::KeyFile;
+use super::line::Proof;
 
 /// The lines of a file, for quick answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,6 +60,11 @@ impl KeySet {
             }
         }
         set
+    }
+
+    /// The number of lines.
+    pub fn count(&self) -> usize {
+        self.keys.len() + self.certificates.len()
     }
 
     /// Who has this key: `ff_<id>_<secret>`. A fast hash is right for 256 random bits. The

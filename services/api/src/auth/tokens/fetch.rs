@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use runtime::CallersConfig;
+use runtime::{CallersConfig, shown_urls};
 use serde::Deserialize;
 
 use super::set::IssuerKeys;
@@ -51,9 +51,10 @@ impl Issuer {
                 self.keys_url.clone()
             };
             let answer = self.get(&url).await?;
-            let keys = IssuerKeys::parse(&answer).map_err(|error| format!("{url}: {error}"))?;
+            let shown = shown_urls(&url);
+            let keys = IssuerKeys::parse(&answer).map_err(|error| format!("{shown}: {error}"))?;
             if keys.is_empty() {
-                return Err(format!("{url}: no key in it can be used"));
+                return Err(format!("{shown}: no key in it can be used"));
             }
             Ok(keys)
         };
@@ -66,24 +67,26 @@ impl Issuer {
         let url = format!("{base}/.well-known/openid-configuration");
         let answer = self.get(&url).await?;
         let about: Result<About, _> = serde_json::from_slice(&answer);
-        let about = about.map_err(|error| format!("{url}: {error}"))?;
+        let shown = shown_urls(&url);
+        let about = about.map_err(|error| format!("{shown}: {error}"))?;
         if about.issuer != self.name {
-            return Err(format!("{url} is of the issuer {:?}", about.issuer));
+            return Err(format!("{shown} is of the issuer {:?}", about.issuer));
         }
         if about.jwks_uri.starts_with("https://") || self.name.starts_with("http://") {
             return Ok(about.jwks_uri);
         }
-        Err(format!("{url} names keys that are not at https"))
+        Err(format!("{shown} names keys that are not at https"))
     }
 
     async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
-        let unanswered = |error: reqwest::Error| format!("{url}: {}", error.without_url());
+        let shown = shown_urls(url);
+        let unanswered = |error: reqwest::Error| format!("{shown}: {}", error.without_url());
         let answer = self.client()?.get(url).send().await.map_err(unanswered)?;
         let mut answer = answer.error_for_status().map_err(unanswered)?;
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
             if bytes.len() + chunk.len() > ANSWER_MAX_BYTES {
-                return Err(format!("{url}: the answer is too large"));
+                return Err(format!("{shown}: the answer is too large"));
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -135,3 +135,14 @@ async fn an_empty_body_is_empty_and_one_cut_off_is_an_error_in_any_coding() {
         assert_eq!(refused, Some(Refused::Broken(Broken::Corrupt)), "{coding}");
     }
 }
+
+#[test]
+fn a_body_with_two_media_types_is_refused() {
+    let mut headers = HeaderMap::new();
+    assert!(one_media_type(&headers).unwrap().is_none());
+    headers.append(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    assert!(one_media_type(&headers).unwrap().is_some_and(is_json));
+    headers.append(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    assert!(one_media_type(&headers).is_err());
+    assert!(charset(&headers).is_err());
+}

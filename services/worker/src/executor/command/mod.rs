@@ -65,7 +65,11 @@ pub struct CommandConfig {
     /// The most bytes of its result, if the limit is below that of all results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_result_bytes: Option<usize>,
-    /// How many of the last bytes of its standard error are kept as a cause.
+    /// Whether the tail of its standard error becomes a cause, which every caller who may read the
+    /// request can see. The worker logs it in any case.
+    #[serde(default)]
+    pub tell_answers: bool,
+    /// How many of the last bytes of its standard error are kept.
     #[serde(default = "default_max_stderr_bytes")]
     pub max_stderr_bytes: usize,
 }
@@ -89,6 +93,7 @@ pub struct Command {
     grace: Duration,
     max_result_bytes: usize,
     max_stderr_bytes: usize,
+    tell_answers: bool,
 }
 
 impl Command {
@@ -123,6 +128,7 @@ impl Command {
             grace,
             max_result_bytes: max_result_bytes(config.max_result_bytes, limit)?,
             max_stderr_bytes: config.max_stderr_bytes,
+            tell_answers: config.tell_answers,
         })
     }
 
@@ -140,7 +146,7 @@ impl Command {
             () = tokio::time::sleep(time_limit) => Err(Fault::timed_out(time_limit)),
         };
         let verdict = match outcome {
-            Ok(Outcome::Exited(status)) => verdict::of(status, &self.program),
+            Ok(Outcome::Exited(status)) => verdict::of(status),
             Ok(Outcome::TooBig) => Err(self.too_big()),
             Err(fault) => Err(fault),
         };
@@ -151,28 +157,44 @@ impl Command {
             Ok(()) => result::checked(process.take_result()).await,
             Err(fault) => Err(fault),
         };
-        result.map_err(|fault| fault.because(process.last_words()))
+        result.map_err(|fault| self.told(fault, &process.last_words()))
+    }
+
+    /// A fault with what the program said last. Where the program is, and what it says, is for the
+    /// operator: it goes into the log of the worker, and becomes a cause only where the
+    /// configuration says so.
+    fn told(&self, fault: Fault, words: &str) -> Fault {
+        let (program, code) = (&self.program, &fault.code);
+        // That the request was cancelled is no fault of the program.
+        if code != FailureCode::TaskCancelled.as_ref() {
+            tracing::warn!(program, code, said = ?words, "a program gave no result");
+        }
+        if self.tell_answers {
+            fault.because(words)
+        } else {
+            fault
+        }
     }
 
     fn not_started(&self, error: &std::io::Error) -> Fault {
         use std::io::ErrorKind;
-        let program = &self.program;
+        tracing::warn!(program = self.program, %error, "a program could not be started");
         match error.kind() {
             ErrorKind::NotFound => Fault::permanent(
                 FailureCode::ProgramNotFound,
-                format!("the program {program:?}, its interpreter or its directory does not exist"),
+                "the program, its interpreter or its directory does not exist",
             ),
             ErrorKind::PermissionDenied => Fault::permanent(
                 FailureCode::ProgramNotExecutable,
-                format!("the program {program:?} may not be executed"),
+                "the program may not be executed",
             ),
             _ if Errno::from_io_error(error) == Some(Errno::NOEXEC) => Fault::permanent(
                 FailureCode::ProgramNotExecutable,
-                format!("the file {program:?} is no program for this machine"),
+                "the file is no program for this machine",
             ),
             _ => Fault::transient(
                 FailureCode::ProgramNotStarted,
-                format!("the program {program:?} could not be started"),
+                "the program could not be started",
             ),
         }
         .because_of(error)
@@ -180,7 +202,8 @@ impl Command {
 
     /// The program ran, but the worker lost hold of it.
     fn lost(&self, error: &std::io::Error) -> Fault {
-        let message = format!("the program {:?} could not be waited for", self.program);
+        tracing::warn!(program = self.program, %error, "a program could not be waited for");
+        let message = "the program could not be waited for";
         Fault::transient(FailureCode::ProgramLost, message).because_of(error)
     }
 
@@ -188,8 +211,8 @@ impl Command {
         Fault::permanent(
             FailureCode::ResultTooBig,
             format!(
-                "the program {:?} wrote more than max-result-bytes, {}",
-                self.program, self.max_result_bytes
+                "the program wrote more than max-result-bytes, {}",
+                self.max_result_bytes
             ),
         )
     }

@@ -30,8 +30,9 @@ fn task() -> Task {
 
 /// An executor that runs a script, with more settings.
 fn script(script: &str, settings: &str) -> Executor {
-    let toml =
-        format!("kind = 'command'\nprogram = 'sh'\nargs = ['-c', '''{script}''']\n{settings}");
+    let toml = format!(
+        "kind = 'command'\nprogram = 'sh'\ntell-answers = true\nargs = ['-c', '''{script}''']\n{settings}"
+    );
     Executor::new(
         &toml::from_str::<ExecutorConfig>(&toml).unwrap(),
         10_485_760,
@@ -159,6 +160,36 @@ async fn the_exit_code_decides_on_another_attempt() {
         assert_eq!(fault.code, format!("exit-{code}"));
         assert_eq!(fault.retry, retry, "{code}");
         assert_eq!(fault.causes, ["because"]);
+    }
+}
+
+#[tokio::test]
+async fn callers_learn_neither_the_place_of_a_program_nor_what_it_says_unless_that_is_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("canary");
+    let runs = |tells: bool| {
+        let place = program.display();
+        let toml = format!("kind = 'command'\nprogram = '{place}'\ntell-answers = {tells}");
+        let executor = Executor::new(&toml::from_str(&toml).unwrap(), 10_485_760).unwrap();
+        async move { format!("{:?}", run_within(&executor, PATIENCE).await.unwrap_err()) }
+    };
+    let missing = runs(false).await;
+    assert!(!missing.contains("canary"), "{missing}");
+    for end in [
+        "exit 1",
+        "exit 65",
+        "exit 75",
+        "kill -9 $$",
+        "echo '<vnml/>'",
+    ] {
+        let script = format!("#!/bin/sh\necho canary >&2\n{end}\n");
+        std::fs::write(&program, script).unwrap();
+        let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, all).unwrap();
+        let told = runs(false).await;
+        assert!(!told.contains("canary"), "{end}: {told}");
+        let told = runs(true).await;
+        assert!(told.contains("causes: [\"canary\"]"), "{end}: {told}");
     }
 }
 

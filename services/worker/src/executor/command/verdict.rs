@@ -13,26 +13,26 @@ const DATA: i32 = 65;
 const TEMPORARY: i32 = 75;
 
 /// The fault of a program that did not succeed.
-pub(super) fn of(status: ExitStatus, program: &str) -> Result<(), Fault> {
+pub(super) fn of(status: ExitStatus) -> Result<(), Fault> {
     match status.code() {
         Some(0) => Ok(()),
         Some(code @ (USAGE | DATA)) => Err(Fault::permanent(
             format!("exit-{code}"),
-            format!("the program {program:?} refused the task with exit code {code}"),
+            format!("the program refused the task with exit code {code}"),
         )),
         Some(TEMPORARY) => Err(Fault::transient(
             format!("exit-{TEMPORARY}"),
-            format!("the program {program:?} asks to be tried again later"),
+            "the program asks to be tried again later",
         )),
         Some(code) => Err(Fault::transient(
             format!("exit-{code}"),
-            format!("the program {program:?} failed with exit code {code}"),
+            format!("the program failed with exit code {code}"),
         )),
         None => {
             let signal = status.signal().unwrap_or_default();
             Err(Fault::transient(
                 format!("signal-{signal}"),
-                format!("the program {program:?} was ended by signal {signal}"),
+                format!("the program was ended by signal {signal}"),
             ))
         }
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
+use runtime::shown_urls;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -61,7 +62,7 @@ pub struct HttpConfig {
 impl std::fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpConfig")
-            .field("url", &shown(&self.url))
+            .field("url", &shown_urls(&self.url))
             .field("headers", &self.headers)
             .finish_non_exhaustive()
     }
@@ -83,7 +84,7 @@ pub struct Http {
 
 impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let url = shown(self.url.as_str());
+        let url = shown_urls(self.url.as_str());
         f.debug_struct("Http")
             .field("url", &url)
             .finish_non_exhaustive()
@@ -117,7 +118,7 @@ impl Http {
             }
             client.build().map_err(|error| {
                 let reason = format!("no client can be made for it: {}", chain(&error));
-                ConfigError::new("url", shown(url.as_str()), reason)
+                ConfigError::new("url", shown_urls(url.as_str()), reason)
             })
         };
         Ok(Self {
@@ -188,29 +189,22 @@ fn is_closed(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
-/// A URL without its query, which may have a key.
-fn shown(url: &str) -> String {
-    match url.split_once('?') {
-        Some((base, _)) => format!("{base}?{MASK}"),
-        None => url.to_owned(),
-    }
-}
-
-/// Shows a URL without its query.
+/// Shows a URL without its user, password and query.
 fn shown_url<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&shown(url))
+    serializer.serialize_str(&shown_urls(url))
 }
 
 fn url(text: &str) -> Result<Url, ConfigError> {
-    let url = Url::parse(text)
-        .map_err(|error| ConfigError::new("url", shown(text), format!("not a URL: {error}")))?;
+    let url = Url::parse(text).map_err(|error| {
+        ConfigError::new("url", shown_urls(text), format!("not a URL: {error}"))
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         let reason = "a user and password belong into a header, where they are masked";
         return Err(ConfigError::new("url", MASK, reason));
     }
     if !matches!(url.scheme(), "http" | "https") {
         let reason = "only http and https are spoken";
-        return Err(ConfigError::new("url", shown(text), reason));
+        return Err(ConfigError::new("url", shown_urls(text), reason));
     }
     Ok(url)
 }

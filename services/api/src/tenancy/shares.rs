@@ -15,8 +15,10 @@ use runtime::Tenants;
 const SUBMITS_FOR: Duration = Duration::from_secs(60);
 /// How many open requests a tenant that asks for little may have, however small the limit is.
 const LEAST_SHARE: usize = 4;
-/// For how long a tenant that was kept out counts as one that asks for much. It then has its share
-/// of the limit and no more.
+/// A tenant that is kept out this many times in a row asks for much. It then has its share of the
+/// limit and no more, for [`ASKS_FOR_MUCH_FOR`].
+const ASKS_FOR_MUCH_FROM: u32 = 4;
+/// For how long a tenant counts as one that asks for much.
 const ASKS_FOR_MUCH_FOR: Duration = Duration::from_secs(10);
 /// The limit grows after this many looks in a row that allow it. One look alone may come in a moment
 /// in which nothing happens to wait.
@@ -65,11 +67,14 @@ struct State {
     away: u32,
 }
 
-/// When a tenant last submitted, and was last kept out.
+/// What is known of a tenant that submits.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     submitted: Instant,
-    kept_out: Option<Instant>,
+    /// How many submissions in a row were kept out.
+    kept_out: u32,
+    /// When it last asked for much.
+    asked_for_much: Option<Instant>,
 }
 
 /// What waits in the queues, and what is worked on.
@@ -123,33 +128,54 @@ impl Shares {
     /// Decides about a submission of a tenant that has `own` open requests, of `all`.
     pub fn turn(&self, tenant: &Tenant, own: usize, all: usize, now: Instant) -> Turn {
         let mut state = self.state();
-        let kept_out = state.seen.get(tenant).and_then(|seen| seen.kept_out);
-        if state.seen.len() < TENANTS_MAX || state.seen.contains_key(tenant) {
-            let seen = Seen {
-                submitted: now,
-                kept_out,
-            };
+        let known = state.seen.get(tenant);
+        let mut seen = Seen {
+            submitted: now,
+            kept_out: known.map_or(0, |seen| seen.kept_out),
+            asked_for_much: known.and_then(|seen| seen.asked_for_much),
+        };
+        let turn = self.decide(&state, tenant, &seen, (own, all));
+        if turn == Turn::No {
+            state.is_binding = true;
+            seen.kept_out += 1;
+            if seen.kept_out >= ASKS_FOR_MUCH_FROM {
+                seen.asked_for_much = Some(now);
+            }
+        } else {
+            seen.kept_out = 0;
+        }
+        if known_or_room(&state, tenant) {
             state.seen.insert(tenant.clone(), seen);
         }
-        if state.seen.len() < 2 {
+        turn
+    }
+
+    fn decide(
+        &self,
+        state: &State,
+        tenant: &Tenant,
+        seen: &Seen,
+        (own, all): (usize, usize),
+    ) -> Turn {
+        let is_only = state.seen.keys().all(|other| other == tenant);
+        if is_only {
             return Turn::Shared;
         }
         let weight = |tenant: &Tenant| u64::from(self.tenants.weight(tenant).get());
-        let weights: u64 = state.seen.keys().map(weight).sum();
-        let asks_for_much = kept_out.is_some_and(|at| now.duration_since(at) < ASKS_FOR_MUCH_FOR);
-        let least = if asks_for_much { 1 } else { LEAST_SHARE };
-        let share = share(state.limit, self.tenants.weight(tenant), weights).max(least);
+        let others = state.seen.keys().filter(|other| *other != tenant);
+        let weights = others.map(weight).sum::<u64>() + weight(tenant);
+        let share = share(state.limit, self.tenants.weight(tenant), weights);
+        let asks_for_much = seen
+            .asked_for_much
+            .is_some_and(|at| seen.submitted.duration_since(at) < ASKS_FOR_MUCH_FOR);
+        let share = share.max(if asks_for_much { 1 } else { LEAST_SHARE });
         if own < share {
-            return Turn::Own;
+            Turn::Own
+        } else if all < state.limit {
+            Turn::Shared
+        } else {
+            Turn::No
         }
-        if all < state.limit {
-            return Turn::Shared;
-        }
-        state.is_binding = true;
-        if let Some(seen) = state.seen.get_mut(tenant) {
-            seen.kept_out = Some(now);
-        }
-        Turn::No
     }
 
     /// Adapts the limit to a look at the queues.
@@ -189,6 +215,11 @@ impl State {
         (self.short, self.idle) = (0, 0);
         self.limit + more.max(1)
     }
+}
+
+/// Whether a tenant is told apart from others.
+fn known_or_room(state: &State, tenant: &Tenant) -> bool {
+    state.seen.len() < TENANTS_MAX || state.seen.contains_key(tenant)
 }
 
 /// The part of the limit that a tenant may always use.
@@ -253,8 +284,13 @@ mod tests {
             shares.look(BUSY, now);
         }
         // The limit is 4 now, so each share is 2.
-        assert_eq!(shares.turn(&red, 3, 4, now), Turn::Own);
-        assert_eq!(shares.turn(&red, LEAST_SHARE, 4, now), Turn::No);
+        for _ in 0..ASKS_FOR_MUCH_FROM {
+            assert_eq!(shares.turn(&red, 3, 4, now), Turn::Own);
+            assert_eq!(shares.turn(&red, LEAST_SHARE, 4, now), Turn::No);
+        }
+        for _ in 1..ASKS_FOR_MUCH_FROM {
+            assert_eq!(shares.turn(&red, LEAST_SHARE, 4, now), Turn::No);
+        }
         assert_eq!(shares.turn(&red, 2, 4, now), Turn::No);
         assert_eq!(shares.turn(&red, 1, 4, now), Turn::Own);
         assert_eq!(shares.turn(&blue, 3, 4, now), Turn::Own);

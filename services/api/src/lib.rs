@@ -186,9 +186,13 @@ pub async fn run(
     let (watching, until) = (api.clone(), shutdown.clone());
     let pulse = api.metrics.pulses.begin("api", "admission");
     beside.spawn(async move {
-        let (connection, shares) = (&watching.connection, &watching.shares);
-        let admission = &watching.admission;
-        admission.watch(connection, shares, pulse, &until).await;
+        let Api {
+            admission,
+            connection,
+            shares: of_tenants,
+            ..
+        } = &*watching;
+        admission.watch(connection, of_tenants, pulse, &until).await;
     });
     let (telling, until) = (api.clone(), shutdown.clone());
     beside.spawn(async move {

@@ -134,7 +134,7 @@ impl Api {
 /// How often the open requests are counted again.
 const RECOUNT_EVERY: Duration = Duration::from_secs(30);
 /// How long a request is counted before the log is asked whether it has ended.
-const RECOUNT_AFTER: Duration = Duration::from_secs(60);
+const RECOUNT_AFTER: Duration = Duration::from_mins(1);
 /// How many requests one recount asks for.
 const RECOUNT_MOST: usize = 500;
 

@@ -46,10 +46,8 @@ impl Topics {
         };
         for topic in visit.fields.all("topic").take(REQUESTS_MAX) {
             match topic.strip_prefix("request:").map(str::parse) {
-                Some(Ok(id)) => {
-                    if console.questions.story(visit, id).await.is_ok() {
-                        topics.requests.insert(id);
-                    }
+                Some(Ok(id)) if console.questions.story(visit, id).await.is_ok() => {
+                    topics.requests.insert(id);
                 }
                 None if topic == "all" => topics.all = all_of(visit),
                 _ => {}

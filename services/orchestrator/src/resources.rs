@@ -140,21 +140,21 @@ async fn fetch_all(
     request: RequestId,
     uris: &[&String],
 ) -> (Vec<Resource>, Option<Error>) {
-    let mut fetched = Vec::new();
+    let mut resources = Vec::new();
     for some in uris.chunks(AT_ONCE) {
         let under_way = some.iter().map(|uri| fetch(context, fetcher, request, uri));
         let mut failed = None;
         for ended in join_all(under_way).await {
             match ended {
-                Ok(resource) => fetched.push(resource),
+                Ok(resource) => resources.push(resource),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
         if failed.is_some() {
-            return (fetched, failed);
+            return (resources, failed);
         }
     }
-    (fetched, None)
+    (resources, None)
 }
 
 /// The tenant of a request, and the resources that are recorded.
@@ -171,7 +171,7 @@ async fn fetch(
     request: RequestId,
     uri: &str,
 ) -> Result<Resource, Error> {
-    let fetched = match fetcher.host(uri) {
+    let brought = match fetcher.host(uri) {
         Ok(host) => {
             let Some(_place) = context.outside.fetch(&host).await else {
                 return Err(Error::Later(format!(
@@ -179,15 +179,15 @@ async fn fetch(
                 )));
             };
             let begun = Instant::now();
-            let fetched = fetcher.fetch(uri).await;
-            let brought = fetched.as_ref().ok().map(Vec::len);
+            let ended = fetcher.fetch(uri).await;
+            let bytes = ended.as_ref().ok().map(Vec::len);
             let counted = &context.metrics.orchestrator.fetches;
-            counted.ended(scheme(uri), begun.elapsed(), brought);
-            fetched
+            counted.ended(scheme(uri), begun.elapsed(), bytes);
+            ended
         }
         Err(error) => Err(error),
     };
-    let bytes = match fetched {
+    let bytes = match brought {
         Ok(bytes) => bytes,
         Err(error) => return Err(failed(context, request, uri, &error)),
     };

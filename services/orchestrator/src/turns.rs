@@ -121,19 +121,19 @@ impl<T: Waits> Turns<T> {
         let Some(first) = self.under_way.join_next().await else {
             return std::future::pending().await;
         };
-        self.go_on(first);
+        self.go_on(&first);
         while let Some(ended) = self.under_way.try_join_next() {
-            self.go_on(ended);
+            self.go_on(&ended);
         }
     }
 
     /// Lets a request whose turn has ended have another one. Without an item that waits, `begin`
     /// removes its line.
-    fn go_on(&mut self, ended: Result<RequestId, JoinError>) {
+    fn go_on(&mut self, ended: &Result<RequestId, JoinError>) {
         if let Ok(request) = ended
-            && let Some(line) = self.lines.get(&request)
+            && let Some(line) = self.lines.get(request)
         {
-            self.ready.push(line.tenant.clone(), request);
+            self.ready.push(line.tenant.clone(), *request);
         }
     }
 

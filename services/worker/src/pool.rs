@@ -150,7 +150,7 @@ fn start(
 
 /// What the lines of the log say of an attempt.
 fn log_context(context: &WorkerContext, task: &TaskMessage) -> LogContext {
-    let trace = task.trace.parent.as_ref();
+    let trace = task.origin.trace.parent.as_ref();
     let trace = trace.and_then(|trace| trace.as_str().split('-').nth(1));
     LogContext {
         request: task.id.request,

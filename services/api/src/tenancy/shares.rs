@@ -12,7 +12,7 @@ use domain::access::Tenant;
 use runtime::Tenants;
 
 /// How long after its last submission a tenant counts as one that submits.
-const SUBMITS_FOR: Duration = Duration::from_secs(60);
+const SUBMITS_FOR: Duration = Duration::from_mins(1);
 /// How many open requests a tenant that asks for little may have, however small the limit is.
 const LEAST_SHARE: usize = 4;
 /// A tenant that is kept out this many times in a row asks for much. It then has its share of the

@@ -36,7 +36,7 @@ pub(crate) enum Until {
 }
 
 impl Api {
-    /// The view of a request; `None` when there is no such request, or none that `sees` accepts: of
+    /// The view of a request; `None` when there is no such request, or none that `accepts` takes: of
     /// those, not even the time of the answer tells that they exist. The view is not older than
     /// sequence `seen`, nor than any view from which this instance has answered before. Redis may
     /// be empty, behind or unavailable, because the log has everything.
@@ -44,7 +44,7 @@ impl Api {
         &self,
         request: RequestId,
         seen: Sequence,
-        sees: impl Fn(&View) -> bool,
+        accepts: impl Fn(&View) -> bool,
     ) -> Result<Option<View>, Problem> {
         let seen = self
             .operations
@@ -52,7 +52,7 @@ impl Api {
             .of(request)
             .map_or(seen, |own| own.max(seen));
         match self.store.get(request).await {
-            Ok(Some(view)) if !sees(&view) => return self.as_if_absent().await,
+            Ok(Some(view)) if !accepts(&view) => return self.as_if_absent().await,
             Ok(Some(view)) if view.seq >= seen => {
                 if !self.has_stood_still(&view).await {
                     return Ok(Some(view));
@@ -66,7 +66,7 @@ impl Api {
         for _ in 0..looks {
             let commits = self.log.read(request, Sequence::NONE).await?;
             match fold(None, commits.iter().flat_map(Commit::recorded)) {
-                Some(view) if !sees(&view) => {
+                Some(view) if !accepts(&view) => {
                     self.log.last_sequence(nobody()).await?;
                     return Ok(None);
                 }

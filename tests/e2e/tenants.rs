@@ -9,7 +9,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::callers::KeyRing;
-use crate::{document, fanfold};
+use crate::{document, fanfold, post};
 
 const TENANTS: [&str; 3] = ["default", "red", "blue"];
 const ROLES: [&str; 4] = ["submit", "read", "operate", "admin"];
@@ -25,6 +25,8 @@ struct Tenant {
     letter: String,
     /// A request with a key that every tenant uses.
     keyed: String,
+    /// The draft of a bulk operation.
+    draft: String,
 }
 
 impl Tenant {
@@ -34,8 +36,38 @@ impl Tenant {
     }
 
     /// All that names something of the tenant.
-    fn ids(&self) -> [&str; 3] {
-        [&self.failed, &self.letter, &self.keyed]
+    fn ids(&self) -> [&str; 4] {
+        [&self.failed, &self.letter, &self.keyed, &self.draft]
+    }
+
+    /// What the calls of this suite are about.
+    fn named(&self) -> Named<'_> {
+        Named {
+            request: &self.failed,
+            letter: &self.letter,
+            draft: &self.draft,
+        }
+    }
+}
+
+/// What a call is about.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    request: &'a str,
+    letter: &'a str,
+    draft: &'a str,
+}
+
+impl<'a> Named<'a> {
+    /// The id in a path.
+    fn id(self, path: &str) -> &'a str {
+        if path.contains("/dead-letters/") {
+            self.letter
+        } else if path.contains("/operations/") {
+            self.draft
+        } else {
+            self.request
+        }
     }
 }
 
@@ -52,26 +84,24 @@ struct Operation {
 }
 
 impl Operation {
-    /// Whether it is about one request or one dead letter.
+    /// Whether it is about one request, dead letter or bulk operation.
     fn names_one(&self) -> bool {
         self.path.contains("{id}")
     }
 
-    fn real_path(&self, request: &str, letter: &str) -> String {
-        let id = if self.path.starts_with("/dead-letters/") {
-            letter
-        } else {
-            request
-        };
-        let path = self.path.replace("{id}", id).replace("{group}", "0");
+    fn real_path(&self, named: Named<'_>) -> String {
+        let path = self
+            .path
+            .replace("{id}", named.id(&self.path))
+            .replace("{group}", "0");
         let path = path.replace("{task}", "1");
         assert!(!path.contains('{'), "tell this suite what {path} needs");
         path
     }
 
     /// A call of the operation.
-    fn call(&self, client: &Client, request: &str, letter: &str) -> RequestBuilder {
-        let path = self.real_path(request, letter);
+    fn call(&self, client: &Client, named: Named<'_>) -> RequestBuilder {
+        let path = self.real_path(named);
         let call = client.call(self.method.clone(), &path);
         let Some(body) = &self.body else { return call };
         let json = match body.as_str() {
@@ -80,6 +110,11 @@ impl Operation {
                 return call.body(document(1, 1));
             }
             "Why" => json!({ "reason": "a test" }),
+            "DraftOperation" => {
+                json!({ "action": "redrive", "ids": [named.request], "reason": "a test" })
+            }
+            "StartOperation" => json!({}),
+            "OperationCommand" => json!({ "reason": "a test" }),
             "Change" => json!({ "reason": "a test", "dryRun": true }),
             other => panic!("tell this suite what a body of {other} is"),
         };
@@ -146,8 +181,11 @@ async fn tenant(name: &'static str, keys: &KeyRing, open: &Client) -> Tenant {
     submits.until_status(&failed, "failed").await;
     let keyed = keyed(submits).await.id();
     submits.until_status(&keyed, "failed").await;
+    let order = json!({ "action": "redrive", "ids": [failed], "reason": "a test" });
+    let drafted = post(&callers[2].1, "/operations", &order).await;
     Tenant {
         name,
+        draft: drafted.json()["id"].as_str().unwrap().to_owned(),
         callers,
         letter: format!("{failed}.0.1.0"),
         failed,
@@ -174,9 +212,10 @@ async fn scene(world: &World) -> (Program, Valuer, KeyRing, Vec<Tenant>) {
 }
 
 /// What an answer says, without what differs between any two answers.
-fn told(answer: &Answer, request: &str) -> (StatusCode, String, BTreeSet<String>) {
+fn told(answer: &Answer, named: Named<'_>) -> (StatusCode, String, BTreeSet<String>) {
     let names = answer.headers.keys().map(ToString::to_string);
-    let body = answer.body.replace(request, "ID");
+    let body = answer.body.replace(named.request, "ID");
+    let body = body.replace(named.draft, "ID");
     (answer.status, body, names.collect())
 }
 
@@ -198,6 +237,12 @@ async fn tries_as_a_stranger(operation: &Operation, caller: (&str, &Client), oth
     let (role, client) = caller;
     let nowhere = RequestId::of_key("nobody", &format!("{:?}", std::time::Instant::now()));
     let nowhere = nowhere.to_string();
+    let nobodys_letter = format!("{nowhere}.0.1.0");
+    let nobody = Named {
+        request: &nowhere,
+        letter: &nobodys_letter,
+        draft: &nowhere,
+    };
     let what = format!(
         "{role}: {} {} of {}",
         operation.method, operation.path, other.name
@@ -211,13 +256,13 @@ async fn tries_as_a_stranger(operation: &Operation, caller: (&str, &Client), oth
         all.extend(kinds.map(|kind| again().header(ACCEPT, kind)));
         all
     };
-    let theirs = variants(operation.call(client, &other.failed, &other.letter));
-    let nobodys = variants(operation.call(client, &nowhere, &format!("{nowhere}.0.1.0")));
+    let theirs = variants(operation.call(client, other.named()));
+    let nobodys = variants(operation.call(client, nobody));
     for (theirs, nobodys) in theirs.into_iter().zip(nobodys) {
         let (theirs, nobodys) = (client.send(theirs).await, client.send(nobodys).await);
         if operation.names_one() {
-            let wanted = told(&nobodys, &nowhere);
-            assert_eq!(told(&theirs, &other.failed), wanted, "{what}");
+            let wanted = told(&nobodys, nobody);
+            assert_eq!(told(&theirs, other.named()), wanted, "{what}");
             let status = if allows(role, &operation.action) {
                 StatusCode::NOT_FOUND
             } else {
@@ -254,7 +299,7 @@ async fn nothing_of_a_tenant_exists_for_any_role_of_another_on_any_operation() {
     let (program, _valuer, _keys, tenants) = scene(&world).await;
     let operations = operations(&program.client()).await;
     // A new operation is tried as soon as it is in the document. This counts them.
-    assert_eq!(operations.len(), 15, "{operations:?}");
+    assert_eq!(operations.len(), 23, "{operations:?}");
     strangers_try_everything(&operations, &tenants, false).await;
     for tenant in &tenants {
         let admin = tenant.caller("admin");
@@ -262,6 +307,8 @@ async fn nothing_of_a_tenant_exists_for_any_role_of_another_on_any_operation() {
         assert_eq!(status["status"], "failed", "nobody else changed it");
         let letter = admin.get(&format!("/dead-letters/{}", tenant.letter)).await;
         assert_eq!(letter.status, StatusCode::OK, "{}", letter.body);
+        let draft = admin.get(&format!("/operations/{}", tenant.draft)).await;
+        assert_eq!(draft.json()["status"], "draft", "nobody else started it");
     }
     // Without Redis, the API folds the log. What it finds there is as invisible.
     world.kill_redis().await;
@@ -279,7 +326,7 @@ async fn each_role_of_a_tenant_gets_what_it_may_on_every_operation_of_its_own() 
     for operation in operations(&program.client()).await {
         for tenant in &tenants {
             for (role, client) in &tenant.callers {
-                let call = operation.call(client, &tenant.failed, &tenant.letter);
+                let call = operation.call(client, tenant.named());
                 let answer = client.send(call).await;
                 let what = format!("{role} of {}: {operation:?}: {}", tenant.name, answer.body);
                 let is_forbidden = answer.status == StatusCode::FORBIDDEN;
@@ -304,16 +351,17 @@ fn pages() -> Vec<String> {
         .filter_map(|row| row.strip_prefix("| `/console"));
     let paths = rows.map(|row| format!("/console{}", row.split('`').next().unwrap()));
     let all: Vec<String> = paths.collect();
-    assert_eq!(all.len(), 22, "{all:?}");
+    assert_eq!(all.len(), 26, "{all:?}");
     all
 }
 
-/// A page about a request and a dead letter.
-fn page_of(page: &str, request: &str, letter: &str) -> String {
-    let id = if page.starts_with("/console/dead-letters/") {
-        letter
+/// A page about these.
+fn page_of(page: &str, named: Named<'_>) -> String {
+    let id = named.id(page);
+    let act = if page.contains("/operations/") {
+        "cancel"
     } else {
-        request
+        "redrive"
     };
     let mut path = page.to_owned();
     for (part, value) in [
@@ -324,7 +372,7 @@ fn page_of(page: &str, request: &str, letter: &str) -> String {
         ("{rows}", "1"),
         ("{from}", "1"),
         ("{to}", "2"),
-        ("{act}", "redrive"),
+        ("{act}", act),
         ("{*rest}", "nowhere"),
     ] {
         path = path.replace(part, value);
@@ -340,6 +388,11 @@ async fn no_page_of_the_console_shows_any_role_of_a_tenant_what_another_tenant_h
     let console = program.admin();
     let nowhere = RequestId::of_key("nobody", "nowhere").to_string();
     let nobodys_letter = format!("{nowhere}.0.1.0");
+    let nobody = Named {
+        request: &nowhere,
+        letter: &nobodys_letter,
+        draft: &nowhere,
+    };
     let mut shown = 0;
     for own in &tenants {
         for (role, caller) in &own.callers {
@@ -352,7 +405,7 @@ async fn no_page_of_the_console_shows_any_role_of_a_tenant_what_another_tenant_h
                 let names_one = page.contains("{id}");
                 for other in tenants.iter().filter(|other| other.name != own.name) {
                     let what = format!("{role} of {}: {page} of {}", own.name, other.name);
-                    let theirs = page_of(&page, &other.failed, &other.letter);
+                    let theirs = page_of(&page, other.named());
                     let theirs = visitor.get(&theirs).await;
                     for id in other.ids() {
                         let request = id.split('.').next().unwrap();
@@ -362,14 +415,15 @@ async fn no_page_of_the_console_shows_any_role_of_a_tenant_what_another_tenant_h
                     if !names_one {
                         continue;
                     }
-                    let nobodys = page_of(&page, &nowhere, &nobodys_letter);
+                    let nobodys = page_of(&page, nobody);
                     let nobodys = visitor.get(&nobodys).await;
                     assert_eq!(theirs.status, nobodys.status, "{what}");
                     assert_ne!(theirs.status, StatusCode::OK, "{what}");
                     let told = theirs.body.replace(other.failed.as_str(), &nowhere);
+                    let told = told.replace(other.draft.as_str(), &nowhere);
                     assert_eq!(told, nobodys.body, "{what}");
                 }
-                let mine = page_of(&page, &own.failed, &own.letter);
+                let mine = page_of(&page, own.named());
                 let mine = visitor.get(&mine).await;
                 shown += usize::from(names_one && mine.status == StatusCode::OK);
             }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::access::{Subject, Tenant};
-use domain::bulk::{Action, Counts, Item, Plan, Rejection, SELECTED_MAX};
+use domain::access::{Scope, Subject, Tenant};
+use domain::bulk::{Action, Counts, Item, Plan, Rejection, SELECTED_MAX, Target};
 use domain::request::{
     Attempt, AttemptNumber, Event, Failed, Failure, Fault, GroupIndex, Payload, Received,
     RequestId, Run, Sequence, Succeeded, TaskId, TaskNumber,
@@ -41,8 +41,12 @@ fn why(reason: &str) -> Why {
 }
 
 fn received() -> Event {
+    received_of(Tenant::default())
+}
+
+fn received_of(tenant: Tenant) -> Event {
     Event::Received(Box::new(Received {
-        tenant: Tenant::default(),
+        tenant,
         document: Payload::from("<vnml/>"),
         fingerprint: "f".into(),
         groups: Vec::new(),
@@ -79,8 +83,12 @@ async fn goes_on(operations: &Operations, id: RequestId, event: Event) {
 }
 
 async fn letter(operations: &Operations) -> String {
+    letter_of(operations, Tenant::default()).await
+}
+
+async fn letter_of(operations: &Operations, tenant: Tenant) -> String {
     let letter = DeadLetter {
-        tenant: Tenant::default(),
+        tenant,
         task: TaskId {
             request: RequestId::new(uuid::Uuid::now_v7()),
             group: GroupIndex::FIRST,
@@ -314,12 +322,55 @@ async fn a_selection_of_too_much_is_refused_and_never_cut_off() {
         matches!(refused, BulkError::Refused(Rejection::TooManySelected)),
         "{refused}"
     );
-    let other: Tenant = "other".parse().unwrap();
-    letter(&operations).await;
-    let of_others = operations.select(&other, Action::Discard, &letters()).await;
-    assert_eq!(
-        of_others.unwrap().items.len(),
-        0,
-        "a selection is of one tenant"
-    );
+}
+
+#[tokio::test]
+async fn what_another_tenant_has_is_in_no_selection_and_nothing_is_done_to_it() {
+    let world = World::start().await;
+    let operations = operations(&world).await;
+    let red: Tenant = "red".parse().unwrap();
+    let own = request(&operations, &[received(), failed()]).await;
+    let reds = request(&operations, &[received_of(red.clone()), failed()]).await;
+    let own_letter = letter(&operations).await;
+    let reds_letter = letter_of(&operations, red.clone()).await;
+    let all = Select::Requests {
+        filter: Box::default(),
+        since: None,
+    };
+    for (tenant, request, letter) in [
+        (Tenant::default(), own, &own_letter),
+        (red.clone(), reds, &reds_letter),
+    ] {
+        let selected = operations.select(&tenant, Action::Redrive, &all).await;
+        let run = Run::FIRST;
+        let wanted = [Target::Request { id: request, run }];
+        assert_eq!(selected.unwrap().items, wanted, "{tenant}");
+        let selected = operations
+            .select(&tenant, Action::Discard, &letters())
+            .await;
+        let wanted = [Target::Letter(letter.clone())];
+        assert_eq!(selected.unwrap().items, wanted, "{tenant}");
+    }
+
+    // Ids are as those of requests that never were.
+    let select = Select::Ids(vec![reds, own]);
+    let folded = started(&operations, Action::Redrive, select).await;
+    let outlook = &folded.operation().unwrap().drafted.outlook;
+    assert_eq!((outlook.act, outlook.skip.len()), (1, 1));
+    let mut executor = Executor::new(operations.clone(), LEASE);
+    let asked = |counts: &Counts| counts.running == 1 && counts.skipped == 1;
+    let now = until_counts(&mut executor, &operations, &folded, asked).await;
+    let reason = now.operation().unwrap().items().next().unwrap().reason;
+    assert_eq!(reason, Some("the log no longer has the request"));
+    assert_eq!(redrives(&operations, reds).await, 0);
+    assert_eq!(redrives(&operations, own).await, 1);
+
+    // The operation itself is one of its tenant.
+    let (of_red, of_default) = (Scope::One(red), Scope::One(Tenant::default()));
+    for (scope, is_seen) in [(&of_red, false), (&of_default, true), (&Scope::Every, true)] {
+        let one = operations.bulk_operation_of(scope, folded.id).await;
+        assert_eq!(one.unwrap().is_some(), is_seen, "{scope:?}");
+        let list = operations.bulk_operations(scope).await.unwrap();
+        assert_eq!(list.len(), usize::from(is_seen), "{scope:?}");
+    }
 }

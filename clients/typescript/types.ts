@@ -115,7 +115,7 @@ export interface paths {
             cookie?: never;
         };
         /** The bulk operations, newest first. */
-        get: operations["operations"];
+        get: operations["list_operations"];
         put?: never;
         /** Fix a selection, and say what would happen to it. Nothing happens before it is started. */
         post: operations["draft_operation"];
@@ -481,6 +481,139 @@ export interface components {
              */
             until?: number | null;
         };
+        /** @description What became of dead letters. */
+        Changed: {
+            /** @description One for each request, or for each discarded letter. */
+            answers: components["schemas"]["ChangedLetter"][];
+            /**
+             * Format: int64
+             * @description How many changes were made, or would be.
+             */
+            done: number;
+            dryRun: boolean;
+            /**
+             * Format: int64
+             * @description How many dead letters were looked at.
+             */
+            letters: number;
+            /**
+             * Format: int64
+             * @description The `cursor` of the next call; none at the end.
+             */
+            next?: number | null;
+            /**
+             * Format: uuid
+             * @description The bulk operation that makes the changes; none in a dry run.
+             */
+            operation?: string | null;
+            /**
+             * Format: int64
+             * @description How many of them are not known to be done yet.
+             */
+            pending: number;
+            /** Format: int64 */
+            refused: number;
+            /**
+             * Format: int64
+             * @description The `until` of the next call.
+             */
+            until?: number | null;
+        };
+        /** @description What became of a dead letter. */
+        ChangedLetter: {
+            /** @description The letter, or the first one of its request. */
+            deadLetter: string;
+            /** @description Whether the change was made, or would be. */
+            done: boolean;
+            /** @description Why it was not. */
+            refused?: string | null;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+        };
+        /** @description A dead letter in full: of a task, or of a message that cannot be read. */
+        DeadLetter: {
+            /** @description Of a task, its failed attempts; of a message, 0. */
+            attempts: components["schemas"]["FailedAttempt"][] | number;
+            /** @description The code of the last attempt. */
+            code: string;
+            document?: components["schemas"]["Payload"] | null;
+            /** Format: int32 */
+            group?: number | null;
+            id: string;
+            /** Format: date-time */
+            keptAt: string;
+            message: string;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+            /** Format: int32 */
+            run?: number | null;
+            /**
+             * Format: int64
+             * @description The commit that gave the task up.
+             */
+            sequence?: number | null;
+            /** Format: int32 */
+            task?: number | null;
+            /** @description The task type, or `unreadable`. */
+            type: string;
+            unreadable?: components["schemas"]["UnreadableMessage"] | null;
+        };
+        /** @description A dead letter in a list. */
+        DeadLetterSummary: {
+            /**
+             * Format: int64
+             * @description How many attempts failed; of a letter in full, the attempts.
+             */
+            attempts: number;
+            /** @description The code of the last attempt. */
+            code: string;
+            /** Format: int32 */
+            group?: number | null;
+            id: string;
+            /** Format: date-time */
+            keptAt: string;
+            message: string;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+            /** Format: int32 */
+            run?: number | null;
+            /**
+             * Format: int64
+             * @description The commit that gave the task up.
+             */
+            sequence?: number | null;
+            /** Format: int32 */
+            task?: number | null;
+            /** @description The task type, or `unreadable`. */
+            type: string;
+        };
+        /** @description A page of dead letters. */
+        DeadLetters: {
+            deadLetters: components["schemas"]["DeadLetterSummary"][];
+            /**
+             * Format: int64
+             * @description The `cursor` of the next page; none where this is the last.
+             */
+            next?: number | null;
+        };
+        /** @description What NATS and Redis do not allow. */
+        Denied: {
+            /** @description What NATS has denied lately. */
+            lately: string[];
+            /** @description What this process lacks at NATS. */
+            nats: string[];
+            /** @description What it lacks at Redis. */
+            redis: string[];
+        };
         /** @description What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects. */
         DraftOperation: {
             /** @description `redrive`, `cancel` or `discard`. */
@@ -493,6 +626,26 @@ export interface components {
             /** @description Why. The history of each request has it. */
             reason?: string;
             requests?: components["schemas"]["SelectRequests"] | null;
+        };
+        /** @description An event, as `CloudEvents` 1.0 in their JSON form. */
+        Event: {
+            /** @description By `dataschema`. */
+            data: Record<string, never>;
+            datacontenttype: string;
+            /** @description Where the schema of `data` is served. */
+            dataschema: string;
+            /** @description `request:sequence:index`: the same event has the same id wherever it is read. */
+            id: string;
+            sequence: string;
+            source: string;
+            specversion: string;
+            /** @description The request. */
+            subject: string;
+            /** Format: date-time */
+            time: string;
+            traceparent?: string | null;
+            /** @example fanfold.request.succeeded.v1 */
+            type: string;
         };
         /** @description The history of a request, or a page of it. */
         Events: {
@@ -610,6 +763,11 @@ export interface components {
         };
         /** @description The health of a process. */
         Health: {
+            /**
+             * @description What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
+             *     `stopped-views`, `clock` or `storage`.
+             */
+            degraded?: string[] | null;
             denied?: components["schemas"]["Denied"] | null;
             /** @description The dependencies, each with `ok` or its fault. */
             dependencies?: {
@@ -665,11 +823,157 @@ export interface components {
             next?: string | null;
             valuations: components["schemas"]["Listed"][];
         };
+        /** @description A bulk operation. */
+        Operation: {
+            /** @description What it does to each item: redrive, cancel or discard. */
+            action: string;
+            /** @description Who drafted it. */
+            by: string;
+            /**
+             * Format: int32
+             * @description The items that ended as the action wants it.
+             */
+            done: number;
+            /** Format: date-time */
+            draftedAt: string;
+            /**
+             * Format: date-time
+             * @description When nothing more could happen to it.
+             */
+            endedAt?: string | null;
+            /**
+             * Format: int32
+             * @description The items on which the action was taken, and that ended otherwise.
+             */
+            failed: number;
+            /** @description The filter that made the selection. */
+            filter: Record<string, never>;
+            /** Format: uuid */
+            id: string;
+            /** @description Who paused or ended it, or why it paused or stopped itself. */
+            note?: string | null;
+            /** @description The person for whom that caller says it acts. */
+            onBehalfOf?: string | null;
+            /** @description What would have happened to the items when they were selected. */
+            outlook: components["schemas"]["OperationOutlook"];
+            /**
+             * Format: int32
+             * @description The items of which it is not known how they end.
+             */
+            pending: number;
+            plan?: components["schemas"]["OperationPlan"] | null;
+            reason: string;
+            /**
+             * Format: int32
+             * @description The items for which the action was refused.
+             */
+            refused: number;
+            /**
+             * Format: int32
+             * @description The part of `pending` that runs again.
+             */
+            running: number;
+            /**
+             * Format: int32
+             * @description The number of items. It is always the sum of the five that follow.
+             */
+            selected: number;
+            /**
+             * Format: int32
+             * @description The items on which the action was not taken.
+             */
+            skipped: number;
+            /** Format: date-time */
+            startedAt?: string | null;
+            /** @description Draft, running, paused, completed, stopped or cancelled. */
+            status: string;
+            /** @description The tenant of every item; left out where it is `default`. */
+            tenant?: string | null;
+        };
         OperationCommand: {
             /** @description The person for whom the caller acts. */
             by?: string | null;
             /** @description Why. */
             reason?: string;
+        };
+        /** @description An item of a bulk operation. */
+        OperationItem: {
+            /** @description The dead letter, where it is one. */
+            deadLetter?: string | null;
+            /**
+             * Format: int32
+             * @description Its position in the selection, from 0.
+             */
+            item: number;
+            /** @description Why it is in this state. */
+            reason?: string | null;
+            /**
+             * Format: uuid
+             * @description The request, where it is one.
+             */
+            requestId?: string | null;
+            /** @description Waiting, asking, running, done, failed, refused or skipped. */
+            status: string;
+        };
+        /** @description Some items of a bulk operation. */
+        OperationItems: {
+            items: components["schemas"]["OperationItem"][];
+            /**
+             * Format: int32
+             * @description The item with which the next page begins; null on the last page.
+             */
+            next?: number | null;
+        };
+        /** @description How many items there are by what would happen to them. */
+        OperationOutlook: {
+            /**
+             * Format: int32
+             * @description The items for which the action would be taken.
+             */
+            act: number;
+            /** @description The items for which it would be refused, by reason. */
+            refuse?: {
+                [key: string]: number;
+            } | null;
+            /** @description The items for which it would not be taken, by reason. */
+            skip?: {
+                [key: string]: number;
+            } | null;
+        };
+        /** @description How a bulk operation goes through its items. */
+        OperationPlan: {
+            /**
+             * Format: int32
+             * @description How many items are tried first.
+             */
+            canary: number;
+            /**
+             * Format: int32
+             * @description How many items are asked for in a second at most.
+             */
+            perSecond: number;
+            /**
+             * Format: int32
+             * @description After how many failed items the operation stops.
+             */
+            stopAfterFailures?: number | null;
+        };
+        /** @description The bulk operations, newest first. */
+        Operations: {
+            operations: components["schemas"]["Operation"][];
+        };
+        /** @description A document: the text itself, or where the store has it. */
+        Payload: {
+            inline?: string | null;
+            stored?: components["schemas"]["StoredPayload"] | null;
+        };
+        /** @description What a document would give. */
+        Preview: {
+            groups: components["schemas"]["GroupPreview"][];
+            /** @description Every URI that the document refers to. */
+            references: string[];
+            /** @description What is valid and probably a mistake. */
+            warnings?: string[] | null;
         };
         /** @description An error (RFC 9457). More members may follow, as the error has them. */
         Problem: {
@@ -700,6 +1004,22 @@ export interface components {
              * @example urn:fanfold:problem:unknown-request
              */
             type: string;
+        };
+        /** @description A request that runs again. */
+        Redriven: {
+            /**
+             * Format: int32
+             * @description The group that it begins with, from 0.
+             */
+            group?: number | null;
+            /** Format: uuid */
+            requestId: string;
+            /** Format: int32 */
+            run?: number | null;
+            /** @description `redriven`. */
+            status: string;
+            /** @description The tasks of this group that run again, from 1. */
+            tasks?: number[] | null;
         };
         SelectDeadLetters: {
             code?: string | null;
@@ -1312,10 +1632,13 @@ export interface operations {
             };
         };
     };
-    operations: {
+    list_operations: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1327,7 +1650,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operations"];
+                };
+            };
+            /** @description A header or a parameter that cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No credential, or one that proves nothing */
@@ -1362,7 +1694,10 @@ export interface operations {
     draft_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1379,7 +1714,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1459,7 +1794,10 @@ export interface operations {
     operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1474,7 +1812,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1527,7 +1865,10 @@ export interface operations {
     cancel_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1546,7 +1887,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1644,7 +1985,10 @@ export interface operations {
                 cursor?: number;
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1659,7 +2003,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["OperationItems"];
                 };
             };
             /** @description Invalid input */
@@ -1712,7 +2056,10 @@ export interface operations {
     pause_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1731,7 +2078,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1820,7 +2167,10 @@ export interface operations {
     resume_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1839,7 +2189,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1928,7 +2278,10 @@ export interface operations {
     start_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1947,7 +2300,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */

@@ -1,4 +1,4 @@
-use harness::{Program, Reply, Valuer, World, result_of, until};
+use harness::{Program, Reply, Valuer, World, result_of, until, until_some};
 use reqwest::StatusCode;
 
 use crate::{document, messages, up};
@@ -56,12 +56,16 @@ async fn a_task_out_of_attempts_is_dead_lettered_and_every_answer_says_why() {
     assert_eq!(task["attempts"][2]["code"], "http-500");
     assert_eq!(task["deadLetter"], format!("{id}.0.1.0"));
 
-    let redis = &mut world.redis().await;
-    let view: String = redis::cmd("GET")
-        .arg(format!("cache:request:{id}:failure"))
-        .query_async(redis)
-        .await
-        .unwrap();
+    // The answers above may come from the log, before the view is written.
+    let redis = world.redis().await;
+    let view: String = until_some("the view is written", || async {
+        let mut redis = redis.clone();
+        let view = redis::cmd("GET")
+            .arg(format!("cache:request:{id}:failure"))
+            .query_async::<Option<String>>(&mut redis);
+        view.await.unwrap()
+    })
+    .await;
     assert!(view.contains("http-500"), "{view}");
     let letters = world
         .jetstream()

@@ -45,6 +45,97 @@ class Change(TypedDict):
     until: NotRequired[int | None]
 
 
+class Changed(TypedDict):
+    """What became of dead letters."""
+    # One for each request, or for each discarded letter.
+    answers: list[ChangedLetter]
+    # How many changes were made, or would be.
+    done: int
+    dryRun: bool
+    # How many dead letters were looked at.
+    letters: int
+    # The `cursor` of the next call; none at the end.
+    next: NotRequired[int | None]
+    # The bulk operation that makes the changes; none in a dry run.
+    operation: NotRequired[str | None]
+    # How many of them are not known to be done yet.
+    pending: int
+    refused: int
+    # The `until` of the next call.
+    until: NotRequired[int | None]
+
+
+class ChangedLetter(TypedDict):
+    """What became of a dead letter."""
+    # The letter, or the first one of its request.
+    deadLetter: str
+    # Whether the change was made, or would be.
+    done: bool
+    # Why it was not.
+    refused: NotRequired[str | None]
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+
+
+class DeadLetter(TypedDict):
+    """A dead letter in full: of a task, or of a message that cannot be read."""
+    # Of a task, its failed attempts; of a message, 0.
+    attempts: list[FailedAttempt] | int
+    # The code of the last attempt.
+    code: str
+    document: NotRequired[Payload | None]
+    group: NotRequired[int | None]
+    id: str
+    keptAt: str
+    message: str
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+    run: NotRequired[int | None]
+    # The commit that gave the task up.
+    sequence: NotRequired[int | None]
+    task: NotRequired[int | None]
+    # The task type, or `unreadable`.
+    type: str
+    unreadable: NotRequired[UnreadableMessage | None]
+
+
+class DeadLetterSummary(TypedDict):
+    """A dead letter in a list."""
+    # How many attempts failed; of a letter in full, the attempts.
+    attempts: int
+    # The code of the last attempt.
+    code: str
+    group: NotRequired[int | None]
+    id: str
+    keptAt: str
+    message: str
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+    run: NotRequired[int | None]
+    # The commit that gave the task up.
+    sequence: NotRequired[int | None]
+    task: NotRequired[int | None]
+    # The task type, or `unreadable`.
+    type: str
+
+
+class DeadLetters(TypedDict):
+    """A page of dead letters."""
+    deadLetters: list[DeadLetterSummary]
+    # The `cursor` of the next page; none where this is the last.
+    next: NotRequired[int | None]
+
+
+class Denied(TypedDict):
+    """What NATS and Redis do not allow."""
+    # What NATS has denied lately.
+    lately: list[str]
+    # What this process lacks at NATS.
+    nats: list[str]
+    # What it lacks at Redis.
+    redis: list[str]
+
+
 class DraftOperation(TypedDict):
     """What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects."""
     # `redrive`, `cancel` or `discard`.
@@ -57,6 +148,25 @@ class DraftOperation(TypedDict):
     # Why. The history of each request has it.
     reason: NotRequired[str]
     requests: NotRequired[SelectRequests | None]
+
+
+class Event(TypedDict):
+    """An event, as `CloudEvents` 1.0 in their JSON form."""
+    # By `dataschema`.
+    data: dict[str, Any]
+    datacontenttype: str
+    # Where the schema of `data` is served.
+    dataschema: str
+    # `request:sequence:index`: the same event has the same id wherever it is read.
+    id: str
+    sequence: str
+    source: str
+    specversion: str
+    # The request.
+    subject: str
+    time: str
+    traceparent: NotRequired[str | None]
+    type: str
 
 
 class Events(TypedDict):
@@ -151,6 +261,9 @@ class GroupPreview(TypedDict):
 
 class Health(TypedDict):
     """The health of a process."""
+    # What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
+    # `stopped-views`, `clock` or `storage`.
+    degraded: NotRequired[list[str] | None]
     denied: NotRequired[Denied | None]
     # The dependencies, each with `ok` or its fault.
     dependencies: NotRequired[dict[str, str] | None]
@@ -198,12 +311,114 @@ class Listing(TypedDict):
     valuations: list[Listed]
 
 
+class Operation(TypedDict):
+    """A bulk operation."""
+    # What it does to each item: redrive, cancel or discard.
+    action: str
+    # Who drafted it.
+    by: str
+    # The items that ended as the action wants it.
+    done: int
+    draftedAt: str
+    # When nothing more could happen to it.
+    endedAt: NotRequired[str | None]
+    # The items on which the action was taken, and that ended otherwise.
+    failed: int
+    # The filter that made the selection.
+    filter: dict[str, Any]
+    id: str
+    # Who paused or ended it, or why it paused or stopped itself.
+    note: NotRequired[str | None]
+    # The person for whom that caller says it acts.
+    onBehalfOf: NotRequired[str | None]
+    # What would have happened to the items when they were selected.
+    outlook: OperationOutlook
+    # The items of which it is not known how they end.
+    pending: int
+    plan: NotRequired[OperationPlan | None]
+    reason: str
+    # The items for which the action was refused.
+    refused: int
+    # The part of `pending` that runs again.
+    running: int
+    # The number of items. It is always the sum of the five that follow.
+    selected: int
+    # The items on which the action was not taken.
+    skipped: int
+    startedAt: NotRequired[str | None]
+    # Draft, running, paused, completed, stopped or cancelled.
+    status: str
+    # The tenant of every item; left out where it is `default`.
+    tenant: NotRequired[str | None]
+
+
 class OperationCommand(TypedDict):
     """OperationCommand"""
     # The person for whom the caller acts.
     by: NotRequired[str | None]
     # Why.
     reason: NotRequired[str]
+
+
+class OperationItem(TypedDict):
+    """An item of a bulk operation."""
+    # The dead letter, where it is one.
+    deadLetter: NotRequired[str | None]
+    # Its position in the selection, from 0.
+    item: int
+    # Why it is in this state.
+    reason: NotRequired[str | None]
+    # The request, where it is one.
+    requestId: NotRequired[str | None]
+    # Waiting, asking, running, done, failed, refused or skipped.
+    status: str
+
+
+class OperationItems(TypedDict):
+    """Some items of a bulk operation."""
+    items: list[OperationItem]
+    # The item with which the next page begins; null on the last page.
+    next: NotRequired[int | None]
+
+
+class OperationOutlook(TypedDict):
+    """How many items there are by what would happen to them."""
+    # The items for which the action would be taken.
+    act: int
+    # The items for which it would be refused, by reason.
+    refuse: NotRequired[dict[str, int] | None]
+    # The items for which it would not be taken, by reason.
+    skip: NotRequired[dict[str, int] | None]
+
+
+class OperationPlan(TypedDict):
+    """How a bulk operation goes through its items."""
+    # How many items are tried first.
+    canary: int
+    # How many items are asked for in a second at most.
+    perSecond: int
+    # After how many failed items the operation stops.
+    stopAfterFailures: NotRequired[int | None]
+
+
+class Operations(TypedDict):
+    """The bulk operations, newest first."""
+    operations: list[Operation]
+
+
+class Payload(TypedDict):
+    """A document: the text itself, or where the store has it."""
+    inline: NotRequired[str | None]
+    stored: NotRequired[StoredPayload | None]
+
+
+class Preview(TypedDict):
+    """What a document would give."""
+    groups: list[GroupPreview]
+    # Every URI that the document refers to.
+    references: list[str]
+    # What is valid and probably a mistake.
+    warnings: NotRequired[list[str] | None]
 
 
 class Problem(TypedDict):
@@ -226,6 +441,18 @@ class Problem(TypedDict):
     title: str
     # A URN that ends with the code.
     type: str
+
+
+class Redriven(TypedDict):
+    """A request that runs again."""
+    # The group that it begins with, from 0.
+    group: NotRequired[int | None]
+    requestId: str
+    run: NotRequired[int | None]
+    # `redriven`.
+    status: str
+    # The tasks of this group that run again, from 1.
+    tasks: NotRequired[list[int] | None]
 
 
 class SelectDeadLetters(TypedDict):

@@ -106,7 +106,7 @@ async fn every_operation_is_refused_without_a_credential_and_allowed_to_the_role
     let program = up(&world, &valuer, &[("AUTH_KEYS_FILE", &keys.0)]).await;
     let open = program.client();
     let operations = operations(&open).await;
-    assert_eq!(operations.len(), 19);
+    assert_eq!(operations.len(), 27);
     for (method, path, action) in &operations {
         let answer = open.send(open.call(method.clone(), path)).await;
         if action == "open" {

@@ -183,6 +183,10 @@ pub struct ChangedBody {
     /// How many changes were made, or would be.
     done: u64,
     refused: u64,
+    /// How many answers were not known in time. The operation goes on.
+    pending: u64,
+    /// The bulk operation that makes the change; none for a dry run, or where nothing matches.
+    operation: Option<String>,
     /// One for each request, or for each discarded letter.
     answers: Vec<ChangedLetterBody>,
     /// The `cursor` of the next call; none at the end.
@@ -318,4 +322,84 @@ pub fn status_or_state() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Sche
             "The HTTP status; where a request's own state is the error, the word for that state.",
         ));
     RefOr::T(Schema::OneOf(either.build()))
+}
+
+/// A bulk operation.
+#[derive(ToSchema)]
+#[schema(as = Operation, rename_all = "camelCase")]
+pub struct OperationBody {
+    #[schema(format = "uuid")]
+    id: String,
+    /// The tenant of every item; left out for `default`.
+    tenant: Option<String>,
+    /// `redrive`, `cancel` or `discard`.
+    action: String,
+    /// `draft`, `running`, `paused`, `completed`, `cancelled` or `stopped`.
+    status: String,
+    /// The number of items: the sum of `done`, `failed`, `refused`, `skipped` and `pending`.
+    selected: u64,
+    done: u64,
+    failed: u64,
+    refused: u64,
+    skipped: u64,
+    pending: u64,
+    /// The part of `pending` that runs again.
+    running: u64,
+    /// What would have happened to the items when they were selected.
+    #[schema(value_type = Object)]
+    outlook: Value,
+    /// The filter that made the selection.
+    #[schema(value_type = Object)]
+    filter: Value,
+    plan: Option<OperationPlanBody>,
+    /// Who paused or ended it, or why it paused or stopped itself.
+    note: Option<String>,
+    by: String,
+    on_behalf_of: Option<String>,
+    reason: String,
+    #[schema(format = "date-time")]
+    drafted_at: String,
+    #[schema(format = "date-time")]
+    started_at: Option<String>,
+    #[schema(format = "date-time")]
+    ended_at: Option<String>,
+}
+
+/// How an operation goes through its items.
+#[derive(ToSchema)]
+#[schema(as = OperationPlan, rename_all = "camelCase")]
+pub struct OperationPlanBody {
+    canary: u64,
+    per_second: u64,
+    stop_after_failures: Option<u64>,
+}
+
+/// The newest bulk operations.
+#[derive(ToSchema)]
+#[schema(as = Operations)]
+pub struct OperationsBody {
+    operations: Vec<OperationBody>,
+}
+
+/// Some items of a bulk operation.
+#[derive(ToSchema)]
+#[schema(as = OperationItems)]
+pub struct OperationItemsBody {
+    items: Vec<OperationItemBody>,
+    /// The `cursor` of the next page; none at the end.
+    next: Option<u64>,
+}
+
+/// An item of a bulk operation.
+#[derive(ToSchema)]
+#[schema(as = OperationItem, rename_all = "camelCase")]
+pub struct OperationItemBody {
+    /// Its position in the selection.
+    item: u64,
+    #[schema(format = "uuid")]
+    request_id: Option<String>,
+    dead_letter: Option<String>,
+    status: String,
+    /// Why it is in this state.
+    reason: Option<String>,
 }

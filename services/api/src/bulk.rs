@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use self::order::OrderBody;
 use self::problem::{problem, unknown};
+use crate::answers::{OperationBody, OperationItemsBody, OperationsBody};
 use crate::auth::Admitted;
 use crate::dead_letters::turn;
 use crate::http::body::PostedJson;
@@ -81,7 +82,7 @@ pub struct ItemsQuery {
     post, path = "/operations", tag = "operations", operation_id = "draft_operation",
     request_body = OrderBody,
     responses(
-        (status = 201, description = "The draft", body = Value, headers(("Location" = String))),
+        (status = 201, description = "The draft", body = OperationBody, headers(("Location" = String))),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Nothing or too much is selected", body = ProblemBody, content_type = "application/problem+json"),
@@ -108,7 +109,7 @@ pub async fn draft(
 #[utoipa::path(
     get, path = "/operations", tag = "operations", operation_id = "operations",
     responses(
-        (status = 200, description = "The newest 200", body = Value),
+        (status = 200, description = "The newest 200", body = OperationsBody),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -124,7 +125,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Admitted) -> Result<Json<
     get, path = "/operations/{id}", tag = "operations", operation_id = "operation",
     params(("id" = String, Path, description = "The operation", format = "uuid")),
     responses(
-        (status = 200, description = "The operation", body = Value),
+        (status = 200, description = "The operation", body = OperationBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such operation", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
@@ -143,7 +144,7 @@ pub async fn show(
     get, path = "/operations/{id}/items", tag = "operations", operation_id = "operation_items",
     params(("id" = String, Path, description = "The operation", format = "uuid"), ItemsQuery),
     responses(
-        (status = 200, description = "A page", body = Value),
+        (status = 200, description = "A page", body = OperationItemsBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such operation", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
@@ -182,7 +183,7 @@ pub async fn items(
     params(("id" = String, Path, description = "The operation", format = "uuid")),
     request_body = StartBody,
     responses(
-        (status = 200, description = "The operation", body = Value),
+        (status = 200, description = "The operation", body = OperationBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such operation", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
@@ -214,7 +215,7 @@ pub async fn start(
     params(("id" = String, Path, description = "The operation", format = "uuid")),
     request_body = CommandBody,
     responses(
-        (status = 200, description = "The operation", body = Value),
+        (status = 200, description = "The operation", body = OperationBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such operation", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
@@ -242,7 +243,7 @@ pub async fn pause(
     params(("id" = String, Path, description = "The operation", format = "uuid")),
     request_body = CommandBody,
     responses(
-        (status = 200, description = "The operation", body = Value),
+        (status = 200, description = "The operation", body = OperationBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such operation", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),
@@ -270,7 +271,7 @@ pub async fn resume(
     params(("id" = String, Path, description = "The operation", format = "uuid")),
     request_body = CommandBody,
     responses(
-        (status = 200, description = "The operation", body = Value),
+        (status = 200, description = "The operation", body = OperationBody),
         (status = 400, description = "Invalid input", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such operation", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = ProblemBody, content_type = "application/problem+json"),

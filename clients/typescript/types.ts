@@ -481,6 +481,136 @@ export interface components {
              */
             until?: number | null;
         };
+        /** @description What became of dead letters. */
+        Changed: {
+            /** @description One for each request, or for each discarded letter. */
+            answers: components["schemas"]["ChangedLetter"][];
+            /**
+             * Format: int64
+             * @description How many changes were made, or would be.
+             */
+            done: number;
+            dryRun: boolean;
+            /**
+             * Format: int64
+             * @description How many dead letters were looked at.
+             */
+            letters: number;
+            /**
+             * Format: int64
+             * @description The `cursor` of the next call; none at the end.
+             */
+            next?: number | null;
+            /** @description The bulk operation that makes the change; none for a dry run, or where nothing matches. */
+            operation?: string | null;
+            /**
+             * Format: int64
+             * @description How many answers were not known in time. The operation goes on.
+             */
+            pending: number;
+            /** Format: int64 */
+            refused: number;
+            /**
+             * Format: int64
+             * @description The `until` of the next call.
+             */
+            until?: number | null;
+        };
+        /** @description What became of a dead letter. */
+        ChangedLetter: {
+            /** @description The letter, or the first one of its request. */
+            deadLetter: string;
+            /** @description Whether the change was made, or would be. */
+            done: boolean;
+            /** @description Why it was not. */
+            refused?: string | null;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+        };
+        /** @description A dead letter in full: of a task, or of a message that cannot be read. */
+        DeadLetter: {
+            /** @description Of a task, its failed attempts; of a message, 0. */
+            attempts: components["schemas"]["FailedAttempt"][] | number;
+            /** @description The code of the last attempt. */
+            code: string;
+            document?: components["schemas"]["Payload"] | null;
+            /** Format: int32 */
+            group?: number | null;
+            id: string;
+            /** Format: date-time */
+            keptAt: string;
+            message: string;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+            /** Format: int32 */
+            run?: number | null;
+            /**
+             * Format: int64
+             * @description The commit that gave the task up.
+             */
+            sequence?: number | null;
+            /** Format: int32 */
+            task?: number | null;
+            /** @description The task type, or `unreadable`. */
+            type: string;
+            unreadable?: components["schemas"]["UnreadableMessage"] | null;
+        };
+        /** @description A dead letter in a list. */
+        DeadLetterSummary: {
+            /**
+             * Format: int64
+             * @description How many attempts failed; of a letter in full, the attempts.
+             */
+            attempts: number;
+            /** @description The code of the last attempt. */
+            code: string;
+            /** Format: int32 */
+            group?: number | null;
+            id: string;
+            /** Format: date-time */
+            keptAt: string;
+            message: string;
+            /**
+             * Format: uuid
+             * @description The request, where it is known.
+             */
+            requestId?: string | null;
+            /** Format: int32 */
+            run?: number | null;
+            /**
+             * Format: int64
+             * @description The commit that gave the task up.
+             */
+            sequence?: number | null;
+            /** Format: int32 */
+            task?: number | null;
+            /** @description The task type, or `unreadable`. */
+            type: string;
+        };
+        /** @description A page of dead letters. */
+        DeadLetters: {
+            deadLetters: components["schemas"]["DeadLetterSummary"][];
+            /**
+             * Format: int64
+             * @description The `cursor` of the next page; none where this is the last.
+             */
+            next?: number | null;
+        };
+        /** @description What NATS and Redis do not allow. */
+        Denied: {
+            /** @description What NATS has denied lately. */
+            lately: string[];
+            /** @description What this process lacks at NATS. */
+            nats: string[];
+            /** @description What it lacks at Redis. */
+            redis: string[];
+        };
         /** @description What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects. */
         DraftOperation: {
             /** @description `redrive`, `cancel` or `discard`. */
@@ -493,6 +623,26 @@ export interface components {
             /** @description Why. The history of each request has it. */
             reason?: string;
             requests?: components["schemas"]["SelectRequests"] | null;
+        };
+        /** @description An event, as `CloudEvents` 1.0 in their JSON form. */
+        Event: {
+            /** @description By `dataschema`. */
+            data: Record<string, never>;
+            datacontenttype: string;
+            /** @description Where the schema of `data` is served. */
+            dataschema: string;
+            /** @description `request:sequence:index`: the same event has the same id wherever it is read. */
+            id: string;
+            sequence: string;
+            source: string;
+            specversion: string;
+            /** @description The request. */
+            subject: string;
+            /** Format: date-time */
+            time: string;
+            traceparent?: string | null;
+            /** @example fanfold.request.succeeded.v1 */
+            type: string;
         };
         /** @description The history of a request, or a page of it. */
         Events: {
@@ -610,6 +760,11 @@ export interface components {
         };
         /** @description The health of a process. */
         Health: {
+            /**
+             * @description What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
+             *     `stopped-views`, `clock` or `storage`.
+             */
+            degraded?: string[] | null;
             denied?: components["schemas"]["Denied"] | null;
             /** @description The dependencies, each with `ok` or its fault. */
             dependencies?: {
@@ -665,11 +820,107 @@ export interface components {
             next?: string | null;
             valuations: components["schemas"]["Listed"][];
         };
+        /** @description A bulk operation. */
+        Operation: {
+            /** @description `redrive`, `cancel` or `discard`. */
+            action: string;
+            by: string;
+            /** Format: int64 */
+            done: number;
+            /** Format: date-time */
+            draftedAt: string;
+            /** Format: date-time */
+            endedAt?: string | null;
+            /** Format: int64 */
+            failed: number;
+            /** @description The filter that made the selection. */
+            filter: Record<string, never>;
+            /** Format: uuid */
+            id: string;
+            /** @description Who paused or ended it, or why it paused or stopped itself. */
+            note?: string | null;
+            onBehalfOf?: string | null;
+            /** @description What would have happened to the items when they were selected. */
+            outlook: Record<string, never>;
+            /** Format: int64 */
+            pending: number;
+            plan?: components["schemas"]["OperationPlan"] | null;
+            reason: string;
+            /** Format: int64 */
+            refused: number;
+            /**
+             * Format: int64
+             * @description The part of `pending` that runs again.
+             */
+            running: number;
+            /**
+             * Format: int64
+             * @description The number of items: the sum of `done`, `failed`, `refused`, `skipped` and `pending`.
+             */
+            selected: number;
+            /** Format: int64 */
+            skipped: number;
+            /** Format: date-time */
+            startedAt?: string | null;
+            /** @description `draft`, `running`, `paused`, `completed`, `cancelled` or `stopped`. */
+            status: string;
+            /** @description The tenant of every item; left out for `default`. */
+            tenant?: string | null;
+        };
         OperationCommand: {
             /** @description The person for whom the caller acts. */
             by?: string | null;
             /** @description Why. */
             reason?: string;
+        };
+        /** @description An item of a bulk operation. */
+        OperationItem: {
+            deadLetter?: string | null;
+            /**
+             * Format: int64
+             * @description Its position in the selection.
+             */
+            item: number;
+            /** @description Why it is in this state. */
+            reason?: string | null;
+            /** Format: uuid */
+            requestId?: string | null;
+            status: string;
+        };
+        /** @description Some items of a bulk operation. */
+        OperationItems: {
+            items: components["schemas"]["OperationItem"][];
+            /**
+             * Format: int64
+             * @description The `cursor` of the next page; none at the end.
+             */
+            next?: number | null;
+        };
+        /** @description How an operation goes through its items. */
+        OperationPlan: {
+            /** Format: int64 */
+            canary: number;
+            /** Format: int64 */
+            perSecond: number;
+            /** Format: int64 */
+            stopAfterFailures?: number | null;
+        };
+        /** @description The newest bulk operations. */
+        Operations: {
+            operations: components["schemas"]["Operation"][];
+        };
+        /** @description A document: the text itself, or where the store has it. */
+        Payload: {
+            inline?: string | null;
+            stored?: components["schemas"]["StoredPayload"] | null;
+        };
+        /** @description What a document would give. */
+        Preview: {
+            groups: components["schemas"]["GroupPreview"][];
+            /** @description Every URI that the document refers to. */
+            references: string[];
+            /** @description What is valid and probably a mistake. */
+            warnings?: string[] | null;
         };
         /** @description An error (RFC 9457). More members may follow, as the error has them. */
         Problem: {
@@ -700,6 +951,22 @@ export interface components {
              * @example urn:fanfold:problem:unknown-request
              */
             type: string;
+        };
+        /** @description A request that runs again. */
+        Redriven: {
+            /**
+             * Format: int32
+             * @description The group that it begins with, from 0.
+             */
+            group?: number | null;
+            /** Format: uuid */
+            requestId: string;
+            /** Format: int32 */
+            run?: number | null;
+            /** @description `redriven`. */
+            status: string;
+            /** @description The tasks of this group that run again, from 1. */
+            tasks?: number[] | null;
         };
         SelectDeadLetters: {
             code?: string | null;
@@ -1315,7 +1582,10 @@ export interface operations {
     operations: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1327,7 +1597,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operations"];
+                };
+            };
+            /** @description A header or a parameter that cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No credential, or one that proves nothing */
@@ -1362,7 +1641,10 @@ export interface operations {
     draft_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1379,7 +1661,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1459,7 +1741,10 @@ export interface operations {
     operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1474,7 +1759,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1527,7 +1812,10 @@ export interface operations {
     cancel_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1546,7 +1834,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1644,7 +1932,10 @@ export interface operations {
                 cursor?: number;
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1659,7 +1950,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["OperationItems"];
                 };
             };
             /** @description Invalid input */
@@ -1712,7 +2003,10 @@ export interface operations {
     pause_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1731,7 +2025,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1820,7 +2114,10 @@ export interface operations {
     resume_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1839,7 +2136,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */
@@ -1928,7 +2225,10 @@ export interface operations {
     start_operation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The tenant that the call is for: needed only by callers with roles in several tenants */
+                "Fanfold-Tenant"?: string;
+            };
             path: {
                 /** @description The operation */
                 id: string;
@@ -1947,7 +2247,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             /** @description Invalid input */

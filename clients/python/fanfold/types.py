@@ -45,6 +45,97 @@ class Change(TypedDict):
     until: NotRequired[int | None]
 
 
+class Changed(TypedDict):
+    """What became of dead letters."""
+    # One for each request, or for each discarded letter.
+    answers: list[ChangedLetter]
+    # How many changes were made, or would be.
+    done: int
+    dryRun: bool
+    # How many dead letters were looked at.
+    letters: int
+    # The `cursor` of the next call; none at the end.
+    next: NotRequired[int | None]
+    # The bulk operation that makes the change; none for a dry run, or where nothing matches.
+    operation: NotRequired[str | None]
+    # How many answers were not known in time. The operation goes on.
+    pending: int
+    refused: int
+    # The `until` of the next call.
+    until: NotRequired[int | None]
+
+
+class ChangedLetter(TypedDict):
+    """What became of a dead letter."""
+    # The letter, or the first one of its request.
+    deadLetter: str
+    # Whether the change was made, or would be.
+    done: bool
+    # Why it was not.
+    refused: NotRequired[str | None]
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+
+
+class DeadLetter(TypedDict):
+    """A dead letter in full: of a task, or of a message that cannot be read."""
+    # Of a task, its failed attempts; of a message, 0.
+    attempts: list[FailedAttempt] | int
+    # The code of the last attempt.
+    code: str
+    document: NotRequired[Payload | None]
+    group: NotRequired[int | None]
+    id: str
+    keptAt: str
+    message: str
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+    run: NotRequired[int | None]
+    # The commit that gave the task up.
+    sequence: NotRequired[int | None]
+    task: NotRequired[int | None]
+    # The task type, or `unreadable`.
+    type: str
+    unreadable: NotRequired[UnreadableMessage | None]
+
+
+class DeadLetterSummary(TypedDict):
+    """A dead letter in a list."""
+    # How many attempts failed; of a letter in full, the attempts.
+    attempts: int
+    # The code of the last attempt.
+    code: str
+    group: NotRequired[int | None]
+    id: str
+    keptAt: str
+    message: str
+    # The request, where it is known.
+    requestId: NotRequired[str | None]
+    run: NotRequired[int | None]
+    # The commit that gave the task up.
+    sequence: NotRequired[int | None]
+    task: NotRequired[int | None]
+    # The task type, or `unreadable`.
+    type: str
+
+
+class DeadLetters(TypedDict):
+    """A page of dead letters."""
+    deadLetters: list[DeadLetterSummary]
+    # The `cursor` of the next page; none where this is the last.
+    next: NotRequired[int | None]
+
+
+class Denied(TypedDict):
+    """What NATS and Redis do not allow."""
+    # What NATS has denied lately.
+    lately: list[str]
+    # What this process lacks at NATS.
+    nats: list[str]
+    # What it lacks at Redis.
+    redis: list[str]
+
+
 class DraftOperation(TypedDict):
     """What is done, to what, and why. Exactly one of `deadLetters`, `requests` and `ids` selects."""
     # `redrive`, `cancel` or `discard`.
@@ -57,6 +148,25 @@ class DraftOperation(TypedDict):
     # Why. The history of each request has it.
     reason: NotRequired[str]
     requests: NotRequired[SelectRequests | None]
+
+
+class Event(TypedDict):
+    """An event, as `CloudEvents` 1.0 in their JSON form."""
+    # By `dataschema`.
+    data: dict[str, Any]
+    datacontenttype: str
+    # Where the schema of `data` is served.
+    dataschema: str
+    # `request:sequence:index`: the same event has the same id wherever it is read.
+    id: str
+    sequence: str
+    source: str
+    specversion: str
+    # The request.
+    subject: str
+    time: str
+    traceparent: NotRequired[str | None]
+    type: str
 
 
 class Events(TypedDict):
@@ -151,6 +261,9 @@ class GroupPreview(TypedDict):
 
 class Health(TypedDict):
     """The health of a process."""
+    # What is wrong without keeping this process from its work: `redis`, `redis-permissions`,
+    # `stopped-views`, `clock` or `storage`.
+    degraded: NotRequired[list[str] | None]
     denied: NotRequired[Denied | None]
     # The dependencies, each with `ok` or its fault.
     dependencies: NotRequired[dict[str, str] | None]
@@ -198,12 +311,90 @@ class Listing(TypedDict):
     valuations: list[Listed]
 
 
+class Operation(TypedDict):
+    """A bulk operation."""
+    # `redrive`, `cancel` or `discard`.
+    action: str
+    by: str
+    done: int
+    draftedAt: str
+    endedAt: NotRequired[str | None]
+    failed: int
+    # The filter that made the selection.
+    filter: dict[str, Any]
+    id: str
+    # Who paused or ended it, or why it paused or stopped itself.
+    note: NotRequired[str | None]
+    onBehalfOf: NotRequired[str | None]
+    # What would have happened to the items when they were selected.
+    outlook: dict[str, Any]
+    pending: int
+    plan: NotRequired[OperationPlan | None]
+    reason: str
+    refused: int
+    # The part of `pending` that runs again.
+    running: int
+    # The number of items: the sum of `done`, `failed`, `refused`, `skipped` and `pending`.
+    selected: int
+    skipped: int
+    startedAt: NotRequired[str | None]
+    # `draft`, `running`, `paused`, `completed`, `cancelled` or `stopped`.
+    status: str
+    # The tenant of every item; left out for `default`.
+    tenant: NotRequired[str | None]
+
+
 class OperationCommand(TypedDict):
     """OperationCommand"""
     # The person for whom the caller acts.
     by: NotRequired[str | None]
     # Why.
     reason: NotRequired[str]
+
+
+class OperationItem(TypedDict):
+    """An item of a bulk operation."""
+    deadLetter: NotRequired[str | None]
+    # Its position in the selection.
+    item: int
+    # Why it is in this state.
+    reason: NotRequired[str | None]
+    requestId: NotRequired[str | None]
+    status: str
+
+
+class OperationItems(TypedDict):
+    """Some items of a bulk operation."""
+    items: list[OperationItem]
+    # The `cursor` of the next page; none at the end.
+    next: NotRequired[int | None]
+
+
+class OperationPlan(TypedDict):
+    """How an operation goes through its items."""
+    canary: int
+    perSecond: int
+    stopAfterFailures: NotRequired[int | None]
+
+
+class Operations(TypedDict):
+    """The newest bulk operations."""
+    operations: list[Operation]
+
+
+class Payload(TypedDict):
+    """A document: the text itself, or where the store has it."""
+    inline: NotRequired[str | None]
+    stored: NotRequired[StoredPayload | None]
+
+
+class Preview(TypedDict):
+    """What a document would give."""
+    groups: list[GroupPreview]
+    # Every URI that the document refers to.
+    references: list[str]
+    # What is valid and probably a mistake.
+    warnings: NotRequired[list[str] | None]
 
 
 class Problem(TypedDict):
@@ -226,6 +417,18 @@ class Problem(TypedDict):
     title: str
     # A URN that ends with the code.
     type: str
+
+
+class Redriven(TypedDict):
+    """A request that runs again."""
+    # The group that it begins with, from 0.
+    group: NotRequired[int | None]
+    requestId: str
+    run: NotRequired[int | None]
+    # `redriven`.
+    status: str
+    # The tasks of this group that run again, from 1.
+    tasks: NotRequired[list[int] | None]
 
 
 class SelectDeadLetters(TypedDict):

@@ -60,10 +60,11 @@ async fn a_task_out_of_attempts_is_dead_lettered_and_every_answer_says_why() {
     let redis = world.redis().await;
     let view: String = until_some("the view is written", || async {
         let mut redis = redis.clone();
-        let view = redis::cmd("GET")
+        redis::cmd("GET")
             .arg(format!("cache:request:{id}:failure"))
-            .query_async::<Option<String>>(&mut redis);
-        view.await.unwrap()
+            .query_async::<Option<String>>(&mut redis)
+            .await
+            .unwrap()
     })
     .await;
     assert!(view.contains("http-500"), "{view}");

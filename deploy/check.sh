@@ -4,7 +4,8 @@
 # identities are not checked against it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PATH=$(deploy/tools.sh):$PATH
+tools=$(deploy/tools.sh) || { echo 'deploy-check: NOT CHECKED: the tools cannot be had' >&2; exit 69; }
+PATH=$tools:$PATH
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cp -R deploy "$folder/deploy"

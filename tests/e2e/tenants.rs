@@ -109,12 +109,11 @@ impl Operation {
                 let call = call.header(CONTENT_TYPE, "application/xml");
                 return call.body(document(1, 1));
             }
-            "Why" => json!({ "reason": "a test" }),
+            "Why" | "OperationCommand" => json!({ "reason": "a test" }),
             "DraftOperation" => {
                 json!({ "action": "redrive", "ids": [named.request], "reason": "a test" })
             }
             "StartOperation" => json!({}),
-            "OperationCommand" => json!({ "reason": "a test" }),
             "Change" => json!({ "reason": "a test", "dryRun": true }),
             other => panic!("tell this suite what a body of {other} is"),
         };
@@ -213,10 +212,10 @@ async fn scene(world: &World) -> (Program, Valuer, KeyRing, Vec<Tenant>) {
 
 /// What an answer says, without what differs between any two answers.
 fn told(answer: &Answer, named: Named<'_>) -> (StatusCode, String, BTreeSet<String>) {
-    let names = answer.headers.keys().map(ToString::to_string);
+    let headers = answer.headers.keys().map(ToString::to_string);
     let body = answer.body.replace(named.request, "ID");
     let body = body.replace(named.draft, "ID");
-    (answer.status, body, names.collect())
+    (answer.status, body, headers.collect())
 }
 
 /// Whether the role allows the action on the requests of the same subject.

@@ -72,6 +72,11 @@ class Cable:
         self.plugged = True
 
 
+# The requests of earlier stories. A worker that was killed at the end of its story may not have answered a
+# task, which then comes again to the worker of a later one.
+PAST = set()
+
+
 class Worker:
     def __init__(self, language, nats, slots=8):
         folder, command = WORKERS[language]
@@ -83,14 +88,11 @@ class Worker:
         for line in self.process.stdout:
             if line.startswith("runs "):
                 task, attempt, request = line.split()[1:]
-                self.ran.append((int(task), int(attempt), request))
+                if request not in PAST:
+                    self.ran.append((int(task), int(attempt), request))
 
-    def ran_of(self, request):
-        return [ran for ran in self.ran if ran[2] == request.id]
-
-    def until_ran(self, count, of=None):
-        ran = lambda: self.ran_of(of) if of else self.ran
-        until(lambda: len(ran()) >= count, f"a worker that ran {count} tasks")
+    def until_ran(self, count):
+        until(lambda: len(self.ran) >= count, f"a worker that ran {count} tasks")
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -135,6 +137,7 @@ class Stage:
         for worker in self.workers:
             worker.process.kill()
             worker.process.wait()
+            PAST.update(request for _, _, request in worker.ran)
 
 
 @story
@@ -252,14 +255,13 @@ def a_lost_connection_costs_nothing_that_the_lease_covers(s):
     cable = Cable(s.nats)
     worker = s.worker(nats=cable.url)
     request = s.fanfold.submit(document("sleep-1.5", "plain"))
-    # A task that the worker of an earlier story did not answer may come, too.
-    worker.until_ran(2, request)
+    worker.until_ran(2)
     cable.cut(0.5)
     assert "1.00" in request.result(60)
-    assert s.attempts(request) == [(1, None), (2, None)] and len(worker.ran_of(request)) == 2, worker.ran
+    assert s.attempts(request) == [(1, None), (2, None)] and len(worker.ran) == 2, worker.ran
     # A connection that is away for longer than the lease: the task runs again, and counts once.
     request = s.fanfold.submit(document("sleep-1"))
-    worker.until_ran(1, request)
+    worker.until_ran(3)
     cable.cut(3)
     assert "1.00" in request.result(60)
     assert "2.00" in s.fanfold.value(document("plain", "plain"), timeout=60)
